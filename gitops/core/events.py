@@ -1,0 +1,43 @@
+"""What a sender told us. An event never carries state that is trusted: it only causes a commit or a recheck of a name."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePushed:
+    """A registry has a new artifact under a tag.
+
+    `image` is the repository as the registry calls itself, host included; `digest` is `sha256:...`;
+    `pushed_at` is the registry's own time (aware, UTC), the only order between two pushes that is trusted.
+    """
+
+    image: str
+    tag: str
+    digest: str
+    pushed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigPushed:
+    """A git host has a new head of one ref. Only a hint: the repo is fetched, nothing of the payload is used for that.
+
+    `urls` are every URL by which the payload names the repository; `ref` is a full ref name; `after` is the new object
+    id, None when the ref was deleted.
+    """
+
+    urls: tuple[str, ...]
+    ref: str
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An authentic delivery that asks for nothing. Answered with 200 and the reason: a sender that gets an error
+    would only send it again, or switch the webhook off.
+    """
+
+    reason: str
+
+
+Event = ImagePushed | ConfigPushed

@@ -1,0 +1,135 @@
+"""What is known about an overlay after a pass: computed once, at the end, from results. Never an input of a pass.
+
+`SyncStatus` is the current state with its objects, `Record` one line of the history. Both live in the ledger as JSON.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import TypeAdapter
+
+from gitops.core.health import Health
+from gitops.core.images import Image
+from gitops.core.objects import Key
+
+
+class Sync(StrEnum):
+    SYNCED = "Synced"
+    OUT_OF_SYNC = "OutOfSync"
+    UNKNOWN = "Unknown"
+
+
+class Action(StrEnum):
+    """What was done to an object, in the field's past-tense words (fluxcd/pkg ssa/changeset.go)."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+    PRUNED = "pruned"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The two commits an overlay is composed of: the tree outside environments/, and its own directory."""
+
+    base: str
+    overlay: str
+
+    def __str__(self) -> str:
+        return self.base[:12] if self.base == self.overlay else f"{self.base[:12]}+{self.overlay[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A field that differs from git though the revision did not change: who wrote it, how and when.
+
+    `kind` is `changed` for a field of ours, `foreign` for one that another manager added. Values are never kept.
+    """
+
+    field: str
+    manager: str
+    kind: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One leaf that a plan changes. Values are masked (`***`) for Secrets; None means absent."""
+
+    field: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStatus:
+    key: Key
+    sync: Sync
+    health: Health
+    message: str = ""
+    action: Action = Action.UNCHANGED
+    changes: tuple[FieldChange, ...] = ()
+    drift: tuple[Drift, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Kubernetes-style condition: type is Ready, Reconciling or Stalled; reason is CamelCase; since = last transition."""
+
+    type: str
+    status: bool
+    reason: str
+    message: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """The four revisions of an overlay. None = not known yet."""
+
+    observed: Revision | None = None
+    rendered: Revision | None = None
+    applied: Revision | None = None
+    healthy: Revision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """One overlay as of `at` (aware, UTC). `took` maps the steps of the pass that changed something to seconds."""
+
+    overlay: str
+    environment: str
+    sync: Sync
+    health: Health
+    at: datetime
+    revisions: Revisions = field(default_factory=Revisions)
+    conditions: tuple[Condition, ...] = ()
+    images: dict[str, Image] = field(default_factory=dict)
+    objects: tuple[ObjectStatus, ...] = ()
+    took: dict[str, float] = field(default_factory=dict)
+    waiting: tuple[str, ...] = ()
+
+    def condition(self, type_: str) -> Condition | None:
+        return next((found for found in self.conditions if found.type == type_), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of an overlay's history: written when sync, health, revision or the reason changed."""
+
+    at: datetime
+    revision: Revision | None
+    sync: Sync
+    health: Health
+    reason: str
+    message: str
+    actions: dict[str, int] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
+    took: dict[str, float] = field(default_factory=dict)
+
+
+STATUS_JSON: TypeAdapter[SyncStatus] = TypeAdapter(SyncStatus)
+HISTORY_JSON: TypeAdapter[tuple[Record, ...]] = TypeAdapter(tuple[Record, ...])

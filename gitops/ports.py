@@ -1,0 +1,181 @@
+"""Every seam between the rules and the outside world, on one page. Adapters implement these; tests/fakes.py too."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from gitops.core.events import Event
+from gitops.core.inventory import Parent
+from gitops.core.manifests import Manifest
+from gitops.core.objects import Body, Key
+from gitops.core.ownership import Observed
+from gitops.core.status import Record, SyncStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One file of a tree: the git mode (`100644`, `100755`, `120000` for a symlink, `160000` for a submodule), object id."""
+
+    mode: str
+    id: str
+
+
+Tree = Mapping[str, Blob]
+"""Every file of a revision: path from the root with `/` -> Blob."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommit:
+    """One commit to be made: whole new contents of files (None deletes), a message with its trailers, author time."""
+
+    files: Mapping[str, bytes | None]
+    message: str
+    authored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastCommit:
+    """One commit that was read. `trailers` are the `Key: value` lines that git parses at the end of the message."""
+
+    id: str
+    committed_at: datetime
+    author: str
+    subject: str
+    trailers: Mapping[str, str] = field(default_factory=dict)
+
+
+class ConfigRepo(Protocol):
+    """The config repo: a bare clone of the remote, disposable at any time. Thread-safe.
+
+    Every method raises Unavailable when the remote or the clone cannot be used now.
+    """
+
+    def fetch(self) -> str:
+        """Brings the trunk up to date with the remote and returns its head. Raises Rejected when the trunk is gone."""
+
+    def head(self) -> str:
+        """The trunk's head as of the last fetch or push, without asking the remote. A full commit id."""
+
+    def tree(self, revision: str) -> Tree:
+        """All files of a commit. Raises Rejected(UnknownRevision) when the clone does not have it."""
+
+    def read(self, blob: str) -> bytes:
+        """The content of one blob id. Raises Rejected(TooLarge) above the size limit of the clone's configuration."""
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """True when `older` is reachable from `newer`, or the same."""
+
+    def history(self, path: str, limit: int) -> Sequence[PastCommit]:
+        """The newest commits of the trunk that touched a file or directory, newest first."""
+
+    def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
+        """Writes the commits one after another on top of `parent` and pushes them in one compare-and-swap push; returns
+        the new head. Durable on the remote when it returns.
+
+        Raises: Conflict when the trunk is no longer at `parent`; Rejected(PushRefused) with the host's own text when the
+        remote refuses the write (protected branch, hook); Unavailable when the remote cannot be reached.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one build reads: the overlay's directory, exactly the files it reaches, and a hash over their names, modes
+    and git ids. Equal keys render equal bytes.
+    """
+
+    path: str
+    files: Mapping[str, bytes]
+    key: str
+
+
+class Renderer(Protocol):
+    """kustomize build. Thread-safe; cached by the source's key."""
+
+    def render(self, source: Source) -> bytes:
+        """Raises Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) past time or memory."""
+
+    def cached(self, key: str) -> bytes | None:
+        """What was rendered for this key before, or None: lets a caller skip collecting the files."""
+
+
+class Cluster(Protocol):
+    """One Kubernetes API server, written to under one field manager. Thread-safe; every call is bounded in time.
+
+    Every method raises Unavailable (server down, 429, 5xx, timeout), and Rejected with the server's own message
+    (values of Secrets removed) when the server refuses: reasons are the server's (Forbidden, Invalid, NotFound...).
+    """
+
+    def is_namespaced(self, manifest_kind: tuple[str, str]) -> bool:
+        """Scope of (apiVersion, kind). Raises Rejected(NoMatches) when the server does not serve that kind."""
+
+    def refresh_kinds(self) -> None:
+        """Forgets cached discovery: CRDs were applied."""
+
+    def read(self, key: Key, version: str) -> Body | None:
+        """The whole live object, or None."""
+
+    def preview(self, manifest: Manifest, resource_version: str) -> Body:
+        """Server-side apply as a dry run: what the object would become. Raises as apply does."""
+
+    def apply(self, manifest: Manifest, resource_version: str) -> Body:
+        """Forced server-side apply. A non-empty resource_version must still be the live one, else Conflict."""
+
+    def delete(self, key: Key, version: str, *, uid: str) -> None:
+        """Background deletion with a UID precondition. Gone already is success; another UID is Conflict."""
+
+    def references(self, namespace: str) -> Collection[Key]:
+        """ConfigMaps and Secrets that live Pods, ReplicaSets, ControllerRevisions and Jobs of a namespace refer to."""
+
+
+class LiveState(Protocol):
+    """What the watches know of our objects. Reading it costs no request."""
+
+    def watch(self, kinds: Collection[tuple[str, str, str]]) -> None:
+        """Makes sure that these (group, version, kind) are watched and their first list has arrived (blocks until then).
+        Kinds that the server does not serve are left out. Raises Unavailable.
+        """
+
+    def members(self, part_of: str) -> Mapping[Key, Observed]:
+        """All live objects that carry this part-of label, as of now."""
+
+    def note(self, body: Body) -> Observed:
+        """Takes in an object that the caller just read or wrote, unless something newer is known already."""
+
+
+class Parents(Protocol):
+    """The ApplySet parents, one ConfigMap per overlay. Raises as Cluster does."""
+
+    def read(self, overlay: str) -> Parent | None: ...
+
+    def write(self, parent: Parent) -> Parent:
+        """Stores the parent if its resource_version is still the stored one (empty: if there is none yet); returns it
+        with the new one. Raises Conflict when another writer was faster, Rejected(ForeignParent) when the stored parent
+        names another config repo or another tooling.
+        """
+
+    def overlays(self) -> Sequence[str]:
+        """Every overlay of this config repo that has a parent, also those that git no longer has (orphaned)."""
+
+
+class Ledger(Protocol):
+    """Status and history of every overlay, readable by every replica and by the CLI. Raises as Cluster does."""
+
+    def read(self, overlay: str) -> tuple[SyncStatus, Sequence[Record]] | None:
+        """Current status and history, newest first."""
+
+    def read_all(self) -> Mapping[str, tuple[SyncStatus, Sequence[Record]]]: ...
+
+    def write(self, status: SyncStatus, record: Record | None) -> None:
+        """Replaces the status; puts the record in front of the history, which keeps the newest 100."""
+
+
+class Inbox(Protocol):
+    """Where receivers hand in events. Thread-safe."""
+
+    def accept(self, events: Sequence[Event], *, delivery: str, deadline: float) -> Sequence[str]:
+        """Waits until every event is decided and what it caused is durable on the remote; returns one sentence per event
+        that says what happened. `deadline` is in seconds from now.
+
+        Raises: Unavailable past the deadline or when the queue cannot make it (the work still completes when it can).
+        """
