@@ -15,7 +15,7 @@ from gitops.core.status import Record, SyncStatus
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """One file of a tree: the git mode (`100644`, `100755`, `120000` for a symlink, `160000` for a submodule), object id."""
+    """One file of a tree: its object id and mode (`100644`, `100755`, `120000` a symlink, `160000` a submodule)."""
 
     mode: str
     id: str
@@ -73,8 +73,8 @@ class ConfigRepo(Protocol):
         """Writes the commits one after another on top of `parent` and pushes them in one compare-and-swap push; returns
         the new head. Durable on the remote when it returns.
 
-        Raises: Conflict when the trunk is no longer at `parent`; Rejected(PushRefused) with the host's own text when the
-        remote refuses the write (protected branch, hook); Unavailable when the remote cannot be reached.
+        Raises: Conflict when the trunk is no longer at `parent`; Rejected(PushRefused) with the host's own text when
+        the remote refuses the write (protected branch, hook); Unavailable when the remote cannot be reached.
         """
 
 
@@ -132,7 +132,8 @@ class LiveState(Protocol):
     """What the watches know of our objects. Reading it costs no request."""
 
     def watch(self, kinds: Collection[tuple[str, str, str]]) -> None:
-        """Makes sure that these (group, version, kind) are watched and their first list has arrived (blocks until then).
+        """Makes sure that these (group, version, kind) are watched; blocks until their first list has arrived.
+
         Kinds that the server does not serve are left out. Raises Unavailable.
         """
 
@@ -174,8 +175,8 @@ class Inbox(Protocol):
     """Where receivers hand in events. Thread-safe."""
 
     def accept(self, events: Sequence[Event], *, delivery: str, deadline: float) -> Sequence[str]:
-        """Waits until every event is decided and what it caused is durable on the remote; returns one sentence per event
-        that says what happened. `deadline` is in seconds from now.
+        """Waits until every event is decided and what it caused is durable on the remote; returns one sentence per
+        event that says what happened. `deadline` is in seconds from now.
 
         Raises: Unavailable past the deadline or when the queue cannot make it (the work still completes when it can).
         """

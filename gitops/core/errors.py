@@ -25,7 +25,7 @@ class Place:
 
 
 class GitopsError(Exception):
-    """`reason` is a CamelCase word for conditions and metrics, `message` a sentence for people, `place` where to look."""
+    """`reason` is a CamelCase word for conditions and metrics, `message` a sentence for people."""
 
     def __init__(self, reason: str, message: str, *, place: Place | None = None) -> None:
         super().__init__(message if place is None else f"{place}: {message}")

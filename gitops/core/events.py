@@ -1,4 +1,4 @@
-"""What a sender told us. An event never carries state that is trusted: it only causes a commit or a recheck of a name."""
+"""What a sender told us. An event is never trusted as state: it only causes a commit or a recheck of a name."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Body = Mapping[str, Any]
-"""A Kubernetes object as parsed JSON or YAML. Looked into only by objects, manifests, ownership, diff, health and guard."""
+"""A Kubernetes object as parsed JSON or YAML, looked into only by the modules of core."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

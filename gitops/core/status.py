@@ -77,7 +77,7 @@ class ObjectStatus:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Kubernetes-style condition: type is Ready, Reconciling or Stalled; reason is CamelCase; since = last transition."""
+    """Kubernetes-style condition: type is Ready, Reconciling or Stalled; since = last transition."""
 
     type: str
     status: bool
