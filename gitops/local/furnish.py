@@ -1,0 +1,95 @@
+"""What an empty cluster is given so that the example finds what it expects: nodes, volumes, the optional kinds.
+
+Server-side apply under a manager of its own: doing it again changes nothing.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes import client, config, watch
+
+from gitops.core.errors import Rejected, Unavailable
+from gitops.local.binaries import LOCALCLUSTER
+
+NODES = LOCALCLUSTER / "nodes.yaml"
+MANIFESTS = LOCALCLUSTER / "manifests"
+FIELD_MANAGER = "lockstep-local"
+
+_Body = Mapping[str, Any]
+
+
+def furnish(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> None:
+    """Applies the volumes and stub CRDs; returns once the API serves the new kinds.
+
+    Raises: Unavailable(NotEstablished) when the API server does not serve them within a minute.
+    """
+    bodies = [body for file in sorted(manifests.glob("*.yaml")) for body in _read(file)]
+    with config.new_client_from_config(str(kubeconfig)) as api:
+        _apply(api, bodies)
+        _await(
+            client.ApiextensionsV1Api(api).list_custom_resource_definition,
+            {body["metadata"]["name"] for body in bodies if body["kind"] == "CustomResourceDefinition"},
+            lambda definition: _is_true(definition, "Established"),
+            reason="NotEstablished",
+        )
+
+
+def add_nodes(kubeconfig: Path, *, nodes: Path = NODES) -> None:
+    """Applies the nodes; returns once pods can be scheduled on each.
+
+    Raises: Unavailable(NodesNotReady) when that takes more than a minute: is kwok running?
+    """
+    bodies = list(_read(nodes))
+    with config.new_client_from_config(str(kubeconfig)) as api:
+        _apply(api, bodies)
+        _await(
+            client.CoreV1Api(api).list_node,
+            {body["metadata"]["name"] for body in bodies},
+            lambda node: _is_true(node, "Ready") and not node["spec"].get("taints"),
+            reason="NodesNotReady",
+        )
+
+
+def _read(file: Path) -> Iterable[_Body]:
+    bodies: Iterable[_Body] = yaml.safe_load_all(file.read_text())
+    return bodies
+
+
+def _apply(api: client.ApiClient, bodies: Iterable[_Body]) -> None:
+    methods: Mapping[str, Callable[..., object]] = {
+        "CustomResourceDefinition": client.ApiextensionsV1Api(api).patch_custom_resource_definition,
+        "Node": client.CoreV1Api(api).patch_node,
+        "PersistentVolume": client.CoreV1Api(api).patch_persistent_volume,
+    }
+    for body in bodies:
+        if body["kind"] not in methods:
+            raise Rejected("UnknownKind", f"{body['kind']} {body['metadata']['name']} is not a kind that furnishes a cluster")
+        methods[body["kind"]](
+            body["metadata"]["name"],
+            body,
+            field_manager=FIELD_MANAGER,
+            force=True,
+            _content_type="application/apply-patch+yaml",
+        )
+
+
+def _await(
+    listing: Callable[..., object], names: Collection[str], is_done: Callable[[_Body], bool], *, reason: str
+) -> None:
+    waiting = set(names)
+    if not waiting:
+        return
+    for event in watch.Watch().stream(listing, timeout_seconds=60):
+        body = event["raw_object"]
+        if is_done(body):
+            waiting.discard(body["metadata"]["name"])
+        if not waiting:
+            return
+    raise Unavailable(reason, f"still not ready after 60 s: {', '.join(sorted(waiting))}")
+
+
+def _is_true(body: _Body, condition: str) -> bool:
+    conditions = body.get("status", {}).get("conditions") or []
+    return any(each["type"] == condition and each["status"] == "True" for each in conditions)

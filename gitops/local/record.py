@@ -1,0 +1,50 @@
+"""Which processes run a control plane, written beside its data so that another process can tell, or end them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gitops.local import processes
+from gitops.local.processes import Identity
+
+_FILE = "processes.json"
+_GRACE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`owner` is the process that started the components; they are in the order of their start."""
+
+    owner: Identity
+    components: Mapping[str, Identity]
+
+
+def write(directory: Path, record: Record) -> None:
+    content = {"owner": asdict(record.owner), "components": {name: asdict(each) for name, each in record.components.items()}}
+    written = directory / f".{_FILE}.new"
+    written.write_text(json.dumps(content, indent=2) + "\n")
+    written.replace(directory / _FILE)
+
+
+def running(directory: Path) -> Record | None:
+    """What of the recorded control plane is alive; None when nothing is. Its owner may be gone nevertheless."""
+    try:
+        content = json.loads((directory / _FILE).read_text())
+    except FileNotFoundError:
+        return None
+    components = {name: Identity(**each) for name, each in content["components"].items()}
+    alive = {name: each for name, each in components.items() if processes.is_alive(each)}
+    return Record(Identity(**content["owner"]), alive) if alive else None
+
+
+def stop(directory: Path) -> tuple[str, ...]:
+    """Ends what is alive of the recorded control plane, last started first, and names it. Never touches a process that
+    is not the very one recorded. The owner is left alone: ask it first, if it lives.
+    """
+    found = running(directory)
+    ended = tuple(reversed(found.components.items())) if found else ()
+    for _, identity in ended:
+        processes.end(identity, grace=_GRACE)
+    (directory / _FILE).unlink(missing_ok=True)
+    return tuple(name for name, _ in ended)
