@@ -43,7 +43,13 @@ _KUBERNETES = "k8s.io/kubernetes"
 PROGRAMS: Mapping[str, Program] = {
     program.name: program
     for program in (
-        Program("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "sigs.k8s.io/kustomize/kustomize/v5", "version", exact=True),
+        Program(
+            "kustomize",
+            "sigs.k8s.io/kustomize/kustomize/v5",
+            "sigs.k8s.io/kustomize/kustomize/v5",
+            "version",
+            exact=True,
+        ),
         Program("etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
         Program("kube-apiserver", f"{_KUBERNETES}/cmd/kube-apiserver", _KUBERNETES),
         Program("kube-controller-manager", f"{_KUBERNETES}/cmd/kube-controller-manager", _KUBERNETES),
@@ -109,9 +115,13 @@ def find(name: str, places: Places) -> Path | None:
 
 def version(program: Program, module: Path) -> str:
     """The pinned version as go.mod has it: `v1.36.3`."""
-    found = re.search(rf"^\s*(?:require )?{re.escape(program.module)} (v\S+)", (module / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(
+        rf"^\s*(?:require )?{re.escape(program.module)} (v\S+)", (module / "go.mod").read_text(), re.MULTILINE
+    )
     if found is None:
-        raise Rejected("NotPinned", f"{module / 'go.mod'} does not require {program.module}; add it with `go get -tool`")
+        raise Rejected(
+            "NotPinned", f"{module / 'go.mod'} does not require {program.module}; add it with `go get -tool`"
+        )
     return found[1]
 
 
@@ -126,7 +136,9 @@ def _require_pins(program: Program, places: Places) -> None:
 
 def _is_pinned(program: Program, found: Path, places: Places) -> bool:
     try:
-        answer = subprocess.run([found, program.version_argument], capture_output=True, text=True, check=False, timeout=30)
+        answer = subprocess.run(
+            [found, program.version_argument], capture_output=True, text=True, check=False, timeout=30
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     said = re.search(r"v?(\d+\.\d+)(\.\d+)", answer.stdout)
@@ -190,7 +202,14 @@ def _arguments(program: Program, module: Path, output: Path) -> list[str]:
 
 def _environment(places: Places, go: Path) -> dict[str, str]:
     """The user's own (proxies, caches), except what would make the same source build into something else."""
-    pinned = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOOS": "", "GOARCH": ""}
+    pinned = {
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=readonly",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOOS": "",
+        "GOARCH": "",
+    }
     return {**places.environment, **pinned, "PATH": f"{go.parent}{os.pathsep}{places.environment.get('PATH', '')}"}
 
 
@@ -198,5 +217,9 @@ def _failure(program: Program, done: subprocess.CompletedProcess[str]) -> Reject
     lines = [line for line in done.stderr.splitlines() if not line.startswith("go: downloading ")]
     said = "\n".join(lines[-20:])
     if done.returncode < 0:
-        return Unavailable("BuildKilled", f"the build of {program.name} was ended by signal {-done.returncode}; run it again")
-    return Rejected("BuildFailed", f"{program.name} could not be built, `go build` exited with {done.returncode}:\n{said}")
+        return Unavailable(
+            "BuildKilled", f"the build of {program.name} was ended by signal {-done.returncode}; run it again"
+        )
+    return Rejected(
+        "BuildFailed", f"{program.name} could not be built, `go build` exited with {done.returncode}:\n{said}"
+    )

@@ -6,16 +6,17 @@ from pathlib import Path
 
 from gitops.local.credentials import Credentials
 
+# A Unix socket, because etcd knows no users: the directory's permissions are its guard. A relative name (of the
+# programs' working directory), because unix(7) allows no more than 108 bytes.
+ETCD_SOCKET = "etcd.sock"
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a control plane keeps its things. `port` is the API server's; `socket` is etcd's, a Unix socket because
-    etcd knows no users: the directory's permissions are its only guard.
-    """
+    """Where a control plane keeps its things. `port` is the API server's. The programs run in `directory`."""
 
     directory: Path
     port: int
-    socket: Path
 
     @property
     def kubeconfig(self) -> Path:
@@ -70,7 +71,7 @@ def _etcd(program: Path, layout: Layout) -> Component:
         (
             str(program),
             f"--data-dir={layout.directory / 'etcd'}",
-            f"--listen-client-urls=unix://{layout.socket}",
+            f"--listen-client-urls=unix://{ETCD_SOCKET}",
             "--advertise-client-urls=http://127.0.0.1:0",  # must be given; nobody asks for it
             "--listen-peer-urls=http://127.0.0.1:0",  # a single member has no peers
             "--unsafe-no-fsync",  # what a power cut loses here is no loss
@@ -85,7 +86,7 @@ def _api_server(program: Path, layout: Layout, credentials: Credentials) -> Comp
         "kube-apiserver",
         (
             str(program),
-            f"--etcd-servers=unix://{layout.socket}",
+            f"--etcd-servers=unix://{ETCD_SOCKET}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",  # the default needs a network interface
             "--endpoint-reconciler-type=none",  # loopback is no valid endpoint of Service kubernetes

@@ -6,7 +6,6 @@ import os
 import socket
 import ssl
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -23,8 +22,7 @@ from gitops.local.credentials import Credentials
 STORAGE = ("etcd", "kube-apiserver")
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok")
 _PATIENCE = 60.0
-_PROBE_EVERY = 0.05
-_LONGEST_SOCKET = 100  # unix(7): 108 bytes at most, with what etcd may add
+_PROBE_EVERY = 0.1
 
 
 class ControlPlane:
@@ -61,8 +59,9 @@ class ControlPlane:
             self._await_ready(layout, keys)
             _write_kubeconfigs(layout, keys)
             if self._with_controllers:
-                self._launch(components.controllers(self._binaries, layout, LOCALCLUSTER / "kwok"), layout)
                 furnish.add_nodes(self.kubeconfig)
+                self._launch(components.controllers(self._binaries, layout, LOCALCLUSTER / "kwok"), layout)
+                furnish.await_nodes(self.kubeconfig)
             self._require_alive(layout)
         except BaseException:
             self.stop()
@@ -179,15 +178,7 @@ def _layout(directory: Path) -> Layout:
     port = json.loads(kept.read_text()) if kept.exists() else 0
     port = port if port and _is_free(port) else _free_port()
     kept.write_text(json.dumps(port))
-    return Layout(directory, port, _socket(directory))
-
-
-def _socket(directory: Path) -> Path:
-    path = directory / "etcd.sock"
-    if len(os.fsencode(path)) > _LONGEST_SOCKET:
-        path = Path(tempfile.mkdtemp(prefix="lockstep-")) / "etcd.sock"
-    path.unlink(missing_ok=True)
-    return path
+    return Layout(directory, port)
 
 
 def _is_free(port: int) -> bool:

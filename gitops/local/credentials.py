@@ -1,4 +1,4 @@
-"""Who may speak to a local API server, and how it signs: made once for a directory and kept there, for its owner only."""
+"""Who may speak to a local API server, and what it signs with: made once, kept in a directory for its owner only."""
 
 import base64
 import json

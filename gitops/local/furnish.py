@@ -37,16 +37,20 @@ def furnish(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> None:
 
 
 def add_nodes(kubeconfig: Path, *, nodes: Path = NODES) -> None:
-    """Applies the nodes; returns once pods can be scheduled on each.
+    """Applies the nodes, which works before anything runs that looks at them."""
+    with config.new_client_from_config(str(kubeconfig)) as api:
+        _apply(api, _read(nodes))
+
+
+def await_nodes(kubeconfig: Path, *, nodes: Path = NODES) -> None:
+    """Returns once pods can be scheduled on each of the nodes.
 
     Raises: Unavailable(NodesNotReady) when that takes more than a minute: is kwok running?
     """
-    bodies = list(_read(nodes))
     with config.new_client_from_config(str(kubeconfig)) as api:
-        _apply(api, bodies)
         _await(
             client.CoreV1Api(api).list_node,
-            {body["metadata"]["name"] for body in bodies},
+            {body["metadata"]["name"] for body in _read(nodes)},
             lambda node: _is_true(node, "Ready") and not node["spec"].get("taints"),
             reason="NodesNotReady",
         )
@@ -65,7 +69,9 @@ def _apply(api: client.ApiClient, bodies: Iterable[_Body]) -> None:
     }
     for body in bodies:
         if body["kind"] not in methods:
-            raise Rejected("UnknownKind", f"{body['kind']} {body['metadata']['name']} is not a kind that furnishes a cluster")
+            raise Rejected(
+                "UnknownKind", f"{body['kind']} {body['metadata']['name']} is not a kind that furnishes a cluster"
+            )
         methods[body["kind"]](
             body["metadata"]["name"],
             body,

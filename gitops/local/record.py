@@ -21,7 +21,10 @@ class Record:
 
 
 def write(directory: Path, record: Record) -> None:
-    content = {"owner": asdict(record.owner), "components": {name: asdict(each) for name, each in record.components.items()}}
+    content = {
+        "owner": asdict(record.owner),
+        "components": {name: asdict(each) for name, each in record.components.items()},
+    }
     written = directory / f".{_FILE}.new"
     written.write_text(json.dumps(content, indent=2) + "\n")
     written.replace(directory / _FILE)
@@ -43,7 +46,7 @@ def stop(directory: Path) -> tuple[str, ...]:
     is not the very one recorded. The owner is left alone: ask it first, if it lives.
     """
     found = running(directory)
-    ended = tuple(reversed(found.components.items())) if found else ()
+    ended = tuple(found.components.items())[::-1] if found else ()
     for _, identity in ended:
         processes.end(identity, grace=_GRACE)
     (directory / _FILE).unlink(missing_ok=True)

