@@ -1,0 +1,213 @@
+"""Carries out a plan: first the exact differences by dry run, then the writes in order. Decides nothing but order.
+
+Objects of one stage go in parallel; a failure is kept per object and stops only what depends on it; pruning comes last
+and only if everything was applied. Every write is idempotent, so that a pass that was killed is simply run again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor as Pool
+from dataclasses import dataclass, replace
+
+import structlog
+
+from gitops.core import diff, manifests, order, ownership
+from gitops.core.errors import GitopsError
+from gitops.core.health import Health
+from gitops.core.inventory import Member
+from gitops.core.manifests import Manifest
+from gitops.core.objects import Body, Key
+from gitops.core.ownership import Observed
+from gitops.core.plan import (
+    Cause,
+    Configure,
+    Create,
+    Outcome,
+    Plan,
+    Prune,
+    Skipped,
+    Step,
+    RETAINED,
+    is_generated,
+    is_whole,
+    with_changes,
+)
+from gitops.core.references import references
+from gitops.core.status import Action, Drift
+from gitops.ports import Cluster, LiveState
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one pass may touch: its own applyset id, the desired objects by key, those whose replicas somebody else scales,
+    a sentence for an object that another overlay claims (empty = it may be taken over), owners to take objects over from.
+    """
+
+    applyset: str
+    desired: Mapping[Key, Manifest]
+    scaled: frozenset[Key]
+    claimed: Callable[[Key], str]
+    adopt: frozenset[str] = frozenset()
+
+
+class Executor:
+    """Thread-safe. `manager` is our field manager."""
+
+    def __init__(self, cluster: Cluster, live: LiveState, pool: Pool, manager: str) -> None:
+        self._cluster = cluster
+        self._live = live
+        self._pool = pool
+        self._manager = manager
+
+    def examine(self, steps: Plan, scope: Scope) -> Plan:
+        """The plan with its exact differences: reads what is not known and dry-runs what may differ."""
+        generated = {step.key.namespace for step in steps if isinstance(step, Prune) and is_generated(step.key)}
+        in_use = frozenset(key for namespace in generated for key in self._cluster.references(namespace))
+        kept = (Skipped(step.key, RETAINED, blocks=False) if step.key in in_use else step for step in steps)
+        return tuple(self._pool.map(lambda step: self._examined(step, scope), kept))
+
+    def execute(self, steps: Plan, scope: Scope, observed: Mapping[Key, Observed]) -> dict[Key, Outcome]:
+        """Does every step, stage by stage. Never raises for a single object: its outcome says what went wrong."""
+        outcomes: dict[Key, Outcome] = {}
+        for wave, _, group in order.groups([step for step in steps if isinstance(step, Create | Configure)]):
+            blocked = _blocked(wave, outcomes, scope, observed)
+            done = self._pool.map(lambda step, why=blocked: self._applied(step, scope, why, outcomes), group)
+            outcomes.update({outcome.key: outcome for outcome in list(done)})
+            if any(step.key.kind == "CustomResourceDefinition" for step in group):
+                self._cluster.refresh_kinds()
+        prunes = [step for step in steps if isinstance(step, Prune)]
+        whole = is_whole(steps, outcomes)
+        done = self._pool.map(lambda step: self._pruned(step, whole=whole), prunes)
+        outcomes.update({outcome.key: outcome for outcome in done})
+        return outcomes
+
+    def _examined(self, step: Step, scope: Scope) -> Step:
+        if not isinstance(step, Create | Configure):
+            return step
+        try:
+            body = self._cluster.read(step.key, step.manifest.version)
+            if body is None:
+                return Create(step.manifest)
+            seen = self._live.note(body)
+            refusal = _refusal(seen, scope)
+            if refusal:
+                return Skipped(step.key, refusal)
+            cause = step.cause if isinstance(step, Configure) else Cause.MANIFEST
+            return self._compared(Configure(step.manifest, seen, cause), body, scope)
+        except GitopsError as error:
+            return Skipped(step.key, f"{error.reason}: {error.message}", failed=True)
+
+    def _compared(self, step: Configure, body: Body, scope: Scope) -> Configure:
+        preview = self._cluster.preview(_sent(step, scope), step.observed.resource_version)
+        changes = diff.changes(body, preview)
+        drift: tuple[Drift, ...] = ()
+        if step.cause is not Cause.MANIFEST:
+            writers = ownership.writers(body, [change.field for change in changes])
+            drift = tuple(Drift(writer.field, writer.manager, "changed", writer.at) for writer in writers)
+        owned = ownership.observe(preview, self._manager).fingerprint == step.observed.fingerprint
+        examined = with_changes(step, changes, drift)
+        return examined if changes or not owned else replace(examined, cause=Cause.VERIFIED)
+
+    def _applied(self, step: Create | Configure, scope: Scope, blocked: str, done: Mapping[Key, Outcome]) -> Outcome:
+        waits = blocked or _waits_for(step.manifest, done)
+        if waits:
+            return Outcome(step.key, Action.FAILED, f"waits: {waits}", member=Member(step.key, step.manifest.version))
+        if isinstance(step, Configure) and step.cause is Cause.VERIFIED:
+            return Outcome(step.key, Action.UNCHANGED, "", _member(step.manifest, step.observed), step.observed)
+        try:
+            seen_at = step.observed.resource_version if isinstance(step, Configure) else ""
+            body = self._cluster.apply(_sent(step, scope), seen_at)
+        except GitopsError as error:
+            _log.warning("apply failed", object=str(step.key), reason=error.reason, message=error.message)
+            return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _unapplied(step))
+        seen = self._live.note(body)
+        action = Action.CREATED if isinstance(step, Create) else Action.CONFIGURED
+        _log.info("applied", object=str(step.key), action=str(action))
+        changes, drift = (step.changes, step.drift) if isinstance(step, Configure) else ((), ())
+        mutated = _mutated(step.manifest, body)
+        return Outcome(step.key, action, mutated, _member(step.manifest, seen), seen, changes, drift)
+
+    def _pruned(self, step: Prune, in_use: frozenset[Key], *, whole: bool) -> Outcome:
+        if not whole:
+            return Outcome(
+                step.key, Action.SKIPPED, "pruned once everything else is applied", step.member, step.observed
+            )
+        if step.key in in_use:
+            return Outcome(
+                step.key, Action.SKIPPED, "kept: live workloads still refer to it", step.member, step.observed
+            )
+        try:
+            return self._deleted(step)
+        except GitopsError as error:
+            message = f"{error.reason}: {error.message}"
+            return Outcome(step.key, Action.FAILED, message, step.member, step.observed)
+
+    def _deleted(self, step: Prune) -> Outcome:
+        body = self._cluster.read(step.key, step.member.version)
+        if body is None:
+            return Outcome(step.key, Action.PRUNED)
+        kept = manifests.is_prune_disabled(body) or (
+            step.observed is None and "it no longer carries the label of its overlay"
+        )
+        if kept:
+            reason = kept if isinstance(kept, str) else "an annotation disables pruning"
+            return Outcome(step.key, Action.PRUNED, f"left in place and forgotten: {reason}")
+        seen = self._live.note(body)
+        self._cluster.delete(step.key, step.member.version, uid=seen.uid)
+        _log.info("pruned", object=str(step.key))
+        return Outcome(step.key, Action.PRUNED)
+
+
+def _sent(step: Create | Configure, scope: Scope) -> Manifest:
+    """What goes to the API server: the manifest, with the live replicas as long as we own that field of a workload that
+    an autoscaler scales. Leaving it out would drop it to 1; the autoscaler's first write takes the field over.
+    """
+    if isinstance(step, Configure) and step.key in scope.scaled and step.observed.replicas is not None:
+        return manifests.with_replicas(step.manifest, step.observed.replicas)
+    return step.manifest
+
+
+def _member(manifest: Manifest, seen: Observed) -> Member:
+    return Member(manifest.key, manifest.version, seen.uid, manifest.hash, seen.fingerprint, seen.generation)
+
+
+def _unapplied(step: Create | Configure) -> Member:
+    uid = step.observed.uid if isinstance(step, Configure) else ""
+    return Member(step.key, step.manifest.version, uid)
+
+
+def _refusal(seen: Observed, scope: Scope) -> str:
+    if seen.owner and seen.owner not in scope.adopt:
+        return f"belongs to {seen.owner}; remove it there first, Lockstep does not take over objects of other tools"
+    if seen.part_of and seen.part_of != scope.applyset:
+        return scope.claimed(seen.key)
+    return ""
+
+
+def _waits_for(manifest: Manifest, done: Mapping[Key, Outcome]) -> str:
+    """Names the first failed object that this one refers to."""
+    for key in sorted(references(manifest.body)):
+        if key in done and done[key].action is Action.FAILED:
+            return f"{key} could not be applied"
+    return ""
+
+
+def _blocked(wave: int, outcomes: Mapping[Key, Outcome], scope: Scope, observed: Mapping[Key, Observed]) -> str:
+    """Why a stage may not start yet: a namespace or CRD is missing, or an earlier wave is not Healthy."""
+    for outcome in outcomes.values():
+        if order.stage(outcome.key) == 0 and outcome.action is Action.FAILED:
+            return f"{outcome.key} could not be applied"
+    for key, manifest in scope.desired.items():
+        if order.wave(manifest.body) < wave:
+            done = outcomes.get(key)
+            seen = done.observed if done and done.observed else observed.get(key)
+            if seen is None or seen.health > Health.SUSPENDED:
+                return f"{key} of an earlier wave is not Healthy yet"
+    return ""
+
+
+def _mutated(manifest: Manifest, body: Body) -> str:
+    """Names fields that an admission policy changed under our hands: it owns nothing, so only the answer shows it."""
+    fields = [change.field for change in diff.declared_changes(manifest.body, body)]
+    return f"MutatedByAdmission: {', '.join(fields[:5])}" if fields else ""

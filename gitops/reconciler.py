@@ -1,0 +1,316 @@
+"""One pass over one overlay: what git wants, what the cluster has, the difference, its execution, the status.
+
+Level-triggered: a pass is told a name and reads everything else. It never waits: "Progressing" means that the watch, or
+the delay it returns, brings it back. Its caller, the workqueue, turns a GitopsError into a retry.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from gitops.core import healing, plan, summary
+from gitops.core.errors import Rejected, Unavailable
+from gitops.core.health import Health
+from gitops.core.inventory import Member, Parent, applyset_id, parent_name
+from gitops.core.manifests import Manifest
+from gitops.core.objects import Key
+from gitops.core.ownership import Observed
+from gitops.core.pipeline import Overlay
+from gitops.core.plan import Configure, Outcome, Plan, Prune, PrunePolicy
+from gitops.core.status import Action, Revision, SyncStatus
+from gitops.core.summary import Results, Stall
+from gitops.desired import Desired, DesiredState
+from gitops.executor import Executor, Scope
+from gitops.ports import Ledger, LiveState, Parents
+
+_log = structlog.get_logger(__name__)
+
+SYSTEM_NAMESPACE = "lockstep-system"
+_RECHECK_RETAINED = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The parties of a pass. `now` is wall-clock UTC for people, `clock` monotonic seconds for intervals; `may_write` tells
+    whether this replica leads.
+    """
+
+    desired: DesiredState
+    live: LiveState
+    parents: Parents
+    ledger: Ledger
+    executor: Executor
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+    may_write: Callable[[], bool]
+    repo_name: str
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered between passes to save requests; all of it can be read again."""
+
+    parents: dict[str, Parent] = field(default_factory=dict)
+    statuses: dict[str, SyncStatus] = field(default_factory=dict)
+    heals: dict[tuple[str, Key], list[float]] = field(default_factory=dict)
+    retained_at: dict[str, float] = field(default_factory=dict)
+    claims: dict[str, frozenset[Key]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a pass works towards: what git wants, or, with a stall, what was applied last (if anything)."""
+
+    overlay: Overlay
+    revision: Revision | None
+    desired: Desired | None
+    stall: Stall | None
+
+
+class Reconciler:
+    """Thread-safe for different overlays; the workqueue never runs two passes of one overlay at once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._memory = _Memory()
+        self._lock = threading.Lock()
+
+    def recall(self) -> None:
+        """Reads all parents and statuses at once: called when this replica starts to lead."""
+        memory = _Memory(parents=dict(self._world.parents.read_all()))
+        memory.statuses = {name: status for name, (status, _) in self._world.ledger.read_all().items()}
+        with self._lock:
+            self._memory = memory
+
+    def overlay_of(self, applyset: str) -> str | None:
+        """The overlay whose objects carry this part-of label."""
+        with self._lock:
+            names = {*self._memory.parents, *self._memory.claims}
+        return next((name for name in names if _applyset(name) == applyset), None)
+
+    def reconcile(self, name: str) -> float | None:
+        """One pass; returns after how many seconds it wants to run again, None = when something changes.
+
+        Raises: Unavailable, Conflict when it is to be run again with backoff.
+        """
+        with structlog.contextvars.bound_contextvars(overlay=name):
+            started = self._world.clock()
+            parent = self._parent(name)
+            target = self._target(name, parent)
+            rendered = self._world.clock()
+            with self._lock:
+                self._memory.claims[name] = frozenset(target.desired.keys) if target.desired else frozenset()
+            steps, outcomes, observed = self._converge(name, target, parent)
+            took = {"render": rendered - started, "apply": self._world.clock() - rendered}
+            status = self._report(target, steps, (outcomes, observed), took)
+            return self._again(name, status, steps, outcomes)
+
+    def preview(self, name: str) -> tuple[Revision | None, Plan]:
+        """What a pass would do now, with exact differences, without writing anything."""
+        parent = self._world.parents.read(name) or Parent(name, self._world.repo_name)
+        desired = self._world.desired.at_head(name)
+        observed = self._observed(name, desired.manifests, parent)
+        steps = plan.plan(desired.manifests, parent.members, observed, _policy(desired, generated=False))
+        return desired.revision, self._world.executor.examine(steps, self._scope(name, desired))
+
+    def _parent(self, name: str) -> Parent:
+        with self._lock:
+            known = self._memory.parents.get(name)
+        return known or self._world.parents.read(name) or Parent(name, self._world.repo_name)
+
+    def _target(self, name: str, parent: Parent) -> _Target:
+        overlay = self._world.desired.overlay(name)
+        try:
+            desired = self._world.desired.at_head(name)
+        except Rejected as error:
+            stall = Stall(error.reason, str(error))
+            _log.warning("stalled", reason=stall.reason, message=stall.message)
+            return _Target(overlay, self._world.desired.revision(name), self._last_good(overlay, parent), stall)
+        hold = desired.hold
+        stall = Stall("Suspended", f"hold.yaml: {hold.why} ({hold.who})") if hold and hold.suspend else None
+        return _Target(overlay, desired.revision, desired, stall)
+
+    def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:
+        if parent.applied is None:
+            return None
+        try:
+            return self._world.desired.at(overlay, parent.applied)
+        except Rejected as error:
+            _log.warning("what was applied last cannot be rendered any more", reason=error.reason, message=str(error))
+            return None
+
+    def _observed(self, name: str, manifests: Sequence[Manifest], parent: Parent) -> Mapping[Key, Observed]:
+        kinds = {(m.key.group, m.version, m.key.kind) for m in manifests}
+        kinds |= {(m.key.group, m.version, m.key.kind) for m in parent.members.values()}
+        self._world.live.watch(kinds)
+        return self._world.live.members(_applyset(name))
+
+    def _converge(
+        self, name: str, target: _Target, parent: Parent
+    ) -> tuple[Plan, dict[Key, Outcome], Mapping[Key, Observed]]:
+        """Plans, examines and executes. Without anything desired nothing is planned at all: nothing is ever pruned because
+        an overlay could not be rendered.
+        """
+        desired = target.desired
+        if desired is None:
+            return (), {}, {}
+        observed = self._observed(name, desired.manifests, parent)
+        policy = _policy(desired, generated=self._may_prune_generated(name))
+        steps = plan.plan(desired.manifests, parent.members, observed, policy)
+        if plan.is_empty(steps):
+            self._remember_parent(parent)
+            return steps, {}, observed
+        scope = self._scope(name, desired)
+        steps = self._withheld(name, target, self._world.executor.examine(steps, scope))
+        if not any(plan.is_write(step) for step in steps):
+            outcomes = self._world.executor.execute(steps, scope, observed)
+            self._remember_parent(replace(parent, members=_members(parent.members, outcomes)))
+            return steps, outcomes, observed
+        return steps, self._write(name, target, (steps, scope, observed), parent), observed
+
+    def _write(
+        self,
+        name: str,
+        target: _Target,
+        work: tuple[Plan, Scope, Mapping[Key, Observed]],
+        parent: Parent,
+    ) -> dict[Key, Outcome]:
+        """Write-ahead with the fence, the writes, then what became of them. A Conflict at either end means that another
+        writer is at work: what is remembered is void, and the next pass starts from what is stored.
+        """
+        steps, scope, observed = work
+        if not self._world.may_write():
+            raise Unavailable("NotLeading", "another replica leads; this one does not write")
+        revision = target.desired.revision if target.desired else None
+        with self._lock:
+            self._memory.parents.pop(name, None)
+        ahead = replace(parent, members=plan.written_ahead(parent.members, steps), pass_revision=revision)
+        fenced = self._world.parents.write(ahead)
+        outcomes = self._world.executor.execute(steps, scope, observed)
+        self._remember_heals(name, steps)
+        applied = revision if plan.is_whole(steps, outcomes) else parent.applied
+        members = _members(fenced.members, outcomes)
+        self._remember_parent(self._world.parents.write(replace(fenced, members=members, applied=applied)))
+        return outcomes
+
+    def _withheld(self, name: str, target: _Target, steps: Plan) -> Plan:
+        """Takes out of the plan what is only to be shown, and what somebody keeps fighting over."""
+        desired = target.desired
+        reason = desired.withheld if desired else ""
+        if target.stall and target.stall.reason == "Suspended":
+            reason = target.stall.message
+        if reason:
+            return tuple(plan.withheld(step, reason) for step in steps)
+        return tuple(self._calmed(name, step, heal=desired is not None and desired.heal) for step in steps)
+
+    def _calmed(self, name: str, step: plan.Step, *, heal: bool) -> plan.Step:
+        if not isinstance(step, Configure) or step.cause not in {plan.Cause.DRIFT, plan.Cause.GENERATION}:
+            return step
+        if not heal:
+            return plan.withheld(step, "drift; this environment only reports it (drift: report)")
+        wait = healing.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
+        if not wait:
+            return step
+        who = ", ".join(sorted({drift.manager for drift in step.drift})) or "somebody"
+        return plan.withheld(step, f"{who} keeps changing it back; healed again in {wait:.0f} s")
+
+    def _remember_heals(self, name: str, steps: Plan) -> None:
+        for step in steps:
+            if isinstance(step, Configure) and step.cause in {plan.Cause.DRIFT, plan.Cause.GENERATION}:
+                heals = self._memory.heals.setdefault((name, step.key), [])
+                heals.append(self._world.clock())
+                del heals[:-20]
+
+    def _remember_parent(self, parent: Parent) -> None:
+        with self._lock:
+            self._memory.parents[parent.overlay] = parent
+
+    def _scope(self, name: str, desired: Desired) -> Scope:
+        def claimed(key: Key) -> str:
+            with self._lock:
+                others = [other for other, keys in self._memory.claims.items() if other != name and key in keys]
+            return f"is also in overlay {others[0]}; an object belongs to exactly one overlay" if others else ""
+
+        manifests = {manifest.key: manifest for manifest in desired.manifests}
+        return Scope(_applyset(name), manifests, desired.scaled, claimed)
+
+    def _may_prune_generated(self, name: str) -> bool:
+        status = self._memory.statuses.get(name)
+        if status is None or status.health is not Health.HEALTHY:
+            return False
+        now = self._world.clock()
+        if now - self._memory.retained_at.get(name, float("-inf")) < _RECHECK_RETAINED:
+            return False
+        self._memory.retained_at[name] = now
+        return True
+
+    def _report(
+        self,
+        target: _Target,
+        steps: Plan,
+        found: tuple[Mapping[Key, Outcome], Mapping[Key, Observed]],
+        took: Mapping[str, float],
+    ) -> SyncStatus:
+        outcomes, observed = found
+        name = target.overlay.name
+        previous = self._memory.statuses.get(name)
+        parent = self._memory.parents.get(name)
+        results = Results(
+            overlay=name,
+            environment=target.overlay.environment,
+            target=target.revision,
+            rendered=target.desired.revision if target.desired else None,
+            applied=parent.applied if parent else None,
+            objects=summary.object_statuses(steps, outcomes, observed),
+            images=target.desired.images if target.desired else {},
+            stall=target.stall,
+            took=took if outcomes else {},
+            waiting=target.desired.waiting if target.desired else (),
+        )
+        status = summary.summarise(results, previous, self._world.now())
+        if status is not previous:
+            self._world.ledger.write(status, summary.record(previous, status, summary.actions(outcomes.values())))
+            self._memory.statuses[name] = status
+            self._memory.retained_at.pop(name, None)
+            _log.info("status", sync=str(status.sync), health=str(status.health), took=dict(took))
+        return status
+
+    def _again(self, name: str, status: SyncStatus, steps: Plan, outcomes: Mapping[Key, Outcome]) -> float | None:
+        failed = [outcome for outcome in outcomes.values() if outcome.action is Action.FAILED]
+        failed_early = [step for step in steps if isinstance(step, plan.Skipped) and step.failed]
+        if failed or failed_early:
+            count = len(failed) + len(failed_early)
+            raise Unavailable("Incomplete", f"{count} of {len(steps)} objects could not be applied")
+        waits = [
+            healing.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
+            for step in steps
+            if isinstance(step, plan.Skipped) and step.drift
+        ]
+        if any(waits):
+            return max(waits)
+        retained = any(isinstance(step, plan.Skipped) and step.reason == plan.RETAINED for step in steps)
+        if retained and status.health is Health.HEALTHY:
+            return _RECHECK_RETAINED if name in self._memory.retained_at else 0.0
+        return None
+
+
+def _applyset(overlay: str) -> str:
+    return applyset_id(parent_name(overlay), SYSTEM_NAMESPACE)
+
+
+def _policy(desired: Desired, *, generated: bool) -> PrunePolicy:
+    return PrunePolicy(budget=desired.prune_budget, enabled=desired.prunes, generated=generated)
+
+
+def _members(members: Mapping[Key, Member], outcomes: Mapping[Key, Outcome]) -> dict[Key, Member]:
+    """The inventory after a pass: pruned members leave, the others carry what was applied."""
+    after = dict(members)
+    for key, outcome in outcomes.items():
+        if outcome.action is Action.PRUNED:
+            after.pop(key, None)
+        elif outcome.member is not None and (outcome.action is not Action.FAILED or key not in after):
+            after[key] = outcome.member
+    return after

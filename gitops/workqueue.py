@@ -1,0 +1,174 @@
+"""A keyed workqueue: "look at X again", level-triggered, with backoff. It carries names only, never events.
+
+A name that is added while its pass runs is run exactly once more afterwards; a name that is added while it waits is run
+once. Passes of one name never overlap. The contract is controller-runtime's
+(https://pkg.go.dev/k8s.io/client-go/util/workqueue and pkg/reconcile/reconcile.go).
+"""
+
+import heapq
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from gitops.core.errors import Conflict, Rejected, Unavailable
+
+_log = structlog.get_logger(__name__)
+
+Pass = Callable[[str], float | None]
+"""Looks at one name; returns after how many seconds it wants to run again, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Seconds before the n-th retry (n from 1): doubling from `first` to `most`, plus up to a fifth of jitter.
+
+    `jitter` returns a number in [0, 1), so that the randomness is an argument.
+    """
+
+    jitter: Callable[[], float]
+    first: float = 0.5
+    most: float = 300.0
+
+    def seconds(self, failures: int) -> float:
+        exponent = min(failures - 1, 30)
+        return min(self.first * 2.0**exponent, self.most) * (1 + self.jitter() / 5)
+
+
+@dataclass(slots=True)
+class _State:
+    """Everything the condition guards. `due` holds the earliest time per waiting name; heap entries that disagree
+    with it are stale and passed over.
+    """
+
+    heap: list[tuple[float, int, str]] = field(default_factory=list)
+    due: dict[str, float] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    failures: dict[str, int] = field(default_factory=dict)
+    sequence: int = 0
+    stopped: bool = False
+    turned_at: float = 0.0
+
+
+class Workqueue:
+    """`clock` is monotonic seconds. Thread-safe."""
+
+    def __init__(self, run: Pass, *, backoff: Backoff, clock: Callable[[], float], workers: int = 4) -> None:
+        self._run = run
+        self._backoff = backoff
+        self._clock = clock
+        self._state = _State(turned_at=clock())
+        self._changed = threading.Condition()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"workqueue-{number}", daemon=True) for number in range(workers)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """No pass starts any more; waits at most `timeout` seconds for each running one."""
+        with self._changed:
+            self._state.stopped = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout)
+
+    def add(self, name: str, *, after: float = 0.0) -> None:
+        """Looks at `name` again in `after` seconds, or earlier if that was already asked for."""
+        with self._changed:
+            due = self._clock() + after
+            if due >= self._state.due.get(name, float("inf")):
+                return
+            self._state.due[name] = due
+            self._state.sequence += 1
+            heapq.heappush(self._state.heap, (due, self._state.sequence, name))
+            self._changed.notify()
+
+    def depth(self) -> int:
+        """Names that wait or run."""
+        with self._changed:
+            return len(self._state.due.keys() | self._state.running)
+
+    def is_idle(self) -> bool:
+        """True when nothing runs and nothing is due now: what waits, waits for a time in the future."""
+        with self._changed:
+            now = self._clock()
+            return not self._state.running and all(due > now for due in self._state.due.values())
+
+    def idle_since(self) -> float:
+        """Clock time at which a worker last started or ended a pass: for a watchdog."""
+        return self._state.turned_at
+
+    def _work(self) -> None:
+        while (name := self._take()) is not None:
+            again = self._run_once(name)
+            with self._changed:
+                self._state.running.discard(name)
+                self._state.turned_at = self._clock()
+                self._changed.notify_all()
+            if again is not None:
+                self.add(name, after=again)
+
+    def _take(self) -> str | None:
+        """Waits for the next due name that is not running; None when stopped."""
+        with self._changed:
+            while not self._state.stopped:
+                name, wait = self._next()
+                if name is not None:
+                    self._state.running.add(name)
+                    self._state.turned_at = self._clock()
+                    return name
+                self._changed.wait(wait)
+            return None
+
+    def _next(self) -> tuple[str | None, float | None]:
+        """Pops the first due name that is not running, or tells how long until the next may be due."""
+        state, now = self._state, self._clock()
+        blocked = []
+        found: tuple[str | None, float | None] = (None, None)
+        while state.heap:
+            due, sequence, name = state.heap[0]
+            if state.due.get(name) != due:
+                heapq.heappop(state.heap)
+            elif due > now:
+                found = (None, due - now)
+                break
+            else:
+                heapq.heappop(state.heap)
+                if name in state.running:
+                    blocked.append((due, sequence, name))
+                    continue
+                del state.due[name]
+                found = (name, None)
+                break
+        for entry in blocked:
+            heapq.heappush(state.heap, entry)
+        return found
+
+    def _run_once(self, name: str) -> float | None:
+        """One pass. The only place that catches everything: a bug in one pass must not end the others."""
+        try:
+            again = self._run(name)
+        except Conflict as moved:
+            _log.info("base moved, looking again", name=name, reason=moved.reason)
+            return self._failed(name, None)
+        except Unavailable as gone:
+            _log.warning("not available, trying again", name=name, reason=gone.reason, message=gone.message)
+            return self._failed(name, gone.retry_after)
+        except Rejected as wrong:
+            _log.warning("refused", name=name, reason=wrong.reason, message=str(wrong))
+            return self._failed(name, None)
+        except Exception:  # noqa: BLE001 - the one place, see the docstring
+            _log.exception("a pass ended with a bug", name=name)
+            return self._failed(name, None)
+        self._state.failures.pop(name, None)
+        return again
+
+    def _failed(self, name: str, retry_after: float | None) -> float:
+        failures = self._state.failures.get(name, 0) + 1
+        self._state.failures[name] = failures
+        return max(self._backoff.seconds(failures), retry_after or 0.0)

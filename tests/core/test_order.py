@@ -1,0 +1,46 @@
+"""What is applied before what."""
+
+import pytest
+
+from gitops.core import order
+from gitops.core.errors import Rejected
+from gitops.core.manifests import Manifest
+from gitops.core.objects import key
+from gitops.core.plan import Create
+
+
+def create(kind: str, name: str, *, api: str = "v1", wave: str | None = None) -> Create:
+    annotations = {"argocd.argoproj.io/sync-wave": wave} if wave is not None else {}
+    body = {"apiVersion": api, "kind": kind, "metadata": {"name": name, "annotations": annotations}}
+    return Create(Manifest(key(body), body, ""))
+
+
+def test_namespaces_come_first_and_admission_comes_last() -> None:
+    steps = [
+        create("ValidatingWebhookConfiguration", "w", api="admissionregistration.k8s.io/v1"),
+        create("Deployment", "d", api="apps/v1"),
+        create("ConfigMap", "c"),
+        create("PriorityClass", "p", api="scheduling.k8s.io/v1"),
+        create("Namespace", "n"),
+    ]
+    names = [[step.key.name for step in group] for _, _, group in order.groups(steps)]
+    assert names == [["n"], ["p"], ["c"], ["d"], ["w"]]
+
+
+def test_waves_come_before_kinds_and_may_be_negative() -> None:
+    steps = [
+        create("ConfigMap", "late", wave="1"),
+        create("Deployment", "d", api="apps/v1"),
+        create("Job", "early", wave="-1"),
+    ]
+    assert [group[0].key.name for _, _, group in order.groups(steps)] == ["early", "d", "late"]
+
+
+def test_independent_objects_share_a_group() -> None:
+    ((_, _, group),) = order.groups([create("Service", "a"), create("Service", "b")])
+    assert {step.key.name for step in group} == {"a", "b"}
+
+
+def test_a_wave_that_is_no_number_is_refused_by_name() -> None:
+    with pytest.raises(Rejected, match="ConfigMap x.*sync-wave must be a whole number"):
+        order.groups([create("ConfigMap", "x", wave="first")])
