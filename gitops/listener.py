@@ -1,0 +1,282 @@
+"""One TCP port, one WSGI application, one pool of threads: waitress, with the limits that it leaves to its user.
+
+What waitress itself does not bound, and this does: the time that a request may take to arrive, drop by drop; the body
+by path and sender instead of one cap for all; connections that sit idle while new ones wait; threads that are only
+made when requests wait at the same time; and a stop that lets requests in flight finish.
+
+Deadlines: a request's clock starts when its first byte is read (`lockstep.arrived` in the WSGI environ). Before that
+it may have waited in the kernel's accept queue, which waitress does not show; its event loop empties that queue
+between requests in microseconds, since application code never runs in it.
+"""
+
+import copy
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import BadRequest
+
+from gitops.core.errors import Rejected
+from webhooks.receivers import ARRIVED
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+"""On every answer, also on those that no application sees."""
+
+BodyLimit = Callable[[str, Mapping[str, str]], int]
+"""(path, headers in lower case) -> the most bytes of a body that are worth reading."""
+
+_LONGEST_HEADER = 32 * 1024
+_LONGEST_CHUNK_LINE = 1024
+_BUFFERED_IN_MEMORY = 256 * 1024
+_REASONS = {400: "BadRequest", 413: "TooLarge", 431: "HeadersTooLarge", 501: "NotImplemented"}
+
+
+def no_body(_path: str, _headers: Mapping[str, str]) -> int:
+    """The body limit of pages that are only read."""
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`threads` is how many requests may be worked on at once. Times are in seconds: `arrival` for a request to come
+    in whole, `idle` for a connection without one. Beyond `connections` the one that idled longest is closed.
+    """
+
+    threads: int = 8
+    connections: int = 2048
+    arrival: int = 10
+    idle: int = 10
+    body: BodyLimit = no_body
+
+
+class Listener:
+    """A server in a thread of its own. Address and limits are fixed; it is started once and stopped once."""
+
+    def __init__(self, app: "WSGIApplication", host: str, port: int, limits: Limits | None = None) -> None:
+        self._app = app
+        self._wanted = (host, port)
+        self._limits = limits or Limits()
+        self._stop_by: float | None = None
+        self._server: _Server | None = None
+        self._thread = threading.Thread(target=self._run, name=f"listener-{port}", daemon=True)
+
+    def start(self) -> tuple[str, int]:
+        """Returns the bound host and port (port 0 was any free one).
+
+        Raises: Rejected(ListenFailed) when the address cannot be bound.
+        """
+        host, port = self._wanted
+        try:
+            self._server = _Server.bound(self._app, _adjustments(host, port, self._limits), self._limits)
+        except (OSError, ValueError) as error:
+            raise Rejected(
+                "ListenFailed",
+                f"cannot listen on {host}:{port} ({error}): stop what listens there, or set another address under "
+                "`listen` in lockstep.yaml",
+            ) from error
+        self._thread.start()
+        return self._server.effective_host, int(self._server.effective_port)
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self, within: float = 10.0) -> None:
+        """Takes no connection from now on, and returns when the requests in flight are answered or `within` seconds
+        have passed. Harmless before start and when called again.
+        """
+        if self._server is None or not self._thread.is_alive():
+            return
+        self._stop_by = time.monotonic() + within
+        self._server.pull_trigger()
+        self._thread.join(within + 5)
+
+    def _run(self) -> None:
+        server = self._server
+        if server is None:
+            return
+        while self._stop_by is None:
+            server.turn(1.0)
+        server.refuse_connections()
+        while server.is_busy() and time.monotonic() < self._stop_by:
+            server.turn(0.05)
+        server.close_down()
+
+
+def _adjustments(host: str, port: int, limits: Limits) -> Adjustments:
+    settings: Any = {
+        "listen": f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}",
+        "threads": limits.threads,
+        "connection_limit": limits.connections + 8,
+        "channel_timeout": limits.idle,
+        "cleanup_interval": 1,
+        "max_request_header_size": _LONGEST_HEADER,
+        "inbuf_overflow": _BUFFERED_IN_MEMORY,
+        "asyncore_use_poll": True,  # select() ends at file descriptor 1024
+        "log_socket_errors": False,  # a client that hangs up is no news
+        "ident": None,
+    }
+    return Adjustments(**settings)
+
+
+class _Parser(HTTPRequestParser):
+    """One request as it arrives."""
+
+    def __init__(self, adj: Adjustments, limit: BodyLimit) -> None:
+        super().__init__(adj)
+        self.started = time.monotonic()
+        self._limit = limit
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.body_rcv is None:
+            return
+        headers = {key.lower().replace("_", "-"): value for key, value in self.headers.items()}
+        path: Any = self.path  # type: ignore[attr-defined]  # the stubs do not know it
+        self.adj = copy.copy(self.adj)
+        self.adj.max_request_body_size = self._limit(path, headers) + 1
+
+    def received(self, data: bytes) -> int:
+        consumed = super().received(data)
+        if self.chunked and not self.completed and self._lingers():
+            # waitress copies the whole unfinished line for each piece of it that arrives
+            self.error = BadRequest("a chunk's header or the trailer is too long")
+            self.completed = True
+        return consumed
+
+    def _lingers(self) -> bool:
+        receiver: Any = self.body_rcv
+        return len(receiver.control_line) > _LONGEST_CHUNK_LINE or len(receiver.trailer) > _LONGEST_HEADER
+
+
+class _Task(WSGITask):
+    def get_environment(self) -> "WSGIEnvironment":
+        environ = super().get_environment()
+        request: Any = self.request
+        environ[ARRIVED] = request.started
+        return environ
+
+
+class _ErrorTask(ErrorTask):
+    """An answer to what is not a request, without the server's name and with the headers of all other answers."""
+
+    def execute(self) -> None:
+        error: Any = self.request.error  # type: ignore[attr-defined]  # the request, by its stub an Error
+        self.status = f"{error.code} {error.reason}"
+        content = {"error": {"reason": _REASONS.get(error.code, "InternalError"), "message": str(error.body)}}
+        body = json.dumps(content).encode("ascii")
+        headers = {"Content-Type": "application/json"} | SECURITY_HEADERS
+        self.response_headers = [*self.response_headers, *headers.items()]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):
+    """One connection."""
+
+    task_class = _Task
+    error_task_class = _ErrorTask
+
+    def __init__(self, server: "_Server", sock: Any, addr: Any, adj: Adjustments, map: Any = None) -> None:  # noqa: A002
+        super().__init__(server, sock, addr, adj, map=map)
+        parser: Any = lambda adjustments: _Parser(adjustments, server.limits.body)  # noqa: E731
+        self.parser_class = parser
+
+    def is_idle(self) -> bool:
+        """No request is being worked on, arriving or being answered."""
+        return not self.requests and self.request is None and not self.total_outbufs_len
+
+    def is_late(self, now: float, arrival: float) -> bool:
+        """A request has been arriving for too long. Bytes that keep coming are no excuse."""
+        return isinstance(self.request, _Parser) and now - self.request.started > arrival
+
+
+class _Dispatcher(ThreadedTaskDispatcher):
+    """Starts a thread when more requests wait than threads, up to `most`: a thousand sleeping threads cost memory."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def add_task(self, task: Any) -> None:
+        with self.lock:
+            running = len(self.threads) - self.stop_count
+            wanted = self.active_count + len(self.queue) + 1
+        if running < wanted and running < self._most:
+            self.set_thread_count(running + 1)
+        super().add_task(task)
+
+
+class _Server(TcpWSGIServer):
+    """The listening socket and its connections."""
+
+    limits: Limits
+    # set by waitress, unknown to its stubs
+    effective_host: str
+    effective_port: str
+    _map: Any
+
+    @classmethod
+    def bound(cls, app: "WSGIApplication", adjustments: Adjustments, limits: Limits) -> "_Server":
+        server = cls(app, dispatcher=_Dispatcher(limits.threads), adj=adjustments)
+        server.limits = limits
+        server.channel_class = _Channel
+        return server
+
+    @property
+    def _channels(self) -> list[_Channel]:
+        channels: Any = self.active_channels
+        return list(channels.values())
+
+    def turn(self, timeout: float) -> None:
+        """One round of the event loop."""
+        wasyncore.loop(timeout=timeout, use_poll=True, map=self._map, count=1)
+
+    def handle_accept(self) -> None:
+        super().handle_accept()
+        if len(self._channels) > self.limits.connections:
+            idle = [channel for channel in self._channels if not channel.requests and not channel.will_close]
+            if idle:
+                min(idle, key=lambda channel: channel.last_activity).will_close = True
+
+    def maintenance(self, now: Any) -> None:
+        super().maintenance(now)
+        monotonic = time.monotonic()
+        for channel in self._channels:
+            if channel.is_late(monotonic, self.limits.arrival):
+                channel.will_close = True
+
+    def refuse_connections(self) -> None:
+        wasyncore.dispatcher.close(self)
+
+    def is_busy(self) -> bool:
+        """Closes what idles, and says whether anything else is left."""
+        channels = self._channels
+        for channel in channels:
+            if channel.is_idle():
+                channel.will_close = True
+        return any(not channel.is_idle() for channel in channels)
+
+    def close_down(self) -> None:
+        self.task_dispatcher.shutdown(timeout=1)
+        wasyncore.close_all(self._map, ignore_all=True)

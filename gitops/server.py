@@ -1,0 +1,97 @@
+"""The WSGI applications, one per port: webhooks, the page, metrics. Each is made here from what it is given."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flask import Blueprint, Flask, Response, jsonify
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.exceptions import HTTPException
+
+from gitops.listener import SECURITY_HEADERS
+from webhooks import receivers
+from webhooks.receivers import Door
+
+Probe = Callable[[], Sequence[str]]
+"""What is wrong, one short text each (names of loops, never values); empty when all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """`alive`: every loop of the process turns; if not, a restart helps. `ready`: it can do its work now."""
+
+    alive: Probe
+    ready: Probe
+
+
+def create_webhook_app(door: Door, probes: Probes) -> Flask:
+    app = _app()
+    app.register_blueprint(receivers.blueprint(door))
+    _add_probes(app, probes)
+    return app
+
+
+def create_page_app(page: Blueprint, probes: Probes) -> Flask:
+    app = _app()
+    app.register_blueprint(page)
+    _add_probes(app, probes)
+    return app
+
+
+def create_metrics_app(registry: CollectorRegistry) -> Flask:
+    app = _app()
+
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    app.add_url_rule("/metrics", "metrics", metrics, methods=["GET"], provide_automatic_options=False)
+    return app
+
+
+def _app() -> Flask:
+    """An application that never redirects, never shows what failed, and cannot be switched to debugging by FLASK_DEBUG
+    in the environment.
+    """
+    app = Flask("lockstep", static_folder=None, template_folder=None)
+    app.debug = False
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    app.register_error_handler(HTTPException, _answer_error)
+    app.after_request(_add_security_headers)
+    return app
+
+
+def _answer_error(error: HTTPException) -> Response:
+    """Status, reason and the headers of the protocol (Allow, Retry-After); nothing of what was asked."""
+    code = error.code or 500
+    if 300 <= code < 400:
+        code = 404  # senders follow a redirect as GET without a body, and count that as delivered
+    reason = type(error).__name__ if code == error.code else "NotFound"
+    answer = jsonify(error={"reason": reason, "message": f"{code} {reason}"})
+    answer.status_code = code
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After"}:
+            answer.headers[name] = value
+    return answer
+
+
+def _add_security_headers(response: Response) -> Response:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _add_probes(app: Flask, probes: Probes) -> None:
+    for path, probe in (("/healthz", probes.alive), ("/readyz", probes.ready)):
+        app.add_url_rule(path, path[1:], _answer_of(probe), methods=["GET"], provide_automatic_options=False)
+
+
+def _answer_of(probe: Probe) -> Callable[[], Response]:
+    def answer() -> Response:
+        wrong = probe()
+        text = "".join(f"{line}\n" for line in wrong) or "ok\n"
+        return Response(text, status=503 if wrong else 200, content_type="text/plain; charset=utf-8")
+
+    return answer

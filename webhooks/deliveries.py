@@ -1,0 +1,13 @@
+"""One authentic request, read."""
+
+from dataclasses import dataclass
+
+from gitops.core.events import Event, Ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a sender said. `id` is the sender's own, None when it gave none that can be logged."""
+
+    id: str | None
+    content: tuple[Event, ...] | Ignored

@@ -1,0 +1,181 @@
+"""The webhook door: authenticate, read, hand in, answer. Who may send, what it means and what comes of it is decided
+elsewhere.
+
+| answer | meaning                                                                                             |
+|--------|-----------------------------------------------------------------------------------------------------|
+| 200    | durable on the remote, or needs nothing; one sentence per event says which                          |
+| 400    | the delivery is wrong and will stay so                                                              |
+| 401    | not authentic, or no such sender: the same answer                                                   |
+| 405    | not POST. A path here never redirects: Harbor and Gitea follow as GET and count that as delivered   |
+| 413    | more than is read from this sender                                                                  |
+| 415    | not JSON                                                                                            |
+| 429    | too many; Retry-After                                                                               |
+| 503    | not durable in time; Retry-After. The work goes on, and a second attempt finds it done              |
+"""
+
+import math
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from flask import Blueprint, Response, g, jsonify, request
+from structlog.contextvars import bind_contextvars, bound_contextvars
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from gitops.core.errors import GitopsError, Rejected, Unavailable
+from gitops.core.events import ConfigPushed, Event, Ignored, ImagePushed
+from gitops.core.remotes import Remote, names_any
+from gitops.ports import Inbox
+from webhooks import bodies
+from webhooks.deliveries import Delivery
+from webhooks.limits import Clock, Rate, Tally, TokenBucket
+from webhooks.senders import KINDS, MEBIBYTE, Sender, largest_body
+
+ARRIVED = "lockstep.arrived"
+"""WSGI environ key: when the request's first byte was read, in the clock's seconds. A server that knows it sets it."""
+
+_STRANGERS = Rate(per_second=50, burst=200)
+_RETRY_AFTER = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the receivers work with.
+
+    `repos` are the names of the one config repo; a push to any other is ignored. `on_config_push` says in a sentence
+    what comes of a push to it. `observe` is told (sender's name, HTTP status, seconds) of each answer; the name is
+    empty when nobody was recognised. `deadline` is in seconds and counts from ARRIVED.
+    """
+
+    senders: Mapping[str, Sender]
+    inbox: Inbox
+    repos: frozenset[Remote]
+    on_config_push: Callable[[ConfigPushed], str]
+    observe: Callable[[str, int, float], None]
+    clock: Clock
+    deadline: float = 2.5
+
+
+def blueprint(door: Door) -> Blueprint:
+    """One URL for every configured sender: POST /hooks/<name>."""
+    routes = Blueprint("hooks", __name__)
+    reception = _Reception(door)
+    routes.add_url_rule(
+        "/hooks/<name>", "receive", reception.receive, methods=["POST"], provide_automatic_options=False
+    )
+    routes.after_request(reception.observe)
+    return routes
+
+
+class _Reception:
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._largest = largest_body(door.senders)
+        self._strangers = TokenBucket(_STRANGERS, door.clock)
+        self._buckets = {name: TokenBucket(sender.rate, door.clock) for name, sender in door.senders.items()}
+        self._tally = Tally(door.clock)
+        # Whoever asks for a name that does not exist costs and gets what a wrong secret costs and gets.
+        nobodys_secret = (secrets.token_bytes(32),)
+        self._nobody = Sender("", KINDS["github"], lambda: nobodys_secret, MEBIBYTE, _STRANGERS)
+
+    def receive(self, name: str) -> Response:
+        sender = self._door.senders.get(name, self._nobody)
+        headers = {key.lower(): value for key, value in request.headers}
+        body = self._read()
+        if not sender.is_authentic(headers, body):
+            return self._refuse_stranger()
+        g.sender = sender.name
+        with bound_contextvars(sender=sender.name, delivery=bodies.fingerprint(body)):
+            return self._receive_authentic(sender, headers, body)
+
+    def observe(self, response: Response) -> Response:
+        seconds = max(0.0, self._door.clock() - self._arrived())
+        self._door.observe(g.get("sender", ""), response.status_code, seconds)
+        return response
+
+    def _read(self) -> bytes:
+        # A server may have refused more already; this holds behind any server, chunked bodies included.
+        request.max_content_length = self._largest
+        return request.get_data(cache=False)
+
+    def _receive_authentic(self, sender: Sender, headers: Mapping[str, str], body: bytes) -> Response:
+        if len(body) > sender.largest_body:
+            raise RequestEntityTooLarge
+        if not _is_json(headers.get("content-type", "")):
+            return _refusal(415, "UnsupportedMediaType", "send application/json (form bodies are not read)")
+        if wait := self._buckets[sender.name].take():
+            return self._note(_refusal(429, "TooManyRequests", f"sender {sender.name} is over its rate", wait))
+        try:
+            delivery = sender.kind.parse(headers, body)
+            bind_contextvars(delivery=delivery.id or bodies.fingerprint(body))
+            return self._accept(delivery)
+        except Rejected as error:
+            return self._note(_refusal(400, error.reason, str(error)))
+        except Unavailable as error:
+            return self._note(_refusal(503, error.reason, str(error), error.retry_after or _RETRY_AFTER))
+
+    def _accept(self, delivery: Delivery) -> Response:
+        results = [delivery.content.reason] if isinstance(delivery.content, Ignored) else self._hand_in(delivery)
+        _log.info("delivery answered", results=results)
+        return jsonify(results=results)
+
+    def _hand_in(self, delivery: Delivery) -> list[str]:
+        events: tuple[Event, ...] = delivery.content if isinstance(delivery.content, tuple) else ()
+        results = [self._pass_on(event) for event in events if isinstance(event, ConfigPushed)]
+        pushed = [event for event in events if isinstance(event, ImagePushed)]
+        if pushed:
+            results += self._commit(pushed, structlog.contextvars.get_contextvars()["delivery"])
+        return results
+
+    def _commit(self, pushed: list[ImagePushed], delivery: str) -> list[str]:
+        left = self._door.deadline - (self._door.clock() - self._arrived())
+        if left <= 0:
+            raise Unavailable("DeadlineExceeded", "the delivery waited too long for its turn")
+        try:
+            return list(self._door.inbox.accept(pushed, delivery=delivery, deadline=left))
+        except Unavailable:
+            raise
+        except GitopsError as error:
+            # The delivery is sound; what refused it is on our side, and a person may mend it before the next attempt.
+            raise Unavailable(error.reason, error.message) from error
+
+    def _pass_on(self, event: ConfigPushed) -> str:
+        if not names_any(event.urls, self._door.repos):
+            return "the push is to another repository than the config repo"
+        return self._door.on_config_push(event)
+
+    def _arrived(self) -> float:
+        arrived: float = request.environ.setdefault(ARRIVED, self._door.clock())
+        return arrived
+
+    def _refuse_stranger(self) -> Response:
+        if wait := self._strangers.take():
+            answer = _refusal(429, "TooManyRequests", "too many requests without a valid secret", wait)
+        else:
+            answer = _refusal(401, "Unauthorized", "no such sender, or the secret or signature is wrong")
+        if count := self._tally.due("stranger"):
+            _log.warning("refused strangers", count=count, last_from=request.remote_addr)
+        return answer
+
+    def _note(self, answer: Response) -> Response:
+        if count := self._tally.due(f"{g.sender} {answer.status_code}"):
+            _log.warning(
+                "delivery refused", status=answer.status_code, count=count, answer=answer.get_data(as_text=True)
+            )
+        return answer
+
+
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
+
+
+def _refusal(status: int, reason: str, message: str, retry_after: float | None = None) -> Response:
+    answer = jsonify(error={"reason": reason, "message": message})
+    answer.status_code = status
+    if retry_after is not None:
+        answer.headers["Retry-After"] = str(math.ceil(retry_after))
+    return answer
