@@ -1,0 +1,59 @@
+"""What a git host's webhook does, for a bare repository on disk: called by its post-receive hook.
+
+`python -m gitops.local.announce URL SECRET_FILE`, with `old new ref` lines on standard input; run in the repository.
+Failing to announce never fails the push: the controller looks at the repository by itself every now and then.
+"""
+
+import hashlib
+import hmac
+import json
+import sys
+import uuid
+from pathlib import Path
+
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
+
+
+def delivery(line: str, repository: str, secret: bytes) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of GitHub's push event for one line of a post-receive hook.
+
+    https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
+    """
+    before, after, ref = line.split(" ", 2)
+    zeros = "0" * len(before)
+    body = json.dumps(
+        {
+            "ref": ref,
+            "before": before,
+            "after": after,
+            "created": before == zeros,
+            "deleted": after == zeros,
+            "forced": False,
+            "repository": {"full_name": Path(repository).name, "clone_url": repository},
+        }
+    ).encode()
+    signature = hmac.new(secret, body, hashlib.sha256).hexdigest()
+    return body, {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": str(uuid.uuid4()),
+        "X-Hub-Signature-256": f"sha256={signature}",
+    }
+
+
+def main(url: str, secret_file: str) -> None:
+    secret = Path(secret_file).read_bytes().strip()
+    pool = PoolManager(timeout=3.0, retries=False)
+    for line in sys.stdin.read().splitlines():
+        body, headers = delivery(line, str(Path.cwd()), secret)
+        try:
+            answer = pool.request("POST", url, body=body, headers=headers)
+        except HTTPError:
+            sys.stderr.write("lockstep: the controller was not told of this push; it will see it by itself\n")
+            return
+        sys.stderr.write(f"lockstep: {answer.data.decode(errors='replace').strip()[:500]}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
