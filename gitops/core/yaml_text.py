@@ -1,0 +1,300 @@
+"""Reads YAML that somebody else wrote: bounded, without code, and with the line of every key.
+
+Plain scalars mean what they mean to kubectl and kustomize (YAML 1.1 booleans, Go's integers, no timestamps, no base-60
+numbers, no `=` tag): https://github.com/yaml/go-yaml/blob/v2.4.3/resolve.go. Mapping keys are strings, as written.
+Built from parser events, because PyYAML's C composer recurses without a bound and takes the process down on deep input.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from gitops.core.errors import Place, Rejected
+
+Lines = tuple[int, Mapping[str | int, Any] | None]
+"""Line of a key or list item, counted from 1, and the Lines of what is below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`nodes` counts scalars and collections with every alias expanded, as a program that walks the text meets them."""
+
+    size: int = 1 << 20
+    documents: int = 1
+    depth: int = 64
+    nodes: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document. `value` is made of dict, list, str, int, float, bool and None."""
+
+    file: str
+    value: Any
+    lines: Lines
+
+    def place(self, path: Iterable[str | int] = ()) -> Place:
+        """Where the deepest part of `path` that exists stands. Segments that exist nowhere are passed over."""
+        line, below = self.lines
+        for segment in path:
+            if below is not None and segment in below:
+                line, below = below[segment]
+        return Place(self.file, line)
+
+
+def document(data: bytes, file: str, limits: Limits | None = None) -> Document:
+    """The one document of a file.
+
+    Raises: Rejected(InvalidYaml) also when there is none or more than one; Rejected(LimitExceeded).
+    """
+    found = documents(data, file, limits or Limits())
+    if len(found) != 1:
+        raise Rejected("InvalidYaml", "holds no YAML document, expected one", place=Place(file))
+    return found[0]
+
+
+def documents(data: bytes, file: str, limits: Limits) -> tuple[Document, ...]:
+    """All documents of a file, empty ones left out.
+
+    Raises: Rejected(InvalidYaml) for syntax, unknown tags, duplicate or complex keys, loops and numbers that JSON does
+    not have; Rejected(LimitExceeded) past `limits`. Both with file and line; neither quotes a value.
+    """
+    if len(data) > limits.size:
+        raise Rejected("LimitExceeded", f"has {len(data)} bytes, at most {limits.size} are read", place=Place(file))
+    builder = _Builder(file, limits)
+    for event in _events(_decoded(data, file), file):
+        builder.take(event)
+    return tuple(builder.found)
+
+
+def resolve(text: str) -> Any:
+    """What a plain scalar means to kubectl: None, bool, int, float, or the text itself."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if not text or text[0] not in "+-.0123456789":
+        return text
+    plain = text.replace("_", "") if text[0] != "." else text
+    number = _integer(plain)
+    if number is not None:
+        return number
+    if _FLOAT.fullmatch(plain):
+        return _float(plain)
+    return text
+
+
+_WORDS: Mapping[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
+}
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
+_INTEGER = re.compile(
+    r"(?P<sign>[-+]?)(?:0[xX](?P<hex>[0-9a-fA-F]{1,16})|0[bB](?P<binary>[01]{1,64})|0[oO]?(?P<octal>[0-7]{1,22})"
+    r"|(?P<decimal>0|[1-9][0-9]{0,19}))"
+)
+_BASES = {"hex": 16, "binary": 2, "octal": 8, "decimal": 10}
+_TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset({_TAG + name for name in ("null", "bool", "int", "float")})
+_TEXT_TAGS = frozenset({"!", *(_TAG + name for name in ("str", "binary", "timestamp"))})
+_MERGE = "<<"
+
+
+def _integer(text: str) -> int | None:
+    match = _INTEGER.fullmatch(text)
+    if match is None or match.lastgroup is None:
+        return None
+    number = int(match["sign"] + match[match.lastgroup], _BASES[match.lastgroup])
+    return number if -(1 << 63) <= number < 1 << 64 else None
+
+
+def _float(text: str) -> float | int:
+    """Whole floats become integers: 1e3 reaches the API server as 1000, as it does from kubectl."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < 1e21 else number
+
+
+def _decoded(data: bytes, file: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Rejected("InvalidYaml", "is not UTF-8 text", place=Place(file, line)) from error
+
+
+def _events(text: str, file: str) -> Iterator[Any]:
+    loader = yaml.CSafeLoader(text)
+    try:
+        while (event := loader.get_event()) is not None:
+            yield event
+            if isinstance(event, yaml.StreamEndEvent):
+                return
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file, mark.line + 1 if mark else None)
+        raise Rejected("InvalidYaml", f"is not YAML: {error.problem or error.context}", place=place) from None
+    except yaml.YAMLError:
+        raise Rejected("InvalidYaml", "holds characters that YAML does not allow", place=Place(file)) from None
+    finally:
+        loader.dispose()
+
+
+class _Collection:
+    """A mapping or sequence that is being read. `count` is its nodes so far, itself included."""
+
+    __slots__ = ("anchor", "count", "key", "line", "lines", "merged", "value")
+
+    def __init__(self, *, value: dict[str, Any] | list[Any], line: int, anchor: str | None) -> None:
+        self.value = value
+        self.line = line
+        self.anchor = anchor
+        self.lines: dict[str | int, Lines] = {}
+        self.key: tuple[str, int] | None = None
+        self.merged: list[dict[str, Any]] = []
+        self.count = 1
+
+
+_Finished = tuple[Any, Mapping[str | int, Any] | None, int]
+"""Value, lines below it, expanded count."""
+
+
+class _Builder:
+    def __init__(self, file: str, limits: Limits) -> None:
+        self.found: list[Document] = []
+        self._file = file
+        self._limits = limits
+        self._open: list[_Collection] = []
+        self._anchors: dict[str, _Finished | None] = {}
+        self._take = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._start_mapping,
+            yaml.SequenceStartEvent: self._start_sequence,
+            yaml.MappingEndEvent: self._end,
+            yaml.SequenceEndEvent: self._end,
+            yaml.AliasEvent: self._alias,
+            yaml.DocumentStartEvent: self._start_document,
+        }
+
+    def take(self, event: Any) -> None:
+        action = self._take.get(type(event))
+        if action is not None:
+            action(event)
+
+    def _start_document(self, _event: Any) -> None:
+        self._anchors = {}
+
+    def _scalar(self, event: Any) -> None:
+        line = event.start_mark.line + 1
+        top = self._open[-1] if self._open else None
+        if top is not None and top.key is None and type(top.value) is dict:
+            self._key(top, event, line)
+            return
+        finished = (self._scalar_value(event, line), None, 1)
+        if event.anchor:
+            self._anchors[event.anchor] = finished
+        self._add(finished, line)
+
+    def _key(self, top: _Collection, event: Any, line: int) -> None:
+        if event.value in top.value:
+            raise self._invalid(f"the key `{event.value[:100]}` stands here twice", line)
+        if event.anchor:
+            self._anchors[event.anchor] = (event.value, None, 1)
+        top.key = (_MERGE if event.value == _MERGE and event.implicit[0] else event.value, line)
+
+    def _scalar_value(self, event: Any, line: int) -> Any:
+        if event.tag is None or event.tag in _PLAIN_TAGS:
+            value = resolve(event.value) if event.implicit[0] or event.tag else event.value
+        elif event.tag in _TEXT_TAGS:
+            value = event.value
+        else:
+            raise self._invalid(f"the tag `{event.tag[:100]}` is not read here", line)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self._invalid("not a number or infinite: JSON has no such value", line)
+        return value
+
+    def _start_mapping(self, event: Any) -> None:
+        self._push(event, {}, "map")
+
+    def _start_sequence(self, event: Any) -> None:
+        self._push(event, [], "seq")
+
+    def _push(self, event: Any, value: dict[str, Any] | list[Any], kind: str) -> None:
+        line = event.start_mark.line + 1
+        if len(self._open) >= self._limits.depth:
+            raise self._excess(f"is nested deeper than {self._limits.depth} levels", line)
+        if event.tag not in {None, "!", _TAG + kind}:
+            raise self._invalid(f"the tag `{event.tag[:100]}` is not read here", line)
+        self._require_simple_key(line)
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        self._open.append(_Collection(value=value, line=line, anchor=event.anchor))
+
+    def _require_simple_key(self, line: int) -> None:
+        if self._open and self._open[-1].key is None and type(self._open[-1].value) is dict:
+            raise self._invalid("a key must be a plain word", line)
+
+    def _end(self, _event: Any) -> None:
+        done = self._open.pop()
+        if isinstance(done.value, dict):
+            for merged in done.merged:
+                done.value.update({key: value for key, value in merged.items() if key not in done.value})
+        finished = (done.value, done.lines, done.count)
+        if done.anchor:
+            self._anchors[done.anchor] = finished
+        self._add(finished, done.line)
+
+    def _alias(self, event: Any) -> None:
+        line = event.start_mark.line + 1
+        self._require_simple_key(line)
+        finished = self._anchors.get(event.anchor)
+        if finished is None:
+            inside = event.anchor in self._anchors
+            raise self._invalid(f"the alias *{event.anchor[:100]} {'holds itself' if inside else 'is unknown'}", line)
+        self._add(finished, line)
+
+    def _add(self, finished: _Finished, line: int) -> None:
+        value, below, count = finished
+        if not self._open:
+            self._finish_document(value, (line, below))
+            return
+        top = self._open[-1]
+        top.count += count
+        if top.count > self._limits.nodes:
+            raise self._excess(f"has more than {self._limits.nodes} values once its aliases are expanded", line)
+        if isinstance(top.value, list):
+            top.lines[len(top.value)] = (line, below)
+            top.value.append(value)
+        elif top.key is not None:
+            self._add_entry(top, value, below)
+
+    def _add_entry(self, top: _Collection, value: Any, below: Mapping[str | int, Any] | None) -> None:
+        key, line = top.key or ("", 0)
+        top.key = None
+        if key != _MERGE or not isinstance(top.value, dict):
+            top.value[key] = value  # type: ignore[call-overload]
+            top.lines[key] = (line, below)
+            return
+        parts: Sequence[Any] = value if isinstance(value, list) else [value]
+        if not all(isinstance(part, dict) for part in parts):
+            raise self._invalid("`<<` takes a mapping, or a list of mappings", line)
+        top.merged.extend(parts)
+
+    def _finish_document(self, value: Any, lines: Lines) -> None:
+        if value is None:
+            return
+        if len(self.found) >= self._limits.documents:
+            more = "another YAML document starts here, expected one"
+            raise self._excess(more if self._limits.documents == 1 else "holds too many YAML documents", lines[0])
+        self.found.append(Document(self._file, value, lines))
+
+    def _invalid(self, message: str, line: int) -> Rejected:
+        return Rejected("InvalidYaml", message, place=Place(self._file, line))
+
+    def _excess(self, message: str, line: int) -> Rejected:
+        return Rejected("LimitExceeded", message, place=Place(self._file, line))
