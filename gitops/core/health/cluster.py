@@ -52,7 +52,9 @@ def pod_disruption_budget(body: Body) -> Verdict:
         return degraded(words(allowed))
     status = section(body, "status")
     current, desired = number(status, "currentHealthy"), number(status, "desiredHealthy")
-    return healthy(f"{number(status, 'disruptionsAllowed')} disruptions allowed, {current} of {desired} pods healthy")
+    return healthy(
+        f"{current} pods healthy, {desired} needed; {number(status, 'disruptionsAllowed')} may be evicted now"
+    )
 
 
 def custom_resource_definition(body: Body) -> Verdict:
