@@ -52,7 +52,7 @@ def _app() -> Flask:
     """An application that never redirects, never shows what failed, and cannot be switched to debugging by FLASK_DEBUG
     in the environment.
     """
-    app = Flask("lockstep", static_folder=None, template_folder=None)
+    app = Flask(__name__, static_folder=None, template_folder=None)
     app.debug = False
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.url_map.strict_slashes = False

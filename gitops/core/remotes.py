@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 _HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
-_URL = re.compile(rf"(?P<scheme>https?|ssh|git)://(?:[^@/]*@)?{_HOST}(?::(?P<port>[0-9]{{1,5}}))?/(?P<path>[^?#]+)")
-_SCP = re.compile(rf"(?:[A-Za-z0-9._-]+@)?{_HOST}:(?P<path>(?!//)[^?#]+)")
+_URL = re.compile(rf"(?P<scheme>https?|ssh|git)://(?:[^@/]*@)?{_HOST}(?::(?P<port>[0-9]{{1,5}}))?/(?P<path>[^?#\s]+)")
+_SCP = re.compile(rf"(?:[A-Za-z0-9][A-Za-z0-9._-]*@)?{_HOST}:(?P<path>(?!//)[^?#:\s-][^?#:\s]*)")
 _FILE = re.compile(r"(?:file://(?:localhost)?)?(?P<path>/[^?#]+)")
 _PORTS = {"http": "80", "https": "443", "ssh": "22", "git": "9418"}
 _FAMILIES = {"https": "http"}

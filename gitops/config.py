@@ -1,0 +1,319 @@
+"""lockstep.yaml: the controller's own configuration. It stands outside the config repo on purpose: who may write that
+repo must not be able to widen what the controller may do.
+
+Its JSON Schema is docs/lockstep.schema.json; docs/lockstep.yaml shows every field.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+from gitops.core import remotes
+from gitops.core.errors import Place, Rejected
+from gitops.secrets import Secrets
+
+_DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_LARGEST_CONFIG = 1024 * 1024
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a number and a unit: 500ms, 2.5s, 5m, 1h or 1d")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+def _address(value: Any) -> Any:
+    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, Address):
+        return value
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError("write host:port, such as 127.0.0.1:8080 or [::]:8080")
+    return Address(host=match["host"].strip("[]"), port=int(match["port"]))
+
+
+def _anchored(path: Path, info: ValidationInfo) -> Path:
+    """Relative paths count from the directory of lockstep.yaml."""
+    return Path((info.context or {}).get("directory", "")) / path
+
+
+def _repo_url(url: str) -> str:
+    if remotes.parse(url) is None:
+        raise ValueError("write an https://, ssh://, git:// or file:// URL, user@host:path or an absolute path")
+    if re.match(r"[a-z]+://[^/@]*:[^/@]*@", url):
+        raise ValueError("take the password out of the URL; it would be shown in process lists and logs")
+    return url
+
+
+def _branch(name: str) -> str:
+    if not remotes.is_ref(f"refs/heads/{name}"):
+        raise ValueError("write the name of a branch, such as main")
+    return name
+
+
+class _Section(BaseModel):
+    """Fields are camelCase in YAML. Unknown ones are refused: a typo must not become a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Address(_Section):
+    host: str
+    port: int
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["2.5s", "5m"]}),
+]
+ListenAddress = Annotated[
+    Address,
+    BeforeValidator(_address),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_ADDRESS.pattern.replace('?P<host>', '').replace('?P<port>', '')}$"}
+    ),
+]
+AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
+RepoUrl = Annotated[str, AfterValidator(_repo_url)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+class SecretSource(_Section):
+    """Where a secret is: a file (re-read when it changes) or an environment variable, exactly one of the two."""
+
+    file: AnchoredPath | None = None
+    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.file is None) == (self.env is None):
+            raise ValueError("give either `file:` or `env:`")
+        return self
+
+
+class Rate(_Section):
+    """Accepted requests: `burst` at once, then `perSecond` on. The rest is answered 429."""
+
+    per_second: Annotated[float, Field(gt=0, le=100_000)] = 200.0
+    burst: Annotated[int, Field(gt=0, le=1_000_000)] = 10_000
+
+
+class Sender(_Section):
+    """One URL, /hooks/<name>, for one party. Several secrets are accepted side by side while one is being rotated.
+    `largestBody` is in bytes; by default what the kind needs.
+    """
+
+    kind: Literal["harbor", "github"]
+    secrets: Annotated[tuple[SecretSource, ...], Field(min_length=1)]
+    largest_body: Annotated[int, Field(gt=0, le=100 * 1024 * 1024)] | None = None
+    rate: Rate = Rate()
+
+    def current_secrets(self, environ: Mapping[str, str]) -> Secrets:
+        files = [source.file for source in self.secrets if source.file]
+        return Secrets(files, [source.env for source in self.secrets if source.env], environ)
+
+
+class Repo(_Section):
+    """The config repo. `aliases` are further URLs by which its host names it in webhooks."""
+
+    url: RepoUrl
+    trunk: Annotated[str, AfterValidator(_branch)] = "main"
+    aliases: tuple[RepoUrl, ...] = ()
+
+    def remotes(self) -> frozenset[remotes.Remote]:
+        parsed = (remotes.parse(url) for url in (self.url, *self.aliases))
+        return frozenset(remote for remote in parsed if remote is not None)
+
+
+class Cluster(_Section):
+    """Absent: the cluster that the controller runs in."""
+
+    kubeconfig: AnchoredPath
+    context: str | None = None
+
+
+class Listen(_Section):
+    webhooks: ListenAddress = Address(host="127.0.0.1", port=8080)
+    page: ListenAddress = Address(host="127.0.0.1", port=8081)
+    metrics: ListenAddress = Address(host="127.0.0.1", port=8082)
+
+
+class Webhooks(_Section):
+    """`threads` is how many deliveries may wait for their commit at once; `deadline` is when they are answered 503
+    (Harbor hangs up after 3 s).
+    """
+
+    threads: Annotated[int, Field(ge=1, le=8192)] = 1024
+    deadline: Duration = timedelta(seconds=2.5)
+
+
+class Ceilings(_Section):
+    """What pipeline.yaml may use and can only narrow. Namespaces are globs, cluster kinds `Kind` or `Kind.group`."""
+
+    namespaces: tuple[str, ...] = ()
+    cluster_kinds: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
+
+
+class Log(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Timeouts(_Section):
+    """The longest that one call to a party may take."""
+
+    git: Duration = timedelta(seconds=30)
+    render: Duration = timedelta(seconds=30)
+    cluster: Duration = timedelta(seconds=10)
+
+
+class Config(_Section):
+    """All of lockstep.yaml. Relative paths count from its directory."""
+
+    model_config = ConfigDict(title="lockstep.yaml")
+
+    name: Name = "lockstep"
+    repo: Repo
+    state: AnchoredPath = Path("/var/lib/lockstep")
+    senders: dict[Name, Sender] = Field(default_factory=dict)
+    cluster: Cluster | None = None
+    listen: Listen = Listen()
+    webhooks: Webhooks = Webhooks()
+    poll: Duration = timedelta(seconds=30)
+    workers: Annotated[int, Field(ge=1, le=64)] = 4
+    ceilings: Ceilings = Ceilings()
+    kustomize: AnchoredPath | None = None
+    log: Log = Log()
+    timeouts: Timeouts = Timeouts()
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Reads lockstep.yaml; every secret that it names must be there.
+
+    Raises: Rejected(InvalidConfiguration) with every mistake, its line and what to write instead.
+    """
+    root, document = _read(path)
+    if repeated := list(_repeated_keys(root)):
+        raise _invalid(path, [(line, f"{key}: stands twice; keep one") for line, key in repeated])
+    try:
+        config = Config.model_validate(document, context={"directory": path.resolve().parent})
+    except ValidationError as error:
+        raise _invalid(path, _mistakes(error, root)) from None  # pydantic's own text would show values
+    if missing := list(_missing_secrets(config, root, environ)):
+        raise _invalid(path, missing)
+    return config
+
+
+def schema() -> str:
+    """The text of docs/lockstep.schema.json."""
+    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _read(path: Path) -> tuple[yaml.Node | None, Any]:
+    """The file as nodes, which know their lines, and as values."""
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(_LARGEST_CONFIG).decode("utf-8")
+        return yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text) or {}
+    except OSError as error:
+        raise _invalid(path, [(None, f"cannot be read ({error.strerror}); name the file with --config")]) from error
+    except UnicodeDecodeError as error:
+        raise _invalid(path, [(None, "is not UTF-8")]) from error
+    except yaml.YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        raise _invalid(path, [(mark.line + 1 if mark else None, f"is not YAML: {problem or error}")]) from error
+
+
+def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
+    """YAML forbids a key that stands twice, PyYAML takes the last one."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if str(key.value) in seen:
+                yield key.start_mark.line + 1, str(key.value)
+            seen.add(str(key.value))
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated_keys(item)
+
+
+def _missing_secrets(
+    config: Config, root: yaml.Node | None, environ: Mapping[str, str]
+) -> Iterator[tuple[int | None, str]]:
+    for name, sender in config.senders.items():
+        for missing in sender.current_secrets(environ).missing():
+            where = ("senders", name, "secrets")
+            yield _line(root, where), f"{_where(where)}: {missing} is empty or cannot be read; put the secret there"
+
+
+def _line(root: yaml.Node | None, location: tuple[int | str, ...]) -> int | None:
+    """The line of the deepest part of `location` that stands in the file."""
+    node, line = root, root.start_mark.line + 1 if root else None
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "the file"
+
+
+def _mistakes(error: ValidationError, root: yaml.Node | None) -> list[tuple[int | None, str]]:
+    """Each with its line; a section is not blamed again for what one of its fields is blamed for."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    blamed = {item["loc"][:end] for item in found for end in range(len(item["loc"]))}
+    return [
+        (_line(root, item["loc"]), f"{_where(item['loc'])}: {_said(item)}")
+        for item in found
+        if item["loc"] not in blamed
+    ]
+
+
+def _said(item: ErrorDetails) -> str:
+    known = {
+        "missing": "is missing",
+        "extra_forbidden": "unknown field; see docs/lockstep.schema.json",
+        "model_type": "write fields here, `name: value` each",
+    }
+    return known.get(item["type"], item["msg"].removeprefix("Value error, "))
+
+
+def _invalid(path: Path, wrong: list[tuple[int | None, str]]) -> Rejected:
+    """The first mistake gives the place, the others name their own lines."""
+    (line, first), *others = wrong
+    message = "; ".join([first, *(f"line {other}: {text}" if other else text for other, text in others)])
+    return Rejected("InvalidConfiguration", message, place=Place(str(path), line))
