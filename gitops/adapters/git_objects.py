@@ -1,0 +1,160 @@
+"""Reads blobs and trees of a bare clone from two persistent git processes.
+
+A tree is read once by its id: a new head costs only the trees that changed, however many files the repo holds.
+"""
+
+import threading
+from collections import OrderedDict
+from types import MappingProxyType
+from typing import cast
+
+from git import Git as Protocol  # GitPython: speaks cat-file's protocol to the process that we started
+from git.objects.fun import tree_entries_from_data
+
+from gitops.adapters.git_process import Git, kill_group
+from gitops.core.errors import Rejected
+from gitops.ports import Blob, Tree
+
+_DIRECTORY = 0o040000
+_MOST_TREES = 100_000
+_MOST_FILES = 200_000
+_DEEPEST = 64
+_CONTENT_CACHE = 16 << 20
+
+
+class MissingObject(Exception):
+    """The clone does not have this object, or cannot read it."""
+
+
+class Objects:
+    """Content by object id. Thread-safe. `largest` caps blobs, in bytes."""
+
+    def __init__(self, git: Git, largest: int) -> None:
+        self._git = git
+        self._largest = largest
+        self._lock = threading.RLock()
+        self._protocol: Protocol | None = None
+        self._flat: dict[tuple[str, str], dict[str, Blob]] = {}
+        self._roots: OrderedDict[str, str] = OrderedDict()
+        self._contents: OrderedDict[str, bytes] = OrderedDict()
+        self._held = 0
+
+    def blob(self, blob: str) -> bytes:
+        """Raises: MissingObject; Rejected(TooLarge) above the cap; Rejected(NotAFile) for a tree or a commit."""
+        with self._lock:
+            found = self._contents.get(blob)
+            if found is not None:
+                self._contents.move_to_end(blob)
+                return found
+            kind, size = self._header(blob)
+            if kind != "blob":
+                raise Rejected("NotAFile", f"{blob} is a {kind}, not a file")
+            if size > self._largest:
+                raise too_large(blob, self._largest)
+            content = self._content(blob)
+            self._keep(blob, content)
+            return content
+
+    def tree(self, revision: str) -> Tree:
+        """Every file of a commit. Raises: MissingObject; Rejected(NotACommit), Rejected(TooManyFiles),
+        Rejected(BadTree) for names that no file system path can have.
+        """
+        with self._lock:
+            root = self._root(revision)
+            flat = self._flatten("", root, _DEEPEST)
+            if len(flat) > _MOST_FILES:
+                raise Rejected("TooManyFiles", f"commit {revision} has more than {_MOST_FILES} files")
+            if len(self._flat) > _MOST_TREES:
+                self._flat.clear()
+            return MappingProxyType(flat)
+
+    def close(self) -> None:
+        with self._lock:
+            protocol, self._protocol = self._protocol, None
+            if protocol is not None:
+                for process in (protocol.cat_file_all, protocol.cat_file_header):
+                    if process is not None and process.proc is not None:
+                        kill_group(process.proc)
+                        process.proc.communicate()
+                protocol.cat_file_all = protocol.cat_file_header = None
+
+    def _root(self, revision: str) -> str:
+        root = self._roots.get(revision)
+        if root is None:
+            kind, _ = self._header(revision)
+            if kind != "commit":
+                raise Rejected("NotACommit", f"{revision} is a {kind}, not a commit")
+            root = self._content(revision).partition(b"\n")[0].removeprefix(b"tree ").decode()
+            self._roots[revision] = root
+            if len(self._roots) > 1000:
+                self._roots.popitem(last=False)
+        return root
+
+    def _flatten(self, prefix: str, tree: str, depth: int) -> dict[str, Blob]:
+        known = self._flat.get((prefix, tree))
+        if known is not None:
+            return known
+        if depth == 0:
+            raise Rejected("BadTree", f"{prefix} is nested deeper than {_DEEPEST} directories")
+        flat: dict[str, Blob] = {}
+        for binary, mode, name in _entries(self._content(tree), prefix):
+            path = prefix + name
+            if mode & 0o170000 == _DIRECTORY:
+                flat.update(self._flatten(path + "/", binary.hex(), depth - 1))
+            else:
+                flat[path] = Blob(f"{mode:06o}", binary.hex())
+        self._flat[prefix, tree] = flat
+        return flat
+
+    def _keep(self, blob: str, content: bytes) -> None:
+        self._contents[blob] = content
+        self._held += len(content)
+        while self._held > _CONTENT_CACHE:
+            _, oldest = self._contents.popitem(last=False)
+            self._held -= len(oldest)
+
+    def _header(self, name: str) -> tuple[str, int]:
+        try:
+            _, kind, size = self._running().get_object_header(name)
+        except (ValueError, OSError) as error:
+            self.close()
+            raise MissingObject(name) from error
+        # Its annotation says str; from a process with binary pipes it is bytes.
+        word = cast("str | bytes", kind)
+        return word.decode() if isinstance(word, bytes) else word, size
+
+    def _content(self, name: str) -> bytes:
+        try:
+            _, _, size, content = self._running().get_object_data(name)
+        except (ValueError, OSError) as error:
+            self.close()
+            raise MissingObject(name) from error
+        if len(content) != size:
+            self.close()
+            raise MissingObject(name)
+        return content
+
+    def _running(self) -> Protocol:
+        if self._protocol is None:
+            protocol = Protocol(str(self._git.directory))
+            for name, option in (("cat_file_all", "--batch"), ("cat_file_header", "--batch-check")):
+                process = self._git.start(["cat-file", option], offline=True)
+                setattr(protocol, name, Protocol.AutoInterrupt(process, ["cat-file"]))
+            self._protocol = protocol
+        return self._protocol
+
+
+def too_large(blob: str, largest: int) -> Rejected:
+    return Rejected("TooLarge", f"file {blob} is larger than {largest} bytes: keep such files out of the config repo")
+
+
+def _entries(tree: bytes, prefix: str) -> list[tuple[bytes, int, str]]:
+    where = prefix or "the root directory"
+    try:
+        entries = tree_entries_from_data(tree)
+    except ValueError as error:
+        raise Rejected("BadTree", f"{where} is a tree that git itself would refuse: {error}") from error
+    for _, _, name in entries:
+        if name in {".", "..", ".git"} or "/" in name or not name.isprintable():
+            raise Rejected("BadTree", f"{where} holds an entry with the unusable name {name!r}")
+    return entries
