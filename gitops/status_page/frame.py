@@ -1,0 +1,95 @@
+"""What every template gets besides its data: the reader's language, the mode, the moment, and addresses."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flask import Request, url_for
+
+from gitops.status_page.plain import web_address
+from gitops.status_page.texts import LANGUAGES, Language, absolute, duration, machine
+from gitops.status_page.views import HEALTH_TONES, SYNC_TONES, Tone
+
+_TONES = {
+    **{str(word): tone for word, tone in SYNC_TONES.items()},
+    **{str(word): tone for word, tone in HEALTH_TONES.items()},
+    "Stalled": Tone.BAD,
+    "Drifted": Tone.WARN,
+    "Reconciling": Tone.BUSY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """`kept` is what links carry on of the query: the language when the address asked for it, and the kiosk mode.
+
+    `build` changes when the assets do; open pages then load themselves anew.
+    """
+
+    language: Language
+    kept: dict[str, str]
+    now: datetime
+    build: str
+    commit_url: str = field(default="", repr=False)
+
+    @property
+    def kiosk(self) -> bool:
+        """A wall screen: bigger, and nothing to click on."""
+        return "kiosk" in self.kept
+
+    def t(self, name: str, **values: object) -> str:
+        return self.language.text(name, **values)
+
+    def beside(self, word: str, family: str = "word") -> str:
+        """The translation that stands beside a word of the field; empty where there is none."""
+        return self.language.known(f"{family}.{word}")
+
+    def tone(self, word: object) -> Tone:
+        return _TONES.get(str(word), Tone.OFF)
+
+    def ago(self, moment: datetime) -> str:
+        return self.language.ago(moment, self.now)
+
+    def absolute(self, moment: datetime) -> str:
+        return absolute(moment)
+
+    def machine(self, moment: datetime) -> str:
+        return machine(moment)
+
+    def duration(self, seconds: float) -> str:
+        return duration(seconds)
+
+    def to(self, endpoint: str, **values: str) -> str:
+        """The address of a page of ours, in the reader's language and mode."""
+        return self.data(endpoint, **self.kept, **values)
+
+    def data(self, endpoint: str, **values: str) -> str:
+        """The address of something that has neither language nor mode: JSON, assets."""
+        return url_for(f"status_page.{endpoint}", _external=False, **values)
+
+    def overlay(self, name: str) -> str:
+        """The address of an overlay's page."""
+        return self.to("overlay", **_parts(name))
+
+    def overlay_data(self, name: str) -> str:
+        return self.data("api_overlay", **_parts(name))
+
+    def commit(self, commit: str) -> str:
+        """The address of a commit on the git host; empty when there is none that a browser may be sent to."""
+        if self.kiosk or not commit or "{commit}" not in self.commit_url:
+            return ""
+        return web_address(self.commit_url.replace("{commit}", commit))
+
+
+def frame(request: Request, *, now: datetime, build: str, commit_url: str = "") -> Frame:
+    """The language is the one in the address (`?lang=zh`), else the browser's first that we have, else English."""
+    asked = request.args.get("lang", "")
+    kept = {"lang": asked} if asked in LANGUAGES else {}
+    code = kept.get("lang") or request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+    if request.args.get("kiosk") == "1":
+        kept["kiosk"] = "1"
+    return Frame(Language(code), kept, now, build, commit_url)
+
+
+def _parts(overlay: str) -> dict[str, str]:
+    environment, _, service = overlay.partition("/")
+    return {"environment": environment, **({"service": service} if service else {})}

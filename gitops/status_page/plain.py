@@ -1,0 +1,42 @@
+"""Text from git, the cluster and senders, made safe to show: it may be long, misleading or hostile.
+
+Escaping for HTML is the template's work (autoescape) and not done here.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+SHORT = 300
+LONG = 2_000
+MASK = "***"
+
+# Everything that moves text around instead of being text: C0 and C1 controls, zero-width and bidirectional marks
+# (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing), line separators, tags, lone surrogates.
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff0-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+_BREAKS = re.compile(r"[ \t]*(?:\r\n|\r|\n)[ \t]*")
+_USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
+
+
+def clean(text: str, limit: int = SHORT) -> str:
+    """At most `limit` characters plus `…`; line breaks kept; anything invisible shown as U+FFFD; the user
+    information of addresses masked.
+    """
+    cut = text[: limit * 2]
+    lines = _BREAKS.split(_USERINFO.sub(f"{MASK}@", cut.replace("\t", " ")))
+    shown = "\n".join(_INVISIBLE.sub("\ufffd", line) for line in lines).strip()
+    return shown if len(shown) <= limit and len(cut) == len(text) else f"{shown[:limit].rstrip()}…"
+
+
+def web_address(text: str) -> str:
+    """The address if a browser may be sent there: absolute, http or https, no user information; otherwise empty."""
+    if _INVISIBLE.search(text) or len(text) > LONG or any(character in text for character in ' "<>\\'):
+        return ""
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
+    except ValueError:
+        return ""
+    return text if valid else ""

@@ -1,0 +1,63 @@
+"""What the page is told. The page never asks the cluster or the config repo itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gitops.core.pipeline import Pipeline
+from gitops.core.status import Record, SyncStatus
+
+Statuses = Mapping[str, tuple[SyncStatus, Sequence[Record]]]
+"""Overlay name -> its current status and its history, newest first. The shape of `Ledger.read_all`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that keeps this replica from doing its work. `reason` is CamelCase: PushRefused, RemoteUnreachable,
+    WatchFailing and InvalidPipeline have translations, others are shown as they are. No credentials in `message`.
+    """
+
+    reason: str
+    message: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """The replica that serves the page. `repo` is a name for people and holds no credentials.
+
+    `head` is the trunk's commit as last fetched and `head_since` when it was first seen. `commit_url` is the address of
+    a commit on the git host, with `{commit}` where its id belongs; empty = revisions are not links.
+    """
+
+    repo: str
+    trunk: str
+    leader: bool
+    version: str = ""
+    head: str | None = None
+    head_since: datetime | None = None
+    commit_url: str = ""
+    troubles: tuple[Trouble, ...] = ()
+
+
+class StatusSource(Protocol):
+    """Read by every request, a few times a second with many viewers: implementations cache. Thread-safe.
+
+    Every method raises Unavailable when it cannot answer now; the page then says so with status 503.
+    """
+
+    def statuses(self) -> Statuses: ...
+
+    def pipeline(self) -> Pipeline | None:
+        """pipeline.yaml of the trunk's head; the last valid one while the newest is not; None when there is none."""
+
+    def controller(self) -> Controller: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """`now` returns the current time, aware, in UTC."""
+
+    source: StatusSource
+    now: Callable[[], datetime]

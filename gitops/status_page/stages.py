@@ -1,0 +1,50 @@
+"""The environments in the order in which a change passes them, and how it gets in. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gitops.core.pipeline import Pipeline, Promote, SyncMode
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Times in seconds. `scan` is the worst severity let through, empty for any; `windows`: are there opening times."""
+
+    when: str
+    soak: float
+    scan: str
+    approvals: int
+    windows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`after` is the environment before this one, empty for a first one; `observes`: shows differences, writes none."""
+
+    name: str
+    after: str = ""
+    promotion: Promotion | None = None
+    observes: bool = False
+
+
+def stages(pipeline: Pipeline | None, seen: Iterable[str]) -> tuple[Stage, ...]:
+    """The environments of the pipeline in its order; those that only the ledger knows come last, by name."""
+    listed = tuple(_stage(pipeline, name) for name in pipeline.order) if pipeline else ()
+    names = {stage.name for stage in listed}
+    return (*listed, *(Stage(name) for name in sorted(set(seen) - names)))
+
+
+def _stage(pipeline: Pipeline, name: str) -> Stage:
+    environment = pipeline.environments[name]
+    promotion = _promotion(environment.promote) if environment.promote else None
+    return Stage(name, environment.after or "", promotion, environment.sync.mode is SyncMode.OBSERVE)
+
+
+def _promotion(promote: Promote) -> Promotion:
+    return Promotion(
+        when=promote.when,
+        soak=promote.soak.total_seconds(),
+        scan=promote.scan.max if promote.scan else "",
+        approvals=promote.approvals.count,
+        windows=bool(promote.windows.allow or promote.windows.deny),
+    )
