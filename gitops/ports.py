@@ -11,18 +11,22 @@ from gitops.core.manifests import Manifest
 from gitops.core.objects import Body, Key
 from gitops.core.ownership import Observed
 from gitops.core.status import Record, SyncStatus
+from gitops.core.tree import Blob, Source, Tree
 
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """One file of a tree: its object id and mode (`100644`, `100755`, `120000` a symlink, `160000` a submodule)."""
-
-    mode: str
-    id: str
-
-
-Tree = Mapping[str, Blob]
-"""Every file of a revision: path from the root with `/` -> Blob."""
+__all__ = [
+    "Blob",
+    "Cluster",
+    "ConfigRepo",
+    "Inbox",
+    "Ledger",
+    "LiveState",
+    "NewCommit",
+    "Parents",
+    "PastCommit",
+    "Renderer",
+    "Source",
+    "Tree",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +80,6 @@ class ConfigRepo(Protocol):
         Raises: Conflict when the trunk is no longer at `parent`; Rejected(PushRefused) with the host's own text when
         the remote refuses the write (protected branch, hook); Unavailable when the remote cannot be reached.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What one build reads: the overlay's directory, exactly the files it reaches, and a hash over their names, modes
-    and git ids. Equal keys render equal bytes.
-    """
-
-    path: str
-    files: Mapping[str, bytes]
-    key: str
 
 
 class Renderer(Protocol):

@@ -238,14 +238,15 @@ class Pipeline(Model):
 class Overlay:
     """The unit that is rendered, applied, pruned, promoted and shown: `dev`, `prod/print-api`, or `platform`.
 
-    `path` is its directory in the config repo. The platform has no namespace of its own (empty), and counts as an
-    environment called `platform`.
+    `path` is its directory in the config repo, `after` the environment that its environment comes after. The platform
+    has no namespace of its own (empty), and counts as an environment called `platform`.
     """
 
     name: str
     environment: str
     path: str
     namespace: str
+    after: str | None = None
 
     @property
     def is_platform(self) -> bool:
@@ -270,11 +271,11 @@ def overlays(pipeline: Pipeline, paths: Collection[str]) -> tuple[Overlay, ...]:
     """
     found = [_platform_overlay(pipeline.platform)] if pipeline.platform else []
     for name in pipeline.order:
-        namespace = pipeline.environments[name].namespace
+        declared = pipeline.environments[name]
         for path in sorted(_overlay_directories(name, paths)):
             overlay = path.removeprefix(f"{ENVIRONMENTS}/")
             if schema.is_name(overlay.rpartition("/")[2]):
-                found.append(Overlay(overlay, name, path, namespace))
+                found.append(Overlay(overlay, name, path, declared.namespace, declared.after))
     return tuple(found)
 
 
