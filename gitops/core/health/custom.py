@@ -69,5 +69,6 @@ def rollout(body: Body) -> Verdict:
     if waiting := unobserved(body):
         return progressing(waiting)
     status = section(body, "status")
-    message = str(status.get("message") or words(condition(body, "Progressing")))
-    return _ROLLOUT_PHASES.get(str(status.get("phase")), Health.PROGRESSING), message
+    phase = str(status.get("phase") or "unknown")
+    message = str(status.get("message") or words(condition(body, "Progressing")) or f"phase {phase}")
+    return _ROLLOUT_PHASES.get(phase, Health.PROGRESSING), message

@@ -61,7 +61,7 @@ def job(body: Body) -> Verdict:
     wanted = number(spec, "completions", 1)
     for failed in ("Failed", "FailureTarget"):
         if is_true(body, failed):
-            return degraded(f"{number(status, 'failed')} pods failed; {words(condition(body, failed))}")
+            return degraded(f"{words(condition(body, failed))}; failed pods: {number(status, 'failed')}")
     if is_true(body, "Complete"):
         return healthy("completed")
     counts = f"{number(status, 'succeeded')} of {wanted} completions"

@@ -87,4 +87,4 @@ def unobserved(body: Body) -> str:
         number(section(body, "metadata"), "generation"),
         number(section(body, "status"), "observedGeneration"),
     )
-    return f"generation {wanted} is not observed yet, only {seen}" if seen < wanted else ""
+    return f"its controller has not seen generation {wanted} yet" if seen < wanted else ""
