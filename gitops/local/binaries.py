@@ -97,9 +97,19 @@ def ensure(name: str, *, places: Places | None = None, console: Console | None =
     return find(name, places) or _build(program, places, console or Console(stderr=True))
 
 
-def ensure_all(names: Iterable[str] = tuple(PROGRAMS), *, places: Places | None = None) -> dict[str, Path]:
+def ensure_all(
+    names: Iterable[str] = tuple(PROGRAMS), *, places: Places | None = None, console: Console | None = None
+) -> dict[str, Path]:
     """`ensure` for several programs, one after another: each build alone keeps all cores busy."""
-    return {name: ensure(name, places=places) for name in names}
+    places = places or Places(os.environ)  # noqa: TID251 - the default of one argument
+    console = console or Console(stderr=True)
+    wanted = [PROGRAMS[name] for name in names]
+    for program in wanted:
+        _require_pins(program, places)
+    absent = [program.name for program in wanted if find(program.name, places) is None]
+    if len(absent) > 1:
+        console.print(f"{len(absent)} programs are built, once for this machine: minutes, most for kube-apiserver")
+    return {program.name: ensure(program.name, places=places, console=console) for program in wanted}
 
 
 def find(name: str, places: Places) -> Path | None:
