@@ -183,6 +183,7 @@ def _shortened(text: str | None, start: int) -> str | None:
     """At most 200 characters of a long text, from a little before the place where it differs."""
     if text is None or len(text) <= _LONGEST:
         return text
-    start = min(start, max(0, len(text) - _LONGEST))
-    head, tail = "…" if start else "", "…" if start + _LONGEST < len(text) else ""
-    return f"{head}{text[start : start + _LONGEST - 2]}{tail}"
+    window = _LONGEST - 2
+    start = min(start, len(text) - window)
+    head, tail = "…" if start else "", "…" if start + window < len(text) else ""
+    return f"{head}{text[start : start + window]}{tail}"
