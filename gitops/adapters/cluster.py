@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from gitops.adapters.kubernetes_api import Answer, KubernetesApi, Request
+from gitops.adapters.kubernetes_api import Answer, Request
 from gitops.adapters.kubernetes_kinds import Kinds, Resource, split
 from gitops.core.errors import Rejected
 from gitops.core.manifests import Manifest
@@ -21,8 +21,8 @@ _HOLDERS = (
 class KubernetesCluster:
     """`manager` is the field manager: `lockstep-<instance>`."""
 
-    def __init__(self, api: KubernetesApi, kinds: Kinds, *, manager: str) -> None:
-        self._api = api
+    def __init__(self, kinds: Kinds, *, manager: str) -> None:
+        self._api = kinds.api
         self._kinds = kinds
         self._manager = manager
 

@@ -37,7 +37,8 @@ _log = structlog.get_logger(__name__)
 class Request:
     """`path` is quoted already. `about` names the object for people; `confidential`: it is about Secrets.
 
-    `body` is sent as `content_type`; `seconds` bounds the wait for each piece of the answer.
+    `body` is sent as `content_type`; `seconds` bounds the wait for each piece of the answer. `urgent` ones do not stand
+    in line behind others.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Request:
     accept: str = "application/json"
     confidential: bool = False
     seconds: float = _READ_SECONDS
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,7 @@ class KubernetesApi:
 
     def _attempt(self, request: Request) -> Answer | Unavailable:
         """Returns the Unavailable of a 429, raises everything else."""
-        self._wait_for_pause()
-        with self._slots:
+        with self._turn(request):
             response, content = self._exchange(request)
         if 200 <= response.status < 300:
             return Answer(json.loads(content), created=response.status == 201)
@@ -130,6 +131,17 @@ class KubernetesApi:
         if response.status == 429 and isinstance(error, Unavailable):
             return error
         raise error
+
+    @contextmanager
+    def _turn(self, request: Request) -> Iterator[None]:
+        if request.urgent:
+            yield
+            return
+        remaining = self._paused_until - self._monotonic()
+        if remaining > 0:
+            threading.Event().wait(remaining)
+        with self._slots:
+            yield
 
     def _exchange(self, request: Request) -> tuple[HTTPResponse, bytes]:
         client = self._fresh_client()
@@ -189,11 +201,6 @@ class KubernetesApi:
     def _pause(self, seconds: float) -> None:
         with self._lock:
             self._paused_until = max(self._paused_until, self._monotonic() + seconds)
-
-    def _wait_for_pause(self) -> None:
-        remaining = self._paused_until - self._monotonic()
-        if remaining > 0:
-            threading.Event().wait(remaining)
 
 
 def _connect(access: Access) -> ApiClient:

@@ -47,7 +47,7 @@ class Kinds:
     """Thread-safe. What is not served now is asked again each time: a CRD may have come."""
 
     def __init__(self, api: KubernetesApi) -> None:
-        self._api = api
+        self.api = api
         self._lock = threading.Lock()
         self._served: dict[tuple[str, str], Mapping[str, Resource]] = {}
 
@@ -70,7 +70,7 @@ class Kinds:
     def _discover(self, group: str, version: str) -> Mapping[str, Resource]:
         path = _root(group, version)
         try:
-            listed = self._api.request(Request("GET", path, f"discovery of {path}")).body
+            listed = self.api.request(Request("GET", path, f"discovery of {path}")).body
         except Rejected as error:
             if error.reason in ("NoMatches", "NotFound"):
                 return {}
