@@ -1,0 +1,248 @@
+"""What a kustomization file and the plugin configs that it names refer to: every field that holds a path or a URL.
+
+The tables follow kustomize 5.8 (api/types/kustomization.go, api/internal/localizer, api/internal/builtins). kustomize
+reads field names without regard to case, so a field that does not stand here exactly is refused, never passed over.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from gitops.core import yaml_text
+from gitops.core.errors import Place, Rejected
+from gitops.core.yaml_text import Document, Limits
+
+INLINE_LIMITS = Limits(documents=1_000)
+
+
+class Use(Enum):
+    """What kustomize does with a path.
+
+    DATA: takes the file's bytes; YAML: parses the file; DIRECTORY: a kustomization; RESOURCE: either of the last two;
+    PLUGIN: a file of plugin configs.
+    """
+
+    DATA = auto()
+    YAML = auto()
+    DIRECTORY = auto()
+    RESOURCE = auto()
+    PLUGIN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A path, as written, relative to the directory of the kustomization file."""
+
+    text: str
+    use: Use
+    place: Place
+
+
+_REMOTE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:(?:/|:)|https?:|github\.com|[a-z][a-z0-9-]*@)", re.IGNORECASE)
+_Path = tuple[str | int, ...]
+_Reader = Callable[[Document, Any, _Path], Iterator[Reference]]
+_Shape = Mapping[str, _Reader]
+
+
+def references(document: Document) -> tuple[Reference, ...]:
+    """All that a kustomization file refers to.
+
+    Raises: Rejected(InvalidKustomization, PluginRefused, HelmRefused, InvalidYaml, LimitExceeded) with file and line.
+    """
+    if not isinstance(document.value, dict):
+        raise _wrong(document, (), "a kustomization must be a mapping of fields")
+    if document.value.get("kind", "Kustomization") not in {"Kustomization", "Component"}:
+        raise _wrong(document, ("kind",), "`kind` must be Kustomization or Component")
+    return tuple(_mapping(_KUSTOMIZATION)(document, document.value, ()))
+
+
+def plugin_references(documents: tuple[Document, ...]) -> tuple[Reference, ...]:
+    """All that a file of generators, transformers or validators refers to. Raises as `references`."""
+    return tuple(reference for document in documents for reference in _plugin(document))
+
+
+def _plugin(document: Document) -> Iterator[Reference]:
+    value = document.value
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or value.get("apiVersion") != "builtin" or kind not in _PLUGINS:
+        message = (
+            f"the plugin {str(kind)[:80]!r} is not run here: only kustomize's builtin ones are "
+            "(apiVersion: builtin), no Helm, executables, containers or functions"
+        )
+        raise Rejected("PluginRefused", message, place=document.place(("kind",)))
+    shape = _PLUGINS[kind]
+    if shape is not None:
+        yield from _mapping({**dict.fromkeys(("apiVersion", "kind", "metadata"), _nothing), **shape})(
+            document, value, ()
+        )
+
+
+def _nothing(_document: Document, _value: Any, _path: _Path) -> Iterator[Reference]:
+    return iter(())
+
+
+def _helm(document: Document, _value: Any, path: _Path) -> Iterator[Reference]:
+    message = f"`{path[-1]}` runs Helm, which is not run here; commit the rendered chart instead"
+    raise Rejected("HelmRefused", message, place=document.place(path))
+
+
+def _path(use: Use) -> _Reader:
+    def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+        text = _text(document, value, path)
+        if text:
+            yield Reference(text, use, document.place(path))
+
+    return read
+
+
+def _file_source(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    """`path` or `key=path`."""
+    text = _text(document, value, path)
+    if text.count("=") > 1:
+        raise _wrong(document, path, "must be `path` or `key=path`")
+    yield Reference(text.rpartition("=")[2], Use.DATA, document.place(path))
+
+
+def _inline(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    """Text that kustomize parses as YAML: checked for the same dangers as a file."""
+    _embedded(document, _text(document, value, path), path)
+    return iter(())
+
+
+def _patch_or_path(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    text = _text(document, value, path)
+    if _objects(document, text, path) is None:
+        yield Reference(text, Use.YAML, document.place(path))
+
+
+def _plugin_or_path(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    text = _text(document, value, path)
+    found = _objects(document, text, path)
+    if found is None:
+        yield Reference(text, Use.PLUGIN, document.place(path))
+        return
+    for each in found:
+        # Lines within the text are counted from its own start: point at the entry instead.
+        yield from _plugin(Document(document.file, each.value, (document.place(path).line or 1, None)))
+
+
+def _objects(document: Document, text: str, path: _Path) -> tuple[Document, ...] | None:
+    """The objects that an entry holds inline, None when it is a path.
+
+    kustomize first tries to read objects, and takes whatever is none for a path or a URL: so does this, and what could
+    be either (`https://host/x: y` is a mapping) counts as a path, which is refused for its characters.
+    """
+    if not any(character in text for character in "\n{") or _REMOTE.match(text):
+        return None
+    found = _embedded(document, text, path)
+    objects = found and all(isinstance(each.value, dict) and isinstance(each.value.get("kind"), str) for each in found)
+    return found if objects else None
+
+
+def _embedded(document: Document, text: str, path: _Path) -> tuple[Document, ...]:
+    try:
+        return yaml_text.documents(text.encode(), document.file, INLINE_LIMITS)
+    except Rejected as error:
+        line = error.place.line if error.place else None
+        where = f" (line {line} of this text)" if line else ""
+        message = f"`{'.'.join(map(str, path))}` {error.message}{where}"
+        raise Rejected(error.reason, message, place=document.place(path)) from None
+
+
+def _each(reader: _Reader) -> _Reader:
+    def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+        if value is None:
+            return
+        if not isinstance(value, list):
+            raise _wrong(document, path, f"`{path[-1]}` must be a list")
+        for number, item in enumerate(value):
+            yield from reader(document, item, (*path, number))
+
+    return read
+
+
+def _mapping(shape: _Shape) -> _Reader:
+    def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+        if value is None:
+            return
+        if not isinstance(value, dict):
+            raise _wrong(document, path, f"`{'.'.join(map(str, path))}` must be a mapping")
+        for name, item in value.items():
+            reader = shape.get(name)
+            if reader is None:
+                raise _wrong(document, (*path, name), f"unknown field `{'.'.join(map(str, (*path, name)))[:200]}`")
+            yield from reader(document, item, (*path, name))
+
+    return read
+
+
+def _text(document: Document, value: Any, path: _Path) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _wrong(document, path, f"`{'.'.join(map(str, path))}` must be text")
+    return value
+
+
+def _wrong(document: Document, path: _Path, message: str) -> Rejected:
+    return Rejected("InvalidKustomization", message, place=document.place(path))
+
+
+def _plain(*names: str) -> _Shape:
+    return dict.fromkeys(names, _nothing)
+
+
+_GENERATOR: _Shape = {
+    **_plain("namespace", "name", "behavior", "literals", "options", "type"),
+    "files": _each(_file_source),
+    "envs": _each(_path(Use.DATA)),
+    "env": _path(Use.DATA),
+}
+_PATCH: _Shape = {**_plain("target", "options"), "path": _path(Use.YAML), "patch": _inline}
+_REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(Use.YAML)}
+
+_KUSTOMIZATION: _Shape = {
+    **_plain("apiVersion", "kind", "metadata", "namePrefix", "nameSuffix", "namespace"),
+    **_plain("commonLabels", "labels", "commonAnnotations", "images", "imageTags", "replicas", "vars"),
+    **_plain("sortOptions", "generatorOptions", "buildMetadata"),
+    "resources": _each(_path(Use.RESOURCE)),
+    "bases": _each(_path(Use.DIRECTORY)),
+    "components": _each(_path(Use.DIRECTORY)),
+    "crds": _each(_path(Use.YAML)),
+    "configurations": _each(_path(Use.YAML)),
+    "openapi": _mapping({**_plain("version"), "path": _path(Use.YAML)}),
+    "patches": _each(_mapping(_PATCH)),
+    "patchesJson6902": _each(_mapping(_PATCH)),
+    "patchesStrategicMerge": _each(_patch_or_path),
+    "replacements": _each(_mapping(_REPLACEMENT)),
+    "configMapGenerator": _each(_mapping(_GENERATOR)),
+    "secretGenerator": _each(_mapping(_GENERATOR)),
+    "generators": _each(_plugin_or_path),
+    "transformers": _each(_plugin_or_path),
+    "validators": _each(_plugin_or_path),
+    "helmCharts": _helm,
+    "helmGlobals": _helm,
+    "helmChartInflationGenerator": _helm,
+}
+
+_PLUGINS: Mapping[str, _Shape | None] = {
+    "ConfigMapGenerator": _GENERATOR,
+    "SecretGenerator": _GENERATOR,
+    "PatchTransformer": _PATCH,
+    "PatchJson6902Transformer": {**_plain("target"), "path": _path(Use.YAML), "jsonOp": _inline},
+    "PatchStrategicMergeTransformer": {"paths": _each(_patch_or_path), "patches": _inline},
+    "ReplacementTransformer": {"replacements": _each(_mapping(_REPLACEMENT))},
+    # The others load nothing.
+    "AnnotationsTransformer": None,
+    "HashTransformer": None,
+    "IAMPolicyGenerator": None,
+    "ImageTagTransformer": None,
+    "LabelTransformer": None,
+    "NamespaceTransformer": None,
+    "PrefixSuffixTransformer": None,
+    "PrefixTransformer": None,
+    "ReplicaCountTransformer": None,
+    "SuffixTransformer": None,
+}
