@@ -57,6 +57,27 @@ class Closure:
     files: Mapping[str, Blob]
     key: str
 
+    def reads(self, path: str) -> bool:
+        """True when a change, addition or removal of `path` can change the build."""
+        if path in self.files:
+            return True
+        directory, slash, name = path.rpartition("/")
+        return name in KUSTOMIZATION_FILES and any(
+            directory + slash + other in self.files for other in KUSTOMIZATION_FILES
+        )
+
+
+class Guard:
+    """`closure` with one memory. `read` returns the content of a blob id. Thread-safe."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._memory = Memory()
+
+    def closure(self, tree: Tree, path: str) -> Closure:
+        """Raises as the function of the same name."""
+        return closure(tree, self._read, path, self._memory)
+
 
 def closure(tree: Tree, read: Read, path: str, memory: Memory | None = None) -> Closure:
     """Walks every kustomization that is reachable from the directory `path`.
