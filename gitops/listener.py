@@ -11,6 +11,7 @@ between requests in microseconds, since application code never runs in it.
 
 import copy
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -45,6 +46,7 @@ SECURITY_HEADERS = {
 BodyLimit = Callable[[str, Mapping[str, str]], int]
 """(path, headers in lower case) -> the most bytes of a body that are worth reading."""
 
+_BACKLOG = 1024
 _LONGEST_HEADER = 32 * 1024
 _LONGEST_CHUNK_LINE = 1024
 _BUFFERED_IN_MEMORY = 256 * 1024
@@ -87,13 +89,15 @@ class Listener:
         """
         host, port = self._wanted
         try:
-            self._server = _Server.bound(self._app, _adjustments(host, port, self._limits), self._limits)
-        except (OSError, ValueError) as error:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
             raise Rejected(
                 "ListenFailed",
                 f"cannot listen on {host}:{port} ({error}): stop what listens there, or set another address under "
                 "`listen` in lockstep.yaml",
             ) from error
+        self._server = _Server.on(listening, self._app, self._limits)
         self._thread.start()
         return self._server.effective_host, int(self._server.effective_port)
 
@@ -122,9 +126,9 @@ class Listener:
         server.close_down()
 
 
-def _adjustments(host: str, port: int, limits: Limits) -> Adjustments:
+def _adjustments(limits: Limits) -> Adjustments:
     settings: Any = {
-        "listen": f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}",
+        "backlog": _BACKLOG,
         "threads": limits.threads,
         "connection_limit": limits.connections + 8,
         "channel_timeout": limits.idle,
@@ -237,8 +241,15 @@ class _Server(TcpWSGIServer):
     _map: Any
 
     @classmethod
-    def bound(cls, app: "WSGIApplication", adjustments: Adjustments, limits: Limits) -> "_Server":
-        server = cls(app, dispatcher=_Dispatcher(limits.threads), adj=adjustments)
+    def on(cls, listening: socket.socket, app: "WSGIApplication", limits: Limits) -> "_Server":
+        settings: Any = {
+            "dispatcher": _Dispatcher(limits.threads),
+            "adj": _adjustments(limits),
+            "_sock": listening,
+            "bind_socket": False,
+            "sockinfo": (listening.family, listening.type, listening.proto, listening.getsockname()),
+        }
+        server = cls(app, **settings)
         server.limits = limits
         server.channel_class = _Channel
         return server

@@ -97,9 +97,13 @@ class _Reception:
         return response
 
     def _read(self) -> bytes:
-        # A server may have refused more already; this holds behind any server, chunked bodies included.
-        request.max_content_length = self._largest
-        return request.get_data(cache=False)
+        # A server may have refused more already; this holds behind any server. A chunked body is cut off at the limit
+        # without a word, hence the one byte more.
+        request.max_content_length = self._largest + 1
+        body = request.get_data(cache=False)
+        if len(body) > self._largest:
+            raise RequestEntityTooLarge
+        return body
 
     def _receive_authentic(self, sender: Sender, headers: Mapping[str, str], body: bytes) -> Response:
         if len(body) > sender.largest_body:

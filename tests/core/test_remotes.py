@@ -1,0 +1,76 @@
+"""Which URLs name the same repository, and which only look like it."""
+
+import pytest
+
+from gitops.core import remotes
+
+HOME = "https://git.example.internal/platform/config.git"
+ALIKE = [
+    HOME,
+    "https://git.example.internal/platform/config",
+    "https://git.example.internal/platform/config/",
+    "https://Git.Example.INTERNAL/platform/config.git",
+    "https://git.example.internal:443/platform/config.git",
+    "http://git.example.internal/platform/config.git",
+    "http://git.example.internal:80/platform/config.git",
+    "https://bot@git.example.internal/platform/config.git",
+    "https://bot:x@git.example.internal/platform/config.git",
+]
+LOOK_ALIKE = [
+    "https://git.example.internal:8443/platform/config.git",
+    "https://git.example.internal.evil.example/platform/config.git",
+    "https://git.example.internal@evil.example/platform/config.git",
+    "https://a@git.example.internal@evil.example/platform/config.git",
+    "https://evil.example/git.example.internal/platform/config.git",
+    "https://git.example.internal/Platform/config.git",
+    "https://git.example.internal/platform/config.git.git",
+    "https://git.example.internal/platform/config2.git",
+    "https://git.example.internal/x/../platform/config.git",
+    "https://git.example.internal/platform//config.git",
+    "https://git.example.internal/platform%2Fconfig.git",
+    "https://git.example.internal/platform/config.git?x",
+    "https://git.example.internal/platform/config.git#x",
+    "https://git.example.internal\\platform\\config.git",
+    "https://gіt.example.internal/platform/config.git",  # a Cyrillic letter
+    "https://git。example.internal/platform/config.git",
+    "https://git.example.internal./platform/config.git",
+    "https://git.example.internal/platform/config.git\n",
+    " https://git.example.internal/platform/config.git",
+    "ssh://git.example.internal/platform/config.git",
+    "file:///platform/config.git",
+    "ftp://git.example.internal/platform/config.git",
+    "ext::sh -c touch% x",
+    "--upload-pack=touch x",
+    "-oProxyCommand=x@git.example.internal:platform/config",
+    "",
+    "https://git.example.internal/" + "x" * 3000,
+]
+
+
+@pytest.mark.parametrize("url", ALIKE)
+def test_user_scheme_port_suffix_and_case_of_the_host_do_not_count(url: str) -> None:
+    assert remotes.parse(url) == remotes.parse(HOME)
+
+
+@pytest.mark.parametrize("url", LOOK_ALIKE)
+def test_everything_else_does(url: str) -> None:
+    home = remotes.parse(HOME)
+    assert home is not None
+    assert not remotes.names_any([url], {home})
+
+
+def test_the_forms_of_ssh() -> None:
+    assert remotes.parse("git@h:a/b.git") == remotes.parse("ssh://git@h/a/b") == remotes.parse("ssh://h:22/a/b")
+    assert remotes.parse("ssh://git@h:2222/a/b") != remotes.parse("git@h:a/b")
+
+
+def test_the_forms_of_a_path() -> None:
+    assert remotes.parse("/srv/config.git") == remotes.parse("file:///srv/config.git")
+    assert remotes.parse("/srv/项目/config.git") is not None
+
+
+def test_one_of_several_names_is_enough() -> None:
+    home = remotes.parse(HOME)
+    assert home is not None
+    assert remotes.names_any(["https://elsewhere/x", "HTTPS://x", ALIKE[1]], {home})
+    assert not remotes.names_any([], {home})

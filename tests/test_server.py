@@ -1,0 +1,99 @@
+"""What every answer of every port has, and what none shows."""
+
+from collections.abc import Sequence
+
+import pytest
+from flask import Blueprint
+from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry, Counter
+
+from gitops.listener import SECURITY_HEADERS
+from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app
+from tests.webhooks.test_limits import Clock
+from tests.webhooks.test_receivers import SENDERS, RecordingInbox
+from webhooks.receivers import Door
+
+WELL = Probes(alive=list, ready=list)
+
+
+def page() -> Blueprint:
+    blueprint = Blueprint("page", __name__)
+    blueprint.add_url_rule("/", "index", lambda: "page")
+    blueprint.add_url_rule("/broken", "broken", lambda: str(1 / 0))
+    return blueprint
+
+
+def page_client(probes: Probes = WELL) -> FlaskClient:
+    return create_page_app(page(), probes).test_client()
+
+
+def webhook_client(probes: Probes = WELL) -> FlaskClient:
+    door = Door(SENDERS, RecordingInbox(), frozenset(), str, lambda *_: None, Clock())
+    return create_webhook_app(door, probes).test_client()
+
+
+def metrics_client() -> FlaskClient:
+    registry = CollectorRegistry()
+    Counter("lockstep_commits", "Commits", registry=registry).inc()
+    return create_metrics_app(registry).test_client()
+
+
+EVERY = [page_client, webhook_client, metrics_client]
+
+
+@pytest.mark.parametrize("build", EVERY)
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/nowhere", "/broken", "/hooks/harbor"])
+def test_every_answer_has_the_security_headers(build: type, path: str) -> None:
+    response = build().get(path)
+    assert SECURITY_HEADERS.items() <= dict(response.headers).items()
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+    assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.parametrize("build", EVERY)
+def test_an_unknown_path_is_404_without_an_echo(build: type) -> None:
+    response = build().get("/<script>alert(1)</script>?q=evil")
+    assert response.status_code == 404
+    assert b"script" not in response.data
+    assert b"evil" not in response.data
+
+
+@pytest.mark.parametrize("build", EVERY)
+def test_the_host_header_is_not_reflected(build: type) -> None:
+    for path in ("/", "/hooks/harbor/", "//evil.example/x", "/nowhere"):
+        response = build().get(path, headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+        assert b"evil" not in response.data
+        assert "evil" not in str(response.headers)
+        assert not 300 <= response.status_code < 400
+
+
+def test_a_defect_shows_nothing_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    app = create_page_app(page(), WELL)
+    assert not app.debug
+    response = app.test_client().get("/broken")
+    assert response.status_code == 500
+    assert b"ZeroDivisionError" not in response.data
+    assert b"Traceback" not in response.data
+
+
+@pytest.mark.parametrize("build", [page_client, webhook_client])
+def test_probes_say_what_is_wrong(build: type) -> None:
+    def stuck() -> Sequence[str]:
+        return ["the committer has not turned for 90 s"]
+
+    client = build(Probes(alive=stuck, ready=list))
+    response = client.get("/healthz")
+    assert (response.status_code, response.text) == (503, "the committer has not turned for 90 s\n")
+    assert (client.get("/readyz").status_code, client.get("/readyz").text) == (200, "ok\n")
+    assert client.post("/healthz").status_code == 405
+
+
+def test_metrics_are_on_their_own_port_only() -> None:
+    response = metrics_client().get("/metrics")
+    assert response.status_code == 200
+    assert response.content_type.startswith("text/plain")
+    assert "lockstep_commits_total 1.0" in response.text
+    for build in (page_client, webhook_client):
+        assert build().get("/metrics").status_code == 404
+    assert metrics_client().get("/").status_code == 404

@@ -1,0 +1,86 @@
+"""Pushes in GitHub's dialect, by Gitea and by those who make them up."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gitops.core.errors import Rejected
+from gitops.core.events import ConfigPushed, Ignored
+from tests.webhooks import recorded
+from webhooks import github
+from webhooks.deliveries import Delivery
+
+PUSH = recorded.ALL["gitea-push"]
+
+
+def push(**fields: Any) -> Delivery:
+    return github.parse(PUSH.headers, json.dumps(json.loads(PUSH.body) | fields).encode())
+
+
+def pushed(**fields: Any) -> ConfigPushed:
+    content = push(**fields).content
+    assert isinstance(content, tuple)
+    (event,) = content
+    assert isinstance(event, ConfigPushed)
+    return event
+
+
+def test_a_push_names_every_url_the_ref_and_the_new_head() -> None:
+    assert pushed() == ConfigPushed(
+        ("http://127.0.0.1:3300/dev/app.git", "root@127.0.0.1:dev/app.git", "http://127.0.0.1:3300/dev/app"),
+        "refs/heads/main",
+        "30d8cec7604488fda746a59c1a98d82e582304b6",
+    )
+    assert push().id == "99c398a3-548b-42d6-be26-37f785b3d849"
+
+
+def test_a_deleted_ref_has_no_new_head() -> None:
+    assert pushed(ref="refs/tags/v1", after="0" * 40).after is None
+    assert pushed(after="0" * 64).after is None
+
+
+def test_a_sha256_repo_has_longer_ids() -> None:
+    assert pushed(after="a" * 64).after == "a" * 64
+
+
+def test_a_ping_and_all_other_events_ask_for_nothing() -> None:
+    assert github.parse({"x-github-event": "ping"}, b'{"zen": "x"}').content == Ignored("the webhook works")
+    for name in ("gitea-create", "gitea-delete", "gitea-release"):
+        delivery = recorded.ALL[name]
+        assert isinstance(github.parse(delivery.headers, delivery.body).content, Ignored)
+
+
+def test_without_the_event_header_nothing_is_guessed() -> None:
+    with pytest.raises(Rejected, match="X-GitHub-Event"):
+        github.parse({}, PUSH.body)
+
+
+@pytest.mark.parametrize(
+    "ref",
+    ["main", "refs/heads/", "refs/heads/--upload-pack=touch x", "refs/heads/-x", "refs/heads/../../x",
+     "refs/heads/a\nb",
+     "refs/heads/a b", "refs/heads/a\x7f", "refs/heads/" + "x" * 10_000, "refs/heads/a..b", "refs/heads/a.lock",
+     "refs/heads/a.lock/b", "refs/heads/.a", "refs/heads/a//b", "refs/heads/a@{1}", "refs/heads/a\\b", "refs/heads/a:b",
+     "refs/heads/a.", "refs/heads/a/", "refs/remotes/x", "--upload-pack=x", "refs/heads/\u202etxt", "HEAD", ""],
+)  # fmt: skip
+def test_a_ref_that_git_would_not_take_is_rejected(ref: str) -> None:
+    with pytest.raises(Rejected, match="ref"):
+        push(ref=ref)
+
+
+@pytest.mark.parametrize(
+    "ref", ["refs/heads/main", "refs/heads/feature/a-b_c.d", "refs/tags/promote/test/1", "refs/heads/功能"]
+)
+def test_branches_and_tags_are_taken(ref: str) -> None:
+    assert pushed(ref=ref).ref == ref
+
+
+@pytest.mark.parametrize("after", ["", "0", "g" * 40, "A" * 40, "a" * 39, "a" * 41, "--output=x"])
+def test_what_is_no_object_id_is_rejected(after: str) -> None:
+    with pytest.raises(Rejected, match="after"):
+        push(after=after)
+
+
+def test_a_repository_without_any_url_is_ignored() -> None:
+    assert isinstance(push(repository={"clone_url": None}).content, Ignored)

@@ -1,0 +1,338 @@
+"""The door as a sender meets it: what each delivery is answered, and what of it arrives behind the door."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
+
+from gitops.core import remotes
+from gitops.core.errors import GitopsError, Rejected, Unavailable
+from gitops.core.events import ConfigPushed, Event, Ignored, ImagePushed
+from gitops.metrics import Metrics
+from gitops.server import Probes, create_webhook_app
+from tests.webhooks import recorded
+from tests.webhooks.test_limits import Clock
+from webhooks.deliveries import Delivery
+from webhooks.limits import Rate
+from webhooks.receivers import ARRIVED, Door
+from webhooks.senders import KINDS, MEBIBYTE, STRANGERS_BYTES, Kind, Sender, body_limit
+
+RATE = Rate(per_second=100, burst=1000)
+PUSH = recorded.ALL["harbor-default-PUSH_ARTIFACT"]
+CLOUD = recorded.ALL["harbor-cloudevents-harbor.artifact.pushed"]
+GIT_PUSH = recorded.ALL["gitea-push"]
+GITEA_REPO = "https://127.0.0.1:3300/dev/app"
+
+
+@dataclass
+class RecordingInbox:
+    """Stores what it accepted; fails with `failure` when that is set."""
+
+    accepted: list[tuple[tuple[Event, ...], str, float]] = field(default_factory=list)
+    failure: GitopsError | None = None
+
+    def accept(self, events: Sequence[Event], *, delivery: str, deadline: float) -> Sequence[str]:
+        if self.failure is not None:
+            raise self.failure
+        self.accepted.append((tuple(events), delivery, deadline))
+        return [f"committed {event.tag}" for event in events if isinstance(event, ImagePushed)]
+
+
+@dataclass
+class World:
+    """Everything around one door."""
+
+    client: FlaskClient
+    inbox: RecordingInbox
+    clock: Clock
+    looked: list[ConfigPushed]
+    registry: CollectorRegistry
+
+    def post(self, path: str, delivery: recorded.Recorded = PUSH, **changes: str | None) -> TestResponse:
+        headers = {name: value for name, value in delivery.headers.items() if name != "content-length"}
+        headers |= {name.replace("_", "-"): value for name, value in changes.items() if value is not None}
+        for name, value in changes.items():
+            if value is None:
+                headers.pop(name.replace("_", "-"), None)
+        return self.client.post(path, data=delivery.body, headers=headers)
+
+    def answered(self, sender: str, status: str) -> float | None:
+        return self.registry.get_sample_value("lockstep_deliveries_total", {"sender": sender, "status": status})
+
+
+def sender(name: str, kind: str, *secrets: bytes, rate: Rate = RATE) -> Sender:
+    return Sender(name, KINDS[kind], lambda: secrets, KINDS[kind].largest_body, rate)
+
+
+SENDERS = {
+    "harbor": sender("harbor", "harbor", recorded.HARBOR_SECRET),
+    "other": sender("other", "harbor", b"another project's"),
+    "git": sender("git", "github", b"the new secret", recorded.GITEA_SECRET),
+    "slow": sender("slow", "harbor", recorded.HARBOR_SECRET, rate=Rate(per_second=0.5, burst=2)),
+}
+
+
+def build(senders: Mapping[str, Sender]) -> World:
+    inbox, clock, looked, registry = RecordingInbox(), Clock(), list[ConfigPushed](), CollectorRegistry()
+    metrics = Metrics(registry)
+    repo = remotes.parse(GITEA_REPO)
+    assert repo is not None
+
+    def look(event: ConfigPushed) -> str:
+        looked.append(event)
+        return f"{event.ref} moved"
+
+    door = Door(senders, inbox, frozenset({repo}), look, metrics.delivery, clock)
+    app = create_webhook_app(door, Probes(alive=list, ready=list))
+    return World(app.test_client(), inbox, clock, looked, registry)
+
+
+@pytest.fixture
+def world() -> World:
+    return build(SENDERS)
+
+
+def reason(response: TestResponse) -> str:
+    found: str = response.get_json()["error"]["reason"]
+    return found
+
+
+def test_an_image_push_is_handed_in_and_answered_with_what_came_of_it(world: World) -> None:
+    response = world.post("/hooks/harbor")
+    assert (response.status_code, response.get_json()) == (200, {"results": ["committed 1.0.0"]})
+    ((events, delivery, deadline),) = world.inbox.accepted
+    assert isinstance(events[0], ImagePushed)
+    assert delivery.startswith("body-")
+    assert deadline == 2.5
+    assert world.answered("harbor", "200") == 1
+
+
+def test_a_cloudevent_is_known_by_its_own_id(world: World) -> None:
+    assert world.post("/hooks/harbor", CLOUD).status_code == 200
+    assert world.inbox.accepted[0][1] == "22a9d414-78eb-4a94-999b-2d2914bf566e"
+
+
+def test_the_deadline_counts_from_the_first_byte(world: World) -> None:
+    arrived = {ARRIVED: world.clock.now - 2.0}
+    headers = {"Authorization": PUSH.headers["authorization"], "Content-Type": "application/json"}
+    assert world.client.post("/hooks/harbor", data=PUSH.body, headers=headers, environ_base=arrived).status_code == 200
+    assert world.inbox.accepted[0][2] == pytest.approx(0.5)
+    late = {ARRIVED: world.clock.now - 2.6}
+    response = world.client.post("/hooks/harbor", data=PUSH.body, headers=headers, environ_base=late)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert len(world.inbox.accepted) == 1
+
+
+def test_a_push_to_the_config_repo_is_looked_at(world: World) -> None:
+    response = world.post("/hooks/git", GIT_PUSH)
+    assert (response.status_code, response.get_json()) == (200, {"results": ["refs/heads/main moved"]})
+    assert world.looked[0].after == "30d8cec7604488fda746a59c1a98d82e582304b6"
+    assert not world.inbox.accepted
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:3301/dev/app", "http://127.0.0.1:3300/dev/App", "http://127.0.0.1:3300@evil/dev/app"]
+)
+def test_a_push_to_a_look_alike_is_ignored(world: World, url: str) -> None:
+    document = json.loads(GIT_PUSH.body) | {"repository": {"clone_url": url}}
+    response = post_signed(world, json.dumps(document).encode())
+    assert response.status_code == 200
+    assert "another repository" in response.get_json()["results"][0]
+    assert not world.looked
+
+
+def post_signed(world: World, body: bytes, content_type: str = "application/json") -> TestResponse:
+    signature = "sha256=" + hmac.new(recorded.GITEA_SECRET, body, hashlib.sha256).hexdigest()
+    headers = {"X-Hub-Signature-256": signature, "X-GitHub-Event": "push", "Content-Type": content_type}
+    return world.client.post("/hooks/git", data=body, headers=headers)
+
+
+def test_what_asks_for_nothing_is_answered_with_the_reason(world: World) -> None:
+    response = world.post("/hooks/harbor", recorded.ALL["harbor-default-DELETE_ARTIFACT"])
+    assert (response.status_code, response.get_json()) == (200, {"results": ["DELETE_ARTIFACT asks for nothing"]})
+    assert not world.inbox.accepted
+
+
+def test_an_unknown_name_and_a_wrong_secret_are_answered_alike(world: World) -> None:
+    answers = [
+        world.post("/hooks/nobody"),
+        world.post("/hooks/nobody", GIT_PUSH),
+        world.post("/hooks/harbor", authorization="wrong"),
+        world.post("/hooks/harbor", authorization=None),
+        world.post("/hooks/harbor", authorization="é"),
+        world.post("/hooks/other"),
+        world.post("/hooks/git"),
+        world.post("/hooks/git", replace(GIT_PUSH, body=GIT_PUSH.body + b" ")),
+        world.post("/hooks/git", GIT_PUSH, **{"x-hub-signature-256": None}),
+        world.post("/hooks/git", recorded.ALL["gitea-push-form"]),
+        world.post("/hooks/%2e%2e"),
+        world.post("/hooks/harbor%00"),
+    ]
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.get_data() for answer in answers}) == 1
+    assert len({tuple(answer.headers.items()) for answer in answers}) == 1
+    assert world.answered("", "401") == len(answers)
+    assert not world.inbox.accepted
+
+
+def test_nothing_is_parsed_before_the_secret_was_right() -> None:
+    parsed: list[bytes] = []
+
+    def parse(_headers: Mapping[str, str], body: bytes) -> Delivery:
+        parsed.append(body)
+        return Delivery(None, Ignored("read"))
+
+    kind = Kind(parse, KINDS["harbor"].is_authentic, KINDS["harbor"].may_send, MEBIBYTE)
+    world = build({"harbor": Sender("harbor", kind, lambda: (recorded.HARBOR_SECRET,), MEBIBYTE, RATE)})
+    assert world.post("/hooks/harbor", authorization="wrong").status_code == 401
+    assert not parsed
+    assert world.post("/hooks/harbor").status_code == 200
+    assert parsed == [PUSH.body]
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":NaN}', b'{"a":1,"a":1}', b"", b"\xff", b'{"type":1}'])
+def test_a_malformed_delivery_is_400_and_says_why(world: World, body: bytes) -> None:
+    response = world.post("/hooks/harbor", replace(PUSH, body=body))
+    assert (response.status_code, reason(response)) == (400, "MalformedDelivery")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/hooks/harbor", "/hooks/harbor/", "/hooks/nobody"])
+def test_every_other_method_is_405(world: World, method: str, path: str) -> None:
+    response = world.client.open(path, method=method)
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/hooks/harbor/", "//hooks/harbor", "/hooks//harbor", "/hooks/harbor//", "/hooks", "/hooks/", "/", "/x/../hooks"],
+)
+def test_no_path_redirects(world: World, path: str) -> None:
+    assert world.post(path).status_code in {200, 401, 404}
+    assert world.client.get(path).status_code in {404, 405}
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""]
+)
+def test_what_is_not_sent_as_json_is_415(world: World, content_type: str) -> None:
+    response = post_signed(world, GIT_PUSH.body, content_type)
+    assert (response.status_code, reason(response)) == (415, "UnsupportedMediaType")
+
+
+def test_a_body_over_the_senders_cap_is_413(world: World) -> None:
+    big = replace(PUSH, body=b" " * (MEBIBYTE + 1))
+    assert world.post("/hooks/harbor", big).status_code == 413
+    assert (
+        world.post("/hooks/harbor", replace(PUSH, body=b" " * (MEBIBYTE - len(PUSH.body)) + PUSH.body)).status_code
+        == 200
+    )
+
+
+def test_a_chunked_body_ends_at_the_cap(world: World) -> None:
+    """Behind a server that hands a stream through: no length is known, and reading stops."""
+    read = 0
+
+    class Endless:
+        def read(self, size: int = -1) -> bytes:
+            nonlocal read
+            assert 0 <= size < MEBIBYTE, "the door asked for everything at once"
+            read += size
+            return b" " * size
+
+    response = world.client.post(
+        "/hooks/harbor",
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input": Endless(), "wsgi.input_terminated": True},
+    )
+    assert response.status_code == 413
+    assert 25 * MEBIBYTE <= read < 26 * MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("failure", "retry_after"),
+    [
+        (Unavailable("RemoteDown", "the remote does not answer"), "5"),
+        (Unavailable("QueueFull", "too many wait", retry_after=0.2), "1"),
+        (Rejected("PushRefused", "protected branch"), "5"),
+    ],
+)
+def test_what_is_not_durable_is_503(world: World, failure: GitopsError, retry_after: str) -> None:
+    world.inbox.failure = failure
+    response = world.post("/hooks/harbor")
+    assert (response.status_code, reason(response)) == (503, failure.reason)
+    assert response.headers["Retry-After"] == retry_after
+    assert world.answered("harbor", "503") == 1
+
+
+def test_a_defect_is_500_without_its_details(world: World) -> None:
+    world.inbox.accept = None  # type: ignore[assignment,method-assign]
+    response = world.post("/hooks/harbor")
+    assert (response.status_code, response.get_json()) == (
+        500,
+        {"error": {"reason": "InternalServerError", "message": "500 InternalServerError"}},
+    )
+
+
+def test_a_sender_over_its_rate_is_429_and_no_other_is(world: World) -> None:
+    answers = [world.post("/hooks/slow") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].headers["Retry-After"] == "2"
+    assert world.post("/hooks/harbor").status_code == 200
+    world.clock.now += 2
+    assert world.post("/hooks/slow").status_code == 200
+
+
+def test_strangers_are_slowed_together_and_logged_once(world: World) -> None:
+    with capture_logs() as logs:
+        answers = [world.post("/hooks/harbor", authorization=f"guess {count}").status_code for count in range(300)]
+    assert answers == [401] * 200 + [429] * 100
+    assert [entry["event"] for entry in logs] == ["refused strangers"]
+    assert world.post("/hooks/harbor").status_code == 200
+    world.clock.now += 60
+    with capture_logs() as logs:
+        world.post("/hooks/nobody")
+    assert [entry["count"] for entry in logs] == [300]
+
+
+def test_refusals_of_one_sender_do_not_flood_the_log(world: World) -> None:
+    with capture_logs() as logs:
+        for _ in range(50):
+            world.post("/hooks/harbor", replace(PUSH, body=b"{"))
+    assert len(logs) == 1
+    assert recorded.HARBOR_SECRET.decode() not in repr(logs)
+
+
+@pytest.mark.parametrize("delivery", recorded.ALL.values(), ids=recorded.ALL.keys())
+def test_every_recorded_delivery_is_answered(world: World, delivery: recorded.Recorded) -> None:
+    path = "/hooks/git" if delivery.name.startswith("gitea") else "/hooks/harbor"
+    expected = 200
+    if delivery.name.endswith("-form") or ("authorization" not in delivery.headers and path == "/hooks/harbor"):
+        expected = 401  # signed over what the form holds; sent by a policy without a secret
+    assert world.post(path, delivery).status_code == expected
+
+
+def limits() -> Iterator[tuple[str, dict[str, str], int]]:
+    right = {"authorization": recorded.HARBOR_SECRET.decode()}
+    signed = {"x-hub-signature-256": "sha256=" + "0" * 64}
+    yield "/hooks/harbor", right, MEBIBYTE
+    yield "/hooks/harbor/", right, MEBIBYTE
+    for name in ("harbor", "git", "nobody"):
+        yield f"/hooks/{name}", {}, STRANGERS_BYTES
+        yield f"/hooks/{name}", {"authorization": "wrong"}, STRANGERS_BYTES
+        yield f"/hooks/{name}", signed, 25 * MEBIBYTE
+    yield "/hooks/other", right, STRANGERS_BYTES
+    yield "/healthz", {}, STRANGERS_BYTES
+
+
+@pytest.mark.parametrize(("path", "headers", "expected"), list(limits()))
+def test_how_much_is_read_tells_a_stranger_no_names(path: str, headers: dict[str, Any], expected: int) -> None:
+    assert body_limit(SENDERS)(path, headers) == expected
