@@ -1,6 +1,6 @@
 """Which other GitOps tool an object belongs to, by the marks that such tools leave on what they manage."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from gitops.core import fields, managed_fields
 from gitops.core.objects import Body
@@ -18,6 +18,14 @@ _MARKS: tuple[tuple[str, str, str], ...] = (
 """Where the mark stands, its name, and how a person calls what it says. A more telling one comes first: Flux and Fleet
 install by Helm.
 """
+
+_TITLES: Mapping[str, str] = {"argocd": "Argo CD", "flux": "Flux", "fleet": "Rancher Fleet", "helm": "Helm"}
+"""The names that pipeline.yaml's `adopt` uses -> how titles begin."""
+
+
+def is_among(owner_title: str, tools: Collection[str]) -> bool:
+    """True when an owner (as `owner` names it) is one of these tools, in the words of pipeline.yaml: `argocd`."""
+    return any(owner_title.startswith(_TITLES[tool]) for tool in tools if tool in _TITLES)
 
 
 def owner(body: Body, manager: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gitops.core import ownership
+from gitops.core import other_tools, ownership
 from gitops.core.health import Health
 from gitops.core.objects import Key
 
@@ -227,21 +227,36 @@ class TestLostAndWriters:
 
 class TestOwner:
     @pytest.mark.parametrize(
-        ("where", "name", "value", "owner"),
+        ("where", "name", "value", "owner", "tool"),
         [
-            ("annotations", "argocd.argoproj.io/tracking-id", "shop:/ConfigMap:rec/c", "Argo CD (tracking-id shop:"),
-            ("labels", "kustomize.toolkit.fluxcd.io/name", "apps", "Flux (Kustomization apps)"),
-            ("labels", "helm.toolkit.fluxcd.io/name", "apps", "Flux (HelmRelease apps)"),
-            ("annotations", "objectset.rio.cattle.io/id", "default-fleet", "Rancher Fleet (objectset default-fleet)"),
-            ("annotations", "meta.helm.sh/release-name", "shop", "Helm (release shop)"),
-            ("labels", "app.kubernetes.io/managed-by", "Helm", "Helm"),
+            (
+                "annotations",
+                "argocd.argoproj.io/tracking-id",
+                "shop:/ConfigMap:rec/c",
+                "Argo CD (tracking-id shop:",
+                "argocd",
+            ),
+            ("labels", "kustomize.toolkit.fluxcd.io/name", "apps", "Flux (Kustomization apps)", "flux"),
+            ("labels", "helm.toolkit.fluxcd.io/name", "apps", "Flux (HelmRelease apps)", "flux"),
+            (
+                "annotations",
+                "objectset.rio.cattle.io/id",
+                "default-fleet",
+                "Rancher Fleet (objectset default-fleet)",
+                "fleet",
+            ),
+            ("annotations", "meta.helm.sh/release-name", "shop", "Helm (release shop)", "helm"),
+            ("labels", "app.kubernetes.io/managed-by", "Helm", "Helm", "helm"),
         ],
     )
-    def test_marks_of_other_tools(self, where: str, name: str, value: str, owner: str) -> None:
+    def test_marks_of_other_tools(self, where: str, name: str, value: str, owner: str, tool: str) -> None:
         live = body("configmap-ours")
         live["metadata"].setdefault(where, {})[name] = value
 
-        assert ownership.observe(live, OURS).owner.startswith(owner)
+        found = ownership.observe(live, OURS).owner
+
+        assert found.startswith(owner)
+        assert [each for each in ("argocd", "flux", "fleet", "helm") if other_tools.is_among(found, [each])] == [tool]
 
     def test_no_mark_no_owner(self) -> None:
         live = body("configmap-ours")
