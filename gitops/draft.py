@@ -1,0 +1,216 @@
+"""What a batch of pushed images makes of one head of the config repo: commits, and a sentence for each event.
+
+Several events build on each other, and only the final value of an image in an overlay becomes a commit.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gitops.core import changes, overlay, pipeline, yaml_text
+from gitops.core.changes import Candidate, Change, Deployed, Target, Written
+from gitops.core.errors import Rejected
+from gitops.core.events import Ignored, ImagePushed
+from gitops.core.images import Image
+from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
+from gitops.ports import ConfigRepo, NewCommit, Tree
+
+ImagesInUse = Callable[[str], Collection[str] | None]
+"""Names of the images that an overlay's containers use, as rendered last; None when that is not known."""
+
+_MOST_COMMITS = 1000
+_MOST_REMEMBERED = 20_000
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was read before, by the ids of what it was read from. Of no value but speed."""
+
+    pipelines: dict[str, Pipeline] = field(default_factory=dict)
+    names: dict[str, frozenset[str]] = field(default_factory=dict)
+    trailers: dict[str, tuple[Mapping[str, str], ...]] = field(default_factory=dict)
+    head: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one event in one overlay: a reason, or the change that it asked for."""
+
+    reason: str = ""
+    change: Change | None = None
+
+
+class Draft:
+    """Edits of one head, in memory. Raises Unavailable as the repo does; whatever is wrong with files is a sentence."""
+
+    def __init__(self, repo: ConfigRepo, head: str, images_in_use: ImagesInUse, memory: Memory) -> None:
+        self._repo = repo
+        self._tree: Tree = repo.tree(head)
+        self._memory = memory
+        self._images_in_use = images_in_use
+        if memory.head != head:
+            memory.trailers.clear()
+            memory.head = head
+        self._pipeline, self._broken = self._read_pipeline()
+        self._overlays = pipeline.overlays(self._pipeline, self._tree) if self._pipeline else ()
+        self._refused: dict[tuple[str, str], str] = {}
+        self._planned: dict[tuple[str, str], Change] = {}
+        self._deployed: dict[tuple[str, str], Deployed] = {}
+
+    def take(self, event: ImagePushed, cause: str, now: datetime) -> tuple[Outcome, ...]:
+        """Decides one event against the head and what earlier events have changed."""
+        if self._pipeline is None:
+            return (Outcome(self._broken),)
+        found = changes.candidate(event, self._pipeline)
+        if isinstance(found, Ignored):
+            return (Outcome(found.reason),)
+        places = changes.targets(found, self._pipeline, self._overlays, self._declared)
+        if isinstance(places, Ignored):
+            return (Outcome(places.reason),)
+        return tuple(self._decide(found, target, cause, now) for target in places)
+
+    def commits(self) -> tuple[list[NewCommit], list[Change]]:
+        """One commit per final change, each on top of the one before. What a file does not allow becomes a reason."""
+        texts: dict[str, bytes] = {}
+        made, kept = [], []
+        for key, change in self._planned.items():
+            file = self._file(change.target.overlay)
+            before = texts.get(file) or self._read(file)
+            try:
+                texts[file] = overlay.set_image(before, change.image, file)
+            except Rejected as error:
+                self._refused[key] = f"{change.target.overlay}: nothing was written: {error}"
+                continue
+            if texts[file] != before:
+                made.append(NewCommit({file: texts[file]}, changes.commit_message(change), change.pushed_at))
+                kept.append(change)
+        return made, kept
+
+    def committed(self, head: str, made: Sequence[Change]) -> None:
+        """Carries what is known of the history over to the head that the commits made."""
+        for change in made:
+            name = f"{change.image.name}:{change.image.tag}"
+            trailer = {
+                changes.IMAGE_TRAILER: name,
+                changes.DIGEST_TRAILER: change.image.digest or "",
+                changes.PUSHED_AT_TRAILER: change.pushed_at.isoformat(),
+            }
+            known = self._memory.trailers.get(change.target.environment)
+            if known is not None:
+                self._memory.trailers[change.target.environment] = (trailer, *known)
+        self._memory.head = head
+
+    def sentence(self, outcomes: Sequence[Outcome], head: str) -> str:
+        """What happened to one event, once its commit is at `head`."""
+        return "; ".join(self._one_sentence(outcome, head) for outcome in outcomes)
+
+    def _one_sentence(self, outcome: Outcome, head: str) -> str:
+        change = outcome.change
+        if change is None:
+            return outcome.reason
+        target = change.target
+        key = (target.overlay, change.image.name)
+        if key in self._refused:
+            return self._refused[key]
+        final = self._planned.get(key)
+        written = f"{target.overlay}: {target.service} {change.image.tag} ({change.image.short_digest})"
+        if final is None or final.image != change.image:
+            return f"{written} was superseded by a newer push before it was written"
+        return f"{written} is in the config repo, commit {head[:12]}"
+
+    def _decide(self, found: Candidate, target: Target, cause: str, now: datetime) -> Outcome:
+        policy = self._pipeline.services[target.service].tags if self._pipeline else None
+        held = self._held(target.environment, now)
+        if held or policy is None:
+            return Outcome(held)
+        key = (target.overlay, found.image.name)
+        try:
+            deployed = self._deployed.get(key) or self._read_deployed(target, found.image.name)
+            ignored = changes.decide(found, target, deployed, policy)
+            ignored = ignored or changes.unused(target, found.image, self._images_in_use(target.overlay))
+            if ignored is not None:
+                return Outcome(ignored.reason)
+        except Rejected as error:
+            return Outcome(f"{target.overlay}: nothing was written: {error}")
+        return Outcome(change=self._plan(found, target, deployed, cause))
+
+    def _plan(self, found: Candidate, target: Target, deployed: Deployed, cause: str) -> Change:
+        key = (target.overlay, found.image.name)
+        before = self._planned.pop(key, None)
+        was = before.was if before else deployed.image
+        self._planned[key] = Change(target, found.image, was, found.pushed_at, cause)
+        own = Written(found.image.digest or "", found.pushed_at)
+        self._deployed[key] = Deployed(found.image, (own, *deployed.written), deployed.edited_at)
+        return self._planned[key]
+
+    def _read_deployed(self, target: Target, name: str) -> Deployed:
+        file = self._file(target.overlay)
+        image = _last(overlay.images(self._read(file), file), name)
+        written = changes.written(self._trailers(target.environment), name)
+        is_ours = image is None or image.digest is None or image.digest in {past.digest for past in written}
+        return Deployed(image, written, None if is_ours else self._edited_at(file))
+
+    def _trailers(self, environment: str) -> tuple[Mapping[str, str], ...]:
+        known = self._memory.trailers.get(environment)
+        if known is None:
+            history = self._repo.history(f"{pipeline.ENVIRONMENTS}/{environment}", _MOST_COMMITS)
+            known = tuple(commit.trailers for commit in history if changes.IMAGE_TRAILER in commit.trailers)
+            self._memory.trailers[environment] = known
+        return known
+
+    def _edited_at(self, file: str) -> datetime | None:
+        theirs = (
+            commit.committed_at
+            for commit in self._repo.history(file, _MOST_COMMITS)
+            if changes.IMAGE_TRAILER not in commit.trailers
+        )
+        return next(theirs, None)
+
+    def _held(self, environment: str, now: datetime) -> str:
+        path = f"{pipeline.ENVIRONMENTS}/{environment}/hold.yaml"
+        if path not in self._tree:
+            return ""
+        try:
+            content = yaml_text.document(self._read(path), path).value
+            until = datetime.fromisoformat(str(content["until"]))
+        except (Rejected, KeyError, TypeError, ValueError):
+            return f"held: {path} stops new images in {environment} until a commit removes it"
+        if until.tzinfo is not None and until <= now:
+            return ""
+        return f"held: {path} stops new images in {environment} until {until.isoformat()}"
+
+    def _declared(self, place: Overlay) -> frozenset[str]:
+        file = self._file(place.name)
+        blob = self._tree[file].id
+        if len(self._memory.names) > _MOST_REMEMBERED:
+            self._memory.names.clear()
+        if blob not in self._memory.names:
+            try:
+                names = frozenset(image.name for image in overlay.images(self._read(file), file))
+            except Rejected:
+                names = frozenset()  # what is wrong with it is said where it is edited or rendered
+            self._memory.names[blob] = names
+        return self._memory.names[blob]
+
+    def _file(self, name: str) -> str:
+        path = next(place.path for place in self._overlays if place.name == name)
+        return next(f"{path}/{file}" for file in KUSTOMIZATION_FILES if f"{path}/{file}" in self._tree)
+
+    def _read(self, path: str) -> bytes:
+        return self._repo.read(self._tree[path].id)
+
+    def _read_pipeline(self) -> tuple[Pipeline | None, str]:
+        found = self._tree.get(pipeline.FILE)
+        if found is None:
+            return None, f"nothing was written: the config repo has no {pipeline.FILE}"
+        try:
+            if found.id not in self._memory.pipelines:
+                parsed = pipeline.parse(self._read(pipeline.FILE))
+                self._memory.pipelines = {found.id: parsed}
+            return self._memory.pipelines[found.id], ""
+        except Rejected as error:
+            return None, f"nothing was written: {error}"
+
+
+def _last(images: Sequence[Image], name: str) -> Image | None:
+    return next((image for image in reversed(images) if image.name == name), None)

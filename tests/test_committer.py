@@ -1,0 +1,311 @@
+"""The write path with real git remotes: what is acknowledged is on the remote, once, and nobody's commit is lost."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gitops.adapters.config_repo import GitConfigRepo, Limits, Options
+from gitops.committer import Clock, Committer, Pace
+from gitops.core.errors import Unavailable
+from gitops.core.events import ImagePushed
+from gitops.core.overlay import images
+from gitops.draft import ImagesInUse
+from tests.adapters.git_world import Remote, git
+
+if TYPE_CHECKING:
+    from gitops.core.changes import Change
+
+START = datetime(2026, 11, 1, 8, tzinfo=UTC)
+HOST = "harbor.tuling.internal/tuling"
+SERVICES = 100
+
+
+def pipeline(services: Sequence[str], tags: str = '{semver: ">=1.0 <2"}') -> bytes:
+    lines = [
+        "registries:",
+        f"- {{host: {HOST.partition('/')[0]}, aliases: ['192.168.1.16:30002']}}",
+        "services:",
+        *(f"  {name}: {{image: {HOST}/{name}, tags: {tags}}}" for name in services),
+        "environments:",
+        "  dev: {namespace: tuling-dev, images: newest}",
+        "  test: {namespace: tuling-test, after: dev}",
+    ]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def kustomization(services: Sequence[str]) -> bytes:
+    entries = [f'- name: {HOST}/{name}\n  newTag: "1.0.0" # {name}\n' for name in services]
+    return ("resources: [../../base]\nimages:\n" + "".join(entries)).encode()
+
+
+def pushed(service: str, tag: str, *, after: int = 0, digest: str = "") -> ImagePushed:
+    name = digest or hashlib.sha256(f"{service}:{tag}".encode()).hexdigest()
+    return ImagePushed(f"{HOST}/{service}", tag, f"sha256:{name}", START + timedelta(seconds=after))
+
+
+class World:
+    """A remote, a clone, and a committer with real clocks."""
+
+    def __init__(self, tmp_path: Path, files: dict[str, bytes] | None = None) -> None:
+        single = {"environments/dev/kustomization.yaml": kustomization(["print-api", "order"])}
+        start = {"environments/pipeline.yaml": pipeline(["print-api", "order"]), **single}
+        self.remote = Remote(tmp_path / "remote.git", start if files is None else files)
+        self.repo = GitConfigRepo(
+            self.remote.url, "main", tmp_path / "clone", Options(limits=Limits(fetch=10.0, push=10.0))
+        )
+        self.rechecked: list[tuple[str, tuple[Change, ...]]] = []
+        self._committers: list[Committer] = []
+
+    def committer(self, used: ImagesInUse = lambda _overlay: None, pace: Pace | None = None) -> Committer:
+        clock = Clock(
+            now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5
+        )
+        committer = Committer(
+            self.repo,
+            clock=clock,
+            on_commit=lambda head, changes: self.rechecked.append((head, tuple(changes))),
+            images_in_use=used,
+            pace=pace or Pace(first_retry=0.02, last_retry=0.1),
+        )
+        self.repo.fetch()
+        committer.start()
+        self._committers.append(committer)
+        return committer
+
+    def deployed(self, file: str = "environments/dev/kustomization.yaml") -> dict[str, str | None]:
+        return {image.name.rpartition("/")[2]: image.tag for image in images(self.remote.read(file), file)}
+
+    def close(self) -> None:
+        for committer in self._committers:
+            committer.stop(10)
+        self.repo.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Waits for a state of the world that another thread brings about."""
+    end, tick = time.monotonic() + seconds, threading.Event()
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        tick.wait(0.01)
+
+
+def accept(committer: Committer, event: ImagePushed, deadline: float = 30) -> str:
+    (answer,) = committer.accept([event], delivery="d-1", deadline=deadline)
+    return answer
+
+
+def test_an_answer_means_that_the_commit_is_on_the_remote(world: World) -> None:
+    committer = world.committer()
+    before = world.remote.read("environments/dev/kustomization.yaml")
+
+    answer = accept(committer, replace(pushed("print-api", "1.5.0"), image="192.168.1.16:30002/tuling/print-api"))
+
+    event = pushed("print-api", "1.5.0")
+    expected = before.replace(
+        b'newTag: "1.0.0" # print-api\n', b'newTag: "1.5.0" # print-api\n  digest: "%s"\n' % event.digest.encode()
+    )
+    head = world.remote.head()
+    assert world.remote.read("environments/dev/kustomization.yaml") == expected
+    assert answer == f"dev: print-api 1.5.0 ({event.digest[7:19]}) is in the config repo, commit {head[:12]}"
+    assert world.remote.subjects()[0] == f"dev: print-api 1.5.0 (sha256:{event.digest[7:19]})"
+    until(lambda: bool(world.rechecked))
+    assert [(revision, changes[0].target.overlay) for revision, changes in world.rechecked] == [(head, "dev")]
+
+
+def test_a_repeated_event_makes_no_second_commit(world: World) -> None:
+    committer = world.committer()
+    accept(committer, pushed("print-api", "1.5.0"))
+    assert accept(committer, pushed("print-api", "1.5.0")).startswith("dev: print-api is at 1.5.0")
+    assert len(world.remote.subjects()) == 2
+
+
+def test_what_is_older_or_not_followed_is_answered_with_the_reason(world: World) -> None:
+    committer = world.committer(used=lambda _overlay: {f"{HOST}/print-api"})
+    accept(committer, pushed("print-api", "1.5.0"))
+    head = world.remote.head()
+    assert "1.4.0 is older than 1.5.0" in accept(committer, pushed("print-api", "1.4.0"))
+    assert 'outside semver ">=1.0 <2"' in accept(committer, pushed("print-api", "2.0.0"))
+    assert "no service" in accept(committer, pushed("unknown", "1.0.0"))
+    assert "registry evil.example is not declared" in accept(
+        committer, replace(pushed("print-api", "1.9.0"), image="evil.example/tuling/print-api")
+    )
+    assert accept(committer, pushed("order", "1.9.0")) == f"no container of overlay dev uses image {HOST}/order"
+    assert world.remote.head() == head
+
+
+def test_a_replayed_push_does_not_undo_a_rollback_by_hand(world: World) -> None:
+    committer = world.committer()
+    before = world.remote.read("environments/dev/kustomization.yaml")
+    accept(committer, pushed("print-api", "1.5.0"))
+    world.remote.write({"environments/dev/kustomization.yaml": before}, "back to 1.0.0")
+    assert "was written before and has been replaced since" in accept(committer, pushed("print-api", "1.5.0"))
+    assert world.deployed()["print-api"] == "1.0.0"
+
+
+def test_the_registry_s_time_decides_between_pushes_of_one_tag(tmp_path: Path) -> None:
+    files = {
+        "environments/pipeline.yaml": pipeline(["print-api"], "{follow: main}"),
+        "environments/dev/kustomization.yaml": kustomization(["print-api"]),
+    }
+    world = World(tmp_path, files)
+    committer = world.committer()
+    accept(committer, pushed("print-api", "main", after=20, digest="2" * 64))
+    assert "superseded" in accept(committer, pushed("print-api", "main", after=10, digest="1" * 64))
+    accept(committer, pushed("print-api", "main", after=30, digest="3" * 64))
+    assert b"sha256:" + b"3" * 64 in world.remote.read("environments/dev/kustomization.yaml")
+    world.close()
+
+
+def test_a_held_environment_is_left_alone_until_the_hold_ends(world: World) -> None:
+    committer = world.committer()
+    world.remote.write({"environments/dev/hold.yaml": b"who: ann\nwhy: demo\n"}, "hold")
+    # The committer has not seen this head: a push that loses the race must find the hold.
+    assert accept(committer, pushed("print-api", "1.5.0")).startswith("held: ")
+    world.remote.write({"environments/dev/hold.yaml": b"who: ann\nuntil: 2026-01-01T00:00:00Z\n"}, "short hold")
+    assert "in the config repo" in accept(committer, pushed("print-api", "1.5.0"))
+
+
+def test_a_malformed_overlay_is_answered_with_file_and_line(world: World) -> None:
+    world.remote.write({"environments/dev/kustomization.yaml": b"images:\n- name: [\n"}, "oops")
+    head = world.remote.head()
+    answer = accept(world.committer(), pushed("print-api", "1.5.0"))
+    assert answer.startswith("dev: nothing was written: environments/dev/kustomization.yaml:")
+    assert world.remote.head() == head
+
+
+def test_an_overlay_for_each_service_is_found_by_its_image(tmp_path: Path) -> None:
+    files = {"environments/pipeline.yaml": pipeline(["print-api", "order"])}
+    files["environments/dev/first/kustomization.yaml"] = kustomization(["print-api"])
+    files["environments/dev/order/kustomization.yaml"] = b"resources: [../../../base/order]\n"
+    world = World(tmp_path, files)
+    committer = world.committer()
+    accept(committer, pushed("print-api", "1.5.0"))
+    accept(committer, pushed("order", "1.5.0"))
+    assert world.deployed("environments/dev/first/kustomization.yaml") == {"print-api": "1.5.0"}
+    assert world.deployed("environments/dev/order/kustomization.yaml") == {"order": "1.5.0"}
+    world.close()
+
+
+def test_a_storm_loses_nothing_and_commits_only_final_values(tmp_path: Path) -> None:
+    names = [f"service-{number}" for number in range(SERVICES)]
+    files = {"environments/pipeline.yaml": pipeline(names), "environments/dev/kustomization.yaml": kustomization(names)}
+    world = World(tmp_path, files)
+    committer = world.committer()
+    events = [pushed(name, f"1.{minor}.0", after=minor) for minor in range(1, 11) for name in names]
+    with ThreadPoolExecutor(64) as senders:
+        answers = list(senders.map(lambda event: accept(committer, event, 60), reversed(events)))
+    assert len(answers) == 1000
+    assert world.deployed() == dict.fromkeys(names, "1.10.0")
+    assert len(world.remote.subjects()) - 1 < len(events) / 2
+    until(lambda: bool(world.rechecked) and world.rechecked[-1][0] == world.remote.head())
+    world.close()
+
+
+def test_a_writer_who_pushes_all_the_time_loses_no_commit_and_costs_no_edit(tmp_path: Path, world: World) -> None:
+    other = tmp_path / "other"
+    git(tmp_path, "clone", "--quiet", world.remote.url, str(other))
+    stop = threading.Event()
+    theirs: list[str] = []
+
+    def write() -> None:
+        while not stop.is_set() and len(theirs) < 40:
+            number = len(theirs)
+            (other / "base.txt").write_text(f"{number}\n")
+            git(other, "add", "base.txt")
+            git(other, "commit", "--quiet", "--message", f"theirs {number}")
+            while not _pushes(other):
+                git(other, "pull", "--quiet", "--rebase")
+            theirs.append(f"theirs {number}")
+
+    committer = world.committer()
+    writer = threading.Thread(target=write)
+    writer.start()
+    for minor in range(1, 16):
+        accept(committer, pushed("print-api", f"1.{minor}.0", after=minor), 60)
+    stop.set()
+    writer.join()
+    subjects = world.remote.subjects()
+    assert [subject for subject in reversed(subjects) if subject.startswith("theirs")] == theirs
+    assert len([subject for subject in subjects if subject.startswith("dev: print-api")]) == 15
+    assert world.deployed()["print-api"] == "1.15.0"
+
+
+def _pushes(clone: Path) -> bool:
+    try:
+        git(clone, "push", "--quiet", "origin", "main")
+    except AssertionError:
+        return False
+    return True
+
+
+def test_a_refusing_host_is_quoted_and_what_it_refused_is_tried_again(world: World) -> None:
+    hook = world.remote.hook("pre-receive", "echo 'branch main is protected' >&2; exit 1\n")
+    committer = world.committer()
+    with pytest.raises(Unavailable, match="branch main is protected") as caught:
+        accept(committer, pushed("print-api", "1.5.0"))
+    assert caught.value.reason == "PushRefused"
+    trouble = committer.trouble
+    assert trouble is not None
+    assert "branch main is protected" in str(trouble)
+    hook.unlink()
+    until(lambda: world.deployed()["print-api"] == "1.5.0")
+    until(lambda: committer.trouble is None)
+    assert committer.waiting == 0
+
+
+def test_a_remote_that_comes_back_gets_what_came_meanwhile(world: World) -> None:
+    committer = world.committer()
+    away = world.remote.directory.with_name("away.git")
+    world.remote.directory.rename(away)
+    with pytest.raises(Unavailable):
+        accept(committer, pushed("print-api", "1.5.0"), 0.5)
+    until(lambda: committer.trouble is not None)
+    with pytest.raises(Unavailable):
+        accept(committer, pushed("order", "1.6.0"), 0.0)
+    away.rename(world.remote.directory)
+    until(lambda: world.deployed() == {"print-api": "1.5.0", "order": "1.6.0"})
+    until(lambda: committer.trouble is None)
+
+
+def test_a_full_queue_is_refused_at_once(world: World) -> None:
+    committer = world.committer(pace=Pace(most_events=1))
+    with pytest.raises(Unavailable) as caught:
+        committer.accept([pushed("print-api", "1.5.0"), pushed("order", "1.5.0")], delivery="d", deadline=5)
+    assert caught.value.reason == "QueueFull"
+
+
+def test_stop_finishes_what_waits_and_takes_no_more(world: World) -> None:
+    committer = world.committer()
+    world.remote.hook("pre-receive", "sleep 0.3\n")
+    with ThreadPoolExecutor(1) as senders:
+        answer = senders.submit(accept, committer, pushed("print-api", "1.5.0"))
+        until(lambda: committer.waiting == 1)
+        assert committer.stop(20)
+        assert "in the config repo" in answer.result()
+    with pytest.raises(Unavailable) as caught:
+        accept(committer, pushed("order", "1.5.0"))
+    assert caught.value.reason == "Stopping"
+
+
+def test_stop_abandons_what_a_dead_remote_does_not_take(world: World) -> None:
+    committer = world.committer()
+    world.remote.hook("pre-receive", "exit 1\n")
+    with pytest.raises(Unavailable):
+        accept(committer, pushed("print-api", "1.5.0"))
+    committer.stop(5)
+    assert world.deployed()["print-api"] == "1.0.0"
