@@ -24,6 +24,7 @@ from gitops.status_page.texts import Language
 _ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _API = "/api/v1/"
 _RETRY_AFTER = 5
+_View = Callable[..., Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def blueprint(views: Views) -> Blueprint:
     """The page and its JSON twins; to be registered without a prefix."""
     made, pages = Blueprint("status_page", __name__, template_folder="templates"), _Pages(views)
     overlays = ("<environment>", "<environment>/<service>")
-    routes: list[tuple[str, str, Callable[..., Response]]] = [
+    routes: list[tuple[str, str, _View]] = [
         ("/", "overview", pages.front),
         ("/assets/<name>", "asset", pages.asset),
         (f"{_API}status", "api_status", pages.api_status),

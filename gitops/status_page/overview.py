@@ -13,6 +13,7 @@ from gitops.status_page.source import Controller, Statuses
 from gitops.status_page.stages import Stage, stages
 from gitops.status_page.views import HEALTH_TONES, Card, ImageView, Tone, card, image
 
+STALLED = "Stalled"
 _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Rollout"}
 
 
@@ -96,18 +97,22 @@ class Overview:
 
 
 def overview(statuses: Statuses, pipeline: Pipeline | None) -> Overview:
-    """The platform, which has no images and is no environment of the pipeline, gets a card and no column."""
+    """The platform, which has no images and is no environment of the pipeline, gets a card and no column.
+
+    What needs attention is ordered by its tone; what ails comes before what is merely stopped, the last environment
+    before those it gets its releases from.
+    """
     columns = stages(pipeline, {status.environment for status, _ in statuses.values() if status.images})
     place = {stage.name: position for position, stage in enumerate(columns)}
     known = sorted(statuses.values(), key=lambda found: (place.get(found[0].environment, -1), found[0].overlay))
     cards = tuple(card(status, history) for status, history in known)
     cells = _cells(known, columns)
     services = dict.fromkeys([*(pipeline.services if pipeline else ()), *sorted({name for name, _ in cells})])
-    found = [entry for status, _ in known for entry in _attention(status)]
+    found = [entry for status, _ in reversed(known) for entry in _attention(status)]
     return Overview(
         stages=tuple(_stage(stage, [shown for shown in cards if shown.environment == stage.name]) for stage in columns),
         rows=tuple(Row(clean(name), tuple(cells.get((name, stage.name)) for stage in columns)) for name in services),
-        attention=tuple(sorted(found, key=lambda entry: -entry.tone.rank)),
+        attention=tuple(sorted(found, key=lambda entry: (-entry.tone.rank, entry.word == STALLED))),
         cards=cards,
     )
 
@@ -196,7 +201,7 @@ def _attention(status: SyncStatus) -> Iterable[Attention]:
     halted = stalled is not None and stalled.status
     if stalled is not None and halted:
         said = clean(stalled.message, LONG) or message
-        yield Attention(name, Tone.BAD, "Stalled", clean(stalled.reason), said, stalled.since)
+        yield Attention(name, Tone.BAD, STALLED, clean(stalled.reason), said, stalled.since)
     if status.health not in {Health.HEALTHY, Health.SUSPENDED} and (status.objects or not halted):
         subject, said = _worst(status, "" if halted else message)
         yield Attention(name, HEALTH_TONES[status.health], str(status.health), subject, said, since)

@@ -17,7 +17,8 @@ _INVISIBLE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 _BREAKS = re.compile(r"[ \t]*(?:\r\n|\r|\n)[ \t]*")
-_USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+_UNFINISHED = re.compile(r"(?<=://)[^/\s]*\Z")
 
 
 def clean(text: str, limit: int = SHORT) -> str:
@@ -25,9 +26,11 @@ def clean(text: str, limit: int = SHORT) -> str:
     information of addresses masked.
     """
     cut = text[: limit * 2]
+    if len(cut) < len(text):
+        cut = _UNFINISHED.sub(f"{MASK}@", cut)
     lines = _BREAKS.split(_USERINFO.sub(f"{MASK}@", cut.replace("\t", " ")))
     shown = "\n".join(_INVISIBLE.sub("\ufffd", line) for line in lines).strip()
-    return shown if len(shown) <= limit and len(cut) == len(text) else f"{shown[:limit].rstrip()}…"
+    return shown if len(shown) <= limit and len(text) <= limit * 2 else f"{shown[:limit].rstrip()}…"
 
 
 def web_address(text: str) -> str:

@@ -45,7 +45,7 @@ TEXTS: Mapping[str, Text] = {
     "trouble.InvalidPipeline": Text(
         "pipeline.yaml is not valid; the last valid one is used", "pipeline.yaml 无效，沿用上一个有效版本"
     ),
-    "trouble.since": Text("since {ago}", "始于{ago}"),
+    "trouble.since": Text("since {ago}", "{ago}开始"),
     # overview
     "summary.ok": Text("Everything is Synced and Healthy", "全部已同步（Synced）且健康（Healthy）"),
     "summary.busy": Text("Changes are rolling out", "变更正在发布"),
@@ -82,7 +82,7 @@ TEXTS: Mapping[str, Text] = {
         "尚无 overlay 完成同步。拉取配置仓库后即开始首次同步。",
     ),
     "card.revision": Text("Revision", "版本"),
-    "card.since": Text("since {ago}", "始于{ago}"),
+    "card.since": Text("since {ago}", "{ago}开始"),
     "card.objects": Text("Objects", "对象"),
     "card.last": Text("Last change", "最近变更"),
     "card.waiting": Text("Waiting", "等待中"),
@@ -116,11 +116,12 @@ TEXTS: Mapping[str, Text] = {
         "{count} more objects, all Synced and Healthy or less urgent, are not shown.",
         "另有 {count} 个较不紧急的对象未显示。",
     ),
+    "kind": Text("Kind", "类型"),
     "object": Text("Object", "对象"),
     "sync": Text("Sync", "同步"),
     "health": Text("Health", "健康"),
     "action": Text("Last action", "最近操作"),
-    "changes": Text("{count} field(s) changed by the last plan", "最近计划变更 {count} 个字段"),
+    "changes": Text("Fields in the last plan: {count}", "最近计划涉及的字段：{count}"),
     "changes.more": Text("{count} more fields", "另有 {count} 个字段"),
     "change.absent": Text("absent", "无"),
     "change.old": Text("before", "变更前"),
@@ -143,8 +144,6 @@ TEXTS: Mapping[str, Text] = {
     "history.when": Text("When", "时间"),
     "history.actions": Text("Actions", "操作"),
     "took": Text("Time of the last pass that changed something", "最近一次有变更的同步耗时"),
-    "took.step": Text("Step", "步骤"),
-    "took.time": Text("Time", "耗时"),
     # words of the field
     "word.Synced": Text("", "已同步"),
     "word.OutOfSync": Text("", "未同步"),

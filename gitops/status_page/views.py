@@ -17,8 +17,8 @@ from gitops.core.status import Action, Condition, Drift, FieldChange, ObjectStat
 from gitops.status_page.plain import LONG, MASK, clean
 
 MOST_OBJECTS = 500
-MOST_CHANGES = 50
-_VALUE = 500
+MOST_CHANGES = 30
+_VALUE = 200
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _SECRET_KINDS = {("", "Secret")}
 # What kustomize appends to generated names (api/hasher): for a Secret it is a hash over the secret values.

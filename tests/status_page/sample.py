@@ -192,7 +192,7 @@ def gallery() -> SyncStatus:
 
 
 def prod() -> SyncStatus:
-    message = "Deployment.apps tuling-prod/order: 1 of 3 replicas available: CrashLoopBackOff in order-6c9f7d4b8-x2x9k"
+    message = "Deployment.apps tuling-prod/gateway: changed outside git"
     before = Revision(commit("release"), commit("release"))
     ailing = ObjectStatus(
         Key("apps", "Deployment", "tuling-prod", "order"),

@@ -37,6 +37,11 @@
     const named = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
     let at = old.firstChild;
     for (const want of fresh.childNodes) {
+      while (at && at.nodeType === Node.TEXT_NODE && want.nodeType !== Node.TEXT_NODE) {
+        const spare = at;
+        at = at.nextSibling;
+        spare.remove();
+      }
       const have = (want.id && named.get(want.id)) || (at && alike(at, want) ? at : null);
       if (!have) old.insertBefore(document.importNode(want, true), at);
       else {
@@ -55,9 +60,9 @@
   const show = (text, header) => {
     const page = new DOMParser().parseFromString(text, "text/html");
     if (page.body.dataset.build !== said.build) return location.reload();
-    const focused = document.activeElement && document.activeElement.id;
+    const focused = document.activeElement;
     for (const id of ["repo", "main"]) become(document.getElementById(id), page.getElementById(id));
-    if (focused && document.activeElement === body) document.getElementById(focused)?.focus({ preventScroll: true });
+    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true }); // it was moved
     document.title = page.title;
     skew = Date.now() - Date.parse(page.body.dataset.now);
     good = page.body.dataset.now;

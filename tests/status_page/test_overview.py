@@ -1,0 +1,117 @@
+"""What the first page says about a state of the ledger."""
+
+from dataclasses import replace
+
+from gitops.core.health import Health
+from gitops.core.status import Drift, Sync
+from gitops.status_page.overview import Attention, Overview, Running, controller, overview, whereabouts
+from gitops.status_page.views import Tone
+from tests.status_page import sample
+from tests.status_page.sample import NOW, PIPELINE, ago
+
+
+def said(entry: Attention) -> str:
+    return f"{entry.overlay}: {entry.word}, {entry.subject} {entry.message}".strip().splitlines()[0]
+
+
+def cell(shown: Overview, service: str, environment: str) -> Running:
+    column = [stage.stage.name for stage in shown.stages].index(environment)
+    found = next(row.cells[column] for row in shown.rows if row.service == service)
+    assert found is not None
+    return found
+
+
+def test_worst_first() -> None:
+    shown = overview(sample.statuses(), PIPELINE)
+
+    assert shown.tone is Tone.BAD
+    assert [said(entry) for entry in shown.attention] == [
+        "prod: Degraded, Deployment order 1 of 3 replicas available: CrashLoopBackOff in order-6c9f7d4b8-x2x9k",
+        "test/gallery: Stalled, ContractViolated 2 differences from base that no variation declares:",
+        "prod: Drifted, Deployment gateway /spec/template/spec/containers/app/env/DEBUG ← kubesphere-console (+1)",
+        "test: Progressing, Deployment print-api 1 of 2 replicas updated",
+    ]
+
+
+def test_environments_stand_in_the_order_of_promotion_and_the_platform_has_no_column() -> None:
+    shown = overview(sample.statuses(), PIPELINE)
+
+    assert [stage.stage.name for stage in shown.stages] == ["dev", "test", "prod"]
+    assert [card.overlay for card in shown.cards] == ["platform", "dev", "test", "test/gallery", "prod"]
+    assert [row.service for row in shown.rows] == list(sample.SERVICES)
+
+
+def test_a_service_has_the_health_of_its_own_workload() -> None:
+    shown = overview(sample.statuses(), PIPELINE)
+
+    assert cell(shown, "order", "prod").health is Health.DEGRADED
+    assert cell(shown, "gallery", "prod").health is Health.HEALTHY
+    assert cell(shown, "gateway", "prod").sync is Sync.OUT_OF_SYNC
+
+
+def test_a_service_without_a_workload_of_its_name_has_the_overlay_s_health_and_says_so() -> None:
+    status = replace(sample.prod(), objects=())
+    found = cell(overview({"prod": (status, ())}, PIPELINE), "design", "prod")
+
+    assert (found.health, found.own_health, found.since) == (Health.DEGRADED, False, None)
+
+
+def test_says_where_an_environment_differs_from_the_one_before_it() -> None:
+    shown = overview(sample.statuses(), PIPELINE)
+
+    assert cell(shown, "gallery", "test").differs == "dev"
+    assert cell(shown, "gallery", "prod").differs == "test"
+    assert cell(shown, "order", "prod").differs == "test"
+    assert cell(shown, "order", "test").differs == ""
+    assert cell(shown, "order", "dev").differs == ""
+
+
+def test_the_age_is_that_of_the_image_not_of_the_last_pass() -> None:
+    shown = overview(sample.statuses(), PIPELINE)
+
+    assert cell(shown, "order", "dev").since == ago(days=3, minutes=25)
+    assert cell(shown, "gateway", "dev").since == ago(days=7, minutes=53)
+
+
+def test_an_environment_that_nothing_is_known_of_yet_is_shown_without_a_verdict() -> None:
+    dev = sample.dev()
+    shown = overview({"dev": (dev, ())}, PIPELINE)
+
+    assert [(stage.stage.name, stage.health) for stage in shown.stages] == [
+        ("dev", Health.HEALTHY),
+        ("test", None),
+        ("prod", None),
+    ]
+    assert shown.tone is Tone.OK
+    assert shown.attention == ()
+
+
+def test_without_a_pipeline_what_the_ledger_knows_is_shown() -> None:
+    shown = overview(sample.statuses(), None)
+
+    assert [stage.stage.name for stage in shown.stages] == ["dev", "prod", "test"]
+    assert len(shown.rows) == len(sample.SERVICES)
+
+
+def test_drift_alone_is_a_warning() -> None:
+    drifted = replace(sample.workload("tuling-dev", "order"), drift=(Drift("/spec/replicas", "hpa", "changed", NOW),))
+    status = sample.with_objects(sample.dev(), drifted)
+    shown = overview({"dev": (status, ())}, PIPELINE)
+
+    assert (shown.tone, [entry.word for entry in shown.attention]) == (Tone.WARN, ["Drifted"])
+
+
+def test_finds_where_a_digest_runs() -> None:
+    digest = sample.image("order", sample.TAGS["order"]).digest or ""
+    found = whereabouts(sample.statuses(), digest)
+
+    assert [(run.overlay, run.service, run.health) for run in found] == [
+        ("dev", "order", Health.HEALTHY),
+        ("test", "order", Health.HEALTHY),
+    ]
+
+
+def test_troubles_keep_no_credentials() -> None:
+    own = replace(sample.CONTROLLER, repo="https://bot:hunter2@git.example/config")
+
+    assert controller(own).repo == "https://***@git.example/config"
