@@ -111,10 +111,9 @@ _QUANTITY_NAMES = frozenset({"sizeLimit", "divisor", "averageValue", "maxLimitRe
 
 
 def _agree(path: str, declared: Any, live: Mapping[str, Any]) -> bool:
-    if declared is None or (_is_empty(declared) and (path not in live or _grew(path, declared, live))):
-        return True
     if path not in live:
-        return False
+        # The API leaves out most members that hold the zero of their type (Go's omitempty).
+        return not declared or _grew(path, declared, live)
     found = live[path]
     if _same(declared, found):
         return True

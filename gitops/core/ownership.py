@@ -85,12 +85,14 @@ def owned(body: Body, manager: str) -> frozenset[str]:
 
 
 def declared(manifest_body: Body) -> frozenset[str]:
-    """The leaf fields that applying a manifest makes ours, lists without merge keys as one field."""
+    """The leaf fields that applying a manifest makes ours, lists without merge keys as one field. Null and empty lists
+    are owned by nobody.
+    """
     content = {name: part for name, part in manifest_body.items() if name not in {"apiVersion", "kind", "status"}}
     metadata = content.pop("metadata", None) or {}
     content["metadata"] = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
     found = fields.leaves(content, into_positions=False)
-    return frozenset(path for path, value in found if value is not None and path != "/metadata")
+    return frozenset(path for path, value in found if value not in (None, []) and path != "/metadata")
 
 
 def lost(before: Collection[str], after: Collection[str]) -> tuple[str, ...]:

@@ -209,6 +209,8 @@ class TestDeclaredChanges:
             ({"securityContext": {}}, {"securityContext": {"privileged": False}}),
             ({"command": None}, {}),
             ({"args": []}, {}),
+            ({"stdin": False}, {}),
+            ({"env": [{"name": "EMPTY", "value": ""}]}, {"env": [{"name": "EMPTY"}]}),
         ],
     )
     def test_other_spellings_of_a_value_agree(self, declared: dict[str, Any], live: dict[str, Any]) -> None:
