@@ -78,16 +78,16 @@ class Metrics:
     def status(self, status: SyncStatus) -> None:
         """The gauges of one overlay after a pass."""
         for sync in Sync:
-            self.sync.labels(status.overlay, sync.value).set(sync == status.sync)
+            self.sync.labels(status.overlay, str(sync)).set(sync == status.sync)
         for health in Health:
-            self.health.labels(status.overlay, health.value).set(health == status.health)
+            self.health.labels(status.overlay, str(health)).set(health == status.health)
         self.observed_at.labels(status.overlay).set(_unix(status.at))
 
     def forget(self, overlay: str) -> None:
         """Drops the gauges of an overlay that is gone."""
         for gauge, values in ((self.sync, Sync), (self.health, Health)):
             for value in values:
-                gauge.remove(overlay, value.value)
+                gauge.remove(overlay, str(value))
         self.observed_at.remove(overlay)
 
 

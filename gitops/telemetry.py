@@ -27,7 +27,7 @@ NUMBERS = frozenset(
 _LONGEST_VALUE = 16 * 1024
 _SHORTEST_SECRET = 4
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s'\"]+@")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _NAMES = {
     "timestamp": "@timestamp",
     "level": "log.level",

@@ -1,0 +1,56 @@
+"""What a scrape shows."""
+
+import re
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from gitops.core.health import Health
+from gitops.core.status import Sync, SyncStatus
+from gitops.metrics import Metrics
+
+STATUS = SyncStatus("dev", "dev", Sync.SYNCED, Health.HEALTHY, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_names_say_whose_and_in_what_unit() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry)
+    names = re.findall(r"^# TYPE (\S+) (\S+)", generate_latest(registry).decode(), re.MULTILINE)
+    assert names
+    for name, kind in names:
+        assert name.startswith("lockstep_")
+        if kind == "counter":
+            assert name.endswith("_total")
+        if kind == "histogram":
+            assert name.endswith("_seconds")
+
+
+def test_two_installations_in_one_process_do_not_meet() -> None:
+    first, second = CollectorRegistry(), CollectorRegistry()
+    Metrics(first).commits.inc()
+    Metrics(second)
+    assert first.get_sample_value("lockstep_commits_total") == 1
+    assert second.get_sample_value("lockstep_commits_total") == 0
+
+
+def test_an_overlay_has_exactly_one_sync_and_one_health() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.status(STATUS)
+    for name, values in (("sync", Sync), ("health", Health)):
+        shown = {
+            value: registry.get_sample_value(f"lockstep_overlay_{name}", {"overlay": "dev", name: str(value)})
+            for value in values
+        }
+        assert sorted(map(str, shown.values())) == ["0.0"] * (len(values) - 1) + ["1.0"]
+    metrics.forget("dev")
+    assert b'overlay="dev"' not in generate_latest(registry)
+
+
+def test_deliveries_are_counted_by_sender_and_answer() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.delivery("harbor", 200, 0.1)
+    metrics.delivery("", 401, 0.001)
+    assert registry.get_sample_value("lockstep_deliveries_total", {"sender": "harbor", "status": "200"}) == 1
+    assert registry.get_sample_value("lockstep_delivery_seconds_count", {"sender": ""}) == 1
