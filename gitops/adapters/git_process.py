@@ -18,10 +18,10 @@ from pathlib import Path
 
 from gitops.core.errors import Rejected, Unavailable
 
-_SCP_LIKE = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[A-Za-z0-9._~/-]+")
-_REMOTE = re.compile(
-    r"(?:https://[A-Za-z0-9.:\[\]-]+|ssh://(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9.:\[\]-]+)/[^\s$\\;|&<>`'\"]+"
-)
+_HOST = r"[A-Za-z0-9\[][A-Za-z0-9.:\]-]*"
+_USER = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_SCP_LIKE = re.compile(rf"{_USER}@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._~/][A-Za-z0-9._~/-]*")
+_REMOTE = re.compile(rf"(?:https://{_HOST}|ssh://(?:{_USER}@)?{_HOST})/[^\s$\\;|&<>`'\"]+")
 _LOCAL = re.compile(r"(?:file://)?/[^\x00-\x1f\x7f]*")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
