@@ -7,7 +7,6 @@ are composed again, and only changed content starts a kustomize process.
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from gitops.core import compose, guard, manifests, pipeline, scope
 from gitops.core.compose import Composition
@@ -21,7 +20,7 @@ from gitops.core.release import HOLD_FILE, Hold
 from gitops.core.scope import Ceilings
 from gitops.core.status import Revision
 from gitops.core.tree import Tree
-from gitops.ports import Cluster, ConfigRepo, Renderer, Source
+from gitops.ports import Cluster, ConfigRepo, Renderer
 
 _GENERATIONS_OF_PIPELINE = 20
 
@@ -57,9 +56,8 @@ class Rules:
     """
 
     ceilings: Ceilings
-    secret_key: bytes
+    secret_key: Callable[[], bytes]
     label: Callable[[str], str]
-    now: Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,9 @@ class DesiredState:
         self._renderer = renderer
         self._cluster = cluster
         self._rules = rules
-        self._guard = guard.Guard(repo.read)
+        self._parsed = guard.Memory()
+        self._refreshing = threading.Lock()
+        self._on_trunk: set[str] = set()
         self._memory = _Memory()
         self._lock = threading.Lock()
 
@@ -98,12 +98,16 @@ class DesiredState:
 
         Overlays that the head no longer has are among them.
         """
-        head = self._repo.head()
+        with self._refreshing:
+            return self._refreshed(self._repo.head())
+
+    def _refreshed(self, head: str) -> frozenset[str]:
         with self._lock:
             before = self._memory
         if before.head == head:
             return frozenset()
         tree = self._repo.tree(head)
+        self._forget_if_rewritten(before.head, head)
         changed = _changed(self._repo.tree(before.head), tree) if before.head else None
         after = self._laid_out(head, tree, before, changed)
         touched = frozenset(after.overlays) | frozenset(before.overlays)
@@ -148,6 +152,15 @@ class DesiredState:
             raise known
         return known
 
+    def build(self, name: str) -> bytes:
+        """What is deployed of an overlay as kustomize printed it. Raises as at_head does, and Rejected(NotFound)."""
+        overlay = self._memory.overlays.get(name)
+        if overlay is None:
+            known = ", ".join(self._memory.overlays) or "none"
+            raise Rejected("NotFound", f"the config repo has no overlay {name}; it has {known}")
+        composition = compose.compose(overlay, self._memory.head, self._repo.tree, self._repo.read)
+        return self._text(guard.closure(composition.tree, self._repo.read, overlay.path, self._parsed))
+
     def at(self, overlay: Overlay, revision: Revision) -> Desired:
         """What the overlay was at a revision that was admitted before: for healing while the head is refused.
 
@@ -155,6 +168,21 @@ class DesiredState:
         """
         tree = compose.composed(overlay, revision, self._repo.tree)
         return self._desired(self._memory, overlay, Composition(revision, tree))
+
+    def is_behind(self, head: str) -> bool:
+        """True when a pass of `head` by another replica knew more than this one, even after asking the remote: then
+        this one must not write. A head that is no descendant of ours belongs to a trunk that was rewritten.
+        """
+        ours = self._memory.head
+        if not head or head == ours or self._is_known_ancestor(head, ours):
+            return False
+        return self._repo.fetch() != ours
+
+    def _is_known_ancestor(self, older: str, newer: str) -> bool:
+        try:
+            return self._repo.is_ancestor(older, newer)
+        except Rejected:  # the clone does not have it yet
+            return False
 
     def images_in_use(self, name: str) -> frozenset[str] | None:
         """Names of the images that the overlay's containers use, None while that is not known."""
@@ -189,7 +217,7 @@ class DesiredState:
     def _pipeline_of(self, tree: Tree) -> Pipeline:
         blob = tree.get(pipeline.FILE)
         if blob is None:
-            raise Rejected("NoPipeline", f"the config repo has no {pipeline.FILE}; `lockstep local up` shows an example")
+            raise Rejected("NoPipeline", f"the config repo has no {pipeline.FILE}; see docs/config-repo.md")
         return pipeline.parse(self._repo.read(blob.id))
 
     def _composed(self, memory: _Memory, overlay: Overlay) -> Desired | Rejected:
@@ -203,13 +231,20 @@ class DesiredState:
             return error
 
     def _require_on_trunk(self, head: str, revision: Revision) -> None:
-        for commit in {revision.base, revision.overlay}:
-            if not self._repo.is_ancestor(commit, head):
+        for commit in {revision.base, revision.overlay} - self._on_trunk:
+            if self._repo.is_ancestor(commit, head):
+                self._on_trunk.add(commit)
+            else:
                 message = f"commit {commit[:12]} of release.yaml is not on the trunk; promote again from a trunk commit"
                 raise Rejected("NotOnTrunk", message)
 
+    def _forget_if_rewritten(self, before: str, head: str) -> None:
+        """What was on the trunk stays there as long as the trunk only grows."""
+        if not (before and self._is_known_ancestor(before, head)):
+            self._on_trunk.clear()
+
     def _desired(self, memory: _Memory, overlay: Overlay, composition: Composition) -> Desired:
-        closure = self._guard.closure(composition.tree, overlay.path)
+        closure = guard.closure(composition.tree, self._repo.read, overlay.path, self._parsed)
         with self._lock:
             memory.reached[overlay.name] = closure
             key, rendered = memory.rendered.get(overlay.name, ("", None))
@@ -219,16 +254,26 @@ class DesiredState:
                 memory.rendered[overlay.name] = (closure.key, rendered)
         return _treated(memory.pipeline, overlay, composition, closure, rendered)
 
+    def _is_namespaced(self, kind: tuple[str, str]) -> bool:
+        """A kind that the cluster does not serve fails by itself when it is applied; the rest of the overlay goes on."""
+        try:
+            return self._cluster.is_namespaced(kind)
+        except Rejected as error:
+            if error.reason != "NoMatches":
+                raise
+            return True
+
+    def _text(self, closure: Closure) -> bytes:
+        known = self._renderer.cached(closure.key)
+        return known if known is not None else self._renderer.render(guard.source(closure, self._repo.read))
+
     def _rendered(self, memory: _Memory, overlay: Overlay, closure: Closure) -> _Rendered:
-        text = self._renderer.cached(closure.key)
-        if text is None:
-            files = {path: self._repo.read(blob.id) for path, blob in closure.files.items()}
-            text = self._renderer.render(Source(overlay.path, files, closure.key))
-        parsed = manifests.parse(text, overlay, self._cluster.is_namespaced, secret_key=self._rules.secret_key)
+        text = self._text(closure)
+        parsed = manifests.parse(text, overlay, self._is_namespaced, secret_key=self._rules.secret_key())
         scope.require(parsed, scope.of(overlay, memory.pipeline), self._rules.ceilings)
         kept, scaled = manifests.without_owned_replicas(parsed)
         applyset = self._rules.label(overlay.name)
-        labelled = [manifests.labelled(each, applyset, secret_key=self._rules.secret_key) for each in kept]
+        labelled = [manifests.labelled(each, applyset, secret_key=self._rules.secret_key()) for each in kept]
         return _Rendered(tuple(labelled), scaled)
 
 
@@ -245,7 +290,15 @@ def _is_touched(name: str, before: _Memory, after: _Memory, changed: Collection[
         return True
     own = (overlay.path + "/", f"{pipeline.ENVIRONMENTS}/{overlay.environment}/{HOLD_FILE}")
     closure = before.reached.get(name)
-    return any(path.startswith(own) or closure is None or closure.reads(path) for path in changed)
+    return any(path.startswith(own) or closure is None or _reads(closure, path) for path in changed)
+
+
+def _reads(closure: Closure, path: str) -> bool:
+    """True when a change of this path can change the build: it is read, or makes a second kustomization beside one."""
+    directory, _, name = path.rpartition("/")
+    if name in pipeline.KUSTOMIZATION_FILES:
+        return any(f"{directory}/{other}" in closure.files for other in pipeline.KUSTOMIZATION_FILES)
+    return path in closure.files
 
 
 def _treated(

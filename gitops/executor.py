@@ -4,7 +4,7 @@ Objects of one stage go in parallel; a failure is kept per object and stops only
 and only if everything was applied. Every write is idempotent, so that a pass that was killed is simply run again.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ from gitops.core.manifests import Manifest
 from gitops.core.objects import Body, Key
 from gitops.core.ownership import Observed
 from gitops.core.plan import (
+    RETAINED,
     Cause,
     Configure,
     Create,
@@ -26,7 +27,6 @@ from gitops.core.plan import (
     Prune,
     Skipped,
     Step,
-    RETAINED,
     is_generated,
     is_whole,
     with_changes,
@@ -40,8 +40,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What one pass may touch: its own applyset id, the desired objects by key, those whose replicas somebody else scales,
-    a sentence for an object that another overlay claims (empty = it may be taken over), owners to take objects over from.
+    """What one pass may touch: its own applyset id, the desired objects, and those whose replicas somebody else scales.
+
+    `claimed` says in a sentence which other overlay an object belongs to (empty = it may be taken over); objects of
+    the tools in `adopt` are taken over.
     """
 
     applyset: str
@@ -128,15 +130,9 @@ class Executor:
         mutated = _mutated(step.manifest, body)
         return Outcome(step.key, action, mutated, _member(step.manifest, seen), seen, changes, drift)
 
-    def _pruned(self, step: Prune, in_use: frozenset[Key], *, whole: bool) -> Outcome:
+    def _pruned(self, step: Prune, *, whole: bool) -> Outcome:
         if not whole:
-            return Outcome(
-                step.key, Action.SKIPPED, "pruned once everything else is applied", step.member, step.observed
-            )
-        if step.key in in_use:
-            return Outcome(
-                step.key, Action.SKIPPED, "kept: live workloads still refer to it", step.member, step.observed
-            )
+            return Outcome(step.key, Action.SKIPPED, "pruned once all is applied", step.member, step.observed)
         try:
             return self._deleted(step)
         except GitopsError as error:

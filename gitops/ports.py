@@ -142,14 +142,14 @@ class Parents(Protocol):
 
     def read(self, overlay: str) -> Parent | None: ...
 
+    def read_all(self) -> Mapping[str, Parent]:
+        """Every parent of this config repo, also of overlays that git no longer has (orphaned)."""
+
     def write(self, parent: Parent) -> Parent:
         """Stores the parent if its resource_version is still the stored one (empty: if there is none yet); returns it
         with the new one. Raises Conflict when another writer was faster, Rejected(ForeignParent) when the stored parent
         names another config repo or another tooling.
         """
-
-    def overlays(self) -> Sequence[str]:
-        """Every overlay of this config repo that has a parent, also those that git no longer has (orphaned)."""
 
 
 class Ledger(Protocol):

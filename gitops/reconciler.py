@@ -12,14 +12,14 @@ from datetime import datetime
 import structlog
 
 from gitops.core import healing, plan, summary
-from gitops.core.errors import Rejected, Unavailable
+from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.core.health import Health
 from gitops.core.inventory import Member, Parent, applyset_id, parent_name
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.pipeline import Overlay
-from gitops.core.plan import Configure, Outcome, Plan, Prune, PrunePolicy
+from gitops.core.plan import Configure, Outcome, Plan, PrunePolicy
 from gitops.core.status import Action, Revision, SyncStatus
 from gitops.core.summary import Results, Stall
 from gitops.desired import Desired, DesiredState
@@ -34,8 +34,8 @@ _RECHECK_RETAINED = 600.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The parties of a pass. `now` is wall-clock UTC for people, `clock` monotonic seconds for intervals; `may_write` tells
-    whether this replica leads.
+    """The parties of a pass. `now` is wall-clock UTC for people, `clock` monotonic seconds for intervals; `may_write`
+    tells whether this replica leads.
     """
 
     desired: DesiredState
@@ -85,6 +85,15 @@ class Reconciler:
         with self._lock:
             self._memory = memory
 
+    def known(self) -> frozenset[str]:
+        """Every overlay that git has now or that was applied before."""
+        with self._lock:
+            return frozenset({*self._world.desired.overlays(), *self._memory.parents})
+
+    def status(self, name: str) -> SyncStatus | None:
+        """The overlay's status as of its last pass."""
+        return self._memory.statuses.get(name)
+
     def overlay_of(self, applyset: str) -> str | None:
         """The overlay whose objects carry this part-of label."""
         with self._lock:
@@ -97,9 +106,13 @@ class Reconciler:
         Raises: Unavailable, Conflict when it is to be run again with backoff.
         """
         with structlog.contextvars.bound_contextvars(overlay=name):
+            overlay = self._world.desired.overlays().get(name)
+            if overlay is None:
+                self._orphaned(name)
+                return None
             started = self._world.clock()
             parent = self._parent(name)
-            target = self._target(name, parent)
+            target = self._target(overlay, parent)
             rendered = self._world.clock()
             with self._lock:
                 self._memory.claims[name] = frozenset(target.desired.keys) if target.desired else frozenset()
@@ -121,17 +134,32 @@ class Reconciler:
             known = self._memory.parents.get(name)
         return known or self._world.parents.read(name) or Parent(name, self._world.repo_name)
 
-    def _target(self, name: str, parent: Parent) -> _Target:
-        overlay = self._world.desired.overlay(name)
+    def _target(self, overlay: Overlay, parent: Parent) -> _Target:
+        head = self._world.desired.head()
         try:
-            desired = self._world.desired.at_head(name)
+            desired = self._world.desired.at_head(overlay.name)
         except Rejected as error:
-            stall = Stall(error.reason, str(error))
-            _log.warning("stalled", reason=stall.reason, message=stall.message)
-            return _Target(overlay, self._world.desired.revision(name), self._last_good(overlay, parent), stall)
+            _log.warning("stalled", reason=error.reason, message=str(error))
+            refused = Stall(error.reason, str(error))
+            return _Target(overlay, Revision(head, head), self._last_good(overlay, parent), refused)
         hold = desired.hold
-        stall = Stall("Suspended", f"hold.yaml: {hold.why} ({hold.who})") if hold and hold.suspend else None
+        suspended = hold is not None and hold.suspend and hold.holds(self._world.now())
+        stall = Stall("Suspended", f"hold.yaml of {hold.who}: {hold.why}") if hold and suspended else None
         return _Target(overlay, desired.revision, desired, stall)
+
+    def _orphaned(self, name: str) -> None:
+        """An overlay that git no longer has: its objects stay as they are, and the page says so."""
+        with self._lock:
+            self._memory.claims.pop(name, None)
+        previous = self._memory.statuses.get(name)
+        if previous is None:
+            return
+        parent = self._parent(name)
+        count = len(parent.members)
+        stall = Stall("Orphaned", f"no longer in git; its {count} objects stay, `lockstep down {name}` removes them")
+        objects = tuple(replace(status, action=Action.UNCHANGED) for status in previous.objects)
+        results = Results(name, previous.environment, None, None, parent.applied, objects, stall=stall)
+        self._store(name, previous, summary.summarise(results, previous, self._world.now()), {})
 
     def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:
         if parent.applied is None:
@@ -151,8 +179,8 @@ class Reconciler:
     def _converge(
         self, name: str, target: _Target, parent: Parent
     ) -> tuple[Plan, dict[Key, Outcome], Mapping[Key, Observed]]:
-        """Plans, examines and executes. Without anything desired nothing is planned at all: nothing is ever pruned because
-        an overlay could not be rendered.
+        """Plans, examines and executes. Without anything desired nothing is planned at all: nothing is ever pruned
+        because an overlay could not be rendered.
         """
         desired = target.desired
         if desired is None:
@@ -185,9 +213,13 @@ class Reconciler:
         if not self._world.may_write():
             raise Unavailable("NotLeading", "another replica leads; this one does not write")
         revision = target.desired.revision if target.desired else None
+        if self._world.desired.is_behind(parent.head):
+            raise Conflict("Behind", "another replica has seen a newer head of the config repo")
         with self._lock:
             self._memory.parents.pop(name, None)
-        ahead = replace(parent, members=plan.written_ahead(parent.members, steps), pass_revision=revision)
+        members = plan.written_ahead(parent.members, steps)
+        head = self._world.desired.head()
+        ahead = replace(parent, members=members, pass_revision=revision, head=head)
         fenced = self._world.parents.write(ahead)
         outcomes = self._world.executor.execute(steps, scope, observed)
         self._remember_heals(name, steps)
@@ -271,12 +303,17 @@ class Reconciler:
             waiting=target.desired.waiting if target.desired else (),
         )
         status = summary.summarise(results, previous, self._world.now())
-        if status is not previous:
-            self._world.ledger.write(status, summary.record(previous, status, summary.actions(outcomes.values())))
-            self._memory.statuses[name] = status
-            self._memory.retained_at.pop(name, None)
-            _log.info("status", sync=str(status.sync), health=str(status.health), took=dict(took))
+        self._store(name, previous, status, summary.actions(outcomes.values()))
         return status
+
+    def _store(self, name: str, previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, int]) -> None:
+        if status is previous:
+            return
+        self._world.ledger.write(status, summary.record(previous, status, done))
+        self._memory.statuses[name] = status
+        self._memory.retained_at.pop(name, None)
+        ready = status.condition("Ready")
+        _log.info("status", sync=str(status.sync), health=str(status.health), reason=ready.reason if ready else "")
 
     def _again(self, name: str, status: SyncStatus, steps: Plan, outcomes: Mapping[Key, Outcome]) -> float | None:
         failed = [outcome for outcome in outcomes.values() if outcome.action is Action.FAILED]

@@ -14,6 +14,8 @@ import structlog
 
 from gitops.core.errors import Conflict, Rejected, Unavailable
 
+_STUCK = 3600.0
+
 _log = structlog.get_logger(__name__)
 
 Pass = Callable[[str], float | None]
@@ -39,16 +41,15 @@ class Backoff:
 @dataclass(slots=True)
 class _State:
     """Everything the condition guards. `due` holds the earliest time per waiting name; heap entries that disagree
-    with it are stale and passed over.
+    with it are stale and passed over. `running` holds when each pass began.
     """
 
     heap: list[tuple[float, int, str]] = field(default_factory=list)
     due: dict[str, float] = field(default_factory=dict)
-    running: set[str] = field(default_factory=set)
+    running: dict[str, float] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     sequence: int = 0
     stopped: bool = False
-    turned_at: float = 0.0
 
 
 class Workqueue:
@@ -58,7 +59,7 @@ class Workqueue:
         self._run = run
         self._backoff = backoff
         self._clock = clock
-        self._state = _State(turned_at=clock())
+        self._state = _State()
         self._changed = threading.Condition()
         self._threads = [
             threading.Thread(target=self._work, name=f"workqueue-{number}", daemon=True) for number in range(workers)
@@ -91,7 +92,7 @@ class Workqueue:
     def depth(self) -> int:
         """Names that wait or run."""
         with self._changed:
-            return len(self._state.due.keys() | self._state.running)
+            return len(self._state.due.keys() | self._state.running.keys())
 
     def is_idle(self) -> bool:
         """True when nothing runs and nothing is due now: what waits, waits for a time in the future."""
@@ -99,16 +100,18 @@ class Workqueue:
             now = self._clock()
             return not self._state.running and all(due > now for due in self._state.due.values())
 
-    def idle_since(self) -> float:
-        """Clock time at which a worker last started or ended a pass: for a watchdog."""
-        return self._state.turned_at
+    def is_alive(self) -> bool:
+        """True while every worker turns: none has ended, and none has been in one pass for an hour."""
+        with self._changed:
+            now = self._clock()
+            stuck = any(now - since > _STUCK for since in self._state.running.values())
+        return not stuck and all(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
         while (name := self._take()) is not None:
             again = self._run_once(name)
             with self._changed:
-                self._state.running.discard(name)
-                self._state.turned_at = self._clock()
+                self._state.running.pop(name, None)
                 self._changed.notify_all()
             if again is not None:
                 self.add(name, after=again)
@@ -119,8 +122,7 @@ class Workqueue:
             while not self._state.stopped:
                 name, wait = self._next()
                 if name is not None:
-                    self._state.running.add(name)
-                    self._state.turned_at = self._clock()
+                    self._state.running[name] = self._clock()
                     return name
                 self._changed.wait(wait)
             return None

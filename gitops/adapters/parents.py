@@ -4,7 +4,7 @@ https://github.com/kubernetes/enhancements/tree/master/keps/sig-cli/3659-kubectl
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -63,12 +63,12 @@ class KubernetesParents:
             raise
         return replace(parent, resource_version=stored["metadata"]["resourceVersion"])
 
-    def overlays(self) -> Sequence[str]:
+    def read_all(self) -> Mapping[str, Parent]:
         query = (("labelSelector", ID_LABEL),)
-        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-        listing = Request("GET", CONFIG_MAPS, f"parents in {NAMESPACE}", query, accept=accept)
-        found = (item["metadata"] for page in self._api.items(listing) for item in page["items"])
-        return sorted(overlay_of(each["name"]) for each in found if is_parent_of(each, self._repo))
+        listing = Request("GET", CONFIG_MAPS, f"parents in {NAMESPACE}", query)
+        found = (item for page in self._api.items(listing) for item in page["items"])
+        parents = (_undamaged(item) for item in found if is_parent_of(item["metadata"], self._repo))
+        return {parent.overlay: parent for parent in parents if parent is not None}
 
     def request(self, overlay: str, at: datetime) -> None:
         """Asks whoever leads to look at the overlay again. Raises Rejected(NotFound) when it was never applied."""
@@ -118,6 +118,7 @@ def _body(parent: Parent) -> dict[str, Any]:
         },
         "data": {
             "members": state_namespace.pack(MEMBERS_JSON.dump_json(tuple(parent.members.values())).decode()),
+            "head": parent.head,
             "applied": _REVISION_JSON.dump_json(parent.applied).decode(),
             "passRevision": _REVISION_JSON.dump_json(parent.pass_revision).decode(),
         },
@@ -139,6 +140,14 @@ def _group_kinds(members: Iterable[Member]) -> set[str]:
     return {f"{key.kind}.{key.group}" if key.group else key.kind for key in (member.key for member in members)}
 
 
+def _undamaged(body: Mapping[str, Any]) -> Parent | None:
+    """None for a damaged parent: reading that one alone says what is wrong, and only its overlay stalls."""
+    try:
+        return _parent(body)
+    except Rejected:
+        return None
+
+
 def _parent(body: Mapping[str, Any]) -> Parent:
     metadata, data = body["metadata"], body.get("data") or {}
     annotations = metadata.get("annotations") or {}
@@ -158,5 +167,6 @@ def _parent(body: Mapping[str, Any]) -> Parent:
         members={member.key: member for member in members},
         applied=applied,
         pass_revision=pass_revision,
+        head=data.get("head", ""),
         requested_at=annotations.get(REQUESTED_AT_ANNOTATION, ""),
     )

@@ -54,7 +54,7 @@ class Member:
 class Parent:
     """The ApplySet parent of one overlay as stored. `resource_version` is the fence: a write with an older one is a
     Conflict. Empty = not created yet. `applied` is the last revision that was applied whole. `pass_revision` is
-    the one whose write-ahead was done last.
+    the one whose write-ahead was done last, and `head` the trunk's head as that pass knew it.
     """
 
     overlay: str
@@ -63,6 +63,7 @@ class Parent:
     members: dict[Key, Member] = field(default_factory=dict)
     applied: Revision | None = None
     pass_revision: Revision | None = None
+    head: str = ""
     requested_at: str = ""
 
 

@@ -144,6 +144,7 @@ def _kwok(program: Path, layout: Layout, stages: Path) -> Component:
             str(program),
             f"--kubeconfig={layout.own_kubeconfig('kwok')}",
             "--manage-all-nodes=true",
+            "--node-lease-duration-seconds=40",  # without Leases the nodes are given up after 50 s
             *(f"--config={stage}" for stage in sorted(stages.glob("*.yaml"))),
         ),
     )

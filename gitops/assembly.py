@@ -1,0 +1,152 @@
+"""From the configuration to the parties, each made in one place: for the controller and for the commands alike."""
+
+import secrets
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gitops.adapters.cluster import KubernetesCluster
+from gitops.adapters.config_repo import GitConfigRepo
+from gitops.adapters.config_repo import Limits as GitLimits
+from gitops.adapters.config_repo import Options as GitOptions
+from gitops.adapters.installation_key import installation_key
+from gitops.adapters.kubeconfig import Access
+from gitops.adapters.kubernetes_api import KubernetesApi
+from gitops.adapters.kubernetes_kinds import Kinds
+from gitops.adapters.kustomize import Kustomize
+from gitops.adapters.ledger import KubernetesLedger
+from gitops.adapters.parents import KubernetesParents
+from gitops.adapters.watcher import Watcher
+from gitops.config import Config
+from gitops.core import remotes
+from gitops.core.errors import Rejected
+from gitops.core.inventory import applyset_id, parent_name
+from gitops.core.objects import Key
+from gitops.core.scope import Ceilings
+from gitops.desired import DesiredState, Rules
+from gitops.executor import Executor
+from gitops.reconciler import SYSTEM_NAMESPACE, Reconciler, World
+
+_PARALLEL_WRITES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """`now` is wall-clock time, aware, in UTC; `monotonic` is for intervals, in seconds."""
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """One cluster and what Lockstep keeps there."""
+
+    api: KubernetesApi
+    kinds: Kinds
+    cluster: KubernetesCluster
+    parents: KubernetesParents
+    ledger: KubernetesLedger
+
+
+def repo_name(config: Config) -> str:
+    """How the config repo is written into the cluster and shown: host and path, no user, no secret."""
+    parsed = remotes.parse(config.repo.url)
+    return str(parsed) if parsed else "config repo"
+
+
+def manager(config: Config) -> str:
+    """The field manager of this installation."""
+    return "lockstep" if config.name == "lockstep" else f"lockstep-{config.name}"
+
+
+def config_repo(config: Config, directory: Path) -> GitConfigRepo:
+    limits = GitLimits(fetch=config.timeouts.git.total_seconds(), push=config.timeouts.git.total_seconds())
+    return GitConfigRepo(config.repo.url, config.repo.trunk, directory, GitOptions(limits=limits))
+
+
+def kustomize(config: Config, cache: Path) -> Kustomize:
+    """Raises: Rejected(NoKustomize) when the binary is not there."""
+    binary = config.kustomize or shutil.which("kustomize")
+    if binary is None or not Path(binary).is_file():
+        where = str(binary) if binary else "any place of PATH"
+        raise Rejected("NoKustomize", f"kustomize is not at {where}; set `kustomize:` in lockstep.yaml to its path")
+    return Kustomize(Path(binary), cache)
+
+
+def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reached:
+    """Connects to the cluster; no request is made yet.
+
+    Raises: Rejected(InvalidKubeconfig, ExecRefused, InsecureRefused).
+    """
+    access = Access(config.cluster.kubeconfig, config.cluster.context or "") if config.cluster else Access()
+    api = KubernetesApi(access)
+    kinds = Kinds(api)
+    repo = repo_name(config)
+    return Reached(
+        api=api,
+        kinds=kinds,
+        cluster=KubernetesCluster(kinds, manager=manager(config)),
+        parents=KubernetesParents(api, repo=repo),
+        ledger=KubernetesLedger(api, repo=repo, is_writer=is_leader, monotonic=clocks.monotonic),
+    )
+
+
+def desired_state(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> DesiredState:
+    ceilings = Ceilings(
+        namespaces=frozenset(config.ceilings.namespaces) or None,
+        cluster_kinds=frozenset(config.ceilings.cluster_kinds) or None,
+    )
+    key = _Once(lambda: installation_key(reached.api, secrets.token_bytes))
+    rules = Rules(ceilings, key, lambda overlay: applyset_id(parent_name(overlay), SYSTEM_NAMESPACE))
+    return DesiredState(repo, renderer, reached.cluster, rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    """What it takes to converge: the passes and the watches behind them."""
+
+    reconciler: Reconciler
+    watcher: Watcher
+    pool: ThreadPoolExecutor
+
+
+def reconciling(
+    config: Config,
+    reached: Reached,
+    desired: DesiredState,
+    clocks: Clocks,
+    leading: tuple[Callable[[], bool], Callable[[str, Key], None]],
+) -> Reconciling:
+    """`leading` = whether this process may write, and what to call when an object of an ApplySet changed."""
+    may_write, on_change = leading
+    watcher = Watcher(reached.kinds, manager=manager(config), on_change=on_change, clock=clocks.now)
+    pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
+    world = World(
+        desired=desired,
+        live=watcher,
+        parents=reached.parents,
+        ledger=reached.ledger,
+        executor=Executor(reached.cluster, watcher, pool, manager(config)),
+        now=clocks.now,
+        clock=clocks.monotonic,
+        may_write=may_write,
+        repo_name=repo_name(config),
+    )
+    return Reconciling(Reconciler(world), watcher, pool)
+
+
+class _Once:
+    """A value that needs the cluster, asked for when it is needed first."""
+
+    def __init__(self, ask: Callable[[], bytes]) -> None:
+        self._ask = ask
+        self._value: bytes | None = None
+
+    def __call__(self) -> bytes:
+        if self._value is None:
+            self._value = self._ask()
+        return self._value

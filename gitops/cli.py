@@ -1,0 +1,195 @@
+"""The commands. Each reads its configuration, calls one workflow and prints what came of it."""
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gitops import assembly, telemetry
+from gitops import config as configuration
+from gitops.assembly import Clocks, Reached
+from gitops.config import Config
+from gitops.controller import Controller
+from gitops.core.errors import Rejected
+from gitops.core.plan import Configure, Create, Prune, Skipped
+from gitops.core.status import Record, SyncStatus
+from gitops.desired import DesiredState
+from gitops.local import commands as local
+from gitops.reconciler import Reconciler
+from gitops.telemetry import Output
+from webhooks.limits import Rate
+from webhooks.senders import KINDS, Sender
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(local.app, name="local", help="A whole installation on this machine, to try things out.")
+
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", envvar="LOCKSTEP_CONFIG", help="lockstep.yaml")]
+OverlayName = Annotated[str, typer.Argument(help="An overlay: dev, or prod/print-api")]
+_DEFAULT = Path("lockstep.yaml")
+_LOCAL = Path(".lockstep/lockstep.yaml")
+
+CLOCKS = Clocks(now=lambda: datetime.now(UTC), monotonic=time.monotonic)  # noqa: TID251 - the clock's one home
+
+
+@app.command()
+def run(config: ConfigFile = _DEFAULT) -> None:
+    """Run the controller in the foreground, until SIGTERM or Ctrl-C."""
+    settings = _load(config)
+    doors = {name: _sender(name, each) for name, each in settings.senders.items()}
+    log = settings.log
+    telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(doors)))
+    controller = Controller(settings, doors, _identity(), CLOCKS)
+    asked_to_stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked_to_stop.set())
+    controller.start()
+    asked_to_stop.wait()
+    controller.stop()
+
+
+@app.command()
+def build(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+    """Print exactly what an overlay deploys: the tree that it is locked to, rendered."""
+    with _workplace(config) as place:
+        sys.stdout.buffer.write(place.desired.build(overlay))
+
+
+@app.command()
+def diff(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+    """Show what the next pass would change in the cluster. Exit code 0 = nothing, 1 = something, 2 = an error."""
+    with _workplace(config) as place:
+        revision, steps = place.reconciler.preview(overlay)
+    shown = [line for step in steps for line in _told(step)]
+    print_lines(shown or [f"{overlay}: no difference (revision {revision})"])
+    raise typer.Exit(1 if shown else 0)
+
+
+@app.command()
+def status(config: ConfigFile = _DEFAULT) -> None:
+    """Show sync, health and images of every overlay, as the cluster's ledger has them."""
+    found = _reach(config).ledger.read_all()
+    table = Table("overlay", "sync", "health", "revision", "since", "message")
+    for name, (current, _) in sorted(found.items()):
+        ready = current.condition("Ready")
+        table.add_row(
+            name,
+            str(current.sync),
+            str(current.health),
+            str(current.revisions.applied or "-"),
+            f"{ready.since:%Y-%m-%d %H:%M:%S}" if ready else "-",
+            ready.message if ready else "",
+        )
+    Console().print(table if found else "nothing was ever synced from this config repo")
+
+
+@app.command()
+def history(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+    """Show what happened to an overlay, newest first."""
+    found = _account(_reach(config), overlay)[1]
+    print_lines([_line(record) for record in found])
+
+
+@app.command()
+def reconcile(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+    """Ask the controller to look at an overlay now."""
+    _reach(config).parents.request(overlay, CLOCKS.now())
+    print_lines([f"asked for a pass over {overlay}"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Workplace:
+    """What a command works with that renders or compares by itself."""
+
+    desired: DesiredState
+    reconciler: Reconciler
+
+
+@contextmanager
+def _workplace(config: Path) -> Iterator[_Workplace]:
+    """A clone of its own for this one command, so that a running controller is not disturbed."""
+    settings = _load(config)
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
+        repo = assembly.config_repo(settings, Path(scratch) / "clone")
+        repo.fetch()
+        reached = assembly.reach(settings, CLOCKS, lambda: False)
+        renderer = assembly.kustomize(settings, Path(scratch) / "renders")
+        desired = assembly.desired_state(settings, repo, renderer, reached)
+        desired.refresh()
+        parts = assembly.reconciling(settings, reached, desired, CLOCKS, (lambda: False, lambda *_: None))
+        try:
+            yield _Workplace(desired, parts.reconciler)
+        finally:
+            parts.watcher.stop()
+            parts.pool.shutdown()
+            repo.close()
+            reached.api.close()
+
+
+def _load(config: Path) -> Config:
+    chosen = _LOCAL if config == _DEFAULT and not config.exists() and _LOCAL.exists() else config
+    return configuration.load(chosen, os.environ)  # noqa: TID251 - read once, here
+
+
+def _reach(config: Path) -> Reached:
+    return assembly.reach(_load(config), CLOCKS, lambda: False)
+
+
+def _account(reached: Reached, overlay: str) -> tuple[SyncStatus, tuple[Record, ...]]:
+    found = reached.ledger.read(overlay)
+    if found is None:
+        raise Rejected("NotFound", f"overlay {overlay} was never synced; `lockstep status` lists those that were")
+    return found[0], tuple(found[1])
+
+
+def _sender(name: str, settings: configuration.Sender) -> Sender:
+    kind = KINDS[settings.kind]
+    current = settings.current_secrets(os.environ)  # noqa: TID251 - handed on, not read
+    rate = Rate(settings.rate.per_second, settings.rate.burst)
+    return Sender(name, kind, current, settings.largest_body or kind.largest_body, rate)
+
+
+def _known_secrets(doors: Mapping[str, Sender]) -> telemetry.Secrets:
+    return lambda: [value.decode("utf-8", "replace") for door in doors.values() for value in door.secrets()]
+
+
+def _identity() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _told(step: object) -> Iterator[str]:
+    """A step that would do something, as lines for people; values of Secrets are masked already."""
+    if isinstance(step, Create):
+        yield f"+ {step.key}"
+    elif isinstance(step, Prune):
+        yield f"- {step.key}"
+    elif isinstance(step, Configure) and step.changes:
+        yield f"~ {step.key}"
+        yield from (f"    {change.field}: {change.old} -> {change.new}" for change in step.changes)
+    elif isinstance(step, Skipped) and step.blocks:
+        yield f"! {step.key}: {step.reason}"
+
+
+def _line(record: Record) -> str:
+    did = ", ".join(f"{count} {action}" for action, count in sorted(record.actions.items()))
+    revision = str(record.revision) if record.revision else "-"
+    parts = [f"{record.at:%Y-%m-%d %H:%M:%S}", f"{record.sync}/{record.health}", revision, did, record.message]
+    return "  ".join(part for part in parts if part)
+
+
+def print_lines(lines: list[str]) -> None:
+    """Plain lines on standard output: they may be piped."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,241 @@
+"""Everything that runs, wired together: doors, committer, passes, watches, lease, timers. It decides nothing.
+
+Two queues carry names only. `tasks` holds what concerns the whole: "fetch" asks the remote, "refresh" takes in the head
+that is known, "lead" reads what a leader has to know. `overlays` holds overlays to look at; it has work only while
+this replica leads.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from prometheus_client import CollectorRegistry
+
+from gitops import assembly
+from gitops.adapters.lease import Candidate, Leader
+from gitops.assembly import Clocks
+from gitops.committer import Clock, Committer
+from gitops.config import Config
+from gitops.core.changes import Change
+from gitops.core.errors import Unavailable
+from gitops.core.events import ConfigPushed
+from gitops.core.objects import Key
+from gitops.listener import Limits, Listener
+from gitops.metrics import Metrics
+from gitops.observer import Known, Observer
+from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app
+from gitops.status_page.blueprint import blueprint
+from gitops.status_page.source import Views
+from gitops.workqueue import Backoff, Workqueue
+from webhooks.receivers import Door
+from webhooks.senders import Sender, body_limit
+
+_log = structlog.get_logger(__name__)
+
+RECHECK_SECONDS = 300
+_PAGE_THREADS = 8
+_STOP_SECONDS = 8.0
+_random = random.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the listeners ended up (host, port)."""
+
+    webhooks: tuple[str, int]
+    page: tuple[str, int]
+    metrics: tuple[str, int]
+
+
+class Controller:
+    """One process of an installation. start() once, stop() once. `senders` are the parties of the webhook door."""
+
+    def __init__(self, config: Config, senders: Mapping[str, Sender], identity: str, clocks: Clocks) -> None:
+        self._config = config
+        self._clocks = clocks
+        self._registry = CollectorRegistry()
+        self._metrics = Metrics(self._registry)
+        self._repo = assembly.config_repo(config, config.state / "clone")
+        self._reached = assembly.reach(config, clocks, lambda: self._leader.is_leader())
+        renderer = assembly.kustomize(config, config.state / "renders")
+        self._desired = assembly.desired_state(config, self._repo, renderer, self._reached)
+        candidate = Candidate(identity, lambda: self._tasks.add("lead"), lambda: None)
+        self._leader = Leader(self._reached.api, config.name, candidate, clock=clocks.now)
+        leading = (self._leader.is_leader, self._on_change)
+        self._reconciling = assembly.reconciling(config, self._reached, self._desired, clocks, leading)
+        backoff = Backoff(_random.random, first=0.2)
+        self._tasks = Workqueue(self._task, backoff=backoff, clock=clocks.monotonic, workers=2)
+        self._overlays = Workqueue(self._pass, backoff=backoff, clock=clocks.monotonic, workers=config.workers)
+        self._committer = Committer(
+            self._repo,
+            clock=Clock(clocks.now, clocks.monotonic, _random.random),
+            on_commit=self._on_commit,
+            images_in_use=self._desired.images_in_use,
+        )
+        known = Known(self._desired, self._reached.ledger, self._committer)
+        self._observer = Observer(config, known, self._leader.is_leader)
+        self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)
+        self._listeners = self._made_listeners(senders)
+        self._timers = BackgroundScheduler(timezone="UTC")
+
+    def start(self) -> Addresses:
+        """Everything turns when it returns; what is not reachable yet is tried again in the background."""
+        self._tasks.start()
+        self._overlays.start()
+        self._committer.start()
+        self._tasks.add("fetch")
+        self._leader.start()
+        self._add_timers()
+        self._timers.start()
+        addresses = Addresses(*(listener.start() for listener in self._listeners))
+        _log.info("controller started", page=f"http://{addresses.page[0]}:{addresses.page[1]}/")
+        return addresses
+
+    def stop(self) -> None:
+        """Stops taking deliveries, lets what runs finish for a few seconds, gives the Lease back."""
+        webhooks, *others = self._listeners
+        webhooks.stop(_STOP_SECONDS)
+        self._timers.shutdown(wait=False)
+        self._committer.stop(_STOP_SECONDS)
+        self._tasks.stop(_STOP_SECONDS)
+        self._overlays.stop(_STOP_SECONDS)
+        self._leader.stop()
+        self._reconciling.watcher.stop()
+        for listener in others:
+            listener.stop(1.0)
+        self._reconciling.pool.shutdown(wait=False, cancel_futures=True)
+        self._repo.close()
+        self._reached.api.close()
+        _log.info("controller stopped")
+
+    # -- what the queues run
+
+    def _task(self, name: str) -> float | None:
+        if name == "fetch":
+            self._fetch()
+        elif name == "lead":
+            self._lead()
+        self._refresh()
+        return None
+
+    def _fetch(self) -> None:
+        began = self._clocks.monotonic()
+        try:
+            self._repo.fetch()
+        except Unavailable as error:
+            self._observer.remote_failed(error, self._clocks.now())
+            self._metrics.fetch_seconds.labels("failed").observe(self._clocks.monotonic() - began)
+            raise
+        self._observer.remote_answered()
+        self._metrics.fetch_seconds.labels("ok").observe(self._clocks.monotonic() - began)
+
+    def _refresh(self) -> None:
+        """Takes in the known head and looks at the overlays that it may have changed."""
+        touched = self._desired.refresh()
+        self._observer.head_is(self._desired.head(), self._clocks.now())
+        if touched:
+            _log.info("head", revision=self._desired.head(), overlays=len(touched))
+        if self._leader.is_leader():
+            self._look_at(touched)
+
+    def _lead(self) -> None:
+        """What a new leader does: read what others left, then look at everything."""
+        if not self._leader.is_leader():
+            return
+        if not self._repo.head():
+            raise Unavailable("NoHead", "the config repo was not fetched yet")
+        self._refresh()
+        self._reconciling.reconciler.recall()
+        self._reconciling.watcher.watch_requests(assembly.repo_name(self._config), self._overlays.add)
+        self._look_at(self._reconciling.reconciler.known())
+
+    def _look_at(self, names: Sequence[str] | frozenset[str]) -> None:
+        order = list(self._desired.overlays())
+        for name in sorted(names, key=lambda each: order.index(each) if each in order else len(order)):
+            self._overlays.add(name)
+
+    def _pass(self, name: str) -> float | None:
+        if not self._leader.is_leader():
+            return None
+        began = self._clocks.monotonic()
+        outcome = "failed"
+        try:
+            again = self._reconciling.reconciler.reconcile(name)
+            outcome = "ok"
+        finally:
+            self._metrics.reconcile_seconds.labels(name, outcome).observe(self._clocks.monotonic() - began)
+            status = self._reconciling.reconciler.status(name)
+            if status is not None:
+                self._metrics.status(status)
+        return again
+
+    # -- what others call
+
+    def _on_change(self, part_of: str, _: Key) -> None:
+        name = self._reconciling.reconciler.overlay_of(part_of)
+        if name is not None and self._leader.is_leader():
+            self._overlays.add(name)
+
+    def _on_commit(self, head: str, changes: Sequence[Change]) -> None:
+        self._metrics.commits.inc(len(changes))
+        self._tasks.add("refresh")
+        if not self._leader.is_leader():
+            self._tell_leader({change.target.overlay for change in changes})
+        _log.info("pushed", revision=head, commits=len(changes))
+
+    def _tell_leader(self, overlays: set[str]) -> None:
+        for overlay in overlays:
+            try:
+                self._reached.parents.request(overlay, self._clocks.now())
+            except Exception as error:  # noqa: BLE001 - a hint: the leader polls the config repo anyway
+                _log.info("the leader was not told", overlay=overlay, error=type(error).__name__)
+
+    def _on_config_push(self, event: ConfigPushed) -> str:
+        if event.ref != f"refs/heads/{self._config.repo.trunk}":
+            return f"{event.ref} is not the trunk; nothing depends on it"
+        if event.after is not None and event.after == self._repo.head():
+            return f"already at {event.after[:12]}"
+        self._tasks.add("fetch")
+        return "looking at the trunk's new head"
+
+    # -- what start() needs
+
+    def _made_listeners(self, senders: Mapping[str, Sender]) -> tuple[Listener, Listener, Listener]:
+        door = Door(
+            senders=senders,
+            inbox=self._committer,
+            repos=self._config.repo.remotes(),
+            on_config_push=self._on_config_push,
+            observe=self._metrics.delivery,
+            clock=self._clocks.monotonic,
+            deadline=self._config.webhooks.deadline.total_seconds(),
+        )
+        probes = Probes(alive=self._observer.dead_loops, ready=self._observer.unready)
+        listen = self._config.listen
+        wide = Limits(threads=self._config.webhooks.threads, body=body_limit(senders))
+        page = blueprint(Views(self._observer, self._clocks.now))
+        return (
+            Listener(create_webhook_app(door, probes), listen.webhooks.host, listen.webhooks.port, wide),
+            Listener(create_page_app(page, probes), listen.page.host, listen.page.port, Limits(threads=_PAGE_THREADS)),
+            Listener(create_metrics_app(self._registry), listen.metrics.host, listen.metrics.port, Limits(threads=2)),
+        )
+
+    def _loops(self) -> Mapping[str, bool]:
+        """Whether each loop of the process turns."""
+        return {
+            "committer": self._committer.is_alive(),
+            "overlays": self._overlays.is_alive(),
+            "tasks": self._tasks.is_alive(),
+            "timers": self._timers.running,
+            "webhooks": self._listeners[0].is_alive(),
+        }
+
+    def _add_timers(self) -> None:
+        poll = self._config.poll.total_seconds()
+        add = self._timers.add_job
+        add(lambda: self._tasks.add("fetch"), "interval", seconds=poll, jitter=max(1, int(poll / 10)))
+        add(lambda: self._look_at(frozenset(self._desired.overlays())), "interval", seconds=RECHECK_SECONDS, jitter=30)
+        self._metrics.queue_items.set_function(self._overlays.depth)
+        self._metrics.leader.set_function(lambda: float(self._leader.is_leader()))

@@ -1,0 +1,103 @@
+"""What this process knows of itself and of the overlays: for the page, for the probes. It changes nothing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+
+from gitops.adapters.reflector import Condition
+from gitops.committer import Committer
+from gitops.config import Config
+from gitops.core import remotes
+from gitops.core.errors import Unavailable
+from gitops.core.pipeline import Pipeline
+from gitops.desired import DesiredState
+from gitops.ports import Ledger
+from gitops.status_page.source import Controller, Statuses, Trouble
+
+Conditions = Callable[[], Mapping[str, Condition]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Where the observer looks."""
+
+    desired: DesiredState
+    ledger: Ledger
+    committer: Committer
+
+
+class Observer:
+    """Implements status_page.source.StatusSource and the probes of the server. Thread-safe: single assignments only."""
+
+    def __init__(self, config: Config, known: Known, is_leader: Callable[[], bool]) -> None:
+        self._config = config
+        self._known = known
+        self._is_leader = is_leader
+        self._conditions: Conditions = dict
+        self._loops: Callable[[], Mapping[str, bool]] = dict
+        self._head: tuple[str, datetime] | None = None
+        self._remote: Trouble | None = None
+
+    def listen_to(self, conditions: Conditions, loops: Callable[[], Mapping[str, bool]]) -> None:
+        """`conditions`: how each watch fares; `loops`: whether each loop of the process turns."""
+        self._conditions = conditions
+        self._loops = loops
+
+    # -- what happened
+
+    def head_is(self, head: str, now: datetime) -> None:
+        if head and (self._head is None or self._head[0] != head):
+            self._head = (head, now)
+
+    def remote_failed(self, error: Unavailable, now: datetime) -> None:
+        if self._remote is None:
+            self._remote = Trouble("RemoteUnreachable", error.message, now)
+
+    def remote_answered(self) -> None:
+        self._remote = None
+
+    # -- status_page.source.StatusSource
+
+    def statuses(self) -> Statuses:
+        return self._known.ledger.read_all()
+
+    def pipeline(self) -> Pipeline | None:
+        return self._known.desired.pipeline()
+
+    def controller(self) -> Controller:
+        head, since = self._head or (None, None)
+        remote = remotes.parse(self._config.repo.url)
+        return Controller(
+            repo=str(remote) if remote else "config repo",
+            trunk=self._config.repo.trunk,
+            leader=self._is_leader(),
+            version=metadata.version("lockstep-gitops"),
+            head=head,
+            head_since=since,
+            troubles=tuple(self._troubles(since)),
+        )
+
+    def _troubles(self, since: datetime | None) -> list[Trouble]:
+        found = [self._remote] if self._remote else []
+        blocked = self._known.committer.trouble
+        if blocked:
+            found.append(Trouble(blocked.reason, blocked.message, blocked.since))
+        broken = self._known.desired.trouble()
+        if broken and since:
+            found.append(Trouble(broken.reason, str(broken), since))
+        failing = {name: state for name, state in self._conditions().items() if state.failing_since}
+        found += [
+            Trouble("WatchFailing", f"{name}: {state.error}", state.failing_since)
+            for name, state in failing.items()
+            if state.failing_since
+        ]
+        return found
+
+    # -- probes
+
+    def dead_loops(self) -> Sequence[str]:
+        return [name for name, turns in self._loops().items() if not turns]
+
+    def unready(self) -> Sequence[str]:
+        return [*self.dead_loops(), *([] if self._head else ["the config repo was not fetched yet"])]
