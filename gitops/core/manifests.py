@@ -21,6 +21,7 @@ IsNamespaced = Callable[[tuple[str, str]], bool]
 
 _LIMITS = Limits(size=32 << 20, documents=10_000, nodes=2_000_000)
 _SERVER_FIELDS = ("uid", "resourceVersion", "managedFields")
+_PRUNE_ANNOTATIONS = ("lockstep.gitops/prune", "kustomize.toolkit.fluxcd.io/prune")
 _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 
 
@@ -100,6 +101,15 @@ def without_owned_replicas(manifests: Collection[Manifest]) -> tuple[tuple[Manif
     return kept, scaled
 
 
+def is_prune_disabled(body: Body) -> bool:
+    """True when an annotation asks to keep the object though git no longer has it: ours, Flux's or Argo CD's."""
+    annotations = body["metadata"].get("annotations") or {}
+    if any(str(annotations.get(name)).lower() == "disabled" for name in _PRUNE_ANNOTATIONS):
+        return True
+    options = str(annotations.get("argocd.argoproj.io/sync-options") or "").split(",")
+    return "Prune=false" in (option.strip() for option in options)
+
+
 def images(manifests: Collection[Manifest]) -> frozenset[Image]:
     """Every image that a container of a pod template uses. What is no image reference is left to the API server."""
     found = set()
@@ -165,14 +175,13 @@ def _title(body: Body) -> str:
 
 
 def _declared_kinds(bodies: Iterator[Body]) -> Mapping[tuple[str, str], bool]:
-    """(group, kind) -> namespaced, for the CustomResourceDefinitions of the render: the cluster may not have them yet."""
+    """(group, kind) -> namespaced, of the render's own CustomResourceDefinitions: the cluster may not have them yet."""
     found = {}
     for body in bodies:
-        if body["kind"] == "CustomResourceDefinition":
-            spec = body.get("spec") or {}
-            found[str(spec.get("group")), str((spec.get("names") or {}).get("kind"))] = (
-                spec.get("scope") == "Namespaced"
-            )
+        spec = body.get("spec")
+        names = spec.get("names") if isinstance(spec, dict) else None
+        if body["kind"] == "CustomResourceDefinition" and isinstance(spec, dict) and isinstance(names, dict):
+            found[str(spec.get("group")), str(names.get("kind"))] = spec.get("scope") == "Namespaced"
     return found
 
 

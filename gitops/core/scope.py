@@ -1,4 +1,4 @@
-"""What an overlay may create: objects in its environment's namespaces, cluster-scoped kinds that are allowed by name."""
+"""What an overlay may create: objects in its environment's namespaces, and cluster-scoped kinds allowed by name."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,0 +1,98 @@
+"""What was rendered before, by key: in memory, and on disk so that a restart renders nothing.
+
+Files hold plain Secrets of the render, as the API server will: mode 0600 in a directory of mode 0700.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class RenderCache:
+    """Thread-safe. `memory` and `disk` are limits in bytes; the entry used (on disk: written) longest ago goes first.
+
+    A disk that fails costs speed, never correctness: reads miss and writes are dropped. Each file starts with the
+    SHA-256 of its content, so that what a power cut or a full disk left behind is no hit.
+    """
+
+    def __init__(self, directory: Path, *, memory: int = 32 << 20, disk: int = 256 << 20) -> None:
+        self._directory = directory
+        self._most_memory = memory
+        self._most_disk = disk
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+        with contextlib.suppress(OSError):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._on_disk = sum(size for _, size, _ in self._files())
+
+    def read(self, key: str) -> bytes | None:
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+                return known
+        stored = self._read_file(key)
+        if stored is not None:
+            self._remember(key, stored)
+        return stored
+
+    def write(self, key: str, text: bytes) -> None:
+        self._remember(key, text)
+        with contextlib.suppress(OSError):
+            self._write_file(key, text)
+
+    def _remember(self, key: str, text: bytes) -> None:
+        with self._lock:
+            self._size += len(text) - len(self._known.pop(key, b""))
+            self._known[key] = text
+            while self._size > self._most_memory and len(self._known) > 1:
+                _, dropped = self._known.popitem(last=False)
+                self._size -= len(dropped)
+
+    def _read_file(self, key: str) -> bytes | None:
+        try:
+            stored = (self._directory / key).read_bytes()
+        except OSError:
+            return None
+        digest, text = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
+        return text if hashlib.sha256(text).digest() == digest else None
+
+    def _write_file(self, key: str, text: bytes) -> None:
+        descriptor, name = tempfile.mkstemp(dir=self._directory, prefix=".")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(hashlib.sha256(text).digest() + text)
+            Path(name).replace(self._directory / key)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+        with self._lock:
+            self._on_disk += len(text) + _DIGEST_BYTES
+            if self._on_disk > self._most_disk:
+                self._shrink()
+
+    def _shrink(self) -> None:
+        files = sorted(self._files())
+        self._on_disk = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            if self._on_disk <= self._most_disk * 3 // 4:
+                return
+            path.unlink(missing_ok=True)
+            self._on_disk -= size
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """(mtime, size, path) of every file, those of an interrupted write too."""
+        found = []
+        with contextlib.suppress(OSError):
+            for path in self._directory.iterdir():
+                with contextlib.suppress(OSError):
+                    status = path.stat()
+                    found.append((status.st_mtime, status.st_size, path))
+        return found
