@@ -5,18 +5,21 @@ A tree is read once by its id: a new head costs only the trees that changed, how
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import cast
 
 from git import Git as Protocol  # GitPython: speaks cat-file's protocol to the process that we started
-from git.objects.fun import tree_entries_from_data
 
 from gitops.adapters.git_process import Git, kill_group
 from gitops.core.errors import Rejected
 from gitops.ports import Blob, Tree
 
-_DIRECTORY = 0o040000
+_DIRECTORY = "40000"
+_UNUSABLE = frozenset({"", ".", "..", ".git"})
 _MOST_TREES = 100_000
+_SMALL = 64
+_MOST_LARGE = 32
 _MOST_FILES = 200_000
 _DEEPEST = 64
 _CONTENT_CACHE = 16 << 20
@@ -34,7 +37,8 @@ class Objects:
         self._largest = largest
         self._lock = threading.RLock()
         self._protocol: Protocol | None = None
-        self._flat: dict[tuple[str, str], dict[str, Blob]] = {}
+        self._small: dict[tuple[str, str], dict[str, Blob]] = {}
+        self._large: OrderedDict[tuple[str, str], dict[str, Blob]] = OrderedDict()
         self._roots: OrderedDict[str, str] = OrderedDict()
         self._contents: OrderedDict[str, bytes] = OrderedDict()
         self._held = 0
@@ -64,8 +68,6 @@ class Objects:
             flat = self._flatten("", root, _DEEPEST)
             if len(flat) > _MOST_FILES:
                 raise Rejected("TooManyFiles", f"commit {revision} has more than {_MOST_FILES} files")
-            if len(self._flat) > _MOST_TREES:
-                self._flat.clear()
             return MappingProxyType(flat)
 
     def close(self) -> None:
@@ -91,20 +93,34 @@ class Objects:
         return root
 
     def _flatten(self, prefix: str, tree: str, depth: int) -> dict[str, Blob]:
-        known = self._flat.get((prefix, tree))
+        known = self._small.get((prefix, tree))
         if known is not None:
             return known
+        if (prefix, tree) in self._large:
+            self._large.move_to_end((prefix, tree))
+            return self._large[prefix, tree]
         if depth == 0:
             raise Rejected("BadTree", f"{prefix} is nested deeper than {_DEEPEST} directories")
         flat: dict[str, Blob] = {}
-        for binary, mode, name in _entries(self._content(tree), prefix):
-            path = prefix + name
-            if mode & 0o170000 == _DIRECTORY:
-                flat.update(self._flatten(path + "/", binary.hex(), depth - 1))
+        for mode, name, entry in _entries(self._content(tree), prefix):
+            if mode == _DIRECTORY:
+                below = f"{prefix}{name}/"
+                flat.update(self._small.get((below, entry)) or self._flatten(below, entry, depth - 1))
             else:
-                flat[path] = Blob(f"{mode:06o}", binary.hex())
-        self._flat[prefix, tree] = flat
+                flat[prefix + name] = Blob(mode.zfill(6), entry)
+        self._remember((prefix, tree), flat)
         return flat
+
+    def _remember(self, key: tuple[str, str], flat: dict[str, Blob]) -> None:
+        """Small directories stay; of large ones every commit makes a new one, so only those in use are kept."""
+        if len(flat) <= _SMALL:
+            if len(self._small) >= _MOST_TREES:
+                self._small.clear()
+            self._small[key] = flat
+            return
+        self._large[key] = flat
+        if len(self._large) > _MOST_LARGE:
+            self._large.popitem(last=False)
 
     def _keep(self, blob: str, content: bytes) -> None:
         self._contents[blob] = content
@@ -148,13 +164,15 @@ def too_large(blob: str, largest: int) -> Rejected:
     return Rejected("TooLarge", f"file {blob} is larger than {largest} bytes: keep such files out of the config repo")
 
 
-def _entries(tree: bytes, prefix: str) -> list[tuple[bytes, int, str]]:
-    where = prefix or "the root directory"
-    try:
-        entries = tree_entries_from_data(tree)
-    except ValueError as error:
-        raise Rejected("BadTree", f"{where} is a tree that git itself would refuse: {error}") from error
-    for _, _, name in entries:
-        if name in {".", "..", ".git"} or "/" in name or not name.isprintable():
+def _entries(tree: bytes, prefix: str) -> Iterator[tuple[str, str, str]]:
+    """Mode, name and id of each entry. https://git-scm.com/book/en/v2/Git-Internals-Git-Objects#_tree_objects"""
+    at = 0
+    while at < len(tree):
+        space = tree.find(b" ", at)
+        end = tree.find(b"\0", space)
+        name = tree[space + 1 : end].decode(errors="surrogateescape")
+        if not min(space - at, end - space) > 0 or name in _UNUSABLE or "/" in name or not name.isprintable():
+            where = prefix or "the root directory"
             raise Rejected("BadTree", f"{where} holds an entry with the unusable name {name!r}")
-    return entries
+        yield tree[at:space].decode(errors="replace"), name, tree[end + 1 : end + 21].hex()
+        at = end + 21
