@@ -47,6 +47,7 @@ BodyLimit = Callable[[str, Mapping[str, str]], int]
 """(path, headers in lower case) -> the most bytes of a body that are worth reading."""
 
 _BACKLOG = 1024
+_ACCEPTS_A_TURN = 16
 _LONGEST_HEADER = 32 * 1024
 _LONGEST_CHUNK_LINE = 1024
 _BUFFERED_IN_MEMORY = 256 * 1024
@@ -235,6 +236,8 @@ class _Server(TcpWSGIServer):
     """The listening socket and its connections."""
 
     limits: Limits
+    waking: threading.Lock
+    is_closed: bool
     # set by waitress, unknown to its stubs
     effective_host: str
     effective_port: str
@@ -251,6 +254,8 @@ class _Server(TcpWSGIServer):
         }
         server = cls(app, **settings)
         server.limits = limits
+        server.waking = threading.Lock()
+        server.is_closed = False
         server.channel_class = _Channel
         return server
 
@@ -264,11 +269,24 @@ class _Server(TcpWSGIServer):
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._map, count=1)
 
     def handle_accept(self) -> None:
-        super().handle_accept()
-        if len(self._channels) > self.limits.connections:
-            idle = [channel for channel in self._channels if not channel.requests and not channel.will_close]
-            if idle:
-                min(idle, key=lambda channel: channel.last_activity).will_close = True
+        """Several a turn: a turn looks at every connection, and waitress takes only one."""
+        for _ in range(_ACCEPTS_A_TURN):
+            before = self._connections
+            super().handle_accept()
+            if self._connections == before:
+                break
+            if self._connections > self.limits.connections:
+                self._close_longest_idle()
+
+    @property
+    def _connections(self) -> int:
+        channels: Any = self.active_channels
+        return len(channels)
+
+    def _close_longest_idle(self) -> None:
+        idle = [channel for channel in self._channels if not channel.requests and not channel.will_close]
+        if idle:
+            min(idle, key=lambda channel: channel.last_activity).will_close = True
 
     def maintenance(self, now: Any) -> None:
         super().maintenance(now)
@@ -288,6 +306,16 @@ class _Server(TcpWSGIServer):
                 channel.will_close = True
         return any(not channel.is_idle() for channel in channels)
 
+    def pull_trigger(self) -> None:
+        """Wakes the loop. Once that is gone its pipe's descriptor may be another file's: a late answer must not write
+        there.
+        """
+        with self.waking:
+            if not self.is_closed:
+                super().pull_trigger()
+
     def close_down(self) -> None:
         self.task_dispatcher.shutdown(timeout=1)
+        with self.waking:
+            self.is_closed = True
         wasyncore.close_all(self._map, ignore_all=True)
