@@ -112,7 +112,9 @@ class Cluster(Protocol):
         """Server-side apply as a dry run: what the object would become. Raises as apply does."""
 
     def apply(self, manifest: Manifest, resource_version: str) -> Body:
-        """Forced server-side apply. A non-empty resource_version must still be the live one, else Conflict."""
+        """Forced server-side apply. A non-empty resource_version must still be the live one, else Conflict. An object
+        that is gone by now is created: the server knows no resourceVersion to compare with.
+        """
 
     def delete(self, key: Key, version: str, *, uid: str) -> None:
         """Background deletion with a UID precondition. Gone already is success; another UID is Conflict."""

@@ -51,10 +51,10 @@ class Access:
 
     def _load_file(self, path: Path, configuration: Configuration) -> None:
         content = _read(path)
-        self._require_harmless(*_chosen(content.value, self.context))
-        loader = _library.kube_config.KubeConfigLoader(
+        loader = _library.kube_config.KubeConfigLoader(  # finds the context; programs are run by load_and_set
             content, active_context=self.context or None, config_base_path=None
         )
+        self._require_harmless(*_chosen(content.value, self.context))
         loader.load_and_set(configuration)
 
     def _require_harmless(self, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:

@@ -108,12 +108,12 @@ class KubernetesApi:
             response.close()
 
     def items(self, request: Request, *, page: int = 500) -> Iterator[dict[str, Any]]:
-        """Every page of a LIST, oldest page first, each as the server's list object."""
+        """Every page of a LIST in order, each as the server's list object."""
         position = ""
         while True:
             paging = (("limit", str(page)), *((("continue", position),) if position else ()))
             listed = self.request(replace(request, query=request.query + paging)).body
-            yield listed
+            yield {**listed, "items": listed.get("items") or []}  # an empty list of metadata says null
             position = listed["metadata"].get("continue") or ""
             if not position:
                 return

@@ -117,8 +117,8 @@ class KubernetesLedger:
         if not self._is_ours(body):
             raise Rejected(
                 "ForeignLedger",
-                f"ConfigMap {NAMESPACE}/{ledger_name(overlay)} belongs to another config repo than {self._repo}; rename "
-                "the environment in one of them",
+                f"ConfigMap {NAMESPACE}/{ledger_name(overlay)} belongs to another config repo, not to {self._repo}; "
+                "rename the environment in one of them",
             )
         return _entry(body)
 
@@ -173,7 +173,7 @@ def _is_after(entry: _Entry, position: str) -> bool:
 
 
 def _entry(body: Mapping[str, Any]) -> _Entry:
-    """A status is derived: what is not readable (an older release or a hand wrote it) is written anew by the next pass."""
+    """A status is derived: one that is not readable (an older release's, or edited) is written anew next time."""
     metadata, data = body["metadata"], body.get("data") or {}
     try:
         status = STATUS_JSON.validate_json(state_namespace.unpack(data.get("status") or ""))

@@ -128,10 +128,15 @@ class Reflector(Generic[Seen]):
             begun = time.monotonic()
             try:
                 self._follow()
-            except Conflict:
-                self._position = ""  # the history after our position is gone
+            except Conflict as error:  # the history after our position is gone
+                _log.info("watch starts over with a list", watch=self._selection.name, error=error.message)
+                self._position = ""
             except GitopsError as error:
                 self._fail(error)
+            except Exception as error:  # noqa: BLE001 - a watch that dies unseen leaves every pass with an old picture
+                _log.exception("watch failed on what it was told", watch=self._selection.name)
+                self._position = ""
+                self._fail(Unavailable("WatchFailed", f"watch of {self._selection.name}: {type(error).__name__}"))
             lived = time.monotonic() - begun
             pause = _SHORTEST_PAUSE if lived > _LONG_ENOUGH else min(pause * 2, _LONGEST_PAUSE)
             self._stopping.wait(pause * _random.uniform(0.5, 1.0))
@@ -142,10 +147,10 @@ class Reflector(Generic[Seen]):
             self._succeed()
         with self._api.stream(self._watch_request()) as response:
             self._open = response
+            if self._stopping.is_set():  # asked to before there was anything to shut down
+                return
             self._succeed()
             for line in _lines(response):
-                if self._stopping.is_set():
-                    return
                 self._take(json.loads(line))
 
     def _list(self) -> None:

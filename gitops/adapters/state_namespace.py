@@ -84,5 +84,5 @@ def _ensure_namespace(api: KubernetesApi) -> None:
 
 def _request(method: str, path: str, body: Mapping[str, Any] | None, urgent_seconds: float | None) -> Request:
     writing = (("fieldManager", "lockstep"),) if body is not None else ()
-    request = Request(method, path, f"{method} {path}", writing, body)
+    request = Request(method, path, f"{method} {path}", writing, body, confidential="/secrets" in path)
     return request if urgent_seconds is None else replace(request, seconds=urgent_seconds, urgent=True)
