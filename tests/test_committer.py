@@ -1,6 +1,9 @@
 """The write path with real git remotes: what is acknowledged is on the remote, once, and nobody's commit is lost."""
 
 import hashlib
+import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -309,3 +312,104 @@ def test_stop_abandons_what_a_dead_remote_does_not_take(world: World) -> None:
         accept(committer, pushed("print-api", "1.5.0"))
     committer.stop(5)
     assert world.deployed()["print-api"] == "1.0.0"
+
+
+def test_a_service_that_was_declared_a_moment_ago_is_known(world: World) -> None:
+    committer = world.committer()
+    names = ["print-api", "order", "travel"]
+    world.remote.write({"environments/pipeline.yaml": pipeline(names)}, "travel, too")
+    assert "in the config repo" in accept(committer, pushed("travel", "1.5.0"))
+    assert world.deployed()["travel"] == "1.5.0"
+
+
+def test_one_delivery_gets_one_sentence_for_each_event(world: World) -> None:
+    events = [pushed("print-api", "1.5.0"), pushed("unknown", "1.0.0"), pushed("print-api", "1.6.0", after=1)]
+    answers = world.committer().accept(events, delivery="d", deadline=30)
+    assert [answer.partition(" (")[0] for answer in answers] == [
+        "dev: print-api 1.5.0",
+        f"no service of pipeline.yaml has the image {HOST}/unknown",
+        "dev: print-api 1.6.0",
+    ]
+    assert "superseded by a newer push" in answers[0]
+    assert len(world.remote.subjects()) == 2
+
+
+def test_a_lost_answer_of_the_remote_makes_no_second_commit(world: World) -> None:
+    committer = world.committer()
+    world.remote.hook("post-receive", "kill -9 $PPID\n")
+    assert "in the config repo" in accept(committer, pushed("print-api", "1.5.0"))
+    assert "already" in accept(committer, pushed("print-api", "1.5.0"))
+    assert len(world.remote.subjects()) == 2
+
+
+def test_several_controllers_lose_no_edit_of_each_other(tmp_path: Path) -> None:
+    names = [f"service-{number}" for number in range(12)]
+    files = {"environments/pipeline.yaml": pipeline(names), "environments/dev/kustomization.yaml": kustomization(names)}
+    world = World(tmp_path, files)
+    clones = [GitConfigRepo(world.remote.url, "main", tmp_path / f"clone-{number}") for number in range(3)]
+    committers = []
+    for clone in clones:
+        world.repo = clone
+        committers.append(world.committer())
+    events = [pushed(name, f"1.{minor}.0", after=minor) for minor in range(1, 6) for name in names]
+
+    def send(numbered: tuple[int, ImagePushed]) -> str:
+        return accept(committers[numbered[0] % 3], numbered[1], 120)
+
+    with ThreadPoolExecutor(12) as senders:
+        answers = list(senders.map(send, enumerate(events)))
+    assert len(answers) == len(events)
+    assert world.deployed() == dict.fromkeys(names, "1.5.0")
+    subjects = world.remote.subjects()[:-1]
+    assert len(subjects) == len(set(subjects))
+    world.close()
+    for clone in clones:
+        clone.close()
+
+
+CONTROLLER = """
+import sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from tests.test_committer import accept, pushed, World, Clock, Committer, GitConfigRepo
+
+repo = GitConfigRepo(sys.argv[1], "main", Path(sys.argv[2]))
+clock = Clock(now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5)
+committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, images_in_use=lambda overlay: None)
+while True:
+    try:
+        repo.fetch()
+        break
+    except Exception:
+        pass
+committer.start()
+for minor in range(int(sys.argv[3]), 1000):
+    accept(committer, pushed("print-api", f"1.{minor}.0", after=minor))
+    print(minor, file=sys.stderr, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_acknowledged_before_a_kill_is_there_exactly_once(tmp_path: Path, world: World, seed: int) -> None:
+    moment = random.Random(seed)
+    minor = 1
+    for _ in range(4):
+        acknowledged = _run_until_killed(world.remote.url, tmp_path / "killed", minor, moment)
+        subjects = " ".join(world.remote.subjects())
+        for number in acknowledged:
+            assert subjects.count(f"print-api 1.{number}.0 ") == 1
+        minor = acknowledged[-1] + 1  # the one that was under way is sent again, as its sender would
+    assert git(world.remote.directory, "fsck", "--connectivity-only") == ""
+
+
+def _run_until_killed(url: str, clone: Path, minor: int, moment: random.Random) -> list[int]:
+    """Runs a controller in its own process, kills it at a random moment, and returns what it had acknowledged."""
+    command = [sys.executable, "-c", CONTROLLER, url, str(clone), str(minor)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as controller:
+        assert controller.stderr is not None
+        try:
+            acknowledged = [int(controller.stderr.readline()) for _ in range(moment.randint(1, 4))]
+            threading.Event().wait(moment.random() * 0.1)  # the kill hits any step of the next commit
+        finally:
+            controller.kill()
+        return acknowledged + [int(line) for line in controller.stderr.read().split()]

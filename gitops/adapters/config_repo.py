@@ -34,6 +34,7 @@ _CORRUPT = re.compile(
 )
 _LOG = "%H%x1f%ct%x1f%an <%ae>%x1f%s%x1f%(trailers:only=true,unfold=true)%x1e"
 _LOCAL_LIMIT = 30.0
+_COMMITS_PER_GC = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class GitConfigRepo:
         self._git: Git | None = None
         self._owner: int | None = None
         self._head = ""
+        self._untidy = _COMMITS_PER_GC
         self._too_large: set[str] = set()
 
     # -- ports.ConfigRepo
@@ -77,6 +79,7 @@ class GitConfigRepo:
     def fetch(self) -> str:
         with self._write:
             git = self._open()
+            self._tidy(git)
             finished = self._fetch(git)
             if finished.code and _CORRUPT.search(finished.stderr):
                 return self._replace_clone()
@@ -147,6 +150,7 @@ class GitConfigRepo:
             git = self._open()
             if parent != self._head:
                 raise Conflict("TrunkMoved", f"{self._trunk} is at {self._head[:12]}, no longer at {parent[:12]}")
+            self._untidy += len(commits)
             revision = self._import(git, parent, commits)
             return self._push(git, parent, revision)
 
@@ -177,9 +181,15 @@ class GitConfigRepo:
             self._replace_clone()
             return self._runner(self._directory)
         # A clone that was fetched before serves its last head, also while the remote is down.
-        git.run(["gc", "--auto", "--quiet"], limit=self._options.limits.fetch)
         self._use(git)
         return git
+
+    def _tidy(self, git: Git) -> None:
+        """Packs loose objects: a commit leaves four or five of them. What fails here is no reason not to go on."""
+        if self._untidy >= _COMMITS_PER_GC:
+            self._untidy = 0
+            with contextlib.suppress(Unavailable):
+                git.run(["gc", "--auto", "--quiet"], limit=self._options.limits.fetch)
 
     def _is_ours(self, git: Git) -> bool:
         if not (self._directory / "HEAD").is_file():

@@ -40,9 +40,9 @@ _SETTINGS = {
     "fetch.recurseSubmodules": "false",
     "push.recurseSubmodules": "no",
     "submodule.recurse": "false",
-    "gc.auto": "0",
+    "maintenance.auto": "false",  # gc runs when it is asked to, never behind a fetch
+    "gc.auto": "2000",
     "gc.autoDetach": "false",
-    "maintenance.auto": "false",
     "pack.threads": "1",
 }
 

@@ -351,6 +351,18 @@ def test_a_path_outside_the_tree_is_not_written(repo: GitConfigRepo, path: str) 
     assert caught.value.reason == "BadPath"
 
 
+def test_loose_objects_are_packed_in_time(repo: GitConfigRepo, tmp_path: Path) -> None:
+    head = repo.fetch()
+    for batch in range(30):  # fast-import leaves fewer than a hundred objects loose
+        commits = [edit(f"a: {batch} {number}\n".encode()) for number in range(20)]
+        head = repo.commit(head, commits)
+    loose = tmp_path / "state/clone/objects"
+    assert len(list(loose.glob("??/*"))) > 2000
+    assert repo.fetch() == head
+    assert len(list(loose.glob("??/*"))) < 100
+    assert content(repo, "environments/dev/kustomization.yaml") == b"a: 29 19\n"
+
+
 def test_history_takes_its_path_literally(repo: GitConfigRepo) -> None:
     repo.fetch()
     for path in ("--output=/tmp/owned", ":(glob)**", "environments/*"):
