@@ -4,10 +4,13 @@ Two commits, as adopting Lockstep on a real repo makes them: the tree, then a re
 comes after another one, which locks it to that tree.
 """
 
+import shlex
 import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import git
@@ -48,9 +51,51 @@ def create(source: Path, target: Path) -> None:
         (Path(scratch) / "bare.git").rename(target)
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of the trunk with the `Key: value` lines at the end of its message."""
+
+    id: str
+    subject: str
+    trailers: Mapping[str, str]
+
+
+def head(repository: Path) -> str:
+    with git.Repo(repository) as repo:
+        return repo.commit(TRUNK).hexsha
+
+
+def read(repository: Path, path: str) -> bytes:
+    """A file of the trunk's head.
+
+    Raises: Rejected(NotFound).
+    """
+    with git.Repo(repository) as repo:
+        try:
+            content: bytes = (repo.commit(TRUNK).tree / path).data_stream.read()
+        except KeyError:
+            raise Rejected("NotFound", f"{repository} has no {path} on {TRUNK}") from None
+    return content
+
+
+def paths(repository: Path) -> Sequence[str]:
+    """All files of the trunk's head."""
+    with git.Repo(repository) as repo:
+        listed: str = repo.git.ls_tree("-r", "--name-only", "-z", TRUNK)
+    return listed.rstrip("\0").split("\0")
+
+
+def commits(repository: Path, after: str) -> Sequence[Commit]:
+    """What the trunk got since the commit `after`, oldest first."""
+    with git.Repo(repository) as repo:
+        found = repo.iter_commits(f"{after}..{TRUNK}", reverse=True)
+        return [Commit(each.hexsha, str(each.summary), dict(each.trailers_list)) for each in found]
+
+
 def _commit(repo: git.Repo, message: str) -> str:
-    repo.git.add("--all")
-    return repo.index.commit(message, author=_AUTHOR, committer=_AUTHOR).hexsha
+    """Whatever the user's git is set up to do at a commit (hooks, ignored files) is not for this repository."""
+    repo.git.add("--all", "--force")
+    return repo.index.commit(message, author=_AUTHOR, committer=_AUTHOR, skip_hooks=True).hexsha
 
 
 def _lock(tree: Path, revision: str) -> None:
@@ -62,9 +107,19 @@ def _lock(tree: Path, revision: str) -> None:
             (tree / "environments" / name / "release.yaml").write_text(release)
 
 
+_HOOK = """#!/bin/sh
+# Tells the controller of a push, as a git host's webhook does. What it pushed itself it knows already.
+lines=$(cat)
+case "$(git log -1 --format='%(trailers:key=Lockstep-Cause,valueonly)' {trunk} --)" in
+"") printf '%s\\n' "$lines" | {announce} ;;
+esac
+"""
+
+
 def announce_pushes(repository: Path, url: str, secret: Path) -> None:
     """Installs a post-receive hook that tells the controller of every push, as a git host would by its webhook."""
     hook = repository / "hooks" / "post-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gitops.local.announce "{url}" "{secret}"\n')
+    announce = shlex.join([sys.executable, "-P", "-m", "gitops.local.announce", url, str(secret)])
+    hook.write_text(_HOOK.format(trunk=TRUNK, announce=announce))
     hook.chmod(hook.stat().st_mode | stat.S_IXUSR)

@@ -3,12 +3,13 @@
 Server-side apply under a manager of its own: doing it again changes nothing.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from kubernetes import client, config, watch
+from urllib3.exceptions import HTTPError
 
 from gitops.core.errors import Rejected, Unavailable
 from gitops.local.binaries import LOCALCLUSTER
@@ -34,6 +35,35 @@ def furnish(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> None:
             lambda definition: _is_true(definition, "Established"),
             reason="NotEstablished",
         )
+
+
+def complete(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> Sequence[str]:
+    """For somebody else's cluster: creates what of that is missing, touches nothing that is there, and names what it
+    created. No volumes where the claims' class has a provisioner already.
+
+    Raises: as furnish; Unavailable(NoCluster) when the cluster does not answer or refuses.
+    """
+    bodies = [body for file in sorted(manifests.glob("*.yaml")) for body in _read(file)]
+    with config.new_client_from_config(str(kubeconfig)) as api:
+        try:
+            present = _present(api)
+            missing = [body for body in bodies if (body["kind"], body["metadata"]["name"]) not in present]
+            classes = {found.metadata.name for found in client.StorageV1Api(api).list_storage_class().items}
+            wanted = [body for body in missing if body.get("spec", {}).get("storageClassName") not in classes]
+            _apply(api, wanted)
+        except (client.ApiException, HTTPError) as error:
+            said = getattr(error, "reason", None) or type(error).__name__
+            raise Unavailable("NoCluster", f"the cluster of {kubeconfig} cannot be furnished: {said}") from error
+    return [f"{body['kind']} {body['metadata']['name']}" for body in wanted]
+
+
+def _present(api: client.ApiClient) -> frozenset[tuple[str, str]]:
+    definitions = client.ApiextensionsV1Api(api).list_custom_resource_definition().items
+    volumes = client.CoreV1Api(api).list_persistent_volume().items
+    return frozenset(
+        [("CustomResourceDefinition", found.metadata.name) for found in definitions]
+        + [("PersistentVolume", found.metadata.name) for found in volumes]
+    )
 
 
 def add_nodes(kubeconfig: Path, *, nodes: Path = NODES) -> None:

@@ -16,10 +16,14 @@ from gitops.core.images import Image, is_name, is_tag
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the controller said: the HTTP status and its text."""
+    """What the controller said: the HTTP status and one sentence per event, or one for the refusal."""
 
     status: int
-    text: str
+    sentences: tuple[str, ...]
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.status == 200
 
 
 def image(name: str, tag: str) -> Image:
@@ -58,14 +62,22 @@ def body(pushed: Image, at: datetime) -> bytes:
 
 
 def push(url: str, authorization: str, pushed: Image, at: datetime) -> Answer:
-    """Send the delivery once, with Harbor's time limit of 3 s.
+    """Sends the delivery once, with Harbor's time limit of 3 s.
 
-    Raises: Unavailable(NoAnswer) when nobody listens.
+    Raises: Unavailable(NoAnswer).
     """
     headers = {"Content-Type": "application/json", "Authorization": authorization}
     try:
         with PoolManager(timeout=3.0, retries=False) as pool:
             response = pool.request("POST", url, body=body(pushed, at), headers=headers)
     except HTTPError as error:
-        raise Unavailable("NoAnswer", f"no answer from {url}: is the controller running?") from error
-    return Answer(response.status, response.data.decode(errors="replace").strip())
+        raise Unavailable("NoAnswer", f"no answer from {url} within 3 s: does the controller run?") from error
+    return Answer(response.status, _sentences(response.data))
+
+
+def _sentences(text: bytes) -> tuple[str, ...]:
+    try:
+        said = json.loads(text)
+        return tuple(said["results"]) if "results" in said else (str(said["error"]["message"]),)
+    except (ValueError, KeyError, TypeError):
+        return (text.decode(errors="replace").strip()[:500],)

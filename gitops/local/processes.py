@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,33 @@ def end(identity: Identity, *, grace: float) -> None:
                 return
     finally:
         os.close(handle)
+
+
+def ended(identity: Identity, *, within: float | None) -> bool:
+    """Waits that many seconds, None for ever, for the process to end; True as soon as it has."""
+    return first_ended({"": identity}, within=within) is not None
+
+
+def first_ended(watched: Mapping[str, Identity], *, within: float | None = None) -> str | None:
+    """Waits until one of the processes has ended, and names it; None when all are alive after `within` seconds."""
+    with ExitStack() as handles:
+        names: dict[int, str] = {}
+        for name, identity in watched.items():
+            handle = _opened(identity, handles)
+            if handle is None:
+                return name
+            names[handle] = name
+        return next((names[handle] for handle in select.select(list(names), [], [], within)[0]), None)
+
+
+def _opened(identity: Identity, handles: ExitStack) -> int | None:
+    """A pidfd, closed with `handles`; None when the process is gone."""
+    try:
+        handle = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return None
+    handles.callback(os.close, handle)
+    return handle if is_alive(identity) else None
 
 
 def _wait(handle: int, seconds: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""Which processes run a control plane, written beside its data so that another process can tell, or end them."""
+"""Which processes run here, written beside their data so that another process can tell, or end them."""
 
 import json
 from collections.abc import Mapping
@@ -30,19 +30,33 @@ def write(directory: Path, record: Record) -> None:
     written.replace(directory / _FILE)
 
 
-def running(directory: Path) -> Record | None:
-    """What of the recorded control plane is alive; None when nothing is. Its owner may be gone nevertheless."""
+def read(directory: Path) -> Record | None:
+    """What was recorded, alive or not."""
     try:
         content = json.loads((directory / _FILE).read_text())
     except FileNotFoundError:
         return None
     components = {name: Identity(**each) for name, each in content["components"].items()}
-    alive = {name: each for name, each in components.items() if processes.is_alive(each)}
-    return Record(Identity(**content["owner"]), alive) if alive else None
+    return Record(Identity(**content["owner"]), components)
+
+
+def owner(directory: Path) -> Identity | None:
+    """The recorded owner while it is alive."""
+    found = read(directory)
+    return found.owner if found and processes.is_alive(found.owner) else None
+
+
+def running(directory: Path) -> Record | None:
+    """What of the recorded components is alive; None when nothing is. Its owner may be gone nevertheless."""
+    found = read(directory)
+    if found is None:
+        return None
+    alive = {name: each for name, each in found.components.items() if processes.is_alive(each)}
+    return Record(found.owner, alive) if alive else None
 
 
 def stop(directory: Path) -> tuple[str, ...]:
-    """Ends what is alive of the recorded control plane, last started first, and names it. Never touches a process that
+    """Ends what is alive of the recorded components, last started first, and names it. Never touches a process that
     is not the very one recorded. The owner is left alone: ask it first, if it lives.
     """
     found = running(directory)

@@ -3,17 +3,23 @@
 import json
 import secrets
 import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gitops.core.errors import Rejected
+from gitops.local.credentials import write_private
 
+HARBOR = "harbor"
+CONFIG_REPO = "config-repo"
 _PORTS = {"webhooks": 8080, "page": 8081, "metrics": 8082}
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything below one directory; deleting it while nothing runs is a fresh start."""
+    """Everything below one directory (absolute); deleting it while nothing runs is a fresh start."""
 
     directory: Path
 
@@ -36,49 +42,65 @@ class Site:
     def secret(self, sender: str) -> Path:
         return self.directory / "secrets" / sender
 
-    def ports(self) -> dict[str, int]:
+    def hook(self, sender: str) -> str:
+        """The address that the sender's webhooks go to. Raises as ports()."""
+        return f"{self.url('webhooks')}/hooks/{sender}"
+
+    def url(self, listener: str) -> str:
+        """Raises as ports()."""
+        return f"http://127.0.0.1:{self.ports()[listener]}"
+
+    def ports(self) -> Mapping[str, int]:
         """The ports that the written configuration names.
 
         Raises: Rejected(NotUp) when there is none: `lockstep local up` was never run here.
         """
-        try:
-            stored: dict[str, int] = json.loads((self.directory / "ports.json").read_text())
-        except FileNotFoundError:
-            raise Rejected("NotUp", f"nothing was started in {self.directory} yet: run `lockstep local up`") from None
-        return stored
+        return self._stored("ports.json")
 
-    def url(self, listener: str) -> str:
-        return f"http://127.0.0.1:{self.ports()[listener]}"
+    def kubeconfig(self) -> Path:
+        """Of the cluster that the written configuration names. Raises as ports()."""
+        return Path(self._stored("cluster.json")["kubeconfig"])
 
     def prepare(self, kubeconfig: Path, kustomize: Path) -> None:
-        """Makes missing secrets, chooses free ports (the last ones where possible) and writes lockstep.yaml."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Makes missing secrets, chooses free ports (the last ones where possible) and writes lockstep.yaml. All of it
+        is for its owner's eyes only.
+        """
         (self.directory / "secrets").mkdir(exist_ok=True, mode=0o700)
-        for sender in ("harbor", "config-repo"):
+        for sender in (HARBOR, CONFIG_REPO):
             if not self.secret(sender).exists():
-                self.secret(sender).touch(mode=0o600)
-                self.secret(sender).write_text(secrets.token_urlsafe(32))
-        (self.directory / "ports.json").write_text(json.dumps(self._free_ports()))
-        self.config.write_text(self._configuration(kubeconfig, kustomize))
+                write_private(self.secret(sender), secrets.token_urlsafe(32))
+        ports = self._free_ports()
+        write_private(self.directory / "ports.json", json.dumps(ports))
+        write_private(self.directory / "cluster.json", json.dumps({"kubeconfig": str(kubeconfig)}))
+        write_private(self.config, self._configuration(kubeconfig, kustomize, ports))
+
+    def _stored(self, name: str) -> dict[str, Any]:
+        try:
+            stored: dict[str, Any] = json.loads((self.directory / name).read_text())
+        except FileNotFoundError:
+            raise Rejected(
+                "NotUp", f"nothing was started in {self.directory} yet: run `make run` or `lockstep local up`"
+            ) from None
+        return stored
 
     def _free_ports(self) -> dict[str, int]:
         try:
-            wanted = self.ports()
+            wanted = {**_PORTS, **self.ports()}
         except Rejected:
             wanted = _PORTS
-        return {name: _free(port) for name, port in wanted.items()}
+        with ExitStack() as held:  # all at once, so that no two get the same
+            return {name: _free(port, held) for name, port in wanted.items()}
 
-    def _configuration(self, kubeconfig: Path, kustomize: Path) -> str:
-        ports = self.ports()
-        return f"""# Written by `lockstep local up`.
+    def _configuration(self, kubeconfig: Path, kustomize: Path, ports: Mapping[str, int]) -> str:
+        return f"""# Written by `lockstep local up` at every start.
 name: local
-repo: {{url: {json.dumps(str(self.config_repo.absolute()))}, trunk: main}}
-state: {json.dumps(str((self.directory / "state").absolute()))}
-cluster: {{kubeconfig: {json.dumps(str(kubeconfig.absolute()))}}}
-kustomize: {json.dumps(str(kustomize.absolute()))}
+repo: {{url: {_quoted(self.config_repo)}, trunk: main}}
+state: {_quoted(self.directory / "state")}
+cluster: {{kubeconfig: {_quoted(kubeconfig)}}}
+kustomize: {_quoted(kustomize)}
 senders:
-  harbor: {{kind: harbor, secrets: [{{file: {json.dumps(str(self.secret("harbor").absolute()))}}}]}}
-  config-repo: {{kind: github, secrets: [{{file: {json.dumps(str(self.secret("config-repo").absolute()))}}}]}}
+  {HARBOR}: {{kind: harbor, secrets: [{{file: {_quoted(self.secret(HARBOR))}}}]}}
+  {CONFIG_REPO}: {{kind: github, secrets: [{{file: {_quoted(self.secret(CONFIG_REPO))}}}]}}
 listen:
   webhooks: "127.0.0.1:{ports["webhooks"]}"
   page: "127.0.0.1:{ports["page"]}"
@@ -88,13 +110,18 @@ log: {{format: json}}
 """
 
 
-def _free(port: int) -> int:
-    """`port` if nobody listens on it, else one that the kernel chooses."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        chosen: int = probe.getsockname()[1]
-        return chosen
+def _quoted(path: Path) -> str:
+    """A JSON string is a YAML string."""
+    return json.dumps(str(path.absolute()))
+
+
+def _free(port: int, held: ExitStack) -> int:
+    """`port` if nobody listens on it, else one that the kernel chooses; taken until `held` ends."""
+    probe = held.enter_context(socket.socket())
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        probe.bind(("127.0.0.1", 0))
+    chosen: int = probe.getsockname()[1]
+    return chosen

@@ -1,0 +1,128 @@
+"""What the controller says of itself and of the overlays: a reader of its page's JSON."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
+
+from gitops.core.errors import Unavailable
+from gitops.local import processes
+from gitops.local.processes import Identity
+
+_ASK_EVERY = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """`message` says why it is not ready; `objects` counts them by their health."""
+
+    sync: str
+    health: str
+    message: str
+    objects: Mapping[str, int]
+
+    @property
+    def is_settled(self) -> bool:
+        return (self.sync, self.health) == ("Synced", "Healthy")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One service in one environment."""
+
+    digest: str
+    tag: str
+    sync: str
+    health: str
+
+    @property
+    def is_settled(self) -> bool:
+        return (self.sync, self.health) == ("Synced", "Healthy")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`services` are keyed by (service, environment), `troubles` what keeps the controller from working."""
+
+    leads: bool
+    overlays: Mapping[str, Overlay] = field(default_factory=dict)
+    services: Mapping[tuple[str, str], Running] = field(default_factory=dict)
+    troubles: tuple[str, ...] = ()
+
+
+class Page:
+    """The page of one controller process, at `url`."""
+
+    def __init__(self, url: str, controller: Identity) -> None:
+        self._url = url
+        self._controller = controller
+        self._pool = PoolManager(timeout=10.0, retries=False)
+
+    def is_ready(self) -> bool:
+        try:
+            return self._pool.request("GET", f"{self._url}/readyz").status == 200
+        except HTTPError:
+            return False
+
+    def report(self) -> Report:
+        """Raises: Unavailable(NoAnswer)."""
+        answer = self._asked("/api/v1/status")
+        return _report(answer)
+
+    def took(self, overlay: str) -> Mapping[str, float]:
+        """Seconds that each step of the overlay's last changing pass took. Raises as report()."""
+        took: Mapping[str, float] = self._asked(f"/api/v1/overlays/{overlay}")["took"]
+        return took
+
+    def await_ready(self, seconds: float) -> bool:
+        """False when it is not ready after so long, or its process has ended."""
+        deadline = time.monotonic() + seconds
+        while not self.is_ready():
+            if processes.ended(self._controller, within=_ASK_EVERY) or time.monotonic() > deadline:
+                return False
+        return True
+
+    def follow(self, seconds: float) -> Iterator[Report]:
+        """A report now and at each change. Ends after so long, and when the controller's process ends."""
+        deadline = time.monotonic() + seconds
+        last = None
+        while time.monotonic() < deadline:
+            report = self.report()
+            if report != last:
+                yield report
+            last = report
+            if processes.ended(self._controller, within=_ASK_EVERY):
+                return
+
+    def _asked(self, path: str) -> Any:
+        try:
+            response = self._pool.request("GET", f"{self._url}{path}")
+        except HTTPError as error:
+            raise Unavailable("NoAnswer", f"no answer from {self._url}: does the controller run?") from error
+        if response.status != 200:
+            raise Unavailable("NoAnswer", f"{self._url}{path} answered {response.status}; its log says why")
+        return json.loads(response.data)
+
+
+def _report(answer: Any) -> Report:
+    controller, status = answer["controller"], answer["status"]
+    cells = [cell for row in status["rows"] for cell in row["cells"] if cell]
+    return Report(
+        leads=controller["leader"],
+        overlays={card["overlay"]: _overlay(card) for card in status["cards"]},
+        services={(cell["service"], cell["environment"]): _running(cell) for cell in cells},
+        troubles=tuple(f"{each['reason']}: {each['message']}" for each in controller["troubles"]),
+    )
+
+
+def _overlay(card: Any) -> Overlay:
+    why = card["not_ready"]
+    return Overlay(card["sync"], card["health"], f"{why['reason']}: {why['message']}" if why else "", card["counts"])
+
+
+def _running(cell: Any) -> Running:
+    return Running(cell["image"]["digest"], cell["image"]["tag"], cell["sync"], cell["health"])

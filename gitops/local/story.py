@@ -1,0 +1,173 @@
+"""What `lockstep local up` tells: how the environments come up, one push from Harbor to Healthy, what to try next."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from gitops.core import pipeline
+from gitops.core.errors import GitopsError
+from gitops.local import config_repo, pushes
+from gitops.local.page import Overlay, Page
+from gitops.local.pushes import Happening, World
+from gitops.local.site import Site
+
+SERVICE = "order"
+_NEXT_SERVICE = "print-api"
+_TONES = {"Synced": "green", "Healthy": "green", "Progressing": "yellow", "OutOfSync": "yellow"}
+
+
+def show_sync(console: Console, page: Page, overlays: Sequence[str], *, seconds: float) -> bool:
+    """Follows the overlays until all are Synced and Healthy: a live table on a terminal, a line per transition
+    elsewhere. False when that does not happen in time.
+    """
+    last: Mapping[str, Overlay] = {}
+    with Live(_table(overlays, last), console=console, auto_refresh=False, transient=not console.is_terminal) as live:
+        for report in page.follow(seconds):
+            if console.is_terminal:
+                live.update(_table(overlays, report.overlays), refresh=True)
+            else:
+                tell(console, _transitions(last, report.overlays))
+            last = report.overlays
+            if report.leads and all(name in last and last[name].is_settled for name in overlays):
+                return True
+    return False
+
+
+def show_push(console: Console, happenings: Iterable[Happening]) -> int:
+    """Prints what happens as it happens, with the time since the push and since the step before; returns how many."""
+    count, before = 0, 0.0
+    for each in happenings:
+        tell(console, [f"  {each.at:6.2f} s  +{each.at - before:.2f} s  {each.who:<10}  {each.what}"])
+        count, before = count + 1, each.at
+    return count
+
+
+def show_release(console: Console, world: World, at: datetime) -> None:
+    """The story itself: Harbor announces the next build of the order service. What goes wrong is told, not raised."""
+    tag = pushes.next_build(pushes.deployed_tag(world.site, SERVICE))
+    if not tag:
+        tell(console, [f"(no story: the first environment of the config repo has no numbered tag of {SERVICE})"])
+        return
+    try:
+        pushed = pushes.image(world.site, SERVICE, tag)
+        tell(console, ["", f"Jenkins has pushed {pushed.name}:{tag}, and Harbor tells of it:"])
+        show_push(console, pushes.follow(world, SERVICE, pushed, at))
+    except GitopsError as error:
+        tell(console, [f"  the story stops here: {error}"])
+
+
+def show_hints(console: Console, site: Site, kubeconfig: Path) -> None:
+    """The page's address, and lines to copy into another terminal."""
+    tell(console, ["", f"The page: {site.url('page')}/", "", "Try next, in another terminal:"])
+    tell(console, [line for hint in (_push(site), _edit(site), _drift(site, kubeconfig)) for line in hint])
+    tell(
+        console,
+        ["", f"The log: tail -f {_shown(site.log)}", "Ctrl-C stops all of it; what was made stays for the next start."],
+    )
+
+
+def show_overlays(console: Console, overlays: Mapping[str, Overlay]) -> None:
+    console.print(_table(list(overlays), overlays))
+
+
+def tell(console: Console, lines: Iterable[str]) -> None:
+    """Lines as they are: not wrapped, so that they can be copied, and without markup."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def command(directory: Path, *arguments: str) -> str:
+    """A `lockstep local` command line for a site, as a person in the current directory would type it."""
+    own = Path(sys.executable).with_name("lockstep")
+    elsewhere = () if directory == Path(".lockstep").absolute() else ("--directory", _shown(directory))
+    return f"{_shown(own)} local {shlex.join([*arguments, *elsewhere])}"
+
+
+def _push(site: Site) -> list[str]:
+    tag = _next_minor(pushes.deployed_tag(site, _NEXT_SERVICE))
+    if not tag:
+        return []
+    return [
+        "  # a release of print-api; 2.0.0 would be refused, with the reason",
+        f"  {command(site.directory, 'push', _NEXT_SERVICE, tag)}",
+    ]
+
+
+def _edit(site: Site) -> list[str]:
+    """A change of settings by git, the other way round when it was done before."""
+    path = f"{pipeline.ENVIRONMENTS}/dev/application-dev.yml"
+    if path not in config_repo.paths(site.config_repo):
+        return []
+    old, new = ("DEBUG", "INFO") if b"DEBUG" in config_repo.read(site.config_repo, path) else ("INFO", "DEBUG")
+    work = site.directory / "work"
+    at = f"git -C {_shown(work)}"
+    fetch = f"{at} pull -q" if work.exists() else f"git clone -q {_shown(site.config_repo)} {_shown(work)}"
+    who = "-c user.name=me -c user.email=me@example.invalid"
+    return [
+        "  # a change of configuration by git, live when the push returns",
+        f"  {fetch}",
+        f"  sed -i s/{old}/{new}/ {_shown(work / path)}",
+        f"  {at} {who} commit -qam 'dev: log level {new}' && {at} push -q",
+    ]
+
+
+def _drift(site: Site, kubeconfig: Path) -> list[str]:
+    environments = pushes.declared(site).environments
+    if "test" not in environments:
+        return []
+    missing = "" if shutil.which("kubectl") else " (kubectl has to be installed first)"
+    at = f"kubectl --kubeconfig {_shown(kubeconfig)} -n {environments['test'].namespace}"
+    return [
+        f"  # an edit by hand in test: undone at once, the page tells by whom; dev would only report it{missing}",
+        f"  {at} scale deployment {SERVICE} --replicas=3",
+        f"  {at} get deployment {SERVICE}",
+    ]
+
+
+def _next_minor(tag: str) -> str:
+    """`1.4.2` -> `1.5.0`; empty for what is no such number."""
+    parts = tag.split(".")
+    return f"{parts[0]}.{int(parts[1]) + 1}.0" if len(parts) == 3 and all(map(str.isdigit, parts)) else ""
+
+
+def _shown(path: Path) -> str:
+    """As short as it can be typed from here."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def _transitions(before: Mapping[str, Overlay], now: Mapping[str, Overlay]) -> list[str]:
+    return [f"  {name}: {_words(found)}" for name, found in sorted(now.items()) if before.get(name) != found]
+
+
+def _words(found: Overlay) -> str:
+    return ", ".join(
+        filter(None, (found.sync, found.health, _counted(found), "" if found.is_settled else found.message))
+    )
+
+
+def _counted(found: Overlay) -> str:
+    return " + ".join(f"{count} {health}" for health, count in found.objects.items())
+
+
+def _table(overlays: Sequence[str], known: Mapping[str, Overlay]) -> Table:
+    table = Table("overlay", "sync", "health", "objects", "", box=None, pad_edge=False)
+    for name in overlays:
+        found = known.get(name)
+        if found is None:
+            table.add_row(name, "", "", "", "not looked at yet", style="dim")
+        else:
+            why = "" if found.is_settled else found.message
+            table.add_row(name, _toned(found.sync), _toned(found.health), _counted(found), why)
+    return table
+
+
+def _toned(word: str) -> str:
+    return f"[{_TONES.get(word, 'red')}]{word}[/]"

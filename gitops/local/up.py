@@ -1,0 +1,148 @@
+"""`lockstep local up`: from nothing to an installation that is seen at work, until Ctrl-C."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.prompt import Confirm
+
+from gitops.core import pipeline
+from gitops.core.errors import Rejected
+from gitops.local import binaries, config_repo, furnish, progress, pushes, story
+from gitops.local.installation import CONTROLLER, Installation, claim
+from gitops.local.page import Page
+from gitops.local.pushes import World
+from gitops.local.site import CONFIG_REPO, Site
+
+_START_SECONDS = 30.0
+_SYNC_SECONDS = 180.0
+_OWN_SECONDS_ELSEWHERE = 60.0
+
+WRITTEN = """\
+Into the cluster of {kubeconfig} are written: the namespaces of the example (tuling-dev, tuling-test, tuling-prod) with
+all that belongs into them, its PriorityClasses, StorageClass and ClusterRoles, and Lockstep's own records in the
+namespace lockstep-system. Its images exist nowhere, so that pods only start where nodes are simulated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`source` holds base/ and environments/; `given` is the kubeconfig of a cluster to use instead of our own."""
+
+    source: Path
+    directory: Path
+    given: Path | None = None
+
+
+def up(plan: Plan, console: Console, *, now: Callable[[], datetime]) -> None:
+    """Starts what is needed, tells the story, serves until SIGINT or SIGTERM, and stops everything that it started. A
+    second signal kills at once. Main thread only.
+
+    Raises: Rejected(AlreadyUp, NoExample, NoKubeconfig); Unavailable(ComponentFailed) with the end of a log; what
+    binaries.ensure_all and ControlPlane.start raise. Everything is stopped then, too.
+    """
+    site = Site(plan.directory.absolute())
+    if plan.given is not None and not plan.given.is_file():
+        raise Rejected("NoKubeconfig", f"there is no file {plan.given}; unset KUBECONFIG for a cluster of our own")
+    with _stoppable(), claim(site):
+        installation = Installation(site, plan.given.absolute() if plan.given else None)
+        try:
+            _start(plan, site, installation, console)
+            _tell(plan, site, installation, console, now)
+            _serve(installation, console)
+        except KeyboardInterrupt:
+            story.tell(console, [""])
+        finally:
+            _stop(installation, console)
+
+
+def _start(plan: Plan, site: Site, installation: Installation, console: Console) -> None:
+    programs = binaries.ensure_all(installation.programs, console=console)
+    if plan.given:
+        _furnish_given(plan.given, console)
+    else:
+        with progress.step(console, "starting the control plane: etcd, API server, controllers, scheduler, kwok"):
+            installation.start_cluster(programs)
+        with progress.step(console, "furnishing it: volumes and the optional kinds"):
+            furnish.furnish(installation.kubeconfig)
+    if not site.config_repo.exists():
+        with progress.step(console, "making the config repo from base/ and environments/"):
+            config_repo.create(plan.source, site.config_repo)
+    site.prepare(installation.kubeconfig, programs["kustomize"])
+    config_repo.announce_pushes(site.config_repo, site.hook(CONFIG_REPO), site.secret(CONFIG_REPO))
+    _start_controller(site, installation, console)
+
+
+def _furnish_given(kubeconfig: Path, console: Console) -> None:
+    story.tell(console, WRITTEN.format(kubeconfig=kubeconfig).splitlines())
+    if console.is_terminal and sys.stdin.isatty() and not Confirm.ask("Go on?", console=console, default=False):
+        raise Rejected("NotConfirmed", "nothing was written; `env -u KUBECONFIG make run` uses a cluster of its own")
+    with progress.step(console, "looking for what the example needs there"):
+        created = furnish.complete(kubeconfig)
+    story.tell(console, [f"created, as it was missing: {', '.join(created)}" if created else "nothing was missing"])
+
+
+def _start_controller(site: Site, installation: Installation, console: Console) -> None:
+    with progress.step(console, "starting the controller"):
+        installation.start_controller()
+        if not Page(site.url("page"), installation.controller).await_ready(_START_SECONDS):
+            raise installation.failure(CONTROLLER)
+
+
+def _tell(plan: Plan, site: Site, installation: Installation, console: Console, now: Callable[[], datetime]) -> None:
+    page = Page(site.url("page"), installation.controller)
+    overlays = [each.name for each in pipeline.overlays(pushes.declared(site), config_repo.paths(site.config_repo))]
+    story.tell(console, ["", "What git says becomes what runs:"])
+    seconds = _OWN_SECONDS_ELSEWHERE if plan.given else _SYNC_SECONDS
+    began = time.monotonic()
+    if story.show_sync(console, page, overlays, seconds=seconds):
+        story.tell(console, [f"all Synced and Healthy: {progress.duration(time.monotonic() - began)}"])
+        story.show_release(console, World(site, installation.kubeconfig, page), now())
+    else:
+        story.tell(console, [f"not all is well after {progress.duration(time.monotonic() - began)}; the page says why"])
+    story.show_hints(console, site, installation.kubeconfig)
+
+
+def _serve(installation: Installation, console: Console) -> None:
+    """Until a signal. A controller that ends is started again, as a cluster would, unless it ended at once; a control
+    plane that lost a part is given up.
+
+    Raises: Unavailable(ComponentFailed).
+    """
+    while True:
+        fallen = installation.await_fall()
+        if fallen != CONTROLLER or installation.is_young():
+            raise installation.failure(fallen)
+        story.tell(console, [f"the {CONTROLLER} has ended, though nobody asked it to: it is started again"])
+        installation.start_controller()
+
+
+def _stop(installation: Installation, console: Console) -> None:
+    try:
+        with progress.step(console, "stopping the controller"):
+            installation.stop_controller()
+        with progress.step(console, "stopping the control plane"):
+            installation.stop_cluster()
+    except KeyboardInterrupt:
+        installation.kill()
+        story.tell(console, ["killed"])
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM and SIGINT raise KeyboardInterrupt, also in a background job, which shells start with SIGINT ignored."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
