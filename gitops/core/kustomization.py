@@ -98,11 +98,10 @@ def _path(use: Use) -> _Reader:
 
 
 def _file_source(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
-    """`path` or `key=path`."""
+    """`path` or `key=path`; with more of `=` it is refused for its characters."""
     text = _text(document, value, path)
-    if text.count("=") > 1:
-        raise _wrong(document, path, "must be `path` or `key=path`")
-    yield Reference(text.rpartition("=")[2], Use.DATA, document.place(path))
+    name = text.rpartition("=")[2] if text.count("=") == 1 else text
+    yield Reference(name, Use.DATA, document.place(path))
 
 
 def _inline(document: Document, value: Any, path: _Path) -> Iterator[Reference]:

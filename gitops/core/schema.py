@@ -7,7 +7,15 @@ from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from gitops.core import images, yaml_text
@@ -36,6 +44,14 @@ def read(text: bytes, file: str, model: type[_M], reason: str) -> _M:
         return model.model_validate_json(json.dumps(document.value))
     except ValidationError as error:
         raise rejected(document, error, reason) from None
+
+
+def json_schema(model: type[Model], title: str) -> str:
+    """JSON Schema of a file, for editors (`# yaml-language-server: $schema=...`)."""
+    found = model.model_json_schema(by_alias=True)
+    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    found["title"] = title
+    return json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def misfit(message: str, *path: str | int) -> PydanticCustomError:
@@ -105,6 +121,14 @@ def duration(text: Any) -> Any:
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
+def duration_text(value: timedelta) -> str:
+    """The same in as few words: 5400 seconds -> `1h30m`."""
+    minutes, seconds = divmod(int(value.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+
+
 def require(pattern: re.Pattern[str], what: str) -> AfterValidator:
     def check(text: str) -> str:
         if pattern.fullmatch(text) is None:
@@ -138,7 +162,10 @@ def _expression(text: str) -> str:
 
 Name = Annotated[str, require(_NAME, "a name of lower-case letters, digits and `-`, at most 63, without dots")]
 Duration = Annotated[
-    timedelta, BeforeValidator(duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"})
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(duration_text),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
 ]
 RepoPath = Annotated[str, require(_SAFE_PATH, "a path from the root of the repo, without `..`")]
 ImageName = Annotated[str, AfterValidator(_image)]

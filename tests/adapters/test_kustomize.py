@@ -1,0 +1,287 @@
+"""A real kustomize, under the limits that it runs under in production."""
+
+import multiprocessing
+import os
+import shutil
+import stat
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from gitops.adapters.kustomize import Kustomize, Limits
+from gitops.adapters.render_cache import RenderCache
+from gitops.core import guard
+from gitops.core.errors import Rejected, Unavailable
+from gitops.core.tree import Blob, Source
+from gitops.local import binaries
+
+APP = "environments/dev"
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  key: value\n"
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    return binaries.ensure("kustomize")
+
+
+@pytest.fixture
+def kustomize(binary: Path, tmp_path: Path) -> Kustomize:
+    return Kustomize(binary, tmp_path / "cache")
+
+
+def source(files: dict[str, str], key: str = "key", path: str = APP) -> Source:
+    return Source(path, {f"{path}/{name}": text.encode() for name, text in files.items()}, key)
+
+
+def refusal(kustomize: Kustomize, files: dict[str, str]) -> Rejected:
+    with pytest.raises(Rejected) as caught:
+        kustomize.render(source(files))
+    return caught.value
+
+
+def test_renders_what_kustomize_renders(kustomize: Kustomize) -> None:
+    files = {
+        f"{APP}/kustomization.yaml": b"namespace: shop-dev\nresources: [../../base]\npatches: [{path: p.yaml}]\n",
+        f"{APP}/p.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {more: '1'}\n",
+        "base/kustomization.yaml": b"resources: [a.yaml]\n",
+        "base/a.yaml": CONFIG.encode(),
+    }
+    assert kustomize.render(Source(APP, files, "k")).decode() == (
+        'apiVersion: v1\ndata:\n  key: value\n  more: "1"\nkind: ConfigMap\n'
+        "metadata:\n  name: a\n  namespace: shop-dev\n"
+    )
+
+
+def test_equal_keys_start_no_second_build_and_a_restart_starts_none(binary: Path, tmp_path: Path) -> None:
+    first = Kustomize(binary, tmp_path).render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
+    again = Kustomize(binary, tmp_path)
+    assert again.cached("key") == first
+    assert again.render(source({"kustomization.yaml": "broken: ["})) == first
+    assert again.cached("other") is None
+
+
+def test_another_version_of_kustomize_shares_no_cache(binary: Path, tmp_path: Path) -> None:
+    Kustomize(binary, tmp_path / "cache").render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
+    other = tmp_path / "kustomize"
+    other.write_text(f'#!/bin/sh\n[ "$1" = version ] && echo v0.0.1 || exec {binary} "$@"\n')
+    other.chmod(0o755)
+    assert Kustomize(other, tmp_path / "cache").cached("key") is None
+
+
+def test_errors_are_kustomize_s_own_words_without_our_paths(kustomize: Kustomize, tmp_path: Path) -> None:
+    error = refusal(kustomize, {"kustomization.yaml": "resources: [missing.yaml]"})
+    assert error.reason == "BuildFailed"
+    assert error.message.startswith("environments/dev: kustomize: accumulating resources")
+    assert "missing.yaml" in error.message
+    assert str(tmp_path) not in error.message
+
+
+def test_nothing_is_left_behind(kustomize: Kustomize, tmp_path: Path) -> None:
+    kustomize.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
+    with pytest.raises(Rejected):
+        kustomize.render(source({"kustomization.yaml": "resources: [missing.yaml]"}, "other"))
+    assert list((tmp_path / "cache" / "builds").iterdir()) == []
+
+
+def test_the_cache_is_private(kustomize: Kustomize, tmp_path: Path) -> None:
+    kustomize.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
+    renders = tmp_path / "cache" / "renders"
+    assert stat.S_IMODE(renders.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in renders.iterdir()} == {0o600}
+
+
+def test_leftovers_of_killed_runs_are_swept_but_not_those_of_the_living(binary: Path, tmp_path: Path) -> None:
+    builds = tmp_path / "builds"
+    dead = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    dead.start()
+    dead.join()
+    for name in (f"{dead.pid}-x", f"{os.getppid()}-x", "odd"):
+        (builds / name / "tree").mkdir(parents=True)
+    Kustomize(binary, tmp_path)
+    assert [path.name for path in builds.iterdir()] == [f"{os.getppid()}-x"]
+
+
+def test_builds_in_parallel(kustomize: Kustomize) -> None:
+    def build(number: int) -> bytes:
+        files = {"kustomization.yaml": f"namePrefix: n{number}-\nresources: [a]", "a": CONFIG}
+        return kustomize.render(source(files, key=str(number)))
+
+    with ThreadPoolExecutor(8) as pool:
+        texts = list(pool.map(build, range(16)))
+    assert all(f"name: n{number}-a\n" in text.decode() for number, text in enumerate(texts))
+
+
+def test_no_kustomize(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="does not run"):
+        Kustomize(tmp_path / "missing", tmp_path / "cache")
+
+
+class Clone:
+    """A git repo whose URL, given to kustomize as a base, runs a command that makes `marker` (default flags)."""
+
+    def __init__(self, directory: Path) -> None:
+        self.marker = directory / "marker"
+        repo = directory / "repo"
+        (repo / "app").mkdir(parents=True)
+        (repo / "app" / "kustomization.yaml").write_text("resources: [a.yaml]")
+        (repo / "app" / "a.yaml").write_text(CONFIG)
+        self._git(repo, "init", "--quiet")
+        self._git(repo, "add", ".")
+        self._git(repo, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=x")
+        command = f"touch+{self.marker}%20%26%26git-upload-pack"
+        self.kustomization = f'resources: ["file://{repo}//app?ref=--upload-pack={command}"]'
+
+    def _git(self, repo: Path, *arguments: str) -> None:
+        subprocess.run(["git", "-C", repo, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone(tmp_path)
+
+
+def test_the_attack_works_on_a_bare_kustomize(clone: Clone, binary: Path, tmp_path: Path) -> None:
+    """Otherwise the two tests below would prove nothing."""
+    (tmp_path / "kustomization.yaml").write_text(clone.kustomization)
+    subprocess.run([binary, "build", tmp_path], check=False, capture_output=True)
+    assert clone.marker.exists()
+
+
+def test_the_attack_is_refused_by_the_guard_with_its_line(clone: Clone) -> None:
+    tree = {f"{APP}/kustomization.yaml": Blob("100644", "1")}
+    with pytest.raises(Rejected) as caught:
+        guard.closure(tree, {"1": b"# one\n" + clone.kustomization.encode()}.__getitem__, APP)
+    assert (caught.value.reason, str(caught.value.place)) == ("RemoteRefused", f"{APP}/kustomization.yaml:2")
+    assert not clone.marker.exists()
+
+
+def test_the_attack_finds_nothing_to_run_even_past_the_guard(clone: Clone, kustomize: Kustomize) -> None:
+    assert refusal(kustomize, {"kustomization.yaml": clone.kustomization}).reason == "BuildFailed"
+    assert not clone.marker.exists()
+
+
+def _can_unshare() -> bool:
+    command = shutil.which("unshare")
+    if command is None:
+        return False
+    return subprocess.run([command, "-rn", "true"], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not _can_unshare(), reason="here nobody may take a process's network away")
+def test_there_is_no_network(kustomize: Kustomize) -> None:
+    asked = []
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(CONFIG.encode())
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        error = refusal(kustomize, {"kustomization.yaml": f"resources: ['http://127.0.0.1:{server.server_port}/x']"})
+        server.shutdown()
+        thread.join()
+    assert (error.reason, asked) == ("BuildFailed", [])
+
+
+def test_the_environment_is_ours_alone(binary: Path, tmp_path: Path) -> None:
+    """Seen through a program that stands in for kustomize and renders its own environment."""
+    spy = tmp_path / "spy"
+    spy.write_text(f'#!/bin/sh\n[ "$1" = version ] && exec {binary} version\nexport -p\n')
+    spy.chmod(0o755)
+    text = Kustomize(spy, tmp_path / "cache").render(source({"kustomization.yaml": ""})).decode()
+    names = {line.split("=")[0].removeprefix("export ") for line in text.splitlines()}
+    ours = {"PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "GIT_ALLOW_PROTOCOL", "GOGC"}
+    assert names <= ours | {"PWD", "OLDPWD", "SHLVL", "_"}  # the shell's own
+    assert "export PATH=''" in text or 'export PATH=""' in text
+
+
+def bomb(levels: int) -> str:
+    lines = ["  a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    return CONFIG + "\n".join(lines)
+
+
+def test_memory_is_bounded(binary: Path, tmp_path: Path) -> None:
+    kustomize = Kustomize(binary, tmp_path, Limits(memory=300 << 20))
+    error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": bomb(9)})
+    assert (error.reason, "300 MiB of memory" in error.message) == ("LimitExceeded", True)
+
+
+def test_output_is_bounded(binary: Path, tmp_path: Path) -> None:
+    kustomize = Kustomize(binary, tmp_path, Limits(output=64 << 10))
+    error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": CONFIG + "  long: " + "x" * 100_000})
+    assert error.reason == "LimitExceeded"
+
+
+def test_cpu_time_is_bounded(binary: Path, tmp_path: Path) -> None:
+    kustomize = Kustomize(binary, tmp_path, Limits(memory=8 << 30, cpu_seconds=1))
+    error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": bomb(12)})
+    assert (error.reason, "more than 1 s of CPU" in error.message) == ("LimitExceeded", True)
+
+
+def test_a_build_that_hangs_is_ended_with_all_that_it_started(binary: Path, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    slow = tmp_path / "slow"
+    slow.write_text(
+        f'#!/bin/sh\n[ "$1" = version ] && exec {binary} version\n'
+        f"/bin/sleep 600 & echo $! > {pids}; echo $$ >> {pids}; wait\n"
+    )
+    slow.chmod(0o755)
+    error = refusal(Kustomize(slow, tmp_path / "cache", Limits(seconds=1)), {"kustomization.yaml": ""})
+    assert (error.reason, "longer than 1 s" in error.message) == ("LimitExceeded", True)
+    assert not any(_runs(int(pid)) for pid in pids.read_text().split())
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except FileNotFoundError:
+        return False
+
+
+def test_a_file_outside_the_tree_is_never_written(kustomize: Kustomize, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="leads out"):
+        kustomize.render(Source(APP, {"../../evil": b"x"}, "k"))
+    assert not list(tmp_path.rglob("evil"))
+
+
+class TestRenderCache:
+    def test_what_is_damaged_is_no_hit(self, tmp_path: Path) -> None:
+        RenderCache(tmp_path).write("a", b"text")
+        (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:-1])
+        assert RenderCache(tmp_path).read("a") is None
+        (tmp_path / "a").write_bytes(b"")
+        assert RenderCache(tmp_path).read("a") is None
+
+    def test_memory_forgets_what_was_used_longest_ago(self, tmp_path: Path) -> None:
+        cache = RenderCache(tmp_path, memory=250)
+        for key in "abc":
+            cache.write(key, b"x" * 100)
+            cache.read("a")
+        for path in tmp_path.iterdir():
+            path.unlink()
+        assert [key for key in "abc" if cache.read(key)] == ["a", "c"]
+
+    def test_the_disk_forgets_what_was_written_longest_ago(self, tmp_path: Path) -> None:
+        cache = RenderCache(tmp_path, disk=1_000)
+        for number in range(20):
+            cache.write(str(number), b"x" * 100)
+            os.utime(tmp_path / str(number), (number, number))
+        kept = sorted(int(path.name) for path in tmp_path.iterdir())
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1_000
+        assert kept == list(range(20 - len(kept), 20))
+
+    def test_a_disk_that_fails_costs_speed_only(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        cache = RenderCache(tmp_path / "file" / "below")
+        cache.write("a", b"text")
+        assert cache.read("a") == b"text"
+        assert cache.read("b") is None

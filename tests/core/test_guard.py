@@ -1,0 +1,254 @@
+"""What a build reads, and what is refused before kustomize is started (each with file and line)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from gitops.core import guard
+from gitops.core.guard import Closure, Guard
+from tests.core.rejections import rejection
+from tests.core.trees import Link, Trees
+
+ROOT = Path(__file__).resolve().parents[2]
+DEV = "environments/dev"
+FILE = f"{DEV}/kustomization.yaml"
+Files = Mapping[str, str | Link]
+
+
+def closed(files: Files, path: str = DEV) -> Closure:
+    trees = Trees()
+    return guard.closure(trees.tree(files), trees.read, path)
+
+
+def refusal(text: str, files: Files | None = None) -> tuple[str, str]:
+    return rejection(lambda: closed({FILE: text, **(files or {})}))
+
+
+def plugin(kind: str, fields: str) -> str:
+    return f"apiVersion: builtin\nkind: {kind}\nmetadata: {{name: x}}\n{fields}\n"
+
+
+READS: dict[str, str] = {
+    "resources: [f]": "f",
+    "crds: [f]": "f",
+    "configurations: [f]": "f",
+    "openapi: {path: f}": "f",
+    "patches: [{path: f}]": "f",
+    "patchesJson6902: [{path: f, target: {kind: A, name: b}}]": "f",
+    "patchesStrategicMerge: [f]": "f",
+    "replacements: [{path: f}]": "f",
+    "configMapGenerator: [{name: a, files: [f]}]": "f",
+    "configMapGenerator: [{name: a, files: [key=f]}]": "f",
+    "configMapGenerator: [{name: a, envs: [f]}]": "f",
+    "configMapGenerator: [{name: a, env: f}]": "f",
+    "secretGenerator: [{name: a, files: [f], type: Opaque}]": "f",
+    "secretGenerator: [{name: a, envs: [f]}]": "f",
+}
+for section in ("generators", "transformers", "validators"):
+    READS |= {
+        f"{section}:\n- |\n  " + plugin(kind, fields).replace("\n", "\n  "): "f"
+        for kind, fields in (
+            ("ConfigMapGenerator", "files: [f]"),
+            ("ConfigMapGenerator", "envs: [f]"),
+            ("SecretGenerator", "env: f"),
+            ("PatchTransformer", "path: f"),
+            ("PatchJson6902Transformer", "path: f"),
+            ("PatchStrategicMergeTransformer", "paths: [f]"),
+            ("ReplacementTransformer", "replacements: [{path: f}]"),
+        )
+    }
+
+
+@pytest.mark.parametrize("text", READS)
+def test_every_field_that_names_a_file_is_followed(text: str) -> None:
+    assert sorted(closed({FILE: text, f"{DEV}/f": "a: 1", f"{DEV}/other": ""}).files) == [f"{DEV}/f", FILE]
+
+
+@pytest.mark.parametrize("text", READS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/x.yaml",
+        "HTTP://127.0.0.1:8080/x",
+        "file:///srv/repo//app?ref=--upload-pack=touch+X",
+        "ssh://git@example.com/x",
+        "git@example.com:x/y",
+        "git::https://example.com/x",
+        "github.com/kubernetes-sigs/kustomize",
+        "GitHub.com/a/b",
+        "C:x",
+    ],
+)
+def test_no_field_takes_an_address(text: str, url: str) -> None:
+    reason, place = refusal(text.replace("f]", f'"{url}"]').replace("key=", "").replace(": f", f': "{url}"'))
+    assert reason == "RemoteRefused"
+    assert place.startswith(f"{FILE}:")
+
+
+@pytest.mark.parametrize("field", ["resources", "bases", "components"])
+def test_directories_are_followed(field: str) -> None:
+    files = {
+        FILE: f"{field}: [../../base/]",
+        "base/kustomization.yml": "resources: [./a.yaml, sub]\npatches: [{path: p}]",
+        "base/a.yaml": "a: 1",
+        "base/p": "- {op: remove, path: /a}",
+        "base/sub/Kustomization": "resources: []",
+        "base/unused.yaml": "",
+    }
+    found = closed(files)
+    assert set(found.files) == set(files) - {"base/unused.yaml"}
+
+
+def test_plugins_in_a_file_are_followed_from_the_kustomization_s_directory() -> None:
+    files = {
+        FILE: "generators: [plugins/g.yaml]",
+        f"{DEV}/plugins/g.yaml": plugin("ConfigMapGenerator", "files: [data/f]")
+        + "---\n"
+        + plugin("HashTransformer", ""),
+        f"{DEV}/data/f": "anything: [not, yaml",
+    }
+    assert set(closed(files).files) == set(files)
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "expected"),
+    [
+        ("helmCharts: [{name: x}]", {}, ("HelmRefused", f"{FILE}:1")),
+        ("resources: []\nhelmGlobals: {}", {}, ("HelmRefused", f"{FILE}:2")),
+        ("helmChartInflationGenerator: []", {}, ("HelmRefused", f"{FILE}:1")),
+        ("generators: [g]", {"g": "apiVersion: x/v1\nkind: Thing"}, ("PluginRefused", f"{DEV}/g:2")),
+        ("generators: [g]", {"g": plugin("HelmChartInflationGenerator", "")}, ("PluginRefused", f"{DEV}/g:2")),
+        ("generators: [g]", {"g": plugin("ConfigMapGenerator", "FILES: [x]")}, ("InvalidKustomization", f"{DEV}/g:4")),
+        ("generators: [g]", {"g": "kind: List\napiVersion: v1\nitems: []"}, ("PluginRefused", f"{DEV}/g:1")),
+        ("transformers:\n- |\n  apiVersion: x/v1\n  kind: Thing", {}, ("PluginRefused", f"{FILE}:2")),
+        ("validators: ['{apiVersion: x/v1, kind: Thing}']", {}, ("PluginRefused", f"{FILE}:1")),
+        ("transformers: [dir]", {"dir/kustomization.yaml": ""}, ("MissingFile", f"{FILE}:1")),
+        ("a: 1\nresources: []", {}, ("InvalidKustomization", f"{FILE}:1")),
+        ("RESOURCES: [x]", {}, ("InvalidKustomization", f"{FILE}:1")),
+        ("patches: [{Path: x}]", {}, ("InvalidKustomization", f"{FILE}:1")),
+        ("kind: Deployment", {}, ("InvalidKustomization", f"{FILE}:1")),
+        ("- a", {}, ("InvalidKustomization", f"{FILE}:1")),
+        ("resources: x", {}, ("InvalidKustomization", f"{FILE}:1")),
+        ("resources: [1]", {}, ("InvalidKustomization", f"{FILE}:1")),
+        ("resources:\n- a b", {}, ("InvalidKustomization", f"{FILE}:2")),
+        ("resources:\n- a//b", {}, ("InvalidKustomization", f"{FILE}:2")),
+        ("resources:\n- 'a\\b'", {}, ("InvalidKustomization", f"{FILE}:2")),
+        ("resources:\n- /etc", {}, ("OutsideTree", f"{FILE}:2")),
+        ("resources:\n- ../../..", {}, ("OutsideTree", f"{FILE}:2")),
+        ("resources:\n- missing", {}, ("MissingFile", f"{FILE}:2")),
+        ("resources:\n- ../prod", {"../prod/kustomization.yaml": ""}, ("OtherEnvironment", f"{FILE}:2")),
+        ("patches:\n- path: ../f", {"../f": ""}, ("OtherEnvironment", f"{FILE}:2")),
+        ("patches:\n- path: ../../f", {"../../f": ""}, ("OutsideRoot", f"{FILE}:2")),
+        ("resources:\n- l", {"l": Link()}, ("LinkRefused", f"{FILE}:2")),
+        ("resources:\n- l/sub", {"l": Link()}, ("LinkRefused", f"{FILE}:2")),
+        ("resources:\n- ../../module/x", {"../../module": Link("160000")}, ("LinkRefused", f"{FILE}:2")),
+        ("", {}, ("InvalidYaml", FILE)),
+        ("resources: [\n", {}, ("InvalidYaml", f"{FILE}:2")),
+        ("resources: []\nresources: []", {}, ("InvalidYaml", f"{FILE}:2")),
+        ("resources: []\n---\nresources: []", {}, ("LimitExceeded", f"{FILE}:3")),
+        ("resources:\n- f", {"f": "a: !!python/name:os.system x"}, ("InvalidYaml", f"{DEV}/f:1")),
+        ("resources:\n- f", {"f": "[" * 10_000}, ("LimitExceeded", f"{DEV}/f:1")),
+        ("patches:\n- patch: 'a: [&x [1], *x, *y]'", {}, ("InvalidYaml", f"{FILE}:2")),
+        ("resources: [.]", {}, ("Cycle", f"{FILE}:1")),
+        ("resources: [a]", {"a/kustomization.yaml": "resources: [../b]", "b/kustomization.yaml": "resources: [../a]"},
+         ("Cycle", f"{DEV}/b/kustomization.yaml:1")),
+    ],
+)  # fmt: skip
+def test_refused(text: str, files: dict[str, str | Link], expected: tuple[str, str]) -> None:
+    beside = {_joined(DEV, path): content for path, content in files.items()}
+    assert refusal(text, beside) == expected
+
+
+def _joined(directory: str, path: str) -> str:
+    while path.startswith("../"):
+        directory, path = directory.rpartition("/")[0], path.removeprefix("../")
+    return f"{directory}/{path}" if directory else path
+
+
+@pytest.mark.parametrize("section", ["transformers", "generators", "validators", "patchesStrategicMerge"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '"http://127.0.0.1/x: {a: 1}"',
+        '"https://127.0.0.1/x: y"',
+        '"http:\\nkind: x\\napiVersion: builtin"',
+        '"file:///x?ref=--upload-pack=touch\\napiVersion: builtin\\nkind: HashTransformer"',
+    ],
+)
+def test_what_could_be_an_object_or_an_address_counts_as_an_address(section: str, entry: str) -> None:
+    assert refusal(f"{section}:\n- {entry}") == ("RemoteRefused", f"{FILE}:2")
+
+
+def test_an_alias_bomb_in_any_file_that_kustomize_parses_is_refused() -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 20))
+    assert refusal("resources: [f]", {f"{DEV}/f": bomb})[0] == "LimitExceeded"
+    assert refusal("patches: [{path: f}]", {f"{DEV}/f": bomb + "# " + "x" * 300_000})[0] == "LimitExceeded"
+    inline = "patches:\n- patch: |\n    " + bomb.replace("\n", "\n    ")
+    assert refusal(inline) == ("LimitExceeded", f"{FILE}:2")
+
+
+def test_bases_that_double_at_every_step_are_counted() -> None:
+    files = {
+        f"b/{n}{side}/kustomization.yaml": f"resources: [../{n + 1}x, ../{n + 1}y]" for n in range(20) for side in "xy"
+    }
+    files |= {f"b/20{side}/kustomization.yaml": "resources: []" for side in "xy"}
+    assert refusal("resources: [../../b/0x]", files)[0] == "LimitExceeded"
+
+
+def test_a_long_chain_of_bases_is_bounded() -> None:
+    files = {f"b/{n}/kustomization.yaml": f"resources: [../{n + 1}]" for n in range(40)}
+    assert refusal("resources: [../../b/0]", files)[0] == "LimitExceeded"
+
+
+def test_two_kustomization_files_in_one_directory() -> None:
+    assert refusal("resources: []", {f"{DEV}/Kustomization": ""}) == ("InvalidKustomization", f"{DEV}/Kustomization")
+
+
+def test_no_user_information_in_messages() -> None:
+    with pytest.raises(Exception, match="looks like a remote address") as caught:
+        closed({FILE: "resources: ['https://user:hunter2@example.com/x']"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_key_is_that_of_names_modes_and_contents_reached() -> None:
+    files: dict[str, str | Link] = {FILE: "resources: [f]", f"{DEV}/f": "a: 1", "base/x": "1"}
+    key = closed(files).key
+    assert closed({**files, "base/x": "2"}).key == key
+    assert closed({**files, f"{DEV}/f": "a: 2"}).key != key
+    assert closed({"base/kustomization.yaml": "resources: [f]", "base/f": "a: 1"}, "base").key != key
+
+
+def test_a_closure_knows_which_changes_concern_it() -> None:
+    found = closed({FILE: "resources: [../../base]", "base/kustomization.yaml": "resources: [a]", "base/a": "a: 1"})
+    assert found.reads("base/a")
+    assert found.reads("base/Kustomization")  # one more of them would be refused
+    assert not found.reads("base/b")
+    assert not found.reads("other/kustomization.yaml")
+
+
+def test_unchanged_files_are_not_read_again() -> None:
+    trees = Trees()
+    guarded = Guard(trees.read)
+    guarded.closure(trees.tree({FILE: "resources: [f]", f"{DEV}/f": "a: 1"}), DEV)
+    trees.reads.clear()
+    tree = trees.tree({FILE: "resources: [f]", f"{DEV}/f": "a: 2"})
+    guarded.closure(tree, DEV)
+    assert trees.reads == [tree[f"{DEV}/f"].id]
+
+
+def test_the_source_holds_exactly_the_closure() -> None:
+    trees = Trees()
+    tree = trees.tree({FILE: "configMapGenerator: [{name: a, files: [f]}]", f"{DEV}/f": "data", "base/secret": "s"})
+    found = guard.closure(tree, trees.read, DEV)
+    source = guard.source(found, trees.read)
+    assert dict(source.files) == {FILE: trees.blobs[tree[FILE].id], f"{DEV}/f": b"data"}
+    assert (source.path, source.key) == (DEV, found.key)
+
+
+@pytest.mark.parametrize("path", ["base/platform", "environments/dev", "environments/test", "environments/prod"])
+def test_the_example_passes(path: str) -> None:
+    files = [file for part in ("base", "environments") for file in (ROOT / part).rglob("*") if file.is_file()]
+    found = closed({str(file.relative_to(ROOT)): file.read_text() for file in files}, path)
+    assert f"{path}/kustomization.yaml" in found.files

@@ -1,0 +1,86 @@
+import pytest
+
+from gitops.core import manifests, pipeline, scope
+from gitops.core.manifests import Manifest
+from gitops.core.objects import Key
+from gitops.core.pipeline import Overlay
+from gitops.core.scope import Ceilings
+from tests.core.rejections import rejection
+
+PIPELINE = pipeline.parse(b"""\
+platform: {path: base/platform, kinds: [Namespace]}
+environments:
+  dev: {namespace: shop-dev}
+  prod: {namespace: shop-prod, after: dev, sync: {allow: {cluster: [ClusterRole]}}}
+""")
+PLATFORM = Overlay("platform", "platform", "base/platform", "")
+DEV = Overlay("dev", "dev", "environments/dev", "shop-dev")
+PROD = Overlay("prod", "prod", "environments/prod", "shop-prod", "dev")
+
+
+def manifest(kind: str, namespace: str = "", name: str = "x", **labels: str) -> Manifest:
+    body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "labels": labels}}
+    return Manifest(Key("", kind, namespace, name), body, manifests.body_hash(body))
+
+
+@pytest.mark.parametrize(
+    ("overlay", "found", "said"),
+    [
+        (DEV, manifest("ConfigMap", "shop-dev"), ""),
+        (DEV, manifest("ConfigMap", "shop-prod"), "ConfigMap shop-prod/x is not in shop-dev"),
+        (DEV, manifest("Secret", "lockstep-system"), "Secret lockstep-system/x is in the controller's own namespace"),
+        (
+            DEV,
+            manifest("ClusterRole"),
+            "add ClusterRole to environments.dev.sync.allow.cluster of",
+        ),
+        (DEV, manifest("Namespace"), "Namespace x is cluster-scoped; move it to the platform"),
+        (DEV, manifest("ValidatingWebhookConfiguration"), "ValidatingWebhookConfiguration x is cluster-scoped"),
+        (PROD, manifest("ClusterRole"), ""),
+        (PROD, manifest("ClusterRoleBinding"), "is cluster-scoped"),
+        (PLATFORM, manifest("Namespace"), ""),
+        (PLATFORM, manifest("RoleBinding", "shop-dev"), ""),
+        (PLATFORM, manifest("RoleBinding", "kube-system"), "is not in one of the environments' namespaces"),
+        (PLATFORM, manifest("ClusterRole"), "ClusterRole x is cluster-scoped; add ClusterRole to platform.kinds"),
+        (PLATFORM, manifest("Namespace", name="lockstep-system"), "is the controller's own namespace"),
+        (
+            DEV,
+            manifest("ConfigMap", "shop-dev", **{"applyset.kubernetes.io/part-of": "y"}),
+            "carries the label",
+        ),
+        (DEV, manifest("ConfigMap", "shop-dev", **{"applyset.kubernetes.io/id": "y"}), "carries the label"),
+    ],
+)
+def test_what_an_overlay_may_create(overlay: Overlay, found: Manifest, said: str) -> None:
+    violations = [str(violation) for violation in scope.violations([found], scope.of(overlay, PIPELINE))]
+    assert len(violations) == bool(said)
+    assert said in "".join(violations)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "found", "ceilings", "refused"),
+    [
+        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=frozenset({"shop-dev"})), False),
+        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=frozenset({"shop-prod"})), True),
+        (DEV, manifest("ConfigMap", "shop-prod"), Ceilings(namespaces=frozenset({"shop-prod"})), True),
+        (PROD, manifest("ClusterRole"), Ceilings(cluster_kinds=frozenset({"ClusterRole"})), False),
+        (PROD, manifest("ClusterRole"), Ceilings(cluster_kinds=frozenset()), True),
+        (DEV, manifest("ClusterRole"), Ceilings(cluster_kinds=frozenset({"ClusterRole"})), True),
+    ],
+)
+def test_ceilings_only_narrow(overlay: Overlay, found: Manifest, ceilings: Ceilings, *, refused: bool) -> None:
+    assert bool(scope.violations([found], scope.of(overlay, PIPELINE), ceilings)) is refused
+
+
+def test_without_a_pipeline_only_the_own_namespace_is_allowed() -> None:
+    allowed = scope.of(DEV, None)
+    assert not scope.violations([manifest("ConfigMap", "shop-dev")], allowed)
+    assert scope.violations([manifest("Namespace")], allowed)
+
+
+def test_violations_are_refused_together() -> None:
+    found = [manifest("Namespace", name=f"n{number}") for number in range(7)]
+    refused = rejection(lambda: scope.require(found, scope.of(DEV, PIPELINE)))
+    assert refused == ("OutOfScope", "environments/dev/kustomization.yaml")
+    with pytest.raises(Exception, match=r"n0 is .*n4 is .*And 2 more"):
+        scope.require(found, scope.of(DEV, PIPELINE))
