@@ -29,6 +29,7 @@ from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
 from gitops.reconciler import SYSTEM_NAMESPACE, Reconciler, World
+from gitops.reporter import Reporter
 
 _PARALLEL_WRITES = 8
 
@@ -110,6 +111,7 @@ class Reconciling:
     """What it takes to converge: the passes and the watches behind them."""
 
     reconciler: Reconciler
+    reporter: Reporter
     watcher: Watcher
     pool: ThreadPoolExecutor
 
@@ -124,19 +126,20 @@ def reconciling(
     """`leading` = whether this process may write, and what to call when an object of an ApplySet changed."""
     may_write, on_change = leading
     watcher = Watcher(reached.kinds, manager=manager(config), on_change=on_change, clock=clocks.now)
+    reporter = Reporter(reached.ledger, clocks.now, clocks.monotonic)
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
     world = World(
         desired=desired,
         live=watcher,
         parents=reached.parents,
-        ledger=reached.ledger,
+        reporter=reporter,
         executor=Executor(reached.cluster, watcher, pool, manager(config)),
         now=clocks.now,
         clock=clocks.monotonic,
         may_write=may_write,
         repo_name=repo_name(config),
     )
-    return Reconciling(Reconciler(world), watcher, pool)
+    return Reconciling(Reconciler(world), reporter, watcher, pool)
 
 
 class _Once:

@@ -140,6 +140,7 @@ def _workplace(config: Path) -> Iterator[_Workplace]:
 
 
 def _load(config: Path) -> Config:
+    telemetry.configure(Output(sys.stderr, "lockstep", "warning"))
     chosen = _LOCAL if config == _DEFAULT and not config.exists() and _LOCAL.exists() else config
     return configuration.load(chosen, os.environ)  # noqa: TID251 - read once, here
 

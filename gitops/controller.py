@@ -14,7 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import CollectorRegistry
 
 from gitops import assembly
-from gitops.adapters.lease import Candidate, Leader
+from gitops.adapters.lease import Candidate, Leader, Terms
 from gitops.assembly import Clocks
 from gitops.committer import Clock, Committer
 from gitops.config import Config
@@ -37,6 +37,8 @@ _log = structlog.get_logger(__name__)
 RECHECK_SECONDS = 300
 _PAGE_THREADS = 8
 _STOP_SECONDS = 8.0
+_SETTLE_SECONDS = 0.03
+"""Changes in a cluster come in bunches; one pass sees them all."""
 _random = random.SystemRandom()
 
 
@@ -58,10 +60,11 @@ class Controller:
         self._registry = CollectorRegistry()
         self._metrics = Metrics(self._registry)
         self._repo = assembly.config_repo(config, config.state / "clone")
-        self._reached = assembly.reach(config, clocks, lambda: self._leader.is_leader())
+        self._reached = assembly.reach(config, clocks, self._leads)
         renderer = assembly.kustomize(config, config.state / "renders")
         self._desired = assembly.desired_state(config, self._repo, renderer, self._reached)
-        candidate = Candidate(identity, lambda: self._tasks.add("lead"), lambda: None)
+        terms = Terms.lasting(config.lease.total_seconds())
+        candidate = Candidate(identity, lambda: self._tasks.add("lead"), lambda: None, terms)
         self._leader = Leader(self._reached.api, config.name, candidate, clock=clocks.now)
         leading = (self._leader.is_leader, self._on_change)
         self._reconciling = assembly.reconciling(config, self._reached, self._desired, clocks, leading)
@@ -109,6 +112,9 @@ class Controller:
         self._repo.close()
         self._reached.api.close()
         _log.info("controller stopped")
+
+    def _leads(self) -> bool:
+        return self._leader.is_leader()
 
     # -- what the queues run
 
@@ -166,7 +172,7 @@ class Controller:
             outcome = "ok"
         finally:
             self._metrics.reconcile_seconds.labels(name, outcome).observe(self._clocks.monotonic() - began)
-            status = self._reconciling.reconciler.status(name)
+            status = self._reconciling.reporter.status(name)
             if status is not None:
                 self._metrics.status(status)
         return again
@@ -176,7 +182,7 @@ class Controller:
     def _on_change(self, part_of: str, _: Key) -> None:
         name = self._reconciling.reconciler.overlay_of(part_of)
         if name is not None and self._leader.is_leader():
-            self._overlays.add(name)
+            self._overlays.add(name, after=_SETTLE_SECONDS)
 
     def _on_commit(self, head: str, changes: Sequence[Change]) -> None:
         self._metrics.commits.inc(len(changes))

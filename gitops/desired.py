@@ -15,7 +15,7 @@ from gitops.core.guard import Closure
 from gitops.core.images import Image
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
-from gitops.core.pipeline import DriftPolicy, Overlay, Pipeline, SyncMode
+from gitops.core.pipeline import DriftPolicy, Overlay, Pipeline, SyncMode, SyncOptions
 from gitops.core.release import HOLD_FILE, Hold
 from gitops.core.scope import Ceilings
 from gitops.core.status import Revision
@@ -30,7 +30,8 @@ class Desired:
     """What an overlay should be at one revision, and how it is to be treated.
 
     `scaled`: workloads whose replicas an autoscaler of the same render owns. `withheld`: why nothing is written though
-    it could be (observe mode), empty = it is written. `waiting`: what waits for a promotion, in sentences.
+    it could be (observe mode), empty = it is written; `kept`: the same for pruning. `waiting`: what waits for a
+    promotion, in sentences.
     """
 
     overlay: Overlay
@@ -43,7 +44,7 @@ class Desired:
     hold: Hold | None = None
     heal: bool = True
     withheld: str = ""
-    prunes: bool = True
+    kept: str = ""
     prune_budget: int = 10
     adopt: frozenset[str] = frozenset()
     waiting: tuple[str, ...] = ()
@@ -255,7 +256,7 @@ class DesiredState:
         return _treated(memory.pipeline, overlay, composition, closure, rendered)
 
     def _is_namespaced(self, kind: tuple[str, str]) -> bool:
-        """A kind that the cluster does not serve fails by itself when it is applied; the rest of the overlay goes on."""
+        """A kind that the cluster does not serve fails by itself when it is applied; the rest goes on."""
         try:
             return self._cluster.is_namespaced(kind)
         except Rejected as error:
@@ -319,11 +320,17 @@ def _treated(
         hold=composition.hold,
         heal=environment is None or environment.drift is not DriftPolicy.REPORT,
         withheld="observe mode: nothing is written (sync.mode: observe)" if observes else "",
-        prunes=not overlay.is_platform and (sync is None or sync.prune.enabled),
+        kept=_kept(overlay, sync),
         prune_budget=sync.prune.budget if sync else 10,
         adopt=frozenset(sync.adopt) if sync else frozenset(),
         waiting=("settings on the trunk wait for a promotion",) if composition.pending else (),
     )
+
+
+def _kept(overlay: Overlay, sync: SyncOptions | None) -> str:
+    if overlay.is_platform:
+        return "the platform is never pruned; delete it by hand"
+    return "" if sync is None or sync.prune.enabled else "sync.prune.enabled is false for this environment"
 
 
 def _images(declared: Pipeline | None, wanted: Collection[Manifest]) -> dict[str, Image]:

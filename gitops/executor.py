@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from gitops.core import diff, manifests, order, ownership
-from gitops.core.errors import GitopsError
+from gitops.core import diff, manifests, order, other_tools, ownership
+from gitops.core.errors import Conflict, GitopsError
 from gitops.core.health import Health
 from gitops.core.inventory import Member
 from gitops.core.manifests import Manifest
@@ -27,6 +27,7 @@ from gitops.core.plan import (
     Prune,
     Skipped,
     Step,
+    healed,
     is_generated,
     is_whole,
     with_changes,
@@ -36,6 +37,8 @@ from gitops.core.status import Action, Drift
 from gitops.ports import Cluster, LiveState
 
 _log = structlog.get_logger(__name__)
+
+_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +120,24 @@ class Executor:
             return Outcome(step.key, Action.FAILED, f"waits: {waits}", member=Member(step.key, step.manifest.version))
         if isinstance(step, Configure) and step.cause is Cause.VERIFIED:
             return Outcome(step.key, Action.UNCHANGED, "", _member(step.manifest, step.observed), step.observed)
-        try:
-            seen_at = step.observed.resource_version if isinstance(step, Configure) else ""
-            body = self._cluster.apply(_sent(step, scope), seen_at)
-        except GitopsError as error:
-            _log.warning("apply failed", object=str(step.key), reason=error.reason, message=error.message)
-            return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _unapplied(step))
+        for _ in range(_TRIES):
+            try:
+                return self._written(step, self._cluster.apply(_sent(step, scope), _seen_at(step)))
+            except Conflict:
+                again = self._examined(step, scope)  # somebody wrote in between: plan again from what is there now
+                if not isinstance(again, Create | Configure):
+                    break
+                step = again
+            except GitopsError as error:
+                _log.warning("apply failed", object=str(step.key), reason=error.reason, message=error.message)
+                return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _unapplied(step))
+        return Outcome(step.key, Action.FAILED, "Conflict: it changes faster than it can be applied", _unapplied(step))
+
+    def _written(self, step: Create | Configure, body: Body) -> Outcome:
         seen = self._live.note(body)
         action = Action.CREATED if isinstance(step, Create) else Action.CONFIGURED
         _log.info("applied", object=str(step.key), action=str(action))
-        changes, drift = (step.changes, step.drift) if isinstance(step, Configure) else ((), ())
+        changes, drift = (step.changes, healed(step.drift)) if isinstance(step, Configure) else ((), ())
         mutated = _mutated(step.manifest, body)
         return Outcome(step.key, action, mutated, _member(step.manifest, seen), seen, changes, drift)
 
@@ -164,6 +175,10 @@ def _sent(step: Create | Configure, scope: Scope) -> Manifest:
     return step.manifest
 
 
+def _seen_at(step: Create | Configure) -> str:
+    return step.observed.resource_version if isinstance(step, Configure) else ""
+
+
 def _member(manifest: Manifest, seen: Observed) -> Member:
     return Member(manifest.key, manifest.version, seen.uid, manifest.hash, seen.fingerprint, seen.generation)
 
@@ -174,8 +189,8 @@ def _unapplied(step: Create | Configure) -> Member:
 
 
 def _refusal(seen: Observed, scope: Scope) -> str:
-    if seen.owner and seen.owner not in scope.adopt:
-        return f"belongs to {seen.owner}; remove it there first, Lockstep does not take over objects of other tools"
+    if seen.owner and not other_tools.is_among(seen.owner, scope.adopt):
+        return f"belongs to {seen.owner}; remove it there first, or name that tool in sync.adopt of the environment"
     if seen.part_of and seen.part_of != scope.applyset:
         return scope.claimed(seen.key)
     return ""

@@ -24,12 +24,14 @@ from gitops.core.status import Action, Revision, SyncStatus
 from gitops.core.summary import Results, Stall
 from gitops.desired import Desired, DesiredState
 from gitops.executor import Executor, Scope
-from gitops.ports import Ledger, LiveState, Parents
+from gitops.ports import LiveState, Parents
+from gitops.reporter import WRITE_EVERY, Reporter
 
 _log = structlog.get_logger(__name__)
 
 SYSTEM_NAMESPACE = "lockstep-system"
 _RECHECK_RETAINED = 600.0
+_REPORTED = "drift; this environment only reports it (drift: report)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class World:
     desired: DesiredState
     live: LiveState
     parents: Parents
-    ledger: Ledger
+    reporter: Reporter
     executor: Executor
     now: Callable[[], datetime]
     clock: Callable[[], float]
@@ -54,7 +56,6 @@ class _Memory:
     """What is remembered between passes to save requests; all of it can be read again."""
 
     parents: dict[str, Parent] = field(default_factory=dict)
-    statuses: dict[str, SyncStatus] = field(default_factory=dict)
     heals: dict[tuple[str, Key], list[float]] = field(default_factory=dict)
     retained_at: dict[str, float] = field(default_factory=dict)
     claims: dict[str, frozenset[Key]] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Reconciler:
     def recall(self) -> None:
         """Reads all parents and statuses at once: called when this replica starts to lead."""
         memory = _Memory(parents=dict(self._world.parents.read_all()))
-        memory.statuses = {name: status for name, (status, _) in self._world.ledger.read_all().items()}
+        self._world.reporter.recall()
         with self._lock:
             self._memory = memory
 
@@ -89,10 +90,6 @@ class Reconciler:
         """Every overlay that git has now or that was applied before."""
         with self._lock:
             return frozenset({*self._world.desired.overlays(), *self._memory.parents})
-
-    def status(self, name: str) -> SyncStatus | None:
-        """The overlay's status as of its last pass."""
-        return self._memory.statuses.get(name)
 
     def overlay_of(self, applyset: str) -> str | None:
         """The overlay whose objects carry this part-of label."""
@@ -108,7 +105,9 @@ class Reconciler:
         with structlog.contextvars.bound_contextvars(overlay=name):
             overlay = self._world.desired.overlays().get(name)
             if overlay is None:
-                self._orphaned(name)
+                with self._lock:
+                    self._memory.claims.pop(name, None)
+                self._world.reporter.report_orphan(name, self._parent(name))
                 return None
             started = self._world.clock()
             parent = self._parent(name)
@@ -126,7 +125,8 @@ class Reconciler:
         parent = self._world.parents.read(name) or Parent(name, self._world.repo_name)
         desired = self._world.desired.at_head(name)
         observed = self._observed(name, desired.manifests, parent)
-        steps = plan.plan(desired.manifests, parent.members, observed, _policy(desired, generated=False))
+        policy = _policy(_Target(desired.overlay, desired.revision, desired, None), generated=False)
+        steps = plan.plan(desired.manifests, parent.members, observed, policy)
         return desired.revision, self._world.executor.examine(steps, self._scope(name, desired))
 
     def _parent(self, name: str) -> Parent:
@@ -146,20 +146,6 @@ class Reconciler:
         suspended = hold is not None and hold.suspend and hold.holds(self._world.now())
         stall = Stall("Suspended", f"hold.yaml of {hold.who}: {hold.why}") if hold and suspended else None
         return _Target(overlay, desired.revision, desired, stall)
-
-    def _orphaned(self, name: str) -> None:
-        """An overlay that git no longer has: its objects stay as they are, and the page says so."""
-        with self._lock:
-            self._memory.claims.pop(name, None)
-        previous = self._memory.statuses.get(name)
-        if previous is None:
-            return
-        parent = self._parent(name)
-        count = len(parent.members)
-        stall = Stall("Orphaned", f"no longer in git; its {count} objects stay, `lockstep down {name}` removes them")
-        objects = tuple(replace(status, action=Action.UNCHANGED) for status in previous.objects)
-        results = Results(name, previous.environment, None, None, parent.applied, objects, stall=stall)
-        self._store(name, previous, summary.summarise(results, previous, self._world.now()), {})
 
     def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:
         if parent.applied is None:
@@ -186,14 +172,15 @@ class Reconciler:
         if desired is None:
             return (), {}, {}
         observed = self._observed(name, desired.manifests, parent)
-        policy = _policy(desired, generated=self._may_prune_generated(name))
+        policy = _policy(target, generated=self._may_prune_generated(name))
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         if plan.is_empty(steps):
             self._remember_parent(parent)
             return steps, {}, observed
         scope = self._scope(name, desired)
-        steps = self._withheld(name, target, self._world.executor.examine(steps, scope))
-        if not any(plan.is_write(step) for step in steps):
+        steps = self._withheld(name, target, self._world.executor.examine(steps, scope), parent)
+        recorded = parent.applied is not None or bool(desired.withheld) or not plan.is_whole(steps, {})
+        if recorded and not any(plan.is_write(step) for step in steps):
             outcomes = self._world.executor.execute(steps, scope, observed)
             self._remember_parent(replace(parent, members=_members(parent.members, outcomes)))
             return steps, outcomes, observed
@@ -222,13 +209,14 @@ class Reconciler:
         ahead = replace(parent, members=members, pass_revision=revision, head=head)
         fenced = self._world.parents.write(ahead)
         outcomes = self._world.executor.execute(steps, scope, observed)
-        self._remember_heals(name, steps)
-        applied = revision if plan.is_whole(steps, outcomes) else parent.applied
+        self._remember_heals(name, steps, parent)
+        self._memory.retained_at.pop(name, None)
+        applied = _applied(target, steps, outcomes) or parent.applied
         members = _members(fenced.members, outcomes)
         self._remember_parent(self._world.parents.write(replace(fenced, members=members, applied=applied)))
         return outcomes
 
-    def _withheld(self, name: str, target: _Target, steps: Plan) -> Plan:
+    def _withheld(self, name: str, target: _Target, steps: Plan, parent: Parent) -> Plan:
         """Takes out of the plan what is only to be shown, and what somebody keeps fighting over."""
         desired = target.desired
         reason = desired.withheld if desired else ""
@@ -236,22 +224,24 @@ class Reconciler:
             reason = target.stall.message
         if reason:
             return tuple(plan.withheld(step, reason) for step in steps)
-        return tuple(self._calmed(name, step, heal=desired is not None and desired.heal) for step in steps)
+        heal = desired is not None and desired.heal
+        return tuple(
+            self._calmed(name, step, heal=heal) if plan.is_drift(step, parent.members) else step for step in steps
+        )
 
     def _calmed(self, name: str, step: plan.Step, *, heal: bool) -> plan.Step:
-        if not isinstance(step, Configure) or step.cause not in {plan.Cause.DRIFT, plan.Cause.GENERATION}:
-            return step
         if not heal:
-            return plan.withheld(step, "drift; this environment only reports it (drift: report)")
+            return plan.withheld(step, _REPORTED)
         wait = healing.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
         if not wait:
             return step
-        who = ", ".join(sorted({drift.manager for drift in step.drift})) or "somebody"
+        drift = step.drift if isinstance(step, Configure) else ()
+        who = ", ".join(sorted({each.manager for each in drift if each.manager})) or "somebody"
         return plan.withheld(step, f"{who} keeps changing it back; healed again in {wait:.0f} s")
 
-    def _remember_heals(self, name: str, steps: Plan) -> None:
+    def _remember_heals(self, name: str, steps: Plan, parent: Parent) -> None:
         for step in steps:
-            if isinstance(step, Configure) and step.cause in {plan.Cause.DRIFT, plan.Cause.GENERATION}:
+            if plan.is_drift(step, parent.members):
                 heals = self._memory.heals.setdefault((name, step.key), [])
                 heals.append(self._world.clock())
                 del heals[:-20]
@@ -267,10 +257,10 @@ class Reconciler:
             return f"is also in overlay {others[0]}; an object belongs to exactly one overlay" if others else ""
 
         manifests = {manifest.key: manifest for manifest in desired.manifests}
-        return Scope(_applyset(name), manifests, desired.scaled, claimed)
+        return Scope(_applyset(name), manifests, desired.scaled, claimed, desired.adopt)
 
     def _may_prune_generated(self, name: str) -> bool:
-        status = self._memory.statuses.get(name)
+        status = self._world.reporter.status(name)
         if status is None or status.health is not Health.HEALTHY:
             return False
         now = self._world.clock()
@@ -288,32 +278,20 @@ class Reconciler:
     ) -> SyncStatus:
         outcomes, observed = found
         name = target.overlay.name
-        previous = self._memory.statuses.get(name)
         parent = self._memory.parents.get(name)
         results = Results(
             overlay=name,
             environment=target.overlay.environment,
             target=target.revision,
             rendered=target.desired.revision if target.desired else None,
-            applied=parent.applied if parent else None,
+            applied=_applied(target, steps, outcomes) or (parent.applied if parent else None),
             objects=summary.object_statuses(steps, outcomes, observed),
             images=target.desired.images if target.desired else {},
             stall=target.stall,
             took=took if outcomes else {},
             waiting=target.desired.waiting if target.desired else (),
         )
-        status = summary.summarise(results, previous, self._world.now())
-        self._store(name, previous, status, summary.actions(outcomes.values()))
-        return status
-
-    def _store(self, name: str, previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, int]) -> None:
-        if status is previous:
-            return
-        self._world.ledger.write(status, summary.record(previous, status, done))
-        self._memory.statuses[name] = status
-        self._memory.retained_at.pop(name, None)
-        ready = status.condition("Ready")
-        _log.info("status", sync=str(status.sync), health=str(status.health), reason=ready.reason if ready else "")
+        return self._world.reporter.report(results, summary.actions(outcomes.values()))
 
     def _again(self, name: str, status: SyncStatus, steps: Plan, outcomes: Mapping[Key, Outcome]) -> float | None:
         failed = [outcome for outcome in outcomes.values() if outcome.action is Action.FAILED]
@@ -328,6 +306,8 @@ class Reconciler:
         ]
         if any(waits):
             return max(waits)
+        if self._world.reporter.is_late(name):
+            return WRITE_EVERY
         retained = any(isinstance(step, plan.Skipped) and step.reason == plan.RETAINED for step in steps)
         if retained and status.health is Health.HEALTHY:
             return _RECHECK_RETAINED if name in self._memory.retained_at else 0.0
@@ -338,8 +318,17 @@ def _applyset(overlay: str) -> str:
     return applyset_id(parent_name(overlay), SYSTEM_NAMESPACE)
 
 
-def _policy(desired: Desired, *, generated: bool) -> PrunePolicy:
-    return PrunePolicy(budget=desired.prune_budget, enabled=desired.prunes, generated=generated)
+def _policy(target: _Target, *, generated: bool) -> PrunePolicy:
+    if target.desired is None or target.stall is not None:
+        return PrunePolicy(kept="nothing is pruned while the overlay is stalled")
+    return PrunePolicy(target.desired.prune_budget, target.desired.kept, generated)
+
+
+def _applied(target: _Target, steps: Plan, outcomes: Mapping[Key, Outcome]) -> Revision | None:
+    """The revision that the cluster has whole after this pass, None when it is not."""
+    if target.desired is None or not plan.is_whole(steps, outcomes):
+        return None
+    return target.desired.revision
 
 
 def _members(members: Mapping[Key, Member], outcomes: Mapping[Key, Outcome]) -> dict[Key, Member]:

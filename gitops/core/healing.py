@@ -12,8 +12,8 @@ _LONGEST = 300.0
 
 
 def wait(heals: Sequence[float], now: float) -> float:
-    """Seconds until an object may be healed again, 0.0 for at once. `heals` are the times of earlier heals, oldest first,
-    on the same monotonic clock as `now`.
+    """Seconds until an object may be healed again, 0.0 for at once. `heals` are the times of earlier heals, oldest
+    first, on the same monotonic clock as `now`.
     """
     recent = [time for time in heals if time > now - WINDOW * (1 + len(heals) / CALM)]
     if len(recent) < CALM:

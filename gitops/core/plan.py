@@ -106,6 +106,8 @@ class Outcome:
 Step = Create | Configure | Prune | Unchanged | Skipped
 Plan = tuple[Step, ...]
 
+_KEPT = "what goes with this kind cannot be had again from git; delete it by hand"
+
 KEPT_KINDS = frozenset({"Namespace", "PersistentVolume", "PersistentVolumeClaim", "CustomResourceDefinition"})
 """Never pruned: what they take with them cannot be had again from git."""
 
@@ -117,13 +119,13 @@ _GENERATED = re.compile(r".+-[2456789bcdfghkmt]{10}")
 
 @dataclass(frozen=True, slots=True)
 class PrunePolicy:
-    """`budget`: most objects that one pass may prune. `enabled`: False for the platform overlay. `generated`: whether
-    generated ConfigMaps and Secrets may go now; they wait until the overlay is Healthy on the new revision, so that a
-    rollback in between still finds them.
+    """`budget`: most objects that one pass may prune. `kept`: why nothing is pruned at all, empty = it is.
+    `generated`: whether generated ConfigMaps and Secrets may go now; they wait until the overlay is Healthy on the new
+    revision, so that a rollback in between still finds them.
     """
 
     budget: int = 10
-    enabled: bool = True
+    kept: str = ""
     generated: bool = True
 
 
@@ -171,8 +173,8 @@ def _prunes(leavers: Sequence[Member], observed: Mapping[Key, Observed], policy:
 def _prune(member: Member, seen: Observed | None, policy: PrunePolicy) -> Step:
     if seen is None:
         return Prune(member, None)
-    if not policy.enabled or member.key.kind in KEPT_KINDS:
-        return Skipped(member.key, "no longer in git, but kept: this is never pruned by itself", blocks=False)
+    if policy.kept or member.key.kind in KEPT_KINDS:
+        return Skipped(member.key, f"no longer in git, but kept: {policy.kept or _KEPT}", blocks=False)
     if seen.deleting:
         return Skipped(member.key, "is being deleted", blocks=False)
     if is_generated(member.key) and not policy.generated:
@@ -192,12 +194,24 @@ def is_write(step: Step) -> bool:
     return isinstance(step, Create | Prune) or (isinstance(step, Configure) and step.cause is not Cause.VERIFIED)
 
 
+def is_drift(step: Step, members: Mapping[Key, Member]) -> bool:
+    """True when carrying the step out would undo what somebody did outside git: an edit, or a deletion."""
+    if isinstance(step, Create):
+        return bool(step.key in members and members[step.key].uid)
+    return isinstance(step, Configure) and step.cause in {Cause.DRIFT, Cause.GENERATION}
+
+
 def withheld(step: Step, reason: str) -> Step:
     """The step as it would have been, not to be carried out for a reason that people read; a no-op stays what it is."""
     if not is_write(step):
         return step
     changes, drift = (step.changes, step.drift) if isinstance(step, Configure) else ((), ())
     return Skipped(step.key, reason, changes=changes, drift=drift)
+
+
+def healed(drift: tuple[Drift, ...]) -> tuple[Drift, ...]:
+    """The same drift after it was undone."""
+    return tuple(replace(each, kind="healed") for each in drift)
 
 
 def is_whole(steps: Plan, outcomes: Mapping[Key, Outcome]) -> bool:

@@ -46,13 +46,18 @@ class Revision:
 class Drift:
     """A field that differs from git though the revision did not change: who wrote it, how and when.
 
-    `kind` is `changed` for a field of ours, `foreign` for one that another manager added. Values are never kept.
+    `kind`: `changed`, a field of ours; `healed`, that was undone; `deleted`, the whole object; `foreign`, a field that
+    another manager added. `manager` is empty where nobody can tell (a removal leaves no owner). Values are never kept.
     """
 
     field: str
     manager: str
     kind: str
     at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.kind != "healed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,10 @@ class ObjectStatus:
     action: Action = Action.UNCHANGED
     changes: tuple[FieldChange, ...] = ()
     drift: tuple[Drift, ...] = ()
+
+    @property
+    def is_drifted(self) -> bool:
+        return any(drift.is_open for drift in self.drift)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _remembering(now: Sequence[ObjectStatus], previous: SyncStatus | None) -> tu
 def _with_last_action(now: ObjectStatus, before: ObjectStatus | None) -> ObjectStatus:
     if before is None or now.action is not Action.UNCHANGED or before.action not in {Action.CREATED, Action.CONFIGURED}:
         return now
-    healed = tuple(drift for drift in before.drift if drift.kind == "changed")
+    healed = tuple(drift for drift in before.drift if not drift.is_open)
     return replace(now, action=before.action, changes=before.changes, drift=(*healed, *now.drift))
 
 
@@ -161,7 +161,7 @@ def _verdict(results: Results, sync: Sync, health: Health) -> tuple[str, str]:
         return "ApplyFailed", _naming(failed)
     behind = [status for status in results.objects if status.sync is not Sync.SYNCED]
     if behind:
-        return ("Drifted" if any(status.drift for status in behind) else "Waiting"), _naming(behind)
+        return ("Drifted" if any(status.is_drifted for status in behind) else "Waiting"), _naming(behind)
     ailing = [status for status in results.objects if status.health is health]
     if health is not Health.HEALTHY:
         return str(health), _naming(ailing)

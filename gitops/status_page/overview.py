@@ -205,7 +205,7 @@ def _attention(status: SyncStatus) -> Iterable[Attention]:
     if status.health not in {Health.HEALTHY, Health.SUSPENDED} and (status.objects or not halted):
         subject, said = _worst(status, "" if halted else message)
         yield Attention(name, HEALTH_TONES[status.health], str(status.health), subject, said, since)
-    drifted = [found for found in status.objects if found.drift]
+    drifted = [found for found in status.objects if found.is_drifted]
     if drifted:
         yield _drifted(name, drifted, since)
     elif status.sync is not Sync.SYNCED and not halted:
@@ -225,8 +225,8 @@ def _worst(status: SyncStatus, otherwise: str) -> tuple[str, str]:
 
 def _drifted(overlay: str, drifted: Sequence[ObjectStatus], since: datetime) -> Attention:
     """One entry for all of it: the first field, and by whom."""
-    first = drifted[0].drift[0]
-    more = sum(len(found.drift) for found in drifted) - 1
+    found = [drift for status in drifted for drift in status.drift if drift.is_open]
+    first, more = found[0], len(found) - 1
     subject = f"{clean(drifted[0].key.kind)} {clean(drifted[0].key.name)}"
-    message = f"{clean(first.field)} ← {clean(first.manager)}" + (f" (+{more})" if more else "")
+    message = f"{clean(first.field)} ← {clean(first.manager) or '?'}" + (f" (+{more})" if more else "")
     return Attention(overlay, Tone.WARN, "Drifted", subject, message, first.at or since)

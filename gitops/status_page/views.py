@@ -111,10 +111,11 @@ class ObjectView:
     changes: tuple[ChangeView, ...]
     hidden: int
     drift: tuple[DriftView, ...]
+    is_drifted: bool
 
     @property
     def settled(self) -> bool:
-        return self.sync is Sync.SYNCED and self.health is Health.HEALTHY and not self.drift
+        return self.sync is Sync.SYNCED and self.health is Health.HEALTHY and not self.is_drifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ class OverlayView:
 def card(status: SyncStatus, history: Sequence[Record]) -> Card:
     ready, stalled = status.condition("Ready"), status.condition("Stalled")
     is_stalled = bool(stalled and stalled.status)
-    drifted = sum(1 for found in status.objects if found.drift)
+    drifted = sum(found.is_drifted for found in status.objects)
     return Card(
         overlay=clean(status.overlay),
         environment=clean(status.environment),
@@ -262,6 +263,7 @@ def _object(status: ObjectStatus) -> ObjectView:
         changes=tuple(_change(found, secret=secret) for found in status.changes[:MOST_CHANGES]),
         hidden=max(0, len(status.changes) - MOST_CHANGES),
         drift=tuple(_drift(f"{clean(key.kind)} {name}", found) for found in status.drift[:MOST_CHANGES]),
+        is_drifted=status.is_drifted,
     )
 
 

@@ -66,7 +66,7 @@ def test_a_member_that_left_git_is_pruned() -> None:
 @pytest.mark.parametrize(
     ("key", "policy", "seen"),
     [
-        (APP, PrunePolicy(enabled=False), {}),
+        (APP, PrunePolicy(kept="the platform is never pruned"), {}),
         (CLAIM, PrunePolicy(), {}),
         (OLD, PrunePolicy(generated=False), {}),
         (APP, PrunePolicy(), {"uid": "uid-of-somebody-else"}),

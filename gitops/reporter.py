@@ -1,0 +1,78 @@
+"""Keeps the status of every overlay and writes it to the ledger: at once when it matters, else every few seconds.
+
+During a rollout the message changes with every pod; what people and other tools act upon, sync, health and reason, does
+not, and is never late.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from gitops.core import summary
+from gitops.core.inventory import Parent
+from gitops.core.status import Action, SyncStatus
+from gitops.core.summary import Results, Stall
+from gitops.ports import Ledger
+
+_log = structlog.get_logger(__name__)
+
+WRITE_EVERY = 2.0
+"""Seconds between two writes of one overlay's status when only a message changed."""
+
+
+class Reporter:
+    """`now` is wall-clock UTC for people, `clock` monotonic seconds. Thread-safe for different overlays."""
+
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime], clock: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._clock = clock
+        self._statuses: dict[str, SyncStatus] = {}
+        self._written_at: dict[str, float] = {}
+        self._unwritten: set[str] = set()
+
+    def recall(self) -> None:
+        """Reads what the ledger holds: called when this replica starts to lead."""
+        self._statuses = {name: status for name, (status, _) in self._ledger.read_all().items()}
+        self._unwritten.clear()
+
+    def status(self, overlay: str) -> SyncStatus | None:
+        """The overlay's status as of its last pass."""
+        return self._statuses.get(overlay)
+
+    def report(self, results: Results, done: Mapping[str, int]) -> SyncStatus:
+        """Sums up one pass; `done` counts what it did (summary.actions). Raises as Ledger.write does."""
+        previous = self._statuses.get(results.overlay)
+        status = summary.summarise(results, previous, self._now())
+        self._keep(status, previous, done)
+        return status
+
+    def report_orphan(self, overlay: str, parent: Parent) -> None:
+        """An overlay that git no longer has: its objects stay as they are, and the page says so."""
+        previous = self._statuses.get(overlay)
+        if previous is None:
+            return
+        count = len(parent.members)
+        stall = Stall("Orphaned", f"no longer in git; its {count} objects stay, `lockstep down {overlay}` removes them")
+        objects = tuple(replace(status, action=Action.UNCHANGED) for status in previous.objects)
+        self.report(Results(overlay, previous.environment, None, None, parent.applied, objects, stall=stall), {})
+
+    def is_late(self, overlay: str) -> bool:
+        """True when the ledger does not have the newest message yet: ask for another pass in WRITE_EVERY seconds."""
+        return overlay in self._unwritten
+
+    def _keep(self, status: SyncStatus, previous: SyncStatus | None, done: Mapping[str, int]) -> None:
+        name, now = status.overlay, self._clock()
+        line = summary.record(previous, status, done)
+        if status is not previous:
+            self._unwritten.add(name)
+        due = now - self._written_at.get(name, float("-inf")) >= WRITE_EVERY
+        if line is not None or (name in self._unwritten and due):
+            self._ledger.write(status, line)
+            self._written_at[name] = now
+            self._unwritten.discard(name)
+        self._statuses[name] = status
+        if line is not None:
+            _log.info("status", sync=str(status.sync), health=str(status.health), reason=line.reason)
