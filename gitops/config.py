@@ -192,7 +192,9 @@ class Timeouts(_Section):
 
 
 class Config(_Section):
-    """All of lockstep.yaml. Relative paths count from its directory."""
+    """All of lockstep.yaml. Relative paths count from its directory. `lease`: how long after the leader's last sign of
+    life another replica takes over; a process that paused for longer than two thirds of it has stepped down.
+    """
 
     model_config = ConfigDict(title="lockstep.yaml")
 
@@ -204,6 +206,7 @@ class Config(_Section):
     listen: Listen = Listen()
     webhooks: Webhooks = Webhooks()
     poll: Duration = timedelta(seconds=30)
+    lease: Annotated[Duration, Field(ge=timedelta(seconds=2))] = timedelta(seconds=15)
     workers: Annotated[int, Field(ge=1, le=64)] = 4
     ceilings: Ceilings = Ceilings()
     kustomize: AnchoredPath | None = None

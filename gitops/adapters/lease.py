@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import structlog
 
@@ -37,6 +37,11 @@ class Terms:
     duration: float = 15.0
     deadline: float = 10.0
     retry: float = 2.0
+
+    @classmethod
+    def lasting(cls, seconds: float) -> Self:
+        """The same proportions for another duration."""
+        return cls(seconds, seconds * 2 / 3, seconds * 2 / 15)
 
 
 @dataclass(frozen=True, slots=True)
