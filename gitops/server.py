@@ -1,6 +1,6 @@
 """The WSGI applications, one per port: webhooks, the page, metrics. Each is made here from what it is given."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, Flask, Response, jsonify
@@ -8,9 +8,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException
 
+from gitops import config
 from gitops.listener import SECURITY_HEADERS
 from webhooks import receivers
+from webhooks.limits import Rate
 from webhooks.receivers import Door
+from webhooks.senders import KINDS, Sender
 
 Probe = Callable[[], Sequence[str]]
 """What is wrong, one short text each (names of loops, never values); empty when all is well."""
@@ -22,6 +25,11 @@ class Probes:
 
     alive: Probe
     ready: Probe
+
+
+def senders(configured: Mapping[str, config.Sender], environ: Mapping[str, str]) -> dict[str, Sender]:
+    """The `senders` of lockstep.yaml, each with its secrets at hand."""
+    return {name: _sender(name, sender, environ) for name, sender in configured.items()}
 
 
 def create_webhook_app(door: Door, probes: Probes) -> Flask:
@@ -46,6 +54,12 @@ def create_metrics_app(registry: CollectorRegistry) -> Flask:
 
     app.add_url_rule("/metrics", "metrics", metrics, methods=["GET"], provide_automatic_options=False)
     return app
+
+
+def _sender(name: str, sender: config.Sender, environ: Mapping[str, str]) -> Sender:
+    kind = KINDS[sender.kind]
+    rate = Rate(sender.rate.per_second, sender.rate.burst)
+    return Sender(name, kind, sender.current_secrets(environ), sender.largest_body or kind.largest_body, rate)
 
 
 def _app() -> Flask:

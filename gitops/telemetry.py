@@ -184,7 +184,10 @@ def _forms(secret: str) -> Collection[str]:
     """The ways in which a secret shows up in the messages of other programs. Longest first."""
     encoded = base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode("ascii")
     forms = {secret, encoded, encoded.rstrip("="), quote(secret, safe="", errors="surrogateescape")}
-    return sorted(forms | {json.dumps(secret)[1:-1], repr(secret)[1:-1]}, key=len, reverse=True)
+    forms |= {json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    if secret.startswith(("Bearer ", "Basic ")):
+        forms.add(secret.rsplit(maxsplit=1)[-1])
+    return sorted(forms, key=len, reverse=True)
 
 
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

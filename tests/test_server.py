@@ -7,11 +7,13 @@ from flask import Blueprint
 from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry, Counter
 
+from gitops import config
 from gitops.listener import SECURITY_HEADERS
-from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app
+from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app, senders
 from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import SENDERS, RecordingInbox
 from webhooks.receivers import Door
+from webhooks.senders import KINDS, MEBIBYTE
 
 WELL = Probes(alive=list, ready=list)
 
@@ -97,3 +99,16 @@ def test_metrics_are_on_their_own_port_only() -> None:
     for build in (page_client, webhook_client):
         assert build().get("/metrics").status_code == 404
     assert metrics_client().get("/").status_code == 404
+
+
+def test_every_kind_of_the_configuration_has_its_dialect_and_its_cap() -> None:
+    kinds = config.Sender.model_json_schema()["properties"]["kind"]["enum"]
+    assert set(kinds) == set(KINDS)
+    source = config.SecretSource(env="SECRET")
+    configured = {kind: config.Sender(kind=kind, secrets=(source,)) for kind in kinds}
+    made = senders(configured, {"SECRET": "s3cr3t"})
+    assert {name: sender.largest_body for name, sender in made.items()} == {
+        "harbor": MEBIBYTE,
+        "github": 25 * MEBIBYTE,
+    }
+    assert {sender.secrets() for sender in made.values()} == {(b"s3cr3t",)}

@@ -175,6 +175,12 @@ def test_a_secret_counts_from_the_moment_it_is_known(configure: Configure) -> No
     assert [line["message"] for line in lines(stream)] == ["before rotated-1", "after ***"]
 
 
+def test_the_token_of_an_authorization_header_is_a_secret_too(configure: Configure) -> None:
+    stream = configure(secrets=lambda: ["Bearer receiver-token-2"])
+    log().info("sent receiver-token-2")
+    assert only(stream)["message"] == "sent ***"
+
+
 def test_long_values_are_cut(configure: Configure) -> None:
     stream = configure()
     log().info("refused", answer="x" * 1_000_000)
