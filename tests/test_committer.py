@@ -292,6 +292,20 @@ def test_a_full_queue_is_refused_at_once(world: World) -> None:
     assert caught.value.reason == "QueueFull"
 
 
+def test_what_cannot_be_in_time_is_told_so_at_once_and_kept(world: World) -> None:
+    hook = world.remote.hook("pre-receive", "exit 1\n")
+    committer = world.committer(pace=Pace(first_retry=4, last_retry=4))
+    with pytest.raises(Unavailable):
+        accept(committer, pushed("print-api", "1.5.0"))
+    hook.unlink()
+    started = time.monotonic()
+    with pytest.raises(Unavailable) as caught:
+        accept(committer, pushed("order", "1.5.0"), 2.0)
+    assert caught.value.reason == "QueueTooLong"
+    assert time.monotonic() - started < 1.0
+    until(lambda: world.deployed() == {"print-api": "1.5.0", "order": "1.5.0"})
+
+
 def test_stop_finishes_what_waits_and_takes_no_more(world: World) -> None:
     committer = world.committer()
     world.remote.hook("pre-receive", "sleep 0.3\n")
@@ -399,7 +413,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_exactly_once(tmp_path: Pat
         for number in acknowledged:
             assert subjects.count(f"print-api 1.{number}.0 ") == 1
         minor = acknowledged[-1] + 1  # the one that was under way is sent again, as its sender would
-    assert git(world.remote.directory, "fsck", "--connectivity-only") == ""
+    assert git(world.remote.directory, "fsck", "--connectivity-only", "--no-dangling") == ""
 
 
 def _run_until_killed(url: str, clone: Path, minor: int, moment: random.Random) -> list[int]:

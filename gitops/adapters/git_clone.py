@@ -1,0 +1,222 @@
+"""One bare clone in a state directory: made, opened, repaired and replaced here, and owned by one controller at a time.
+
+A damaged clone is never mended: a new one is made beside it and takes its place when it is complete. Blobs above the
+size limit are left on the remote (a partial clone), so nobody fills the disk by a push.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gitops.adapters.git_objects import Objects
+from gitops.adapters.git_process import Finished, Git, check_url, is_local, own, shown
+from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
+
+LOCAL_LIMIT = 30.0
+"""Seconds for a command that asks no remote."""
+
+_REVISION = re.compile(r"[0-9a-f]{40}")
+_TRUNK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_CORRUPT = re.compile(
+    r"is corrupt|is empty|bad object|object corrupt|unable to read|unable to unpack|missing (?:blob|tree|commit|object)"
+    r"|cannot be accessed|inflate:|invalid object|did not send all necessary objects|not a git repository"
+    r"|Could not read [0-9a-f]{40}|bad tree object|index file .* is too small|unresolved delta|not a valid object"
+    r"|unable to parse object|failed to traverse|fatal: bad (?:config|default revision)|is not a commit"
+)
+_COMMITS_PER_GC = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of one file; seconds that a fetch, a first clone and a push may take."""
+
+    largest_file: int = 5 << 20
+    fetch: float = 60.0
+    clone: float = 600.0
+    push: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`author` signs the commits, as `Name <mail>`. `environment` is added to git's (proxies, certificates)."""
+
+    author: str = "Lockstep <lockstep@localhost>"
+    limits: Limits = field(default_factory=Limits)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Clone:
+    """`head` is the trunk's head as of the last fetch or push, empty before; `untidy` counts commits since the last gc.
+    `lock` is held by whoever writes.
+    """
+
+    def __init__(self, url: str, trunk: str, directory: Path, options: Options) -> None:
+        if _TRUNK.fullmatch(trunk) is None or ".." in trunk or trunk.endswith((".lock", ".")):
+            raise Rejected("BadTrunk", f"{trunk!r} is not a branch name")
+        self.url = check_url(url)
+        self.trunk = trunk
+        self.directory = directory
+        self.options = options
+        self.lock = threading.RLock()
+        self.head = ""
+        self.untidy = _COMMITS_PER_GC
+        self._objects: Objects | None = None
+        self._git: Git | None = None
+        self._owner: int | None = None
+
+    @property
+    def where(self) -> str:
+        """The remote's trunk, for messages."""
+        return f"{shown(self.url)} ({self.trunk})"
+
+    def objects(self) -> Objects:
+        objects = self._objects
+        if objects is None:
+            self.open()
+            objects = self._objects
+        if objects is None:
+            raise Unavailable("NotFetched", f"{self.where} was not fetched yet")
+        return objects
+
+    def git(self) -> Git:
+        """For reading, without waiting for a fetch or push that is under way."""
+        return self._git or self.open()
+
+    def open(self) -> Git:
+        with self.lock:
+            return self._git or self._open_directory()
+
+    def _open_directory(self) -> Git:
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        if self._owner is None:
+            self._owner = own(self.directory.with_name(self.directory.name + ".owner"))
+        for leftover in self.directory.parent.glob(self.directory.name + ".new*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        git = self._runner(self.directory)
+        if self.directory.is_dir():
+            self.remove_leftovers()
+        if not self._is_ours(git):
+            self.replace()
+            return self._runner(self.directory)
+        self._use(git)
+        return git
+
+    def tidy(self, git: Git) -> None:
+        """Packs loose objects: a commit leaves four or five of them. What fails here is no reason not to go on."""
+        if self.untidy >= _COMMITS_PER_GC:
+            self.untidy = 0
+            with contextlib.suppress(Unavailable):
+                git.run(["gc", "--auto", "--quiet"], limit=self.options.limits.fetch)
+
+    def _is_ours(self, git: Git) -> bool:
+        if not (self.directory / "HEAD").is_file():
+            return False
+        url = git.run(["config", "--local", "remote.origin.url"], limit=LOCAL_LIMIT)
+        return url.stdout.decode(errors="replace").strip() == self.url and self.stored_head(git) != ""
+
+    def _use(self, git: Git) -> None:
+        self._git = git
+        self._objects = Objects(git, self.options.limits.largest_file)
+        self.head = self.stored_head(git)
+
+    def forget(self) -> None:
+        if self._objects is not None:
+            self._objects.close()
+        self._objects = self._git = None
+
+    def replace(self) -> str:
+        """Clones anew beside the old clone, which stays in use until the new one is complete."""
+        fresh = self.directory.with_name(f"{self.directory.name}.new-{os.getpid()}")
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            self._clone(self._runner(fresh))
+        except GitopsError:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        self.forget()
+        old = fresh.with_name(fresh.name + ".old")
+        with contextlib.suppress(FileNotFoundError):
+            self.directory.rename(old)
+        fresh.rename(self.directory)
+        shutil.rmtree(old, ignore_errors=True)
+        self._use(self._runner(self.directory))
+        return self.head
+
+    def replace_if_damaged(self, stderr: str) -> None:
+        if is_damage(stderr):
+            self.replace()
+            raise Conflict("CloneReplaced", "the clone was damaged and has been made anew")
+
+    def _clone(self, git: Git) -> None:
+        git.directory.mkdir(parents=True)
+        for arguments in (
+            ["init", "--quiet", "--bare", "--template=", f"--initial-branch={self.trunk}"],
+            ["config", "--local", "remote.origin.url", self.url],
+        ):
+            finished = git.run(arguments, limit=LOCAL_LIMIT)
+            if finished.code:
+                raise Unavailable("CloneFailed", f"no clone can be made in {git.directory}: {shown(finished.stderr)}")
+        finished = self.fetch(git, limit=self.options.limits.clone)
+        if finished.code:
+            raise self.fetch_error(finished.stderr)
+
+    def _runner(self, directory: Path) -> Git:
+        largest = str(self.options.limits.largest_file)
+        return Git(
+            directory,
+            protocols="file" if is_local(self.url) else "https:ssh",
+            owner=self._owner,
+            environment=self.options.environment,
+            settings={
+                "remote.origin.fetch": f"+refs/heads/{self.trunk}:{self._tracking}",
+                "core.bigFileThreshold": largest,
+            },
+        )
+
+    @property
+    def _tracking(self) -> str:
+        return f"refs/remotes/origin/{self.trunk}"
+
+    def stored_head(self, git: Git) -> str:
+        found = git.run(["rev-parse", "--verify", "--quiet", "--end-of-options", self._tracking], limit=LOCAL_LIMIT)
+        head = found.stdout.decode().strip()
+        return head if _REVISION.fullmatch(head) else ""
+
+    def fetch(self, git: Git, *, limit: float | None = None) -> Finished:
+        arguments = ["fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head"]
+        arguments += [f"--filter=blob:limit={self.options.limits.largest_file + 1}", "--end-of-options", "origin"]
+        return git.run(arguments, limit=limit or self.options.limits.fetch)
+
+    def fetch_error(self, stderr: str) -> GitopsError:
+        where = self.where
+        if "couldn't find remote ref" in stderr:
+            return Rejected("TrunkGone", f"{where}: the remote has no such branch; what it last held stays in use")
+        if "object-format" in stderr or "mismatched algorithms" in stderr:
+            return Rejected("Sha256Repository", f"{where}: repositories with SHA-256 object names are not supported")
+        if "No space left" in stderr or "File too large" in stderr:
+            return Unavailable("DiskFull", f"{where} cannot be fetched: {shown(stderr)}")
+        return Unavailable("RemoteUnavailable", f"{where} cannot be fetched: {shown(stderr)}")
+
+    def remove_leftovers(self) -> None:
+        """Lock and temporary files of a git that was killed. Only for the owner, while it runs no git that writes."""
+        for pattern in ("*.lock", "refs/**/*.lock", "objects/**/tmp_*", "objects/**/*.lock", "fast_import_crash_*"):
+            for leftover in self.directory.glob(pattern):
+                leftover.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Ends the reading processes and gives the directory back."""
+        with self.lock:
+            self.forget()
+            if self._owner is not None:
+                os.close(self._owner)
+                self._owner = None
+
+
+def is_damage(stderr: str) -> bool:
+    """Whether git complains about this clone. What the remote says about itself is no reason to clone again."""
+    own = (line for line in stderr.splitlines() if not line.startswith("remote:"))
+    return any(_CORRUPT.search(line) for line in own)
