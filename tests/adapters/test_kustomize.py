@@ -30,7 +30,7 @@ def binary() -> Path:
 
 @pytest.fixture
 def kustomize(binary: Path, tmp_path: Path) -> Kustomize:
-    return Kustomize(binary, tmp_path / "cache")
+    return Kustomize(binary, tmp_path / "cache", scratch=tmp_path)
 
 
 def source(files: dict[str, str], key: str = "key", path: str = APP) -> Source:
@@ -80,11 +80,11 @@ def test_errors_are_kustomize_s_own_words_without_our_paths(kustomize: Kustomize
     assert str(tmp_path) not in error.message
 
 
-def test_nothing_is_left_behind(kustomize: Kustomize, tmp_path: Path) -> None:
+def test_nothing_is_left_behind(kustomize: Kustomize) -> None:
     kustomize.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
     with pytest.raises(Rejected):
         kustomize.render(source({"kustomization.yaml": "resources: [missing.yaml]"}, "other"))
-    assert list((tmp_path / "cache" / "builds").iterdir()) == []
+    assert list(kustomize.builds.iterdir()) == []
 
 
 def test_the_cache_is_private(kustomize: Kustomize, tmp_path: Path) -> None:
@@ -95,14 +95,29 @@ def test_the_cache_is_private(kustomize: Kustomize, tmp_path: Path) -> None:
 
 
 def test_leftovers_of_killed_runs_are_swept_but_not_those_of_the_living(binary: Path, tmp_path: Path) -> None:
-    builds = tmp_path / "builds"
+    first = Kustomize(binary, tmp_path)
     dead = multiprocessing.get_context("spawn").Process(target=os.getpid)
     dead.start()
     dead.join()
     for name in (f"{dead.pid}-x", f"{os.getppid()}-x", "odd"):
-        (builds / name / "tree").mkdir(parents=True)
+        (first.builds / name / "tree").mkdir(parents=True)
     Kustomize(binary, tmp_path)
-    assert [path.name for path in builds.iterdir()] == [f"{os.getppid()}-x"]
+    assert [path.name for path in first.builds.iterdir()] == [f"{os.getppid()}-x"]
+    shutil.rmtree(first.builds)
+
+
+def test_a_scratch_directory_that_somebody_else_could_read_is_not_used(binary: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    first = Kustomize(binary, tmp_path / "cache", scratch=scratch)
+    assert first.builds.parent == scratch
+    first.builds.chmod(0o755)
+    assert Kustomize(binary, tmp_path / "cache", scratch=scratch).builds == tmp_path / "cache" / "builds"
+    first.builds.rmdir()
+    first.builds.symlink_to(tmp_path)
+    assert Kustomize(binary, tmp_path / "cache", scratch=scratch).builds == tmp_path / "cache" / "builds"
+    none = Kustomize(binary, tmp_path / "cache", scratch=tmp_path / "missing")
+    assert none.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
 
 
 def test_builds_in_parallel(kustomize: Kustomize) -> None:
@@ -250,7 +265,7 @@ def _runs(pid: int) -> bool:
 def test_a_file_outside_the_tree_is_never_written(kustomize: Kustomize, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="leads out"):
         kustomize.render(Source(APP, {"../../evil": b"x"}, "k"))
-    assert not list(tmp_path.rglob("evil"))
+    assert not list(tmp_path.rglob("evil*"))
 
 
 class TestRenderCache:
