@@ -348,9 +348,22 @@ def test_one_delivery_gets_one_sentence_for_each_event(world: World) -> None:
     assert len(world.remote.subjects()) == 2
 
 
+def test_an_older_push_behind_a_newer_one_in_one_batch_changes_nothing(world: World) -> None:
+    events = [
+        pushed("print-api", "1.6.0", after=1),
+        pushed("print-api", "1.5.0"),
+        pushed("print-api", "1.6.0", after=1),
+    ]
+    answers = world.committer().accept(events, delivery="d", deadline=30)
+    assert "in the config repo" in answers[0]
+    assert "1.5.0 is older than 1.6.0" in answers[1]
+    assert "already" in answers[2]
+    assert world.deployed()["print-api"] == "1.6.0"
+
+
 def test_a_lost_answer_of_the_remote_makes_no_second_commit(world: World) -> None:
     committer = world.committer()
-    world.remote.hook("post-receive", "kill -9 $PPID\n")
+    world.remote.hook("reference-transaction", "cat > /dev/null; [ $1 != committed ] || kill -9 $PPID\n")
     assert "in the config repo" in accept(committer, pushed("print-api", "1.5.0"))
     assert "already" in accept(committer, pushed("print-api", "1.5.0"))
     assert len(world.remote.subjects()) == 2

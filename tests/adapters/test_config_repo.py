@@ -182,8 +182,8 @@ def test_a_remote_that_is_away_is_unavailable_and_the_last_head_serves(
 
 def test_a_push_whose_answer_is_lost_is_found_on_the_remote(repo: GitConfigRepo, remote: Remote) -> None:
     parent = repo.fetch()
-    # The ref is updated when post-receive runs; killing receive-pack there cuts the connection before the report.
-    remote.hook("post-receive", "kill -9 $PPID\n")
+    # The ref is updated and the report not yet sent: killing receive-pack there cuts the connection in between.
+    remote.hook("reference-transaction", "cat > /dev/null; [ $1 != committed ] || kill -9 $PPID\n")
     head = repo.commit(parent, [edit()])
     assert head == remote.head() == repo.head()
 
