@@ -15,7 +15,7 @@ from gitops.core.guard import Closure
 from gitops.core.images import Image
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
-from gitops.core.pipeline import DriftPolicy, Overlay, Pipeline, SyncMode, SyncOptions
+from gitops.core.pipeline import DriftPolicy, Foreign, Overlay, Pipeline, SyncMode, SyncOptions
 from gitops.core.release import HOLD_FILE, Hold
 from gitops.core.scope import Ceilings
 from gitops.core.status import Revision
@@ -30,8 +30,8 @@ class Desired:
     """What an overlay should be at one revision, and how it is to be treated.
 
     `scaled`: workloads whose replicas an autoscaler of the same render owns. `withheld`: why nothing is written though
-    it could be (observe mode), empty = it is written; `kept`: the same for pruning. `waiting`: what waits for a
-    promotion, in sentences.
+    it could be (observe mode), empty = it is written; `kept`: the same for pruning. `strip`: fields that others added
+    are removed. `waiting`: what waits for a promotion, in sentences.
     """
 
     overlay: Overlay
@@ -45,6 +45,7 @@ class Desired:
     heal: bool = True
     withheld: str = ""
     kept: str = ""
+    strip: bool = False
     prune_budget: int = 10
     adopt: frozenset[str] = frozenset()
     waiting: tuple[str, ...] = ()
@@ -321,6 +322,7 @@ def _treated(
         heal=environment is None or environment.drift is not DriftPolicy.REPORT,
         withheld="observe mode: nothing is written (sync.mode: observe)" if observes else "",
         kept=_kept(overlay, sync),
+        strip=declared is not None and not overlay.is_platform and _strips(declared, overlay),
         prune_budget=sync.prune.budget if sync else 10,
         adopt=frozenset(sync.adopt) if sync else frozenset(),
         waiting=("settings on the trunk wait for a promotion",) if composition.pending else (),
@@ -331,6 +333,10 @@ def _kept(overlay: Overlay, sync: SyncOptions | None) -> str:
     if overlay.is_platform:
         return "the platform is never pruned; delete it by hand"
     return "" if sync is None or sync.prune.enabled else "sync.prune.enabled is false for this environment"
+
+
+def _strips(declared: Pipeline, overlay: Overlay) -> bool:
+    return declared.foreign(overlay.environment) is Foreign.REMOVE
 
 
 def _images(declared: Pipeline | None, wanted: Collection[Manifest]) -> dict[str, Image]:

@@ -52,7 +52,8 @@ class Draft:
             memory.trailers.clear()
             memory.head = head
         self._pipeline, self._broken = self._read_pipeline()
-        self._overlays = pipeline.overlays(self._pipeline, self._tree) if self._pipeline else ()
+        self._overlays = self._stages()
+        self._files = {place.name: self._kustomization(place.path) for place in self._overlays}
         self._refused: dict[tuple[str, str], str] = {}
         self._planned: dict[tuple[str, str], Change] = {}
         self._deployed: dict[tuple[str, str], Deployed] = {}
@@ -74,7 +75,7 @@ class Draft:
         texts: dict[str, bytes] = {}
         made, kept = [], []
         for key, change in self._planned.items():
-            file = self._file(change.target.overlay)
+            file = self._files[change.target.overlay]
             before = texts.get(file) or self._read(file)
             try:
                 texts[file] = overlay.set_image(before, change.image, file)
@@ -144,7 +145,7 @@ class Draft:
         return self._planned[key]
 
     def _read_deployed(self, target: Target, name: str) -> Deployed:
-        file = self._file(target.overlay)
+        file = self._files[target.overlay]
         image = _last(overlay.images(self._read(file), file), name)
         written = changes.written(self._trailers(target.environment), name)
         is_ours = image is None or image.digest is None or image.digest in {past.digest for past in written}
@@ -180,7 +181,7 @@ class Draft:
         return f"held: {path} stops new images in {environment} until {until.isoformat()}"
 
     def _declared(self, place: Overlay) -> frozenset[str]:
-        file = self._file(place.name)
+        file = self._files[place.name]
         blob = self._tree[file].id
         if len(self._memory.names) > _MOST_REMEMBERED:
             self._memory.names.clear()
@@ -192,8 +193,13 @@ class Draft:
             self._memory.names[blob] = names
         return self._memory.names[blob]
 
-    def _file(self, name: str) -> str:
-        path = next(place.path for place in self._overlays if place.name == name)
+    def _stages(self) -> tuple[Overlay, ...]:
+        """Overlays of environments. The platform follows no images."""
+        if self._pipeline is None:
+            return ()
+        return tuple(place for place in pipeline.overlays(self._pipeline, self._tree) if not place.is_platform)
+
+    def _kustomization(self, path: str) -> str:
         return next(f"{path}/{file}" for file in KUSTOMIZATION_FILES if f"{path}/{file}" in self._tree)
 
     def _read(self, path: str) -> bytes:

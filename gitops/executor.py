@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from gitops.core import diff, manifests, order, other_tools, ownership
+from gitops.core import diff, manifests, order, other_tools, ownership, removal
 from gitops.core.errors import Conflict, GitopsError
 from gitops.core.health import Health
 from gitops.core.inventory import Member
@@ -27,6 +27,7 @@ from gitops.core.plan import (
     Prune,
     Skipped,
     Step,
+    Strip,
     healed,
     is_generated,
     is_whole,
@@ -75,7 +76,7 @@ class Executor:
     def execute(self, steps: Plan, scope: Scope, observed: Mapping[Key, Observed]) -> dict[Key, Outcome]:
         """Does every step, stage by stage. Never raises for a single object: its outcome says what went wrong."""
         outcomes: dict[Key, Outcome] = {}
-        for wave, _, group in order.groups([step for step in steps if isinstance(step, Create | Configure)]):
+        for wave, _, group in order.groups([step for step in steps if isinstance(step, Create | Configure | Strip)]):
             blocked = _blocked(wave, outcomes, scope, observed)
             done = self._pool.map(lambda step, why=blocked: self._applied(step, scope, why, outcomes), group)
             outcomes.update({outcome.key: outcome for outcome in list(done)})
@@ -99,6 +100,8 @@ class Executor:
             if refusal:
                 return Skipped(step.key, refusal)
             cause = step.cause if isinstance(step, Configure) else Cause.MANIFEST
+            if cause is Cause.FOREIGN:
+                return self._stripped(Configure(step.manifest, seen, cause), body)
             return self._compared(Configure(step.manifest, seen, cause), body, scope)
         except GitopsError as error:
             return Skipped(step.key, f"{error.reason}: {error.message}", failed=True)
@@ -114,18 +117,30 @@ class Executor:
         examined = with_changes(step, changes, drift)
         return examined if changes or not owned else replace(examined, cause=Cause.VERIFIED)
 
-    def _applied(self, step: Create | Configure, scope: Scope, blocked: str, done: Mapping[Key, Outcome]) -> Outcome:
+    def _stripped(self, step: Configure, body: Body) -> Step:
+        """What taking the foreign fields out would change; some, such as defaults of the API, come back at once."""
+        operations = removal.removal(body, [owner.field for owner in step.observed.foreign])
+        preview = self._cluster.preview_edit(step.key, step.manifest.version, operations) if operations else body
+        changes = diff.changes(body, preview)
+        if not changes:
+            return replace(step, cause=Cause.TOLERATED)
+        drift = tuple(Drift(owner.field, owner.manager, "foreign", owner.at) for owner in step.observed.foreign)
+        return Strip(step.manifest, step.observed, operations, changes, drift)
+
+    def _applied(
+        self, step: Create | Configure | Strip, scope: Scope, blocked: str, done: Mapping[Key, Outcome]
+    ) -> Outcome:
         waits = blocked or _waits_for(step.manifest, done)
         if waits:
             return Outcome(step.key, Action.FAILED, f"waits: {waits}", member=Member(step.key, step.manifest.version))
-        if isinstance(step, Configure) and step.cause is Cause.VERIFIED:
+        if isinstance(step, Configure) and not step.cause.writes:
             return Outcome(step.key, Action.UNCHANGED, "", _member(step.manifest, step.observed), step.observed)
         for _ in range(_TRIES):
             try:
-                return self._written(step, self._cluster.apply(_sent(step, scope), _seen_at(step)))
-            except Conflict:
-                again = self._examined(step, scope)  # somebody wrote in between: plan again from what is there now
-                if not isinstance(again, Create | Configure):
+                return self._written(step, self._write(step, scope))
+            except Conflict:  # somebody wrote in between: plan again from what is there now
+                again = self._examined(_unexamined(step), scope)
+                if not isinstance(again, Create | Configure | Strip):
                     break
                 step = again
             except GitopsError as error:
@@ -133,11 +148,17 @@ class Executor:
                 return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _unapplied(step))
         return Outcome(step.key, Action.FAILED, "Conflict: it changes faster than it can be applied", _unapplied(step))
 
-    def _written(self, step: Create | Configure, body: Body) -> Outcome:
+    def _write(self, step: Create | Configure | Strip, scope: Scope) -> Body:
+        if isinstance(step, Strip):
+            return self._cluster.edit(step.key, step.manifest.version, step.operations)
+        seen_at = step.observed.resource_version if isinstance(step, Configure) else ""
+        return self._cluster.apply(_sent(step, scope), seen_at)
+
+    def _written(self, step: Create | Configure | Strip, body: Body) -> Outcome:
         seen = self._live.note(body)
         action = Action.CREATED if isinstance(step, Create) else Action.CONFIGURED
         _log.info("applied", object=str(step.key), action=str(action))
-        changes, drift = (step.changes, healed(step.drift)) if isinstance(step, Configure) else ((), ())
+        changes, drift = (step.changes, healed(step.drift)) if isinstance(step, Configure | Strip) else ((), ())
         mutated = _mutated(step.manifest, body)
         return Outcome(step.key, action, mutated, _member(step.manifest, seen), seen, changes, drift)
 
@@ -175,16 +196,16 @@ def _sent(step: Create | Configure, scope: Scope) -> Manifest:
     return step.manifest
 
 
-def _seen_at(step: Create | Configure) -> str:
-    return step.observed.resource_version if isinstance(step, Configure) else ""
+def _unexamined(step: Create | Configure | Strip) -> Create | Configure:
+    return Configure(step.manifest, step.observed, Cause.FOREIGN) if isinstance(step, Strip) else step
 
 
 def _member(manifest: Manifest, seen: Observed) -> Member:
     return Member(manifest.key, manifest.version, seen.uid, manifest.hash, seen.fingerprint, seen.generation)
 
 
-def _unapplied(step: Create | Configure) -> Member:
-    uid = step.observed.uid if isinstance(step, Configure) else ""
+def _unapplied(step: Create | Configure | Strip) -> Member:
+    uid = "" if isinstance(step, Create) else step.observed.uid
     return Member(step.key, step.manifest.version, uid)
 
 

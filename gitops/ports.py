@@ -10,6 +10,7 @@ from gitops.core.inventory import Parent
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body, Key
 from gitops.core.ownership import Observed
+from gitops.core.removal import Operation
 from gitops.core.status import Record, SyncStatus
 from gitops.core.tree import Blob, Source, Tree
 
@@ -115,6 +116,12 @@ class Cluster(Protocol):
         """Forced server-side apply. A non-empty resource_version must still be the live one, else Conflict. An object
         that is gone by now is created: the server knows no resourceVersion to compare with.
         """
+
+    def preview_edit(self, key: Key, version: str, operations: Sequence[Operation]) -> Body:
+        """A JSON patch (RFC 6902) as a dry run: what the object would become. Raises as edit does."""
+
+    def edit(self, key: Key, version: str, operations: Sequence[Operation]) -> Body:
+        """A JSON patch. Raises Conflict when one of its tests fails: the object is not what the patch was made for."""
 
     def delete(self, key: Key, version: str, *, uid: str) -> None:
         """Background deletion with a UID precondition. Gone already is success; another UID is Conflict."""

@@ -19,7 +19,7 @@ from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.pipeline import Overlay
-from gitops.core.plan import Configure, Outcome, Plan, PrunePolicy
+from gitops.core.plan import Configure, Outcome, Plan, Policy
 from gitops.core.status import Action, Revision, SyncStatus
 from gitops.core.summary import Results, Stall
 from gitops.desired import Desired, DesiredState
@@ -59,6 +59,7 @@ class _Memory:
     heals: dict[tuple[str, Key], list[float]] = field(default_factory=dict)
     retained_at: dict[str, float] = field(default_factory=dict)
     claims: dict[str, frozenset[Key]] = field(default_factory=dict)
+    tolerated: dict[Key, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Reconciler:
         parent = self._world.parents.read(name) or Parent(name, self._world.repo_name)
         desired = self._world.desired.at_head(name)
         observed = self._observed(name, desired.manifests, parent)
-        policy = _policy(_Target(desired.overlay, desired.revision, desired, None), generated=False)
+        policy = _policy(_Target(desired.overlay, desired.revision, desired, None), generated=False, tolerated={})
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         return desired.revision, self._world.executor.examine(steps, self._scope(name, desired))
 
@@ -172,7 +173,8 @@ class Reconciler:
         if desired is None:
             return (), {}, {}
         observed = self._observed(name, desired.manifests, parent)
-        policy = _policy(target, generated=self._may_prune_generated(name))
+        generated = self._may_prune_generated(name)
+        policy = _policy(target, generated=generated, tolerated=self._memory.tolerated)
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         if plan.is_empty(steps):
             self._remember_parent(parent)
@@ -183,6 +185,7 @@ class Reconciler:
         if recorded and not any(plan.is_write(step) for step in steps):
             outcomes = self._world.executor.execute(steps, scope, observed)
             self._remember_parent(replace(parent, members=_members(parent.members, outcomes)))
+            self._remember_tolerated(steps)
             return steps, outcomes, observed
         return steps, self._write(name, target, (steps, scope, observed), parent), observed
 
@@ -235,7 +238,7 @@ class Reconciler:
         wait = healing.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
         if not wait:
             return step
-        drift = step.drift if isinstance(step, Configure) else ()
+        drift = step.drift if isinstance(step, Configure | plan.Strip) else ()
         who = ", ".join(sorted({each.manager for each in drift if each.manager})) or "somebody"
         return plan.withheld(step, f"{who} keeps changing it back; healed again in {wait:.0f} s")
 
@@ -245,6 +248,12 @@ class Reconciler:
                 heals = self._memory.heals.setdefault((name, step.key), [])
                 heals.append(self._world.clock())
                 del heals[:-20]
+
+    def _remember_tolerated(self, steps: Plan) -> None:
+        """Fields of others whose removal was tried in a dry run and changed nothing."""
+        for step in steps:
+            if isinstance(step, Configure) and step.cause is plan.Cause.TOLERATED:
+                self._memory.tolerated[step.key] = frozenset(owner.field for owner in step.observed.foreign)
 
     def _remember_parent(self, parent: Parent) -> None:
         with self._lock:
@@ -306,6 +315,8 @@ class Reconciler:
         ]
         if any(waits):
             return max(waits)
+        if any(isinstance(step, Configure) and step.cause is plan.Cause.VERIFIED for step in steps):
+            return 0.0  # what it hid, such as fields of others, is seen now
         if self._world.reporter.is_late(name):
             return WRITE_EVERY
         retained = any(isinstance(step, plan.Skipped) and step.reason == plan.RETAINED for step in steps)
@@ -318,10 +329,11 @@ def _applyset(overlay: str) -> str:
     return applyset_id(parent_name(overlay), SYSTEM_NAMESPACE)
 
 
-def _policy(target: _Target, *, generated: bool) -> PrunePolicy:
+def _policy(target: _Target, *, generated: bool, tolerated: Mapping[Key, frozenset[str]]) -> Policy:
     if target.desired is None or target.stall is not None:
-        return PrunePolicy(kept="nothing is pruned while the overlay is stalled")
-    return PrunePolicy(target.desired.prune_budget, target.desired.kept, generated)
+        return Policy(kept="nothing is pruned while the overlay is stalled")
+    wanted = target.desired
+    return Policy(wanted.prune_budget, wanted.kept, generated, strip=wanted.strip and wanted.heal, tolerated=tolerated)
 
 
 def _applied(target: _Target, steps: Plan, outcomes: Mapping[Key, Outcome]) -> Revision | None:

@@ -1,15 +1,18 @@
 """ports.Cluster: reads, server-side applies and deletes single objects. Decides nothing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from gitops.adapters.kubernetes_api import Answer, Request
 from gitops.adapters.kubernetes_kinds import Kinds, Resource, split
-from gitops.core.errors import Rejected
+from gitops.core.errors import Conflict, Rejected
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body, Key
 from gitops.core.references import references
+from gitops.core.removal import Operation
 
 APPLY = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
 _HOLDERS = (
     ("", "v1", "Pod"),
     ("apps", "v1", "ReplicaSet"),
@@ -47,6 +50,23 @@ class KubernetesCluster:
 
     def apply(self, manifest: Manifest, resource_version: str) -> Body:
         return self._patch(manifest, resource_version, ())
+
+    def preview_edit(self, key: Key, version: str, operations: Sequence[Operation]) -> Body:
+        return self._edit(key, version, operations, (("dryRun", "All"),))
+
+    def edit(self, key: Key, version: str, operations: Sequence[Operation]) -> Body:
+        return self._edit(key, version, operations, ())
+
+    def _edit(self, key: Key, version: str, operations: Sequence[Operation], more: tuple[tuple[str, str], ...]) -> Body:
+        resource = self._kinds.resource(key.group, version, key.kind)
+        query = (("fieldManager", self._manager), *more)
+        request = replace(_request("PATCH", resource, key, body=list(operations), query=query), content_type=JSON_PATCH)
+        try:
+            return self._send(request).body
+        except Rejected as error:
+            if error.reason == "Invalid":  # a failed test is answered with 422
+                raise Conflict("Conflict", f"{key} changed meanwhile") from error
+            raise
 
     def delete(self, key: Key, version: str, *, uid: str) -> None:
         resource = self._kinds.resource(key.group, version, key.kind)

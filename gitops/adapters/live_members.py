@@ -23,11 +23,12 @@ class LiveMembers:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._seen: dict[Key, Observed] = {}
+        self._parts: dict[str, dict[Key, Observed]] = {}  # the same, by part-of: a pass asks for one of a thousand
         self._position = 0
 
     def of(self, part_of: str) -> Sequence[tuple[Key, Observed]]:
         with self._lock:
-            return [(key, seen) for key, seen in self._seen.items() if seen.part_of == part_of]
+            return list(self._parts.get(part_of, {}).items())
 
     def note(self, observed: Observed) -> None:
         if not observed.part_of:  # the watch would never tell that it is gone
@@ -35,7 +36,7 @@ class LiveMembers:
         with self._lock:
             known = self._seen.get(observed.key)
             if _number(observed.resource_version) > (self._position if known is None else _version(known)):
-                self._seen[observed.key] = observed
+                self._keep(observed)
 
     def reduce(self, body: Body) -> Observed:
         typed = {**body, "apiVersion": self._resource.api_version, "kind": self._resource.kind}
@@ -60,7 +61,7 @@ class LiveMembers:
             known = self._seen.get(seen.key)
             if known is not None and _version(known) >= _version(seen):
                 return
-            self._seen[seen.key] = seen
+            self._keep(seen)
         if known is None or _essence(known) != _essence(seen):
             self._tell(seen, known)
 
@@ -77,8 +78,22 @@ class LiveMembers:
     def _forget(self, known: Observed) -> None:
         with self._lock:
             if self._seen.get(known.key) is known:
-                del self._seen[known.key]
+                self._drop(known)
         self._on_change(known.part_of, known.key)
+
+    def _keep(self, seen: Observed) -> None:
+        known = self._seen.get(seen.key)
+        if known is not None and known.part_of != seen.part_of:
+            self._drop(known)
+        self._seen[seen.key] = seen
+        self._parts.setdefault(seen.part_of, {})[seen.key] = seen
+
+    def _drop(self, known: Observed) -> None:
+        del self._seen[known.key]
+        part = self._parts[known.part_of]
+        del part[known.key]
+        if not part:
+            del self._parts[known.part_of]
 
     def _tell(self, seen: Observed, known: Observed | None) -> None:
         for part_of in {seen.part_of, known.part_of if known else seen.part_of}:

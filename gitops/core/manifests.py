@@ -1,5 +1,6 @@
 """Desired objects: the text that kustomize prints -> checked manifests."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -60,7 +61,7 @@ def parse(
     scope = _Scope(overlay, is_namespaced, _declared_kinds(body for body, _ in found))
     manifests: dict[Key, Manifest] = {}
     for body, place in found:
-        manifest = _manifest(scope.placed(body), secret_key)
+        manifest = _manifest(_with_encoded_strings(scope.placed(body), place), secret_key)
         if manifest.key in manifests:
             raise Rejected("DuplicateObject", f"{manifest.key} is rendered twice", place=place)
         manifests[manifest.key] = manifest
@@ -166,6 +167,20 @@ def _require_no_server_fields(body: Body, metadata: Mapping[str, Any], place: Pl
     if written:
         message = f"{_title(body)} has metadata.{written[0]}, which only the API server writes; remove it from git"
         raise Rejected("InvalidManifest", message, place=place)
+
+
+def _with_encoded_strings(body: Body, place: Place) -> Body:
+    """A Secret's stringData as data, as the API server stores it. Owned as stringData, a change of the stored data
+    would be nobody's loss, so drift could not be seen.
+    """
+    if body["kind"] != "Secret" or "/" in str(body["apiVersion"]) or not body.get("stringData"):
+        return body
+    strings = body["stringData"]
+    if not isinstance(strings, dict) or not all(isinstance(value, str) for value in strings.values()):
+        raise Rejected("InvalidManifest", f"{_title(body)}: stringData must map names to text", place=place)
+    encoded = {name: base64.b64encode(value.encode()).decode() for name, value in strings.items()}
+    rest = {name: value for name, value in body.items() if name != "stringData"}
+    return {**rest, "data": {**(body.get("data") or {}), **encoded}}
 
 
 def _title(body: Body) -> str:

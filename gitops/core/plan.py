@@ -7,13 +7,14 @@ server-side dry run (`with_changes`). Nothing here knows a cluster.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from gitops.core.inventory import Member
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
+from gitops.core.removal import Operation
 from gitops.core.status import Action, Drift, FieldChange
 
 
@@ -22,13 +23,20 @@ class Cause(StrEnum):
 
     MANIFEST: it is new or changed in git. DRIFT: our fields were taken over, or the object was made anew. GENERATION:
     the API server counted a spec change that nothing explains (a reordered list changes only that). VERIFIED: a dry
-    run showed that nothing would change, so nothing is written.
+    run showed that nothing would change, so nothing is written. FOREIGN: others added fields that are to go. TOLERATED:
+    a dry run showed that taking those out changes nothing.
     """
 
     MANIFEST = "manifest"
     DRIFT = "drift"
     GENERATION = "generation"
     VERIFIED = "verified"
+    FOREIGN = "foreign"
+    TOLERATED = "tolerated"
+
+    @property
+    def writes(self) -> bool:
+        return self not in {Cause.VERIFIED, Cause.TOLERATED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,21 @@ class Configure:
     changes: tuple[FieldChange, ...] = ()
     drift: tuple[Drift, ...] = ()
     examined: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.manifest.key
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The object is as declared, and has more than that: `operations` take the fields out that others added."""
+
+    manifest: Manifest
+    observed: Observed
+    operations: tuple[Operation, ...]
+    changes: tuple[FieldChange, ...]
+    drift: tuple[Drift, ...]
 
     @property
     def key(self) -> Key:
@@ -103,7 +126,7 @@ class Outcome:
     drift: tuple[Drift, ...] = ()
 
 
-Step = Create | Configure | Prune | Unchanged | Skipped
+Step = Create | Configure | Strip | Prune | Unchanged | Skipped
 Plan = tuple[Step, ...]
 
 _KEPT = "what goes with this kind cannot be had again from git; delete it by hand"
@@ -118,15 +141,20 @@ _GENERATED = re.compile(r".+-[2456789bcdfghkmt]{10}")
 
 
 @dataclass(frozen=True, slots=True)
-class PrunePolicy:
-    """`budget`: most objects that one pass may prune. `kept`: why nothing is pruned at all, empty = it is.
+class Policy:
+    """What a plan may do.
+
+    `budget`: most objects that one pass may prune. `kept`: why nothing is pruned at all, empty = it is.
     `generated`: whether generated ConfigMaps and Secrets may go now; they wait until the overlay is Healthy on the new
-    revision, so that a rollback in between still finds them.
+    revision, so that a rollback in between still finds them. `strip`: whether fields that others added are to go;
+    `tolerated` are those whose removal would change nothing.
     """
 
     budget: int = 10
     kept: str = ""
     generated: bool = True
+    strip: bool = False
+    tolerated: Mapping[Key, frozenset[str]] = field(default_factory=dict)
 
 
 def is_generated(key: Key) -> bool:
@@ -135,16 +163,16 @@ def is_generated(key: Key) -> bool:
 
 
 def plan(
-    desired: Sequence[Manifest], members: Mapping[Key, Member], observed: Mapping[Key, Observed], policy: PrunePolicy
+    desired: Sequence[Manifest], members: Mapping[Key, Member], observed: Mapping[Key, Observed], policy: Policy
 ) -> Plan:
     """One step per desired object, in the given order, then one per member that is no longer desired."""
     wanted = {manifest.key for manifest in desired}
-    applies = [_step(manifest, members.get(manifest.key), observed.get(manifest.key)) for manifest in desired]
+    applies = [_step(each, members.get(each.key), observed.get(each.key), policy) for each in desired]
     leavers = [member for key, member in sorted(members.items()) if key not in wanted]
     return (*applies, *_prunes(leavers, observed, policy))
 
 
-def _step(manifest: Manifest, member: Member | None, seen: Observed | None) -> Step:
+def _step(manifest: Manifest, member: Member | None, seen: Observed | None, policy: Policy) -> Step:
     if seen is None:
         return Create(manifest)
     if seen.deleting:
@@ -153,12 +181,14 @@ def _step(manifest: Manifest, member: Member | None, seen: Observed | None) -> S
         return Configure(manifest, seen, Cause.MANIFEST)
     if member.fingerprint != seen.fingerprint or member.uid != seen.uid:
         return Configure(manifest, seen, Cause.DRIFT)
-    if member.generation != seen.generation:
-        return Configure(manifest, seen, Cause.GENERATION)
-    return Unchanged(manifest.key)
+    if policy.strip and {owner.field for owner in seen.foreign} - policy.tolerated.get(manifest.key, frozenset()):
+        return Configure(manifest, seen, Cause.FOREIGN)
+    return (
+        Configure(manifest, seen, Cause.GENERATION) if member.generation != seen.generation else Unchanged(manifest.key)
+    )
 
 
-def _prunes(leavers: Sequence[Member], observed: Mapping[Key, Observed], policy: PrunePolicy) -> Iterable[Step]:
+def _prunes(leavers: Sequence[Member], observed: Mapping[Key, Observed], policy: Policy) -> Iterable[Step]:
     steps = [_prune(member, observed.get(member.key), policy) for member in leavers]
     count = sum(isinstance(step, Prune) and step.observed is not None for step in steps)
     if count <= policy.budget:
@@ -170,7 +200,7 @@ def _prunes(leavers: Sequence[Member], observed: Mapping[Key, Observed], policy:
     return [Skipped(step.key, refusal) if isinstance(step, Prune) and step.observed else step for step in steps]
 
 
-def _prune(member: Member, seen: Observed | None, policy: PrunePolicy) -> Step:
+def _prune(member: Member, seen: Observed | None, policy: Policy) -> Step:
     if seen is None:
         return Prune(member, None)
     if policy.kept or member.key.kind in KEPT_KINDS:
@@ -191,21 +221,23 @@ def with_changes(step: Configure, changes: tuple[FieldChange, ...], drift: tuple
 
 def is_write(step: Step) -> bool:
     """True when carrying the step out writes to the cluster."""
-    return isinstance(step, Create | Prune) or (isinstance(step, Configure) and step.cause is not Cause.VERIFIED)
+    return isinstance(step, Create | Strip | Prune) or (
+        isinstance(step, Configure) and step.cause.writes
+    )
 
 
 def is_drift(step: Step, members: Mapping[Key, Member]) -> bool:
     """True when carrying the step out would undo what somebody did outside git: an edit, or a deletion."""
     if isinstance(step, Create):
         return bool(step.key in members and members[step.key].uid)
-    return isinstance(step, Configure) and step.cause in {Cause.DRIFT, Cause.GENERATION}
+    return isinstance(step, Strip) or (isinstance(step, Configure) and step.cause in {Cause.DRIFT, Cause.GENERATION})
 
 
 def withheld(step: Step, reason: str) -> Step:
     """The step as it would have been, not to be carried out for a reason that people read; a no-op stays what it is."""
     if not is_write(step):
         return step
-    changes, drift = (step.changes, step.drift) if isinstance(step, Configure) else ((), ())
+    changes, drift = (step.changes, step.drift) if isinstance(step, Configure | Strip) else ((), ())
     return Skipped(step.key, reason, changes=changes, drift=drift)
 
 

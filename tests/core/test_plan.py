@@ -9,7 +9,7 @@ from gitops.core.inventory import Member
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
-from gitops.core.plan import Cause, Configure, Create, Outcome, Prune, PrunePolicy, Skipped, Unchanged
+from gitops.core.plan import Cause, Configure, Create, Outcome, Prune, Policy, Skipped, Unchanged
 from gitops.core.status import Action, Drift, FieldChange
 
 APP = Key("apps", "Deployment", "tuling-dev", "order")
@@ -44,37 +44,37 @@ def only(steps: plan.Plan) -> plan.Step:
 def test_a_desired_object(member: Member | None, seen: Observed | None, expected: plan.Step) -> None:
     members = {APP: member} if member else {}
     observed = {APP: seen} if seen else {}
-    assert only(plan.plan([MANIFEST], members, observed, PrunePolicy())) == expected
+    assert only(plan.plan([MANIFEST], members, observed, Policy())) == expected
 
 
 def test_an_object_that_is_being_deleted_is_left_alone_and_blocks() -> None:
-    step = only(plan.plan([MANIFEST], {APP: MEMBER}, {APP: replace(SEEN, deleting=True)}, PrunePolicy()))
+    step = only(plan.plan([MANIFEST], {APP: MEMBER}, {APP: replace(SEEN, deleting=True)}, Policy()))
     assert isinstance(step, Skipped)
     assert step.blocks
 
 
-def leaver(key: Key, policy: PrunePolicy, **seen: object) -> plan.Step:
+def leaver(key: Key, policy: Policy, **seen: object) -> plan.Step:
     member = Member(key, "v1", "uid-1", "h", "f", 0)
     observed = replace(Observed(key, "uid-1", "7"), **seen)  # type: ignore[arg-type]
     return only(plan.plan([], {key: member}, {key: observed}, policy))
 
 
 def test_a_member_that_left_git_is_pruned() -> None:
-    assert isinstance(leaver(APP, PrunePolicy()), Prune)
+    assert isinstance(leaver(APP, Policy()), Prune)
 
 
 @pytest.mark.parametrize(
     ("key", "policy", "seen"),
     [
-        (APP, PrunePolicy(kept="the platform is never pruned"), {}),
-        (CLAIM, PrunePolicy(), {}),
-        (OLD, PrunePolicy(generated=False), {}),
-        (APP, PrunePolicy(), {"uid": "uid-of-somebody-else"}),
-        (APP, PrunePolicy(), {"deleting": True}),
+        (APP, Policy(kept="the platform is never pruned"), {}),
+        (CLAIM, Policy(), {}),
+        (OLD, Policy(generated=False), {}),
+        (APP, Policy(), {"uid": "uid-of-somebody-else"}),
+        (APP, Policy(), {"deleting": True}),
     ],
     ids=["platform", "claim", "generated-before-healthy", "made-anew", "deleting"],
 )
-def test_a_member_that_is_kept_does_not_block(key: Key, policy: PrunePolicy, seen: dict[str, object]) -> None:
+def test_a_member_that_is_kept_does_not_block(key: Key, policy: Policy, seen: dict[str, object]) -> None:
     step = leaver(key, policy, **seen)
     assert isinstance(step, Skipped)
     assert not step.blocks
@@ -87,7 +87,7 @@ def many(count: int) -> tuple[dict[Key, Member], dict[Key, Observed]]:
 
 def test_more_prunes_than_the_budget_are_all_refused_with_the_numbers() -> None:
     members, observed = many(11)
-    steps = plan.plan([MANIFEST], members, observed, PrunePolicy(budget=10))
+    steps = plan.plan([MANIFEST], members, observed, Policy(budget=10))
     refused = [step for step in steps if isinstance(step, Skipped)]
     assert len(refused) == 11
     assert "11 objects" in refused[0].reason
@@ -97,12 +97,12 @@ def test_more_prunes_than_the_budget_are_all_refused_with_the_numbers() -> None:
 
 def test_the_budget_itself_is_allowed() -> None:
     members, observed = many(10)
-    assert all(isinstance(step, Prune) for step in plan.plan([], members, observed, PrunePolicy(budget=10)))
+    assert all(isinstance(step, Prune) for step in plan.plan([], members, observed, Policy(budget=10)))
 
 
 def test_members_that_are_gone_already_do_not_count_against_the_budget() -> None:
     members, _ = many(50)
-    assert all(isinstance(step, Prune) for step in plan.plan([], members, {}, PrunePolicy(budget=1)))
+    assert all(isinstance(step, Prune) for step in plan.plan([], members, {}, Policy(budget=1)))
 
 
 def test_write_ahead_knows_every_object_before_it_is_written() -> None:
