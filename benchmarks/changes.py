@@ -1,0 +1,127 @@
+"""How long it takes from a cause to the changed object, one overlay of many, each time another one."""
+
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from benchmarks import fleet
+from benchmarks.api import Api, Body, NotSeen, Sight
+from benchmarks.figures import Figure, Spread
+from benchmarks.syncing import FLOOR_NAMESPACE
+from benchmarks.world import Controller, World
+from gitops.local import harbor, site
+
+_FLOORS = 20
+_CHANGES = 60
+_FIRST_BUILD = {"commits": 100, "webhooks": 200}
+_FIELD = "revisionHistoryLimit"
+
+
+def commits(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
+    """From the start of `git push` of one commit to the Deployment with the new image."""
+    build = _FIRST_BUILD["commits"]
+    floor = Spread(tuple(_pushed_by_hand(world, services, build)))
+    with Sight(world.api, "Deployment", fleet.NAMESPACE) as sight:
+        sight.await_count(len(services))
+        taken = []
+        for service in _some(services, _CHANGES):
+            world.fleet.catch_up()
+            before = world.fleet.head()
+            world.fleet.release(service, build)
+            world.fleet.commit(f"{service}: build {build}")
+            began = time.monotonic()
+            running.announce_push(before, world.fleet.send())
+            taken.append(sight.await_object(service, fleet.runs(fleet.image(service, build))) - began)
+            running.await_quiet()
+    return _figures("commit", "git push -> object changed", Spread(tuple(taken)), (0.25, 1.0), floor)
+
+
+def webhooks(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
+    """From the first byte of Harbor's delivery to the Deployment with the new image; the answer comes in between."""
+    build = _FIRST_BUILD["webhooks"]
+    floor = Spread(tuple(_pushed_by_hand(world, services, build)))
+    secret = world.secret(site.HARBOR).read_text()
+    with Sight(world.api, "Deployment", fleet.NAMESPACE) as sight:
+        sight.await_count(len(services))
+        taken, answered = [], []
+        for service in _some(services, _CHANGES):
+            pushed = fleet.image(service, build)
+            began = time.monotonic()
+            answer = harbor.push(world.hook(site.HARBOR), secret, pushed, datetime.now(UTC))  # noqa: TID251 - plays Harbor
+            answered.append(time.monotonic() - began)
+            if not answer.is_accepted:
+                raise NotSeen(f"the delivery was answered {answer.status}: {answer.sentences}")
+            taken.append(sight.await_object(service, fleet.runs(pushed)) - began)
+            running.await_quiet()
+    figures = _figures("webhook", "Harbor's webhook -> object changed", Spread(tuple(taken)), (0.3, 1.0), floor)
+    note = f"{Spread(tuple(answered))}"
+    answers = Figure("webhook", "Harbor's webhook -> 200, p50", Spread(tuple(answered)).percentile(50), "s", note=note)
+    return [*figures, answers]
+
+
+def drifts(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
+    """From the answer to an edit by somebody else to the field as git wants it."""
+    with Sight(world.api, "Deployment", FLOOR_NAMESPACE) as sight:
+        sight.await_count(len(services))
+        floor = Spread(tuple(_healed_by_hand(world.api, sight, service) for service in _some(services, _FLOORS)))
+    with Sight(world.api, "Deployment", fleet.NAMESPACE) as sight:
+        sight.await_count(len(services))
+        taken = []
+        for service in _some(services, _CHANGES):
+            began = _edited(world.api, fleet.NAMESPACE, service)
+            taken.append(sight.await_object(service, _is_healed) - began)
+            running.await_quiet()
+    return _figures("drift", "edit -> healed", Spread(tuple(taken)), (0.2, None), floor)
+
+
+def _figures(
+    shape: str, what: str, taken: Spread, budgets: tuple[float, float | None], floor: Spread
+) -> Sequence[Figure]:
+    middle, late = budgets
+    return [
+        Figure(shape, f"{what}, p50", taken.percentile(50), "s", middle, floor.percentile(50), str(taken)),
+        Figure(shape, f"{what}, p99", taken.percentile(99), "s", late, floor.percentile(99), f"floor: {floor}"),
+    ]
+
+
+def _pushed_by_hand(world: World, services: Sequence[str], build: int) -> Sequence[float]:
+    """Push + kustomize build + one apply, each of one overlay's change, without anybody who has to notice."""
+    taken = []
+    for service in _some(services, _FLOORS):
+        world.fleet.catch_up()
+        world.fleet.release(service, build)
+        world.fleet.commit(f"{service}: build {build}")
+        directory = world.fleet.checkout / world.fleet.overlay(service)
+        body = fleet.objects(service, FLOOR_NAMESPACE, build)[0]
+        began = time.monotonic()
+        world.fleet.send("floor")
+        subprocess.run([world.kustomize, "build", str(directory)], check=True, capture_output=True)
+        world.api.apply(body)
+        taken.append(time.monotonic() - began)
+    world.fleet.catch_up()
+    return taken
+
+
+def _healed_by_hand(api: Api, sight: Sight, service: str) -> float:
+    """One apply as soon as the watch shows the edit, until the watch shows that it has worked."""
+    body = fleet.objects(service, FLOOR_NAMESPACE)[0]
+    began = _edited(api, FLOOR_NAMESPACE, service)
+    sight.await_object(service, lambda seen: not _is_healed(seen))
+    api.apply(body)
+    return sight.await_object(service, _is_healed) - began
+
+
+def _edited(api: Api, namespace: str, service: str) -> float:
+    edited = api.edit("Deployment", namespace, service, {"spec": {_FIELD: 7}})
+    if _is_healed(edited):
+        raise NotSeen(f"{service} could not be edited")
+    return time.monotonic()
+
+
+def _is_healed(body: Body) -> bool:
+    return bool(body["spec"][_FIELD] == 3)
+
+
+def _some(services: Sequence[str], count: int) -> Sequence[str]:
+    return [services[number % len(services)] for number in range(count)]

@@ -1,0 +1,102 @@
+"""Figures, and how they are shown: what was allowed, what the parties alone need, what was measured."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """`samples` in the order in which they were taken, of one unit."""
+
+    samples: tuple[float, ...]
+
+    @property
+    def least(self) -> float:
+        return min(self.samples)
+
+    @property
+    def most(self) -> float:
+        return max(self.samples)
+
+    def percentile(self, percent: float) -> float:
+        """Nearest rank: the smallest sample that at least so many percent of the samples do not exceed."""
+        ordered = sorted(self.samples)
+        return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+    def __str__(self) -> str:
+        middle, late = self.percentile(50), self.percentile(99)
+        return f"min {self.least:.3f}  p50 {middle:.3f}  p99 {late:.3f}  n {len(self.samples)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`value` must not exceed `budget` (None: there is none, it is only shown). `floor` is what the parties alone need
+    for the same work, measured in the same run; `note` says what else there is to know.
+    """
+
+    shape: str
+    what: str
+    value: float
+    unit: str
+    budget: float | None = None
+    floor: float | None = None
+    note: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        return self.budget is None or self.value <= self.budget
+
+
+@dataclass(slots=True)
+class Report:
+    """What the shapes found out; `about` describes the machine and the run."""
+
+    about: Mapping[str, str]
+    figures: list[Figure] = field(default_factory=list)
+
+    def missed(self) -> Sequence[Figure]:
+        return [figure for figure in self.figures if not figure.is_met]
+
+    def write(self, file: Path) -> None:
+        """As JSON, for comparisons between runs."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        content = {"about": dict(self.about), "figures": [asdict(figure) for figure in self.figures]}
+        file.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def print_report(report: Report, console: Console) -> None:
+    table = Table("shape", "what", "budget", "floor", "measured", "x floor", "met", "note")
+    for figure in report.figures:
+        table.add_row(
+            figure.shape,
+            figure.what,
+            _amount(figure.budget, figure.unit),
+            _amount(figure.floor, figure.unit),
+            _amount(figure.value, figure.unit),
+            f"{figure.value / figure.floor:.1f}" if figure.floor else "",
+            _verdict(figure),
+            figure.note,
+        )
+    console.print(table)
+    console.print(", ".join(f"{name}: {value}" for name, value in report.about.items()))
+    for figure in report.missed():
+        over = _amount(figure.value - (figure.budget or 0.0), figure.unit)
+        console.print(f"[red]missed[/] {figure.shape}: {figure.what} is {over} over its budget")
+
+
+def _verdict(figure: Figure) -> str:
+    if figure.budget is None:
+        return ""
+    return "[green]yes[/]" if figure.is_met else "[red]no[/]"
+
+
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f} {unit}" if unit == "s" else f"{value:,.0f} {unit}".rstrip()

@@ -1,0 +1,50 @@
+"""What it costs to render one small overlay safely, beside kustomize alone on the same files."""
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import fleet
+from benchmarks.figures import Figure, Spread
+from benchmarks.world import World
+from gitops.adapters.config_repo import GitConfigRepo
+from gitops.adapters.kustomize import Kustomize
+from gitops.core import compose, guard
+from gitops.core.pipeline import Overlay
+
+_RENDERS = 40
+
+
+def renders(world: World, services: Sequence[str]) -> Sequence[Figure]:
+    """Alternating, so that both see the same machine."""
+    repo = GitConfigRepo(str(world.fleet.remote), "main", world.directory / "bench" / "clone")
+    repo.fetch()
+    world.fleet.catch_up()
+    kustomize = Kustomize(world.kustomize, world.directory / "bench" / "renders")
+    bare, ours = [], []
+    for service in services[:_RENDERS]:
+        bare.append(_bare(world.kustomize, world.fleet.checkout / world.fleet.overlay(service)))
+        ours.append(_guarded(repo, kustomize, service))
+    repo.close()
+    floor, taken = Spread(tuple(bare)), Spread(tuple(ours))
+    note = f"{taken}; floor: {floor}"
+    return [Figure("render", "one small overlay, p50", taken.percentile(50), "s", None, floor.percentile(50), note)]
+
+
+def _bare(kustomize: Path, directory: Path) -> float:
+    began = time.monotonic()
+    subprocess.run([kustomize, "build", str(directory)], check=True, capture_output=True, env={"PATH": os.defpath})
+    return time.monotonic() - began
+
+
+def _guarded(repo: GitConfigRepo, kustomize: Kustomize, service: str) -> float:
+    overlay = Overlay(
+        f"{fleet.ENVIRONMENT}/{service}", fleet.ENVIRONMENT, fleet.Fleet.overlay(service), fleet.NAMESPACE
+    )
+    began = time.monotonic()
+    composition = compose.compose(overlay, repo.head(), repo.tree, repo.read)
+    closure = guard.closure(composition.tree, repo.read, overlay.path)
+    kustomize.render(guard.source(closure, repo.read))
+    return time.monotonic() - began

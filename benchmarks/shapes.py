@@ -1,0 +1,82 @@
+"""Which shapes there are and in which order they run: those of one controller share it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks import bursts, changes, counting, fleet, rendering, syncing, world
+from benchmarks.figures import Figure
+from benchmarks.world import World
+
+DEFAULT: Mapping[str, str] = {
+    "first-sync": "a commit brings every overlay to an empty cluster",
+    "commit": "pushed commit -> object changed, one overlay of all",
+    "webhook": "Harbor's webhook -> object changed",
+    "drift": "an edit by somebody else -> healed",
+    "burst": "1,000 Harbor pushes at once",
+    "memory": "what the controller holds after all that",
+    "unchanged": "a pass over overlays that are as they should be",
+    "restart": "the same right after a restart, and what it asks of the API server",
+    "render": "guard, compose and kustomize beside kustomize alone",
+}
+LONGER: Mapping[str, str] = {
+    "storm": "1,000 distinct and 9,000 repeated Harbor pushes in a minute, a remote that takes 300 ms",
+}
+
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`shapes` of those above; `tell` shows what is being measured."""
+
+    shapes: frozenset[str]
+    overlays: int
+    tell: Tell
+
+
+def measure(where: World, wish: Wish) -> Iterator[Figure]:
+    services = fleet.names(wish.overlays)
+    yield from _by_one_controller(where, wish, services)
+    if "unchanged" in wish.shapes:
+        wish.tell("passes over unchanged overlays")
+        yield from syncing.unchanged(where, len(services))
+    if "restart" in wish.shapes:
+        wish.tell("restart")
+        with world.controller(where) as running:
+            yield from syncing.restart(running, len(services))
+        wish.tell("restart, behind a proxy that counts")
+        yield from counting.restart(where, len(services))
+    if "render" in wish.shapes:
+        wish.tell("renders")
+        yield from rendering.renders(where, services)
+    if "storm" in wish.shapes:
+        wish.tell("storm, a minute and what follows it")
+        with world.controller(where) as running:
+            running.await_passes(len(services))
+            yield from bursts.storm(where, running, services)
+
+
+def _by_one_controller(where: World, wish: Wish, services: Sequence[str]) -> Iterator[Figure]:
+    """What needs a synced fleet makes one, wished for or not."""
+    with world.controller(where) as running:
+        running.await_ready()
+        wish.tell("first sync")
+        found = syncing.first_sync(where, running, services)
+        yield from found if "first-sync" in wish.shapes else ()
+        if "memory" in wish.shapes:
+            yield from syncing.memory(running, "after the first sync")
+        for shape, measured in _FOLLOWING.items():
+            if shape in wish.shapes:
+                wish.tell(shape)
+                yield from measured(where, running, services)
+        if "memory" in wish.shapes:
+            yield from syncing.memory(running, "at the end")
+
+
+_FOLLOWING: Mapping[str, Callable[[World, world.Controller, Sequence[str]], Sequence[Figure]]] = {
+    "commit": changes.commits,
+    "webhook": changes.webhooks,
+    "drift": changes.drifts,
+    "burst": bursts.burst,
+}

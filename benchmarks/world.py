@@ -1,0 +1,234 @@
+"""Where the shapes run: a control plane of its own, a fleet's config repo and one controller, all in one directory that
+goes away at the end, all on loopback.
+"""
+
+import json
+import os
+import re
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
+
+from benchmarks.api import Api, NotSeen
+from benchmarks.fleet import NAMESPACE, Fleet
+from gitops.local import announce, processes, site
+from gitops.local.credentials import write_private
+from gitops.local.processes import Identity
+
+_GRACE = 12.0
+_ASK_EVERY = 0.02
+_QUIET_ASKS = 8
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of the controller and its children: resident, proportional, and its alone."""
+
+    resident: int
+    proportional: int
+    unique: int
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`directory` holds everything. `api` is the bench's own way to the API server."""
+
+    directory: Path
+    kubeconfig: Path
+    kustomize: Path
+    api: Api
+    fleet: Fleet
+    ports: Mapping[str, int]
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "lockstep.yaml"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "controller.log"
+
+    def secret(self, sender: str) -> Path:
+        return self.directory / f"secret-{sender}"
+
+    def hook(self, sender: str) -> str:
+        return f"http://127.0.0.1:{self.ports['webhooks']}/hooks/{sender}"
+
+    def write_config(self, kubeconfig: Path, *, state: str = "state") -> None:
+        """What the controller is started with next time."""
+        wanted = {
+            "name": "fleet",
+            "repo": {"url": str(self.fleet.remote), "trunk": "main"},
+            "state": str(self.directory / state),
+            "cluster": {"kubeconfig": str(kubeconfig)},
+            "kustomize": str(self.kustomize),
+            "senders": {
+                name: {"kind": kind, "secrets": [{"file": str(self.secret(name))}]}
+                for name, kind in ((site.HARBOR, "harbor"), (site.CONFIG_REPO, "github"))
+            },
+            "listen": {name: f"127.0.0.1:{port}" for name, port in self.ports.items()},
+            "log": {"format": "json"},
+        }
+        write_private(self.config, json.dumps(wanted, indent=2))  # JSON is YAML
+
+
+def make(directory: Path, kubeconfig: Path, kustomize: Path) -> World:
+    """The parties beside the cluster: the config repo (empty), the secrets, the namespace, the configuration."""
+    directory.mkdir(parents=True, exist_ok=True)
+    fleet = Fleet(directory / "config.git", directory / "checkout")
+    fleet.create()
+    world = World(directory, kubeconfig, kustomize, Api(kubeconfig), fleet, _ports())
+    for sender in (site.HARBOR, site.CONFIG_REPO):
+        write_private(world.secret(sender), secrets.token_urlsafe(32))
+    add_namespace(world.api, NAMESPACE)
+    world.write_config(kubeconfig)
+    return world
+
+
+def add_namespace(api: Api, name: str) -> None:
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+class Controller:
+    """`lockstep run` in a process of its own, as it would run anywhere."""
+
+    def __init__(self, world: World, identity: Identity, started: float) -> None:
+        self._world = world
+        self._identity = identity
+        self._pool = PoolManager(timeout=10.0, retries=False)
+        self.started = started
+
+    def await_ready(self) -> float:
+        """Monotonic time at which it said so. Raises: NotSeen with the end of its log."""
+        return self._await(self._is_ready, "ready")
+
+    def await_settled(self, overlays: int) -> float:
+        """Monotonic time at which its page showed so many overlays Synced, and no other. Raises: NotSeen."""
+        return self._await(lambda: self._settled() == (overlays, overlays), f"{overlays} overlays Synced")
+
+    def passes(self) -> int:
+        """How many passes it has ended."""
+        answer = self._pool.request("GET", f"http://127.0.0.1:{self._world.ports['metrics']}/metrics").data.decode()
+        found = re.findall(r"^lockstep_reconcile_seconds_count\{.*\} ([0-9.]+)$", answer, re.MULTILINE)
+        return sum(int(float(each)) for each in found)
+
+    def await_passes(self, count: int) -> float:
+        """Monotonic time at which it had ended so many. Raises: NotSeen."""
+        return self._await(lambda: self.passes() >= count, f"{count} passes")
+
+    def await_quiet(self) -> None:
+        """Returns when no pass ends any more. Raises: NotSeen."""
+        seen: list[int] = []
+
+        def is_quiet() -> bool:
+            seen.append(self.passes())
+            return len(seen) > _QUIET_ASKS and len(set(seen[-_QUIET_ASKS:])) == 1
+
+        self._await(is_quiet, "quiet")
+
+    def announce_push(self, before: str, after: str) -> None:
+        """What a git host does after a push. Raises: NotSeen when it is not accepted."""
+        line = f"{before} {after} refs/heads/main"
+        secret = self._world.secret(site.CONFIG_REPO).read_bytes()
+        body, headers = announce.delivery(line, str(self._world.fleet.remote), secret)
+        answer = self._pool.request("POST", self._world.hook(site.CONFIG_REPO), body=body, headers=headers)
+        if answer.status != 200:
+            raise NotSeen(f"the push was answered {answer.status}: {answer.data[:200]!r}")
+
+    def cpu_seconds(self) -> float:
+        """What all of its threads, and its children that have ended, have used so far."""
+        fields = Path(f"/proc/{self._identity.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> Memory:
+        """Of the process and the children that live as long (git's readers)."""
+        sums = [_memory(pid) for pid in _family(self._identity.pid)]
+        return Memory(*(sum(parts) for parts in zip(*sums, strict=True)))
+
+    def threads(self) -> int:
+        return len(list(Path(f"/proc/{self._identity.pid}/task").iterdir()))
+
+    def stop(self) -> None:
+        processes.end(self._identity, grace=_GRACE)
+
+    def _is_ready(self) -> bool:
+        return self._asked("/readyz") is not None
+
+    def _settled(self) -> tuple[int, int]:
+        status = self._asked("/api/v1/status")
+        cards = json.loads(status)["status"]["cards"] if status else []
+        return len(cards), sum(card["sync"] == "Synced" for card in cards)
+
+    def _asked(self, path: str) -> bytes | None:
+        try:
+            answer = self._pool.request("GET", f"http://127.0.0.1:{self._world.ports['page']}{path}")
+        except HTTPError:
+            return None
+        return answer.data if answer.status == 200 else None
+
+    def _await(self, is_so: Callable[[], bool], what: str) -> float:
+        deadline = time.monotonic() + _PATIENCE
+        while not is_so():
+            if processes.ended(self._identity, within=_ASK_EVERY) or time.monotonic() > deadline:
+                tail = "\n".join(self._world.log.read_text(errors="replace").splitlines()[-10:])
+                raise NotSeen(f"the controller was not seen {what}. The end of its log:\n{tail}")
+        return time.monotonic()
+
+
+@contextmanager
+def controller(world: World) -> Iterator[Controller]:
+    """Started from the main thread; stopped at the end."""
+    world.log.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "gitops", "run", "--config", str(world.config)]
+    started = time.monotonic()
+    process = processes.start(argv, directory=world.directory, log=world.log)
+    identity = processes.identify(process.pid)
+    if identity is None:
+        raise NotSeen(f"the controller ended at once:\n{world.log.read_text()}")
+    running = Controller(world, identity, started)
+    try:
+        yield running
+    finally:
+        running.stop()
+        process.wait()
+
+
+def _family(pid: int) -> Iterator[int]:
+    """The process and everything below it."""
+    parents = {int(each.name): _parent(each) for each in Path("/proc").iterdir() if each.name.isdigit()}
+    found = {pid}
+    while below := {child for child, parent in parents.items() if parent in found} - found:
+        found |= below
+    yield from sorted(found)
+
+
+def _parent(process: Path) -> int:
+    """0 when it has just ended."""
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _memory(pid: int) -> tuple[int, int, int]:
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    sizes = {key: int(value) * 1024 for key, value in re.findall(r"^(\w+): +(\d+) kB$", text, re.MULTILINE)}
+    return sizes["Rss"], sizes["Pss"], sizes["Private_Clean"] + sizes["Private_Dirty"]
+
+
+def _ports() -> Mapping[str, int]:
+    """Free ones; taken at the same time, so that no two are the same."""
+    with ExitStack() as held:
+        taken = {name: held.enter_context(socket.socket()) for name in ("webhooks", "page", "metrics")}
+        for probe in taken.values():
+            probe.bind(("127.0.0.1", 0))
+        return {name: int(probe.getsockname()[1]) for name, probe in taken.items()}
