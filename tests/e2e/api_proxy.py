@@ -1,17 +1,22 @@
-"""A proxy between the controller and the real API server: it counts what passes and can act between request and answer.
+"""A proxy between the controller and the real API server: it counts what passes and acts before or after a request.
 
-Plain HTTP towards the controller, TLS towards the API server. Answers are streamed, so that watches work through it.
+It shows the API server's own certificate, so that the controller verifies it as ever. Answers are streamed: watches
+work through it.
 """
 
 import http.client
+import json
+import re
+import socket
 import ssl
 import threading
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -23,25 +28,101 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host
 class Request:
     method: str
     path: str
+    query: str = ""
+    body: bytes = b""
 
     @property
     def is_write(self) -> bool:
         """True for what changes the cluster; dry runs, Leases and Events are counted apart."""
-        if self.method in {"GET", "HEAD"} or "dryRun=All" in self.path:
+        if self.method in {"GET", "HEAD"} or "dryRun=All" in self.query:
             return False
         return "/leases" not in self.path and "/events" not in self.path
 
+    @property
+    def target(self) -> str:
+        """The path of the object that is written; a creation names it in its body only."""
+        if self.method != "POST":
+            return self.path
+        return f"{self.path}/{json.loads(self.body)['metadata']['name']}"
+
+    def is_(self, method: str, target: str) -> bool:
+        """Whether this is the write of one of these methods (`PUT|POST`) to a target that the expression matches."""
+        if not self.is_write or self.method not in method.split("|"):
+            return False
+        return re.fullmatch(target, self.target) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A request and the status of its answer; 0 when the API server was not asked."""
+
+    request: Request
+    status: int
+
 
 @dataclass(slots=True)
+class Trap:
+    """Goes off once, at the n-th request that `matches`: `act` is called before it is forwarded, or after."""
+
+    matches: Callable[[Request], bool]
+    act: Callable[[], None]
+    before: bool
+    nth: int = 1
+    sprung: threading.Event = field(default_factory=threading.Event)
+
+
+class Dropped(ConnectionError):
+    """The request went nowhere: whoever sent it is dead, or the line is cut."""
+
+
 class Traffic:
-    """What passed. `before` and `after` are called around the forwarding of each request, in its thread."""
+    """What passed, and the traps on its way. Thread-safe."""
 
-    requests: list[Request] = field(default_factory=list)
-    before: Callable[[Request], None] = lambda _: None
-    after: Callable[[Request], None] = lambda _: None
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._passed: list[Passed] = []
+        self._traps: list[Trap] = []
+        self.inspect: Callable[[Passed], None] = lambda _: None
 
-    def writes(self) -> list[Request]:
-        return [request for request in self.requests if request.is_write]
+    def passed(self) -> list[Passed]:
+        with self._lock:
+            return list(self._passed)
+
+    def writes(self, since: int = 0) -> list[Request]:
+        return [each.request for each in self.passed()[since:] if each.request.is_write]
+
+    def set(self, trap: Trap) -> Trap:
+        with self._lock:
+            self._traps.append(trap)
+        return trap
+
+    def coming(self, request: Request) -> Trap | None:
+        """The trap that this request springs. The act of one `before` is done here."""
+        with self._lock:
+            for trap in [each for each in self._traps if each.matches(request)]:
+                trap.nth -= 1
+                if trap.nth == 0:
+                    self._traps.remove(trap)
+                    break
+            else:
+                return None
+        if trap.before:
+            _spring(trap)
+            raise Dropped
+        return trap
+
+    def note(self, passed: Passed, trap: Trap | None) -> None:
+        with self._lock:
+            self._passed.append(passed)
+        if trap is not None:
+            _spring(trap)
+        if passed.status:
+            self.inspect(passed)
+
+
+def _spring(trap: Trap) -> None:
+    trap.act()
+    trap.sprung.set()
 
 
 class ApiProxy:
@@ -50,81 +131,150 @@ class ApiProxy:
     def __init__(self, kubeconfig: Path, directory: Path) -> None:
         config = yaml.safe_load(kubeconfig.read_text())
         cluster = config["clusters"][0]["cluster"]
-        user = config["users"][0]["user"]
         upstream = urlsplit(cluster["server"])
-        context = _context(cluster, user)
+        context = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
+        certificates = kubeconfig.parent / "certificates"
         self.traffic = Traffic()
-        handler = _handler(self.traffic, lambda: http.client.HTTPSConnection(upstream.netloc, context=context, timeout=600))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{self._server.server_port}"}
+        self._whole = threading.Event()
+        self._whole.set()
+        self._server = _Server(self, lambda: http.client.HTTPSConnection(upstream.netloc, context=context))
+        self._server.context.load_cert_chain(certificates / "apiserver.crt", certificates / "apiserver.key")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        cluster["server"] = f"https://127.0.0.1:{self._server.server_port}"
         self.kubeconfig = directory / "kubeconfig-through-proxy"
         self.kubeconfig.write_text(yaml.safe_dump(config))
 
-    def __enter__(self) -> "ApiProxy":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+        self._server.break_connections()
+
+    @property
+    def is_whole(self) -> bool:
+        return self._whole.is_set()
+
+    def cut(self) -> None:
+        """The API server is out of reach: connections break, new ones too."""
+        self._whole.clear()
+        self._server.break_connections()
+
+    def mend(self) -> None:
+        self._whole.set()
 
 
-def _context(cluster: dict[str, str], user: dict[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=cluster.get("certificate-authority"))
-    if "certificate-authority-data" in cluster:
-        import base64
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
 
-        context.load_verify_locations(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    if "client-certificate" in user:
-        context.load_cert_chain(user["client-certificate"], user["client-key"])
-    return context
+    def __init__(self, proxy: ApiProxy, connect: Callable[[], http.client.HTTPSConnection]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.proxy = proxy
+        self.connect = connect
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        # The handshake happens in the connection's own thread: a client that is stopped must not stop the others.
+        wrapped = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with self._lock:
+            self._open.add(wrapped)
+        return wrapped, address
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.discard(request)
+        with suppress(OSError):
+            super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Quiet: clients are killed here all the time."""
+
+    def break_connections(self) -> None:
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
-def _handler(traffic: Traffic, connect: Callable[[], http.client.HTTPSConnection]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of the controller's, with one of its own to the API server."""
 
-        def _forward(self) -> None:
-            request = Request(self.command, self.path)
-            traffic.requests.append(request)
-            traffic.before(request)
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length) if length else None
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
-            upstream = connect()
-            try:
-                upstream.request(self.command, self.path, body=body, headers=headers)
-                answer = upstream.getresponse()
-                traffic.after(request)
-                self._answer(answer)
-            except (BrokenPipeError, ConnectionError, TimeoutError, http.client.HTTPException):
-                self.close_connection = True
-            finally:
-                upstream.close()
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 65536
 
-        def _answer(self, answer: http.client.HTTPResponse) -> None:
-            self.send_response(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in _HOP:
-                    self.send_header(name, value)
-            length = answer.getheader("Content-Length")
-            self.send_header(*(("Content-Length", length) if length else ("Transfer-Encoding", "chunked")))
-            self.end_headers()
-            while chunk := answer.read1(65536):
-                self.wfile.write(chunk if length else b"%x\r\n%s\r\n" % (len(chunk), chunk))
-                self.wfile.flush()
-            if not length:
-                self.wfile.write(b"0\r\n\r\n")
+    def setup(self) -> None:
+        super().setup()
+        self._upstream: http.client.HTTPSConnection | None = None
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _forward
+    def _forward(self) -> None:
+        try:
+            if not self.server.proxy.is_whole:
+                raise Dropped
+            self._exchange(self._read())
+        except (OSError, http.client.HTTPException):
+            self.close_connection = True
 
-        def log_message(self, *_: Any) -> None:
-            """Quiet: what passed stands in the traffic."""
+    def _read(self) -> Request:
+        length = int(self.headers.get("Content-Length") or 0)
+        parts = urlsplit(self.path)
+        return Request(self.command, parts.path, parts.query, self.rfile.read(length) if length else b"")
 
-        def handle(self) -> None:
-            with suppress(ConnectionError):
-                super().handle()
+    def _exchange(self, request: Request) -> None:
+        traffic = self.server.proxy.traffic
+        trap = traffic.coming(request)
+        answer = self._ask(request, {name: value for name, value in self.headers.items() if name.lower() not in _HOP})
+        traffic.note(Passed(request, answer.status), trap)
+        if trap is not None:
+            raise Dropped
+        self._answer(answer)
 
-    return Handler
+    def _ask(self, request: Request, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        """Over the connection of the last request; over a new one if the API server has closed that in between."""
+        if self._upstream is not None:
+            with suppress(http.client.RemoteDisconnected, BrokenPipeError):
+                return self._asked(self._upstream, request, headers)
+        self._upstream = self.server.connect()
+        return self._asked(self._upstream, request, headers)
+
+    def _asked(
+        self, upstream: http.client.HTTPSConnection, request: Request, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        upstream.request(self.command, self.path, body=request.body or None, headers=headers)
+        return upstream.getresponse()
+
+    def _answer(self, answer: http.client.HTTPResponse) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in _HOP:
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length")
+        self.send_header(*(("Content-Length", length) if length else ("Transfer-Encoding", "chunked")))
+        self.end_headers()
+        self.wfile.flush()
+        while chunk := answer.read1(65536):
+            self.wfile.write(chunk if length else b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            self.wfile.flush()
+        if not length:
+            self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
+        answer.close()  # the connection stays and is ready for the next request
+
+    def finish(self) -> None:
+        if self._upstream is not None:
+            self._upstream.close()
+        with suppress(OSError):
+            super().finish()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _forward  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet: what passed stands in the traffic."""

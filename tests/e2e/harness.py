@@ -1,0 +1,400 @@
+"""One installation under test: a config repo, controllers as processes of their own, the line to the API server.
+
+Nothing is replaced: git, kustomize and the API server are real, the controller is `lockstep run`. What is waited for is
+watched.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from gitops.adapters.ledger import ledger_name
+from gitops.adapters.state_namespace import unpack
+from gitops.core.inventory import MEMBERS_JSON, parent_name
+from gitops.core.status import STATUS_JSON, SyncStatus
+from gitops.local import harbor
+from gitops.local.announce import delivery
+from tests.e2e import config_repo
+from tests.e2e.api_proxy import ApiProxy
+from tests.e2e.config_repo import REGISTRY, Names, Person
+from tests.e2e.console import Body, Console
+
+SYSTEM = "lockstep-system"
+HARBOR_SECRET = "what-harbor-sends"
+GIT_SECRET = "what-the-git-host-signs-with"
+
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    webhooks: int
+    page: int
+    metrics: int
+
+    @classmethod
+    def free(cls) -> "Ports":
+        probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+        ports = [probe.getsockname()[1] for probe in probes]
+        for probe in probes:
+            probe.close()
+        return cls(*ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How an installation differs from the usual one. `entry`: what Python runs instead of `-m gitops`."""
+
+    poll: str = "1h"
+    kustomize: Path | None = None
+    entry: tuple[str, ...] = ("-m", "gitops")
+
+
+class Controller:
+    """One process. Its log is heard line by line."""
+
+    def __init__(self, config: Path, ports: Ports, entry: tuple[str, ...]) -> None:
+        self.ports = ports
+        self._heard: list[Line] = []
+        self._news = threading.Condition()
+        self._ended = False
+        command = [sys.executable, *entry, "run", "-c", str(config)]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self._reader = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def heard(self) -> list[Line]:
+        with self._news:
+            return list(self._heard)
+
+    def until(self, event: str, *, seconds: float = 30.0, **keys: object) -> Line:
+        """Waits for a line of the log with this event and these values."""
+
+        def found() -> Line | None:
+            wanted = {"message": event, **{f"lockstep.{key}": value for key, value in keys.items()}}
+            return next((line for line in self._heard if all(line.get(key) == wanted[key] for key in wanted)), None)
+
+        with self._news:
+            self._news.wait_for(lambda: found() or self._ended, seconds)
+            line = found()
+        assert line is not None, f"never logged: {event} {keys}; the end: {self.heard()[-12:]}"
+        return line
+
+    def until_leading(self) -> None:
+        self.until("leadership begins")
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is finished, nothing given back."""
+        self._process.kill()
+        self.await_death()
+
+    def await_death(self, seconds: float = 30.0) -> None:
+        self._process.wait(seconds)
+        self._reader.join()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+
+    def stop(self) -> None:
+        """SIGTERM, as Kubernetes does."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+        try:
+            self.await_death(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def bugs(self) -> list[Line]:
+        """What no controller may ever log: an exception that nobody expected."""
+        return [line for line in self.heard() if "error.stack_trace" in line or line.get("log.level") in {"error", "critical"}]
+
+    def _listen(self) -> None:
+        stream = self._process.stderr
+        for raw in stream or ():
+            try:
+                line = json.loads(raw)
+            except ValueError:
+                line = {"message": raw.decode(errors="replace"), "log.level": "error"}  # nothing but JSON may come
+            with self._news:
+                self._heard.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+
+@dataclass(slots=True)
+class Sent:
+    """A push that was announced, and what the controller answered last: what was promised to the sender."""
+
+    image: str
+    tag: str
+    digest: str
+    answer: Answer | None = None
+
+    @property
+    def is_acked(self) -> bool:
+        return self.answer is not None and self.answer.status == 200
+
+
+@dataclass(slots=True)
+class World:
+    """Everything of one installation. The namespaces of its environments are its own."""
+
+    directory: Path
+    names: Names
+    console: Console
+    proxy: ApiProxy
+    kustomize: Path
+    settings: Settings
+    person: Person
+    controllers: list[Controller] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+
+    @property
+    def remote(self) -> Path:
+        return self.directory / "config.git"
+
+    @property
+    def controller(self) -> Controller:
+        return self.controllers[-1]
+
+    # -- controllers
+
+    def start(self, state: str = "state") -> Controller:
+        """Returns when it listens. `state` names its directory: replicas have one each."""
+        ports = Ports.free()
+        config = self.directory / f"lockstep-{state}.yaml"
+        config.write_text(self._configuration(ports, self.directory / state))
+        made = Controller(config, ports, self.settings.entry)
+        self.controllers.append(made)
+        made.until("controller started")
+        return made
+
+    def restart(self) -> Controller:
+        self.controller.stop()
+        return self.start()
+
+    def command(self, *arguments: str) -> str:
+        """The `lockstep` command, with this installation's configuration."""
+        config = max(self.directory.glob("lockstep-*.yaml"))
+        ran = subprocess.run(
+            [sys.executable, "-m", "gitops", *arguments, "-c", str(config)], capture_output=True, text=True, check=False
+        )
+        assert ran.returncode in {0, 1}, ran.stderr
+        return ran.stdout
+
+    def close(self) -> None:
+        for controller in self.controllers:
+            with suppress(ProcessLookupError):
+                controller.stop()
+
+    def bugs(self) -> list[Line]:
+        return [line for controller in self.controllers for line in controller.bugs()]
+
+    def _configuration(self, ports: Ports, state: Path) -> str:
+        for name, secret in (("harbor", HARBOR_SECRET), ("git-host", GIT_SECRET)):
+            (self.directory / name).write_text(secret)
+        config = {
+            "name": f"world-{self.names.number}",
+            "repo": {"url": str(self.remote)},
+            "state": str(state),
+            "cluster": {"kubeconfig": str(self.proxy.kubeconfig)},
+            "kustomize": str(self.settings.kustomize or self.kustomize),
+            "senders": {
+                "harbor": {"kind": "harbor", "secrets": [{"file": "harbor"}]},
+                "git-host": {"kind": "github", "secrets": [{"file": "git-host"}]},
+            },
+            "listen": {
+                "webhooks": f"127.0.0.1:{ports.webhooks}",
+                "page": f"127.0.0.1:{ports.page}",
+                "metrics": f"127.0.0.1:{ports.metrics}",
+            },
+            "webhooks": {"threads": 16},
+            "poll": self.settings.poll,
+            "lease": "3s",
+            "log": {"format": "json"},
+        }
+        return json.dumps(config)  # which is YAML
+
+    # -- webhooks
+
+    def push_image(
+        self, service: str, tag: str, *, controller: Controller | None = None, cloud: bool = False, again: Sent | None = None
+    ) -> Sent:
+        """Announces an image once, as Harbor does. No answer at all leaves `answer` None."""
+        image = harbor.image(f"{REGISTRY}/demo/{service}", tag)
+        sent = again or Sent(image.name, tag, image.digest or "")
+        if again is None:
+            self.sent.append(sent)
+        body = harbor.body(image, _NOW())
+        headers = {"Authorization": HARBOR_SECRET, "Content-Type": "application/json"}
+        if cloud:
+            body, headers = _as_cloud_event(body), {**headers, "Content-Type": "application/cloudevents+json"}
+        with suppress(urllib3.exceptions.HTTPError):
+            sent.answer = self.post("harbor", body, headers, controller=controller)
+        return sent
+
+    def push_until_acked(self, sent: Sent, attempts: int = 20) -> None:
+        """Harbor's retries, quicker."""
+        service = sent.image.rpartition("/")[2]
+        for _ in range(attempts):
+            if sent.is_acked:
+                return
+            self.push_image(service, sent.tag, again=sent)
+            if not sent.is_acked:
+                threading.Event().wait(0.2)
+        assert sent.is_acked, sent
+
+    def announce(self, commit: str, *, before: str = "0" * 40, controller: Controller | None = None) -> Answer:
+        """A push, as the git host announces it."""
+        body, headers = delivery(f"{before} {commit} refs/heads/main", str(self.remote), GIT_SECRET.encode())
+        return self.post("git-host", body, headers, controller=controller)
+
+    def post(
+        self, sender: str, body: bytes, headers: Mapping[str, str], *, controller: Controller | None = None
+    ) -> Answer:
+        url = f"http://127.0.0.1:{(controller or self.controller).ports.webhooks}/hooks/{sender}"
+        response = _POOL.request("POST", url, body=body, headers=headers)
+        return Answer(response.status, response.data.decode())
+
+    def page(self, path: str = "/", controller: Controller | None = None) -> Answer:
+        response = _POOL.request("GET", f"http://127.0.0.1:{(controller or self.controller).ports.page}{path}")
+        return Answer(response.status, response.data.decode())
+
+    # -- config repo
+
+    def edit(self, files: Mapping[str, str | None], message: str = "an edit", *, tell: bool = True) -> str:
+        """Somebody pushes to the trunk; the git host says so unless told not to."""
+        commit = self.person.push(dict(files), message)
+        if tell:
+            assert self.announce(commit).status == 200
+        return commit
+
+    def kustomization(self, overlay: str) -> str:
+        return self.person.read(f"environments/{overlay}/kustomization.yaml")
+
+    # -- what the controller says
+
+    def until_status(
+        self, overlay: str, is_so: Callable[[SyncStatus], bool], *, seconds: float = 40.0
+    ) -> SyncStatus:
+        def reads(body: Body) -> bool:
+            return is_so(status(body))
+
+        return status(self.console.until_one("ConfigMap", SYSTEM, ledger_name(overlay), reads, seconds=seconds))
+
+    def until_ready(self, *overlays: str) -> None:
+        """Synced and Healthy at whatever the trunk's head asks for now."""
+        for overlay in overlays or self.overlays:
+            self.until_status(overlay, lambda found: reason(found) == "Synced")
+
+    @property
+    def overlays(self) -> tuple[str, ...]:
+        return self.names.dev, f"{self.names.split}/desk", f"{self.names.split}/till", self.names.prod
+
+    def members(self, overlay: str) -> set[tuple[str, str, str]]:
+        """The inventory as stored: kind, namespace, name."""
+        body = self.console.read("ConfigMap", SYSTEM, parent_name(overlay))
+        if body is None:
+            return set()
+        members = MEMBERS_JSON.validate_json(unpack(body["data"]["members"]))
+        return {(member.key.kind, member.key.namespace, member.key.name) for member in members}
+
+    # -- the cluster
+
+    def until_image(self, namespace: str, service: str, tag: str) -> Body:
+        return self.console.until_one(
+            "Deployment", namespace, service, lambda body: f":{tag}@" in _image(body) or _image(body).endswith(f":{tag}")
+        )
+
+
+_POOL = urllib3.PoolManager(timeout=5.0, retries=False, maxsize=32)
+_NOW = lambda: datetime.now(UTC)  # noqa: E731, TID251 - a registry has a clock
+
+
+def status(ledger: Body) -> SyncStatus:
+    return STATUS_JSON.validate_json(unpack(ledger["data"]["status"]))
+
+
+def reason(found: SyncStatus) -> str:
+    ready = found.condition("Ready")
+    return ready.reason if ready else ""
+
+
+def message(found: SyncStatus) -> str:
+    ready = found.condition("Ready")
+    return ready.message if ready else ""
+
+
+def _image(deployment: Body) -> str:
+    image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    return image
+
+
+def _as_cloud_event(default: bytes) -> bytes:
+    event = json.loads(default)
+    return json.dumps(
+        {
+            "specversion": "1.0",
+            "id": os.urandom(8).hex(),
+            "requestid": os.urandom(8).hex(),
+            "source": "/projects/2/webhook/policies/1",
+            "type": "harbor.artifact.pushed",
+            "datacontenttype": "application/json",
+            "time": _NOW().isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "data": event["event_data"],
+            "operator": "robot$jenkins",
+        }
+    ).encode()
+
+
+@contextmanager
+def world(
+    directory: Path, kubeconfig: Path, number: int, kustomize: Path, settings: Settings | None = None
+) -> Iterator[World]:
+    """The repo is there, the namespaces are there, nothing runs yet."""
+    names = Names(number)
+    config_repo.create(directory / "config.git", names)
+    console = Console(kubeconfig)
+    for namespace in names.all:
+        console.create_namespace(namespace)
+    with ApiProxy(kubeconfig, directory) as proxy:
+        person = Person(directory / "config.git", directory / "clone")
+        made = World(directory, names, console, proxy, kustomize, settings or Settings(), person)
+        try:
+            yield made
+        finally:
+            made.close()
+            console.close()
+    assert made.bugs() == []
+
+
+def replaced(settings: Settings, **changes: Any) -> Settings:
+    return replace(settings, **changes)
