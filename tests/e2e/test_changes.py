@@ -1,11 +1,196 @@
-"""A change on its way: pushed image or pushed commit -> the trunk -> the cluster -> Healthy."""
+"""A change on its way: pushed image or pushed commit -> the trunk -> the cluster -> Healthy; and what goes from git goes
+from the cluster, but never by mistake.
+"""
 
-from tests.e2e.harness import World
+import json
+
+import pytest
+
+from gitops.core.health import Health
+from gitops.core.status import Sync
+from tests.adapters.git_world import git
+from tests.e2e import config_repo
+from tests.e2e.console import Body
+from tests.e2e.harness import HARBOR_SECRET, World, message, reason
+
+JSON = {"Content-Type": "application/json"}
 
 
-def test_up(running: World) -> None:
-    sent = running.push_image("shop", "1.1.0")
+def _head(world: World) -> str:
+    return git(world.remote, "rev-parse", "main")
+
+
+@pytest.mark.parametrize(("cloud", "tag"), [(False, "1.1.0"), (True, "1.2.0")])
+def test_a_pushed_image_is_committed_applied_and_healthy(running: World, cloud: bool, tag: str) -> None:
+    """In both of Harbor's formats; the answer names the commit, which is on the remote by then."""
+    before = _head(running)
+    sent = running.push_image("shop", tag, cloud=cloud)
     assert sent.answer
-    assert sent.answer.status == 200, sent
-    running.until_image(running.names.dev, "shop", "1.1.0")
+    assert sent.answer.status == 200
+    head = _head(running)
+    assert head[:12] in sent.answer.text
+    assert git(running.remote, "rev-parse", "main^") == before
+    assert sent.digest in git(running.remote, "log", "-1", "--format=%(trailers:key=Lockstep-Digest)", "main")
+    deployment = running.until_image(running.names.dev, "shop", tag)
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":{tag}@{sent.digest}")
+    found = running.until_status(running.names.dev, lambda now: now.images["shop"].tag == tag and reason(now) == "Synced")
+    assert (found.sync, found.health) == (Sync.SYNCED, Health.HEALTHY)
+
+
+def test_an_image_goes_to_the_overlay_of_its_service(running: World) -> None:
+    running.push_image("desk", "1.1.0")
+    running.until_image(running.names.split, "desk", "1.1.0")
     running.until_ready()
+
+
+def test_duplicates_make_no_second_commit(running: World) -> None:
+    first = running.push_image("shop", "1.3.0")
+    head = _head(running)
+    for cloud in (False, True):
+        again = running.push_image("shop", "1.3.0", cloud=cloud)
+        assert again.answer
+        assert again.answer.status == 200
+        assert "already" in again.answer.text
+    assert first.is_acked
+    assert _head(running) == head
+
+
+def test_what_is_refused_at_the_door(running: World) -> None:
+    before = _head(running)
+    body = json.dumps({"type": "PUSH_ARTIFACT"}).encode()
+    assert running.post("harbor", body, {**JSON, "Authorization": "wrong"}).status == 401
+    assert running.post("harbor", b" " * (1 << 20) + b"{}", {**JSON, "Authorization": HARBOR_SECRET}).status == 413
+    assert running.post("harbor", body, {**JSON, "Authorization": HARBOR_SECRET}).status == 400
+    assert _head(running) == before
+
+
+@pytest.mark.parametrize(
+    ("service", "tag", "why"),
+    [
+        ("stranger", "1.0.0", "no service of pipeline.yaml has the image"),
+        ("shop", "nightly", "tag nightly is outside"),
+        ("shop", "1.0.1", "older than"),
+    ],
+)
+def test_what_concerns_nobody_is_answered_200_with_the_reason(
+    running: World, service: str, tag: str, why: str
+) -> None:
+    before = _head(running)
+    sent = running.push_image(service, tag)
+    assert sent.answer
+    assert sent.answer.status == 200
+    assert why in sent.answer.text
+    assert _head(running) == before
+
+
+def test_a_pushed_commit_is_applied_and_what_it_removes_is_pruned(running: World) -> None:
+    dev = running.names.dev
+    running.edit(config_repo.extra(running.names, note=config_repo.config_map("note", text="hello")))
+    running.console.until_one("ConfigMap", dev, "note", lambda found: found["data"]["text"] == "hello")
+    directory = f"environments/{dev}/extra"
+    running.edit({**config_repo.extra(running.names), f"{directory}/note.yaml": None})
+    running.console.until_gone("ConfigMap", dev, "note")
+    running.until_status(dev, lambda found: reason(found) == "Synced")
+    assert ("ConfigMap", dev, "note") not in running.members(dev)
+
+
+def _generated(world: World, namespace: str) -> str:
+    deployment = world.console.read("Deployment", namespace, "shop")
+    assert deployment is not None
+    return _settings_of(deployment)
+
+
+def _settings_of(deployment: Body) -> str:
+    name: str = deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"]
+    return name
+
+
+def _recolour(world: World, colour: str) -> str:
+    """Changes what the generator makes; returns the name of the old ConfigMap when the Deployment uses the new one."""
+    dev = world.names.dev
+    old = _generated(world, dev)
+    text = world.kustomization(dev)
+    before = next(line for line in text.splitlines() if "COLOUR_OF_DAY" in line)
+    world.edit({f"environments/{dev}/kustomization.yaml": text.replace(before, f"  literals: [COLOUR_OF_DAY={colour}]")})
+    world.console.until_one("Deployment", dev, "shop", lambda found: _settings_of(found) != old)
+    return old
+
+
+def test_a_generated_config_map_goes_when_nothing_refers_to_it(running: World) -> None:
+    old = _recolour(running, "green")
+    running.console.until_gone("ConfigMap", running.names.dev, old)
+    running.until_ready()
+    assert running.console.read("ConfigMap", running.names.dev, _generated(running, running.names.dev))
+
+
+def test_a_generated_config_map_stays_while_a_pod_refers_to_it(running: World) -> None:
+    dev = running.names.dev
+    old = _generated(running, dev)
+    holder = {"name": "c", "image": "x", "envFrom": [{"configMapRef": {"name": old}}]}
+    running.console.create(
+        "Pod", dev, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "holder"}, "spec": {"containers": [holder]}}
+    )
+    assert _recolour(running, "amber") == old
+    kept = running.until_status(
+        dev, lambda now: any(each.key.name == old and "refers to it" in each.message for each in now.objects)
+    )
+    running.until_ready(dev)
+    assert kept.sync is Sync.SYNCED, "what is only kept for a while is no reason to be out of sync"
+    assert running.console.read("ConfigMap", dev, old)
+    assert ("ConfigMap", dev, old) in running.members(dev)
+    running.console.delete("Pod", dev, "holder")
+    running.console.until_gone("Pod", dev, "holder")
+    running.edit(config_repo.extra(running.names, note=config_repo.config_map("note", text="again")))
+    running.console.until_gone("ConfigMap", dev, old)
+
+
+def _everything(world: World, namespace: str) -> dict[str, str]:
+    """Name -> uid of what the environment has."""
+    return {
+        f"{kind}/{item['metadata']['name']}": item["metadata"]["uid"]
+        for kind in ("Deployment", "Service", "ConfigMap")
+        for item in world.console.list(kind, namespace)
+    }
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("namespace: {namespace}\nresources: []\n", ""),
+        ("namespace: {namespace}\nresources: [missing.yaml]\n", "missing.yaml"),
+        ("", ""),
+    ],
+    ids=["empty render", "failing render", "empty file"],
+)
+def test_a_render_that_is_empty_or_fails_never_prunes(running: World, broken: str, why: str) -> None:
+    dev = running.names.dev
+    running.until_ready(dev)
+    good, before = running.kustomization(dev), _everything(running, dev)
+    running.edit({f"environments/{dev}/kustomization.yaml": broken.format(namespace=dev)})
+    found = running.until_status(dev, lambda now: now.sync is Sync.OUT_OF_SYNC)
+    stalled = found.condition("Stalled")
+    assert stalled
+    assert stalled.status, message(found)
+    assert why in message(found)
+    assert _everything(running, dev) == before
+    running.edit({f"environments/{dev}/kustomization.yaml": good})
+    running.until_status(dev, lambda now: reason(now) == "Synced")
+    assert _everything(running, dev) == before
+
+
+def test_more_than_the_budget_is_not_pruned_until_somebody_says_so(running: World) -> None:
+    dev, names = running.names.dev, running.names
+    many = {f"many-{number}": config_repo.config_map(f"many-{number}", n=str(number)) for number in range(3)}
+    running.edit({**config_repo.extra(names, **many), "environments/pipeline.yaml": config_repo.pipeline(names, budget=2)})
+    for name in many:
+        running.console.until_one("ConfigMap", dev, name, lambda _: True)
+    running.until_ready(dev)
+    files = {f"environments/{dev}/extra/{name}.yaml": None for name in many}
+    running.edit({**config_repo.extra(names), **files})
+    found = running.until_status(dev, lambda now: now.sync is Sync.OUT_OF_SYNC)
+    assert "the budget is 2" in message(found)
+    assert all(running.console.read("ConfigMap", dev, name) for name in many)
+    running.edit({"environments/pipeline.yaml": config_repo.pipeline(names, budget=3)})
+    for name in many:
+        running.console.until_gone("ConfigMap", dev, name)
+    running.until_status(dev, lambda now: reason(now) == "Synced")
