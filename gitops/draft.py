@@ -28,7 +28,7 @@ class Memory:
 
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     names: dict[str, frozenset[str]] = field(default_factory=dict)
-    trailers: dict[str, tuple[Mapping[str, str], ...]] = field(default_factory=dict)
+    written: dict[str, dict[str, tuple[Written, ...]]] = field(default_factory=dict)
     head: str = ""
 
 
@@ -49,11 +49,12 @@ class Draft:
         self._memory = memory
         self._images_in_use = images_in_use
         if memory.head != head:
-            memory.trailers.clear()
+            memory.written.clear()
             memory.head = head
         self._pipeline, self._broken = self._read_pipeline()
         self._overlays = self._stages()
         self._files = {place.name: self._kustomization(place.path) for place in self._overlays}
+        self._index: dict[str, set[str]] = {}
         self._refused: dict[tuple[str, str], str] = {}
         self._planned: dict[tuple[str, str], Change] = {}
         self._deployed: dict[tuple[str, str], Deployed] = {}
@@ -65,7 +66,8 @@ class Draft:
         found = changes.candidate(event, self._pipeline)
         if isinstance(found, Ignored):
             return (Outcome(found.reason),)
-        places = changes.targets(found, self._pipeline, self._overlays, self._declared)
+        declaring = self._declaring().get(found.image.name, ())
+        places = changes.targets(found, self._pipeline, self._overlays, declaring)
         if isinstance(places, Ignored):
             return (Outcome(places.reason),)
         return tuple(self._decide(found, target, cause, now) for target in places)
@@ -90,15 +92,10 @@ class Draft:
     def committed(self, head: str, made: Sequence[Change]) -> None:
         """Carries what is known of the history over to the head that the commits made."""
         for change in made:
-            name = f"{change.image.name}:{change.image.tag}"
-            trailer = {
-                changes.IMAGE_TRAILER: name,
-                changes.DIGEST_TRAILER: change.image.digest or "",
-                changes.PUSHED_AT_TRAILER: change.pushed_at.isoformat(),
-            }
-            known = self._memory.trailers.get(change.target.environment)
+            known = self._memory.written.get(change.target.environment)
             if known is not None:
-                self._memory.trailers[change.target.environment] = (trailer, *known)
+                own = Written(change.image.digest or "", change.pushed_at)
+                known[change.image.name] = (own, *known.get(change.image.name, ()))
         self._memory.head = head
 
     def sentence(self, outcomes: Sequence[Outcome], head: str) -> str:
@@ -147,17 +144,15 @@ class Draft:
     def _read_deployed(self, target: Target, name: str) -> Deployed:
         file = self._files[target.overlay]
         image = _last(overlay.images(self._read(file), file), name)
-        written = changes.written(self._trailers(target.environment), name)
+        written = self._written(target.environment).get(name, ())
         is_ours = image is None or image.digest is None or image.digest in {past.digest for past in written}
         return Deployed(image, written, None if is_ours else self._edited_at(file))
 
-    def _trailers(self, environment: str) -> tuple[Mapping[str, str], ...]:
-        known = self._memory.trailers.get(environment)
-        if known is None:
+    def _written(self, environment: str) -> Mapping[str, tuple[Written, ...]]:
+        if environment not in self._memory.written:
             history = self._repo.history(f"{pipeline.ENVIRONMENTS}/{environment}", _MOST_COMMITS)
-            known = tuple(commit.trailers for commit in history if changes.IMAGE_TRAILER in commit.trailers)
-            self._memory.trailers[environment] = known
-        return known
+            self._memory.written[environment] = changes.written(commit.trailers for commit in history)
+        return self._memory.written[environment]
 
     def _edited_at(self, file: str) -> datetime | None:
         theirs = (
@@ -179,6 +174,14 @@ class Draft:
         if until.tzinfo is not None and until <= now:
             return ""
         return f"held: {path} stops new images in {environment} until {until.isoformat()}"
+
+    def _declaring(self) -> Mapping[str, set[str]]:
+        """Image -> the overlays whose `images` name it."""
+        if not self._index:
+            for place in self._overlays:
+                for name in self._declared(place):
+                    self._index.setdefault(name, set()).add(place.name)
+        return self._index
 
     def _declared(self, place: Overlay) -> frozenset[str]:
         file = self._files[place.name]

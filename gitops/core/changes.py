@@ -6,7 +6,7 @@ between two pushes of equal rank by the registry's own push time.
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -96,13 +96,10 @@ def candidate(event: ImagePushed, pipeline: Pipeline) -> Candidate | Ignored:
 
 
 def targets(
-    found: Candidate,
-    pipeline: Pipeline,
-    overlays: Sequence[Overlay],
-    declared: Callable[[Overlay], Collection[str]],
+    found: Candidate, pipeline: Pipeline, overlays: Sequence[Overlay], declaring: Collection[str]
 ) -> tuple[Target, ...] | Ignored:
-    """The overlays of every environment that takes new images: those whose `images` name the image; where none does,
-    the environment's only overlay or the one named like the service. `declared` gives the names of an overlay.
+    """The overlays of every environment that takes new images: those whose `images` name the image (`declaring`, by
+    overlay name); where none does, the environment's only overlay or the one named like the service.
     """
     following = [name for name in pipeline.order if pipeline.environments[name].images is not None]
     if not following:
@@ -110,7 +107,7 @@ def targets(
     places = [
         Target(environment, overlay.name, found.service)
         for environment in following
-        for overlay in _places(environment, found, overlays, declared)
+        for overlay in _places(environment, found.service, overlays, declaring)
     ]
     return tuple(places) or Ignored(
         f"no overlay of {', '.join(following)} deploys {found.service}: "
@@ -158,15 +155,15 @@ def commit_message(change: Change) -> str:
     return f"{one_line(subject)}\n\nImage: {one_line(str(image))}{was}\n\n{lines}\n"
 
 
-def written(trailers: Sequence[Mapping[str, str]], name: str) -> tuple[Written, ...]:
-    """What the trailers of commits, newest first, say about one image. Trailers that are no use are passed over."""
-    found = []
+def written(trailers: Iterable[Mapping[str, str]]) -> dict[str, tuple[Written, ...]]:
+    """What the trailers of commits, newest first, say about each image. Trailers that are no use are passed over."""
+    found: dict[str, tuple[Written, ...]] = {}
     for commit in trailers:
-        image, digest = commit.get(IMAGE_TRAILER, ""), commit.get(DIGEST_TRAILER, "")
+        name, digest = commit.get(IMAGE_TRAILER, "").rpartition(":")[0], commit.get(DIGEST_TRAILER, "")
         at = _time(commit.get(PUSHED_AT_TRAILER, ""))
-        if image.rpartition(":")[0] == name and is_digest(digest) and at is not None:
-            found.append(Written(digest, at))
-    return tuple(found)
+        if is_digest(digest) and at is not None:
+            found[name] = (*found.get(name, ()), Written(digest, at))
+    return found
 
 
 def one_line(text: str) -> str:
@@ -192,14 +189,12 @@ def _unknown(name: str, pipeline: Pipeline) -> str:
     return f"no service of pipeline.yaml has the image {name}"
 
 
-def _places(
-    environment: str, found: Candidate, overlays: Sequence[Overlay], declared: Callable[[Overlay], Collection[str]]
-) -> list[Overlay]:
+def _places(environment: str, service: str, overlays: Sequence[Overlay], declaring: Collection[str]) -> list[Overlay]:
     own = [overlay for overlay in overlays if overlay.environment == environment and not overlay.is_platform]
     if len(own) == 1 and own[0].name == environment:
         return own
-    naming = [overlay for overlay in own if found.image.name in declared(overlay)]
-    return naming or [overlay for overlay in own if overlay.name == f"{environment}/{found.service}"]
+    naming = [overlay for overlay in own if overlay.name in declaring]
+    return naming or [overlay for overlay in own if overlay.name == f"{environment}/{service}"]
 
 
 def _height(found: Candidate, deployed: Deployed, policy: TagPolicy) -> int:

@@ -92,13 +92,13 @@ MANY = [Overlay(f"dev/{name}", "dev", f"environments/dev/{name}", "dev") for nam
 def test_the_overlay_that_names_the_image_is_written(
     overlays: list[Overlay], declaring: tuple[str, ...], expected: list[str]
 ) -> None:
-    places = targets(FOUND, PIPELINE, overlays, lambda overlay: {APP} if overlay.name in declaring else set())
+    places = targets(FOUND, PIPELINE, overlays, declaring)
     assert not isinstance(places, Ignored)
     assert [place.overlay for place in places] == expected
 
 
 def test_without_an_overlay_the_answer_says_what_to_add() -> None:
-    ignored = targets(FOUND, PIPELINE, MANY[1:], lambda _overlay: ())
+    ignored = targets(FOUND, PIPELINE, MANY[1:], ())
     assert isinstance(ignored, Ignored)
     assert "environments/dev/print-api/kustomization.yaml" in ignored.reason
 
@@ -215,7 +215,7 @@ def test_trailers_are_read_back_and_bad_ones_passed_over() -> None:
         {**good, "Lockstep-Pushed-At": "2026-11-01T08:00:00"},
         {**good, "Lockstep-Image": "other:1"},
     ]
-    assert written([*bad, good], APP) == (Written(NEW, AT),)
+    assert written([*bad, good])[APP] == (Written(NEW, AT),)
 
 
 # -- tag policies
