@@ -1,6 +1,7 @@
 """Edits of somebody's kustomization: the two scalars change, and nothing else does."""
 
 import difflib
+from typing import Any
 
 import pytest
 import yaml
@@ -219,7 +220,7 @@ def test_only_the_two_scalars_differ_in_any_file(text: bytes, tag: str, digest: 
     assert edited.count(b"\r") == (edited.count(b"\n") if b"\r" in text else 0)
 
 
-def _strings(text: bytes) -> dict[str, object]:
+def _strings(text: bytes) -> dict[str, Any]:
     return dict(yaml.load(text, yaml.BaseLoader))
 
 
