@@ -12,6 +12,7 @@ from gitops.adapters.cluster import KubernetesCluster
 from gitops.adapters.config_repo import GitConfigRepo
 from gitops.adapters.config_repo import Limits as GitLimits
 from gitops.adapters.config_repo import Options as GitOptions
+from gitops.adapters.events import KubernetesEvents
 from gitops.adapters.installation_key import installation_key
 from gitops.adapters.kubeconfig import Access
 from gitops.adapters.kubernetes_api import KubernetesApi
@@ -23,12 +24,12 @@ from gitops.adapters.watcher import Watcher
 from gitops.config import Config
 from gitops.core import remotes
 from gitops.core.errors import Rejected
-from gitops.core.inventory import applyset_id, parent_name
+from gitops.core.inventory import applyset_of
 from gitops.core.objects import Key
 from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
-from gitops.reconciler import SYSTEM_NAMESPACE, Reconciler, World
+from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
 
 _PARALLEL_WRITES = 8
@@ -98,11 +99,12 @@ def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reac
 
 def desired_state(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> DesiredState:
     ceilings = Ceilings(
-        namespaces=frozenset(config.ceilings.namespaces) or None,
-        cluster_kinds=frozenset(config.ceilings.cluster_kinds) or None,
+        namespaces=config.ceilings.namespaces,
+        cluster_kinds=config.ceilings.cluster_kinds,
+        service_accounts=config.ceilings.service_accounts,
     )
     key = _Once(lambda: installation_key(reached.api, secrets.token_bytes))
-    rules = Rules(ceilings, key, lambda overlay: applyset_id(parent_name(overlay), SYSTEM_NAMESPACE))
+    rules = Rules(ceilings, key, applyset_of)
     return DesiredState(repo, renderer, reached.cluster, rules)
 
 
@@ -113,6 +115,7 @@ class Reconciling:
     reconciler: Reconciler
     reporter: Reporter
     watcher: Watcher
+    executor: Executor
     pool: ThreadPoolExecutor
 
 
@@ -126,20 +129,22 @@ def reconciling(
     """`leading` = whether this process may write, and what to call when an object of an ApplySet changed."""
     may_write, on_change = leading
     watcher = Watcher(reached.kinds, manager=manager(config), on_change=on_change, clock=clocks.now)
-    reporter = Reporter(reached.ledger, clocks.now, clocks.monotonic)
+    announcer = KubernetesEvents(reached.api, name=lambda: secrets.token_hex(8))
+    reporter = Reporter(reached.ledger, announcer, clocks.now, clocks.monotonic)
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
+    executor = Executor(reached.cluster, watcher, pool, manager(config))
     world = World(
         desired=desired,
         live=watcher,
         parents=reached.parents,
         reporter=reporter,
-        executor=Executor(reached.cluster, watcher, pool, manager(config)),
+        executor=executor,
         now=clocks.now,
         clock=clocks.monotonic,
         may_write=may_write,
         repo_name=repo_name(config),
     )
-    return Reconciling(Reconciler(world), reporter, watcher, pool)
+    return Reconciling(Reconciler(world), reporter, watcher, executor, pool)
 
 
 class _Once:

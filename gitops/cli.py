@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gitops import assembly, telemetry
+from gitops import assembly, server, telemetry
 from gitops import config as configuration
 from gitops.assembly import Clocks, Reached
 from gitops.config import Config
@@ -30,9 +30,9 @@ from gitops.core.status import Record, SyncStatus
 from gitops.desired import DesiredState
 from gitops.local import commands as local
 from gitops.reconciler import Reconciler
+from gitops.takedown import Takedown
 from gitops.telemetry import Output
-from webhooks.limits import Rate
-from webhooks.senders import KINDS, Sender
+from webhooks.senders import Sender
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(local.app, name="local", help="A whole installation on this machine, to try things out.")
@@ -49,7 +49,7 @@ CLOCKS = Clocks(now=lambda: datetime.now(UTC), monotonic=time.monotonic)  # noqa
 def run(config: ConfigFile = _DEFAULT) -> None:
     """Run the controller in the foreground, until SIGTERM or Ctrl-C."""
     settings = _load(config)
-    doors = {name: _sender(name, each) for name, each in settings.senders.items()}
+    doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
     telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(doors)))
     controller = Controller(settings, doors, _identity(), CLOCKS)
@@ -110,12 +110,21 @@ def reconcile(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
     print_lines([f"asked for a pass over {overlay}"])
 
 
+@app.command()
+def down(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+    """Remove from the cluster what an overlay left there after it was removed from git."""
+    with _workplace(config) as place:
+        outcomes = place.takedown.execute(overlay)
+    print_lines([f"{outcome.action} {key} {outcome.message}".rstrip() for key, outcome in sorted(outcomes.items())])
+
+
 @dataclass(frozen=True, slots=True)
 class _Workplace:
     """What a command works with that renders or compares by itself."""
 
     desired: DesiredState
     reconciler: Reconciler
+    takedown: Takedown
 
 
 @contextmanager
@@ -131,7 +140,10 @@ def _workplace(config: Path) -> Iterator[_Workplace]:
         desired.refresh()
         parts = assembly.reconciling(settings, reached, desired, CLOCKS, (lambda: False, lambda *_: None))
         try:
-            yield _Workplace(desired, parts.reconciler)
+            executor = parts.executor
+            ledger, parents = reached.ledger, reached.parents
+            takedown = Takedown(parents, ledger, parts.watcher, executor, desired.overlays())
+            yield _Workplace(desired, parts.reconciler, takedown)
         finally:
             parts.watcher.stop()
             parts.pool.shutdown()
@@ -154,13 +166,6 @@ def _account(reached: Reached, overlay: str) -> tuple[SyncStatus, tuple[Record, 
     if found is None:
         raise Rejected("NotFound", f"overlay {overlay} was never synced; `lockstep status` lists those that were")
     return found[0], tuple(found[1])
-
-
-def _sender(name: str, settings: configuration.Sender) -> Sender:
-    kind = KINDS[settings.kind]
-    current = settings.current_secrets(os.environ)  # noqa: TID251 - handed on, not read
-    rate = Rate(settings.rate.per_second, settings.rate.burst)
-    return Sender(name, kind, current, settings.largest_body or kind.largest_body, rate)
 
 
 def _known_secrets(doors: Mapping[str, Sender]) -> telemetry.Secrets:

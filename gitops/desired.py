@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from gitops.core import compose, guard, manifests, pipeline, scope
 from gitops.core.compose import Composition
 from gitops.core.errors import Rejected
-from gitops.core.guard import Closure
+from gitops.core.guard import Closure, Guard
 from gitops.core.images import Image
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
@@ -89,7 +89,7 @@ class DesiredState:
         self._renderer = renderer
         self._cluster = cluster
         self._rules = rules
-        self._parsed = guard.Memory()
+        self._guard = Guard(repo.read)
         self._refreshing = threading.Lock()
         self._on_trunk: set[str] = set()
         self._memory = _Memory()
@@ -161,7 +161,7 @@ class DesiredState:
             known = ", ".join(self._memory.overlays) or "none"
             raise Rejected("NotFound", f"the config repo has no overlay {name}; it has {known}")
         composition = compose.compose(overlay, self._memory.head, self._repo.tree, self._repo.read)
-        return self._text(guard.closure(composition.tree, self._repo.read, overlay.path, self._parsed))
+        return self._text(self._guard.closure(composition.tree, overlay.path))
 
     def at(self, overlay: Overlay, revision: Revision) -> Desired:
         """What the overlay was at a revision that was admitted before: for healing while the head is refused.
@@ -246,7 +246,7 @@ class DesiredState:
             self._on_trunk.clear()
 
     def _desired(self, memory: _Memory, overlay: Overlay, composition: Composition) -> Desired:
-        closure = guard.closure(composition.tree, self._repo.read, overlay.path, self._parsed)
+        closure = self._guard.closure(composition.tree, overlay.path)
         with self._lock:
             memory.reached[overlay.name] = closure
             key, rendered = memory.rendered.get(overlay.name, ("", None))
@@ -292,15 +292,7 @@ def _is_touched(name: str, before: _Memory, after: _Memory, changed: Collection[
         return True
     own = (overlay.path + "/", f"{pipeline.ENVIRONMENTS}/{overlay.environment}/{HOLD_FILE}")
     closure = before.reached.get(name)
-    return any(path.startswith(own) or closure is None or _reads(closure, path) for path in changed)
-
-
-def _reads(closure: Closure, path: str) -> bool:
-    """True when a change of this path can change the build: it is read, or makes a second kustomization beside one."""
-    directory, _, name = path.rpartition("/")
-    if name in pipeline.KUSTOMIZATION_FILES:
-        return any(f"{directory}/{other}" in closure.files for other in pipeline.KUSTOMIZATION_FILES)
-    return path in closure.files
+    return any(path.startswith(own) or closure is None or closure.reads(path) for path in changed)
 
 
 def _treated(

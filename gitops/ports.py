@@ -160,6 +160,9 @@ class Parents(Protocol):
         names another config repo or another tooling.
         """
 
+    def remove(self, parent: Parent) -> None:
+        """Deletes the stored parent if it is still the given one. Raises Conflict when it is not."""
+
 
 class Ledger(Protocol):
     """Status and history of every overlay, readable by every replica and by the CLI. Raises as Cluster does."""
@@ -171,6 +174,15 @@ class Ledger(Protocol):
 
     def write(self, status: SyncStatus, record: Record | None) -> None:
         """Replaces the status; puts the record in front of the history, which keeps the newest 100."""
+
+    def remove(self, overlay: str) -> None:
+        """Forgets an overlay that was taken down."""
+
+
+class Announcer(Protocol):
+    """Tells whoever looks at Kubernetes Events what happened. Never raises: it is a hint."""
+
+    def announce(self, overlay: str, record: Record) -> None: ...
 
 
 class Inbox(Protocol):

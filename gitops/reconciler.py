@@ -14,7 +14,7 @@ import structlog
 from gitops.core import healing, plan, summary
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.core.health import Health
-from gitops.core.inventory import Member, Parent, applyset_id, parent_name
+from gitops.core.inventory import Parent, applyset_of
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
@@ -29,7 +29,6 @@ from gitops.reporter import WRITE_EVERY, Reporter
 
 _log = structlog.get_logger(__name__)
 
-SYSTEM_NAMESPACE = "lockstep-system"
 _RECHECK_RETAINED = 600.0
 _REPORTED = "drift; this environment only reports it (drift: report)"
 
@@ -96,7 +95,7 @@ class Reconciler:
         """The overlay whose objects carry this part-of label."""
         with self._lock:
             names = {*self._memory.parents, *self._memory.claims}
-        return next((name for name in names if _applyset(name) == applyset), None)
+        return next((name for name in names if applyset_of(name) == applyset), None)
 
     def reconcile(self, name: str) -> float | None:
         """One pass; returns after how many seconds it wants to run again, None = when something changes.
@@ -161,7 +160,7 @@ class Reconciler:
         kinds = {(m.key.group, m.version, m.key.kind) for m in manifests}
         kinds |= {(m.key.group, m.version, m.key.kind) for m in parent.members.values()}
         self._world.live.watch(kinds)
-        return self._world.live.members(_applyset(name))
+        return self._world.live.members(applyset_of(name))
 
     def _converge(
         self, name: str, target: _Target, parent: Parent
@@ -184,7 +183,7 @@ class Reconciler:
         recorded = parent.applied is not None or bool(desired.withheld) or not plan.is_whole(steps, {})
         if recorded and not any(plan.is_write(step) for step in steps):
             outcomes = self._world.executor.execute(steps, scope, observed)
-            self._remember_parent(replace(parent, members=_members(parent.members, outcomes)))
+            self._remember_parent(replace(parent, members=plan.members_after(parent.members, outcomes)))
             self._remember_tolerated(steps)
             return steps, outcomes, observed
         return steps, self._write(name, target, (steps, scope, observed), parent), observed
@@ -215,7 +214,7 @@ class Reconciler:
         self._remember_heals(name, steps, parent)
         self._memory.retained_at.pop(name, None)
         applied = _applied(target, steps, outcomes) or parent.applied
-        members = _members(fenced.members, outcomes)
+        members = plan.members_after(fenced.members, outcomes)
         self._remember_parent(self._world.parents.write(replace(fenced, members=members, applied=applied)))
         return outcomes
 
@@ -266,7 +265,7 @@ class Reconciler:
             return f"is also in overlay {others[0]}; an object belongs to exactly one overlay" if others else ""
 
         manifests = {manifest.key: manifest for manifest in desired.manifests}
-        return Scope(_applyset(name), manifests, desired.scaled, claimed, desired.adopt)
+        return Scope(applyset_of(name), manifests, desired.scaled, claimed, desired.adopt)
 
     def _may_prune_generated(self, name: str) -> bool:
         status = self._world.reporter.status(name)
@@ -325,10 +324,6 @@ class Reconciler:
         return None
 
 
-def _applyset(overlay: str) -> str:
-    return applyset_id(parent_name(overlay), SYSTEM_NAMESPACE)
-
-
 def _policy(target: _Target, *, generated: bool, tolerated: Mapping[Key, frozenset[str]]) -> Policy:
     if target.desired is None or target.stall is not None:
         return Policy(kept="nothing is pruned while the overlay is stalled")
@@ -341,14 +336,3 @@ def _applied(target: _Target, steps: Plan, outcomes: Mapping[Key, Outcome]) -> R
     if target.desired is None or not plan.is_whole(steps, outcomes):
         return None
     return target.desired.revision
-
-
-def _members(members: Mapping[Key, Member], outcomes: Mapping[Key, Outcome]) -> dict[Key, Member]:
-    """The inventory after a pass: pruned members leave, the others carry what was applied."""
-    after = dict(members)
-    for key, outcome in outcomes.items():
-        if outcome.action is Action.PRUNED:
-            after.pop(key, None)
-        elif outcome.member is not None and (outcome.action is not Action.FAILED or key not in after):
-            after[key] = outcome.member
-    return after

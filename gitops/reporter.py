@@ -14,7 +14,7 @@ from gitops.core import summary
 from gitops.core.inventory import Parent
 from gitops.core.status import Action, SyncStatus
 from gitops.core.summary import Results, Stall
-from gitops.ports import Ledger
+from gitops.ports import Announcer, Ledger
 
 _log = structlog.get_logger(__name__)
 
@@ -25,8 +25,11 @@ WRITE_EVERY = 2.0
 class Reporter:
     """`now` is wall-clock UTC for people, `clock` monotonic seconds. Thread-safe for different overlays."""
 
-    def __init__(self, ledger: Ledger, now: Callable[[], datetime], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, ledger: Ledger, announcer: Announcer, now: Callable[[], datetime], clock: Callable[[], float]
+    ) -> None:
         self._ledger = ledger
+        self._announcer = announcer
         self._now = now
         self._clock = clock
         self._statuses: dict[str, SyncStatus] = {}
@@ -75,4 +78,5 @@ class Reporter:
             self._unwritten.discard(name)
         self._statuses[name] = status
         if line is not None:
+            self._announcer.announce(name, line)
             _log.info("status", sync=str(status.sync), health=str(status.health), reason=line.reason)

@@ -90,6 +90,16 @@ class KubernetesLedger:
                 entry = self._fetch(status.overlay)
         return self._store(status, record, entry)
 
+    def remove(self, overlay: str) -> None:
+        path = f"{CONFIG_MAPS}/{ledger_name(overlay)}"
+        try:
+            self._api.request(Request("DELETE", path, path))
+        except Rejected as error:
+            if error.reason != "NotFound":
+                raise
+        with self._lock:
+            self._entries.pop(overlay, None)
+
     def _is_current(self) -> bool:
         if self._listed_at is None:
             return False

@@ -70,6 +70,11 @@ class KubernetesParents:
         parents = (_undamaged(item) for item in found if is_parent_of(item["metadata"], self._repo))
         return {parent.overlay: parent for parent in parents if parent is not None}
 
+    def remove(self, parent: Parent) -> None:
+        path = f"{CONFIG_MAPS}/{parent_name(parent.overlay)}"
+        preconditions = {"preconditions": {"resourceVersion": parent.resource_version}}
+        self._api.request(Request("DELETE", path, path, body=preconditions))
+
     def request(self, overlay: str, at: datetime) -> None:
         """Asks whoever leads to look at the overlay again. Raises Rejected(NotFound) when it was never applied."""
         path = f"{CONFIG_MAPS}/{parent_name(overlay)}"

@@ -8,8 +8,9 @@ from typing import Any
 
 from gitops.adapters.kubernetes_api import KubernetesApi, Request
 from gitops.core.errors import Conflict, Rejected
+from gitops.core.inventory import SYSTEM_NAMESPACE
 
-NAMESPACE = "lockstep-system"
+NAMESPACE = SYSTEM_NAMESPACE
 MANAGED_BY = {"app.kubernetes.io/managed-by": "lockstep"}
 CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 _PACK_ABOVE = 64 * 1024  # characters

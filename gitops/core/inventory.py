@@ -22,6 +22,10 @@ REQUESTED_AT_ANNOTATION = "lockstep.gitops/requested-at"
 REPO_ANNOTATION = "lockstep.gitops/config-repo"
 
 
+SYSTEM_NAMESPACE = "lockstep-system"
+"""Where parents, ledgers and Leases live: an environment's own namespace may not exist yet, and others write there."""
+
+
 def parent_name(overlay: str) -> str:
     """`prod/print-api` -> `lockstep.prod.print-api`. Overlay names hold no dots, so no two overlays share a parent."""
     return "lockstep." + overlay.replace("/", ".")
@@ -31,6 +35,11 @@ def applyset_id(name: str, namespace: str) -> str:
     """The id that KEP-3659 derives from a ConfigMap parent: `applyset-<base64url(sha256(name.ns.kind.group))>-v1`."""
     digest = hashlib.sha256(f"{name}.{namespace}.ConfigMap.".encode()).digest()
     return f"applyset-{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}-v1"
+
+
+def applyset_of(overlay: str) -> str:
+    """The ApplySet id that the members of an overlay carry in their part-of label."""
+    return applyset_id(parent_name(overlay), SYSTEM_NAMESPACE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,9 +221,7 @@ def with_changes(step: Configure, changes: tuple[FieldChange, ...], drift: tuple
 
 def is_write(step: Step) -> bool:
     """True when carrying the step out writes to the cluster."""
-    return isinstance(step, Create | Strip | Prune) or (
-        isinstance(step, Configure) and step.cause.writes
-    )
+    return isinstance(step, Create | Strip | Prune) or (isinstance(step, Configure) and step.cause.writes)
 
 
 def is_drift(step: Step, members: Mapping[Key, Member]) -> bool:
@@ -244,6 +242,17 @@ def withheld(step: Step, reason: str) -> Step:
 def healed(drift: tuple[Drift, ...]) -> tuple[Drift, ...]:
     """The same drift after it was undone."""
     return tuple(replace(each, kind="healed") for each in drift)
+
+
+def members_after(members: Mapping[Key, Member], outcomes: Mapping[Key, Outcome]) -> dict[Key, Member]:
+    """The inventory after a pass: pruned members leave, the others carry what was applied."""
+    after = dict(members)
+    for key, outcome in outcomes.items():
+        if outcome.action is Action.PRUNED:
+            after.pop(key, None)
+        elif outcome.member is not None and (outcome.action is not Action.FAILED or key not in after):
+            after[key] = outcome.member
+    return after
 
 
 def is_whole(steps: Plan, outcomes: Mapping[Key, Outcome]) -> bool:

@@ -2,22 +2,27 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from gitops.core.errors import Place, Rejected
-from gitops.core.inventory import ID_LABEL, PART_OF_LABEL
+from gitops.core.inventory import ID_LABEL, PART_OF_LABEL, SYSTEM_NAMESPACE
 from gitops.core.manifests import Manifest
 from gitops.core.pipeline import FILE, Overlay, Pipeline
+from gitops.core.references import references
 
-SYSTEM_NAMESPACE = "lockstep-system"
 _MOST_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """What the controller's own configuration allows at most; None = no ceiling. pipeline.yaml can only narrow it."""
+    """What the controller's own configuration allows at most; pipeline.yaml can only narrow it. Empty = no ceiling.
 
-    namespaces: frozenset[str] | None = None
-    cluster_kinds: frozenset[str] | None = None
+    `namespaces` and `service_accounts` (of pods) are globs, `cluster_kinds` are `Kind` or `Kind.group`.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    cluster_kinds: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,8 @@ def _cluster_violation(manifest: Manifest, allowed: Allowed, ceilings: Ceilings)
         if allowed.overlay.is_platform:
             remedy = f"add {kind} to {field} of {FILE}"
         return Violation(manifest, "is cluster-scoped", remedy)
-    if ceilings.cluster_kinds is not None and kind not in ceilings.cluster_kinds:
+    group = manifest.key.group
+    if ceilings.cluster_kinds and not {kind, f"{kind}.{group}"} & set(ceilings.cluster_kinds):
         remedy = f"the controller's configuration does not allow {kind}; its administrator can"
         return Violation(manifest, "is cluster-scoped", remedy)
     return None
@@ -107,10 +113,18 @@ def _namespace_violation(manifest: Manifest, allowed: Allowed, ceilings: Ceiling
     if allowed.namespaces is not None and namespace not in allowed.namespaces:
         mine = allowed.overlay.namespace or "one of the environments' namespaces"
         return Violation(manifest, f"is not in {mine}", "remove its namespace, or move it to the overlay it belongs to")
-    if ceilings.namespaces is not None and namespace not in ceilings.namespaces:
+    if not _matches(namespace, ceilings.namespaces):
         remedy = f"the controller's configuration does not allow {namespace}; its administrator can"
         return Violation(manifest, "is outside what this controller may write", remedy)
+    for account in sorted(key.name for key in references(manifest.body) if key.kind == "ServiceAccount"):
+        if not _matches(account, ceilings.service_accounts):
+            remedy = f"the controller's configuration does not allow {account}; its administrator can"
+            return Violation(manifest, f"runs as service account {account}", remedy)
     return None
+
+
+def _matches(name: str, globs: tuple[str, ...]) -> bool:
+    return not globs or any(fnmatchcase(name, glob) for glob in globs)
 
 
 def _field(allowed: Allowed, field: str) -> str:

@@ -60,12 +60,13 @@ def test_what_an_overlay_may_create(overlay: Overlay, found: Manifest, said: str
 @pytest.mark.parametrize(
     ("overlay", "found", "ceilings", "refused"),
     [
-        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=frozenset({"shop-dev"})), False),
-        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=frozenset({"shop-prod"})), True),
-        (DEV, manifest("ConfigMap", "shop-prod"), Ceilings(namespaces=frozenset({"shop-prod"})), True),
-        (PROD, manifest("ClusterRole"), Ceilings(cluster_kinds=frozenset({"ClusterRole"})), False),
-        (PROD, manifest("ClusterRole"), Ceilings(cluster_kinds=frozenset()), True),
-        (DEV, manifest("ClusterRole"), Ceilings(cluster_kinds=frozenset({"ClusterRole"})), True),
+        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=("shop-dev",)), False),
+        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=("shop-prod",)), True),
+        (DEV, manifest("ConfigMap", "shop-prod"), Ceilings(namespaces=("shop-prod",)), True),
+        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=("shop-*",)), False),
+        (PROD, manifest("ClusterRole"), Ceilings(cluster_kinds=("ClusterRole",)), False),
+        (PROD, manifest("ClusterRole"), Ceilings(cluster_kinds=("Namespace",)), True),
+        (DEV, manifest("ClusterRole"), Ceilings(cluster_kinds=("ClusterRole",)), True),
     ],
 )
 def test_ceilings_only_narrow(overlay: Overlay, found: Manifest, ceilings: Ceilings, *, refused: bool) -> None:
@@ -84,3 +85,12 @@ def test_violations_are_refused_together() -> None:
     assert refused == ("OutOfScope", "environments/dev/kustomization.yaml")
     with pytest.raises(Exception, match=r"n0 is .*n4 is .*And 2 more"):
         scope.require(found, scope.of(DEV, PIPELINE))
+
+
+@pytest.mark.parametrize(("account", "refused"), [("order", False), ("cluster-admin", True)])
+def test_a_ceiling_on_service_accounts_binds_pods(account: str, refused: bool) -> None:  # noqa: FBT001 - a table
+    spec = {"template": {"spec": {"serviceAccountName": account}}}
+    body = {"kind": "Deployment", "metadata": {"name": "x", "namespace": "shop-dev"}, "spec": spec}
+    found = Manifest(Key("apps", "Deployment", "shop-dev", "x"), body, "")
+    ceilings = Ceilings(service_accounts=("default", "order*"))
+    assert bool(scope.violations([found], scope.of(DEV, PIPELINE), ceilings)) is refused
