@@ -16,7 +16,7 @@ from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 _LONGEST_MESSAGE = 1500
 _DUMPED_VALUE = re.compile(r"(?<=Invalid value: )[{\[].*[}\]](?=: )", re.DOTALL)
 _MISTYPED_VALUE = re.compile(r"&value\.valueUnstructured\{Value:.*\}", re.DOTALL)
-_RETRY_LATER = "not yet ready to handle request"
+_PASSING = ("not yet ready to handle request", "not allowed while custom resource definition is terminating")
 # Server-side apply answers these with 500 and no reason, though nothing but the manifest is wrong
 # (structuredmerge/typeconverter.go, fieldmanager.go return plain errors).
 _BAD_MANIFEST = ("failed to create typed patch object", "failed to convert new object")
@@ -64,7 +64,7 @@ def _is_passing(status: int, said: Mapping[str, Any]) -> bool:
         return not message.startswith(_BAD_MANIFEST)
     if status == 403:
         causes = {cause.get("reason") for cause in details.get("causes") or ()}
-        return "NamespaceTerminating" in causes or _RETRY_LATER in message
+        return "NamespaceTerminating" in causes or any(phrase in message for phrase in _PASSING)
     if status == 409:  # two requests met at a quota's counter; neither is about a changed object of ours
         return details.get("kind") == "resourcequotas"
     return status in (401, 408, 429) or status > 500

@@ -21,6 +21,7 @@ TERMINATING = {
     "reason": "Forbidden",
     "details": {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]},
 }
+TERMINATING_CRD = 'things.x "a" is forbidden: create not allowed while custom resource definition is terminating'
 OVER_QUOTA = {"message": "exceeded quota: env, requested: cpu=2", "reason": "Forbidden", "details": {"kind": "pods"}}
 
 
@@ -32,6 +33,7 @@ OVER_QUOTA = {"message": "exceeded quota: env, requested: cpu=2", "reason": "For
         (failure(403, OVER_QUOTA), Rejected, "Forbidden"),
         (failure(403, TERMINATING), Unavailable, "Forbidden"),
         (failure(403, {"message": "is forbidden: not yet ready to handle request"}), Unavailable, "Forbidden"),
+        (failure(403, {"message": TERMINATING_CRD, "reason": "Forbidden"}), Unavailable, "Forbidden"),
         (failure(404, b"404 page not found"), Rejected, "NoMatches"),
         (failure(404, {"reason": "NotFound", "details": {}}), Rejected, "NoMatches"),
         (failure(404, {"reason": "NotFound", "details": {"kind": "namespaces"}}), Rejected, "NotFound"),
