@@ -14,6 +14,8 @@ from pathlib import Path
 from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
+from gitops.local.answers import sentences
+
 
 def delivery(line: str, repository: str, secret: bytes) -> tuple[bytes, dict[str, str]]:
     """Body and headers of GitHub's push event for one line of a post-receive hook.
@@ -52,7 +54,7 @@ def main(url: str, secret_file: str) -> None:
         except HTTPError:
             sys.stderr.write("lockstep: the controller was not told of this push; it will see it by itself\n")
             return
-        sys.stderr.write(f"lockstep: {answer.data.decode(errors='replace').strip()[:500]}\n")
+        sys.stderr.writelines(f"lockstep: {sentence}\n" for sentence in sentences(answer.data))
 
 
 if __name__ == "__main__":

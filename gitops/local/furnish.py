@@ -48,7 +48,7 @@ def complete(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> Sequence[str]:
         try:
             present = _present(api)
             missing = [body for body in bodies if (body["kind"], body["metadata"]["name"]) not in present]
-            classes = {found.metadata.name for found in client.StorageV1Api(api).list_storage_class().items}
+            classes = _names(client.StorageV1Api(api).list_storage_class())
             wanted = [body for body in missing if body.get("spec", {}).get("storageClassName") not in classes]
             _apply(api, wanted)
         except (client.ApiException, HTTPError) as error:
@@ -58,12 +58,15 @@ def complete(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> Sequence[str]:
 
 
 def _present(api: client.ApiClient) -> frozenset[tuple[str, str]]:
-    definitions = client.ApiextensionsV1Api(api).list_custom_resource_definition().items
-    volumes = client.CoreV1Api(api).list_persistent_volume().items
-    return frozenset(
-        [("CustomResourceDefinition", found.metadata.name) for found in definitions]
-        + [("PersistentVolume", found.metadata.name) for found in volumes]
-    )
+    listed = {
+        "CustomResourceDefinition": client.ApiextensionsV1Api(api).list_custom_resource_definition(),
+        "PersistentVolume": client.CoreV1Api(api).list_persistent_volume(),
+    }
+    return frozenset((kind, name) for kind, found in listed.items() for name in _names(found))
+
+
+def _names(listed: Any) -> frozenset[str]:
+    return frozenset(found.metadata.name for found in listed.items)
 
 
 def add_nodes(kubeconfig: Path, *, nodes: Path = NODES) -> None:

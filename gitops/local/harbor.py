@@ -12,6 +12,7 @@ from urllib3.exceptions import HTTPError
 
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.images import Image, is_name, is_tag
+from gitops.local.answers import sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,4 @@ def push(url: str, authorization: str, pushed: Image, at: datetime) -> Answer:
             response = pool.request("POST", url, body=body(pushed, at), headers=headers)
     except HTTPError as error:
         raise Unavailable("NoAnswer", f"no answer from {url} within 3 s: does the controller run?") from error
-    return Answer(response.status, _sentences(response.data))
-
-
-def _sentences(text: bytes) -> tuple[str, ...]:
-    try:
-        said = json.loads(text)
-        return tuple(said["results"]) if "results" in said else (str(said["error"]["message"]),)
-    except (ValueError, KeyError, TypeError):
-        return (text.decode(errors="replace").strip()[:500],)
+    return Answer(response.status, sentences(response.data))

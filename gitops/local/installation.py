@@ -3,8 +3,7 @@
 import fcntl
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 CONTROLLER = "controller"
 _GRACE = 12.0
-_YOUNG = 10.0
 
 
 @contextmanager
@@ -61,7 +59,6 @@ class Installation:
         self._given = given
         self._plane: ControlPlane | None = None
         self._controller: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -92,28 +89,28 @@ class Installation:
         self._site.log.touch(mode=0o600)
         argv = [sys.executable, "-m", "gitops", "run", "--config", str(self._site.config)]
         self._controller = processes.start(argv, directory=self._site.directory, log=self._site.log)
-        self._started = time.monotonic()
         _record(self._site, {CONTROLLER: self.controller})
 
     def await_fall(self) -> str:
         """Waits until a component ends that nobody asked to, and names it."""
         return processes.first_ended(self._components()) or CONTROLLER
 
-    def is_young(self) -> bool:
-        """Whether the controller was started only just now: starting it again would lead to the same end."""
-        return time.monotonic() - self._started < _YOUNG
+    def stops(self) -> Sequence[tuple[str, Callable[[], None]]]:
+        """What was started, by name, and how to stop it, in this order."""
+        wanted: list[tuple[str, Callable[[], None]]] = []
+        if self._controller is not None:
+            wanted.append((f"the {CONTROLLER}", self._stop_controller))
+        if self._plane is not None:
+            wanted.append(("the control plane", self._plane.stop))
+        return wanted
 
-    def stop_controller(self) -> None:
+    def _stop_controller(self) -> None:
         if self._controller is not None:
             identity = processes.identify(self._controller.pid)
             if identity is not None:
                 processes.end(identity, grace=_GRACE)
             self._controller.wait()
             self._controller = None
-
-    def stop_cluster(self) -> None:
-        if self._plane is not None:
-            self._plane.stop()
 
     def kill(self) -> None:
         """Ends what still runs without giving it time."""

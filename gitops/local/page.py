@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,13 +71,7 @@ class Page:
 
     def report(self) -> Report:
         """Raises: Unavailable(NoAnswer)."""
-        answer = self._asked("/api/v1/status")
-        return _report(answer)
-
-    def took(self, overlay: str) -> Mapping[str, float]:
-        """Seconds that each step of the overlay's last changing pass took. Raises as report()."""
-        took: Mapping[str, float] = self._asked(f"/api/v1/overlays/{overlay}")["took"]
-        return took
+        return _report(self._asked("/api/v1/status"))
 
     def await_ready(self, seconds: float) -> bool:
         """False when it is not ready after so long, or its process has ended."""
@@ -87,14 +82,17 @@ class Page:
         return True
 
     def follow(self, seconds: float) -> Iterator[Report]:
-        """A report now and at each change. Ends after so long, and when the controller's process ends."""
+        """A report now and at each change. Ends after so long, and when the controller's process ends; that the page
+        cannot be had for a while is no change.
+        """
         deadline = time.monotonic() + seconds
         last = None
         while time.monotonic() < deadline:
-            report = self.report()
-            if report != last:
-                yield report
-            last = report
+            with suppress(Unavailable):
+                report = self.report()
+                if report != last:
+                    last = report
+                    yield report
             if processes.ended(self._controller, within=_ASK_EVERY):
                 return
 

@@ -84,7 +84,7 @@ def follow(world: World, service: str, pushed: Image, at: datetime) -> Iterator[
     before = config_repo.head(repository)
     with config.new_client_from_config(str(world.kubeconfig)) as api:
         apps = client.AppsV1Api(api)
-        version = apps.list_deployment_for_all_namespaces(limit=1).metadata.resource_version
+        version = _version(apps.list_deployment_for_all_namespaces(limit=1))
         followed = _Followed(world, service, pushed, time.monotonic())
         answer = harbor.push(site.hook(HARBOR), site.secret(HARBOR).read_text(), pushed, at)
         yield from (followed.seen("Lockstep", f"{answer.status}: {sentence}") for sentence in answer.sentences)
@@ -141,6 +141,11 @@ class _Followed:
     def _not_seen(self, what: str) -> Unavailable:
         where = self.world.site
         return Unavailable("NotSeen", f"{what} within {_PATIENCE} s; {where.url('page')} and {where.log} say why")
+
+
+def _version(listed: Any) -> str:
+    """From where a watch goes on without a gap."""
+    return str(listed.metadata.resource_version)
 
 
 def _digests(deployment: Any) -> frozenset[str]:

@@ -3,7 +3,8 @@
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -27,15 +28,11 @@ def show_sync(console: Console, page: Page, overlays: Sequence[str], *, seconds:
     """Follows the overlays until all are Synced and Healthy: a live table on a terminal, a line per transition
     elsewhere. False when that does not happen in time.
     """
-    last: Mapping[str, Overlay] = {}
-    with Live(_table(overlays, last), console=console, auto_refresh=False, transient=not console.is_terminal) as live:
+    with _shown_as(console, overlays) as show:
         for report in page.follow(seconds):
-            if console.is_terminal:
-                live.update(_table(overlays, report.overlays), refresh=True)
-            else:
-                tell(console, _transitions(last, report.overlays))
-            last = report.overlays
-            if report.leads and all(name in last and last[name].is_settled for name in overlays):
+            show(report.overlays)
+            known = report.overlays
+            if report.leads and all(name in known and known[name].is_settled for name in overlays):
                 return True
     return False
 
@@ -111,10 +108,11 @@ def _edit(site: Site) -> list[str]:
     fetch = f"{at} pull -q" if work.exists() else f"git clone -q {_shown(site.config_repo)} {_shown(work)}"
     who = "-c user.name=me -c user.email=me@example.invalid"
     return [
-        "  # a change of configuration by git, live when the push returns",
+        "  # a change of configuration by git, live a moment after the push",
         f"  {fetch}",
         f"  sed -i s/{old}/{new}/ {_shown(work / path)}",
-        f"  {at} {who} commit -qam 'dev: log level {new}' && {at} push -q",
+        f"  {at} {who} commit -qam 'dev: log level {new}'",
+        f"  {at} push -q",
     ]
 
 
@@ -143,14 +141,21 @@ def _shown(path: Path) -> str:
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
-def _transitions(before: Mapping[str, Overlay], now: Mapping[str, Overlay]) -> list[str]:
-    return [f"  {name}: {_words(found)}" for name, found in sorted(now.items()) if before.get(name) != found]
+@contextmanager
+def _shown_as(console: Console, overlays: Sequence[str]) -> Iterator[Callable[[Mapping[str, Overlay]], None]]:
+    """What shows a new state of the overlays."""
+    if console.is_terminal:
+        with Live(_table(overlays, {}), console=console, auto_refresh=False) as live:
+            yield lambda known: live.update(_table(overlays, known), refresh=True)
+    else:
+        said: dict[str, str] = {}
 
+        def tell_news(known: Mapping[str, Overlay]) -> None:
+            news = {name: f"{found.sync}, {found.health}" for name, found in sorted(known.items())}
+            tell(console, [f"  {name}: {words}" for name, words in news.items() if said.get(name) != words])
+            said.update(news)
 
-def _words(found: Overlay) -> str:
-    return ", ".join(
-        filter(None, (found.sync, found.health, _counted(found), "" if found.is_settled else found.message))
-    )
+        yield tell_news
 
 
 def _counted(found: Overlay) -> str:
@@ -158,7 +163,8 @@ def _counted(found: Overlay) -> str:
 
 
 def _table(overlays: Sequence[str], known: Mapping[str, Overlay]) -> Table:
-    table = Table("overlay", "sync", "health", "objects", "", box=None, pad_edge=False)
+    table = Table("overlay", "sync", "health", "objects", box=None, pad_edge=False)
+    table.add_column(no_wrap=True, overflow="ellipsis")
     for name in overlays:
         found = known.get(name)
         if found is None:

@@ -54,7 +54,7 @@ def up(plan: Plan, console: Console, *, now: Callable[[], datetime]) -> None:
         try:
             _start(plan, site, installation, console)
             _tell(plan, site, installation, console, now)
-            _serve(installation, console)
+            _serve(site, installation, console)
         except KeyboardInterrupt:
             story.tell(console, [""])
         finally:
@@ -108,26 +108,25 @@ def _tell(plan: Plan, site: Site, installation: Installation, console: Console, 
     story.show_hints(console, site, installation.kubeconfig)
 
 
-def _serve(installation: Installation, console: Console) -> None:
-    """Until a signal. A controller that ends is started again, as a cluster would, unless it ended at once; a control
-    plane that lost a part is given up.
+def _serve(site: Site, installation: Installation, console: Console) -> None:
+    """Until a signal. A controller that ends is started again, as a cluster would; one that does not become ready, and
+    a control plane that lost a part, are given up.
 
     Raises: Unavailable(ComponentFailed).
     """
     while True:
         fallen = installation.await_fall()
-        if fallen != CONTROLLER or installation.is_young():
+        if fallen != CONTROLLER:
             raise installation.failure(fallen)
         story.tell(console, [f"the {CONTROLLER} has ended, though nobody asked it to: it is started again"])
-        installation.start_controller()
+        _start_controller(site, installation, console)
 
 
 def _stop(installation: Installation, console: Console) -> None:
     try:
-        with progress.step(console, "stopping the controller"):
-            installation.stop_controller()
-        with progress.step(console, "stopping the control plane"):
-            installation.stop_cluster()
+        for name, stop in installation.stops():
+            with progress.step(console, f"stopping {name}"):
+                stop()
     except KeyboardInterrupt:
         installation.kill()
         story.tell(console, ["killed"])

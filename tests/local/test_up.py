@@ -1,0 +1,278 @@
+"""What a person gets from `lockstep local up`, with everything real: processes, control plane, config repo, controller.
+
+Alone: pytest tests/local/test_up.py
+"""
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import git
+import pytest
+from kubernetes import client, config
+
+from gitops.local import binaries, furnish, processes, record
+from gitops.local.control_plane import CONTROLLERS, STORAGE, ControlPlane
+from gitops.local.site import Site
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LAST_LINE = "Ctrl-C stops all of it"
+STARTED = (*STORAGE, *CONTROLLERS, "controller")
+_PATIENCE = 240
+
+
+@dataclass
+class Up:
+    """A running `lockstep local up` and what it has printed."""
+
+    process: subprocess.Popen[str]
+    site: Site
+    lines: list[str] = field(default_factory=list)
+
+    def read_until(self, wanted: str) -> list[str]:
+        """What it prints up to the line that holds the words; the rest if it ends before."""
+        read: list[str] = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            read.append(line.rstrip("\n"))
+            if wanted in line:
+                self.lines += read
+                return read
+        self.lines += read
+        pytest.fail(f"{wanted!r} was never printed; this was:\n" + "\n".join(self.lines))
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def rest(self) -> str:
+        """Waits for its end. All that it still prints."""
+        text, _ = self.process.communicate(timeout=_PATIENCE)
+        return text
+
+
+def _lockstep(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gitops", "local", *arguments, "--directory", str(site.directory)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PATIENCE,
+        cwd=CHECKOUT,
+    )
+
+
+@contextmanager
+def _up(directory: Path, **environment: str) -> Iterator[Up]:
+    """Through the story; ended in whatever way it was left."""
+    argv = [sys.executable, "-u", "-m", "gitops", "local", "up", "--directory", str(directory)]
+    inherited = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}  # noqa: TID251
+    with subprocess.Popen(
+        argv,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=CHECKOUT,
+        env={**inherited, **environment},
+    ) as process:
+        watchdog = threading.Timer(_PATIENCE, process.kill)
+        watchdog.start()
+        try:
+            yield Up(process, Site(directory))
+        finally:
+            watchdog.cancel()
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with _up(tmp_path_factory.mktemp("up") / "site") as up:
+        up.read_until(LAST_LINE)
+        yield up
+
+
+def _recorded(site: Site) -> dict[str, processes.Identity]:
+    found = [record.running(directory) for directory in (site.control_plane, site.directory)]
+    return {name: identity for each in found if each for name, identity in each.components.items()}
+
+
+def _of_sessions(leaders: set[int]) -> list[str]:
+    """Processes that are alive in the sessions of these leaders, by name: what was started leads its session, and what
+    that starts stays in it.
+    """
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            name, _, rest = (directory / "stat").read_text().rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, _, _, session, *_ = rest.split()
+        if int(session) in leaders and state not in "ZX":
+            found.append(name)
+    return found
+
+
+def _deployment(site: Site, namespace: str, name: str) -> client.V1Deployment:
+    with config.new_client_from_config(str(site.kubeconfig())) as api:
+        return client.AppsV1Api(api).read_namespaced_deployment(name, namespace)
+
+
+def _image(deployment: client.V1Deployment) -> str:
+    image: str = deployment.spec.template.spec.containers[0].image
+    return image
+
+
+def _story(lines: list[str]) -> list[str]:
+    """The steps of the push, without their times."""
+    steps = (re.match(r" +[\d.]+ s +\+[\d.]+ s +(.*)", line) for line in lines)
+    return [step[1] for step in steps if step]
+
+
+def test_the_story_goes_from_harbor_to_healthy(running: Up) -> None:
+    answer, commit, change, healthy = _story(running.lines)
+    assert answer.startswith("Lockstep    200: dev: order SNAPSHOT-master-119")
+    head = git.Repo(running.site.config_repo).commit("main~0")
+    assert head.hexsha[:7] in commit
+    assert "dev: order SNAPSHOT-master-119" in commit
+    assert "Deployment tuling-dev/order" in change
+    assert healthy == "Healthy     order in dev is Synced and Healthy"
+
+
+def test_what_the_story_tells_is_so(running: Up) -> None:
+    image = _image(_deployment(running.site, "tuling-dev", "order"))
+    assert ":SNAPSHOT-master-119@sha256:" in image
+
+
+def test_only_its_user_reads_the_site(running: Up) -> None:
+    site = running.site
+    assert stat.S_IMODE(site.directory.stat().st_mode) == 0o700
+    private = [site.config, site.log, *(site.directory / "secrets").iterdir()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
+
+
+def test_status_shows_processes_addresses_and_overlays(running: Up) -> None:
+    shown = _lockstep(running.site, "status")
+    assert shown.returncode == 0
+    for name, identity in _recorded(running.site).items():
+        assert re.search(rf"{name} +pid {identity.pid}", shown.stdout)
+    assert running.site.url("page") in shown.stdout
+    for overlay in ("platform", "dev", "test", "prod"):
+        assert re.search(rf"^{overlay} +Synced +Healthy", shown.stdout, re.MULTILINE)
+
+
+def test_a_push_is_followed_until_it_is_healthy(running: Up) -> None:
+    pushed = _lockstep(running.site, "push", "print-api", "1.5.0")
+    assert pushed.returncode == 0, pushed.stderr
+    assert _story(pushed.stdout.splitlines())[-1].endswith("print-api in dev is Synced and Healthy")
+    assert ":1.5.0@sha256:" in _image(_deployment(running.site, "tuling-dev", "print-api"))
+
+
+@pytest.mark.parametrize(
+    ("service", "tag", "why"),
+    [
+        ("print-api", "2.0.0", 'print-api: tag 2.0.0 is outside semver ">=1.4 <2"'),
+        ("design", "SNAPSHOT-master-86", "is at SNAPSHOT-master-86 (3add685590fe) already"),
+    ],
+)
+def test_a_push_that_changes_nothing_says_why(running: Up, service: str, tag: str, why: str) -> None:
+    pushed = _lockstep(running.site, "push", service, tag)
+    assert pushed.returncode == 0
+    assert why in pushed.stdout
+    assert pushed.stdout.endswith("nothing changes\n")
+
+
+def test_a_push_of_an_unknown_service_names_those_that_there_are(running: Up) -> None:
+    pushed = _lockstep(running.site, "push", "oder", "SNAPSHOT-master-1")
+    assert pushed.returncode != 0
+    assert "pipeline.yaml has no service oder; it has gateway, order, design" in pushed.stderr
+
+
+def test_a_push_to_the_config_repo_is_announced(running: Up, tmp_path: Path) -> None:
+    with git.Repo.clone_from(str(running.site.config_repo), tmp_path / "work") as work:
+        (tmp_path / "work" / "NOTES").write_text("by hand\n")
+        work.index.add(["NOTES"])
+        work.index.commit("notes", author=git.Actor("me", "me@example.invalid"))
+        _, _, told = work.git.push("origin", "main", with_extended_output=True)
+    assert "lockstep: looking at the trunk's new head" in told
+
+
+def test_one_at_a_time(running: Up) -> None:
+    second = _lockstep(running.site, "up")
+    assert second.returncode != 0
+    assert "lockstep local down" in second.stderr
+
+
+def test_a_killed_controller_is_started_again(running: Up) -> None:
+    first = _recorded(running.site)["controller"]
+    os.kill(first.pid, signal.SIGKILL)
+    running.read_until("starting the controller:")
+    assert _recorded(running.site)["controller"] != first
+    pushed = _lockstep(running.site, "push", "print-api", "1.5.1")
+    assert pushed.returncode == 0, pushed.stdout + pushed.stderr
+
+
+def test_a_site_is_left_without_a_process_and_entered_again(tmp_path: Path) -> None:
+    with _up(tmp_path / "site") as first:
+        first.read_until(LAST_LINE)
+        started = _recorded(first.site)
+        kept = _deployment(first.site, "tuling-prod", "gateway").metadata.uid
+        first.interrupt()
+        rest = first.rest()
+    assert tuple(started) == STARTED
+    assert first.process.returncode == 0, rest
+    assert _of_sessions({identity.pid for identity in started.values()}) == []
+
+    with _up(tmp_path / "site") as second:
+        second.read_until(LAST_LINE)
+        started = _recorded(second.site)
+        assert [line for line in second.lines if re.match("building|making", line)] == []
+        assert "SNAPSHOT-master-120" in _story(second.lines)[0]
+        assert _deployment(second.site, "tuling-prod", "gateway").metadata.uid == kept
+        down = _lockstep(second.site, "down")
+        assert down.returncode == 0
+        assert second.process.wait(timeout=5) == 0
+    assert _of_sessions({identity.pid for identity in started.values()}) == []
+    assert "nothing of" in _lockstep(second.site, "down").stdout
+    assert _lockstep(second.site, "status").returncode == 1
+
+
+def test_a_second_interrupt_kills(tmp_path: Path) -> None:
+    with _up(tmp_path / "site") as up:
+        up.read_until("starting the controller:")
+        started = _recorded(up.site)
+        os.kill(started["controller"].pid, signal.SIGSTOP)  # so that it does not answer a polite request
+        up.interrupt()
+        up.read_until("stopping the controller")
+        up.interrupt()
+        assert "killed" in up.rest()
+    assert _of_sessions({identity.pid for identity in started.values()}) == []
+
+
+def test_an_interrupt_during_the_start_leaves_nothing(tmp_path: Path) -> None:
+    with _up(tmp_path / "site") as up:
+        up.read_until("starting the control plane")
+        up.interrupt()
+        up.rest()
+    assert _recorded(up.site) == {}
+
+
+def test_another_cluster_is_used_and_left_running(tmp_path: Path) -> None:
+    with ControlPlane(tmp_path / "theirs", binaries.ensure_all()) as theirs:
+        furnish.furnish(theirs.kubeconfig)
+        with _up(tmp_path / "site", KUBECONFIG=str(theirs.kubeconfig)) as up:
+            up.read_until(LAST_LINE)
+            assert tuple(_recorded(up.site)) == ("controller",)
+            up.interrupt()
+            up.rest()
+        said = "\n".join(up.lines)
+        assert f"Into the cluster of {theirs.kubeconfig} are written" in said
+        assert "nothing was missing" in said
+        assert _story(up.lines)[-1].endswith("order in dev is Synced and Healthy")
+        assert theirs.fallen() == ()
