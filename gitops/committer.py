@@ -111,6 +111,9 @@ class Committer:
         self._fail(rest, Unavailable("Stopping", "the controller is stopping: send the event again"))
         return not rest
 
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     @property
     def trouble(self) -> Trouble | None:
         """What keeps commits from the remote at the moment."""

@@ -4,7 +4,7 @@ Several events build on each other, and only the final value of an image in an o
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gitops.core import changes, overlay, pipeline, yaml_text
@@ -60,7 +60,11 @@ class Draft:
         self._deployed: dict[tuple[str, str], Deployed] = {}
 
     def take(self, event: ImagePushed, cause: str, now: datetime) -> tuple[Outcome, ...]:
-        """Decides one event against the head and what earlier events have changed."""
+        """Decides one event against the head and what earlier events have changed.
+
+        A push from the future counts as one of now: a registry whose clock is wrong must not win for ever.
+        """
+        event = replace(event, pushed_at=min(event.pushed_at, now))
         if self._pipeline is None:
             return (Outcome(self._broken),)
         found = changes.candidate(event, self._pipeline)

@@ -40,6 +40,7 @@ from gitops.ports import Cluster, LiveState
 _log = structlog.get_logger(__name__)
 
 _TRIES = 4
+_RESTLESS = "Conflict: it changes faster than it can be applied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +92,27 @@ class Executor:
     def _examined(self, step: Step, scope: Scope) -> Step:
         if not isinstance(step, Create | Configure):
             return step
-        try:
-            body = self._cluster.read(step.key, step.manifest.version)
-            if body is None:
-                return Create(step.manifest)
-            seen = self._live.note(body)
-            refusal = _refusal(seen, scope)
-            if refusal:
-                return Skipped(step.key, refusal)
-            cause = step.cause if isinstance(step, Configure) else Cause.MANIFEST
-            if cause is Cause.FOREIGN:
-                return self._stripped(Configure(step.manifest, seen, cause), body)
-            return self._compared(Configure(step.manifest, seen, cause), body, scope)
-        except GitopsError as error:
-            return Skipped(step.key, f"{error.reason}: {error.message}", failed=True)
+        for _ in range(_TRIES):
+            try:
+                return self._looked_at(step, scope)
+            except Conflict:  # its controller wrote a status between the read and the dry run
+                continue
+            except GitopsError as error:
+                return Skipped(step.key, f"{error.reason}: {error.message}", failed=True)
+        return Skipped(step.key, _RESTLESS, failed=True)
+
+    def _looked_at(self, step: Create | Configure, scope: Scope) -> Step:
+        body = self._cluster.read(step.key, step.manifest.version)
+        if body is None:
+            return Create(step.manifest)
+        seen = self._live.note(body)
+        refusal = _refusal(seen, scope)
+        if refusal:
+            return Skipped(step.key, refusal)
+        cause = step.cause if isinstance(step, Configure) else Cause.MANIFEST
+        if cause is Cause.FOREIGN:
+            return self._stripped(Configure(step.manifest, seen, cause), body)
+        return self._compared(Configure(step.manifest, seen, cause), body, scope)
 
     def _compared(self, step: Configure, body: Body, scope: Scope) -> Configure:
         preview = self._cluster.preview(_sent(step, scope), step.observed.resource_version)
@@ -146,7 +154,7 @@ class Executor:
             except GitopsError as error:
                 _log.warning("apply failed", object=str(step.key), reason=error.reason, message=error.message)
                 return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _unapplied(step))
-        return Outcome(step.key, Action.FAILED, "Conflict: it changes faster than it can be applied", _unapplied(step))
+        return Outcome(step.key, Action.FAILED, _RESTLESS, _unapplied(step))
 
     def _write(self, step: Create | Configure | Strip, scope: Scope) -> Body:
         if isinstance(step, Strip):

@@ -26,6 +26,11 @@ class Remote:
     port: str
     path: str
 
+    def __str__(self) -> str:
+        """For people: `git.example/team/config`, or the path of a repository on disk."""
+        port = f":{self.port}" if self.port else ""
+        return f"{self.host}{port}/{self.path}"
+
 
 def parse(url: str) -> Remote | None:
     """`https://`, `ssh://`, `git://` and `file://` URLs, `user@host:path` and absolute paths; None for all else.

@@ -138,7 +138,7 @@ TEXTS: Mapping[str, Text] = {
     "drift.unknown": Text("unknown", "未知"),
     "drift.kind.changed": Text("changed a field of ours", "改动了受管字段"),
     "drift.kind.deleted": Text("deleted it", "删除了对象"),
-    "drift.kind.healed": Text("changed a field of ours; undone", "改动了受管字段；已恢复"),
+    "drift.kind.healed": Text("changed outside git; undone", "绕过 git 的修改；已恢复"),
     "drift.kind.foreign": Text("added a field of its own", "添加了额外字段"),
     "history": Text("History", "历史"),
     "history.caption": Text("What changed in this overlay, newest first", "本 overlay 的变更记录，最新的在前"),
