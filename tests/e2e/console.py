@@ -34,6 +34,14 @@ def collection(kind: str, namespace: str) -> str:
     return _COLLECTIONS[kind].format(namespace)
 
 
+class NeverSo(AssertionError):
+    """What was waited for did not come about; `seen` is how things stood at the end."""
+
+    def __init__(self, what: str, seen: Objects) -> None:
+        super().__init__(f"{what} is still {json.dumps(list(seen.values()), indent=1)[:6000]}")
+        self.seen = seen
+
+
 class Console:
     """Thread-safe. `manager` is the field manager of its edits."""
 
@@ -92,13 +100,17 @@ class Console:
                     del seen[_name(item)]
                 if is_so(seen):
                     return seen
-            assert time.monotonic() < deadline, f"after {seconds:.0f} s {path} is still {_shown(seen)}"
+            if time.monotonic() > deadline:
+                raise NeverSo(path, seen)
 
     def until_one(
         self, kind: str, namespace: str, name: str, is_so: Callable[[Body], bool], *, seconds: float = 40.0
     ) -> Body:
         key = f"{namespace}/{name}"
-        return self.until(kind, namespace, lambda seen: key in seen and is_so(seen[key]), seconds=seconds)[key]
+        try:
+            return self.until(kind, namespace, lambda seen: key in seen and is_so(seen[key]), seconds=seconds)[key]
+        except NeverSo as never:
+            raise NeverSo(f"{kind} {key}", {key: never.seen.get(key, {})}) from None
 
     def until_gone(self, kind: str, namespace: str, name: str, *, seconds: float = 40.0) -> None:
         self.until(kind, namespace, lambda seen: f"{namespace}/{name}" not in seen, seconds=seconds)
@@ -148,7 +160,3 @@ def _body(answer: urllib3.BaseHTTPResponse) -> Body:
 def _name(body: Body) -> str:
     metadata = body["metadata"]
     return f"{metadata.get('namespace', '')}/{metadata['name']}"
-
-
-def _shown(seen: Objects) -> str:
-    return json.dumps(list(seen.values()), indent=1)[:4000]

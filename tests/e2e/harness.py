@@ -29,7 +29,7 @@ from gitops.local.announce import delivery
 from tests.e2e import config_repo
 from tests.e2e.api_proxy import ApiProxy
 from tests.e2e.config_repo import REGISTRY, Names, Person
-from tests.e2e.console import Body, Console
+from tests.e2e.console import Body, Console, NeverSo
 
 SYSTEM = "lockstep-system"
 HARBOR_SECRET = "what-harbor-sends"
@@ -288,6 +288,14 @@ class World:
         response = _POOL.request("GET", f"http://127.0.0.1:{(controller or self.controller).ports.page}{path}")
         return Answer(response.status, response.data.decode())
 
+    def metrics(self) -> str:
+        response = _POOL.request("GET", f"http://127.0.0.1:{self.controller.ports.metrics}/metrics")
+        return response.data.decode()
+
+    def rest(self, seconds: float) -> None:
+        """Lets time pass to see that nothing happens: there is no event to wait for."""
+        threading.Event().wait(seconds)
+
     # -- config repo
 
     def edit(self, files: Mapping[str, str | None], message: str = "an edit", *, tell: bool = True) -> str:
@@ -308,7 +316,12 @@ class World:
         def reads(body: Body) -> bool:
             return is_so(status(body))
 
-        return status(self.console.until_one("ConfigMap", SYSTEM, ledger_name(overlay), reads, seconds=seconds))
+        name = ledger_name(overlay)
+        try:
+            return status(self.console.until_one("ConfigMap", SYSTEM, name, reads, seconds=seconds))
+        except NeverSo as never:
+            last = [status(body) for body in never.seen.values() if body]
+            raise AssertionError(f"the status of {overlay} is still {last}") from None
 
     def until_ready(self, *overlays: str) -> None:
         """Synced and Healthy at whatever the trunk's head asks for now."""
