@@ -25,6 +25,8 @@ def _pod_spec(body: Body) -> Mapping[str, Any]:
 
 def _named(pod: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield "ServiceAccount", pod.get("serviceAccountName", "")
+    for secret in pod.get("imagePullSecrets") or ():
+        yield "Secret", secret.get("name", "")
     for volume in pod.get("volumes") or ():
         yield from _of_volume(volume)
     for container in (*(pod.get("initContainers") or ()), *(pod.get("containers") or ())):
