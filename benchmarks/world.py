@@ -117,8 +117,8 @@ class Controller:
 
     def passes(self) -> int:
         """How many passes it has ended."""
-        answer = self._pool.request("GET", f"http://127.0.0.1:{self._world.ports['metrics']}/metrics").data.decode()
-        found = re.findall(r"^lockstep_reconcile_seconds_count\{.*\} ([0-9.]+)$", answer, re.MULTILINE)
+        answer = self._asked("metrics", "/metrics?name[]=lockstep_reconcile_seconds_count") or b""
+        found = re.findall(rb"^lockstep_reconcile_seconds_count\{.*\} ([0-9.]+)$", answer, re.MULTILINE)
         return sum(int(float(each)) for each in found)
 
     def await_passes(self, count: int) -> float:
@@ -161,16 +161,16 @@ class Controller:
         processes.end(self._identity, grace=_GRACE)
 
     def _is_ready(self) -> bool:
-        return self._asked("/readyz") is not None
+        return self._asked("page", "/readyz") is not None
 
     def _settled(self) -> tuple[int, int]:
-        status = self._asked("/api/v1/status")
+        status = self._asked("page", "/api/v1/status")
         cards = json.loads(status)["status"]["cards"] if status else []
         return len(cards), sum(card["sync"] == "Synced" for card in cards)
 
-    def _asked(self, path: str) -> bytes | None:
+    def _asked(self, listener: str, path: str) -> bytes | None:
         try:
-            answer = self._pool.request("GET", f"http://127.0.0.1:{self._world.ports['page']}{path}")
+            answer = self._pool.request("GET", f"http://127.0.0.1:{self._world.ports[listener]}{path}")
         except HTTPError:
             return None
         return answer.data if answer.status == 200 else None
