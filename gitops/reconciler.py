@@ -12,6 +12,7 @@ from datetime import datetime
 import structlog
 
 from gitops.core import healing, plan, summary
+from gitops.core.desired import Desired
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.core.health import Health
 from gitops.core.inventory import Parent, applyset_of
@@ -22,7 +23,7 @@ from gitops.core.pipeline import Overlay
 from gitops.core.plan import Configure, Outcome, Plan, Policy
 from gitops.core.status import Action, Revision, SyncStatus
 from gitops.core.summary import Results, Stall
-from gitops.desired import Desired, DesiredState
+from gitops.desired import DesiredState
 from gitops.executor import Executor, Scope
 from gitops.ports import LiveState, Parents
 from gitops.reporter import WRITE_EVERY, Reporter
