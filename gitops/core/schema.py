@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -152,6 +153,15 @@ def _timezone(text: str) -> str:
     return text
 
 
+def _cron(text: str) -> str:
+    """Five fields with values that exist: `0 25 * * *` would never open."""
+    try:
+        next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration) as error:
+        raise ValueError(f"names no moment: {error}" if str(error) else "names no moment, ever") from error
+    return text
+
+
 def _expression(text: str) -> str:
     try:
         re.compile(text)
@@ -169,7 +179,7 @@ Duration = Annotated[
 ]
 RepoPath = Annotated[str, require(_SAFE_PATH, "a path from the root of the repo, without `..`")]
 ImageName = Annotated[str, AfterValidator(_image)]
-Cron = Annotated[str, require(_CRON, "five cron fields: minute, hour, day, month, day of week")]
+Cron = Annotated[str, require(_CRON, "five cron fields: minute, hour, day, month, day of week"), AfterValidator(_cron)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Expression = Annotated[str, AfterValidator(_expression)]
 CommitId = Annotated[str, require(re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?"), "a full commit id")]
