@@ -33,6 +33,7 @@ $(VENV)/.installed: requirements-dev.txt pyproject.toml
 lock: ## newest releases, pinned with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --group pyproject.toml:build -o requirements-build.txt
 
 clean:
 	rm -rf $(VENV) build *.egg-info
