@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -82,7 +82,8 @@ def show_status(site: Site, console: Console) -> bool:
     story.tell(console, [f"{name:<24} pid {identity.pid}" for name, identity in running.items()])
     story.tell(console, ["", *(f"{name:<24} {site.url(name)}/" for name in site.ports())])
     story.tell(console, [f"{'kubeconfig':<24} {site.kubeconfig()}", ""])
-    report = Page(site.url("page"), running[CONTROLLER]).report()
+    with closing(Page(site.url("page"), running[CONTROLLER])) as page:
+        report = page.report()
     story.show_overlays(console, report.overlays)
     story.tell(console, report.troubles)
     return True
@@ -100,10 +101,11 @@ def announce(site: Site, console: Console, what: tuple[str, str], at: datetime) 
         )
     service, tag = what
     pushed = pushes.image(site, service, tag)
-    world = World(site, site.kubeconfig(), Page(site.url("page"), controller))
     story.tell(console, [f"Harbor tells of {pushed.name}:{pushed.tag} (sha256:{pushed.short_digest}):"])
-    if story.show_push(console, pushes.follow(world, service, pushed, at)) < 2:
-        story.tell(console, ["nothing changes"])
+    with closing(Page(site.url("page"), controller)) as page:
+        world = World(site, site.kubeconfig(), page)
+        if story.show_push(console, pushes.follow(world, service, pushed, at)) < 2:
+            story.tell(console, ["nothing changes"])
 
 
 def _running(site: Site) -> Mapping[str, Identity]:

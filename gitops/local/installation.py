@@ -13,6 +13,7 @@ from gitops.local import processes, record
 from gitops.local.binaries import PROGRAMS
 from gitops.local.components import Layout
 from gitops.local.control_plane import ControlPlane
+from gitops.local.interrupt import Interrupt
 from gitops.local.processes import Identity
 from gitops.local.record import Record
 from gitops.local.site import Site
@@ -91,9 +92,9 @@ class Installation:
         self._controller = processes.start(argv, directory=self._site.directory, log=self._site.log)
         _record(self._site, {CONTROLLER: self.controller})
 
-    def await_fall(self) -> str:
-        """Waits until a component ends that nobody asked to, and names it."""
-        return processes.first_ended(self._components()) or CONTROLLER
+    def await_fall(self, interrupt: Interrupt) -> str | None:
+        """Waits until a component ends that nobody asked to, and names it; None when we are interrupted."""
+        return processes.first_ended(self._components(), interrupt=interrupt)
 
     def stops(self) -> Sequence[tuple[str, Callable[[], None]]]:
         """What was started, by name, and how to stop it, in this order."""
@@ -117,11 +118,11 @@ class Installation:
         for identity in self._components().values():
             processes.end(identity, grace=0.0)
 
-    def failure(self, component: str) -> Unavailable:
-        """What to say when a component ended by itself: the end of its log."""
+    def failure(self, component: str, what: str = "has ended") -> Unavailable:
+        """What to say when a component is of no use: the end of its log."""
         log = self._site.log if component == CONTROLLER else Layout(self._site.control_plane, 0).log(component)
         lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else ["(no log)"]
-        return Unavailable("ComponentFailed", "\n".join([f"{component} has ended. The end of {log}:", *lines]))
+        return Unavailable("ComponentFailed", "\n".join([f"{component} {what}. The end of {log}:", *lines]))
 
     def _components(self) -> dict[str, Identity]:
         found: dict[str, Identity] = {}

@@ -56,12 +56,15 @@ class Report:
 
 
 class Page:
-    """The page of one controller process, at `url`."""
+    """The page of one controller process, at `url`. To be closed."""
 
     def __init__(self, url: str, controller: Identity) -> None:
         self._url = url
         self._controller = controller
         self._pool = PoolManager(timeout=10.0, retries=False)
+
+    def close(self) -> None:
+        self._pool.clear()
 
     def is_ready(self) -> bool:
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitops.core.errors import Rejected
+from gitops.local.interrupt import Interrupt
 
 _LEASH = Path(__file__).with_name("leash.py")
 _PROC = Path("/proc")
@@ -80,11 +81,13 @@ def end(identity: Identity, *, grace: float) -> None:
 
 def ended(identity: Identity, *, within: float | None) -> bool:
     """Waits that many seconds, None for ever, for the process to end; True as soon as it has."""
-    return first_ended({"": identity}, within=within) is not None
+    with ExitStack() as handles:
+        handle = _opened(identity, handles)
+        return handle is None or _wait(handle, within)
 
 
-def first_ended(watched: Mapping[str, Identity], *, within: float | None = None) -> str | None:
-    """Waits until one of the processes has ended, and names it; None when all are alive after `within` seconds."""
+def first_ended(watched: Mapping[str, Identity], *, interrupt: Interrupt) -> str | None:
+    """Waits until one of the processes has ended, and names it; None when the interrupt comes before."""
     with ExitStack() as handles:
         names: dict[int, str] = {}
         for name, identity in watched.items():
@@ -92,7 +95,8 @@ def first_ended(watched: Mapping[str, Identity], *, within: float | None = None)
             if handle is None:
                 return name
             names[handle] = name
-        return next((names[handle] for handle in select.select(list(names), [], [], within)[0]), None)
+        ready, _, _ = select.select([*names, interrupt.fileno()], [], [])
+        return next((names[each] for each in ready if each in names), None)
 
 
 def _opened(identity: Identity, handles: ExitStack) -> int | None:

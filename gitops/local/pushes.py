@@ -75,10 +75,10 @@ def next_build(tag: str) -> str:
 
 
 def follow(world: World, service: str, pushed: Image, at: datetime) -> Iterator[Happening]:
-    """Sends Harbor's webhook and yields what comes of it, each as soon as it is seen. After a delivery that is refused,
-    or that changes nothing, the answer is the last one.
+    """Sends Harbor's webhook and yields what comes of it, each as soon as it is seen. After a delivery that changes
+    nothing, the answer is the last one.
 
-    Raises: Unavailable(NoAnswer); Unavailable(NotSeen) when an expected step is not seen within a minute.
+    Raises: Unavailable(NoAnswer, NotAccepted); Unavailable(NotSeen) when an expected step is not seen within a minute.
     """
     repository, site = world.site.config_repo, world.site
     before = config_repo.head(repository)
@@ -87,6 +87,11 @@ def follow(world: World, service: str, pushed: Image, at: datetime) -> Iterator[
         version = _version(apps.list_deployment_for_all_namespaces(limit=1))
         followed = _Followed(world, service, pushed, time.monotonic())
         answer = harbor.push(site.hook(HARBOR), site.secret(HARBOR).read_text(), pushed, at)
+        if not answer.is_accepted:
+            raise Unavailable(
+                "NotAccepted",
+                f"answered {answer.status}: {'; '.join(answer.sentences)}. Harbor would try again; so can you",
+            )
         yield from (followed.seen("Lockstep", f"{answer.status}: {sentence}") for sentence in answer.sentences)
         for commit in _caused(config_repo.commits(repository, before), service, pushed):
             yield followed.seen("git", f"{commit.id[:7]} {commit.subject}")

@@ -1,10 +1,9 @@
 """`lockstep local up`: from nothing to an installation that is seen at work, until Ctrl-C."""
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from gitops.core import pipeline
 from gitops.core.errors import Rejected
 from gitops.local import binaries, config_repo, furnish, progress, pushes, story
 from gitops.local.installation import CONTROLLER, Installation, claim
+from gitops.local.interrupt import Interrupt, interruptible
 from gitops.local.page import Page
 from gitops.local.pushes import World
 from gitops.local.site import CONFIG_REPO, Site
@@ -49,12 +49,13 @@ def up(plan: Plan, console: Console, *, now: Callable[[], datetime]) -> None:
     site = Site(plan.directory.absolute())
     if plan.given is not None and not plan.given.is_file():
         raise Rejected("NoKubeconfig", f"there is no file {plan.given}; unset KUBECONFIG for a cluster of our own")
-    with _stoppable(), claim(site):
+    with interruptible() as interrupt, claim(site):
         installation = Installation(site, plan.given.absolute() if plan.given else None)
         try:
             _start(plan, site, installation, console)
+            interrupt.check()
             _tell(plan, site, installation, console, now)
-            _serve(site, installation, console)
+            _serve(site, installation, console, interrupt)
         except KeyboardInterrupt:
             story.tell(console, [""])
         finally:
@@ -90,32 +91,32 @@ def _furnish_given(kubeconfig: Path, console: Console) -> None:
 def _start_controller(site: Site, installation: Installation, console: Console) -> None:
     with progress.step(console, "starting the controller"):
         installation.start_controller()
-        if not Page(site.url("page"), installation.controller).await_ready(_START_SECONDS):
-            raise installation.failure(CONTROLLER)
+        with closing(Page(site.url("page"), installation.controller)) as page:
+            if not page.await_ready(_START_SECONDS):
+                raise installation.failure(CONTROLLER, "did not become ready")
 
 
 def _tell(plan: Plan, site: Site, installation: Installation, console: Console, now: Callable[[], datetime]) -> None:
-    page = Page(site.url("page"), installation.controller)
     overlays = [each.name for each in pipeline.overlays(pushes.declared(site), config_repo.paths(site.config_repo))]
     story.tell(console, ["", "What git says becomes what runs:"])
     seconds = _OWN_SECONDS_ELSEWHERE if plan.given else _SYNC_SECONDS
     began = time.monotonic()
-    if story.show_sync(console, page, overlays, seconds=seconds):
-        story.tell(console, [f"all Synced and Healthy: {progress.duration(time.monotonic() - began)}"])
-        story.show_release(console, World(site, installation.kubeconfig, page), now())
-    else:
-        story.tell(console, [f"not all is well after {progress.duration(time.monotonic() - began)}; the page says why"])
+    with closing(Page(site.url("page"), installation.controller)) as page:
+        if story.show_sync(console, page, overlays, seconds=seconds):
+            story.tell(console, [f"all Synced and Healthy: {progress.duration(time.monotonic() - began)}"])
+            story.show_release(console, World(site, installation.kubeconfig, page), now())
+        else:
+            story.tell(console, [f"not all is well after {seconds:.0f} s; the page says why"])
     story.show_hints(console, site, installation.kubeconfig)
 
 
-def _serve(site: Site, installation: Installation, console: Console) -> None:
+def _serve(site: Site, installation: Installation, console: Console, interrupt: Interrupt) -> None:
     """Until a signal. A controller that ends is started again, as a cluster would; one that does not become ready, and
     a control plane that lost a part, are given up.
 
     Raises: Unavailable(ComponentFailed).
     """
-    while True:
-        fallen = installation.await_fall()
+    while (fallen := installation.await_fall(interrupt)) is not None:
         if fallen != CONTROLLER:
             raise installation.failure(fallen)
         story.tell(console, [f"the {CONTROLLER} has ended, though nobody asked it to: it is started again"])
@@ -130,18 +131,3 @@ def _stop(installation: Installation, console: Console) -> None:
     except KeyboardInterrupt:
         installation.kill()
         story.tell(console, ["killed"])
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM and SIGINT raise KeyboardInterrupt, also in a background job, which shells start with SIGINT ignored."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -53,8 +53,9 @@ class Up:
         self.process.send_signal(signal.SIGINT)
 
     def rest(self) -> str:
-        """Waits for its end. All that it still prints."""
+        """Waits for its end, which must be a peaceful one. All that it still prints."""
         text, _ = self.process.communicate(timeout=_PATIENCE)
+        assert self.process.returncode == 0, text
         return text
 
 
@@ -224,9 +225,8 @@ def test_a_site_is_left_without_a_process_and_entered_again(tmp_path: Path) -> N
         started = _recorded(first.site)
         kept = _deployment(first.site, "tuling-prod", "gateway").metadata.uid
         first.interrupt()
-        rest = first.rest()
+        first.rest()
     assert tuple(started) == STARTED
-    assert first.process.returncode == 0, rest
     assert _of_sessions({identity.pid for identity in started.values()}) == []
 
     with _up(tmp_path / "site") as second:
