@@ -1,4 +1,4 @@
-"""The queue's promises: no pass lost, none doubled, none overlapping, failures come back later, one bug ends nothing."""
+"""The queue's promises: no pass lost, none doubled, none overlapping, failures come back, a bug ends nothing."""
 
 import threading
 import time

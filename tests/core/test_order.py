@@ -42,5 +42,5 @@ def test_independent_objects_share_a_group() -> None:
 
 
 def test_a_wave_that_is_no_number_is_refused_by_name() -> None:
-    with pytest.raises(Rejected, match="ConfigMap x.*sync-wave must be a whole number"):
+    with pytest.raises(Rejected, match=r"ConfigMap x.*sync-wave must be a whole number"):
         order.groups([create("ConfigMap", "x", wave="first")])

@@ -9,7 +9,7 @@ from gitops.core.inventory import Member
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
-from gitops.core.plan import Cause, Configure, Create, Outcome, Prune, Policy, Skipped, Unchanged
+from gitops.core.plan import Cause, Configure, Create, Outcome, Policy, Prune, Skipped, Unchanged
 from gitops.core.status import Action, Drift, FieldChange
 
 APP = Key("apps", "Deployment", "tuling-dev", "order")
