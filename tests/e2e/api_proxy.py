@@ -43,7 +43,7 @@ class Request:
         """The path of the object that is written; a creation names it in its body only."""
         if self.method != "POST":
             return self.path
-        return f"{self.path}/{json.loads(self.body)['metadata']['name']}"
+        return f"{self.path}/{json.loads(self.body)['metadata'].get('name', '')}"
 
     def is_(self, method: str, target: str) -> bool:
         """Whether this is the write of one of these methods (`PUT|POST`) to a target that the expression matches."""

@@ -1,0 +1,256 @@
+"""What must hold whatever happens to a controller: judged from git, the cluster and the recorded traffic alone.
+
+I1 every change that a sender was promised is on the trunk, exactly once; I2 nobody's commit is lost; I3 the cluster is
+what the trunk's head says; I4 nothing outside the inventory was deleted, and what was ever applied is in git, in the
+inventory, or gone; I5 no status ever says Synced for a revision that is not there as a whole. What git says is
+rendered here with kustomize from a plain checkout: nothing of the product is asked. I6, that no person needs to help, is
+how the tests are written.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gitops.core.inventory import PART_OF_LABEL, applyset_id, parent_name
+from gitops.core.status import Revision, Sync
+from tests.adapters.git_world import git
+from tests.e2e.api_proxy import Passed
+from tests.e2e.console import OURS, Body
+from tests.e2e.harness import SYSTEM, Sent, World, status
+
+Identity = tuple[str, str, str]
+"""kind, namespace, name"""
+
+_TARGET = re.compile(r".*/namespaces/([^/]+)/([^/]+)/([^/]+)")
+_PLURALS = {f"{kind.lower()}s": kind for kind in OURS}
+
+
+class Checker:
+    """Made before anything happens: it listens to the traffic from then on. Thread-safe."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._builds = _Builds(world)
+        self._lock = threading.Lock()
+        self._premature: list[str] = []
+        self._strangers = [_stranger(world, namespace) for namespace in world.names.all]
+        world.proxy.traffic.inspect = self._inspect
+
+    def violations(self) -> list[str]:
+        return [*self._promises(), *self._commits(), *self.differences(), *self._strays(), *self._premature]
+
+    def until_converged(self, seconds: float = 60.0) -> None:
+        """Waits until the cluster and the inventories are what the head says. Every pass that does something ends with
+        writing in the system namespace, so that is what is watched.
+        """
+        self._world.console.until(
+            "ConfigMap", SYSTEM, lambda _: not (self.differences() or self._strays()), seconds=seconds
+        )
+
+    # -- I1
+
+    def _promises(self) -> Iterator[str]:
+        digests = Counter(
+            git(self._world.remote, "log", "--format=%(trailers:key=Lockstep-Digest,valueonly)", "main").split()
+        )
+        yield from (f"I1: {digest} was committed {count} times" for digest, count in digests.items() if count > 1)
+        for sent in self._world.sent:
+            if sent.is_acked and not digests[sent.digest] and not self._is_superseded(sent):
+                yield f"I1: {sent.image}:{sent.tag} was promised and is not on the trunk: {sent.answer}"
+
+    def _is_superseded(self, sent: Sent) -> bool:
+        """A newer image may have come first: then that one must be what the trunk says."""
+        service = sent.image.rpartition("/")[2]
+        place = self._world.names.dev if service == "shop" else f"{self._world.names.split}/desk"
+        document = yaml.safe_load(self._world.kustomization(place))
+        now = next(image["newTag"] for image in document["images"] if image["name"] == sent.image)
+        return _rank(now) > _rank(sent.tag)
+
+    # -- I2
+
+    def _commits(self) -> Iterator[str]:
+        on_trunk = set(git(self._world.remote, "rev-list", "main").split())
+        yield from (f"I2: commit {commit} is lost" for commit in self._world.person.pushed if commit not in on_trunk)
+        for path, text in self._world.person.wrote.items():
+            now = _text_at_head(self._world, path)
+            if path.endswith("/kustomization.yaml") and "/extra/" not in path:
+                continue  # the committer writes there too, and what it writes is judged by I1 and I3
+            if now != text:
+                yield f"I2: {path} is not what its last author wrote"
+
+    # -- I3
+
+    def differences(self) -> list[str]:
+        """Between what the head says and what the cluster has."""
+        head = git(self._world.remote, "rev-parse", "main")
+        live = self._live()
+        return [
+            f"I3: {overlay} at {head[:12]}: {difference}"
+            for overlay in self._world.overlays
+            for difference in _missing(self._builds.at_head(overlay, head), live)
+        ]
+
+    def _live(self) -> dict[Identity, Body]:
+        return {
+            (kind, namespace, item["metadata"]["name"]): item
+            for namespace in self._world.names.all
+            for kind in OURS
+            for item in self._world.console.list(kind, namespace)
+        }
+
+    # -- I4
+
+    def _strays(self) -> list[str]:
+        return [*self._disturbed_strangers(), *self._orphans(), *self._wrong_deletions()]
+
+    def _disturbed_strangers(self) -> Iterator[str]:
+        for before in self._strangers:
+            metadata = before["metadata"]
+            now = self._world.console.read("ConfigMap", metadata["namespace"], metadata["name"])
+            if now != before:
+                yield f"I4: {metadata['namespace']}/{metadata['name']}, which is nobody's business, was touched"
+
+    def _orphans(self) -> Iterator[str]:
+        head = git(self._world.remote, "rev-parse", "main")
+        live = self._live()
+        for overlay in self._world.overlays:
+            wanted = set(self._builds.at_head(overlay, head))
+            members = self._world.members(overlay)
+            label = applyset_id(parent_name(overlay), SYSTEM)
+            ours = {key for key, body in live.items() if _part_of(body) == label}
+            yield from (f"I4: {key} of {overlay} is neither in git nor in the inventory" for key in ours - wanted - members)
+            yield from (f"I4: {key} is in git, not in the inventory of {overlay}" for key in wanted - members)
+        everything = {key for name in self._world.overlays for key in self._world.members(name)}
+        for key in (self._applied() & live.keys()) - everything:
+            yield f"I4: {key} was applied once and nobody knows of it any more"
+
+    def _applied(self) -> set[Identity]:
+        return {
+            key
+            for passed in self._world.proxy.traffic.passed()
+            if passed.request.is_write and passed.request.method == "PATCH" and passed.status < 300
+            for key in _identity(passed)
+        }
+
+    def _wrong_deletions(self) -> Iterator[str]:
+        for passed in self._world.proxy.traffic.passed():
+            if passed.request.method == "DELETE" and passed.status < 300:
+                yield from (f"I4: {key} was deleted but never ours" for key in _identity(passed) - self._applied())
+
+    # -- I5
+
+    def _inspect(self, passed: Passed) -> None:
+        """At each status that goes by: what it says must be true now, since passes of one overlay do not overlap."""
+        if "/configmaps/lockstep-ledger." not in passed.request.target or passed.status >= 300:
+            return
+        if passed.request.method not in {"PUT", "POST"}:
+            return
+        found = status(yaml.safe_load(passed.request.body))
+        if found.sync is not Sync.SYNCED:
+            return
+        applied = found.revisions.applied
+        wanted = self._builds.at(found.overlay, applied) if applied else {}
+        missing = list(_missing(wanted, self._live())) if applied else ["no revision was applied"]
+        with self._lock:
+            self._premature += [f"I5: {found.overlay} was called Synced at {applied}: {each}" for each in missing]
+
+
+class _Builds:
+    """What kustomize makes of overlays at revisions, in plain checkouts, remembered."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str, str], dict[Identity, Body]] = {}
+
+    def at_head(self, overlay: str, head: str) -> dict[Identity, Body]:
+        """The revision rule: release.yaml, where there is one, names base and overlay."""
+        try:
+            text = git(self._world.remote, "show", f"{head}:environments/{overlay}/release.yaml")
+        except AssertionError:
+            return self.at(overlay, Revision(head, head))
+        release = yaml.safe_load(text)
+        return self.at(overlay, Revision(release["base"], release["overlay"]))
+
+    def at(self, overlay: str, revision: Revision) -> dict[Identity, Body]:
+        key = (overlay, revision.base, revision.overlay)
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = self._build(overlay, revision)
+            return self._known[key]
+
+    def _build(self, overlay: str, revision: Revision) -> dict[Identity, Body]:
+        with tempfile.TemporaryDirectory() as scratch:
+            self._check_out(revision.base, Path(scratch))
+            own = Path(scratch) / "environments" / overlay
+            if revision.overlay != revision.base:
+                shutil.rmtree(own, ignore_errors=True)
+                self._check_out(revision.overlay, Path(scratch), f"environments/{overlay}")
+            built = subprocess.run([self._world.kustomize, "build", own], capture_output=True, check=True)
+        found = {}
+        for body in yaml.safe_load_all(built.stdout):
+            found[(body["kind"], body["metadata"]["namespace"], body["metadata"]["name"])] = body
+        return found
+
+    def _check_out(self, revision: str, target: Path, *paths: str) -> None:
+        archive = subprocess.run(
+            ["git", "-C", str(self._world.remote), "archive", revision, *paths], capture_output=True, check=True
+        )
+        subprocess.run(["tar", "-x", "-C", str(target)], input=archive.stdout, check=True)
+
+
+def _missing(wanted: Mapping[Identity, Body], live: Mapping[Identity, Body]) -> Iterator[str]:
+    for key, body in wanted.items():
+        if key not in live:
+            yield f"{key} is not there"
+        elif not _covers(live[key], body):
+            yield f"{key} is not as it should be"
+
+
+def _covers(live: Any, wanted: Any) -> bool:
+    """Everything that is wanted is there; more may be."""
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(key in live and _covers(live[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return isinstance(live, list) and len(live) == len(wanted) and all(map(_covers, live, wanted))
+    return bool(live == wanted)
+
+
+def _identity(passed: Passed) -> set[Identity]:
+    """Of what a request is about, when it is of a kind that the config repos hold, outside the system namespace."""
+    match = _TARGET.fullmatch(passed.request.path)
+    if match is None or match[1] == SYSTEM or match[2] not in _PLURALS:
+        return set()
+    return {(_PLURALS[match[2]], match[1], match[3])}
+
+
+def _part_of(body: Body) -> str:
+    return str((body["metadata"].get("labels") or {}).get(PART_OF_LABEL, ""))
+
+
+def _rank(tag: str) -> Sequence[int]:
+    return [int(part) for part in tag.split(".")]
+
+
+def _text_at_head(world: World, path: str) -> str | None:
+    try:
+        return world.person.read(path)
+    except AssertionError:
+        return None
+
+
+def _stranger(world: World, namespace: str) -> Body:
+    """An object in an environment's namespace that belongs to another ApplySet: never to be touched."""
+    metadata = {"name": "stranger", "labels": {PART_OF_LABEL: applyset_id("somebody-else", "somewhere")}}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"keep": "me"}}
+    return world.console.create("ConfigMap", namespace, body)
+
+

@@ -1,0 +1,54 @@
+"""`lockstep` with a fault built in, to see that the tests see it: `python -m tests.e2e.mutants FAULT run -c ...`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gitops import assembly
+from gitops.__main__ import main
+from gitops.adapters.cluster import KubernetesCluster
+from gitops.adapters.config_repo import GitConfigRepo
+from gitops.adapters.parents import KubernetesParents
+from gitops.core.inventory import Parent
+from gitops.core.manifests import Manifest
+from gitops.core.objects import Body
+from gitops.ports import NewCommit
+
+
+class WithoutWriteAhead(KubernetesParents):
+    """Stores the inventory after the writes only."""
+
+    _written: dict[str, int]
+
+    def write(self, parent: Parent) -> Parent:
+        self._written = getattr(self, "_written", {})
+        self._written[parent.overlay] = self._written.get(parent.overlay, 0) + 1
+        return replace(parent) if self._written[parent.overlay] % 2 else super().write(parent)
+
+
+class WithoutPush(GitConfigRepo):
+    """Promises what it keeps to itself."""
+
+    def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
+        return parent
+
+
+class WithoutApply(KubernetesCluster):
+    """Takes the dry run for the deed, once the objects are there."""
+
+    def apply(self, manifest: Manifest, resource_version: str) -> Body:
+        if resource_version:
+            return self.preview(manifest, resource_version)
+        return super().apply(manifest, resource_version)
+
+
+FAULTS = {
+    "write-ahead": ("KubernetesParents", WithoutWriteAhead),
+    "push": ("GitConfigRepo", WithoutPush),
+    "apply": ("KubernetesCluster", WithoutApply),
+}
+
+if __name__ == "__main__":
+    name, fault = FAULTS[sys.argv.pop(1)]
+    setattr(assembly, name, fault)
+    main()
