@@ -158,13 +158,13 @@ class Controller:
         self._look_at(self._reconciling.reconciler.known())
 
     def _look_at(self, names: Sequence[str] | frozenset[str]) -> None:
-        order = list(self._desired.overlays())
-        for name in sorted(names, key=lambda each: order.index(each) if each in order else len(order)):
+        order = {name: place for place, name in enumerate(self._desired.overlays())}
+        for name in sorted(names, key=lambda each: order.get(each, len(order))):
             self._overlays.add(name)
 
     def _pass(self, name: str) -> float | None:
-        if not self._leader.is_leader():
-            return None
+        if not (self._leader.is_leader() and self._reconciling.reconciler.has_recalled):
+            return None  # a new leader looks at everything once it has read what others left
         began = self._clocks.monotonic()
         outcome = "failed"
         try:

@@ -21,6 +21,8 @@ from gitops.core.status import Revision
 from gitops.layout import Layout
 from gitops.ports import Cluster, ConfigRepo, Renderer
 
+_MOST_KNOWN_COMMITS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -69,7 +71,7 @@ class DesiredState:
         before = self._memory
         if before.layout.head == head:
             return frozenset()
-        self._forget_if_rewritten(before.layout.head, head)
+        self._extend_trunk(before.layout.head, head)
         now = layout.read(self._repo, head, before.layout)
         touched = frozenset(now.overlays) | frozenset(before.layout.overlays)
         with self._lock:
@@ -136,8 +138,11 @@ class DesiredState:
         """True when a pass of `head` by another replica knew more than this one, even after asking the remote: then
         this one must not write. A head that is no descendant of ours belongs to a trunk that was rewritten.
         """
-        ours = self._memory.layout.head
-        if not head or head == ours or self._is_known_ancestor(head, ours):
+        known, ours = self._on_trunk, self._memory.layout.head
+        if not head or head in known:
+            return False
+        if self._is_known_ancestor(head, ours):
+            known.add(head)
             return False
         return self._repo.fetch() != ours
 
@@ -163,17 +168,19 @@ class DesiredState:
             return error
 
     def _require_on_trunk(self, head: str, revision: Revision) -> None:
-        for commit in {revision.base, revision.overlay} - self._on_trunk:
+        known = self._on_trunk
+        for commit in {revision.base, revision.overlay} - known:
             if self._repo.is_ancestor(commit, head):
-                self._on_trunk.add(commit)
+                known.add(commit)
             else:
                 message = f"commit {commit[:12]} of release.yaml is not on the trunk; promote again from a trunk commit"
                 raise Rejected("NotOnTrunk", message)
 
-    def _forget_if_rewritten(self, before: str, head: str) -> None:
-        """What was on the trunk stays there as long as the trunk only grows."""
-        if not (before and self._is_known_ancestor(before, head)):
-            self._on_trunk.clear()
+    def _extend_trunk(self, before: str, head: str) -> None:
+        """What was on the trunk stays there as long as the trunk only grows; every question costs a git process."""
+        if len(self._on_trunk) > _MOST_KNOWN_COMMITS or not (before and self._is_known_ancestor(before, head)):
+            self._on_trunk = set()
+        self._on_trunk.add(head)
 
     def _desired(self, memory: _Memory, overlay: Overlay, composition: Composition) -> Desired:
         closure = self._guard.closure(composition.tree, overlay.path)

@@ -53,9 +53,13 @@ class World:
 
 @dataclass(slots=True)
 class _Memory:
-    """What is remembered between passes to save requests; all of it can be read again."""
+    """What is remembered between passes to save requests; all of it can be read again. When it is `whole`, an overlay
+    that has no parent here has none at all, unless it is among the `unsure`; a write that finds one is a Conflict.
+    """
 
     parents: dict[str, Parent] = field(default_factory=dict)
+    whole: bool = False
+    unsure: set[str] = field(default_factory=set)
     heals: dict[tuple[str, Key], list[float]] = field(default_factory=dict)
     retained_at: dict[str, float] = field(default_factory=dict)
     claims: dict[str, frozenset[Key]] = field(default_factory=dict)
@@ -82,10 +86,14 @@ class Reconciler:
 
     def recall(self) -> None:
         """Reads all parents and statuses at once: called when this replica starts to lead."""
-        memory = _Memory(parents=dict(self._world.parents.read_all()))
+        memory = _Memory(parents=dict(self._world.parents.read_all()), whole=True)
         self._world.reporter.recall()
         with self._lock:
             self._memory = memory
+
+    @property
+    def has_recalled(self) -> bool:
+        return self._memory.whole
 
     def known(self) -> frozenset[str]:
         """Every overlay that git has now or that was applied before."""
@@ -133,7 +141,9 @@ class Reconciler:
     def _parent(self, name: str) -> Parent:
         with self._lock:
             known = self._memory.parents.get(name)
-        return known or self._world.parents.read(name) or Parent(name, self._world.repo_name)
+            is_sure = known is not None or (self._memory.whole and name not in self._memory.unsure)
+        found = known if is_sure else self._world.parents.read(name)
+        return found or Parent(name, self._world.repo_name)
 
     def _target(self, overlay: Overlay, parent: Parent) -> _Target:
         head = self._world.desired.head()
@@ -207,6 +217,7 @@ class Reconciler:
             raise Conflict("Behind", "another replica has seen a newer head of the config repo")
         with self._lock:
             self._memory.parents.pop(name, None)
+            self._memory.unsure.add(name)
         members = plan.written_ahead(parent.members, steps)
         head = self._world.desired.head()
         ahead = replace(parent, members=members, pass_revision=revision, head=head)
@@ -258,6 +269,7 @@ class Reconciler:
     def _remember_parent(self, parent: Parent) -> None:
         with self._lock:
             self._memory.parents[parent.overlay] = parent
+            self._memory.unsure.discard(parent.overlay)
 
     def _scope(self, name: str, desired: Desired) -> Scope:
         def claimed(key: Key) -> str:
