@@ -57,6 +57,7 @@ MESSAGES = {
     "deployment-healthy-scaled-to-zero": "scaled to zero",
     "deployment-healthy": "3 of 3 replicas available",
     "deployment-progressing-old-replicas": "1 old replica still running",
+    "deployment-progressing-quota-while-old-serve": f"0 of 4 replicas updated; {QUOTA}",
     "deployment-progressing-scaling-to-zero": "1 surplus replica still running",
     "deployment-progressing-unavailable": "1 of 3 replicas available",
     "deployment-progressing-unobserved": "its controller has not seen generation 2 yet",

@@ -20,16 +20,20 @@ from gitops.core.objects import Body
 
 
 def deployment(body: Body) -> Verdict:
-    """A replica that cannot be created (quota, admission) is Degraded at once, without waiting for the deadline."""
+    """A replica that cannot be created (quota, admission) is Degraded at once, without waiting for the deadline; but
+    while the old replicas still serve in full, it is a rollout that waits for room (they make it as they go).
+    """
     wanted, updated = number(section(body, "spec"), "replicas", 1), number(section(body, "status"), "updatedReplicas")
     if section(body, "spec").get("paused"):
         return suspended(f"the rollout is paused with {_of(updated, wanted, 'updated')}; resume it to go on")
     if waiting := unobserved(body):
         return progressing(waiting)
+    available = number(section(body, "status"), "availableReplicas")
+    late = condition(body, "Progressing").get("reason") == "ProgressDeadlineExceeded"
     if is_true(body, "ReplicaFailure"):
-        return degraded(f"{_of(updated, wanted, 'updated')}; {words(condition(body, 'ReplicaFailure'))}")
-    if condition(body, "Progressing").get("reason") == "ProgressDeadlineExceeded":
-        available = number(section(body, "status"), "availableReplicas")
+        verdict = progressing if wanted and available >= wanted and not late else degraded
+        return verdict(f"{_of(updated, wanted, 'updated')}; {words(condition(body, 'ReplicaFailure'))}")
+    if late:
         counts = f"{_of(updated, wanted, 'updated')}, {available} available"
         return degraded(f"{counts}; {words(condition(body, 'Progressing'))}")
     return _rolled_out(body, wanted, updated)
