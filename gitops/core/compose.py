@@ -65,11 +65,11 @@ def compose(overlay: Overlay, head: str, tree_of: TreeOf, read: Read) -> Composi
     at_head = tree_of(head)
     held = hold(overlay, at_head, read)
     found = release(overlay, at_head, read)
-    if found is None:
+    if found is None or found.base is None or found.overlay is None:
         if overlay.after is not None:
             raise Rejected("NotReleased", _not_released(overlay), place=Place(f"{overlay.path}/{RELEASE_FILE}"))
         revision = Revision(head, head)
-        return Composition(revision, ComposedTree(overlay.path, at_head, at_head), hold=held)
+        return Composition(revision, ComposedTree(overlay.path, at_head, at_head), found, held)
     revision = Revision(found.base, found.overlay)
     tree = composed(overlay, revision, tree_of)
     pending = found.overlay != head and _settings(overlay, at_head) != _settings(overlay, tree_of(found.overlay))

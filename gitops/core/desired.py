@@ -1,7 +1,7 @@
 """What an overlay should be, as a value: its manifests at one revision, and how its environment wants it treated."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gitops.core import manifests
 from gitops.core.compose import Composition
@@ -12,11 +12,12 @@ from gitops.core.objects import Key
 from gitops.core.pipeline import DriftPolicy, Foreign, Overlay, Pipeline, SyncMode, SyncOptions
 from gitops.core.release import Hold
 from gitops.core.status import Revision
+from gitops.core.tree import Blob
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What an overlay should be at one revision, and how it is to be treated.
+    """What an overlay should be at one revision, and how it is to be treated. `files` are those that the build reads.
 
     `is_locked`: a release.yaml names its commits, so that nothing outside its own directory changes it. `scaled`:
     workloads whose replicas an autoscaler of the same render owns. `withheld`: why nothing is written though it could
@@ -32,6 +33,7 @@ class Desired:
     keys: frozenset[Key]
     images: Mapping[str, Image]
     scaled: frozenset[Key]
+    files: Mapping[str, Blob] = field(default_factory=dict)
     is_locked: bool = False
     hold: Hold | None = None
     heal: bool = True
@@ -70,7 +72,8 @@ def treated(
         keys=frozenset(manifest.key for manifest in rendered.manifests),
         images=_images(declared, rendered.manifests),
         scaled=rendered.scaled,
-        is_locked=composition.release is not None,
+        files=closure.files,
+        is_locked=composition.release is not None and composition.release.base is not None,
         hold=composition.hold,
         heal=environment is None or environment.drift is not DriftPolicy.REPORT,
         withheld="observe mode: nothing is written (sync.mode: observe)" if observes else "",

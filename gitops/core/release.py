@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from pydantic import AwareDatetime, Field, JsonValue
+import yaml
+from pydantic import AwareDatetime, Field, model_validator
 
 from gitops.core import schema
 from gitops.core.schema import CommitId, Model, Name
@@ -19,16 +20,48 @@ class Rejection(Model):
     closure: str = ""
 
 
-class Release(Model):
-    """The commits that an environment is locked to. `admission` and `waived` tell why it was let in: the evidence of
-    the promotion, and the gates that a person skipped, each with the reason.
+class Evidence(Model):
+    """Why an image was let in. `closure`: hash of the base files that it was proven with; `since`: healthy without
+    trouble from then on. Without `since` nothing was proven: a person waived the gate.
     """
 
-    base: CommitId
-    overlay: CommitId
-    admission: dict[str, JsonValue] | None = None
+    digest: str
+    closure: str = ""
+    since: AwareDatetime | None = None
+
+
+class Admission(Model):
+    """The promotion that wrote the file: where the release came from, and what is known of each service."""
+
+    source: Name
+    services: dict[Name, Evidence] = Field(default_factory=dict)
+    request: str = ""
+
+
+class Release(Model):
+    """The commits that an environment is locked to; without them it follows the trunk's head, which only an environment
+    without `after` may do. `admission` and `waived` tell why it was let in: the evidence of the promotion, and the
+    gates that a person skipped, each with the reason.
+    """
+
+    base: CommitId | None = None
+    overlay: CommitId | None = None
+    admission: Admission | None = None
     waived: str | dict[str, str] | None = None
     rejected: tuple[Rejection, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Release":
+        if (self.base is None) != (self.overlay is None):
+            raise ValueError("name both `base` and `overlay`, or neither")
+        return self
+
+    def has_rejected(self, service: str, digest: str, closure: str) -> bool:
+        """True when a rollback abandoned exactly this; an entry without closure means the image with any files."""
+        return any(
+            (entry.service, entry.digest) == (service, digest) and entry.closure in {"", closure}
+            for entry in self.rejected
+        )
 
 
 class Hold(Model):
@@ -53,3 +86,19 @@ def parse_release(text: bytes, file: str) -> Release:
 def parse_hold(text: bytes, file: str) -> Hold:
     """Raises: Rejected(InvalidHold, InvalidYaml, LimitExceeded) with file and line."""
     return schema.read(text, file, Hold, "InvalidHold")
+
+
+def release_text(release: Release) -> bytes:
+    """release.yaml as automation writes it."""
+    return _text("Written by Lockstep: the commits that this environment runs, and why.", release)
+
+
+def hold_text(hold: Hold) -> bytes:
+    return _text(
+        "While this file is here, automation writes nothing for this environment. See `lockstep resume`.", hold
+    )
+
+
+def _text(comment: str, model: Model) -> bytes:
+    held = model.model_dump(mode="json", exclude_defaults=True)
+    return f"# {comment}\n{yaml.safe_dump(held, sort_keys=False, allow_unicode=True, width=120)}".encode()

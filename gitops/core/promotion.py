@@ -1,0 +1,328 @@
+"""What moves from one environment to the next, and what holds it: decided from proofs, never from what merely runs.
+
+Two questions with one answer each. `propose`: what would a promotion write into one overlay? `gates`: may it be written
+now? Whoever asks reads everything else: proofs, release, tags, clocks.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from gitops.core import windows
+from gitops.core.images import Image
+from gitops.core.pipeline import Promote
+from gitops.core.proof import Proof
+from gitops.core.release import Evidence, Hold, Release
+from gitops.core.status import Revision
+
+
+class Gate(StrEnum):
+    """What must hold before a promotion is written. Each can be skipped by name and with a reason."""
+
+    SOAK = "soak"
+    RAN = "ran"
+    SCAN = "scan"
+    WINDOWS = "windows"
+    APPROVALS = "approvals"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """A gate that is not open: why, and what would open it. `until`: when it opens by itself, if that is known."""
+
+    gate: Gate
+    message: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the environment before offers. `proofs`: by service, the newest key first; `at`: as of when; `steady`:
+    services whose clock runs. `closures`: base revision -> what each service would reach of it, hashed as in proofs.
+    """
+
+    environment: str
+    at: datetime
+    proofs: Mapping[str, Sequence[Proof]]
+    closures: Callable[[str], Mapping[str, str]]
+    steady: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The overlay that would change. `locked`: service -> image of the release that it runs; `written`: the same as the
+    trunk's head has it; `settings`: a hash of the head's settings, which `pending` tells to be other than the locked
+    ones. `is_later(a, b)`: commit a comes after b.
+    """
+
+    overlay: str
+    release: Release
+    locked: Mapping[str, Image]
+    written: Mapping[str, Image]
+    is_later: Callable[[str, str], bool]
+    settings: str = ""
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What counts as proven. `services`: only these, and digests alone; empty = all, and base. `includes`: False for
+    what came after the commit that somebody tagged.
+    """
+
+    soak: timedelta
+    needs_run: bool = True
+    services: frozenset[str] = frozenset()
+    includes: Callable[[Revision], bool] = field(default=lambda _revision: True)
+
+    def accepts(self, proof: Proof, release: Release) -> bool:
+        rejected = release.has_rejected(proof.service, proof.image.digest or "", proof.closure)
+        return not rejected and proof.is_proven(self.soak, needs_run=self.needs_run) and self.includes(proof.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a promotion writes into one overlay. `images`: those that change; `was`: what they were; `evidence`: of
+    every service of the overlay after it; `settings`: a hash of the overlay's settings that come along.
+    """
+
+    overlay: str
+    base: str
+    images: Mapping[str, Image]
+    was: Mapping[str, Image]
+    evidence: Mapping[str, Evidence]
+    settings: str = ""
+    moves_base: bool = False
+    moves_settings: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.images or self.moves_base or self.moves_settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`behind`: what stays where it is though the environment before has something newer, and why."""
+
+    move: Move
+    behind: tuple[str, ...] = ()
+
+
+def propose(source: Source, target: Target, terms: Terms) -> Proposal:
+    """The newest proven images on the newest base that every service has proven; what is not proven stays behind."""
+    base = _base(source, target, terms)
+    here = source.closures(base)
+    services = sorted({*target.locked, *target.written})
+    picks: dict[str, Proof] = {}
+    behind: list[str] = []
+    for service in services:
+        found = _pick(service, source, target, terms, here.get(service, ""))
+        if found is not None:
+            picks[service] = found
+        behind += _behind(service, source, target, terms, found)
+    behind += [f"{service}: {_BY_HAND}" for service in services if _is_by_hand(service, target, picks)]
+    return Proposal(_move(target, base, picks, here), tuple(behind))
+
+
+def settings_alone(target: Target) -> Move:
+    """The overlay's own settings as the head has them, over the same base and images."""
+    evidence = target.release.admission.services if target.release.admission else {}
+    return Move(
+        target.overlay, target.release.base or "", {}, {}, evidence, target.settings, moves_settings=target.pending
+    )
+
+
+def is_by_hand(target: Target) -> tuple[str, ...]:
+    """Services whose image somebody wrote into the overlay without a release."""
+    return tuple(service for service in sorted(target.written) if _is_by_hand(service, target, {}))
+
+
+def gates(
+    promote: Promote, now: datetime, *, hold: Hold | None, approved: int | None, waived: Mapping[str, str]
+) -> tuple[Shut, ...]:
+    """The gates that are shut for a promotion as a whole. `approved`: distinct signers so far, None when nobody can be
+    asked to sign because no request was made.
+    """
+    shut = [
+        *_hold_gate(hold, now),
+        *_window_gate(promote, now),
+        *_scan_gate(promote),
+        *_approval_gate(promote, approved),
+    ]
+    return tuple(gate for gate in shut if gate.gate not in waived)
+
+
+def release_hash(environment: str, moves: Sequence[Move]) -> str:
+    """What approvals bind to: which base, images and settings of which overlays."""
+    content = [
+        (move.overlay, move.base, move.settings, sorted((name, image.digest) for name, image in move.images.items()))
+        for move in sorted(moves, key=lambda move: move.overlay)
+    ]
+    return hashlib.sha256(json.dumps([environment, content]).encode()).hexdigest()
+
+
+_BY_HAND = (
+    "its image was edited on the trunk without a release; set it back, or commit a release.yaml that names that commit"
+)
+
+
+def _base(source: Source, target: Target, terms: Terms) -> str:
+    """The newest base on which every service of the target has a proof, or has the files that it has now."""
+    locked = target.release.base or ""
+    if terms.services:
+        return locked
+    here = source.closures(locked)
+    services = [service for service in {*target.locked, *target.written} if service in target.locked]
+    for base in _bases(source, target, terms):
+        there = source.closures(base)
+        if there == here or not there:
+            continue
+        changed = [service for service in services if there.get(service) != here.get(service)]
+        if all(_accepted(service, source, target, terms, there.get(service, "")) for service in changed):
+            return base
+    return locked
+
+
+def _bases(source: Source, target: Target, terms: Terms) -> list[str]:
+    """Bases of what is proven, newest first, that lie behind the locked one."""
+    locked = target.release.base or ""
+    found: list[str] = []
+    for proofs in source.proofs.values():
+        accepted = (proof for proof in proofs if terms.accepts(proof, target.release))
+        for base in dict.fromkeys(proof.revision.base for proof in accepted):
+            if base not in found and target.is_later(base, locked):
+                place = next((n for n, other in enumerate(found) if target.is_later(base, other)), len(found))
+                found.insert(place, base)
+    return found
+
+
+def _accepted(service: str, source: Source, target: Target, terms: Terms, closure: str) -> list[Proof]:
+    """Proofs of the service with these files, newest first, none older than what the target has."""
+    proofs = source.proofs.get(service, ())
+    locked = target.locked.get(service)
+    found = []
+    for proof in proofs:
+        if proof.closure == closure and terms.accepts(proof, target.release):
+            found.append(proof)
+        if locked is not None and proof.image.digest == locked.digest:
+            break
+    return found
+
+
+def _pick(service: str, source: Source, target: Target, terms: Terms, closure: str) -> Proof | None:
+    if terms.services and service not in terms.services:
+        return None
+    return next(iter(_accepted(service, source, target, terms, closure)), None)
+
+
+def _behind(service: str, source: Source, target: Target, terms: Terms, picked: Proof | None) -> list[str]:
+    """Why the newest of the service does not move; nothing when it does, or is there already."""
+    if terms.services and service not in terms.services:
+        return []
+    newest = next(iter(source.proofs.get(service, ())), None)
+    locked = target.locked.get(service)
+    if newest is None or newest is picked or (locked is not None and locked.digest == newest.image.digest):
+        return []
+    return [f"{service} {newest.image.tag or newest.image.short_digest} {_why(newest, source, target, terms)}"]
+
+
+def _why(proof: Proof, source: Source, target: Target, terms: Terms) -> str:
+    where = source.environment
+    if target.release.has_rejected(proof.service, proof.image.digest or "", proof.closure):
+        return "was rolled back here; push another one"
+    if not terms.includes(proof.revision):
+        return f"came to {where} after the tagged commit"
+    if proof.healthy_since is None:
+        return f"is not healthy in {where} yet"
+    if proof.observed < terms.soak.total_seconds():
+        return _soaking(proof, source, terms.soak)
+    if not proof.ran:
+        return f"never ran in {where}: no ready pod of it was seen"
+    return f"was proven in {where} with other base files; they move together, once all services have proven them"
+
+
+def _soaking(proof: Proof, source: Source, soak: timedelta) -> str:
+    left = soak - timedelta(seconds=proof.observed)
+    if proof.service not in source.steady:
+        return f"soaks in {source.environment}: {_minutes(left)} to go once it is healthy again"
+    until = (source.at + left + timedelta(seconds=59)).astimezone(UTC)
+    return f"soaks in {source.environment} until {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _minutes(left: timedelta) -> str:
+    return f"{-(-int(left.total_seconds()) // 60)} min"
+
+
+def _is_by_hand(service: str, target: Target, picks: Mapping[str, Proof]) -> bool:
+    written, locked = target.written.get(service), target.locked.get(service)
+    if service in picks or written is None or locked is None:
+        return False
+    return written.digest != locked.digest
+
+
+def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[str, str]) -> Move:
+    images = {
+        service: proof.image
+        for service, proof in picks.items()
+        if service not in target.locked or target.locked[service].digest != proof.image.digest
+    }
+    known = target.release.admission.services if target.release.admission else {}
+    evidence = {}
+    for service in sorted({*target.locked, *picks}):
+        if service in picks:
+            proof = picks[service]
+            evidence[service] = Evidence(
+                digest=proof.image.digest or "", closure=proof.closure, since=proof.healthy_since
+            )
+        elif service in known:
+            evidence[service] = known[service]
+        else:
+            evidence[service] = Evidence(digest=target.locked[service].digest or "", closure=here.get(service, ""))
+    return Move(
+        overlay=target.overlay,
+        base=base,
+        images=images,
+        was={service: target.locked[service] for service in images if service in target.locked},
+        evidence=evidence,
+        settings=target.settings,
+        moves_base=base != target.release.base,
+        moves_settings=target.pending,
+    )
+
+
+def _hold_gate(hold: Hold | None, now: datetime) -> list[Shut]:
+    if hold is None or not hold.holds(now):
+        return []
+    until = f" until {hold.until.isoformat()}" if hold.until else ""
+    return [Shut(Gate.HOLD, f"held by {hold.who}{until}: {hold.why}; `lockstep resume` ends it", hold.until)]
+
+
+def _window_gate(promote: Promote, now: datetime) -> list[Shut]:
+    if windows.is_open(promote.windows, now):
+        return []
+    opens = windows.next_opening(promote.windows, now)
+    when = f"the next window opens at {opens:%Y-%m-%d %H:%M} UTC" if opens else "no window opens in sight"
+    return [Shut(Gate.WINDOWS, f"outside the windows of pipeline.yaml; {when}", opens)]
+
+
+def _scan_gate(promote: Promote) -> list[Shut]:
+    if promote.scan is None:
+        return []
+    message = (
+        f"no scan result is known (scan.max: {promote.scan.max}): this version does not ask the registry yet. "
+        "Take `scan` out of pipeline.yaml, or skip it by name: --skip-gate scan --reason ..."
+    )
+    return [Shut(Gate.SCAN, message)]
+
+
+def _approval_gate(promote: Promote, approved: int | None) -> list[Shut]:
+    wanted = promote.approvals.count
+    if not wanted or (approved is not None and approved >= wanted):
+        return []
+    if approved is None:
+        return [Shut(Gate.APPROVALS, f"needs {wanted} approvals, which only a request (a pushed tag) can collect")]
+    return [Shut(Gate.APPROVALS, f"{approved} of {wanted} approvals; `lockstep approve` gives one")]

@@ -1,0 +1,131 @@
+"""A promotion as commits: what is written into the overlay's directory, and what `git log` says about it.
+
+A commit cannot name itself, so new images take two, pushed together: one that writes the images into the overlay, and
+one whose release.yaml names the first. Until the second one nothing has changed for the environment.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+
+from gitops.core import overlay
+from gitops.core.changes import one_line
+from gitops.core.images import Image
+from gitops.core.promotion import Move
+from gitops.core.release import RELEASE_FILE, Admission, Release, release_text
+
+REQUEST_TRAILER = "Lockstep-Request"
+RELEASE_TRAILER = "Lockstep-Release"
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """One promotion of an environment, maybe of several overlays. `release` is its content hash; `request` the id of
+    the tag that asked for it, empty when nobody had to.
+    """
+
+    environment: str
+    source: str
+    moves: tuple[Move, ...]
+    release: str
+    cause: str
+    request: str = ""
+    waived: Mapping[str, str] = field(default_factory=dict)
+    approvers: frozenset[str] = frozenset()
+
+
+def image_files(moves: Sequence[Move], files: Mapping[str, str], read: Callable[[str], bytes]) -> dict[str, bytes]:
+    """The kustomizations with the new images. `files`: overlay -> path of its kustomization; `read`: content of a path.
+
+    Raises: Rejected when a file cannot be edited safely, with what to change by hand.
+    """
+    edited: dict[str, bytes] = {}
+    for move in moves:
+        path = files[move.overlay]
+        before = text = read(path)
+        for image in move.images.values():
+            text = overlay.set_image(text, image, path)
+        if text != before:
+            edited[path] = text
+    return edited
+
+
+def release_files(
+    promotion: Promotion, before: Mapping[str, tuple[str, Release]], commits: Mapping[str, str]
+) -> dict[str, bytes]:
+    """release.yaml of each overlay. `before`: overlay -> its directory and present release; `commits`: overlay -> the
+    commit of its directory.
+    """
+    written = {}
+    for move in promotion.moves:
+        path, release = before[move.overlay]
+        admission = Admission(source=promotion.source, services=dict(move.evidence), request=promotion.request)
+        after = release.model_copy(
+            update={
+                "base": move.base,
+                "overlay": commits[move.overlay],
+                "admission": admission,
+                "waived": dict(promotion.waived) or None,
+            }
+        )
+        written[f"{path}/{RELEASE_FILE}"] = release_text(after)
+    return written
+
+
+def images_message(promotion: Promotion) -> str:
+    """Of the first commit, which prepares."""
+    return _message(f"{promotion.environment}: images of the next release", promotion, {})
+
+
+def release_message(promotion: Promotion) -> str:
+    """Of the commit that takes effect."""
+    since = [
+        evidence.since
+        for move in promotion.moves
+        for service, evidence in move.evidence.items()
+        if evidence.since is not None and (service in move.images or move.moves_base)
+    ]
+    trailers = {
+        "Lockstep-Proven-Since": min(since).astimezone(UTC).isoformat() if since else "",
+        REQUEST_TRAILER: promotion.request,
+        RELEASE_TRAILER: promotion.release,
+        "Lockstep-Approved-By": ", ".join(sorted(promotion.approvers)),
+        "Lockstep-Waived": "; ".join(f"{gate}: {reason}" for gate, reason in promotion.waived.items()),
+    }
+    return _message(subject(promotion), promotion, trailers)
+
+
+def subject(promotion: Promotion) -> str:
+    """`prod: order 1.5.0, print-api 1.4.3 from test`."""
+    moved = [f"{service} {_name(image)}" for move in promotion.moves for service, image in sorted(move.images.items())]
+    if any(move.moves_base for move in promotion.moves):
+        moved.append(f"base {_common_base(promotion.moves)}")
+    if not moved:
+        return f"{promotion.environment}: settings of the trunk"
+    shown = ", ".join(moved[:4]) + (f" and {len(moved) - 4} more" if len(moved) > 4 else "")
+    return f"{promotion.environment}: {shown} from {promotion.source}"
+
+
+def _message(title: str, promotion: Promotion, trailers: Mapping[str, str]) -> str:
+    body = [
+        f"{service}: {move.was.get(service, 'nothing')} -> {image}"
+        for move in promotion.moves
+        for service, image in sorted(move.images.items())
+    ]
+    known = {
+        "Lockstep-Environment": promotion.environment,
+        "Lockstep-Promoted-From": promotion.source,
+        **trailers,
+        "Lockstep-Cause": promotion.cause,
+    }
+    lines = [f"{key}: {one_line(value)}" for key, value in known.items() if value]
+    parts = [one_line(title), "\n".join(one_line(line) for line in body), "\n".join(lines)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _name(image: Image) -> str:
+    return image.tag or image.short_digest
+
+
+def _common_base(moves: Sequence[Move]) -> str:
+    return ", ".join(sorted({move.base[:12] for move in moves if move.moves_base}))
