@@ -23,7 +23,7 @@ def changes(before: Body | None, after: Body) -> tuple[FieldChange, ...]:
     once if the order of its items changed (init containers run in order, env refers backwards).
     """
     old, new = _visible(before or {}), _visible(after)
-    mask = _Mask(after)
+    mask = Mask(after)
     found = [mask.change(path, one, two) for path, one, two in _differences(old, new)]
     moved = [FieldChange(path, ", ".join(one), ", ".join(two)) for path, one, two in _moved(old, new)]
     return tuple(sorted([*found, *moved], key=lambda change: change.field))
@@ -36,9 +36,9 @@ def declared_changes(manifest_body: Body, live_body: Body) -> tuple[FieldChange,
     Other spellings of one value are no difference: quantities, numbers as text, empty or null members, `stringData`.
     """
     live = dict(fields.leaves(_visible(live_body)))
-    mask = _Mask(manifest_body)
+    mask = Mask(manifest_body)
     return tuple(
-        mask.change(path, declared, live.get(path, _ABSENT))
+        mask.change(path, declared, live.get(path, ABSENT))
         for path, declared in sorted(fields.leaves(_declared(manifest_body)), key=lambda leaf: leaf[0])
         if not _agree(path, declared, live)
     )
@@ -48,7 +48,7 @@ class _Absent:
     """Marks a side that does not have the field; None is a value that a manifest may hold."""
 
 
-_ABSENT = _Absent()
+ABSENT = _Absent()
 
 
 def _visible(body: Body) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _declared(manifest_body: Body) -> dict[str, Any]:
 def _differences(old: Body, new: Body) -> Iterator[tuple[str, Any, Any]]:
     one, two = dict(fields.leaves(old)), dict(fields.leaves(new))
     for path in one.keys() | two.keys():
-        before, after = one.get(path, _ABSENT), two.get(path, _ABSENT)
+        before, after = one.get(path, ABSENT), two.get(path, ABSENT)
         if not (_same(before, after) or _grew(path, before, two) or _grew(path, after, one)):
             yield path, before, after
 
@@ -119,13 +119,14 @@ def _agree(path: str, declared: Any, live: Mapping[str, Any]) -> bool:
         return True
     if isinstance(declared, bool) or isinstance(found, bool):
         return False
-    if _is_quantity(path):
+    if is_quantity(path):
         one, two = quantities.parse(str(declared)), quantities.parse(str(found))
         return one is not None and one == two
     return isinstance(declared, int | str) and isinstance(found, int | str) and str(declared) == str(found)
 
 
-def _is_quantity(path: str) -> bool:
+def is_quantity(path: str) -> bool:
+    """True for fields that hold a Kubernetes quantity, by their place."""
     above, _, name = path.rpartition("/")
     in_data = path.startswith(("/data/", "/metadata/")) or above.rpartition("/")[0].endswith("/env")
     return not in_data and (name in _QUANTITY_NAMES or above.rpartition("/")[2] in _QUANTITIES_BELOW)
@@ -147,15 +148,15 @@ def _is_secret(body: Body) -> bool:
     return body.get("kind") == "Secret" and body.get("apiVersion") == "v1"
 
 
-class _Mask:
-    """Renders leaves of one object as text that may be shown."""
+class Mask:
+    """Renders leaves of one object as text that may be shown. ABSENT is a side that does not have the field."""
 
     def __init__(self, body: Body) -> None:
         self._secret = _is_secret(body)
 
     def change(self, path: str, old: Any, new: Any) -> FieldChange:
         if self._hides(path):
-            return FieldChange(path, *(None if value is _ABSENT else _MASK for value in (old, new)))
+            return FieldChange(path, *(None if value is ABSENT else _MASK for value in (old, new)))
         one, two = self._text(path, old), self._text(path, new)
         start = max(0, _common(one or "", two or "") - _CONTEXT)
         return FieldChange(path, _shortened(one, start), _shortened(two, start))
@@ -164,7 +165,7 @@ class _Mask:
         return path == _LAST_APPLIED or (self._secret and any(fields.covers(part, path) for part in _SECRET_PARTS))
 
     def _text(self, path: str, value: Any) -> str | None:
-        if value is _ABSENT:
+        if value is ABSENT:
             return None
         if not isinstance(value, str):
             return json.dumps(value, default=str)

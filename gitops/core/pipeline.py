@@ -24,6 +24,7 @@ from gitops.core.schema import (
     RepoPath,
     Timezone,
     misfit,
+    require,
 )
 from gitops.core.variations import Variation
 
@@ -60,6 +61,9 @@ class Foreign(StrEnum):
 
     REPORT = "report"
     REMOVE = "remove"
+
+
+NamePart = Annotated[str, require(re.compile(r"[a-z0-9.-]{0,63}"), "part of a name: lower-case letters, digits, `-`")]
 
 
 class TagPolicy(Model):
@@ -171,9 +175,13 @@ class SyncOptions(Model):
 
 
 class Environment(Model):
-    """`context`: the cluster by its name in the controller's configuration; None is the default one."""
+    """`context`: the cluster by its name in the controller's configuration; None is the default one. `prefix` and
+    `suffix` are what its overlays put around the names of objects.
+    """
 
     namespace: Name
+    prefix: NamePart = ""
+    suffix: NamePart = ""
     after: Name | None = None
     images: Literal["newest"] | None = None
     promote: Promote | None = None

@@ -24,7 +24,8 @@ class ObjectPattern(Model):
 
 class Variation(Model):
     """One declared difference. `field` is a JSON pointer (RFC 6901) on the rendered object, `*` one segment, `**` any
-    number; without it the object itself may be there. `severity` is what a broken rule costs.
+    number; without it the object itself may be there. `severity` is what a broken rule costs. `names`: other
+    environments, or their namespaces, that a value here names for a good reason.
     """
 
     name: str | None = None
@@ -36,6 +37,7 @@ class Variation(Model):
     distinct: bool | tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     format: Literal["yaml", "properties", "env"] | None = None
+    names: tuple[str, ...] = ()
     preset: Literal["standard"] | None = None
     severity: Severity = Severity.FORBID
 

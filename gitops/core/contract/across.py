@@ -1,0 +1,188 @@
+"""What only shows when environments are laid side by side: values that must be distinct, names of other environments,
+objects outside base that are not the same everywhere.
+
+A violation between two environments is charged to the one whose render changed, or, when that is both or not known, to
+the one that comes earlier in the pipeline.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gitops.core.contract import book as books
+from gitops.core.contract.book import Book
+from gitops.core.contract.comparison import Difference, differences
+from gitops.core.contract.judging import ruling
+from gitops.core.contract.shapes import Ident, Shape
+from gitops.core.contract.survey import Mention, Setting, Survey
+from gitops.core.contract.violations import Breach, Violation
+from gitops.core.contract.words import has_word
+from gitops.core.diff import ABSENT, Mask
+from gitops.core.objects import Key
+from gitops.core.pipeline import FILE
+from gitops.core.variations import Severity
+
+_SHORTEST_VALUE = 6
+
+
+def across(
+    surveys: Collection[Survey], book: Book, changed: Collection[str] | None = None
+) -> Mapping[str, tuple[Violation, ...]]:
+    """Overlay -> its violations beside the others. `changed`: the overlays whose render is new, None = not known."""
+    ranked = sorted(surveys, key=lambda each: (book.order.index(each.environment), each.name))
+    court = _Court(book, ranked, frozenset(changed) if changed is not None else None)
+    found: dict[str, list[Violation]] = {each.name: [] for each in ranked}
+    for name, violation in (*court.shared(), *court.foreign(), *court.borrowed(), *court.unequal()):
+        found[name].append(violation)
+    return {name: tuple(dict.fromkeys(violations)) for name, violations in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Court:
+    book: Book
+    surveys: Sequence[Survey]
+    changed: frozenset[str] | None
+
+    def shared(self) -> Iterator[tuple[str, Violation]]:
+        """Values of `distinct` that two environments have in common."""
+        owners: dict[tuple[str, Ident, str, str], tuple[Survey, Setting]] = {}
+        for survey in self.surveys:
+            for setting in survey.settings:
+                spot = (setting.rule, setting.ident, setting.where, setting.value)
+                other, theirs = owners.setdefault(spot, (survey, setting))
+                if other.environment != survey.environment and setting.severity is not Severity.FREE:
+                    yield self._shared(other, theirs, survey, setting)
+
+    def foreign(self) -> Iterator[tuple[str, Violation]]:
+        """Names of other environments, except those that stand in all of them alike."""
+        common = self._common()
+        for survey in self.surveys:
+            for mention in survey.mentions:
+                if survey.environment not in mention.environments and _spot(survey, mention) not in common:
+                    yield survey.name, _named(survey, mention)
+
+    def borrowed(self) -> Iterator[tuple[str, Violation]]:
+        """Values that another environment declares to be its alone."""
+        declared = {
+            setting.value: (survey, setting)
+            for survey in self.surveys
+            for setting in survey.settings
+            if len(setting.value) >= _SHORTEST_VALUE
+        }
+        for survey in self.surveys:
+            own = {setting.value for setting in survey.settings}
+            for text in survey.texts:
+                for value, (other, setting) in declared.items():
+                    foreign = other.environment != survey.environment and value not in own
+                    if foreign and has_word(text.value, value):
+                        why = f"holds {other.environment}'s {setting.name}, which must be its alone (`{setting.rule}`)"
+                        remedy = f"give {survey.environment} its own"
+                        found = (text.path, None, _shown(text.ident, text.path, text.value))
+                        yield survey.name, _violation(survey, text.ident, found, (why, remedy), other.environment)
+
+    def unequal(self) -> Iterator[tuple[str, Violation]]:
+        """Objects that base does not have, compared with the first environment that has them. Between different base
+        revisions nothing is said: what differs may wait for a promotion.
+        """
+        first: dict[tuple[Ident, str], tuple[Survey, Shape]] = {}
+        for survey in self.surveys:
+            for shape in survey.extras:
+                ident = self.book.ident(shape.ident, survey.environment)
+                other, theirs = first.setdefault((ident, survey.base), (survey, shape))
+                if other.environment != survey.environment:
+                    yield from self._unequal((other, theirs), (survey, shape))
+
+    def _unequal(self, one: tuple[Survey, Shape], two: tuple[Survey, Shape]) -> Iterator[tuple[str, Violation]]:
+        (other, theirs), (survey, shape) = one, two
+        both = (other.environment, survey.environment)
+        found = differences(theirs, shape, self.book.sides(*both))
+        rules = self.book.field_rules(shape.ident, both)
+        by_path = {each.path: each for each in found}
+        for each in found:
+            rule = ruling(rules, each, by_path)
+            if books.costs(rule) is not Severity.FREE:
+                charged = self._charged(other, survey)
+                yield charged.name, _differing(charged, (other, survey), shape, each, books.costs(rule))
+
+    def _shared(self, other: Survey, theirs: Setting, survey: Survey, setting: Setting) -> tuple[str, Violation]:
+        charged = self._charged(other, survey)
+        mine = theirs if charged is other else setting
+        against = survey.environment if charged is other else other.environment
+        why = f"`{mine.name}` must be distinct (`{mine.rule}`), but {against} has the same"
+        remedy = f"give {other.environment} and {survey.environment} a value each"
+        shown = _shown(mine.ident, mine.path, mine.value)
+        violation = _violation(charged, mine.ident, (mine.path, shown, shown), (why, remedy), against)
+        return charged.name, _with(violation, Breach.DISTINCT, mine.severity)
+
+    def _charged(self, earlier: Survey, later: Survey) -> Survey:
+        if self.changed is None or (earlier.name in self.changed) == (later.name in self.changed):
+            return earlier
+        return earlier if earlier.name in self.changed else later
+
+    def _common(self) -> frozenset[tuple[str, Ident, str, str]]:
+        """Texts that name an environment and stand in every environment at the same place."""
+        holders: dict[tuple[str, Ident, str, str], set[str]] = {}
+        environments: dict[str, set[str]] = {}
+        for survey in self.surveys:
+            environments.setdefault(survey.reference, set()).add(survey.environment)
+            for mention in survey.mentions:
+                holders.setdefault(_spot(survey, mention), set()).add(survey.environment)
+        enough = min(2, len(self.book.order))
+        return frozenset(
+            spot for spot, held in holders.items() if len(held) >= enough and held == environments[spot[0]]
+        )
+
+
+def _spot(survey: Survey, mention: Mention) -> tuple[str, Ident, str, str]:
+    return survey.reference, mention.text.ident, mention.text.path, mention.text.value
+
+
+def _named(survey: Survey, mention: Mention) -> Violation:
+    others = " and ".join(sorted(mention.environments))
+    text = mention.text
+    if mention.hard:
+        why = f"names `{mention.word}`, which is where {others} lives"
+        remedy = f"point it at {survey.environment}'s own"
+    else:
+        why = f"names the environment {others}"
+        remedy = "use this environment's own name"
+    remedy += f"; if it is meant, add `names: [{mention.word}]` to the variation of this field in {FILE}"
+    shown = _shown(text.ident, text.path, text.value)
+    violation = _violation(survey, text.ident, (text.path, None, shown), (why, remedy), others)
+    return _with(violation, Breach.FOREIGN, Severity.FORBID if mention.hard else Severity.WARN)
+
+
+def _differing(
+    charged: Survey, pair: tuple[Survey, Survey], shape: Shape, difference: Difference, severity: Severity
+) -> Violation:
+    other, survey = pair
+    before = None if difference.before is ABSENT else _shown(shape.ident, difference.path, difference.before)
+    after = None if difference.after is ABSENT else _shown(shape.ident, difference.path, difference.after)
+    against = survey if charged is other else other
+    values = (after, before) if charged is other else (before, after)
+    why = f"base does not have this object, and it differs from {against.environment}'s without a variation"
+    ident = shape.ident
+    declaration = f"- {{objects: [{{kind: {ident.kind}, name: {ident.name}}}], field: {difference.path}}}"
+    remedy = f"make them equal, or declare it in {FILE}: {declaration}"
+    found = (difference.path, *values)
+    violation = _violation(charged, ident, found, (why, remedy), against.environment)
+    return _with(violation, Breach.UNDECLARED, severity)
+
+
+def _violation(
+    survey: Survey, ident: Ident, found: tuple[str, str | None, str | None], said: tuple[str, str], against: str
+) -> Violation:
+    path, before, after = found
+    key = Key(ident.group, ident.kind, ident.namespace, ident.name)
+    why, remedy = said
+    return Violation(
+        Breach.FOREIGN, Severity.FORBID, survey.environment, key, path, before, after, why, remedy, against
+    )
+
+
+def _with(violation: Violation, breach: Breach, severity: Severity) -> Violation:
+    return replace(violation, breach=breach, severity=severity)
+
+
+def _shown(ident: Ident, path: str, value: object) -> str:
+    body = {"kind": ident.kind, "apiVersion": "v1" if not ident.group else f"{ident.group}/v1"}
+    return Mask(body).change(path, ABSENT, value).new or ""

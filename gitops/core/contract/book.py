@@ -1,0 +1,100 @@
+"""The contract of one pipeline.yaml, compiled once: its rules, the names of its environments, its services' images."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gitops.core import images
+from gitops.core.contract import rules
+from gitops.core.contract.comparison import Sides
+from gitops.core.contract.rules import Rule
+from gitops.core.contract.shapes import Home, Ident
+from gitops.core.contract.words import Vocabulary
+from gitops.core.errors import Rejected
+from gitops.core.images import Image
+from gitops.core.objects import Body
+from gitops.core.pipeline import Environment, Pipeline
+from gitops.core.variations import Severity
+
+REFERENCE = ""
+"""Stands for the reference where an environment is asked for: it belongs to none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """`order`: the environments, each behind the one it comes after."""
+
+    rules: tuple[Rule, ...]
+    environments: Mapping[str, Environment]
+    order: tuple[str, ...]
+    vocabulary: Vocabulary
+    services: frozenset[str]
+
+    def home(self, environment: str) -> Home:
+        """Where an environment's objects live."""
+        declared = self.environments[environment]
+        return Home(frozenset({declared.namespace}), declared.prefix, declared.suffix)
+
+    def sides(self, before: str, after: str) -> Sides:
+        """Of a comparison between two environments, or REFERENCE and one."""
+        vocabulary = self.vocabulary
+        return Sides(lambda text: vocabulary.neutral(text, before), lambda text: vocabulary.neutral(text, after))
+
+    def ident(self, ident: Ident, environment: str) -> Ident:
+        """The same without the names of the environment, so that `gateway-dev` meets `gateway-prod`."""
+        name = self.vocabulary.neutral(ident.name, environment)
+        return Ident(ident.group, ident.kind, self.vocabulary.neutral(ident.namespace, environment), name)
+
+    def field_rules(self, ident: Ident, environments: Sequence[str]) -> tuple[Rule, ...]:
+        """Those about fields of this object in any of these environments, in the order in which they are asked."""
+        return tuple(rule for rule in self._selecting(ident, environments) if rule.field is not None)
+
+    def presence(self, ident: Ident, environments: Sequence[str]) -> Rule | None:
+        """The rule that lets the object be in some environments only."""
+        return next((rule for rule in self._selecting(ident, environments) if rule.field is None), None)
+
+    def is_last(self, environment: str) -> bool:
+        return not any(other.after == environment for other in self.environments.values())
+
+    @property
+    def is_standard(self) -> bool:
+        return any(rule.preset for rule in self.rules)
+
+    def service_image(self, value: Any) -> Image | None:
+        """The image of a declared service, whose tag and digest are the business of promotions; None for others."""
+        try:
+            image = images.parse(value) if isinstance(value, str) else None
+        except Rejected:
+            return None
+        return image if image and image.name in self.services else None
+
+    def _selecting(self, ident: Ident, environments: Sequence[str]) -> Iterator[Rule]:
+        for rule in self.rules:
+            if rule.selects(ident) and any(rule.applies(environment) for environment in environments):
+                yield rule
+
+
+def of(pipeline: Pipeline) -> Book:
+    """Raises: Rejected(InvalidPipeline) for a schema that is none."""
+    return Book(
+        rules=rules.compiled(pipeline.variations),
+        environments=pipeline.environments,
+        order=pipeline.order,
+        vocabulary=Vocabulary({name: each.namespace for name, each in pipeline.environments.items()}),
+        services=frozenset(service.image for service in pipeline.services.values()),
+    )
+
+
+def reference_home(bodies: Sequence[Body]) -> Home:
+    """The reference's own namespaces are all that it names, and `default`."""
+    found = {str(body["metadata"].get("namespace") or "") for body in bodies}
+    return Home(frozenset(found | {"default"}) - {""})
+
+
+def first(rules_of_object: Sequence[Rule], path: str) -> Rule | None:
+    return next((rule for rule in rules_of_object if rule.covers(path)), None)
+
+
+def costs(rule: Rule | None) -> Severity:
+    """What a difference costs: nothing where a variation lets it through."""
+    return Severity.FORBID if rule is None else rule.outcome

@@ -1,0 +1,209 @@
+"""What the rules say about one overlay's differences. Every sentence that a person reads about them is made here."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gitops.core import fields
+from gitops.core.contract import book as books
+from gitops.core.contract.book import Book
+from gitops.core.contract.comparison import Difference
+from gitops.core.contract.rules import Rule
+from gitops.core.contract.shapes import Shape
+from gitops.core.contract.violations import Breach, Violation
+from gitops.core.diff import ABSENT, Mask
+from gitops.core.objects import Body
+from gitops.core.pipeline import FILE
+from gitops.core.variations import Severity
+
+_ITEM = re.compile(r"/(?:containers|initContainers|volumes|env)/[^/]+(?=/)")
+_IMAGE = re.compile(r"/(?:containers|initContainers|ephemeralContainers)/[^/]+/image$")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One object of the overlay: its body, its shape, and the rules about its fields."""
+
+    body: Body
+    shape: Shape
+    rules: tuple[Rule, ...]
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """Collects; `declared` and `free` count what was let through, by any rule and by a preset."""
+
+    environment: str
+    violations: list[Violation] = field(default_factory=list)
+    declared: int = 0
+    free: int = 0
+
+    def fields(self, sheet: Sheet, found: Collection[Difference]) -> None:
+        """Differences from the reference's object."""
+        by_path = {difference.path: difference for difference in found}
+        judged: set[tuple[str, str]] = set()
+        for difference in found:
+            rule = ruling(sheet.rules, difference, by_path)
+            if books.costs(rule) is not Severity.FREE:
+                self._undeclared(sheet, difference, rule)
+            elif rule is not None:
+                self.declared += 1
+                self.free += rule.preset
+                self._schema(sheet, difference, rule, judged)
+
+    def added(self, sheet: Sheet, rule: Rule | None) -> None:
+        self._presence(sheet.shape, rule, "is not in base")
+
+    def missing(self, shape: Shape, rule: Rule | None) -> None:
+        self._presence(shape, rule, "is in base, but missing here")
+
+    def demands(self, sheet: Sheet, opened: Shape) -> None:
+        """What `required` wants: an absolute demand on every object that the variation is about."""
+        for rule in sheet.rules:
+            known = {fields.last_name(path) for path in opened.leaves if rule.required and rule.covers(path)}
+            for name in rule.required:
+                if name not in known:
+                    why = f"variation `{rule.label}` requires `{name}`, which is not set here"
+                    remedy = f"set `{name}` in this environment"
+                    place = fields.child(rule.field.text if rule.field else "", name)
+                    self._add(sheet, Breach.REQUIRED, rule.broken, (place, ABSENT, ABSENT), (why, remedy))
+
+    def images(self, sheet: Sheet, book: Book) -> None:
+        """Images of declared services are pinned; with the standard preset the last environment runs no `latest`."""
+        for path, value in sheet.shape.leaves.items():
+            if not _IMAGE.search(path):
+                continue
+            image = book.service_image(value)
+            if image is not None and not image.digest:
+                why = "is the image of a service, but not pinned by its digest: what runs could change without a commit"
+                remedy = "set newTag and digest under `images:`; Lockstep writes both"
+                self._add(sheet, Breach.UNPINNED, Severity.FORBID, (path, ABSENT, value), (why, remedy))
+            elif image is None and book.is_standard and book.is_last(self.environment) and _is_loose(str(value)):
+                why = "has no fixed version: `latest`, or no tag at all"
+                self._add(sheet, Breach.PRESET, Severity.WARN, (path, ABSENT, value), (why, "name a version"))
+
+    def unreadable(self, sheet: Sheet, path: str, rule: Rule, why: str) -> None:
+        said = f"variation `{rule.label}` reads this as {rule.format}, but it cannot be read: {why}"
+        remedy = f"mend the file, or correct `format` of `{rule.label}` in {FILE}"
+        self._add(sheet, Breach.FORMAT, rule.broken, (path, ABSENT, ABSENT), (said, remedy))
+
+    def _undeclared(self, sheet: Sheet, difference: Difference, rule: Rule | None) -> None:
+        if rule is not None:
+            verdict = "is worth a look" if rule.outcome is Severity.WARN else "must be declared by name"
+            why = f"{rule.label}: such a difference {verdict}"
+            breach = Breach.PRESET
+        else:
+            why = f"no variation lets {sheet.shape.key.kind} {difference.path} differ{_nearest(sheet, difference.path)}"
+            breach = Breach.UNDECLARED
+        remedy = f"make it equal to base, or declare it in {FILE}: {_declaration(sheet.shape, difference.path)}"
+        found = (difference.path, difference.before, difference.after)
+        self._add(sheet, breach, books.costs(rule), found, (why, remedy))
+
+    def _schema(self, sheet: Sheet, difference: Difference, rule: Rule, judged: set[tuple[str, str]]) -> None:
+        if rule.schema is None or rule.field is None:
+            return
+        path = rule.field.selected(difference.path) or difference.path
+        if (rule.label, path) in judged:
+            return
+        judged.add((rule.label, path))
+        value = value_at(sheet.body, path)
+        complaint = rule.schema.complaint(None if value is ABSENT else value)
+        if complaint:
+            said = "is absent here" if value is ABSENT else f"does not fit: {_told(sheet, complaint)}"
+            why = f"the schema of variation `{rule.label}`: {said}"
+            remedy = f"choose a value that fits, or change the schema in {FILE}"
+            found = (difference.path, difference.before, difference.after)
+            self._add(sheet, Breach.SCHEMA, rule.broken, found, (why, remedy))
+
+    def _presence(self, shape: Shape, rule: Rule | None, what: str) -> None:
+        if books.costs(rule) is Severity.FREE:
+            self.declared += 1
+            self.free += rule is not None and rule.preset
+            return
+        ident = shape.ident
+        why = f"the object {what}, and no variation lets it" + (f" ({rule.label})" if rule else "")
+        remedy = (
+            f"move it to base, or declare it in {FILE}: - {{objects: [{{kind: {ident.kind}, name: {ident.name}}}], "
+        )
+        remedy += f"environments: [{self.environment}]}}"
+        breach = Breach.PRESET if rule else Breach.PRESENCE
+        violation = Violation(breach, books.costs(rule), self.environment, shape.key, "", None, None, why, remedy)
+        self.violations.append(violation)
+
+    def _add(
+        self,
+        sheet: Sheet,
+        breach: Breach,
+        severity: Severity,
+        found: tuple[str, Any, Any],
+        said: tuple[str, str],
+    ) -> None:
+        if severity is not Severity.FREE:
+            path, before, after = found
+            shown = Mask(sheet.body).change(path, before, after)
+            why, remedy = said
+            self.violations.append(
+                Violation(breach, severity, self.environment, sheet.shape.key, path, shown.old, shown.new, why, remedy)
+            )
+
+
+def ruling(rules: Sequence[Rule], difference: Difference, beside: Collection[str]) -> Rule | None:
+    """The rule that decides about a difference: the first that covers it, else the one that let its item in.
+
+    A container, volume or variable that only one side has comes with all its fields: its name stands for it.
+    """
+    rule = books.first(rules, difference.path)
+    if rule is not None:
+        return rule
+    for item in reversed(list(_ITEM.finditer(difference.path))):
+        name = f"{difference.path[: item.end()]}/name"
+        if name in beside and (found := books.first(rules, name)) is not None:
+            return found
+    return None
+
+
+def value_at(body: Any, path: str) -> Any:
+    """The value of a field, lists addressed as `fields` names their items; ABSENT when there is none."""
+    value, walked = body, ""
+    for segment in path.split("/")[1:]:
+        name = fields.last_name(f"/{segment}")
+        if isinstance(value, list):
+            names = fields.item_names(walked, value) or list(map(str, range(len(value))))
+            value = value[names.index(name)] if name in names else ABSENT
+        else:
+            value = value.get(name, ABSENT) if isinstance(value, dict) else ABSENT
+        if value is ABSENT:
+            return ABSENT
+        walked = f"{walked}/{segment}"
+    return value
+
+
+def _told(sheet: Sheet, complaint: str) -> str:
+    return "its value is not shown" if sheet.body["kind"] == "Secret" else complaint
+
+
+def _is_loose(image: str) -> bool:
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return "@" not in image and tag in {"", "latest"}
+
+
+def _nearest(sheet: Sheet, path: str) -> str:
+    """The declared rule that people may have meant, and what it is about."""
+    candidates = [rule for rule in sheet.rules if rule.field and not rule.preset]
+    near = max(candidates, key=lambda rule: rule.field.closeness(path) if rule.field else 0, default=None)
+    if near is None or near.field is None or near.field.closeness(path) < 2:
+        return ""
+    return f"; the nearest, `{near.label}`, is about {near.field.text}"
+
+
+def _declaration(shape: Shape, path: str) -> str:
+    ident = shape.ident
+    return f"- {{objects: [{{kind: {ident.kind}, name: {ident.name}}}], field: {path}}}"
+
+
+def without_tags(shape: Shape, book: Book) -> Iterator[tuple[str, Any]]:
+    """Leaves with the images of declared services reduced to their names: the rest is the business of promotions."""
+    for path, value in shape.leaves.items():
+        image = book.service_image(value) if path.endswith("/image") else None
+        yield path, image.name if image else value

@@ -1,0 +1,196 @@
+"""What one overlay's render is, measured against the reference: the violations that it shows alone, and what it takes
+to judge it beside the other environments.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from gitops.core import fields
+from gitops.core.contract import book as books
+from gitops.core.contract.book import REFERENCE, Book
+from gitops.core.contract.comparison import Difference, differences
+from gitops.core.contract.judging import Sheet, Verdicts, without_tags
+from gitops.core.contract.opened import opened
+from gitops.core.contract.shapes import Ident, Shape, shapes
+from gitops.core.contract.violations import Violation
+from gitops.core.contract.words import values_only
+from gitops.core.diff import ABSENT
+from gitops.core.objects import Body
+from gitops.core.variations import Severity
+
+# What kinds, API groups, programs and the names of variables and keys say is about no environment.
+_UNNAMING = re.compile(r"^/(?:apiVersion|kind)$|/(?:apiGroups?|apiVersion|kind|key)(?:/|$)|/env/[^/]*/name$")
+_PROGRAM = re.compile(r"/(?:args|command)/0$")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value that must be distinct: the rule that says so, the object and where it stands in it without the names of
+    the environment, and the name by which people know it.
+    """
+
+    rule: str
+    severity: Severity
+    ident: Ident
+    where: str
+    path: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of an object, and where it stands."""
+
+    ident: Ident
+    path: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A text that names environments, its own too. `hard`: it can only mean their place, it is not just a word."""
+
+    text: Text
+    word: str
+    environments: frozenset[str]
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """`name`: the overlay; `reference`: the directory it was compared with; `base`: the commit both were taken from.
+
+    `texts` are those that the reference does not have, `extras` the objects that it does not have, with their
+    configuration files opened. `declared`: how many differences a variation lets through, `free`: how many of these a
+    preset does.
+    """
+
+    name: str
+    environment: str
+    reference: str
+    base: str
+    violations: tuple[Violation, ...]
+    settings: tuple[Setting, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    texts: tuple[Text, ...] = ()
+    extras: tuple[Shape, ...] = ()
+    declared: int = 0
+    free: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is surveyed: an overlay's name, its environment, its objects; and those of the reference beside it."""
+
+    name: str
+    environment: str
+    bodies: Sequence[Body]
+    reference: str
+    reference_bodies: Sequence[Body]
+    base: str = ""
+
+
+def survey(subject: Subject, book: Book) -> Survey:
+    """Pure: equal subjects and books give equal surveys."""
+    surveyor = _Surveyor(subject, book, Verdicts(subject.environment))
+    home = books.reference_home(subject.reference_bodies)
+    reference = _indexed(shapes(subject.reference_bodies, home), book, REFERENCE)
+    own = shapes(subject.bodies, book.home(subject.environment))
+    for shape, body in zip(own, subject.bodies, strict=True):
+        surveyor.look_at(shape, body, reference.pop(book.ident(shape.ident, subject.environment), None))
+    for missing in reference.values():
+        surveyor.miss(missing)
+    return surveyor.result()
+
+
+def _indexed(found: Collection[Shape], book: Book, environment: str) -> dict[Ident, Shape]:
+    return {book.ident(shape.ident, environment): shape for shape in found}
+
+
+@dataclass(slots=True)
+class _Surveyor:
+    subject: Subject
+    book: Book
+    verdicts: Verdicts
+    settings: list[Setting] = field(default_factory=list)
+    mentions: list[Mention] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
+    extras: list[Shape] = field(default_factory=list)
+
+    def look_at(self, shape: Shape, body: Body, reference: Shape | None) -> None:
+        here = (self.subject.environment,)
+        sheet = Sheet(body, shape, self.book.field_rules(shape.ident, here))
+        whole = opened(shape, sheet.rules, lambda path, rule, why: self.verdicts.unreadable(sheet, path, rule, why))
+        if reference is None:
+            self.verdicts.added(sheet, self.book.presence(shape.ident, here))
+            self.extras.append(self._untagged(whole))
+            self.texts += [
+                Text(shape.ident, path, text) for path, text in whole.leaves.items() if isinstance(text, str)
+            ]
+        else:
+            found = self._differences(opened(reference, sheet.rules), whole)
+            self.verdicts.fields(sheet, found)
+            self.texts += [Text(shape.ident, each.path, each.after) for each in found if isinstance(each.after, str)]
+        self.verdicts.demands(sheet, whole)
+        self.verdicts.images(sheet, self.book)
+        self.settings += self._distinct(sheet, whole)
+        self.mentions += self._namings(sheet, whole)
+
+    def miss(self, reference: Shape) -> None:
+        self.verdicts.missing(reference, self.book.presence(reference.ident, (self.subject.environment,)))
+
+    def result(self) -> Survey:
+        return Survey(
+            name=self.subject.name,
+            environment=self.subject.environment,
+            reference=self.subject.reference,
+            base=self.subject.base,
+            violations=tuple(self.verdicts.violations),
+            settings=tuple(self.settings),
+            mentions=tuple(self.mentions),
+            texts=tuple(self.texts),
+            extras=tuple(self.extras),
+            declared=self.verdicts.declared,
+            free=self.verdicts.free,
+        )
+
+    def _untagged(self, shape: Shape) -> Shape:
+        return replace(shape, leaves=dict(without_tags(shape, self.book)))
+
+    def _differences(self, before: Shape, after: Shape) -> tuple[Difference, ...]:
+        sides = self.book.sides(REFERENCE, self.subject.environment)
+        return differences(self._untagged(before), self._untagged(after), sides)
+
+    def _distinct(self, sheet: Sheet, shape: Shape) -> Iterator[Setting]:
+        environment = self.subject.environment
+        for rule in sheet.rules:
+            if not rule.distinct:
+                continue
+            for path, value in shape.leaves.items():
+                name = fields.last_name(path)
+                if rule.covers(path) and rule.demands_distinct(name) and value is not ABSENT:
+                    ident = self.book.ident(shape.ident, environment)
+                    where = self.book.vocabulary.neutral(path, environment)
+                    yield Setting(rule.label, rule.broken, ident, where, path, name, str(value))
+
+    def _namings(self, sheet: Sheet, shape: Shape) -> Iterator[Mention]:
+        """Secrets' values are encoded, so they name nobody; what refers to a Secret does."""
+        hidden = "/data/" if sheet.body["kind"] == "Secret" else None
+        leaves = [("/metadata/name", shape.ident.name), ("/metadata/namespace", shape.ident.namespace)]
+        for path, value in (*leaves, *shape.leaves.items()):
+            if isinstance(value, str) and not (hidden and path.startswith(hidden)) and not _is_unnaming(path):
+                yield from self._named(sheet, Text(shape.ident, path, value))
+
+    def _named(self, sheet: Sheet, text: Text) -> Iterator[Mention]:
+        for naming in self.book.vocabulary.namings(values_only(text.value)):
+            known = {naming.word, *naming.environments}
+            if any(known & set(rule.names) for rule in sheet.rules if rule.names and rule.covers(text.path)):
+                continue
+            hard = naming.hard or text.path.endswith("/namespace")
+            yield Mention(text, naming.word, naming.environments, hard)
+
+
+def _is_unnaming(path: str) -> bool:
+    return _UNNAMING.search(path) is not None or _PROGRAM.search(path) is not None
