@@ -17,6 +17,7 @@ from urllib3.response import HTTPResponse
 Body = Mapping[str, Any]
 
 _PATIENCE = 60.0
+_METADATA = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
 _PLURALS = {
     "Namespace": "api/v1",
     "Service": "api/v1",
@@ -55,10 +56,15 @@ class Api:
         response = self._pool.request("GET", f"{self._server}{where}", headers=self._headers)
         return response.data.decode()
 
-    def open_watch(self, kind: str, namespace: str) -> HTTPResponse:
+    def open_watch(self, kind: str, namespace: str, *, whole: bool) -> HTTPResponse:
         where = f"{self._server}/{_PLURALS[kind]}/namespaces/{namespace}/{_plural(kind)}?watch=1"
         response = self._pool.request(
-            "GET", where, headers=self._headers, preload_content=False, timeout=600.0, retries=False
+            "GET",
+            where,
+            headers={**self._headers, **({} if whole else _METADATA)},
+            preload_content=False,
+            timeout=600.0,
+            retries=False,
         )
         if not isinstance(response, HTTPResponse):
             raise NotSeen(f"{where} cannot be watched")
@@ -74,10 +80,10 @@ class Api:
 
 
 class Sight:
-    """One kind in one namespace, as its watch shows it; a context manager."""
+    """One kind in one namespace, as its watch shows it, `whole` or its metadata only; a context manager."""
 
-    def __init__(self, api: Api, kind: str, namespace: str) -> None:
-        self._response = api.open_watch(kind, namespace)
+    def __init__(self, api: Api, kind: str, namespace: str, *, whole: bool = True) -> None:
+        self._response = api.open_watch(kind, namespace, whole=whole)
         self._changed = threading.Condition()
         self._objects: dict[str, Body] = {}
         self._thread = threading.Thread(target=self._follow, name=f"sight {kind}", daemon=True)

@@ -44,26 +44,25 @@ class _Sender:
     path: str
     secret: str
 
-    async def attempt(self, pushed: Image) -> _Answer:
+    async def attempt(self, body: bytes) -> _Answer:
         """One attempt with Harbor's patience; status 0 when there was no answer in time."""
         began = time.monotonic()
         try:
-            status = await asyncio.wait_for(self._exchange(pushed), _HARBOR_WAITS)
+            status = await asyncio.wait_for(self._exchange(body), _HARBOR_WAITS)
         except (TimeoutError, OSError, ValueError, IndexError):
             status = 0
         return _Answer(began, time.monotonic() - began, status)
 
-    async def deliver(self, pushed: Image, after: float = 0.0) -> Sequence[_Answer]:
+    async def deliver(self, body: bytes, after: float = 0.0) -> Sequence[_Answer]:
         """All attempts until one is accepted, three at most."""
         await asyncio.sleep(after)
-        answers = [await self.attempt(pushed)]
+        answers = [await self.attempt(body)]
         while answers[-1].status != 200 and len(answers) < _TRIES:
             await asyncio.sleep(_RETRY_AFTER * len(answers))
-            answers.append(await self.attempt(pushed))
+            answers.append(await self.attempt(body))
         return answers
 
-    async def _exchange(self, pushed: Image) -> int:
-        body = harbor.body(pushed, datetime.now(UTC))  # noqa: TID251 - plays Harbor, whose clock this is
+    async def _exchange(self, body: bytes) -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             head = (
@@ -82,9 +81,10 @@ def burst(world: World, running: Controller, services: Sequence[str]) -> Sequenc
     builds = _BURST // len(services) or 1
     pushed = [fleet.image(service, _BURST_BUILD + build) for build in range(builds) for service in services]
     _random.shuffle(pushed)
+    bodies = [_body(each) for each in pushed]
     before = world.fleet.commits()
     began = time.monotonic()
-    answers = asyncio.run(_together(_sender(world), pushed))
+    answers = asyncio.run(_together(_sender(world), bodies))
     ended = time.monotonic()
     commits = world.fleet.commits() - before
     firsts = Spread(tuple(attempts[0].seconds for attempts in answers))
@@ -105,7 +105,8 @@ def storm(world: World, running: Controller, services: Sequence[str]) -> Sequenc
     world.fleet.slow_pushes_down(_STORM_PUSH_SECONDS)
     builds = _STORM_DISTINCT // len(services) or 1
     distinct = [fleet.image(service, _STORM_BUILD + build) for build in range(builds) for service in services]
-    schedule = [(_random.uniform(0, _STORM_SECONDS), each) for each in distinct for _ in range(1 + _STORM_REPEATS)]
+    bodies = [_body(each) for each in distinct]
+    schedule = [(_random.uniform(0, _STORM_SECONDS), each) for each in bodies for _ in range(1 + _STORM_REPEATS)]
     before = world.fleet.commits()
     began = time.monotonic()
     answers = asyncio.run(_scheduled(_sender(world), schedule))
@@ -142,12 +143,16 @@ def storm(world: World, running: Controller, services: Sequence[str]) -> Sequenc
     ]
 
 
-async def _together(sender: _Sender, pushed: Sequence[Image]) -> Sequence[Sequence[_Answer]]:
-    return await asyncio.gather(*(sender.deliver(each) for each in pushed))
+async def _together(sender: _Sender, bodies: Sequence[bytes]) -> Sequence[Sequence[_Answer]]:
+    return await asyncio.gather(*(sender.deliver(each) for each in bodies))
 
 
-async def _scheduled(sender: _Sender, schedule: Sequence[tuple[float, Image]]) -> Sequence[Sequence[_Answer]]:
+async def _scheduled(sender: _Sender, schedule: Sequence[tuple[float, bytes]]) -> Sequence[Sequence[_Answer]]:
     return await asyncio.gather(*(sender.deliver(each, after) for after, each in schedule))
+
+
+def _body(pushed: Image) -> bytes:
+    return harbor.body(pushed, datetime.now(UTC))  # noqa: TID251 - plays Harbor, whose clock this is
 
 
 def _sender(world: World) -> _Sender:

@@ -64,12 +64,14 @@ def _by_one_controller(where: World, wish: Wish, services: Sequence[str]) -> Ite
         wish.tell("first sync")
         found = syncing.first_sync(where, running, services)
         yield from found if "first-sync" in wish.shapes else ()
+        running.await_rest()
         if "memory" in wish.shapes:
             yield from syncing.memory(running, "after the first sync")
         for shape, measured in _FOLLOWING.items():
             if shape in wish.shapes:
                 wish.tell(shape)
                 yield from measured(where, running, services)
+        running.await_rest()
         if "memory" in wish.shapes:
             yield from syncing.memory(running, "at the end")
 

@@ -25,7 +25,7 @@ def first_sync(world: World, running: Controller, services: Sequence[str]) -> Se
     world.fleet.write(services)
     count = len(services)
     with ExitStack() as held:
-        sights = [held.enter_context(Sight(world.api, kind, fleet.NAMESPACE)) for kind in fleet.KINDS]
+        sights = [held.enter_context(Sight(world.api, kind, fleet.NAMESPACE, whole=False)) for kind in fleet.KINDS]
         before = running.cpu_seconds()
         began = time.monotonic()
         head = world.fleet.push("The whole fleet")

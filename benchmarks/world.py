@@ -25,7 +25,7 @@ from gitops.local.processes import Identity
 
 _GRACE = 12.0
 _ASK_EVERY = 0.02
-_QUIET_ASKS = 8
+_LATE = 2.5
 _PATIENCE = 60.0
 
 
@@ -116,24 +116,30 @@ class Controller:
         return self._await(lambda: self._settled() == (overlays, overlays), f"{overlays} overlays Synced")
 
     def passes(self) -> int:
-        """How many passes it has ended."""
+        """How many passes have ended well."""
         answer = self._asked("metrics", "/metrics?name[]=lockstep_reconcile_seconds_count") or b""
-        found = re.findall(rb"^lockstep_reconcile_seconds_count\{.*\} ([0-9.]+)$", answer, re.MULTILINE)
+        found = re.findall(rb'^lockstep_reconcile_seconds_count\{.*outcome="ok".*\} ([0-9.]+)$', answer, re.MULTILINE)
         return sum(int(float(each)) for each in found)
 
     def await_passes(self, count: int) -> float:
         """Monotonic time at which it had ended so many. Raises: NotSeen."""
         return self._await(lambda: self.passes() >= count, f"{count} passes")
 
-    def await_quiet(self) -> None:
-        """Returns when no pass ends any more. Raises: NotSeen."""
-        seen: list[int] = []
+    def await_quiet(self, seconds: float = 0.2) -> None:
+        """Returns when no pass has ended for so long. Raises: NotSeen."""
+        last = (time.monotonic(), self.passes())
 
         def is_quiet() -> bool:
-            seen.append(self.passes())
-            return len(seen) > _QUIET_ASKS and len(set(seen[-_QUIET_ASKS:])) == 1
+            nonlocal last
+            now, passes = time.monotonic(), self.passes()
+            last = last if passes == last[1] else (now, passes)
+            return now - last[0] >= seconds
 
         self._await(is_quiet, "quiet")
+
+    def await_rest(self) -> None:
+        """Returns when also what is written late is written."""
+        self.await_quiet(_LATE)
 
     def announce_push(self, before: str, after: str) -> None:
         """What a git host does after a push. Raises: NotSeen when it is not accepted."""
