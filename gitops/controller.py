@@ -154,7 +154,7 @@ class Controller:
             raise Unavailable("NoHead", "the config repo was not fetched yet")
         self._refresh()
         self._reconciling.reconciler.recall()
-        self._reconciling.watcher.watch_requests(assembly.repo_name(self._config), self._overlays.add)
+        self._reconciling.watcher.watch_requests(assembly.repo_name(self._config), self._on_request)
         self._look_at(self._reconciling.reconciler.known())
 
     def _look_at(self, names: Sequence[str] | frozenset[str]) -> None:
@@ -183,6 +183,11 @@ class Controller:
         name = self._reconciling.reconciler.overlay_of(part_of)
         if name is not None and self._leader.is_leader():
             self._overlays.add(name, after=_SETTLE_SECONDS)
+
+    def _on_request(self, overlay: str) -> None:
+        """Somebody asks to look again, and may know a newer head: a follower that has just pushed it."""
+        self._overlays.add(overlay)
+        self._tasks.add("fetch")
 
     def _on_commit(self, head: str, changes: Sequence[Change]) -> None:
         self._metrics.commits.inc(len(changes))

@@ -4,7 +4,9 @@ Three environments: `dev` is one overlay and takes new images, `split` has an ov
 dev and runs what release.yaml names. Their names carry a number, so that installations do not meet in one cluster.
 """
 
+import re
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +96,11 @@ def settings(colour: str) -> str:
     return f"configMapGenerator:\n- name: settings\n  literals: [COLOUR_OF_DAY={colour}]\n"
 
 
+def recoloured(colour: str) -> Callable[[str], str]:
+    """The edit of an overlay that changes what its generator makes, and nothing else."""
+    return lambda text: re.sub(r"COLOUR_OF_DAY=[^\]]*", f"COLOUR_OF_DAY={colour}", text)
+
+
 def images(**tags: str) -> str:
     entries = [f'- name: {REGISTRY}/demo/{name}\n  newTag: "{tag}"\n' for name, tag in tags.items()]
     return "images:\n" + "".join(entries)
@@ -148,6 +155,10 @@ def create(directory: Path, names: Names) -> None:
     person.push({f"environments/{names.prod}/release.yaml": release}, "prod is locked to the tree it begins with")
 
 
+Edit = str | Callable[[str], str] | None
+"""A file's new text, how the text becomes another one, or its removal."""
+
+
 class Person:
     """Somebody with a clone who edits, commits and pushes, again after a lost race. Remembers every commit pushed."""
 
@@ -156,15 +167,15 @@ class Person:
         self._clone = clone
         self._lock = threading.Lock()
         self.pushed: list[str] = []
-        self.wrote: dict[str, str | None] = {}
+        self.wrote: dict[str, Edit] = {}
         git(remote.parent, "clone", "--quiet", str(remote), str(clone))
         git(clone, "config", "gc.auto", "0")
 
     def read(self, path: str) -> str:
         return git(self.remote, "show", f"main:{path}") + "\n"
 
-    def push(self, files: dict[str, str | None] | dict[str, str], message: str) -> str:
-        """None removes a file. Returns the commit."""
+    def push(self, files: Mapping[str, Edit], message: str) -> str:
+        """Returns the commit. After a lost race the edit is made again, on what is there by then."""
         with self._lock:
             while True:
                 commit = self._commit(files, message)
@@ -178,17 +189,17 @@ class Person:
                     self.wrote.update(files)
                     return commit
 
-    def _commit(self, files: dict[str, str | None] | dict[str, str], message: str) -> str:
+    def _commit(self, files: Mapping[str, Edit], message: str) -> str:
         git(self._clone, "fetch", "--quiet", "origin")
         if git(self._clone, "branch", "--remotes", "--list", "origin/main"):
             git(self._clone, "reset", "--quiet", "--hard", "origin/main")
-        for path, content in files.items():
+        for path, edit in files.items():
             target = self._clone / path
-            if content is None:
+            if edit is None:
                 target.unlink()
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(content)
+                target.write_text(edit if isinstance(edit, str) else edit(target.read_text()))
         git(self._clone, "add", "--all")
         git(self._clone, "commit", "--quiet", "--allow-empty", "-m", message)
         return git(self._clone, "rev-parse", "HEAD")

@@ -27,8 +27,8 @@ from gitops.core.status import STATUS_JSON, SyncStatus
 from gitops.local import harbor
 from gitops.local.announce import delivery
 from tests.e2e import config_repo
-from tests.e2e.api_proxy import ApiProxy
-from tests.e2e.config_repo import REGISTRY, Names, Person
+from tests.e2e.api_proxy import ApiProxy, Trap
+from tests.e2e.config_repo import REGISTRY, Edit, Names, Person
 from tests.e2e.console import Body, Console, NeverSo
 
 SYSTEM = "lockstep-system"
@@ -243,6 +243,15 @@ class World:
         }
         return json.dumps(config)  # which is YAML
 
+    def sleep_at_apply(self, controller: Controller) -> Trap:
+        """The next apply reaches the API server after the controller was stopped (SIGSTOP): it sleeps in mid-pass."""
+        trap = Trap(
+            lambda request: request.is_("PATCH", r"/api.*/namespaces/(?!lockstep-system/).*"),
+            lambda: controller.signal(signal.SIGSTOP),
+            before=False,
+        )
+        return self.proxy.traffic.set(trap)
+
     # -- webhooks
 
     def push_image(
@@ -298,7 +307,7 @@ class World:
 
     # -- config repo
 
-    def edit(self, files: Mapping[str, str | None], message: str = "an edit", *, tell: bool = True) -> str:
+    def edit(self, files: Mapping[str, Edit], message: str = "an edit", *, tell: bool = True) -> str:
         """Somebody pushes to the trunk; the git host says so unless told not to."""
         commit = self.person.push(dict(files), message)
         if tell:

@@ -109,9 +109,7 @@ def _recolour(world: World, colour: str) -> str:
     """Changes what the generator makes; returns the name of the old ConfigMap when the Deployment uses the new one."""
     dev = world.names.dev
     old = _generated(world, dev)
-    text = world.kustomization(dev)
-    before = next(line for line in text.splitlines() if "COLOUR_OF_DAY" in line)
-    world.edit({f"environments/{dev}/kustomization.yaml": text.replace(before, f"  literals: [COLOUR_OF_DAY={colour}]")})
+    world.edit({f"environments/{dev}/kustomization.yaml": config_repo.recoloured(colour)})
     world.console.until_one("Deployment", dev, "shop", lambda found: _settings_of(found) != old)
     return old
 

@@ -140,13 +140,9 @@ class Scene:
         names, world = self.world.names, self.world
         files: dict[str, str] = {} if extra is None else {extra: config_repo.config_map(extra, n=str(self._number))}
         gone = {path: None for path, text in world.person.wrote.items() if "/extra/extra-" in path and text is not None}
-        text = world.kustomization(names.dev)
-        colour = next(line for line in text.splitlines() if "COLOUR_OF_DAY" in line)
-        after = f"{self._number}{'b' if extra is None else 'a'}"
-        text = text.replace(colour, f"  literals: [COLOUR_OF_DAY=c{after}]")
-        world.edit(
-            {**gone, **config_repo.extra(names, **files), f"environments/{names.dev}/kustomization.yaml": text}, tell=tell
-        )
+        colour = config_repo.recoloured(f"c{self._number}{'b' if extra is None else 'a'}")
+        overlay = {f"environments/{names.dev}/kustomization.yaml": colour}
+        world.edit({**gone, **config_repo.extra(names, **files), **overlay}, tell=tell)
 
     def _arm(self, step: str) -> Controller:
         victim = self.world.controller
