@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import Protocol
 
 from gitops.core.events import Event
+from gitops.core.images import Image
 from gitops.core.inventory import Parent
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body, Key
 from gitops.core.ownership import Observed
+from gitops.core.proof import Proofs
 from gitops.core.removal import Operation
+from gitops.core.requests import Tag
 from gitops.core.status import Record, SyncStatus
 from gitops.core.tree import Blob, Source, Tree
 
@@ -21,12 +24,16 @@ __all__ = [
     "Inbox",
     "Ledger",
     "LiveState",
+    "Memo",
     "NewCommit",
     "Parents",
     "PastCommit",
+    "ProofLedger",
     "Renderer",
     "Source",
+    "Tag",
     "Tree",
+    "Trees",
 ]
 
 
@@ -82,6 +89,41 @@ class ConfigRepo(Protocol):
         the remote refuses the write (protected branch, hook); Unavailable when the remote cannot be reached.
         """
 
+    def write(self, parent: str, commits: Sequence[NewCommit]) -> str:
+        """Writes the commits on top of any known commit, in the clone alone; returns the last one's id. It can be read
+        like every other commit, and made real by `publish`.
+        """
+
+    def publish(self, parent: str, revision: str) -> str:
+        """Pushes what was written on top of `parent`; returns the new head. Raises as `commit` does."""
+
+    def keep(self, revision: str) -> None:
+        """Pushes `refs/lockstep/base/<revision>`: a rewritten trunk does not lose the commit.
+
+        Raises: Rejected(PushRefused) when the host allows no such refs.
+        """
+
+    def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
+        """The remote's tags below these prefixes (`promote/`), asked for now, newest first."""
+
+
+class Trees(Protocol):
+    """Trees of a config repo, wherever it lies: what can be read without asking a remote. Thread-safe."""
+
+    def tree(self, revision: str) -> Tree:
+        """All files of a revision. Raises Rejected(MissingObject) or Rejected(UnknownRevision)."""
+
+    def read(self, blob: str) -> bytes:
+        """The content of one blob id. Raises as tree does."""
+
+
+class Memo(Protocol):
+    """Keeps what can be worked out again, by key. Thread-safe; it may forget anything at any time."""
+
+    def read(self, key: str) -> bytes | None: ...
+
+    def write(self, key: str, text: bytes) -> None: ...
+
 
 class Renderer(Protocol):
     """kustomize build. Thread-safe; cached by the source's key."""
@@ -128,6 +170,9 @@ class Cluster(Protocol):
 
     def references(self, namespace: str) -> Collection[Key]:
         """ConfigMaps and Secrets that live Pods, ReplicaSets, ControllerRevisions and Jobs of a namespace refer to."""
+
+    def running(self, namespace: str) -> Collection[Image]:
+        """Images that the specs of the namespace's pods name, of pods that are ready or have done their work."""
 
 
 class LiveState(Protocol):
@@ -177,6 +222,16 @@ class Ledger(Protocol):
 
     def remove(self, overlay: str) -> None:
         """Forgets an overlay that was taken down."""
+
+
+class ProofLedger(Protocol):
+    """What each overlay has proven, kept beside its status. Raises as Cluster does."""
+
+    def read_proofs(self, overlay: str) -> Proofs | None:
+        """None when nothing is known: it is to be proven anew."""
+
+    def write_proofs(self, overlay: str, proofs: Proofs) -> None:
+        """Replaces them. Nothing is kept for an overlay that has no status yet."""
 
 
 class Announcer(Protocol):

@@ -6,7 +6,9 @@ from dataclasses import replace
 from gitops.adapters.kubernetes_api import Answer, Request
 from gitops.adapters.kubernetes_kinds import Kinds, Resource, split
 from gitops.core.errors import Conflict, Rejected
-from gitops.core.manifests import Manifest
+from gitops.core.health.pods import has_run
+from gitops.core.images import Image
+from gitops.core.manifests import Manifest, images_of
 from gitops.core.objects import Body, Key
 from gitops.core.references import references
 from gitops.core.removal import Operation
@@ -91,6 +93,12 @@ class KubernetesCluster:
                 for item in page["items"]:  # the items of a list do not say what they are
                     found |= references({**item, "apiVersion": resource.api_version, "kind": resource.kind})
         return {key for key in found if key.kind in ("ConfigMap", "Secret")}
+
+    def running(self, namespace: str) -> Collection[Image]:
+        resource = self._kinds.resource("", "v1", "Pod")
+        listing = Request("GET", resource.collection(namespace), f"the pods of {namespace}")
+        pods = (item for page in self._api.items(listing) for item in page["items"])
+        return {image for pod in pods if has_run(pod) for image in images_of(pod)}
 
     def _patch(self, manifest: Manifest, resource_version: str, more: tuple[tuple[str, str], ...]) -> Body:
         key = manifest.key

@@ -16,7 +16,9 @@ from gitops.adapters.git_clone import LOCAL_LIMIT, Clone, Limits, Options, is_da
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
 from gitops.adapters.git_push import Landed, import_stream, verdict
+from gitops.adapters.git_tags import Tags
 from gitops.core.errors import Conflict, Rejected, Unavailable
+from gitops.core.requests import Tag
 from gitops.ports import NewCommit, PastCommit, Tree
 
 __all__ = ["GitConfigRepo", "Limits", "Options"]
@@ -31,7 +33,9 @@ class GitConfigRepo:
     """Implements ports.ConfigRepo. `directory` belongs to this object alone; it is made, repaired and replaced here."""
 
     def __init__(self, url: str, trunk: str, directory: Path, options: Options | None = None) -> None:
-        self._clone = Clone(url, trunk, directory, options or Options())
+        options = options or Options()
+        self._clone = Clone(url, trunk, directory, options)
+        self._tags = Tags(options.allowed_signers)
         self._too_large: set[str] = set()
 
     # -- ports.ConfigRepo
@@ -105,22 +109,56 @@ class GitConfigRepo:
         return [_past_commit(record.lstrip("\n")) for record in records if record.strip()]
 
     def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
+        with self._clone.lock:
+            self._require_head(parent)
+            return self.publish(parent, self.write(parent, commits))
+
+    def write(self, parent: str, commits: Sequence[NewCommit]) -> str:
         _check_revision(parent)
         with self._clone.lock:
-            git = self._clone.open()
-            if parent != self._clone.head:
-                raise Conflict(
-                    "TrunkMoved", f"{self._clone.trunk} is at {self._clone.head[:12]}, no longer at {parent[:12]}"
-                )
             self._clone.untidy += len(commits)
-            revision = self._import(git, parent, commits)
-            return self._push(git, parent, revision)
+            return self._import(self._clone.open(), parent, commits)
+
+    def publish(self, parent: str, revision: str) -> str:
+        with self._clone.lock:
+            self._require_head(parent)
+            return self._push(self._clone.open(), parent, revision)
+
+    def keep(self, revision: str) -> None:
+        _check_revision(revision)
+        with self._clone.lock:
+            git = self._clone.open()
+            arguments = ["push", "--porcelain", "--no-verify", "--end-of-options", "origin"]
+            ref = f"refs/lockstep/base/{revision}"
+            finished = git.run([*arguments, f"{revision}:{ref}"], limit=self._clone.options.limits.push)
+        answer = verdict(finished)
+        if answer.landed is Landed.UNKNOWN:
+            raise Unavailable("RemoteUnavailable", f"{self._clone.where} cannot be pushed to: {answer.text}")
+        if answer.landed is not Landed.YES:
+            raise Rejected("PushRefused", f"the remote refuses {ref}: {answer.text}")
+
+    def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
+        with self._clone.lock:
+            git = self._clone.open()
+            filtered = f"--filter=blob:limit={self._clone.options.limits.largest_file + 1}"
+            finished = self._tags.fetch(git, prefixes, filtered=filtered, limit=self._clone.options.limits.fetch)
+            if finished.code:
+                raise self._clone.fetch_error(finished.stderr)
+        return self._tags.read(git, prefixes)
 
     def close(self) -> None:
         """Ends the reading processes and gives the directory back."""
         self._clone.close()
 
     # -- the remote
+
+    def _require_head(self, parent: str) -> None:
+        _check_revision(parent)
+        self._clone.open()
+        if parent != self._clone.head:
+            raise Conflict(
+                "TrunkMoved", f"{self._clone.trunk} is at {self._clone.head[:12]}, no longer at {parent[:12]}"
+            )
 
     def _import(self, git: Git, parent: str, commits: Sequence[NewCommit]) -> str:
         tree = self.tree(parent)

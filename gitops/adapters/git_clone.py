@@ -42,11 +42,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`author` signs the commits, as `Name <mail>`. `environment` is added to git's (proxies, certificates)."""
+    """`author` signs the commits, as `Name <mail>`. `environment` is added to git's (proxies, certificates).
+    `allowed_signers`: git's file of those whose signatures under tags count.
+    """
 
     author: str = "Lockstep <lockstep@localhost>"
     limits: Limits = field(default_factory=Limits)
     environment: dict[str, str] = field(default_factory=dict)
+    allowed_signers: Path | None = None
 
 
 class Clone:

@@ -1,4 +1,4 @@
-"""ports.Ledger: status and history of each overlay in a ConfigMap beside its parent.
+"""ports.Ledger and ports.ProofLedger: status and history of each overlay in a ConfigMap beside its parent.
 
 Whoever leads writes and therefore knows; its reads cost no request. Followers and the CLI read from the API.
 """
@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from gitops.adapters.kubernetes_api import KubernetesApi, Request
 from gitops.adapters.state_namespace import CONFIG_MAPS, MANAGED_BY, NAMESPACE
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.inventory import REPO_ANNOTATION
+from gitops.core.proof import PROOFS_JSON, Proofs
 from gitops.core.status import HISTORY_JSON, STATUS_JSON, Record, SyncStatus
 
 LEDGER_LABEL = "lockstep.gitops/ledger"
@@ -38,6 +39,7 @@ class _Entry:
     resource_version: str
     status: SyncStatus | None
     history: tuple[Record, ...]
+    proofs: Proofs | None = None
 
 
 class KubernetesLedger:
@@ -81,14 +83,23 @@ class KubernetesLedger:
         """Raises Conflict only when another writer is faster again and again, Rejected(ForeignLedger) when the stored
         one is another config repo's.
         """
+
+        def written(entry: _Entry | None) -> _Entry:
+            before = entry or _Entry("", None, ())
+            history = _bounded(((record,) if record else ()) + before.history)
+            return replace(before, status=status, history=history)
+
+        self._change(status.overlay, written)
+
+    def read_proofs(self, overlay: str) -> Proofs | None:
         with self._lock:
-            entry = self._entries.get(status.overlay)
-        for _ in range(_TRIES - 1):
-            try:
-                return self._store(status, record, entry)
-            except Conflict:
-                entry = self._fetch(status.overlay)
-        return self._store(status, record, entry)
+            entry = self._entries.get(overlay) if self._is_current() else None
+        entry = entry or self._fetch(overlay)
+        return entry.proofs if entry else None
+
+    def write_proofs(self, overlay: str, proofs: Proofs) -> None:
+        """Raises as write does."""
+        self._change(overlay, lambda entry: replace(entry, proofs=proofs) if entry and entry.status else None)
 
     def remove(self, overlay: str) -> None:
         path = f"{CONFIG_MAPS}/{ledger_name(overlay)}"
@@ -132,27 +143,39 @@ class KubernetesLedger:
             )
         return _entry(body)
 
-    def _store(self, status: SyncStatus, record: Record | None, entry: _Entry | None) -> None:
-        history = _bounded(((record,) if record else ()) + (entry.history if entry else ()))
-        name = ledger_name(status.overlay)
+    def _change(self, overlay: str, changed: Callable[[_Entry | None], _Entry | None]) -> None:
+        """Compare-and-swap: what `changed` makes of the stored entry; None = nothing is written."""
+        with self._lock:
+            entry = self._entries.get(overlay)
+        for attempt in range(_TRIES):
+            after = changed(entry)
+            if after is None:
+                return
+            try:
+                self._store(overlay, after)
+            except Conflict:
+                if attempt == _TRIES - 1:
+                    raise
+                entry = self._fetch(overlay)
+            else:
+                return
+
+    def _store(self, overlay: str, entry: _Entry) -> None:
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
-                "name": name,
+                "name": ledger_name(overlay),
                 "namespace": NAMESPACE,
                 "labels": {**MANAGED_BY, LEDGER_LABEL: "true"},
                 "annotations": {REPO_ANNOTATION: self._repo},
-                **({"resourceVersion": entry.resource_version} if entry else {}),
+                **({"resourceVersion": entry.resource_version} if entry.resource_version else {}),
             },
-            "data": {
-                "status": state_namespace.pack(STATUS_JSON.dump_json(status).decode()),
-                "history": state_namespace.pack(HISTORY_JSON.dump_json(history).decode()),
-            },
+            "data": _data(entry),
         }
         stored = state_namespace.store(self._api, CONFIG_MAPS, body)
         with self._lock:
-            self._entries[status.overlay] = _Entry(stored["metadata"]["resourceVersion"], status, history)
+            self._entries[overlay] = replace(entry, resource_version=stored["metadata"]["resourceVersion"])
 
     def _is_ours(self, body: Mapping[str, Any]) -> bool:
         return bool((body["metadata"].get("annotations") or {}).get(REPO_ANNOTATION) == self._repo)
@@ -161,6 +184,16 @@ class KubernetesLedger:
 def ledger_name(overlay: str) -> str:
     """`prod/print-api` -> `lockstep-ledger.prod.print-api`."""
     return _PREFIX + overlay.replace("/", ".")
+
+
+def _data(entry: _Entry) -> dict[str, str]:
+    proofs = {"proofs": PROOFS_JSON.dump_json(entry.proofs).decode()} if entry.proofs else {}
+    known = {
+        "status": STATUS_JSON.dump_json(entry.status).decode() if entry.status else "",
+        "history": HISTORY_JSON.dump_json(entry.history).decode(),
+        **proofs,
+    }
+    return {key: state_namespace.pack(text) for key, text in known.items()}
 
 
 def _bounded(history: tuple[Record, ...]) -> tuple[Record, ...]:
@@ -191,4 +224,13 @@ def _entry(body: Mapping[str, Any]) -> _Entry:
     except (ValueError, zlib.error):
         _log.warning("ledger is not readable and starts anew", config_map=metadata["name"])
         return _Entry(metadata["resourceVersion"], None, ())
-    return _Entry(metadata["resourceVersion"], status, history)
+    return _Entry(metadata["resourceVersion"], status, history, _proofs(data.get("proofs") or "", metadata["name"]))
+
+
+def _proofs(text: str, name: str) -> Proofs | None:
+    """What is not readable was never proven."""
+    try:
+        return PROOFS_JSON.validate_json(state_namespace.unpack(text)) if text else None
+    except (ValueError, zlib.error):
+        _log.warning("proofs are not readable and start anew", config_map=name)
+        return None

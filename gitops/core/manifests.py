@@ -113,13 +113,17 @@ def is_prune_disabled(body: Body) -> bool:
 
 def images(manifests: Collection[Manifest]) -> frozenset[Image]:
     """Every image that a container of a pod template uses. What is no image reference is left to the API server."""
+    return frozenset(image for manifest in manifests for image in images_of(manifest.body))
+
+
+def images_of(body: Body) -> frozenset[Image]:
+    """The images of one object's containers: of a pod itself, or of the pods that it makes."""
     found = set()
-    for manifest in manifests:
-        for reference in _image_references(manifest.body):
-            try:
-                found.add(references.parse(reference))
-            except Rejected:
-                continue
+    for reference in _image_references(body):
+        try:
+            found.add(references.parse(reference))
+        except Rejected:
+            continue
     return frozenset(found)
 
 

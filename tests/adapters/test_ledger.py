@@ -13,6 +13,7 @@ from gitops.core.errors import Rejected
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.objects import Key
+from gitops.core.proof import Proof, Proofs
 from gitops.core.status import ObjectStatus, Record, Revision, Sync, SyncStatus
 from tests.adapters.kubernetes_world import World
 from tests.control_plane_fixture import SharedControlPlane
@@ -132,3 +133,18 @@ def test_another_repos_ledger_is_left_alone(world: World, overlay: str) -> None:
     assert caught.value.reason == "ForeignLedger"
     assert overlay not in ours.read_all()
     assert theirs.read(overlay) == (status(overlay), (record(1),))
+
+
+def test_proofs_are_kept_beside_the_status_and_survive_it(world: World, overlay: str) -> None:
+    leader, follower = ledger(world, is_writer=True), ledger(world, is_writer=False)
+    proofs = Proofs(BEGUN, (Proof("order", record(1).images["order"], "files", "own", Revision("a", "b"), 3.5),))
+    leader.write_proofs(overlay, proofs)
+    assert leader.read_proofs(overlay) is None
+    leader.write(status(overlay), record(1))
+    leader.write_proofs(overlay, proofs)
+    leader.write(status(overlay, Health.DEGRADED), record(2))
+    assert leader.read_proofs(overlay) == follower.read_proofs(overlay) == proofs
+    found = follower.read(overlay)
+    assert found is not None
+    assert found[0].health is Health.DEGRADED
+    assert len(found[1]) == 2

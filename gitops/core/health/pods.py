@@ -36,6 +36,11 @@ def pod(body: Body) -> Verdict:
     return progressing(f"{str(phase or 'Pending').lower()}; {words(unready)}".rstrip("; "))
 
 
+def has_run(body: Body) -> bool:
+    """True for a pod that is ready, or that has ended as it should: its images have been seen at work."""
+    return section(body, "status").get("phase") == "Succeeded" or is_true(body, "Ready")
+
+
 def _containers(body: Body) -> Iterator[Mapping[str, Any]]:
     for group in ("initContainerStatuses", "containerStatuses"):
         yield from section(body, "status").get(group) or ()
