@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gitops import assembly, server, telemetry
+from gitops import assembly, checking, server, telemetry
 from gitops import config as configuration
 from gitops.assembly import Clocks, Reached
 from gitops.config import Config
@@ -35,6 +35,8 @@ from gitops.telemetry import Output
 from webhooks.senders import Sender
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command()(checking.check)
+app.command()(checking.parity)
 app.add_typer(local.app, name="local", help="A whole installation on this machine, to try things out.")
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", envvar="LOCKSTEP_CONFIG", help="lockstep.yaml")]

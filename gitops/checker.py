@@ -1,0 +1,160 @@
+"""`lockstep check`: would every environment of this tree be let in? Judged offline, by the controller's own rules.
+
+Two questions for each overlay: what would run now (its locked base and settings), and what would run after the next
+promotions (its settings over the base, both as they lie there).
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from gitops.core import compose, pipeline
+from gitops.core.compose import ComposedTree
+from gitops.core.contract.across import across
+from gitops.core.contract.survey import Survey
+from gitops.core.contract.violations import Violation
+from gitops.core.errors import Rejected
+from gitops.core.pipeline import Overlay
+from gitops.core.status import Revision
+from gitops.ports import Trees
+from gitops.surveyor import Contract, Situation, Surveyor, contract_of
+
+_CANNOT_JUDGE = frozenset({"MissingObject", "UnknownRevision"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found out about one overlay at one pair of commits. `refusal`: why it could not be judged at all."""
+
+    revision: Revision
+    violations: tuple[Violation, ...] = ()
+    refusal: Rejected | None = None
+    declared: int = 0
+    free: int = 0
+
+    @property
+    def forbids(self) -> bool:
+        return self.refusal is not None or any(violation.forbids for violation in self.violations)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`ahead`: the verdict after the next promotions, where that is another; `note`: what else there is to know."""
+
+    overlay: Overlay
+    now: Verdict
+    ahead: Verdict | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`misfits`: directories below environments/ that are no overlay."""
+
+    checked: tuple[Checked, ...]
+    misfits: tuple[Rejected, ...] = ()
+
+    def passes(self, *, ahead: bool) -> bool:
+        """False when something is forbidden now, or, with `ahead`, after the next promotions."""
+        verdicts = [each.now for each in self.checked] + [each.ahead for each in self.checked if each.ahead and ahead]
+        return not any(verdict.forbids for verdict in verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """An overlay with the trees that it is to be judged at."""
+
+    overlay: Overlay
+    now: Situation | Rejected
+    revision: Revision
+    ahead: Situation | None = None
+    note: str = ""
+
+
+class Checker:
+    """Thread-safe."""
+
+    def __init__(self, repo: Trees, surveyor: Surveyor) -> None:
+        self._repo = repo
+        self._surveyor = surveyor
+
+    def check(self, head: str) -> Report:
+        """Raises: Rejected when nothing can be judged (no valid pipeline.yaml, a commit that is not here); Unavailable."""
+        tree = self._repo.tree(head)
+        contract = contract_of(tree, self._repo)
+        overlays = pipeline.overlays(contract.pipeline, tree)
+        plans = [self._planned(overlay, head) for overlay in overlays]
+        with ThreadPoolExecutor() as pool:
+            now = self._judged(contract, {plan.overlay.name: plan.now for plan in plans}, pool)
+            ahead = self._judged(contract, _after_promotions(plans), pool)
+        checked = tuple(
+            Checked(
+                plan.overlay,
+                replace(now[plan.overlay.name], revision=plan.revision),
+                replace(ahead[plan.overlay.name], revision=Revision(head, head)) if plan.ahead else None,
+                plan.note,
+            )
+            for plan in plans
+        )
+        return Report(checked, pipeline.misfits(contract.pipeline, tree))
+
+    def _planned(self, overlay: Overlay, head: str) -> _Plan:
+        at_head = self._repo.tree(head)
+        newest = Situation(overlay, ComposedTree(overlay.path, at_head, at_head), head)
+        try:
+            composition = compose.compose(overlay, head, self._repo.tree, self._repo.read)
+        except Rejected as error:
+            if error.reason in _CANNOT_JUDGE:
+                raise
+            if error.reason != "NotReleased":
+                return _Plan(overlay, error, Revision(head, head))
+            note = "not released yet: judged as it would be with a release.yaml for this tree"
+            return _Plan(overlay, newest, Revision(head, head), note=note)
+        now = Situation(overlay, composition.tree, composition.revision.base)
+        locked = composition.release is not None
+        return _Plan(overlay, now, composition.revision, newest if locked else None)
+
+    def _judged(
+        self, contract: Contract, situations: Mapping[str, Situation | Rejected], pool: ThreadPoolExecutor
+    ) -> dict[str, Verdict]:
+        """Overlay -> its verdict, without its revision."""
+        found = dict(pool.map(lambda name: (name, self._surveyed(situations[name], contract)), situations))
+        surveys = [each for each in found.values() if isinstance(each, Survey)]
+        beside = across(surveys, contract.book)
+        return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
+
+    def _surveyed(self, situation: Situation | Rejected, contract: Contract) -> Survey | Rejected | None:
+        try:
+            if isinstance(situation, Rejected):
+                return situation
+            if situation.overlay.is_platform:
+                self._surveyor.manifests(situation, contract.pipeline)
+                return None
+            return self._surveyor.survey(situation, contract)
+        except Rejected as error:
+            if error.reason in _CANNOT_JUDGE:
+                raise
+            return error
+
+    def _verdict(
+        self,
+        found: Survey | Rejected | None,
+        situation: Situation | Rejected,
+        contract: Contract,
+        beside: Mapping[str, Sequence[Violation]],
+    ) -> Verdict:
+        nowhere = Revision("", "")
+        if isinstance(found, Rejected):
+            return Verdict(nowhere, refusal=found)
+        if found is None or isinstance(situation, Rejected):
+            return Verdict(nowhere)
+        violations = [*found.violations, *beside[found.name]]
+        located = self._surveyor.located(situation, contract, violations)
+        return Verdict(nowhere, located, declared=found.declared, free=found.free)
+
+
+def _after_promotions(plans: Sequence[_Plan]) -> dict[str, Situation | Rejected]:
+    """Every overlay as it lies there, since environments are judged side by side; nothing when none waits."""
+    if not any(plan.ahead for plan in plans):
+        return {}
+    return {plan.overlay.name: plan.ahead or plan.now for plan in plans if not plan.overlay.is_platform}

@@ -1,0 +1,159 @@
+"""An overlay's tree -> its survey against the reference: guard, render, parse, compare. Every step by content: what was
+surveyed before, here or in an earlier run, is not surveyed again.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter, ValidationError
+
+from gitops.core import cluster_kinds, guard, manifests, pipeline, scope
+from gitops.core.contract import book as books
+from gitops.core.contract import origins
+from gitops.core.contract.book import Book
+from gitops.core.contract.survey import Subject, Survey, survey
+from gitops.core.contract.violations import Violation
+from gitops.core.errors import Place, Rejected
+from gitops.core.guard import Closure, Guard
+from gitops.core.manifests import Manifest
+from gitops.core.objects import Body
+from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
+from gitops.core.tree import Tree
+from gitops.ports import Memo, Renderer, Trees
+
+_FORMAT = "survey v1"
+_SURVEY: TypeAdapter[Survey] = TypeAdapter(Survey)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One pipeline.yaml and what was compiled from it; `id` is the id of its content."""
+
+    id: str
+    pipeline: Pipeline
+    book: Book
+
+
+def contract_of(tree: Tree, repo: Trees) -> Contract:
+    """Raises: Rejected(NoPipeline, InvalidPipeline, InvalidYaml)."""
+    blob = tree.get(pipeline.FILE)
+    if blob is None:
+        raise Rejected("NoPipeline", f"there is no {pipeline.FILE}; `lockstep init` writes one")
+    declared = pipeline.parse(repo.read(blob.id))
+    return Contract(blob.id, declared, books.of(declared))
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """An overlay at a tree. `base` is the commit of everything outside environments/."""
+
+    overlay: Overlay
+    tree: Tree
+    base: str
+
+
+class Surveyor:
+    """Thread-safe."""
+
+    def __init__(self, repo: Trees, renderer: Renderer, memo: Memo) -> None:
+        self._repo = repo
+        self._renderer = renderer
+        self._memo = memo
+        self._guard = Guard(repo.read)
+        self._references: dict[str, Sequence[Body]] = {}
+
+    def closure(self, situation: Situation) -> Closure:
+        """Raises: Rejected with file and line."""
+        return self._guard.closure(situation.tree, situation.overlay.path)
+
+    def survey(self, situation: Situation, contract: Contract) -> Survey:
+        """Raises: Rejected when the overlay or the reference does not render or holds what it must not; Unavailable."""
+        own = self.closure(situation)
+        path = reference_path(contract.pipeline, situation)
+        reference = self._reference(situation, path)
+        key = _key(own.key, reference.key, contract.id, situation.overlay.name)
+        known = self._recalled(key)
+        if known is None:
+            known = self._surveyed(situation, contract, reference)
+            self._memo.write(key, _SURVEY.dump_json(known))
+        return replace(known, base=situation.base)
+
+    def manifests(self, situation: Situation, declared: Pipeline) -> tuple[Manifest, ...]:
+        """What the overlay renders, checked as before an apply. Raises as survey does."""
+        text = self.text(self.closure(situation))
+        parsed = manifests.parse(text, situation.overlay, cluster_kinds.is_namespaced)
+        scope.require(parsed, scope.of(situation.overlay, declared))
+        return parsed
+
+    def text(self, closure: Closure) -> bytes:
+        """Raises: Rejected, Unavailable as the renderer does."""
+        known = self._renderer.cached(closure.key)
+        return known if known is not None else self._renderer.render(guard.source(closure, self._repo.read))
+
+    def located(
+        self, situation: Situation, contract: Contract, violations: Sequence[Violation]
+    ) -> tuple[Violation, ...]:
+        """The violations with the file that most probably sets what they complain about: one build more."""
+        if not violations:
+            return ()
+        own = self.closure(situation)
+        source = guard.source(own, self._repo.read)
+        reference = self._reference(situation, reference_path(contract.pipeline, situation))
+        found = origins.origins(self._renderer.render(origins.wrapped(source)))
+        files = {path: content for path, content in source.files.items() if path not in reference.files}
+        return tuple(origins.placed(each, found, files, situation.overlay.file) for each in violations)
+
+    def _surveyed(self, situation: Situation, contract: Contract, reference: Closure) -> Survey:
+        overlay = situation.overlay
+        subject = Subject(
+            name=overlay.name,
+            environment=overlay.environment,
+            bodies=[manifest.body for manifest in self.manifests(situation, contract.pipeline)],
+            reference=reference.path,
+            reference_bodies=self._reference_bodies(reference),
+        )
+        return survey(subject, contract.book)
+
+    def _recalled(self, key: str) -> Survey | None:
+        stored = self._memo.read(key)
+        try:
+            return None if stored is None else _SURVEY.validate_json(stored)
+        except ValidationError:
+            return None
+
+    def _reference(self, situation: Situation, path: str) -> Closure:
+        try:
+            return self._guard.closure(situation.tree, path)
+        except Rejected as error:
+            message = f"the reference {path}/ cannot be read: {error}"
+            raise Rejected("NoReference", message, place=Place(pipeline.FILE)) from error
+
+    def _reference_bodies(self, reference: Closure) -> Sequence[Body]:
+        known = self._references.get(reference.key)
+        if known is None:
+            place = Overlay(reference.path, reference.path, reference.path, "default")
+            try:
+                parsed = manifests.parse(self.text(reference), place, cluster_kinds.is_namespaced)
+                known = [manifest.body for manifest in parsed]
+            except Rejected as error:
+                if error.reason != "EmptyRender":
+                    raise
+                known = []
+            self._references[reference.key] = known
+        return known
+
+
+def reference_path(declared: Pipeline, situation: Situation) -> str:
+    """The directory that the overlay is compared with: that of its own name below the reference, if there is one
+    (`prod/print-api` with `base/print-api`), else the reference itself.
+    """
+    _, slash, name = situation.overlay.name.partition("/")
+    own = f"{declared.reference}/{name}"
+    if slash and any(f"{own}/{file}" in situation.tree for file in KUSTOMIZATION_FILES):
+        return own
+    return declared.reference
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join((_FORMAT, *parts)).encode()).hexdigest()
