@@ -82,7 +82,7 @@ def show_status(site: Site, console: Console) -> bool:
     story.tell(console, [f"{name:<24} pid {identity.pid}" for name, identity in running.items()])
     story.tell(console, ["", *(f"{name:<24} {site.url(name)}/" for name in site.ports())])
     story.tell(console, [f"{'kubeconfig':<24} {site.kubeconfig()}", ""])
-    with closing(Page(site.url("page"), running[CONTROLLER])) as page:
+    with closing(Page(site, running[CONTROLLER])) as page:
         report = page.report()
     story.show_overlays(console, report.overlays)
     story.tell(console, report.troubles)
@@ -102,7 +102,7 @@ def announce(site: Site, console: Console, what: tuple[str, str], at: datetime) 
     service, tag = what
     pushed = pushes.image(site, service, tag)
     story.tell(console, [f"Harbor tells of {pushed.name}:{pushed.tag} (sha256:{pushed.short_digest}):"])
-    with closing(Page(site.url("page"), controller)) as page:
+    with closing(Page(site, controller)) as page:
         world = World(site, site.kubeconfig(), page)
         if story.show_push(console, pushes.follow(world, service, pushed, at)) < 2:
             story.tell(console, ["nothing changes"])

@@ -1,8 +1,9 @@
-"""What the controller says of itself and of the overlays: a reader of its page's JSON."""
+"""What the controller says of itself and of the overlays: a reader of its page's JSON, and of its metrics."""
 
 import json
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +14,11 @@ from urllib3.exceptions import HTTPError
 from gitops.core.errors import Unavailable
 from gitops.local import processes
 from gitops.local.processes import Identity
+from gitops.local.site import Site
 
 _ASK_EVERY = 0.1
+_OUTCOMES = ("ok", "failed")
+_PASSES = re.compile(r'^lockstep_reconcile_seconds_count\{outcome="(\w+)",overlay="([^"]+)"\}', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +51,25 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`services` are keyed by (service, environment), `troubles` what keeps the controller from working."""
+    """`services` are keyed by (service, environment), `troubles` what keeps the controller from working. `seen` are the
+    overlays that this process has looked at: the state of others is what an earlier one has left in the ledger.
+    `failing` are those that it tried to look at in vain.
+    """
 
     leads: bool
+    seen: frozenset[str] = frozenset()
+    failing: frozenset[str] = frozenset()
     overlays: Mapping[str, Overlay] = field(default_factory=dict)
     services: Mapping[tuple[str, str], Running] = field(default_factory=dict)
     troubles: tuple[str, ...] = ()
 
 
 class Page:
-    """The page of one controller process, at `url`. To be closed."""
+    """The page of one controller process, the site's. To be closed."""
 
-    def __init__(self, url: str, controller: Identity) -> None:
-        self._url = url
+    def __init__(self, site: Site, controller: Identity) -> None:
+        self._url = site.url("page")
+        self._metrics = site.url("metrics")
         self._controller = controller
         self._pool = PoolManager(timeout=10.0, retries=False)
 
@@ -74,7 +84,9 @@ class Page:
 
     def report(self) -> Report:
         """Raises: Unavailable(NoAnswer)."""
-        return _report(self._asked("/api/v1/status"))
+        metrics = self._asked(f"{self._metrics}/metrics").decode()  # first: what follows must not be older
+        answer = json.loads(self._asked(f"{self._url}/api/v1/status"))
+        return _report(answer, _PASSES.findall(metrics))
 
     def await_ready(self, seconds: float) -> bool:
         """False when it is not ready after so long, or its process has ended."""
@@ -99,21 +111,25 @@ class Page:
             if processes.ended(self._controller, within=_ASK_EVERY):
                 return
 
-    def _asked(self, path: str) -> Any:
+    def _asked(self, url: str) -> bytes:
         try:
-            response = self._pool.request("GET", f"{self._url}{path}")
+            response = self._pool.request("GET", url)
         except HTTPError as error:
-            raise Unavailable("NoAnswer", f"no answer from {self._url}: does the controller run?") from error
+            raise Unavailable("NoAnswer", f"no answer from {url}: does the controller run?") from error
         if response.status != 200:
-            raise Unavailable("NoAnswer", f"{self._url}{path} answered {response.status}; its log says why")
-        return json.loads(response.data)
+            raise Unavailable("NoAnswer", f"{url} answered {response.status}; the controller's log says why")
+        return response.data
 
 
-def _report(answer: Any) -> Report:
+def _report(answer: Any, passes: Iterable[tuple[str, str]]) -> Report:
+    """`passes`: outcomes that were counted, each with its overlay."""
+    tried = {outcome: frozenset(overlay for ended, overlay in passes if ended == outcome) for outcome in _OUTCOMES}
     controller, status = answer["controller"], answer["status"]
     cells = [cell for row in status["rows"] for cell in row["cells"] if cell]
     return Report(
         leads=controller["leader"],
+        seen=tried["ok"],
+        failing=tried["failed"] - tried["ok"],
         overlays={card["overlay"]: _overlay(card) for card in status["cards"]},
         services={(cell["service"], cell["environment"]): _running(cell) for cell in cells},
         troubles=tuple(f"{each['reason']}: {each['message']}" for each in controller["troubles"]),

@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +15,14 @@ from rich.table import Table
 from gitops.core import pipeline
 from gitops.core.errors import GitopsError
 from gitops.local import config_repo, pushes
-from gitops.local.page import Overlay, Page
+from gitops.local.page import Overlay, Page, Report
 from gitops.local.pushes import Happening, World
 from gitops.local.site import Site
 
 SERVICE = "order"
 _NEXT_SERVICE = "print-api"
+_WAITING = "waiting for the Lease: a controller that was killed has not given it back, it ends after 15 s"
+_FAILING = "cannot be looked at, the log says why"
 _TONES = {"Synced": "green", "Healthy": "green", "Progressing": "yellow", "OutOfSync": "yellow"}
 
 
@@ -30,9 +32,8 @@ def show_sync(console: Console, page: Page, overlays: Sequence[str], *, seconds:
     """
     with _shown_as(console, overlays) as show:
         for report in page.follow(seconds):
-            show(report.overlays)
-            known = report.overlays
-            if report.leads and all(name in known and known[name].is_settled for name in overlays):
+            show(report)
+            if all(name in report.seen and report.overlays[name].is_settled for name in overlays):
                 return True
     return False
 
@@ -142,33 +143,45 @@ def _shown(path: Path) -> str:
 
 
 @contextmanager
-def _shown_as(console: Console, overlays: Sequence[str]) -> Iterator[Callable[[Mapping[str, Overlay]], None]]:
+def _shown_as(console: Console, overlays: Sequence[str]) -> Iterator[Callable[[Report], None]]:
     """What shows a new state of the overlays."""
     if console.is_terminal:
-        with Live(_table(overlays, {}), console=console, auto_refresh=False) as live:
-            yield lambda known: live.update(_table(overlays, known), refresh=True)
+        with Live(_progress(overlays, Report(leads=True)), console=console, auto_refresh=False) as live:
+            yield lambda report: live.update(_progress(overlays, report), refresh=True)
     else:
         said: dict[str, str] = {}
 
-        def tell_news(known: Mapping[str, Overlay]) -> None:
-            news = {name: f"{found.sync}, {found.health}" for name, found in sorted(known.items())}
-            tell(console, [f"  {name}: {words}" for name, words in news.items() if said.get(name) != words])
+        def tell_news(report: Report) -> None:
+            known = {name: found for name, found in sorted(report.overlays.items()) if name in report.seen}
+            news = {name: f"  {name}: {found.sync}, {found.health}" for name, found in known.items()}
+            news |= {name: f"  {name}: {_FAILING}" for name in sorted(report.failing)}
+            news |= {} if report.leads else {"": f"  {_WAITING}"}
+            tell(console, [words for name, words in news.items() if said.get(name) != words])
             said.update(news)
 
         yield tell_news
+
+
+def _progress(overlays: Sequence[str], report: Report) -> Table:
+    table = _table(
+        overlays, {name: found for name, found in report.overlays.items() if name in report.seen}, report.failing
+    )
+    table.caption = "" if report.leads else _WAITING
+    table.caption_justify = "left"
+    return table
 
 
 def _counted(found: Overlay) -> str:
     return " + ".join(f"{count} {health}" for health, count in found.objects.items())
 
 
-def _table(overlays: Sequence[str], known: Mapping[str, Overlay]) -> Table:
+def _table(overlays: Sequence[str], known: Mapping[str, Overlay], failing: Collection[str] = ()) -> Table:
     table = Table("overlay", "sync", "health", "objects", box=None, pad_edge=False)
     table.add_column(no_wrap=True, overflow="ellipsis")
     for name in overlays:
         found = known.get(name)
         if found is None:
-            table.add_row(name, "", "", "", "not looked at yet", style="dim")
+            table.add_row(name, "", "", "", _FAILING if name in failing else "not looked at yet", style="dim")
         else:
             why = "" if found.is_settled else found.message
             table.add_row(name, _toned(found.sync), _toned(found.health), _counted(found), why)

@@ -91,7 +91,7 @@ def _furnish_given(kubeconfig: Path, console: Console) -> None:
 def _start_controller(site: Site, installation: Installation, console: Console) -> None:
     with progress.step(console, "starting the controller"):
         installation.start_controller()
-        with closing(Page(site.url("page"), installation.controller)) as page:
+        with closing(Page(site, installation.controller)) as page:
             if not page.await_ready(_START_SECONDS):
                 raise installation.failure(CONTROLLER, "did not become ready")
 
@@ -101,12 +101,12 @@ def _tell(plan: Plan, site: Site, installation: Installation, console: Console, 
     story.tell(console, ["", "What git says becomes what runs:"])
     seconds = _OWN_SECONDS_ELSEWHERE if plan.given else _SYNC_SECONDS
     began = time.monotonic()
-    with closing(Page(site.url("page"), installation.controller)) as page:
+    with closing(Page(site, installation.controller)) as page:
         if story.show_sync(console, page, overlays, seconds=seconds):
             story.tell(console, [f"all Synced and Healthy: {progress.duration(time.monotonic() - began)}"])
             story.show_release(console, World(site, installation.kubeconfig, page), now())
         else:
-            story.tell(console, [f"not all is well after {seconds:.0f} s; the page says why"])
+            story.tell(console, [f"not all is well after {seconds:.0f} s; the page or the log says why"])
     story.show_hints(console, site, installation.kubeconfig)
 
 
