@@ -12,7 +12,7 @@ from gitops import layout
 from gitops.core import compose, guard, manifests, pipeline, scope
 from gitops.core.compose import Composition
 from gitops.core.desired import Desired, Rendered, treated
-from gitops.core.errors import Rejected
+from gitops.core.errors import GitopsError, Rejected
 from gitops.core.guard import Closure, Guard
 from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import HOLD_FILE
@@ -43,6 +43,7 @@ class _Memory:
     desired: dict[str, Desired | Rejected] = field(default_factory=dict)
     reached: dict[str, Closure] = field(default_factory=dict)
     rendered: dict[str, tuple[str, Rendered]] = field(default_factory=dict)
+    used: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
 
 class DesiredState:
@@ -82,6 +83,7 @@ class DesiredState:
                 desired={name: known for name, known in before.desired.items() if name not in touched},
                 reached={name: known for name, known in before.reached.items() if name in now.overlays},
                 rendered={name: known for name, known in before.rendered.items() if name in now.overlays},
+                used={name: known for name, known in before.used.items() if name not in touched},
             )
         return touched
 
@@ -123,8 +125,25 @@ class DesiredState:
         if overlay is None:
             known = ", ".join(self._memory.layout.overlays) or "none"
             raise Rejected("NotFound", f"the config repo has no overlay {name}; it has {known}")
-        composition = compose.compose(overlay, self._memory.layout.head, self._repo.tree, self._repo.read)
+        return self._built(self._memory.layout, overlay)
+
+    def _built(self, found: Layout, overlay: Overlay) -> bytes:
+        composition = compose.compose(overlay, found.head, self._repo.tree, self._repo.read)
         return self._text(self._guard.closure(composition.tree, overlay.path))
+
+    def as_of(self, name: str, head: str) -> Desired:
+        """What git would want of the overlay if the trunk's head were this commit. Nothing of it is remembered.
+
+        Raises: Rejected with what would be wrong, where.
+        """
+        scratch = _Memory(layout=layout.read(self._repo, head, self._memory.layout))
+        overlay = scratch.layout.overlays.get(name)
+        if overlay is None:
+            raise Rejected("NotFound", f"commit {head[:12]} has no overlay {name}")
+        found = self._composed(scratch, overlay)
+        if isinstance(found, Rejected):
+            raise found
+        return found
 
     def at(self, overlay: Overlay, revision: Revision) -> Desired:
         """What the overlay was at a revision that was admitted before: for healing while the head is refused.
@@ -153,9 +172,29 @@ class DesiredState:
             return False
 
     def images_in_use(self, name: str) -> frozenset[str] | None:
-        """Names of the images that the overlay's containers use, None while that is not known."""
-        known = self._memory.desired.get(name)
-        return manifests.image_names(known.manifests) if isinstance(known, Desired) else None
+        """Names of the images that the overlay's containers use, None while it cannot be rendered. The cluster is not
+        asked: a replica that follows, or has only just started, makes no pass from which it would know.
+        """
+        memory = self._memory
+        known = memory.desired.get(name)
+        if isinstance(known, Desired):
+            return manifests.image_names(known.manifests)
+        if name not in memory.used:
+            memory.used[name] = self._images_rendered(name)
+        return memory.used[name]
+
+    def _images_rendered(self, name: str) -> frozenset[str] | None:
+        found = self._layout()
+        try:
+            overlay = found.overlays[name]
+            return manifests.image_names(manifests.parse(self._built(found, overlay), overlay, lambda _: True))
+        except (GitopsError, KeyError):
+            return None
+
+    def _layout(self) -> Layout:
+        """That of the head taken in last; before there is one, of the head that the repo knows."""
+        known = self._memory.layout
+        return known if known.head else layout.read(self._repo, self._repo.head(), known)
 
     def _composed(self, memory: _Memory, overlay: Overlay) -> Desired | Rejected:
         try:

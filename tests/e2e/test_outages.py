@@ -70,6 +70,9 @@ def test_a_start_while_the_api_server_is_away(polling: tuple[World, Checker]) ->
     world.start()
     assert world.page("/").status in {200, 503}
     assert world.push_image("shop", "1.3.0").is_acked
+    desk = world.push_image("desk", "1.3.0")
+    assert desk.answer
+    assert f"no container of overlay {world.names.dev} uses" in desk.answer.text, "which needs no cluster to be known"
     world.proxy.mend()
     world.until_image(world.names.dev, "shop", "1.3.0")
     checker.until_converged()
