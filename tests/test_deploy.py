@@ -3,21 +3,30 @@ the whole example and for nothing more. A control plane of its own, since the ex
 """
 
 import json
+import os
+import re
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 import yaml
 from kubernetes import client, config, dynamic, watch
 
 from gitops import config as configuration
-from gitops.local import binaries, config_repo, credentials, furnish, processes
+from gitops.adapters.ledger import LEDGER_LABEL
+from gitops.adapters.state_namespace import unpack
+from gitops.core.health import Health
+from gitops.core.inventory import PART_OF_LABEL
+from gitops.core.status import STATUS_JSON, Sync
+from gitops.local import binaries, config_repo, credentials, furnish
 from gitops.local.control_plane import ControlPlane
-from gitops.local.page import Page, Report
-from tests.e2e.harness import Ports
 from tests.example.rendered import ENVIRONMENTS, ROOT, Body, Rendered, build
 
 SYSTEM = "lockstep-system"
@@ -108,29 +117,68 @@ def test_services_reach_the_pods(cluster: dynamic.DynamicClient, installed: Rend
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= set(ports)
 
 
-@pytest.mark.timeout(240)
-def test_its_permissions_are_enough_for_the_whole_example(
-    plane: ControlPlane, cluster: dynamic.DynamicClient, installed: Rendered, bindings: Rendered, tmp_path: Path
-) -> None:
-    """The controller with the ServiceAccount's token: the platform makes the namespaces, the environments wait for
-    their bindings and go on by themselves.
+@pytest.fixture(scope="module")
+def synced(
+    plane: ControlPlane,
+    cluster: dynamic.DynamicClient,
+    installed: Rendered,
+    bindings: Rendered,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The directory of a controller that ran until the whole example was Synced, with the ServiceAccount's token: the
+    platform makes the namespaces, the environments wait for their bindings and go on by themselves.
     """
-    page, controller = _start(plane, cluster, installed, tmp_path)
-    try:
-        report = _until(page, lambda report: _settled(report) >= {"platform"} or _has_namespaces(cluster), "namespaces")
-        assert not _settled(report) & set(ENVIRONMENTS), "nothing may be written before the bindings"
+    directory = tmp_path_factory.mktemp("controller")
+    _prepare(plane, cluster, installed, directory)
+    with _running(directory) as page:
+        _await_namespaces(cluster)
+        assert not _settled(cluster) & set(ENVIRONMENTS), "nothing may be written before the bindings"
         for body in bindings.objects:
             _apply(cluster, body)
-        report = _until(page, lambda report: _settled(report) == set(OVERLAYS), "all overlays")
-        assert report.troubles == ()
-    finally:
-        controller.terminate()
-        controller.wait(30)
-    said = (tmp_path / "controller.log").read_text()
+        _await_settled(cluster)
+        told = json.loads(urllib3.request("GET", f"{page}/api/v1/status").data)
+        assert told["controller"]["troubles"] == []
+    return directory
+
+
+@pytest.mark.timeout(240)
+def test_its_permissions_are_enough_for_the_whole_example(cluster: dynamic.DynamicClient, synced: Path) -> None:
+    said = (synced / "controller.log").read_text()
     assert '"log.level": "error"' not in said
+    assert "event not stored" not in said
     held = client.CoordinationV1Api(cluster.client).read_namespaced_lease("lockstep", SYSTEM)
     assert held.spec.holder_identity == "", "the Lease is given back at the end"
-    assert "event not stored" not in said
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="hands over to kubectl, which is not there")
+def test_the_way_out_as_documented(
+    plane: ControlPlane, cluster: dynamic.DynamicClient, synced: Path, kustomize: Path, tmp_path: Path
+) -> None:
+    """By its script kubectl takes over and prunes what git no longer has, no more; then Lockstep takes over again."""
+    shutil.copytree(ROOT / "base", tmp_path / "base")
+    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    quota = tmp_path / "environments/prod/kustomization.yaml"
+    quota.write_text(quota.read_text().replace("- quota.yaml\n", ""))
+    page = (ROOT / "docs/operations.md").read_text()
+    [script] = re.findall(r"```sh\n# way-out: prod in tuling-prod\n(.*?)```", page, re.DOTALL)
+    environment = {"KUBECONFIG": str(plane.kubeconfig), "PATH": f"{kustomize.parent}:{os.defpath}"}
+    before = _members(cluster)
+    done = subprocess.run(
+        ["sh", "-ec", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert before - _members(cluster) == {"ResourceQuota compute"}
+    client.CoreV1Api(cluster.client).delete_namespaced_config_map("lockstep.prod", "tuling-prod")
+    with _running(synced):
+        for event in watch.Watch().stream(
+            client.CoreV1Api(cluster.client).list_namespaced_resource_quota, "tuling-prod", timeout_seconds=60
+        ):
+            if PART_OF_LABEL in (event["object"].metadata.labels or {}):
+                break
+        else:
+            raise AssertionError("the quota was not made again")
+        _await_settled(cluster)
+    assert _members(cluster) == before
 
 
 ALLOWED = [
@@ -176,34 +224,40 @@ def test_who_may_what(
     assert _may(cluster, action) is (action in ALLOWED)
 
 
-def _start(
-    plane: ControlPlane, cluster: dynamic.DynamicClient, deploy: Rendered, directory: Path
-) -> tuple[Page, "subprocess.Popen[bytes]"]:
-    """The controller with the configuration of deploy/, but for what only a pod has: addresses, mounts, an ssh host."""
+def _prepare(plane: ControlPlane, cluster: dynamic.DynamicClient, deploy: Rendered, directory: Path) -> None:
+    """The configuration of deploy/, but for what only a pod has."""
     _await_aggregation(cluster, deploy)
-    repository = directory / "config.git"
-    config_repo.create(ROOT, repository)
-    ports = Ports.free()
-    wanted = yaml.safe_load(next(iter(deploy.of("ConfigMap").values()))["data"]["lockstep.yaml"])
-    wanted["repo"]["url"] = str(repository)
-    wanted["listen"] = {name: f"127.0.0.1:{getattr(ports, name)}" for name in ("webhooks", "page", "metrics")}
-    for sender in wanted["senders"]:
-        secret = directory / sender
-        secret.write_text("a-secret-of-this-test")
-        wanted["senders"][sender]["secrets"] = [{"file": str(secret)}]
-    wanted |= {
-        "state": str(directory / "state"),
-        "kustomize": str(binaries.ensure("kustomize")),
-        "cluster": {"kubeconfig": str(_kubeconfig(plane, cluster, directory))},
-    }
+    wanted = _configuration(deploy, directory)
+    wanted["cluster"] = {"kubeconfig": str(_kubeconfig(plane, cluster, directory))}
+    config_repo.create(ROOT, directory / "config.git")
+    (directory / "lockstep.yaml").write_text(json.dumps(wanted))
+
+
+@contextmanager
+def _running(directory: Path) -> Iterator[str]:
+    """A controller in a process of its own. Yields its page's address."""
     file = directory / "lockstep.yaml"
-    file.write_text(json.dumps(wanted))
-    with (directory / "controller.log").open("wb") as log:
-        command = [sys.executable, "-m", "gitops", "run", "--config", str(file)]
-        process = subprocess.Popen(command, stderr=log, cwd=ROOT)
-    identity = processes.identify(process.pid)
-    assert identity is not None
-    return Page(f"http://127.0.0.1:{ports.page}", identity), process
+    with (directory / "controller.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-m", "gitops", "run", "-c", str(file)], stderr=log, cwd=ROOT)
+    try:
+        yield f"http://{json.loads(file.read_text())['listen']['page']}"
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+def _configuration(deploy: Rendered, directory: Path) -> dict[str, Any]:
+    wanted: dict[str, Any] = yaml.safe_load(next(iter(deploy.of("ConfigMap").values()))["data"]["lockstep.yaml"])
+    wanted["repo"]["url"] = str(directory / "config.git")
+    wanted["state"] = str(directory / "state")
+    wanted["kustomize"] = str(binaries.ensure("kustomize"))
+    for name in wanted["listen"]:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            wanted["listen"][name] = f"127.0.0.1:{probe.getsockname()[1]}"
+    for sender in wanted["senders"]:
+        (directory / sender).write_text("a-secret-of-this-test")
+        wanted["senders"][sender]["secrets"] = [{"file": str(directory / sender)}]
+    return wanted
 
 
 def _kubeconfig(plane: ControlPlane, cluster: dynamic.DynamicClient, directory: Path) -> Path:
@@ -218,22 +272,43 @@ def _kubeconfig(plane: ControlPlane, cluster: dynamic.DynamicClient, directory: 
     return target
 
 
-def _until(page: Page, is_so: Any, what: str) -> Report:
-    last = None
-    for report in page.follow(100):
-        last = report
-        if is_so(report):
-            return report
-    raise AssertionError(f"{what}: {last}")
+def _members(cluster: dynamic.DynamicClient) -> set[str]:
+    """Some of what belongs to an ApplySet in prod, as `Kind name`."""
+    kinds = [
+        ("v1", "ResourceQuota"),
+        ("v1", "Service"),
+        ("apps/v1", "Deployment"),
+        ("policy/v1", "PodDisruptionBudget"),
+    ]
+    found = [
+        cluster.resources.get(api_version=version, kind=kind).get(namespace="tuling-prod", label_selector=PART_OF_LABEL)
+        for version, kind in kinds
+    ]
+    return {f"{kind} {item.metadata.name}" for (_, kind), each in zip(kinds, found, strict=True) for item in each.items}
 
 
-def _settled(report: Report) -> set[str]:
-    return {name for name, overlay in report.overlays.items() if overlay.is_settled}
+def _await_namespaces(cluster: dynamic.DynamicClient) -> None:
+    missing = {f"tuling-{name}" for name in ENVIRONMENTS}
+    for event in watch.Watch().stream(client.CoreV1Api(cluster.client).list_namespace, timeout_seconds=60):
+        missing.discard(event["object"].metadata.name)
+        if not missing:
+            return
+    raise AssertionError(f"never made: {missing}")
 
 
-def _has_namespaces(cluster: dynamic.DynamicClient) -> bool:
-    found = client.CoreV1Api(cluster.client).list_namespace().items
-    return {f"tuling-{name}" for name in ENVIRONMENTS} <= {each.metadata.name for each in found}
+def _await_settled(cluster: dynamic.DynamicClient) -> None:
+    """By the ledgers: every overlay Synced and Healthy."""
+    core = client.CoreV1Api(cluster.client)
+    for _ in watch.Watch().stream(core.list_namespaced_config_map, SYSTEM, timeout_seconds=100):
+        if _settled(cluster) == set(OVERLAYS):
+            return
+    raise AssertionError(f"settled are only {_settled(cluster)}")
+
+
+def _settled(cluster: dynamic.DynamicClient) -> set[str]:
+    ledgers = client.CoreV1Api(cluster.client).list_namespaced_config_map(SYSTEM, label_selector=LEDGER_LABEL).items
+    statuses = [STATUS_JSON.validate_json(unpack(found.data["status"])) for found in ledgers]
+    return {each.overlay for each in statuses if (each.sync, each.health) == (Sync.SYNCED, Health.HEALTHY)}
 
 
 def _await_aggregation(cluster: dynamic.DynamicClient, deploy: Rendered) -> None:
