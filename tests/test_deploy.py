@@ -161,7 +161,11 @@ def test_the_way_out_as_documented(
     quota.write_text(quota.read_text().replace("- quota.yaml\n", ""))
     page = (ROOT / "docs/operations.md").read_text()
     [script] = re.findall(r"```sh\n# way-out: prod in tuling-prod\n(.*?)```", page, re.DOTALL)
-    environment = {"KUBECONFIG": str(plane.kubeconfig), "PATH": f"{kustomize.parent}:{os.defpath}"}
+    environment = {
+        "KUBECONFIG": str(plane.kubeconfig),
+        "PATH": f"{kustomize.parent}:{os.defpath}",
+        "HOME": str(tmp_path),
+    }
     before = _members(cluster)
     done = subprocess.run(
         ["sh", "-ec", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
