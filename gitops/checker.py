@@ -79,7 +79,7 @@ class Checker:
         self._surveyor = surveyor
 
     def check(self, head: str) -> Report:
-        """Raises: Rejected when nothing can be judged (no valid pipeline.yaml, a commit that is not here); Unavailable."""
+        """Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here."""
         tree = self._repo.tree(head)
         contract = contract_of(tree, self._repo)
         overlays = pipeline.overlays(contract.pipeline, tree)

@@ -53,7 +53,7 @@ class _Court:
                     yield self._shared(other, theirs, survey, setting)
 
     def foreign(self) -> Iterator[tuple[str, Violation]]:
-        """Names of other environments, except those that stand in all of them alike."""
+        """Names of other environments, except those that all of them have from base alike."""
         common = self._common()
         for survey in self.surveys:
             for mention in survey.mentions:
@@ -119,12 +119,12 @@ class _Court:
         return earlier if earlier.name in self.changed else later
 
     def _common(self) -> frozenset[tuple[str, Ident, str, str]]:
-        """Texts that name an environment and stand in every environment at the same place."""
+        """Texts of base that name an environment and that no environment has otherwise."""
         holders: dict[tuple[str, Ident, str, str], set[str]] = {}
         environments: dict[str, set[str]] = {}
         for survey in self.surveys:
             environments.setdefault(survey.reference, set()).add(survey.environment)
-            for mention in survey.mentions:
+            for mention in (each for each in survey.mentions if each.inherited):
                 holders.setdefault(_spot(survey, mention), set()).add(survey.environment)
         enough = min(2, len(self.book.order))
         return frozenset(

@@ -50,12 +50,15 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A text that names environments, its own too. `hard`: it can only mean their place, it is not just a word."""
+    """A text that names environments, its own too. `hard`: it can only mean their place, it is not just a word.
+    `inherited`: the environment did not set it, it is of the reference, or of an object that the reference lacks.
+    """
 
     text: Text
     word: str
     environments: frozenset[str]
     hard: bool
+    inherited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class _Surveyor:
         self.verdicts.demands(sheet, whole)
         self.verdicts.images(sheet, self.book)
         self.settings += self._distinct(sheet, whole)
-        self.mentions += self._namings(sheet, whole)
+        self.mentions += self._namings(sheet, whole, reference)
 
     def miss(self, reference: Shape) -> None:
         self.verdicts.missing(reference, self.book.presence(reference.ident, (self.subject.environment,)))
@@ -175,21 +178,22 @@ class _Surveyor:
                     where = self.book.vocabulary.neutral(path, environment)
                     yield Setting(rule.label, rule.broken, ident, where, path, name, str(value))
 
-    def _namings(self, sheet: Sheet, shape: Shape) -> Iterator[Mention]:
+    def _namings(self, sheet: Sheet, shape: Shape, reference: Shape | None) -> Iterator[Mention]:
         """Secrets' values are encoded, so they name nobody; what refers to a Secret does."""
         hidden = "/data/" if sheet.body["kind"] == "Secret" else None
         leaves = [("/metadata/name", shape.ident.name), ("/metadata/namespace", shape.ident.namespace)]
         for path, value in (*leaves, *shape.leaves.items()):
             if isinstance(value, str) and not (hidden and path.startswith(hidden)) and not _is_unnaming(path):
-                yield from self._named(sheet, Text(shape.ident, path, value))
+                inherited = reference is None or reference.leaves.get(path) == value
+                yield from self._named(sheet, Text(shape.ident, path, value), inherited=inherited)
 
-    def _named(self, sheet: Sheet, text: Text) -> Iterator[Mention]:
+    def _named(self, sheet: Sheet, text: Text, *, inherited: bool) -> Iterator[Mention]:
         for naming in self.book.vocabulary.namings(values_only(text.value)):
             known = {naming.word, *naming.environments}
             if any(known & set(rule.names) for rule in sheet.rules if rule.names and rule.covers(text.path)):
                 continue
             hard = naming.hard or text.path.endswith("/namespace")
-            yield Mention(text, naming.word, naming.environments, hard)
+            yield Mention(text, naming.word, naming.environments, hard, inherited)
 
 
 def _is_unnaming(path: str) -> bool:

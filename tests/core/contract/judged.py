@@ -1,0 +1,71 @@
+"""Judges literals: objects as YAML, the reference beside them, the variations of a pipeline."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from gitops.core import pipeline
+from gitops.core.contract import across, book
+from gitops.core.contract.book import Book
+from gitops.core.contract.survey import Subject, Survey, survey
+from gitops.core.contract.violations import Violation
+from gitops.core.objects import Body
+
+ENVIRONMENTS = """
+  dev: {namespace: shop-dev}
+  test: {namespace: shop-test, after: dev}
+  prod: {namespace: shop-prod, after: test}
+"""
+
+
+def contract(variations: str = "[]", *, environments: str = ENVIRONMENTS, services: str = "{}") -> Book:
+    text = f"environments: {environments}\nservices: {services}\nvariations: {variations}\n"
+    return book.of(pipeline.parse(text.encode()))
+
+
+def bodies(text: str, namespace: str) -> list[Body]:
+    """Objects without a namespace get this one, as the manifests of an overlay do."""
+    found: list[Any] = list(yaml.safe_load_all(text))
+    return [{**body, "metadata": {"namespace": namespace, **body["metadata"]}} for body in found if body]
+
+
+def surveyed(own: str, reference: str, rules: Book, environment: str = "prod") -> Survey:
+    home = rules.environments[environment].namespace
+    subject = Subject(environment, environment, bodies(own, home), "base", bodies(reference, "default"))
+    return survey(subject, rules)
+
+
+def said(violations: tuple[Violation, ...]) -> list[tuple[str, str, str]]:
+    """(reason, severity, field), in the order of the fields."""
+    return sorted((str(each.breach), str(each.severity), each.field) for each in violations)
+
+
+def alone(own: str, reference: str, rules: Book, environment: str = "prod") -> list[tuple[str, str, str]]:
+    """What one environment breaks by itself."""
+    return said(surveyed(own, reference, rules, environment).violations)
+
+
+def together(
+    owns: Mapping[str, str], reference: str, rules: Book, changed: set[str] | None = None
+) -> dict[str, list[tuple[str, str, str]]]:
+    """What the environments break beside each other; those that break nothing are left out."""
+    surveys = [surveyed(own, reference, rules, environment) for environment, own in owns.items()]
+    found = across.across(surveys, rules, changed)
+    return {name: said(violations) for name, violations in found.items() if violations}
+
+
+def config(name: str = "settings", **data: object) -> str:
+    return yaml.safe_dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}) + "---\n"
+
+
+def deployment(spec: str = "{}", container: str = "{}", name: str = "order") -> str:
+    """`spec` and `container` are YAML that is merged in."""
+    app = {"name": "app", "image": "nginx:1.27", **yaml.safe_load(container)}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {"template": {"spec": {"containers": [app]}}, **yaml.safe_load(spec)},
+    }
+    return yaml.safe_dump(body) + "---\n"

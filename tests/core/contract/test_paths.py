@@ -1,0 +1,53 @@
+"""Which fields a pattern covers."""
+
+import pytest
+
+from gitops.core.contract.paths import Pattern
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("/spec/replicas", "/spec/replicas"),
+        ("/spec/hard", "/spec/hard/requests.cpu"),
+        ("/data/*", "/data/DB_URL"),
+        ("/spec/template/spec/containers/*/resources", "/spec/template/spec/containers/app/resources/limits/memory"),
+        ("/spec/**", "/spec/a/b/c"),
+        ("/spec/**", "/spec"),
+        ("/spec/**/image", "/spec/template/spec/containers/app/image"),
+        ("/metadata/annotations/a~1b", "/metadata/annotations/a~1b"),
+        ("/metadata/annotations/a~0b", "/metadata/annotations/a~0b"),
+        ("/data/a.b", "/data/a.b"),
+    ],
+)
+def test_covers(pattern: str, path: str) -> None:
+    assert Pattern(pattern).covers(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("/spec/replicas", "/spec/replicasOfOther"),
+        ("/spec/replicas", "/spec"),
+        ("/data/*", "/data"),
+        ("/data/*", "/binaryData/x"),
+        ("/spec/*/image", "/spec/a/b/image"),
+        ("/spec/**/image", "/spec/template/imagePullPolicy"),
+        ("/data/a.b", "/data/axb"),
+        ("/metadata/annotations/a", "/metadata/annotations/a~1b"),
+    ],
+)
+def test_does_not_cover(pattern: str, path: str) -> None:
+    assert not Pattern(pattern).covers(path)
+
+
+def test_selects_the_field_that_it_names() -> None:
+    assert Pattern("/spec/containers/*/resources").selected("/spec/containers/app/resources/limits/cpu") == (
+        "/spec/containers/app/resources"
+    )
+    assert Pattern("/spec").selected("/status") is None
+
+
+def test_closeness_counts_what_goes_along() -> None:
+    assert Pattern("/spec/*/resources/limits").closeness("/spec/app/resources/requests") == 3
+    assert Pattern("/data/*").closeness("/spec/replicas") == 0

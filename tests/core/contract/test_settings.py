@@ -1,0 +1,30 @@
+"""Configuration files inside an object, setting by setting."""
+
+import pytest
+
+from gitops.core.contract import settings
+from gitops.core.contract.settings import Format
+from gitops.core.errors import Rejected
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "expected"),
+    [
+        ("yaml", "a:\n  b: 1\n  c: [x, {d: 2}]\na.e: f\n", {"a.b": 1, "a.c[0]": "x", "a.c[1].d": 2, "a.e": "f"}),
+        ("yaml", "", {}),
+        ("properties", "# c\n! c\na.b=1\nc : d e\nf g\\\n  h\n", {"a.b": "1", "c": "d e", "f": "gh"}),
+        ("env", "# c\nA=1\nexport B='x y'\nC=\n", {"A": "1", "B": "x y", "C": ""}),
+    ],
+)
+def test_reads(form: Format, text: str, expected: dict[str, object]) -> None:
+    assert settings.parse(text, form) == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "text"), [("yaml", "a: [1\n"), ("yaml", "just a word"), ("env", "no assignment here"), ("yaml", "a: !x 1")]
+)
+def test_says_the_line_and_no_value(form: Format, text: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        settings.parse(text, form)
+    assert caught.value.reason == "UnreadableSettings"
+    assert "no assignment" not in caught.value.message

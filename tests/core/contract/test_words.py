@@ -1,0 +1,67 @@
+"""Names of environments in texts: one's own are identity, another one's are found, and what only looks so is not."""
+
+import pytest
+
+from gitops.core.contract.words import Vocabulary, has_word, values_only
+
+WORDS = Vocabulary({"dev": "shop-dev", "dev-eu": "shop-eu", "test": "shop-test", "prod": "shop-prod"})
+
+
+def named(text: str) -> list[tuple[str, bool]]:
+    return [(naming.word, naming.hard) for naming in WORDS.namings(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("jdbc:mysql://rm-prod.mysql.example:3306/shop", [("prod", False)]),
+        ("redis.shop-test.svc:6379", [("shop-test", True)]),
+        ("redis.test.svc.cluster.local", [("test", True)]),
+        ("shop-dev-pictures", [("shop-dev", True)]),
+        ("x-dev-eu-y", [("dev-eu", False)]),
+        ("https://prod.shop.example/test/x", [("prod", False), ("test", False)]),
+    ],
+)
+def test_names(text: str, expected: list[tuple[str, bool]]) -> None:
+    assert named(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "latest",
+        "development",
+        "products",
+        "/dev/null",
+        "cat /dev/urandom",
+        "--device=/dev/sda",
+        "https://shop.dev/path",
+        "golang.dev",
+        "mail@example.test",
+        "contest",
+    ],
+)
+def test_names_nobody(text: str) -> None:
+    assert named(text) == []
+
+
+def test_own_names_become_placeholders_and_others_stay() -> None:
+    assert WORDS.neutral("shop-dev/dev/test", "dev") == "⟨namespace⟩/⟨environment⟩/test"
+    assert WORDS.neutral("a-prod", "") == WORDS.neutral("a-dev", "")
+
+
+def test_clusters_may_share_a_namespace() -> None:
+    words = Vocabulary({"dev": "shop", "prod": "shop"})
+    assert words.neutral("shop", "dev") == words.neutral("shop", "prod") == "⟨namespace⟩"
+    assert [naming.environments for naming in words.namings("shop")] == [frozenset({"dev", "prod"})]
+
+
+def test_comments_and_property_names_name_nobody() -> None:
+    text = "# as in prod\nspring.profiles.test: x\n- dev: y\ntest=z\nurl: http://prod\n"
+    assert named(values_only(text)) == [("prod", False)]
+
+
+def test_whole_words_only() -> None:
+    assert has_word("jdbc:mysql://db-1:3306", "db-1")
+    assert not has_word("jdbc:mysql://db-12:3306", "db-1")
+    assert has_word("db-12 and db-1", "db-1")
