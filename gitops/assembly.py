@@ -29,8 +29,10 @@ from gitops.core.objects import Key
 from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
+from gitops.promoter import Parties, Promoter
 from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
+from gitops.witness import Senses, Witness
 
 _PARALLEL_WRITES = 8
 
@@ -67,7 +69,8 @@ def manager(config: Config) -> str:
 
 def config_repo(config: Config, directory: Path) -> GitConfigRepo:
     limits = GitLimits(fetch=config.timeouts.git.total_seconds(), push=config.timeouts.git.total_seconds())
-    return GitConfigRepo(config.repo.url, config.repo.trunk, directory, GitOptions(limits=limits))
+    options = GitOptions(limits=limits, allowed_signers=config.signers.file if config.signers else None)
+    return GitConfigRepo(config.repo.url, config.repo.trunk, directory, options)
 
 
 def kustomize(config: Config, cache: Path) -> Kustomize:
@@ -145,6 +148,57 @@ def reconciling(
         repo_name=repo_name(config),
     )
     return Reconciling(Reconciler(world), reporter, watcher, executor, pool)
+
+
+@dataclass(frozen=True, slots=True)
+class Promoting:
+    """Who watches what runs, and who promotes what was proven."""
+
+    witness: Witness
+    promoter: Promoter
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """What it takes to promote: the time, the right to write, and whom to tell: of a commit that was pushed, and of
+    overlays of which something else is said now.
+    """
+
+    now: Callable[[], datetime]
+    may_write: Callable[[], bool]
+    on_promotion: Callable[[str], None]
+    on_news: Callable[[frozenset[str]], None]
+
+
+def promoting(
+    reached: Reached, repo: GitConfigRepo, made: Reconciling, desired: DesiredState, leading: Leading
+) -> Promoting:
+    """Wired into the passes of `made`: each is a look at what runs."""
+    senses = Senses(
+        ledger=reached.ledger,
+        pipeline=desired.pipeline,
+        running=reached.cluster.running,
+        read=repo.read,
+        now=leading.now,
+        is_observing=lambda: leading.may_write() and not _failing(made.watcher),
+    )
+    witness = Witness(senses)
+    parties = Parties(
+        repo=repo,
+        desired=desired,
+        witness=witness,
+        now=leading.now,
+        may_write=leading.may_write,
+        on_promotion=leading.on_promotion,
+        on_news=leading.on_news,
+    )
+    promoter = Promoter(parties)
+    made.reconciler.attend(witness.see, promoter.said)
+    return Promoting(witness, promoter)
+
+
+def _failing(watcher: Watcher) -> bool:
+    return any(condition.failing_since for condition in watcher.conditions().values())
 
 
 class _Once:

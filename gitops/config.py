@@ -155,6 +155,14 @@ class Cluster(_Section):
     context: str | None = None
 
 
+class Signers(_Section):
+    """`file`: git's allowed-signers file (ALLOWED SIGNERS of ssh-keygen(1)): whose signatures under promotion tags
+    count. It is read anew whenever it changes.
+    """
+
+    file: AnchoredPath
+
+
 class Listen(_Section):
     webhooks: ListenAddress = Address(host="127.0.0.1", port=8080)
     page: ListenAddress = Address(host="127.0.0.1", port=8081)
@@ -203,6 +211,7 @@ class Config(_Section):
     state: AnchoredPath = Path("/var/lib/lockstep")
     senders: dict[Name, Sender] = Field(default_factory=dict)
     cluster: Cluster | None = None
+    signers: Signers | None = None
     listen: Listen = Listen()
     webhooks: Webhooks = Webhooks()
     poll: Duration = timedelta(seconds=30)

@@ -1,8 +1,8 @@
 """Everything that runs, wired together: doors, committer, passes, watches, lease, timers. It decides nothing.
 
 Two queues carry names only. `tasks` holds what concerns the whole: "fetch" asks the remote, "refresh" takes in the head
-that is known, "lead" reads what a leader has to know. `overlays` holds overlays to look at; it has work only while
-this replica leads.
+that is known, "lead" reads what a leader has to know, "tags" what people ask for, "promote" decides what may move.
+`overlays` holds overlays to look at; it has work only while this replica leads.
 """
 
 import random
@@ -22,6 +22,7 @@ from gitops.core.changes import Change
 from gitops.core.errors import Unavailable
 from gitops.core.events import ConfigPushed
 from gitops.core.objects import Key
+from gitops.core.requests import APPROVE, PROMOTE
 from gitops.listener import Limits, Listener
 from gitops.metrics import Metrics
 from gitops.observer import Known, Observer
@@ -78,6 +79,8 @@ class Controller:
             images_in_use=self._desired.images_in_use,
         )
         known = Known(self._desired, self._reached.ledger, self._committer)
+        hooks = assembly.Leading(clocks.now, self._leads, self._on_promotion, self._on_news)
+        self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)
         self._listeners = self._made_listeners(senders)
@@ -123,6 +126,11 @@ class Controller:
             self._fetch()
         elif name == "lead":
             self._lead()
+        elif name == "tags" and self._leads():
+            self._promoting.promoter.read_tags()
+            self._tasks.add("promote")
+        elif name == "promote":
+            return self._promoting.promoter.look()
         self._refresh()
         return None
 
@@ -135,6 +143,7 @@ class Controller:
             self._metrics.fetch_seconds.labels("failed").observe(self._clocks.monotonic() - began)
             raise
         self._observer.remote_answered()
+        self._tasks.add("tags")
         self._metrics.fetch_seconds.labels("ok").observe(self._clocks.monotonic() - began)
 
     def _refresh(self) -> None:
@@ -145,6 +154,8 @@ class Controller:
             _log.info("head", revision=self._desired.head(), overlays=len(touched))
         if self._leader.is_leader():
             self._look_at(touched)
+            if touched:
+                self._tasks.add("promote")
 
     def _lead(self) -> None:
         """What a new leader does: read what others left, then look at everything."""
@@ -153,9 +164,11 @@ class Controller:
         if not self._repo.head():
             raise Unavailable("NoHead", "the config repo was not fetched yet")
         self._refresh()
+        self._promoting.witness.recall()
         self._reconciling.reconciler.recall()
         self._reconciling.watcher.watch_requests(assembly.repo_name(self._config), self._on_request)
         self._look_at(self._reconciling.reconciler.known())
+        self._tasks.add("tags")
 
     def _look_at(self, names: Sequence[str] | frozenset[str]) -> None:
         order = {name: place for place, name in enumerate(self._desired.overlays())}
@@ -165,6 +178,7 @@ class Controller:
     def _pass(self, name: str) -> float | None:
         if not (self._leader.is_leader() and self._reconciling.reconciler.has_recalled):
             return None  # a new leader looks at everything once it has read what others left
+        before = self._reconciling.reporter.status(name)
         began = self._clocks.monotonic()
         outcome = "failed"
         try:
@@ -175,6 +189,8 @@ class Controller:
             status = self._reconciling.reporter.status(name)
             if status is not None:
                 self._metrics.status(status)
+        if status is not before:
+            self._tasks.add("promote")
         return again
 
     # -- what others call
@@ -196,6 +212,13 @@ class Controller:
             self._tell_leader({change.target.overlay for change in changes})
         _log.info("pushed", revision=head, commits=len(changes))
 
+    def _on_promotion(self, _head: str) -> None:
+        self._metrics.commits.inc()
+        self._tasks.add("refresh")
+
+    def _on_news(self, overlays: frozenset[str]) -> None:
+        self._look_at(overlays & frozenset(self._desired.overlays()))
+
     def _tell_leader(self, overlays: set[str]) -> None:
         for overlay in overlays:
             try:
@@ -204,6 +227,11 @@ class Controller:
                 _log.info("the leader was not told", overlay=overlay, error=type(error).__name__)
 
     def _on_config_push(self, event: ConfigPushed) -> str:
+        if event.ref.startswith(tuple(f"refs/tags/{prefix}" for prefix in (PROMOTE, APPROVE))):
+            self._tasks.add("tags")
+            if not self._leads():
+                self._tell_leader({event.ref.split("/")[3]})
+            return "looking at what was asked for"
         if event.ref != f"refs/heads/{self._config.repo.trunk}":
             return f"{event.ref} is not the trunk; nothing depends on it"
         if event.after is not None and event.after == self._repo.head():

@@ -21,7 +21,7 @@ from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.pipeline import Overlay
 from gitops.core.plan import Configure, Outcome, Plan, Policy
-from gitops.core.status import Action, Revision, SyncStatus
+from gitops.core.status import Action, PendingRequest, Revision, SyncStatus
 from gitops.core.summary import Results, Stall
 from gitops.desired import DesiredState
 from gitops.executor import Executor, Scope
@@ -31,7 +31,15 @@ from gitops.reporter import WRITE_EVERY, Reporter
 _log = structlog.get_logger(__name__)
 
 _RECHECK_RETAINED = 600.0
+_MOST_SENTENCES = 50
 _REPORTED = "drift; this environment only reports it (drift: report)"
+
+
+See = Callable[[Desired | None, SyncStatus], None]
+"""Takes in a pass: what it worked towards (None when the overlay is stalled), and the status after it."""
+
+Said = Callable[[str], tuple[tuple[str, ...], tuple[PendingRequest, ...]]]
+"""What waits for an overlay, in sentences, and who asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,13 @@ class Reconciler:
         self._world = world
         self._memory = _Memory()
         self._lock = threading.Lock()
+        self._see: See = _nobody_sees
+        self._said: Said = _nothing_said
+
+    def attend(self, see: See, said: Said) -> None:
+        """`see` is told of every pass; `said` is what is known of an overlay besides."""
+        self._see = see
+        self._said = said
 
     def recall(self) -> None:
         """Reads all parents and statuses at once: called when this replica starts to lead."""
@@ -300,6 +315,7 @@ class Reconciler:
         outcomes, observed = found
         name = target.overlay.name
         parent = self._memory.parents.get(name)
+        waiting, requests = self._said(name)
         results = Results(
             overlay=name,
             environment=target.overlay.environment,
@@ -310,9 +326,12 @@ class Reconciler:
             images=target.desired.images if target.desired else {},
             stall=target.stall,
             took=took if outcomes else {},
-            waiting=target.desired.waiting if target.desired else (),
+            waiting=((target.desired.waiting if target.desired else ()) + waiting)[:_MOST_SENTENCES],
+            requests=requests,
         )
-        return self._world.reporter.report(results, summary.actions(outcomes.values()))
+        status = self._world.reporter.report(results, summary.actions(outcomes.values()))
+        self._see(target.desired if target.stall is None else None, status)
+        return status
 
     def _again(self, name: str, status: SyncStatus, steps: Plan, outcomes: Mapping[Key, Outcome]) -> float | None:
         failed = [outcome for outcome in outcomes.values() if outcome.action is Action.FAILED]
@@ -349,3 +368,11 @@ def _applied(target: _Target, steps: Plan, outcomes: Mapping[Key, Outcome]) -> R
     if target.desired is None or not plan.is_whole(steps, outcomes):
         return None
     return target.desired.revision
+
+
+def _nobody_sees(_desired: Desired | None, _status: SyncStatus) -> None:
+    """Commands look once; proofs are of time."""
+
+
+def _nothing_said(_overlay: str) -> tuple[tuple[str, ...], tuple[PendingRequest, ...]]:
+    return (), ()

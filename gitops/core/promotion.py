@@ -106,10 +106,13 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """`behind`: what stays where it is though the environment before has something newer, and why."""
+    """`behind`: what stays where it is though the environment before has something newer, and why. `obstacles`: why
+    nothing at all can be written into the overlay, whatever is proven.
+    """
 
     move: Move
     behind: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
 
 
 def propose(source: Source, target: Target, terms: Terms) -> Proposal:
@@ -124,8 +127,11 @@ def propose(source: Source, target: Target, terms: Terms) -> Proposal:
         if found is not None:
             picks[service] = found
         behind += _behind(service, source, target, terms, found)
-    behind += [f"{service}: {_BY_HAND}" for service in services if _is_by_hand(service, target, picks)]
-    return Proposal(_move(target, base, picks, here), tuple(behind))
+    move = _move(target, base, picks, here)
+    obstacles = [f"{service}: {_BY_HAND}" for service in services if _is_by_hand(service, target, move)]
+    if target.release.base is None:
+        obstacles += [f"{service}: {_NEVER}" for service in services if service not in picks]
+    return Proposal(move, tuple(behind), tuple(obstacles))
 
 
 def settings_alone(target: Target) -> Move:
@@ -134,11 +140,6 @@ def settings_alone(target: Target) -> Move:
     return Move(
         target.overlay, target.release.base or "", {}, {}, evidence, target.settings, moves_settings=target.pending
     )
-
-
-def is_by_hand(target: Target) -> tuple[str, ...]:
-    """Services whose image somebody wrote into the overlay without a release."""
-    return tuple(service for service in sorted(target.written) if _is_by_hand(service, target, {}))
 
 
 def gates(
@@ -168,6 +169,9 @@ def release_hash(environment: str, moves: Sequence[Move]) -> str:
 _BY_HAND = (
     "its image was edited on the trunk without a release; set it back, or commit a release.yaml that names that commit"
 )
+
+
+_NEVER = "the first release needs a proof of every service"
 
 
 def _base(source: Source, target: Target, terms: Terms) -> str:
@@ -257,9 +261,9 @@ def _minutes(left: timedelta) -> str:
     return f"{-(-int(left.total_seconds()) // 60)} min"
 
 
-def _is_by_hand(service: str, target: Target, picks: Mapping[str, Proof]) -> bool:
+def _is_by_hand(service: str, target: Target, move: Move) -> bool:
     written, locked = target.written.get(service), target.locked.get(service)
-    if service in picks or written is None or locked is None:
+    if service in move.images or written is None or locked is None:
         return False
     return written.digest != locked.digest
 

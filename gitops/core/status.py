@@ -106,8 +106,23 @@ class Revisions:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingRequest:
+    """A promotion that somebody asked for and that is not written yet. `release` is the hash that approvals name;
+    `moves` and `gates` are sentences: what it would change, and what holds it.
+    """
+
+    name: str
+    id: str
+    release: str
+    moves: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """One overlay as of `at` (aware, UTC). `took` maps the steps of the pass that changed something to seconds."""
+    """One overlay as of `at` (aware, UTC). `took` maps the steps of the pass that changed something to seconds.
+    `waiting`: what is newer elsewhere and why it is not here yet, in sentences.
+    """
 
     overlay: str
     environment: str
@@ -120,6 +135,7 @@ class SyncStatus:
     objects: tuple[ObjectStatus, ...] = ()
     took: dict[str, float] = field(default_factory=dict)
     waiting: tuple[str, ...] = ()
+    requests: tuple[PendingRequest, ...] = ()
 
     def condition(self, type_: str) -> Condition | None:
         return next((found for found in self.conditions if found.type == type_), None)

@@ -19,6 +19,7 @@ from gitops.core.status import (
     Condition,
     Drift,
     ObjectStatus,
+    PendingRequest,
     Record,
     Revision,
     Revisions,
@@ -49,6 +50,7 @@ class Results:
     stall: Stall | None = None
     took: Mapping[str, float] = field(default_factory=dict)
     waiting: tuple[str, ...] = ()
+    requests: tuple[PendingRequest, ...] = ()
 
 
 def object_statuses(
@@ -109,6 +111,7 @@ def summarise(results: Results, previous: SyncStatus | None, now: datetime) -> S
         objects=results.objects,
         took=dict(results.took),
         waiting=results.waiting,
+        requests=results.requests,
     )
     return previous if previous is not None and _same(previous, status) else status
 

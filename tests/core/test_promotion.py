@@ -153,8 +153,15 @@ def test_an_image_edited_by_hand_is_said_and_kept_out() -> None:
     by_hand = {"order": image("order", 9), "print": image("print", 1)}
     wanted = target(written=by_hand)
     _, _, result = proposed(source(proof("print", 2)), wanted)
-    assert promotion.is_by_hand(wanted) == ("order",)
-    assert any(sentence.startswith("order: its image was edited on the trunk") for sentence in result.behind)
+    assert [sentence[:40] for sentence in result.obstacles] == ["order: its image was edited on the trunk"]
+
+
+def test_a_first_release_needs_everything_proven() -> None:
+    nothing = target({}, release=Release(), written={"order": image("order", 1), "print": image("print", 1)})
+    half = proposed(source(proof("order", 2)), nothing)[2]
+    assert half.obstacles == ("print: the first release needs a proof of every service",)
+    moved, base, whole = proposed(source(proof("order", 2), proof("print", 2)), nothing)
+    assert (moved, base, whole.obstacles) == ({"order": "1.2", "print": "1.2"}, OLD, ())
 
 
 def promote(**fields: object) -> Promote:

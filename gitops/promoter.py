@@ -1,0 +1,354 @@
+"""Promotions: reads proofs, releases and tags, decides, and commits what may move. Nothing is remembered that git and
+the ledger do not tell again, so it may be stopped at any line.
+
+It writes as the committer does, by compare-and-swap on the trunk's head; a lost race is decided again. What would be
+pushed is composed and rendered first, as if it were the trunk already.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from gitops.core import promotion, promotion_commits, requests
+from gitops.core.changes import one_line
+from gitops.core.errors import Conflict, Rejected
+from gitops.core.pipeline import Pipeline, Promote, SyncMode
+from gitops.core.promotion import Move, Proposal, Shut, Terms
+from gitops.core.promotion_commits import Promotion
+from gitops.core.release import Hold
+from gitops.core.requests import Refused, Request, Tag
+from gitops.core.schema import duration_text
+from gitops.core.status import PendingRequest
+from gitops.desired import DesiredState
+from gitops.ports import ConfigRepo, NewCommit
+from gitops.stage import Stage, Stages
+from gitops.witness import Witness
+
+_log = structlog.get_logger(__name__)
+
+_MOST_COMMITS = 1000
+_FUTURE = timedelta(minutes=5)
+_SOON, _LATE = 1.0, 30.0
+"""Seconds between two looks at what soaks; below proof.LONGEST_GAP, so that they add up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """`on_promotion(head)` is called after each push, `on_news(overlays)` when what is said about them has changed."""
+
+    repo: ConfigRepo
+    desired: DesiredState
+    witness: Witness
+    now: Callable[[], datetime]
+    may_write: Callable[[], bool]
+    on_promotion: Callable[[str], None]
+    on_news: Callable[[frozenset[str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the page shows of an overlay: sentences, and the requests that wait."""
+
+    waiting: tuple[str, ...] = ()
+    requests: tuple[PendingRequest, ...] = ()
+
+
+@dataclass(slots=True)
+class _Memory:
+    tags: tuple[Tag, ...] = ()
+    done: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What one look at an environment found out, by overlay."""
+
+    waiting: dict[str, list[str]] = field(default_factory=dict)
+    requests: dict[str, list[PendingRequest]] = field(default_factory=dict)
+
+    def say(self, overlays: Sequence[str], *sentences: str) -> None:
+        for overlay in overlays:
+            known = self.waiting.setdefault(overlay, [])
+            known += [sentence for sentence in sentences if sentence not in known]
+
+
+class Promoter:
+    """`look` is called by one thread at a time, the others by any."""
+
+    def __init__(self, parties: Parties) -> None:
+        self._parties = parties
+        self._stages = Stages(parties.repo, parties.desired, parties.witness)
+        self._memory = _Memory()
+        self._said: dict[str, Said] = {}
+        self._lock = threading.Lock()
+
+    def said(self, overlay: str) -> tuple[tuple[str, ...], tuple[PendingRequest, ...]]:
+        """What waits for the overlay, in sentences, and the requests that do."""
+        with self._lock:
+            found = self._said.get(overlay, Said())
+        return found.waiting, found.requests
+
+    def read_tags(self) -> None:
+        """Asks the remote for the tags of requests and approvals, when an environment can be promoted to at all."""
+        declared = self._parties.desired.pipeline()
+        if declared is not None and any(found.promote for found in declared.environments.values()):
+            self._memory.tags = tuple(self._parties.repo.tags([requests.PROMOTE, requests.APPROVE]))
+
+    def look(self) -> float | None:
+        """One look at every environment; returns after how many seconds the next one is worth it.
+
+        Raises: Conflict when the trunk moved meanwhile, Unavailable.
+        """
+        declared = self._parties.desired.pipeline()
+        if declared is None or self._parties.desired.trouble() is not None or not self._parties.may_write():
+            return None
+        self._parties.witness.look_again()
+        said: dict[str, Said] = {}
+        moved = False
+        for name in declared.order:
+            if declared.environments[name].promote is not None:
+                notes = _Notes()
+                moved = self._environment(declared, name, notes) or moved
+                said |= _gathered(notes)
+        self._publish(said)
+        return 0.0 if moved else (_SOON if self._is_young(declared) else _LATE)
+
+    def _is_young(self, declared: Pipeline) -> bool:
+        """True while something soaks that is over soon."""
+        soaks = [found.promote.soak for found in declared.environments.values() if found.promote]
+        return any(timedelta(0) < soak <= timedelta(seconds=60) for soak in soaks)
+
+    def _publish(self, said: dict[str, Said]) -> None:
+        with self._lock:
+            before, self._said = self._said, said
+        changed = frozenset(
+            name for name in before.keys() | said.keys() if before.get(name, Said()) != said.get(name, Said())
+        )
+        if changed:
+            self._parties.on_news(changed)
+
+    # -- one environment
+
+    def _environment(self, declared: Pipeline, name: str, notes: _Notes) -> bool:
+        """True when something was committed."""
+        overlays = [each.name for each in self._parties.desired.overlays().values() if each.environment == name]
+        if declared.environments[name].sync.mode is SyncMode.OBSERVE:
+            notes.say(overlays, "observe mode: nothing is promoted (sync.mode: observe)")
+            return False
+        try:
+            stage = self._stages.of(declared, name)
+            asked = self._asked(declared, name, notes, overlays)
+            return any(self._requested(stage, each, notes) for each in asked) or self._automatic(stage, notes)
+        except Rejected as error:
+            notes.say(overlays, f"nothing can be promoted: {error}")
+            return False
+
+    def _asked(self, declared: Pipeline, name: str, notes: _Notes, overlays: Sequence[str]) -> list[Request]:
+        """Requests that are neither done nor expired, the oldest first."""
+        now, done = self._parties.now(), self._done(name)
+        found = []
+        for tag in self._memory.tags:
+            if not tag.name.startswith(f"{requests.PROMOTE}{name}/") or tag.id in done:
+                continue
+            asked = requests.read(tag, declared.services)
+            if isinstance(asked, Refused):
+                notes.say(overlays, f"refused: {asked.message}")
+            elif asked.asked_at > now + _FUTURE:
+                notes.say(overlays, f"refused: tag {one_line(tag.name)}: its date lies in the future")
+            elif not asked.is_expired(now, declared.request.ttl):
+                found.append(asked)
+        return sorted(found, key=lambda each: each.asked_at)
+
+    def _done(self, name: str) -> frozenset[str]:
+        head = self._parties.repo.head()
+        known = self._memory.done.get(name)
+        if known is None or known[0] != head:
+            history = self._parties.repo.history(f"environments/{name}", _MOST_COMMITS)
+            ids = frozenset(commit.trailers.get(promotion_commits.REQUEST_TRAILER, "") for commit in history)
+            self._memory.done[name] = known = (head, ids)
+        return known[1]
+
+    def _automatic(self, stage: Stage, notes: _Notes) -> bool:
+        """What may move without anybody asking for it."""
+        proposals = {name: promotion.propose(stage.source, stage.targets[name], Terms(stage.promote.soak))
+                     for name in stage.targets}  # fmt: skip
+        moves = []
+        for name, proposal in proposals.items():
+            notes.say([name], *proposal.behind, *proposal.obstacles)
+            move = self._own_accord(stage, name, proposal, notes)
+            hold = stage.holds[name]
+            shut = [gate for gate in _gates(stage, self._parties.now(), hold, None, {}) if move and not move.is_empty]
+            notes.say([name], *(f"{_summary(stage, move)}: {gate.message}" for gate in shut if move))
+            if move and not move.is_empty and not shut and not proposal.obstacles:
+                moves.append(move)
+        if not moves:
+            return False
+        cause = f"proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
+        made = Promotion(stage.name, stage.source.environment, tuple(moves), _hash(stage, moves), cause)
+        return self._commit(stage, made, notes)
+
+    def _own_accord(self, stage: Stage, name: str, proposal: Proposal, notes: _Notes) -> Move | None:
+        """The move that automation may make of a proposal; says what else would wait for a request."""
+        move, target = proposal.move, stage.targets[name]
+        is_release = bool(move.images or move.moves_base)
+        if is_release and stage.promote.when == "proven":
+            return move
+        if is_release and not notes.requests.get(name):
+            ask = f"asked for by the tag {requests.PROMOTE}{stage.name}/<name> (`lockstep promote {stage.name}`)"
+            notes.say([name], f"{_summary(stage, move)}: proven in {stage.source.environment}, waits to be {ask}")
+        follows = target.pending and stage.settings_follow and target.written == target.locked
+        return promotion.settings_alone(target) if follows else None
+
+    def _requested(self, stage: Stage, asked: Request, notes: _Notes) -> bool:
+        """One request: written when all its gates are open, else shown with those that are not."""
+        terms = self._stages.terms(stage, asked)
+        proposals = {name: promotion.propose(stage.source, stage.targets[name], terms) for name in stage.targets}
+        moves = [proposal.move for proposal in proposals.values() if not proposal.move.is_empty]
+        unmet = [sentence for proposal in proposals.values() for sentence in proposal.obstacles]
+        missing = asked.services - {service for move in moves for service in move.images}
+        if missing or not moves:
+            unmet += [sentence for proposal in proposals.values() for sentence in proposal.behind]
+            unmet += [f"{service}: nothing newer to promote" for service in sorted(missing) if not unmet]
+        release = _hash(stage, moves)
+        approvers = self._approvers(asked, release)
+        approved = len(approvers) if asked.signer is not None else 0
+        holds = {gate.message: gate for name in stage.targets
+                 for gate in _gates(stage, self._parties.now(), stage.holds[name], approved, asked.waived)}  # fmt: skip
+        unmet += list(holds)
+        if stage.promote.approvals.count and asked.signer is None:
+            unmet.append("the request itself must be signed, so that nobody approves what they asked for")
+        if unmet or not moves:
+            self._pend(stage, asked, (moves, release), unmet or ["nothing newer to promote"], notes)
+            return False
+        made = Promotion(
+            environment=stage.name,
+            source=stage.source.environment,
+            moves=tuple(moves),
+            release=release,
+            cause=f"tag {requests.PROMOTE}{stage.name}/{asked.name}",
+            request=asked.id,
+            waived=asked.waived,
+            approvers=approvers,
+        )
+        return self._commit(stage, made, notes)
+
+    def _approvers(self, asked: Request, release: str) -> frozenset[str]:
+        prefix = f"{requests.APPROVE}{asked.environment}/{asked.name}/"
+        given = (requests.approval(tag) for tag in self._memory.tags if tag.name.startswith(prefix))
+        return requests.approvers(asked, release, [each for each in given if each is not None])
+
+    def _pend(
+        self, stage: Stage, asked: Request, content: tuple[Sequence[Move], str], unmet: Sequence[str], notes: _Notes
+    ) -> None:
+        moves, release = content
+        shown = PendingRequest(asked.name, asked.id, release, tuple(map(_words, moves)), tuple(dict.fromkeys(unmet)))
+        for name in stage.targets:
+            notes.requests.setdefault(name, []).append(shown)
+        notes.say(list(stage.targets), f"request {asked.name} waits: {'; '.join(shown.gates)}")
+
+    # -- writing
+
+    def _commit(self, stage: Stage, made: Promotion, notes: _Notes) -> bool:
+        head = stage.head
+        if any(known != head for known, _ in self._memory.refused):
+            self._memory.refused = {}
+        refused = self._memory.refused.get((head, made.release))
+        if refused is None:
+            try:
+                revision = self._written(stage, made)
+                self._require_good(made, revision)
+            except Rejected as error:
+                refused = self._memory.refused[head, made.release] = str(error)
+                _log.warning(
+                    "a promotion would not work", environment=stage.name, reason=error.reason, message=str(error)
+                )
+        if refused is not None:
+            notes.say(
+                [move.overlay for move in made.moves], f"not promoted, since the result would be wrong: {refused}"
+            )
+            return False
+        self._keep(made)
+        self._push(head, revision, made)
+        return True
+
+    def _written(self, stage: Stage, made: Promotion) -> str:
+        """The commits, in the clone alone: images first if there are any, then the release that names them."""
+        now, repo, parent = self._parties.now(), self._parties.repo, stage.head
+        tree = repo.tree(parent)
+        files = promotion_commits.image_files(made.moves, stage.files, lambda path: repo.read(tree[path].id))
+        if files:
+            parent = repo.write(parent, [NewCommit(files, promotion_commits.images_message(made), now)])
+        commits = {move.overlay: _overlay_commit(stage, move, parent) for move in made.moves}
+        before = {name: (stage.overlays[name].path, target.release) for name, target in stage.targets.items()}
+        releases = promotion_commits.release_files(made, before, commits)
+        return repo.write(parent, [NewCommit(releases, promotion_commits.release_message(made), now)])
+
+    def _require_good(self, made: Promotion, revision: str) -> None:
+        """Raises: Rejected when the overlays would not render as promised, or break a rule."""
+        for move in made.moves:
+            would_be = self._parties.desired.as_of(move.overlay, revision)
+            wrong = [
+                f"no container of {move.overlay} would run {service} {image.tag}"
+                for service, image in move.images.items()
+                if (found := would_be.images.get(service)) is None or found.digest != image.digest
+            ]
+            if not move.images and not move.moves_base:
+                wrong += self._stages.additions(move.overlay, would_be)
+            if wrong:
+                raise Rejected("WouldNotRun", "; ".join(wrong))
+
+    def _keep(self, made: Promotion) -> None:
+        for base in sorted({move.base for move in made.moves if move.moves_base}):
+            try:
+                self._parties.repo.keep(base)
+            except Rejected as error:
+                _log.warning("the base is not kept by a ref of its own", revision=base, message=error.message)
+
+    def _push(self, head: str, revision: str, made: Promotion) -> None:
+        try:
+            published = self._parties.repo.publish(head, revision)
+        except Conflict:
+            self._parties.repo.fetch()
+            self._parties.desired.refresh()
+            raise
+        self._parties.desired.refresh()
+        _log.info("promoted", environment=made.environment, revision=published, cause=made.cause)
+        self._parties.on_promotion(published)
+
+
+def _overlay_commit(stage: Stage, move: Move, written: str) -> str:
+    """The commit that the overlay's directory is taken from: the one it has, unless something in it changes."""
+    locked = stage.targets[move.overlay].release.overlay
+    return written if move.images or move.moves_settings or locked is None else locked
+
+
+def _gates(
+    stage: Stage, now: datetime, hold: Hold | None, approved: int | None, waived: Mapping[str, str]
+) -> tuple[Shut, ...]:
+    promote: Promote = stage.promote
+    return promotion.gates(promote, now, hold=hold, approved=approved, waived=waived)
+
+
+def _hash(stage: Stage, moves: Sequence[Move]) -> str:
+    return promotion.release_hash(stage.name, moves)
+
+
+def _summary(stage: Stage, move: Move) -> str:
+    shown = Promotion(stage.name, stage.source.environment, (move,), "", "")
+    return promotion_commits.subject(shown).partition(": ")[2].rpartition(" from ")[0] or "settings of the trunk"
+
+
+def _words(move: Move) -> str:
+    parts = [f"{service} {image.tag or image.short_digest}" for service, image in sorted(move.images.items())]
+    parts += [f"base {move.base[:12]}"] if move.moves_base else []
+    parts += ["settings of the trunk"] if move.moves_settings else []
+    return f"{move.overlay}: {', '.join(parts)}"
+
+
+def _gathered(notes: _Notes) -> dict[str, Said]:
+    names = notes.waiting.keys() | notes.requests.keys()
+    return {name: Said(tuple(notes.waiting.get(name, ())), tuple(notes.requests.get(name, ()))) for name in names}

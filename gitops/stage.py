@@ -1,0 +1,186 @@
+"""Everything that a decision about one environment is made from, read at one head: its overlays with their releases,
+and what the environment before it has proven.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from gitops.core import compose, overlay, proof
+from gitops.core.desired import Desired
+from gitops.core.errors import Rejected
+from gitops.core.guard import Guard
+from gitops.core.images import Image
+from gitops.core.objects import Key
+from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline, Promote
+from gitops.core.promotion import Gate, Source, Target, Terms
+from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release
+from gitops.core.requests import Request
+from gitops.core.status import Revision
+from gitops.core.tree import Tree
+from gitops.desired import DesiredState
+from gitops.ports import ConfigRepo
+from gitops.witness import Witness
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_HASH_SUFFIX = re.compile(r"-[2456789bcdfghkmt]{10}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One environment at one head. `files`: overlay -> path of its kustomization; `settings_follow`: the overlays' own
+    settings go from the trunk to the cluster by automation.
+    """
+
+    name: str
+    head: str
+    promote: Promote
+    source: Source
+    overlays: Mapping[str, Overlay]
+    targets: Mapping[str, Target]
+    holds: Mapping[str, Hold | None]
+    files: Mapping[str, str]
+    settings_follow: bool
+
+
+class Stages:
+    """Reads stages. What is a function of commits alone is remembered while the head stays."""
+
+    def __init__(self, repo: ConfigRepo, desired: DesiredState, witness: Witness) -> None:
+        self._repo = repo
+        self._desired = desired
+        self._witness = witness
+        self._guard = Guard(repo.read)
+        self._head = ""
+        self._reached: dict[tuple[str, Revision], Mapping[str, str]] = {}
+
+    def of(self, declared: Pipeline, name: str) -> Stage:
+        """Raises: Rejected when a release.yaml, hold.yaml or kustomization of the environment cannot be read."""
+        head = self._desired.head()
+        if head != self._head:
+            self._head, self._reached = head, {}
+        environment = declared.environments[name]
+        promote = environment.promote or Promote(when="requested")
+        own = {each.name: each for each in self._desired.overlays().values() if each.environment == name}
+        tree = self._repo.tree(head)
+        follow = promote.settings or ("auto" if declared.following(name) else "promote")
+        return Stage(
+            name=name,
+            head=head,
+            promote=promote,
+            source=self._source(declared, environment.after or ""),
+            overlays=own,
+            targets={each.name: self._target(declared, each, head) for each in own.values()},
+            holds={each.name: compose.hold(each, tree, self._repo.read) for each in own.values()},
+            files={each.name: _kustomization(each, tree) for each in own.values()},
+            settings_follow=follow == "auto",
+        )
+
+    def terms(self, stage: Stage, asked: Request) -> Terms:
+        """What a request accepts: what was there at the commit that it tags, less the gates that it skips."""
+
+        def includes(revision: Revision) -> bool:
+            return all(self._is_ancestor(commit, asked.commit) for commit in (revision.base, revision.overlay))
+
+        return Terms(
+            soak=timedelta(0) if Gate.SOAK in asked.waived else stage.promote.soak,
+            needs_run=Gate.RAN not in asked.waived,
+            services=asked.services,
+            includes=includes,
+        )
+
+    def additions(self, name: str, would_be: Desired) -> list[str]:
+        """Objects that settings alone would add: that takes a promotion which somebody looks at."""
+        known = {_nameless(key) for key in self._desired.at_head(name).keys}
+        added = sorted(str(key) for key in would_be.keys if _nameless(key) not in known)
+        return [f"settings of the trunk would add {key}: promote them" for key in added]
+
+    # -- the environment before
+
+    def _source(self, declared: Pipeline, environment: str) -> Source:
+        overlays = [each for each in self._desired.overlays().values() if each.environment == environment]
+        known = {each.name: proofs for each in overlays if (proofs := self._witness.proofs(each.name)) is not None}
+        home = {record.service: name for name, proofs in reversed(known.items()) for record in proofs.records}
+        services = tuple(sorted(declared.services))
+
+        def closures(base: str) -> Mapping[str, str]:
+            found: dict[str, str] = {}
+            for place in overlays:
+                reached = self._closures(place, base, services, declared.reference)
+                found |= {name: key for name, key in reached.items() if home.get(name, place.name) == place.name}
+            return found
+
+        return Source(
+            environment=environment,
+            at=min((proofs.at for proofs in known.values()), default=_EPOCH),
+            proofs={service: known[name].of(service) for service, name in home.items()},
+            closures=closures,
+            steady=frozenset[str]().union(*(proofs.steady for proofs in known.values())),
+        )
+
+    def _closures(self, place: Overlay, base: str, services: tuple[str, ...], reference: str) -> Mapping[str, str]:
+        """What the overlay's services would reach of a base; nothing when it cannot be composed with it."""
+        try:
+            revision = Revision(base, self._desired.at_head(place.name).revision.overlay)
+            if (place.name, revision) not in self._reached:
+                tree = compose.composed(place, revision, self._repo.tree)
+                files = self._guard.closure(tree, place.path).files
+                self._reached[place.name, revision] = proof.closures(files, services, reference)
+            return self._reached[place.name, revision]
+        except Rejected:
+            return {}
+
+    # -- the environment itself
+
+    def _target(self, declared: Pipeline, place: Overlay, head: str) -> Target:
+        tree = self._repo.tree(head)
+        release = compose.release(place, tree, self._repo.read) or Release()
+        written = self._images(declared, place, tree)
+        locked = self._images(declared, place, self._repo.tree(release.overlay)) if release.overlay else {}
+        pending = bool(release.overlay) and self._settings(place, tree) != self._settings(
+            place, self._repo.tree(release.overlay or head)
+        )
+        return Target(
+            overlay=place.name,
+            release=release,
+            locked=locked,
+            written=written,
+            is_later=self._is_later,
+            settings=self._settings(place, tree),
+            pending=pending,
+        )
+
+    def _images(self, declared: Pipeline, place: Overlay, tree: Tree) -> dict[str, Image]:
+        file = _kustomization(place, tree)
+        services = {service.image: name for name, service in declared.services.items()}
+        found = overlay.images(self._repo.read(tree[file].id), file)
+        return {services[image.name]: image for image in found if image.name in services}
+
+    def _settings(self, place: Overlay, tree: Tree) -> str:
+        automation = {f"{place.path}/{RELEASE_FILE}", f"{place.path}/{HOLD_FILE}"}
+        own = {
+            path: blob for path, blob in tree.items() if path.startswith(place.path + "/") and path not in automation
+        }
+        return proof.settings(place.path, own, self._repo.read)
+
+    def _is_later(self, commit: str, than: str) -> bool:
+        return commit != than and (not than or self._is_ancestor(than, commit))
+
+    def _is_ancestor(self, older: str, newer: str) -> bool:
+        try:
+            return self._repo.is_ancestor(older, newer)
+        except Rejected:
+            return False
+
+
+def _kustomization(place: Overlay, tree: Tree) -> str:
+    found = next((f"{place.path}/{name}" for name in KUSTOMIZATION_FILES if f"{place.path}/{name}" in tree), None)
+    if found is None:
+        raise Rejected("MissingFile", f"{place.path} has no kustomization in one of the commits of its release")
+    return found
+
+
+def _nameless(key: Key) -> Key:
+    """Without the hash that a generator appends, which changes with the content."""
+    return replace(key, name=_HASH_SUFFIX.sub("", key.name))

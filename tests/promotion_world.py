@@ -1,0 +1,239 @@
+"""A config repo with three environments and everything of the promoter's but a cluster: real git, real kustomize, a
+clock that is moved by hand, and passes that end as a test says.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gitops.adapters.config_repo import GitConfigRepo, Options
+from gitops.adapters.kustomize import Kustomize
+from gitops.core.health import Health
+from gitops.core.images import Image
+from gitops.core.inventory import applyset_of
+from gitops.core.overlay import set_image
+from gitops.core.proof import Proofs
+from gitops.core.scope import Ceilings
+from gitops.core.status import ObjectStatus, Sync, SyncStatus
+from gitops.desired import DesiredState, Rules
+from gitops.local import binaries
+from gitops.promoter import Parties, Promoter
+from gitops.witness import Senses, Witness
+from tests.adapters.git_world import Remote, git
+
+HOST = "registry.example"
+SERVICES = ("order", "print")
+
+
+def image(service: str, number: int) -> Image:
+    return Image(f"{HOST}/{service}", f"1.{number}.0", f"sha256:{ord(service[0]):032x}{number:032x}")
+
+
+def pipeline(prod: str = "when: requested, soak: 0s", test: str = "when: proven, soak: 5m") -> bytes:
+    services = "".join(f'  {name}: {{image: {HOST}/{name}, tags: {{semver: ">=1"}}}}\n' for name in SERVICES)
+    return f"""services:
+{services}environments:
+  dev: {{namespace: shop-dev, images: newest}}
+  test: {{namespace: shop-test, after: dev, promote: {{{test}}}}}
+  prod: {{namespace: shop-prod, after: test, promote: {{{prod}}}}}
+""".encode()
+
+
+def workload(service: str, note: str = "") -> bytes:
+    return f"""apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {service}, annotations: {{note: "{note}"}}}}
+spec: {{template: {{spec: {{containers: [{{name: app, image: {HOST}/{service}}}]}}}}}}
+""".encode()
+
+
+def overlay(environment: str, number: int = 1, *, level: str = "info") -> bytes:
+    entries = "".join(
+        f'- name: {found.name}\n  newTag: "{found.tag}"\n  digest: {found.digest}\n'
+        for found in (image(service, number) for service in SERVICES)
+    )
+    return f"""namespace: shop-{environment}
+resources: [../../base]
+configMapGenerator:
+- name: settings
+  literals: [LEVEL={level}]
+images:
+{entries}""".encode()
+
+
+BASE = {
+    "base/kustomization.yaml": b"resources: [order, print]\n",
+    **{f"base/{name}/kustomization.yaml": b"resources: [app.yaml]\n" for name in SERVICES},
+    **{f"base/{name}/app.yaml": workload(name) for name in SERVICES},
+}
+
+
+class Kinds:
+    def is_namespaced(self, kind: tuple[str, str]) -> bool:
+        return kind[1] != "Namespace"
+
+
+class Shelf:
+    """A ledger in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Proofs] = {}
+        self.writes = 0
+
+    def read_proofs(self, overlay: str) -> Proofs | None:
+        return self.kept.get(overlay)
+
+    def write_proofs(self, overlay: str, proofs: Proofs) -> None:
+        self.kept[overlay] = proofs
+        self.writes += 1
+
+
+class World:
+    """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs."""
+
+    def __init__(self, directory: Path, declared: bytes) -> None:
+        self.directory = directory
+        self.now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - tags that git makes have its clock's date
+        files = {"environments/pipeline.yaml": declared, **BASE}
+        files |= {f"environments/{name}/kustomization.yaml": overlay(name) for name in ("dev", "test", "prod")}
+        self.remote = Remote(directory / "remote.git", files)
+        first = self.remote.head()
+        release = f"base: {first}\noverlay: {first}\nwaived: adoption\n".encode()
+        self.remote.write({f"environments/{name}/release.yaml": release for name in ("test", "prod")}, "locked")
+        self.person = directory / "person"
+        git(directory, "clone", "--quiet", self.remote.url, str(self.person))
+        self.signers = directory / "signers"
+        self.repo = GitConfigRepo(
+            self.remote.url, "main", directory / "controller", Options(allowed_signers=self.signers)
+        )
+        self.renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
+        self.shelf = Shelf()
+        self.observed = True
+        self.stopped: set[str] = set()
+        self.news: list[frozenset[str]] = []
+        self.repo.fetch()
+        self.begin()
+
+    def begin(self) -> None:
+        """As after a restart: what was in memory is gone."""
+        cluster: Any = Kinds()
+        self.desired = DesiredState(self.repo, self.renderer, cluster, Rules(Ceilings(), lambda: b"key", applyset_of))
+        self.desired.refresh()
+        self.witness = Witness(
+            Senses(
+                ledger=self.shelf,
+                pipeline=self.desired.pipeline,
+                running=self._running,
+                read=self.repo.read,
+                now=lambda: self.now,
+                is_observing=lambda: self.observed,
+            )
+        )
+        self.promoter = Promoter(
+            Parties(
+                repo=self.repo,
+                desired=self.desired,
+                witness=self.witness,
+                now=lambda: self.now,
+                may_write=lambda: True,
+                on_promotion=lambda _: None,
+                on_news=self.news.append,
+            )
+        )
+
+    # -- what happens
+
+    def write(self, files: Mapping[str, bytes], message: str = "an edit") -> str:
+        self.remote.write(dict(files), message)
+        self.repo.fetch()
+        self.desired.refresh()
+        return self.remote.head()
+
+    def push_image(self, service: str, number: int, environment: str = "dev") -> str:
+        file = f"environments/{environment}/kustomization.yaml"
+        return self.write(
+            {file: set_image(self.remote.read(file), image(service, number), file)}, f"{service} {number}"
+        )
+
+    def edit_base(self, service: str, note: str) -> str:
+        return self.write({f"base/{service}/app.yaml": workload(service, note)})
+
+    def run(
+        self, *, health: Mapping[str, Health] | None = None, environments: Collection[str] = ("dev", "test")
+    ) -> None:
+        """A pass over each environment: everything is applied, and as healthy as `health` says, by service."""
+        for name in environments:
+            wanted = self.desired.at_head(name)
+            objects = tuple(
+                ObjectStatus(key, Sync.SYNCED, (health or {}).get(key.name, Health.HEALTHY)) for key in wanted.keys
+            )
+            worst = max(each.health for each in objects)
+            self.witness.see(wanted, SyncStatus(name, name, Sync.SYNCED, worst, self.now, objects=objects))
+
+    def pass_time(self, minutes: float) -> None:
+        """Looks every half minute, as the controller does."""
+        for _ in range(int(minutes * 2)):
+            self.now += timedelta(seconds=30)
+            self.witness.look_again()
+
+    def look(self) -> None:
+        """Until nothing moves any more."""
+        self.promoter.read_tags()
+        while self.promoter.look() == 0.0:
+            self.run()
+
+    def soak(self, minutes: float = 5) -> None:
+        self.run()
+        self.pass_time(minutes)
+        self.look()
+
+    # -- what came of it
+
+    def runs(self, environment: str) -> dict[str, str | None]:
+        """Service -> tag, of what git wants there."""
+        return {service: found.tag for service, found in self.desired.at_head(environment).images.items()}
+
+    def note(self, environment: str, service: str) -> str:
+        """What base says of a service there."""
+        bodies = {each.key.name: each.body for each in self.desired.at_head(environment).manifests}
+        return str(bodies[service]["metadata"]["annotations"]["note"])
+
+    def level(self, environment: str) -> str:
+        bodies = [each.body for each in self.desired.at_head(environment).manifests if each.key.kind == "ConfigMap"]
+        return str(bodies[0]["data"]["LEVEL"])
+
+    def waiting(self, environment: str) -> tuple[str, ...]:
+        return self.promoter.said(environment)[0]
+
+    def last(self) -> str:
+        """The message of the trunk's last commit."""
+        return git(self.remote.directory, "log", "-1", "--format=%B", "main")
+
+    def subjects(self, count: int) -> list[str]:
+        return self.remote.subjects()[:count]
+
+    # -- a person
+
+    def tag(self, name: str, message: str = "please", *, by: str = "", at: str = "main") -> str:
+        key = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={self.directory / by}"] if by else []
+        git(self.person, "fetch", "--quiet", "--force", "--tags", "origin", "main:refs/remotes/origin/main")
+        commit = git(self.person, "rev-parse", f"origin/{at}" if at == "main" else at)
+        git(self.person, *key, "tag", "-f", "-s" if by else "-a", "-m", message, name, commit)
+        git(self.person, "push", "--quiet", "--force", "origin", f"refs/tags/{name}")
+        return git(self.person, "rev-parse", f"refs/tags/{name}")
+
+    def _running(self, namespace: str) -> Collection[Image]:
+        environment = namespace.removeprefix("shop-")
+        found = self.desired.at_head(environment).images
+        return {each for service, each in found.items() if service not in self.stopped}
+
+
+@contextmanager
+def world(directory: Path, declared: bytes | None = None) -> Iterator[World]:
+    made = World(directory, declared or pipeline())
+    try:
+        yield made
+    finally:
+        made.repo.close()

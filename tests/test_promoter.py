@@ -1,0 +1,291 @@
+"""Promotions on real git and real kustomize: what moves by itself, what on request, and what never."""
+
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gitops.core.health import Health
+from tests.adapters.git_world import git
+from tests.promotion_world import World, image, overlay, pipeline, world
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path) as made:
+        made.soak()
+        yield made
+
+
+def test_what_dev_proved_is_in_test_by_itself_and_in_prod_when_asked_for(place: World) -> None:
+    place.push_image("order", 2)
+    place.soak(4)
+    assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
+    assert place.waiting("test")[0].startswith("order 1.2.0 soaks in dev until ")
+    place.soak(1)
+    assert place.runs("test") == {"order": "1.2.0", "print": "1.1.0"}
+    assert place.subjects(2) == ["test: order 1.2.0 from dev", "test: images of the next release"]
+    assert "Lockstep-Promoted-From: dev" in place.last()
+    assert "Lockstep-Cause: proven in dev for 5m" in place.last()
+    place.soak()
+    assert place.runs("prod")["order"] == "1.1.0"
+    assert place.waiting("prod") == (
+        "order 1.2.0: proven in test, waits to be asked for by the tag promote/prod/<name> (`lockstep promote prod`)",
+    )
+    asked = place.tag("promote/prod/friday")
+    place.look()
+    assert place.runs("prod")["order"] == "1.2.0"
+    assert f"Lockstep-Request: {asked}" in place.last()
+    assert place.waiting("prod") == ()
+
+
+def test_a_promotion_writes_the_overlay_and_nothing_else(place: World) -> None:
+    before = place.remote.head()
+    place.push_image("order", 2)
+    place.soak()
+    changed = git(place.remote.directory, "diff", "--name-only", f"{before}..main", "--", ".", ":!environments/dev")
+    assert changed.splitlines() == ["environments/test/kustomization.yaml", "environments/test/release.yaml"]
+    expected = overlay("test").replace(b'"1.1.0"', b'"1.2.0"', 1)
+    expected = expected.replace((image("order", 1).digest or "").encode(), (image("order", 2).digest or "").encode())
+    assert place.remote.read("environments/test/kustomization.yaml") == expected
+
+
+def test_base_moves_as_the_tree_that_was_proven(place: World) -> None:
+    commit = place.edit_base("order", "new")
+    place.edit_base("print", "newer")
+    place.run(health={"print": Health.PROGRESSING})
+    place.pass_time(5)
+    place.look()
+    assert (place.note("test", "order"), place.note("test", "print")) == ("", "")
+    place.soak()
+    assert (place.note("test", "order"), place.note("test", "print")) == ("new", "newer")
+    head = place.remote.head()
+    assert git(place.remote.directory, "for-each-ref", "--format=%(objectname)", "refs/lockstep/base/") != ""
+    assert commit != head
+
+
+def test_degraded_and_restarts_cost_time_and_a_lost_ledger_everything(place: World) -> None:
+    place.push_image("order", 2)
+    place.run()
+    place.pass_time(3)
+    place.run(health={"order": Health.DEGRADED})
+    place.soak(4)
+    assert place.runs("test")["order"] == "1.1.0"
+    place.begin()
+    place.now += timedelta(hours=1)
+    place.run()
+    place.look()
+    assert place.runs("test")["order"] == "1.1.0"
+    place.shelf.kept.clear()
+    place.begin()
+    place.soak(4)
+    assert place.runs("test")["order"] == "1.1.0"
+    place.soak(1.5)
+    assert place.runs("test")["order"] == "1.2.0"
+
+
+def test_time_that_nobody_observes_proves_nothing(place: World) -> None:
+    place.push_image("order", 2)
+    place.run()
+    place.observed = False
+    place.pass_time(60)
+    place.observed = True
+    place.run()
+    place.look()
+    assert place.runs("test")["order"] == "1.1.0"
+
+
+def test_what_never_ran_stays_until_that_is_waived_by_name(place: World) -> None:
+    place.stopped = {"order"}
+    place.push_image("order", 2)
+    place.soak()
+    assert place.waiting("test") == ("order 1.2.0 never ran in dev: no ready pod of it was seen",)
+    place.tag("promote/test/worker", "scaled to zero\n\n--skip-gate ran --reason the queue is empty")
+    place.look()
+    assert place.runs("test")["order"] == "1.2.0"
+    assert "Lockstep-Waived: ran: the queue is empty" in place.last()
+
+
+def test_settled_proofs_are_written_no_more(place: World) -> None:
+    writes = place.shelf.writes
+    place.soak(30)
+    assert place.shelf.writes == writes
+
+
+def test_settings_on_the_trunk_follow_by_themselves_where_something_comes_after(place: World) -> None:
+    place.write({f"environments/{name}/kustomization.yaml": overlay(name, level="debug") for name in ("test", "prod")})
+    place.look()
+    assert (place.level("test"), place.level("prod")) == ("debug", "info")
+    assert place.subjects(1) == ["test: settings of the trunk"]
+
+
+def test_settings_that_would_add_an_object_wait_for_a_promotion(place: World) -> None:
+    place.write(
+        {
+            "environments/test/kustomization.yaml": overlay("test").replace(b"../../base]", b"../../base, extra.yaml]"),
+            "environments/test/extra.yaml": b"{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}\n",
+        }
+    )
+    place.look()
+    assert "would add ConfigMap shop-test/extra" in place.waiting("test")[0]
+    place.push_image("order", 2)
+    place.soak()
+    assert place.runs("test")["order"] == "1.2.0"
+    assert "extra" in {key.name for key in place.desired.at_head("test").keys}
+
+
+def test_an_image_written_by_hand_is_never_taken_along(place: World) -> None:
+    place.push_image("print", 9, "test")
+    place.push_image("order", 2)
+    place.soak()
+    assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
+    assert any("print: its image was edited on the trunk without a release" in each for each in place.waiting("test"))
+
+
+def test_what_would_not_render_is_not_pushed(place: World) -> None:
+    head = place.write({"environments/test/kustomization.yaml": overlay("test") + b"patches: [{path: gone.yaml}]\n"})
+    place.look()
+    assert place.remote.head() == head
+    assert "gone.yaml" in place.waiting("test")[0]
+    assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
+
+
+def test_a_lost_race_is_decided_again(place: World) -> None:
+    place.push_image("order", 2)
+    place.run()
+    place.pass_time(5)
+    place.remote.write({"README.md": b"hello\n"}, "somebody was faster")
+    with pytest.raises(Exception, match="moved"):
+        place.promoter.look()
+    place.look()
+    assert place.runs("test")["order"] == "1.2.0"
+    assert place.remote.subjects()[2] == "somebody was faster"
+
+
+def test_a_hold_stops_automation_and_a_named_skip_passes_it(place: World) -> None:
+    hold = b"who: Li\nwhy: stocktaking\nsince: 2026-11-01T00:00:00Z\n"
+    place.write({"environments/test/hold.yaml": hold})
+    place.push_image("order", 2)
+    place.soak()
+    assert place.runs("test")["order"] == "1.1.0"
+    assert any("held by Li: stocktaking" in sentence for sentence in place.waiting("test"))
+    place.tag("promote/test/now", "--skip-gate hold --reason the count is done")
+    place.look()
+    assert place.runs("test")["order"] == "1.2.0"
+
+
+class TestRequests:
+    @pytest.fixture
+    def ready(self, place: World) -> World:
+        """Both services have something new that test has proven."""
+        for service in ("order", "print"):
+            place.push_image(service, 2)
+        place.soak()
+        place.soak()
+        return place
+
+    def test_services_by_name(self, ready: World) -> None:
+        ready.tag("promote/prod/one", "x\n\nServices: print")
+        ready.look()
+        assert ready.runs("prod") == {"order": "1.1.0", "print": "1.2.0"}
+
+    def test_done_once_for_ever(self, ready: World) -> None:
+        ready.tag("promote/prod/one")
+        ready.look()
+        head = ready.remote.head()
+        ready.begin()
+        ready.run()
+        ready.look()
+        assert ready.remote.head() == head
+
+    def test_what_was_there_at_the_tagged_commit(self, ready: World) -> None:
+        at = ready.remote.head()
+        ready.push_image("order", 3)
+        ready.soak()
+        ready.soak()
+        ready.tag("promote/prod/one", at=at)
+        ready.look()
+        assert ready.runs("prod") == {"order": "1.2.0", "print": "1.2.0"}
+
+    def test_deleted_is_withdrawn_and_old_is_expired(self, place: World) -> None:
+        place.tag("promote/prod/one")
+        place.look()
+        (pending,) = place.promoter.said("prod")[1]
+        assert (pending.name, pending.gates) == ("one", ("nothing newer to promote",))
+        git(place.person, "push", "--quiet", "origin", ":refs/tags/promote/prod/one")
+        place.look()
+        assert place.promoter.said("prod")[1] == ()
+        place.tag("promote/prod/two")
+        place.now += timedelta(hours=25)
+        place.look()
+        assert place.promoter.said("prod")[1] == ()
+
+    def test_unmet_gates_are_shown_and_refused_tags_too(self, ready: World) -> None:
+        git(ready.person, "tag", "promote/prod/light")
+        git(ready.person, "push", "--quiet", "origin", "refs/tags/promote/prod/light")
+        ready.write({"environments/prod/hold.yaml": b"who: Li\nwhy: x\nsince: 2026-11-01T00:00:00Z\n"})
+        ready.tag("promote/prod/one")
+        ready.look()
+        assert ready.runs("prod")["order"] == "1.1.0"
+        assert any("lightweight tag" in sentence for sentence in ready.waiting("prod"))
+        (pending,) = ready.promoter.said("prod")[1]
+        assert pending.moves == ("prod: order 1.2.0, print 1.2.0",)
+        assert pending.gates[0].startswith("held by Li")
+
+    def test_approvals_are_others_signatures_under_this_release(self, tmp_path: Path) -> None:
+        with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
+            _make_keys(place, "li", "wang")
+            place.soak()
+            place.push_image("order", 2)
+            place.soak()
+            place.soak()
+            asked = place.tag("promote/prod/one", by="li")
+            place.look()
+            (pending,) = place.promoter.said("prod")[1]
+            assert pending.gates == ("0 of 1 approvals; `lockstep approve` gives one",)
+            text = f"yes\n\nRequest: {asked}\nRelease: {pending.release}\n"
+            place.tag("approve/prod/one/li", text, by="li")
+            place.tag("approve/prod/one/wang", text.replace(pending.release, "0" * 64), by="wang")
+            place.look()
+            assert place.runs("prod")["order"] == "1.1.0"
+            place.tag("approve/prod/one/wang", text, by="wang")
+            place.look()
+            assert place.runs("prod")["order"] == "1.2.0"
+            assert "Lockstep-Approved-By: wang@example" in place.last()
+
+    def test_a_moved_tag_needs_new_approvals(self, tmp_path: Path) -> None:
+        with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
+            _make_keys(place, "li", "wang")
+            place.soak()
+            place.push_image("order", 2)
+            place.soak()
+            place.soak()
+            asked = place.tag("promote/prod/one", by="li")
+            place.look()
+            (pending,) = place.promoter.said("prod")[1]
+            place.tag("promote/prod/one", "moved", by="li")
+            place.tag("approve/prod/one/wang", f"Request: {asked}\nRelease: {pending.release}\n", by="wang")
+            place.look()
+            assert place.runs("prod")["order"] == "1.1.0"
+
+    def test_an_unsigned_request_cannot_be_approved_nor_skip_it(self, tmp_path: Path) -> None:
+        with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
+            place.soak()
+            place.push_image("order", 2)
+            place.soak()
+            place.soak()
+            place.tag("promote/prod/one", "--skip-gate approvals --reason me")
+            place.look()
+            assert place.runs("prod")["order"] == "1.1.0"
+            assert "must be signed" in place.waiting("prod")[-1]
+
+
+def _make_keys(place: World, *names: str) -> None:
+    lines = []
+    for name in names:
+        key = place.directory / name
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        lines.append(f"{name}@example {key.with_name(name + '.pub').read_text()}")
+    place.signers.write_text("".join(lines))
