@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from kubernetes import client, config
+from kubernetes import client, config, watch
 
 from gitops.core.errors import Rejected, Unavailable
 from gitops.local import binaries, processes, record
@@ -69,6 +69,24 @@ def test_a_second_start_keeps_data_port_and_users(tmp_path: Path, programs: Mapp
     with ControlPlane(directory, programs, with_controllers=False) as second:
         assert "kept" in _config_maps(second)
         assert second.kubeconfig.read_text() == before
+
+
+def _lease_holders(plane: ControlPlane, unlike: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Who has the Leases of the nodes, once that is somebody else than before."""
+    with config.new_client_from_config(str(plane.kubeconfig)) as api:
+        listing = client.CoordinationV1Api(api).list_namespaced_lease
+        for event in watch.Watch().stream(listing, "kube-node-lease", timeout_seconds=20):
+            if (holder := event["raw_object"]["spec"]["holderIdentity"]) not in unlike:
+                return frozenset([holder])
+    return frozenset()
+
+
+def test_a_second_start_runs_pods_at_once(tmp_path: Path, programs: Mapping[str, Path]) -> None:
+    with ControlPlane(tmp_path, programs) as first:
+        before = _lease_holders(first)
+    assert before
+    with ControlPlane(tmp_path, programs) as second:
+        assert _lease_holders(second, unlike=before), "the nodes still belong to a kwok that is gone"
 
 
 def test_only_its_user_reads_the_directory(control_plane: SharedControlPlane) -> None:
