@@ -168,7 +168,7 @@ def test_a_request_for_what_was_never_applied_says_so(parents: KubernetesParents
 
 
 def test_kubectl_refuses_to_prune_by_our_parent(
-    control_plane: SharedControlPlane, world: World, parents: KubernetesParents, overlay: str
+    control_plane: SharedControlPlane, world: World, parents: KubernetesParents, overlay: str, tmp_path: Path
 ) -> None:
     """By the rule of the specification (another tooling is not touched), and by kubectl itself where there is one."""
     namespace = overlay.partition("/")[0]
@@ -183,7 +183,7 @@ def test_kubectl_refuses_to_prune_by_our_parent(
         done = subprocess.run(
             [kubectl, "apply", "--prune", f"--applyset=configmap/{name}", "--namespace", NAMESPACE, "-f", "-"],
             input='{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}}',
-            env={"KUBECONFIG": str(control_plane.kubeconfig), "KUBECTL_APPLYSET": "true", "PATH": ""},
+            env={"KUBECONFIG": str(control_plane.kubeconfig), "KUBECTL_APPLYSET": "true", "HOME": str(tmp_path)},
             capture_output=True,
             text=True,
             check=False,
