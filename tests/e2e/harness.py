@@ -7,16 +7,14 @@ watched.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import urllib3
 
@@ -30,12 +28,11 @@ from tests.e2e import config_repo
 from tests.e2e.api_proxy import ApiProxy, Trap
 from tests.e2e.config_repo import REGISTRY, Edit, Names, Person
 from tests.e2e.console import Body, Console, NeverSo
+from tests.e2e.process import Controller, Line, Ports
 
 SYSTEM = "lockstep-system"
 HARBOR_SECRET = "what-harbor-sends"
 GIT_SECRET = "what-the-git-host-signs-with"
-
-Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,108 +42,12 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    webhooks: int
-    page: int
-    metrics: int
-
-    @classmethod
-    def free(cls) -> "Ports":
-        probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-        ports = [probe.getsockname()[1] for probe in probes]
-        for probe in probes:
-            probe.close()
-        return cls(*ports)
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """How an installation differs from the usual one. `entry`: what Python runs instead of `-m gitops`."""
 
     poll: str = "1h"
     kustomize: Path | None = None
     entry: tuple[str, ...] = ("-m", "gitops")
-
-
-class Controller:
-    """One process. Its log is heard line by line."""
-
-    def __init__(self, config: Path, ports: Ports, entry: tuple[str, ...]) -> None:
-        self.ports = ports
-        self._heard: list[Line] = []
-        self._news = threading.Condition()
-        self._ended = False
-        command = [sys.executable, *entry, "run", "-c", str(config)]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        self._reader = threading.Thread(target=self._listen, daemon=True)
-        self._reader.start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def heard(self) -> list[Line]:
-        with self._news:
-            return list(self._heard)
-
-    def until(self, event: str, *, seconds: float = 30.0, **keys: object) -> Line:
-        """Waits for a line of the log with this event and these values."""
-
-        def found() -> Line | None:
-            wanted = {"message": event, **{f"lockstep.{key}": value for key, value in keys.items()}}
-            return next((line for line in self._heard if all(line.get(key) == wanted[key] for key in wanted)), None)
-
-        with self._news:
-            self._news.wait_for(lambda: found() or self._ended, seconds)
-            line = found()
-        assert line is not None, f"never logged: {event} {keys}; the end: {self.heard()[-12:]}"
-        return line
-
-    def until_leading(self) -> None:
-        self.until("leadership begins")
-
-    def signal(self, number: int) -> None:
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """SIGKILL: nothing is finished, nothing given back."""
-        self._process.kill()
-        self.await_death()
-
-    def await_death(self, seconds: float = 30.0) -> None:
-        self._process.wait(seconds)
-        self._reader.join()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
-
-    def stop(self) -> None:
-        """SIGTERM, as Kubernetes does."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.terminate()
-        try:
-            self.await_death(30)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-
-    def bugs(self) -> list[Line]:
-        """What no controller may ever log: an exception that nobody expected."""
-        return [line for line in self.heard() if "error.stack_trace" in line or line.get("log.level") in {"error", "critical"}]
-
-    def _listen(self) -> None:
-        stream = self._process.stderr
-        for raw in stream or ():
-            try:
-                line = json.loads(raw)
-            except ValueError:
-                line = {"message": raw.decode(errors="replace"), "log.level": "error"}  # nothing but JSON may come
-            with self._news:
-                self._heard.append(line)
-                self._news.notify_all()
-        with self._news:
-            self._ended = True
-            self._news.notify_all()
 
 
 @dataclass(slots=True)
@@ -255,14 +156,20 @@ class World:
     # -- webhooks
 
     def push_image(
-        self, service: str, tag: str, *, controller: Controller | None = None, cloud: bool = False, again: Sent | None = None
+        self,
+        service: str,
+        tag: str,
+        *,
+        controller: Controller | None = None,
+        cloud: bool = False,
+        again: Sent | None = None,
     ) -> Sent:
         """Announces an image once, as Harbor does. No answer at all leaves `answer` None."""
         image = harbor.image(f"{REGISTRY}/demo/{service}", tag)
         sent = again or Sent(image.name, tag, image.digest or "")
         if again is None:
             self.sent.append(sent)
-        body = harbor.body(image, _NOW())
+        body = harbor.body(image, _now())
         headers = {"Authorization": HARBOR_SECRET, "Content-Type": "application/json"}
         if cloud:
             body, headers = _as_cloud_event(body), {**headers, "Content-Type": "application/cloudevents+json"}
@@ -319,9 +226,7 @@ class World:
 
     # -- what the controller says
 
-    def until_status(
-        self, overlay: str, is_so: Callable[[SyncStatus], bool], *, seconds: float = 40.0
-    ) -> SyncStatus:
+    def until_status(self, overlay: str, is_so: Callable[[SyncStatus], bool], *, seconds: float = 40.0) -> SyncStatus:
         def reads(body: Body) -> bool:
             return is_so(status(body))
 
@@ -353,12 +258,18 @@ class World:
 
     def until_image(self, namespace: str, service: str, tag: str) -> Body:
         return self.console.until_one(
-            "Deployment", namespace, service, lambda body: f":{tag}@" in _image(body) or _image(body).endswith(f":{tag}")
+            "Deployment",
+            namespace,
+            service,
+            lambda body: f":{tag}@" in _image(body) or _image(body).endswith(f":{tag}"),
         )
 
 
 _POOL = urllib3.PoolManager(timeout=5.0, retries=False, maxsize=32)
-_NOW = lambda: datetime.now(UTC)  # noqa: E731, TID251 - a registry has a clock
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - a registry has a clock
 
 
 def status(ledger: Body) -> SyncStatus:
@@ -390,7 +301,7 @@ def _as_cloud_event(default: bytes) -> bytes:
             "source": "/projects/2/webhook/policies/1",
             "type": "harbor.artifact.pushed",
             "datacontenttype": "application/json",
-            "time": _NOW().isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "time": _now().isoformat(timespec="seconds").replace("+00:00", "Z"),
             "data": event["event_data"],
             "operator": "robot$jenkins",
         }
@@ -416,7 +327,3 @@ def world(
             made.close()
             console.close()
     assert made.bugs() == []
-
-
-def replaced(settings: Settings, **changes: Any) -> Settings:
-    return replace(settings, **changes)

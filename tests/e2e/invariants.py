@@ -1,10 +1,10 @@
 """What must hold whatever happens to a controller: judged from git, the cluster and the recorded traffic alone.
 
 I1 every change that a sender was promised is on the trunk, exactly once; I2 nobody's commit is lost; I3 the cluster is
-what the trunk's head says; I4 nothing outside the inventory was deleted, and what was ever applied is in git, in the
-inventory, or gone; I5 no status ever says Synced for a revision that is not there as a whole. What git says is
-rendered here with kustomize from a plain checkout: nothing of the product is asked. I6, that no person needs to help, is
-how the tests are written.
+what the trunk's head says; I4 nothing outside the inventory was deleted, and what was ever applied is in git, in
+the inventory, or gone; I5 no status ever says Synced for a revision that is not there as a whole. What git says is
+rendered here with kustomize from a plain checkout: nothing of the product is asked. I6, that no person needs to help,
+is how the tests are written.
 """
 
 import re
@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class Checker:
         service = sent.image.rpartition("/")[2]
         place = self._world.names.dev if service == "shop" else f"{self._world.names.split}/desk"
         document = yaml.safe_load(self._world.kustomization(place))
-        now = next(image["newTag"] for image in document["images"] if image["name"] == sent.image)
+        now: str = next(image["newTag"] for image in document["images"] if image["name"] == sent.image)
         return _rank(now) > _rank(sent.tag)
 
     # -- I2
@@ -128,7 +128,9 @@ class Checker:
             members = self._world.members(overlay)
             label = applyset_id(parent_name(overlay), SYSTEM)
             ours = {key for key, body in live.items() if _part_of(body) == label}
-            yield from (f"I4: {key} of {overlay} is neither in git nor in the inventory" for key in ours - wanted - members)
+            yield from (
+                f"I4: {key} of {overlay} is neither in git nor in the inventory" for key in ours - wanted - members
+            )
             yield from (f"I4: {key} is in git, not in the inventory of {overlay}" for key in wanted - members)
         everything = {key for name in self._world.overlays for key in self._world.members(name)}
         for key in (self._applied() & live.keys()) - everything:
@@ -238,7 +240,7 @@ def _part_of(body: Body) -> str:
     return str((body["metadata"].get("labels") or {}).get(PART_OF_LABEL, ""))
 
 
-def _rank(tag: str) -> Sequence[int]:
+def _rank(tag: str) -> list[int]:
     return [int(part) for part in tag.split(".")]
 
 
@@ -254,5 +256,3 @@ def _stranger(world: World, namespace: str) -> Body:
     metadata = {"name": "stranger", "labels": {PART_OF_LABEL: applyset_id("somebody-else", "somewhere")}}
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"keep": "me"}}
     return world.console.create("ConfigMap", namespace, body)
-
-

@@ -9,7 +9,6 @@ import pytest
 
 from gitops.core.status import SyncStatus
 from tests.e2e import config_repo
-from tests.e2e.console import Body
 from tests.e2e.harness import World, message, reason
 
 
@@ -222,14 +221,16 @@ def test_an_object_belongs_to_one_overlay(running: World) -> None:
 
 def test_an_object_of_another_tool_is_refused_by_its_name(running: World) -> None:
     dev, names = running.names.dev, running.names
-    theirs: Body = {
+    theirs = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "taken", "annotations": {"argocd.argoproj.io/tracking-id": "shop:/ConfigMap:x/taken"}},
         "data": {"owner": "somebody"},
     }
     created = running.console.create("ConfigMap", dev, theirs)
-    files = config_repo.extra(names, taken=config_repo.config_map("taken", owner="us"), free=config_repo.config_map("free"))
+    files = config_repo.extra(
+        names, taken=config_repo.config_map("taken", owner="us"), free=config_repo.config_map("free")
+    )
     running.edit(files, "one that is taken, one that is free")
     found = running.until_status(dev, lambda now: "Argo CD" in message(now))
     assert "taken" in message(found)

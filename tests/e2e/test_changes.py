@@ -1,5 +1,5 @@
-"""A change on its way: pushed image or pushed commit -> the trunk -> the cluster -> Healthy; and what goes from git goes
-from the cluster, but never by mistake.
+"""A change on its way: pushed image or pushed commit -> the trunk -> the cluster -> Healthy; and what goes from git
+goes from the cluster, but never by mistake.
 """
 
 import json
@@ -21,7 +21,7 @@ def _head(world: World) -> str:
 
 
 @pytest.mark.parametrize(("cloud", "tag"), [(False, "1.1.0"), (True, "1.2.0")])
-def test_a_pushed_image_is_committed_applied_and_healthy(running: World, cloud: bool, tag: str) -> None:
+def test_a_pushed_image_is_committed_applied_and_healthy(running: World, *, cloud: bool, tag: str) -> None:
     """In both of Harbor's formats; the answer names the commit, which is on the remote by then."""
     before = _head(running)
     sent = running.push_image("shop", tag, cloud=cloud)
@@ -33,7 +33,9 @@ def test_a_pushed_image_is_committed_applied_and_healthy(running: World, cloud: 
     assert sent.digest in git(running.remote, "log", "-1", "--format=%(trailers:key=Lockstep-Digest)", "main")
     deployment = running.until_image(running.names.dev, "shop", tag)
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":{tag}@{sent.digest}")
-    found = running.until_status(running.names.dev, lambda now: now.images["shop"].tag == tag and reason(now) == "Synced")
+    found = running.until_status(
+        running.names.dev, lambda now: now.images["shop"].tag == tag and reason(now) == "Synced"
+    )
     assert (found.sync, found.health) == (Sync.SYNCED, Health.HEALTHY)
 
 
@@ -72,9 +74,7 @@ def test_what_is_refused_at_the_door(running: World) -> None:
         ("shop", "1.0.1", "older than"),
     ],
 )
-def test_what_concerns_nobody_is_answered_200_with_the_reason(
-    running: World, service: str, tag: str, why: str
-) -> None:
+def test_what_concerns_nobody_is_answered_200_with_the_reason(running: World, service: str, tag: str, why: str) -> None:
     before = _head(running)
     sent = running.push_image(service, tag)
     assert sent.answer
@@ -126,7 +126,9 @@ def test_a_generated_config_map_stays_while_a_pod_refers_to_it(running: World) -
     old = _generated(running, dev)
     holder = {"name": "c", "image": "x", "envFrom": [{"configMapRef": {"name": old}}]}
     running.console.create(
-        "Pod", dev, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "holder"}, "spec": {"containers": [holder]}}
+        "Pod",
+        dev,
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "holder"}, "spec": {"containers": [holder]}},
     )
     assert _recolour(running, "amber") == old
     kept = running.until_status(
@@ -179,7 +181,9 @@ def test_a_render_that_is_empty_or_fails_never_prunes(running: World, broken: st
 def test_more_than_the_budget_is_not_pruned_until_somebody_says_so(running: World) -> None:
     dev, names = running.names.dev, running.names
     many = {f"many-{number}": config_repo.config_map(f"many-{number}", n=str(number)) for number in range(3)}
-    running.edit({**config_repo.extra(names, **many), "environments/pipeline.yaml": config_repo.pipeline(names, budget=2)})
+    running.edit(
+        {**config_repo.extra(names, **many), "environments/pipeline.yaml": config_repo.pipeline(names, budget=2)}
+    )
     for name in many:
         running.console.until_one("ConfigMap", dev, name, lambda _: True)
     running.until_ready(dev)

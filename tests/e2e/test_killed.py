@@ -5,7 +5,7 @@ without anybody's help, and the invariants hold.
 import random
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +19,9 @@ from tests.e2e import config_repo
 from tests.e2e.api_proxy import Request, Trap
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.console import NeverSo
-from tests.e2e.harness import Controller, Settings, World
+from tests.e2e.harness import Settings, World
 from tests.e2e.invariants import Checker
+from tests.e2e.process import Controller
 
 WRITE = "PUT|POST"
 ANYTHING_APPLIED = r"/api.*/namespaces/(?!lockstep-system/).*"
@@ -192,7 +193,10 @@ MakeScenes = Callable[..., list[Scene]]
 
 
 @pytest.fixture
-def scenes(worlds: MakeWorld, kustomize: Path) -> MakeScenes:
+def scenes(worlds: MakeWorld, kustomize: Path) -> Iterator[MakeScenes]:
+    """As many installations as asked for; they end with the test."""
+    everything: list[World] = []
+
     def make(count: int, *faults: str) -> list[Scene]:
         made = []
         for number in range(count):
@@ -200,14 +204,16 @@ def scenes(worlds: MakeWorld, kustomize: Path) -> MakeScenes:
             world = worlds()
             world.settings = Settings(entry=entry, kustomize=_kustomize_that_kills(world.directory, kustomize))
             made.append(world)
+        everything.extend(made)
         with ThreadPoolExecutor(count) as pool:
             return list(pool.map(Scene, made))
 
-    return make
+    yield make
+    _in_parallel([world.close for world in everything])
 
 
 def test_killed_at_each_named_step(scenes: MakeScenes) -> None:
-    lanes = scenes(3)
+    lanes = scenes(4)
 
     def run(lane: int) -> None:
         for step in STEPS[lane :: len(lanes)]:
@@ -224,7 +230,7 @@ def test_killed_at_random_times_under_load(scenes: MakeScenes) -> None:
         for _ in range(20 // len(lanes)):
             scene.endure_load(times.uniform(0.0, 1.2))
 
-    lanes = scenes(2)
+    lanes = scenes(4)
     _in_parallel([partial(run, scene, seed) for seed, scene in enumerate(lanes)])
 
 

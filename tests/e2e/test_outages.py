@@ -1,4 +1,4 @@
-"""Parties that go away and come back: the page answers meanwhile, and everything is caught up without anybody's help."""
+"""Parties that go away and come back: the page answers meanwhile, and all is caught up without anybody's help."""
 
 import pytest
 

@@ -1,15 +1,15 @@
 """Two controllers of one installation: one leads, the other commits what it is told and waits."""
 
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from tests.adapters.git_world import git
 from tests.e2e import config_repo
 from tests.e2e.conftest import MakeWorld
-from tests.e2e.harness import Controller, World
+from tests.e2e.harness import World
 from tests.e2e.invariants import Checker
+from tests.e2e.process import Controller
 
 
 class Pair:
@@ -34,7 +34,7 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(worlds: MakeWorld) -> Iterator[Pair]:
+def pair(worlds: MakeWorld) -> Pair:
     return Pair(worlds())
 
 
