@@ -33,6 +33,7 @@ class WorkTree:
         self.root, self._git = _found(directory.resolve(), environment)
         self._objects = Objects(self._git, _LARGEST_FILE) if self._git else None
         self._paths: dict[str, str] = {}
+        self._files: _Files | None = None
 
     def head(self, revision: str = "") -> str:
         """What is to be looked at: a commit by any name that git knows, else the work tree, else a bare repository's
@@ -46,9 +47,11 @@ class WorkTree:
         return found
 
     def tree(self, revision: str) -> Tree:
-        """Raises: Rejected(MissingObject) for a commit that is not here."""
+        """The work tree is listed once. Raises: Rejected(MissingObject) for a commit that is not here."""
         if revision == WORK_TREE and self.root is not None:
-            return _Files(self.root, self._listed(self.root), self._paths)
+            if self._files is None:
+                self._files = _Files(self.root, self._listed(self.root), self._paths)
+            return self._files
         try:
             if self._objects is not None:
                 return self._objects.tree(revision)
@@ -106,7 +109,8 @@ class _Files(Mapping[str, Blob]):
 
     def __init__(self, root: Path, listed: list[str], paths: dict[str, str]) -> None:
         self._root = root
-        self._listed = dict.fromkeys(listed)
+        # What is deleted but still in git's index is not there.
+        self._listed = dict.fromkeys(path for path in listed if os.path.lexists(f"{root}/{path}"))
         self._paths = paths
         self._known: dict[str, Blob] = {}
 
@@ -119,13 +123,13 @@ class _Files(Mapping[str, Blob]):
         return known
 
     def __contains__(self, path: object) -> bool:
-        return path in self._listed and os.path.lexists(f"{self._root}/{path}")
+        return path in self._listed
 
     def __iter__(self) -> Iterator[str]:
-        return (path for path in self._listed if path in self)
+        return iter(self._listed)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._listed)
 
     def _hashed(self, path: str) -> Blob:
         file = self._root / path
