@@ -7,11 +7,9 @@ import socket
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gitops import assembly, checking, server, telemetry
-from gitops import config as configuration
-from gitops.assembly import Clocks, Reached
-from gitops.config import Config
+from gitops import assembly, checking, promoting, server, telemetry
+from gitops.assembly import Reached
+from gitops.chosen_config import CLOCKS, DEFAULT, ConfigFile, load
 from gitops.controller import Controller
 from gitops.core.errors import Rejected
 from gitops.core.plan import Configure, Create, Prune, Skipped
@@ -37,20 +34,17 @@ from webhooks.senders import Sender
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(checking.check)
 app.command()(checking.parity)
+for _verb in (promoting.promote, promoting.approve, promoting.rollback, promoting.hold, promoting.resume):
+    app.command()(_verb)
 app.add_typer(local.app, name="local", help="A whole installation on this machine, to try things out.")
 
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", envvar="LOCKSTEP_CONFIG", help="lockstep.yaml")]
 OverlayName = Annotated[str, typer.Argument(help="An overlay: dev, or prod/print-api")]
-_DEFAULT = Path("lockstep.yaml")
-_LOCAL = Path(".lockstep/lockstep.yaml")
-
-CLOCKS = Clocks(now=lambda: datetime.now(UTC), monotonic=time.monotonic)  # noqa: TID251 - the clock's one home
 
 
 @app.command()
-def run(config: ConfigFile = _DEFAULT) -> None:
+def run(config: ConfigFile = DEFAULT) -> None:
     """Run the controller in the foreground, until SIGTERM or Ctrl-C."""
-    settings = _load(config)
+    settings = load(config)
     doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
     telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(doors)))
@@ -64,14 +58,14 @@ def run(config: ConfigFile = _DEFAULT) -> None:
 
 
 @app.command()
-def build(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+def build(overlay: OverlayName, config: ConfigFile = DEFAULT) -> None:
     """Print exactly what an overlay deploys: the tree that it is locked to, rendered."""
     with _workplace(config) as place:
         sys.stdout.buffer.write(place.desired.build(overlay))
 
 
 @app.command()
-def diff(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+def diff(overlay: OverlayName, config: ConfigFile = DEFAULT) -> None:
     """Show what the next pass would change in the cluster. Exit code 0 = nothing, 1 = something, 2 = an error."""
     with _workplace(config) as place:
         revision, steps = place.reconciler.preview(overlay)
@@ -81,7 +75,7 @@ def diff(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
 
 
 @app.command()
-def status(config: ConfigFile = _DEFAULT) -> None:
+def status(config: ConfigFile = DEFAULT) -> None:
     """Show sync, health and images of every overlay, as the cluster's ledger has them."""
     found = _reach(config).ledger.read_all()
     table = Table("overlay", "sync", "health", "revision", "since", "message")
@@ -99,21 +93,21 @@ def status(config: ConfigFile = _DEFAULT) -> None:
 
 
 @app.command()
-def history(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+def history(overlay: OverlayName, config: ConfigFile = DEFAULT) -> None:
     """Show what happened to an overlay, newest first."""
     found = _account(_reach(config), overlay)[1]
     print_lines([_line(record) for record in found])
 
 
 @app.command()
-def reconcile(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+def reconcile(overlay: OverlayName, config: ConfigFile = DEFAULT) -> None:
     """Ask the controller to look at an overlay now."""
     _reach(config).parents.request(overlay, CLOCKS.now())
     print_lines([f"asked for a pass over {overlay}"])
 
 
 @app.command()
-def down(overlay: OverlayName, config: ConfigFile = _DEFAULT) -> None:
+def down(overlay: OverlayName, config: ConfigFile = DEFAULT) -> None:
     """Remove from the cluster what an overlay left there after it was removed from git."""
     with _workplace(config) as place:
         outcomes = place.takedown.execute(overlay)
@@ -132,7 +126,7 @@ class _Workplace:
 @contextmanager
 def _workplace(config: Path) -> Iterator[_Workplace]:
     """A clone of its own for this one command, so that a running controller is not disturbed."""
-    settings = _load(config)
+    settings = load(config)
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
         repo = assembly.config_repo(settings, Path(scratch) / "clone")
         repo.fetch()
@@ -153,14 +147,8 @@ def _workplace(config: Path) -> Iterator[_Workplace]:
             reached.api.close()
 
 
-def _load(config: Path) -> Config:
-    telemetry.configure(Output(sys.stderr, "lockstep", "warning"))
-    chosen = _LOCAL if config == _DEFAULT and not config.exists() and _LOCAL.exists() else config
-    return configuration.load(chosen, os.environ)  # noqa: TID251 - read once, here
-
-
 def _reach(config: Path) -> Reached:
-    return assembly.reach(_load(config), CLOCKS, lambda: False)
+    return assembly.reach(load(config), CLOCKS, lambda: False)
 
 
 def _account(reached: Reached, overlay: str) -> tuple[SyncStatus, tuple[Record, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gitops.core import changes, overlay, pipeline, yaml_text
+from gitops.core import changes, compose, overlay, pipeline, yaml_text
 from gitops.core.changes import Candidate, Change, Deployed, Target, Written
 from gitops.core.errors import Rejected
 from gitops.core.events import Ignored, ImagePushed
@@ -122,11 +122,15 @@ class Draft:
 
     def _decide(self, found: Candidate, target: Target, cause: str, now: datetime) -> Outcome:
         policy = self._pipeline.services[target.service].tags if self._pipeline else None
-        held = self._held(target.environment, now)
+        held = self._held(target.environment, now) or self._held(target.overlay, now)
         if held or policy is None:
             return Outcome(held)
         key = (target.overlay, found.image.name)
         try:
+            if self._is_rejected(target, found.image):
+                return Outcome(
+                    f"{target.overlay}: {target.service} {found.image.tag} was rolled back; push another one"
+                )
             deployed = self._deployed.get(key) or self._read_deployed(target, found.image.name)
             ignored = changes.decide(found, target, deployed, policy)
             ignored = ignored or changes.unused(target, found.image, self._images_in_use(target.overlay))
@@ -166,7 +170,15 @@ class Draft:
         )
         return next(theirs, None)
 
+    def _is_rejected(self, target: Target, image: Image) -> bool:
+        """True for what a rollback abandoned here, whatever files of base it ran with."""
+        place = next(each for each in self._overlays if each.name == target.overlay)
+        release = compose.release(place, self._tree, self._repo.read)
+        abandoned = {(entry.service, entry.digest) for entry in release.rejected} if release else set()
+        return (target.service, image.digest) in abandoned
+
     def _held(self, environment: str, now: datetime) -> str:
+        """`environment`: an environment or an overlay."""
         path = f"{pipeline.ENVIRONMENTS}/{environment}/hold.yaml"
         if path not in self._tree:
             return ""

@@ -201,8 +201,8 @@ class World:
         return str(bodies[service]["metadata"]["annotations"]["note"])
 
     def level(self, environment: str) -> str:
-        bodies = [each.body for each in self.desired.at_head(environment).manifests if each.key.kind == "ConfigMap"]
-        return str(bodies[0]["data"]["LEVEL"])
+        found = (each for each in self.desired.at_head(environment).manifests if each.key.name.startswith("settings"))
+        return str(next(found).body["data"]["LEVEL"])
 
     def waiting(self, environment: str) -> tuple[str, ...]:
         return self.promoter.said(environment)[0]

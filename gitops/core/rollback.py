@@ -1,0 +1,132 @@
+"""Going back, and stopping automation: edits of an environment's directory, as values. Nothing is read or written here.
+
+A rollback restores an overlay's directory as of a commit together with the commits that it ran then, places a hold, and
+notes what was abandoned, so that automation never proposes it again, also after the hold.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gitops.core.errors import Rejected
+from gitops.core.images import Image
+from gitops.core.pipeline import ENVIRONMENTS, Overlay
+from gitops.core.release import HOLD_FILE, RELEASE_FILE, Evidence, Hold, Rejection, Release, hold_text, release_text
+from gitops.core.tree import Tree
+
+Read = Callable[[str], bytes]
+"""Content of a blob id."""
+
+Edits = dict[str, bytes | None]
+"""Path -> its new content; None removes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """An overlay at one commit of the trunk. `images`: service -> what it ran there, by its own release."""
+
+    commit: str
+    tree: Tree
+    release: Release | None
+    images: Mapping[str, Image]
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Base and overlay commit that are rendered."""
+        if self.release is None or self.release.base is None or self.release.overlay is None:
+            return self.commit, self.commit
+        return self.release.base, self.release.overlay
+
+
+def rollback(place: Overlay, now: State, then: State, read: Read) -> Edits:
+    """The overlay's directory as it was, except for holds; release.yaml names what ran then and what is abandoned."""
+    base, overlay = then.pair
+    release = Release(
+        base=base,
+        overlay=overlay,
+        admission=then.release.admission if then.release else None,
+        waived={"rollback": f"to {then.commit[:12]}"},
+        rejected=_rejected(now, then),
+    )
+    edits = _restored(place, now.tree, then.tree, read)
+    edits[f"{place.path}/{RELEASE_FILE}"] = release_text(release)
+    return edits
+
+
+def hold_edit(directory: str, hold: Hold) -> Edits:
+    return {f"{directory}/{HOLD_FILE}": hold_text(hold)}
+
+
+def resume(environment: str, places: Sequence[Overlay], states: Mapping[str, State]) -> Edits:
+    """Removes the holds. An environment that nothing comes before follows the trunk again; what it abandoned stays
+    abandoned.
+
+    Raises: Rejected(NotHeld) when there is no hold.
+    """
+    edits: Edits = {}
+    for directory in dict.fromkeys((f"{ENVIRONMENTS}/{environment}", *(place.path for place in places))):
+        if any(f"{directory}/{HOLD_FILE}" in state.tree for state in states.values()):
+            edits[f"{directory}/{HOLD_FILE}"] = None
+    if not edits:
+        raise Rejected("NotHeld", f"{environment} is not held")
+    for place in places:
+        release = states[place.name].release
+        if place.after is None and release is not None and release.base is not None:
+            kept = Release(rejected=release.rejected)
+            edits[f"{place.path}/{RELEASE_FILE}"] = release_text(kept) if kept.rejected else None
+    return edits
+
+
+def previous(now: Release | None, past: Sequence[tuple[str, Release | None]]) -> str | None:
+    """The commit to go back to: the newest with another release than the present one and older than it.
+
+    `past`: commits that changed the release (or, without one, the overlay), newest first. None when there is none.
+    """
+    if now is None or now.base is None:
+        return past[1][0] if len(past) > 1 else None
+    present = (now.base, now.overlay)
+    places = [number for number, (_, found) in enumerate(past) if found and (found.base, found.overlay) == present]
+    older = past[(places[-1] if places else 0) + 1 :]
+    return next((commit for commit, found in older if found is not None and found.base is not None), None)
+
+
+def _restored(place: Overlay, now: Tree, then: Tree, read: Read) -> Edits:
+    own = place.path + "/"
+    kept = {f"{own}{HOLD_FILE}"}
+    wanted = {path: blob for path, blob in then.items() if path.startswith(own) and path not in kept}
+    if not wanted:
+        raise Rejected("NotFound", f"{place.path} did not exist at that commit")
+    edits: Edits = {path: read(blob.id) for path, blob in wanted.items() if now.get(path) != blob}
+    gone = (path for path in now if path.startswith(own) and path not in wanted and path not in kept)
+    return edits | dict.fromkeys(gone)
+
+
+def _rejected(now: State, then: State) -> tuple[Rejection, ...]:
+    """What is abandoned, and what was before, less what is gone back to."""
+    before = now.release.rejected if now.release else ()
+    found = [rejection for rejection in before if not _is_in(rejection, then, same_base=False)]
+    same_base = now.pair[0] == then.pair[0]
+    for service, image in sorted(now.images.items()):
+        known = _evidence(now, service)
+        closure = known.closure if known is not None and known.digest == image.digest else ""
+        rejection = Rejection(service=service, digest=image.digest or "", closure=closure)
+        if image.digest and rejection not in found and not _is_in(rejection, then, same_base=same_base):
+            found.append(rejection)
+    return tuple(found)
+
+
+def _is_in(rejection: Rejection, then: State, *, same_base: bool) -> bool:
+    """True when the state runs this image with these files of base. Where nobody wrote down which files those were, the
+    base itself tells: another one counts as other files.
+    """
+    image = then.images.get(rejection.service)
+    if image is None or image.digest != rejection.digest:
+        return False
+    known = _evidence(then, rejection.service)
+    if known is not None and known.closure and rejection.closure:
+        return known.closure == rejection.closure
+    return not rejection.closure or same_base
+
+
+def _evidence(state: State, service: str) -> Evidence | None:
+    admission = state.release.admission if state.release else None
+    return admission.services.get(service) if admission else None
