@@ -111,7 +111,11 @@ class Checker:
     # -- I4
 
     def _strays(self) -> list[str]:
-        return [*self._disturbed_strangers(), *self._orphans(), *self._wrong_deletions()]
+        # Cluster and inventory cannot be read at one moment, and a pass may be pruning between the two: only what
+        # is there a second time is true.
+        again = set(self._orphans())
+        orphans = [each for each in self._orphans() if each in again] if again else []
+        return [*self._disturbed_strangers(), *orphans, *self._wrong_deletions()]
 
     def _disturbed_strangers(self) -> Iterator[str]:
         for before in self._strangers:
