@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "localcluster/README.md"])
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 PART = "environments/pipeline.yaml (part)"
-ENVIRONMENTS = "environments: {dev: {namespace: dev}}\n"
+ENVIRONMENTS = """
+environments: {dev: {namespace: dev}, test: {namespace: test, after: dev}, prod: {namespace: prod, after: test}}
+"""
 
 READERS: Mapping[str, Callable[[str, str], object]] = {
     "lockstep.yaml": lambda text, _: config.Config.model_validate(yaml.safe_load(text)),
@@ -28,7 +30,7 @@ READERS: Mapping[str, Callable[[str, str], object]] = {
     "hold.yaml": lambda text, file: release.parse_hold(text.encode(), file),
     "kustomization.yaml": lambda text, file: overlay.images(text.encode(), file),
 }
-"""By the file that the first line of an example names. An example without one is a manifest."""
+"""By the file that the first line of an example names. Without one it is a part of pipeline.yaml, or manifests."""
 
 
 def _relative(page: Path) -> str:
@@ -52,12 +54,14 @@ def _code() -> str:
 @pytest.mark.parametrize(("page", "text"), list(_blocks("yaml")))
 def test_every_example_is_valid(page: str, text: str) -> None:
     named = re.match(r"# (\S+\.yaml(?: \(part\))?)\n", text)
-    if named is None:
+    if named is not None:
+        reader = READERS.get(named[1]) or READERS[named[1].rpartition("/")[2]]
+        reader(text, page)
+    elif next(yaml.safe_load_all(text)).keys() <= pipeline.Pipeline.model_fields.keys():
+        READERS[PART](text, page)
+    else:
         for body in yaml.safe_load_all(text):
             assert {"apiVersion", "kind", "metadata"} <= body.keys(), f"{page}: name the file in the first line"
-        return
-    reader = READERS.get(named[1]) or READERS[named[1].rpartition("/")[2]]
-    reader(text, page)
 
 
 def test_there_are_examples_of_every_file() -> None:
