@@ -3,7 +3,8 @@ surveyed before, here or in an earlier run, is not surveyed again.
 """
 
 import hashlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +13,7 @@ from gitops.core import cluster_kinds, guard, manifests, pipeline, scope
 from gitops.core.contract import book as books
 from gitops.core.contract import origins
 from gitops.core.contract.book import Book
+from gitops.core.contract.origins import Origin
 from gitops.core.contract.survey import Subject, Survey, survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
@@ -19,10 +21,11 @@ from gitops.core.guard import Closure, Guard
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
-from gitops.core.tree import Tree
+from gitops.core.tree import Source, Tree
 from gitops.ports import Memo, Renderer, Trees
 
 _FORMAT = "survey v1"
+_MOST_REFERENCES = 16
 _SURVEY: TypeAdapter[Survey] = TypeAdapter(Survey)
 
 
@@ -62,6 +65,7 @@ class Surveyor:
         self._memo = memo
         self._guard = Guard(repo.read)
         self._references: dict[str, Sequence[Body]] = {}
+        self._lock = threading.Lock()
 
     def closure(self, situation: Situation) -> Closure:
         """Raises: Rejected with file and line."""
@@ -100,9 +104,16 @@ class Surveyor:
         own = self.closure(situation)
         source = guard.source(own, self._repo.read)
         reference = self._reference(situation, reference_path(contract.pipeline, situation))
-        found = origins.origins(self._renderer.render(origins.wrapped(source)))
+        found = self._origins(source)
         files = {path: content for path, content in source.files.items() if path not in reference.files}
         return tuple(origins.placed(each, found, files, situation.overlay.file) for each in violations)
+
+    def _origins(self, source: Source) -> Mapping[tuple[str, str], Origin]:
+        """What cannot be rendered so has no known origin; the violations are what matters."""
+        try:
+            return origins.origins(self._renderer.render(origins.wrapped(source)))
+        except Rejected:
+            return {}
 
     def _surveyed(self, situation: Situation, contract: Contract, reference: Closure) -> Survey:
         overlay = situation.overlay
@@ -140,8 +151,15 @@ class Surveyor:
                 if error.reason != "EmptyRender":
                     raise
                 known = []
-            self._references[reference.key] = known
+            self._remember(reference.key, known)
         return known
+
+    def _remember(self, key: str, bodies: Sequence[Body]) -> None:
+        """One reference serves many overlays, or there are many for one overlay each: a few are enough."""
+        with self._lock:
+            self._references[key] = bodies
+            if len(self._references) > _MOST_REFERENCES:
+                del self._references[next(iter(self._references))]
 
 
 def reference_path(declared: Pipeline, situation: Situation) -> str:

@@ -28,19 +28,37 @@ def across(
     surveys: Collection[Survey], book: Book, changed: Collection[str] | None = None
 ) -> Mapping[str, tuple[Violation, ...]]:
     """Overlay -> its violations beside the others. `changed`: the overlays whose render is new, None = not known."""
-    ranked = sorted(surveys, key=lambda each: (book.order.index(each.environment), each.name))
-    court = _Court(book, ranked, frozenset(changed) if changed is not None else None)
-    found: dict[str, list[Violation]] = {each.name: [] for each in ranked}
-    for name, violation in (*court.shared(), *court.foreign(), *court.borrowed(), *court.unequal()):
-        found[name].append(violation)
-    return {name: tuple(dict.fromkeys(violations)) for name, violations in found.items()}
+    ranked = _ranked(surveys, book)
+    court = _Court(book, ranked, ranked, frozenset(changed) if changed is not None else None)
+    return court.sentence()
+
+
+def beside(survey: Survey, others: Collection[Survey], book: Book) -> tuple[Violation, ...]:
+    """The violations of one overlay whose render is new, beside others whose renders are not."""
+    ranked = _ranked([survey, *(each for each in others if each.name != survey.name)], book)
+    return _Court(book, ranked, [survey], frozenset({survey.name})).sentence()[survey.name]
+
+
+def _ranked(surveys: Collection[Survey], book: Book) -> Sequence[Survey]:
+    known = [each for each in surveys if each.environment in book.environments]
+    return sorted(known, key=lambda each: (book.order.index(each.environment), each.name))
 
 
 @dataclass(frozen=True, slots=True)
 class _Court:
+    """`accused`: those of the surveys whose violations are asked for."""
+
     book: Book
     surveys: Sequence[Survey]
+    accused: Sequence[Survey]
     changed: frozenset[str] | None
+
+    def sentence(self) -> Mapping[str, tuple[Violation, ...]]:
+        found: dict[str, dict[Violation, None]] = {each.name: {} for each in self.accused}
+        for name, violation in (*self.shared(), *self.foreign(), *self.borrowed(), *self.unequal()):
+            if name in found:
+                found[name][violation] = None
+        return {name: tuple(violations) for name, violations in found.items()}
 
     def shared(self) -> Iterator[tuple[str, Violation]]:
         """Values of `distinct` that two environments have in common."""
@@ -55,7 +73,7 @@ class _Court:
     def foreign(self) -> Iterator[tuple[str, Violation]]:
         """Names of other environments, except those that all of them have from base alike."""
         common = self._common()
-        for survey in self.surveys:
+        for survey in self.accused:
             for mention in survey.mentions:
                 if survey.environment not in mention.environments and _spot(survey, mention) not in common:
                     yield survey.name, _named(survey, mention)
@@ -68,7 +86,7 @@ class _Court:
             for setting in survey.settings
             if len(setting.value) >= _SHORTEST_VALUE
         }
-        for survey in self.surveys:
+        for survey in self.accused:
             own = {setting.value for setting in survey.settings}
             for text in survey.texts:
                 for value, (other, setting) in declared.items():
@@ -83,12 +101,14 @@ class _Court:
         """Objects that base does not have, compared with the first environment that has them. Between different base
         revisions nothing is said: what differs may wait for a promotion.
         """
+        accused = {each.name for each in self.accused}
         first: dict[tuple[Ident, str], tuple[Survey, Shape]] = {}
         for survey in self.surveys:
             for shape in survey.extras:
                 ident = self.book.ident(shape.ident, survey.environment)
                 other, theirs = first.setdefault((ident, survey.base), (survey, shape))
-                if other.environment != survey.environment:
+                concerns = bool(accused & {survey.name, other.name})
+                if concerns and other.environment != survey.environment:
                     yield from self._unequal((other, theirs), (survey, shape))
 
     def _unequal(self, one: tuple[Survey, Shape], two: tuple[Survey, Shape]) -> Iterator[tuple[str, Violation]]:
