@@ -18,6 +18,7 @@ from gitops.adapters.kubeconfig import Access
 from gitops.adapters.kubernetes_api import KubernetesApi
 from gitops.adapters.kubernetes_kinds import Kinds
 from gitops.adapters.kustomize import Kustomize
+from gitops.adapters.kustomize import Limits as RenderLimits
 from gitops.adapters.ledger import KubernetesLedger
 from gitops.adapters.parents import KubernetesParents
 from gitops.adapters.watcher import Watcher
@@ -79,7 +80,7 @@ def kustomize(config: Config, cache: Path) -> Kustomize:
     if binary is None or not Path(binary).is_file():
         where = str(binary) if binary else "any place of PATH"
         raise Rejected("NoKustomize", f"kustomize is not at {where}; set `kustomize:` in lockstep.yaml to its path")
-    return Kustomize(Path(binary), cache)
+    return Kustomize(Path(binary), cache, RenderLimits(seconds=config.timeouts.render.total_seconds()))
 
 
 def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reached:
@@ -88,7 +89,7 @@ def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reac
     Raises: Rejected(InvalidKubeconfig, ExecRefused, InsecureRefused).
     """
     access = Access(config.cluster.kubeconfig, config.cluster.context or "") if config.cluster else Access()
-    api = KubernetesApi(access)
+    api = KubernetesApi(access, seconds=config.timeouts.cluster.total_seconds())
     kinds = Kinds(api)
     repo = repo_name(config)
     return Reached(

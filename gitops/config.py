@@ -192,11 +192,11 @@ class Log(_Section):
 
 
 class Timeouts(_Section):
-    """The longest that one call to a party may take."""
+    """The longest that one call to a party may take. An admission webhook of the cluster may use 30 s of its own."""
 
     git: Duration = timedelta(seconds=30)
     render: Duration = timedelta(seconds=30)
-    cluster: Duration = timedelta(seconds=10)
+    cluster: Duration = timedelta(seconds=35)
 
 
 class Config(_Section):

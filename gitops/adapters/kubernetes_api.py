@@ -37,8 +37,8 @@ _log = structlog.get_logger(__name__)
 class Request:
     """`path` is quoted already. `about` names the object for people; `confidential`: it is about Secrets.
 
-    `body` is sent as `content_type`; `seconds` bounds the wait for each piece of the answer. `urgent` ones do not stand
-    in line behind others.
+    `body` is sent as `content_type`; `seconds` bounds the wait for each piece of the answer (None: as
+    long as for all requests). `urgent` ones do not stand in line behind others.
     """
 
     method: str
@@ -49,7 +49,7 @@ class Request:
     content_type: str = "application/json"
     accept: str = "application/json"
     confidential: bool = False
-    seconds: float = _READ_SECONDS
+    seconds: float | None = None
     urgent: bool = False
 
 
@@ -68,8 +68,16 @@ class KubernetesApi:
     the server says (up to 5 s, twice), then it is Unavailable. Changed credential files are read again, also on 401.
     """
 
-    def __init__(self, access: Access, *, parallel: int = 16, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        access: Access,
+        *,
+        seconds: float = _READ_SECONDS,
+        parallel: int = 16,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._access = access
+        self._seconds = seconds
         self._monotonic = monotonic
         self._slots = threading.BoundedSemaphore(parallel)
         self._lock = threading.Lock()
@@ -169,7 +177,7 @@ class KubernetesApi:
                 f"{configuration.host}{request.path}{query}",
                 header_params=headers,
                 body=request.body,
-                _request_timeout=(_CONNECT_SECONDS, request.seconds),
+                _request_timeout=(_CONNECT_SECONDS, request.seconds or self._seconds),
             )
         except (HTTPError, ApiException, OSError) as error:
             raise kubernetes_errors.unreachable(request.about, error) from error
