@@ -13,7 +13,18 @@ from enum import StrEnum
 
 from gitops.core.health import Health
 from gitops.core.images import Image
-from gitops.core.status import Action, Condition, Drift, FieldChange, ObjectStatus, Record, Revision, Sync, SyncStatus
+from gitops.core.status import (
+    Action,
+    Condition,
+    Drift,
+    FieldChange,
+    ObjectStatus,
+    PendingRequest,
+    Record,
+    Revision,
+    Sync,
+    SyncStatus,
+)
 from gitops.status_page.plain import LONG, MASK, clean
 
 MOST_OBJECTS = 500
@@ -155,6 +166,17 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestView:
+    """A promotion that somebody asked for and that waits. `release` is what approvals name."""
+
+    name: str
+    id: str
+    release: str
+    moves: tuple[str, ...]
+    gates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OverlayView:
     """An overlay in full. `left_out` counts the objects beyond the cap: the calmest ones."""
 
@@ -167,6 +189,7 @@ class OverlayView:
     drift: tuple[DriftView, ...]
     took: dict[str, float]
     history: tuple[Moment, ...]
+    requests: tuple[RequestView, ...] = ()
 
 
 def card(status: SyncStatus, history: Sequence[Record]) -> Card:
@@ -208,6 +231,7 @@ def overlay(status: SyncStatus, history: Sequence[Record]) -> OverlayView:
         drift=tuple(found for shown in objects for found in shown.drift),
         took=_took(status.took),
         history=moments(history),
+        requests=tuple(map(_request, status.requests)),
     )
 
 
@@ -245,6 +269,16 @@ def _commit(text: str) -> str:
 def _condition(condition: Condition) -> ConditionView:
     reason, message = clean(condition.reason), clean(condition.message, LONG)
     return ConditionView(clean(condition.type), condition.status, reason, message, condition.since)
+
+
+def _request(found: PendingRequest) -> RequestView:
+    return RequestView(
+        name=clean(found.name),
+        id=clean(found.id),
+        release=clean(found.release),
+        moves=tuple(clean(sentence, LONG) for sentence in found.moves),
+        gates=tuple(clean(sentence, LONG) for sentence in found.gates),
+    )
 
 
 def _object(status: ObjectStatus) -> ObjectView:

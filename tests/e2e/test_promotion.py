@@ -1,0 +1,101 @@
+"""The story of a release on a real API server: dev, test by itself, prod by a pushed tag, back, held, and on again."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gitops.local.announce import delivery
+from tests.adapters.git_world import git
+from tests.e2e.config_repo import REGISTRY, Names, overlay
+from tests.e2e.conftest import MakeWorld
+from tests.e2e.harness import GIT_SECRET, World
+from tests.test_rollback import PERSON
+
+
+def pipeline(names: Names, test: str) -> str:
+    return f"""trunk: main
+registries:
+- {{host: {REGISTRY}, aliases: ["10.0.0.1:5000"]}}
+services:
+  shop: {{image: {REGISTRY}/demo/shop, tags: {{semver: ">=1"}}}}
+  desk: {{image: {REGISTRY}/demo/desk, tags: {{semver: ">=1"}}}}
+environments:
+  {names.dev}: {{namespace: {names.dev}, images: newest}}
+  {names.split}: {{namespace: {names.split}, images: newest}}
+  {test}: {{namespace: {test}, after: {names.dev}, promote: {{when: proven, soak: 2s}}}}
+  {names.prod}: {{namespace: {names.prod}, after: {test}, promote: {{when: requested, soak: 1s}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(worlds: MakeWorld) -> World:
+    """Three environments in a row, all at 1.0.0."""
+    made = worlds()
+    test = f"test{made.names.number}"
+    made.console.create_namespace(test)
+    tree = {
+        "environments/pipeline.yaml": pipeline(made.names, test),
+        f"environments/{test}/kustomization.yaml": overlay(test, resources="[../../base/shop]", shop="1.0.0"),
+    }
+    commit = made.person.push(tree, "an environment between dev and prod")
+    release = f"base: {commit}\noverlay: {commit}\nwaived: adoption\n"
+    made.person.push({f"environments/{test}/release.yaml": release}, "test is locked")
+    made.start()
+    made.until_ready(made.names.dev, test, made.names.prod)
+    return made
+
+
+def tag(shop: World, name: str) -> None:
+    """A person pushes a tag; the git host says so."""
+    clone = shop.directory / "clone"
+    git(clone, "fetch", "--quiet", "origin")
+    git(clone, "tag", "-a", "-m", "out with it", name, "origin/main")
+    git(clone, "push", "--quiet", "origin", f"refs/tags/{name}")
+    made = git(clone, "rev-parse", f"refs/tags/{name}")
+    body, headers = delivery(f"{'0' * 40} {made} refs/tags/{name}", str(shop.remote), GIT_SECRET.encode())
+    assert shop.post("git-host", body, headers).status == 200
+
+
+def lockstep(shop: World, *arguments: str) -> None:
+    """A person's command; the git host tells of the commit."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "gitops", *arguments, "--repo", str(shop.remote)],
+        env={**os.environ, **PERSON},  # noqa: TID251 - a person's environment
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert shop.announce(git(shop.remote, "rev-parse", "main")).status == 200
+
+
+def test_the_story_of_a_release(shop: World) -> None:
+    prod, test = shop.names.prod, f"test{shop.names.number}"
+    assert shop.push_image("shop", "1.1.0").is_acked
+    shop.until_image(test, "shop", "1.1.0")
+    shop.until_status(prod, lambda found: any("waits to be asked for" in each for each in found.waiting))
+    tag(shop, f"promote/{prod}/friday")
+    shop.until_image(prod, "shop", "1.1.0")
+    shop.until_ready(test, prod)
+
+    lockstep(shop, "rollback", prod, "--reason", "orders were lost")
+    shop.until_image(prod, "shop", "1.0.0")
+
+    assert shop.push_image("shop", "1.2.0").is_acked
+    shop.until_image(test, "shop", "1.2.0")
+    shop.until_ready(test)
+    tag(shop, f"promote/{prod}/monday")
+    held = shop.until_status(prod, lambda found: bool(found.requests))
+    assert [(each.name, each.gates[0][:8]) for each in held.requests if each.name == "monday"] == [
+        ("monday", "held by ")
+    ]
+    assert '"name": "monday"' in shop.page(f"/api/v1/overlays/{prod}").text
+
+    lockstep(shop, "resume", prod)
+    shop.until_image(prod, "shop", "1.2.0")
+    done = shop.until_status(prod, lambda found: not found.requests and not found.waiting)
+    assert done.images["shop"].tag == "1.2.0"
+    said = git(shop.remote, "log", "--format=%s", "main").splitlines()
+    assert f"{prod}: shop 1.2.0 from {test}" in said
