@@ -43,8 +43,6 @@ def plain_leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple
     if isinstance(value, dict):
         for name, below in value.items():
             yield from plain_leaves(below, (*path, name))
-        if not value:
-            yield path, "{}"
     elif isinstance(value, list):
         for item in value:
             yield from plain_leaves(item, (*path, item["name"]))
