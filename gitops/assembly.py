@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,9 @@ from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.kustomize import Limits as RenderLimits
 from gitops.adapters.ledger import KubernetesLedger
 from gitops.adapters.parents import KubernetesParents
+from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.watcher import Watcher
+from gitops.checker import Checker
 from gitops.config import Config
 from gitops.core import remotes
 from gitops.core.errors import Rejected
@@ -33,6 +35,7 @@ from gitops.executor import Executor
 from gitops.promoter import Parties, Promoter
 from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
+from gitops.surveyor import Surveyor
 from gitops.witness import Senses, Witness
 
 _PARALLEL_WRITES = 8
@@ -161,12 +164,13 @@ class Promoting:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """What it takes to promote: the time, the right to write, and whom to tell: of a commit that was pushed, and of
-    overlays of which something else is said now.
+    """What it takes to promote: the time, the right to write, who knows the contract, and whom to tell: of a commit
+    that was pushed, and of overlays of which something else is said now.
     """
 
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
+    judge: Callable[[str], Mapping[str, Sequence[str]]]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -190,12 +194,28 @@ def promoting(
         witness=witness,
         now=leading.now,
         may_write=leading.may_write,
+        judge=leading.judge,
         on_promotion=leading.on_promotion,
         on_news=leading.on_news,
     )
     promoter = Promoter(parties)
     made.reconciler.attend(witness.see, promoter.said)
     return Promoting(witness, promoter)
+
+
+def contract(
+    config: Config, repo: GitConfigRepo, renderer: Kustomize, desired: DesiredState
+) -> Callable[[str], Mapping[str, Sequence[str]]]:
+    """What the contract forbids at a commit, by overlay. A pipeline.yaml without `variations` has no contract yet."""
+    checker = Checker(repo, Surveyor(repo, renderer, RenderCache(config.state / "surveys")))
+
+    def judge(revision: str) -> Mapping[str, Sequence[str]]:
+        declared = desired.pipeline()
+        if declared is None or not declared.variations:
+            return {}
+        return checker.check(revision).forbidden()
+
+    return judge
 
 
 def _failing(watcher: Watcher) -> bool:

@@ -59,6 +59,14 @@ class Report:
         verdicts = [each.now for each in self.checked] + [each.ahead for each in self.checked if each.ahead and ahead]
         return not any(verdict.forbids for verdict in verdicts)
 
+    def forbidden(self) -> dict[str, tuple[str, ...]]:
+        """Overlay -> what must not run there, in sentences; overlays in order are left out."""
+        found = {}
+        for each in self.checked:
+            refusal = (str(each.now.refusal),) if each.now.refusal else ()
+            found[each.overlay.name] = refusal + tuple(str(it) for it in each.now.violations if it.forbids)
+        return {name: sentences for name, sentences in found.items() if sentences}
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:

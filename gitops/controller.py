@@ -79,7 +79,8 @@ class Controller:
             images_in_use=self._desired.images_in_use,
         )
         known = Known(self._desired, self._reached.ledger, self._committer)
-        hooks = assembly.Leading(clocks.now, self._leads, self._on_promotion, self._on_news)
+        judge = assembly.contract(config, self._repo, renderer, self._desired)
+        hooks = assembly.Leading(clocks.now, self._leads, judge, self._on_promotion, self._on_news)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)

@@ -30,6 +30,7 @@ from gitops.witness import Witness
 _log = structlog.get_logger(__name__)
 
 _MOST_COMMITS = 1000
+_MOST_SHOWN = 3
 _FUTURE = timedelta(minutes=5)
 _SOON, _LATE = 1.0, 30.0
 """Seconds between two looks at what soaks; below proof.LONGEST_GAP, so that they add up."""
@@ -37,13 +38,16 @@ _SOON, _LATE = 1.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """`on_promotion(head)` is called after each push, `on_news(overlays)` when what is said about them has changed."""
+    """`judge` tells what the contract forbids at a commit, by overlay, in sentences. `on_promotion(head)` is called
+    after each push, `on_news(overlays)` when what is said about them has changed.
+    """
 
     repo: ConfigRepo
     desired: DesiredState
     witness: Witness
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
+    judge: Callable[[str], Mapping[str, Sequence[str]]]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -300,6 +304,10 @@ class Promoter:
                 wrong += self._stages.additions(move.overlay, would_be)
             if wrong:
                 raise Rejected("WouldNotRun", "; ".join(wrong))
+        forbidden = self._parties.judge(revision)
+        broken = [sentence for move in made.moves for sentence in forbidden.get(move.overlay, ())]
+        if broken:
+            raise Rejected("ContractViolated", "; ".join(broken[:_MOST_SHOWN]))
 
     def _keep(self, made: Promotion) -> None:
         for base in sorted({move.base for move in made.moves if move.moves_base}):

@@ -2,7 +2,7 @@
 clock that is moved by hand, and passes that end as a test says.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any
 
 from gitops.adapters.config_repo import GitConfigRepo, Options
 from gitops.adapters.kustomize import Kustomize
+from gitops.adapters.render_cache import RenderCache
+from gitops.checker import Checker
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.inventory import applyset_of
@@ -20,6 +22,7 @@ from gitops.core.status import ObjectStatus, Sync, SyncStatus
 from gitops.desired import DesiredState, Rules
 from gitops.local import binaries
 from gitops.promoter import Parties, Promoter
+from gitops.surveyor import Surveyor
 from gitops.witness import Senses, Witness
 from tests.adapters.git_world import Remote, git
 
@@ -31,14 +34,22 @@ def image(service: str, number: int) -> Image:
     return Image(f"{HOST}/{service}", f"1.{number}.0", f"sha256:{ord(service[0]):032x}{number:032x}")
 
 
-def pipeline(prod: str = "when: requested, soak: 0s", test: str = "when: proven, soak: 5m") -> bytes:
+SETTINGS = """variations:
+- {name: settings, objects: [{kind: ConfigMap, name: settings}]}
+- {name: levels, objects: [{kind: ConfigMap, name: settings}], field: /data/LEVEL}
+"""
+
+
+def pipeline(
+    prod: str = "when: requested, soak: 0s", test: str = "when: proven, soak: 5m", variations: str = ""
+) -> bytes:
     services = "".join(f'  {name}: {{image: {HOST}/{name}, tags: {{semver: ">=1"}}}}\n' for name in SERVICES)
     return f"""services:
 {services}environments:
   dev: {{namespace: shop-dev, images: newest}}
   test: {{namespace: shop-test, after: dev, promote: {{{test}}}}}
   prod: {{namespace: shop-prod, after: test, promote: {{{prod}}}}}
-""".encode()
+{variations}""".encode()
 
 
 def workload(service: str, note: str = "") -> bytes:
@@ -138,10 +149,18 @@ class World:
                 witness=self.witness,
                 now=lambda: self.now,
                 may_write=lambda: True,
+                judge=self._judge,
                 on_promotion=lambda _: None,
                 on_news=self.news.append,
             )
         )
+
+    def _judge(self, revision: str) -> Mapping[str, Sequence[str]]:
+        declared = self.desired.pipeline()
+        if declared is None or not declared.variations:
+            return {}
+        memo = RenderCache(self.directory / "surveys")
+        return Checker(self.repo, Surveyor(self.repo, self.renderer, memo)).check(revision).forbidden()
 
     # -- what happens
 

@@ -9,7 +9,7 @@ import pytest
 
 from gitops.core.health import Health
 from tests.adapters.git_world import git
-from tests.promotion_world import World, image, overlay, pipeline, world
+from tests.promotion_world import SETTINGS, World, image, overlay, pipeline, world
 
 
 @pytest.fixture
@@ -150,6 +150,19 @@ def test_what_would_not_render_is_not_pushed(place: World) -> None:
     assert place.remote.head() == head
     assert "gone.yaml" in place.waiting("test")[0]
     assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
+
+
+def test_what_breaks_the_contract_is_not_pushed(tmp_path: Path) -> None:
+    with world(tmp_path, pipeline(variations=SETTINGS)) as place:
+        place.soak()
+        patch = b"patches:\n- patch: '- {op: add, path: /spec/replicas, value: 3}'\n  target: {kind: Deployment}\n"
+        head = place.write({"environments/test/kustomization.yaml": overlay("test", level="debug") + patch})
+        place.look()
+        assert place.remote.head() == head
+        assert any("/spec/replicas" in sentence for sentence in place.waiting("test"))
+        place.write({"environments/test/kustomization.yaml": overlay("test", level="debug")})
+        place.look()
+        assert place.level("test") == "debug"
 
 
 def test_a_lost_race_is_decided_again(place: World) -> None:
