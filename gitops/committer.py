@@ -22,6 +22,8 @@ from gitops.ports import ConfigRepo
 log = structlog.get_logger(__name__)
 
 _PATIENT_CONFLICTS = 3
+_MANY = 50
+_LONGEST_CROWD = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Committer:
         self._changed = threading.Condition()
         self._inbox: list[_Delivery] = []
         self._batch: list[_Delivery] = []
+        self._waiting = 0
+        self._crowded_since: float | None = None
         self._stopping = False
         self._trouble: Trouble | None = None
         self._next_try = 0.0
@@ -122,8 +126,20 @@ class Committer:
     @property
     def waiting(self) -> int:
         """Events that are not settled yet, also those whose sender has been told to come again."""
-        with self._changed:
-            return sum(len(delivery.events) for delivery in (*self._batch, *self._inbox))
+        return self._waiting
+
+    def is_crowded(self) -> bool:
+        """True while many events wait, for a few seconds at most: then whatever else there is to do should let them go
+        first.
+        """
+        if self._waiting < _MANY:
+            self._crowded_since = None
+            return False
+        now = self._clock.monotonic()
+        since = self._crowded_since
+        if since is None:
+            self._crowded_since = since = now
+        return now - since < _LONGEST_CROWD
 
     # -- ports.Inbox
 
@@ -146,9 +162,10 @@ class Committer:
         with self._changed:
             if self._stopping:
                 raise Unavailable("Stopping", "the controller is stopping: send the event again")
-            if self.waiting + len(delivery.events) > self._pace.most_events:
+            if self._waiting + len(delivery.events) > self._pace.most_events:
                 raise Unavailable("QueueFull", f"{self._pace.most_events} events wait already", retry_after=15)
             self._inbox.append(delivery)
+            self._waiting += len(delivery.events)
             self._changed.notify_all()
             trouble, late = self._trouble, self._expected_wait() - deadline
         if late > 0:
@@ -251,11 +268,13 @@ class Committer:
                     seen.update(delivery.events)
                     grown.append(delivery)
             self._batch, self._inbox = grown, []
+            self._waiting = _count(grown)
             return list(grown)
 
     def _take_batch(self) -> list[_Delivery]:
         with self._changed:
             batch, self._batch = self._batch, []
+            self._waiting = _count(self._inbox)
             return batch
 
     def _fail(self, deliveries: Sequence[_Delivery], error: Unavailable) -> None:
@@ -263,6 +282,10 @@ class Committer:
             if not delivery.settled.is_set():
                 delivery.error = error
                 delivery.settled.set()
+
+
+def _count(deliveries: Sequence[_Delivery]) -> int:
+    return sum(len(delivery.events) for delivery in deliveries)
 
 
 def _images(delivery: _Delivery) -> list[ImagePushed]:

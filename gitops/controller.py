@@ -40,6 +40,8 @@ _PAGE_THREADS = 8
 _STOP_SECONDS = 8.0
 _SETTLE_SECONDS = 0.03
 """Changes in a cluster come in bunches; one pass sees them all."""
+_STEP_ASIDE_SECONDS = 0.1
+"""Senders wait three seconds and passes have time; besides, the next commit would make them do their work twice."""
 _random = random.SystemRandom()
 
 
@@ -179,6 +181,8 @@ class Controller:
     def _pass(self, name: str) -> float | None:
         if not (self._leader.is_leader() and self._reconciling.reconciler.has_recalled):
             return None  # a new leader looks at everything once it has read what others left
+        if self._committer.is_crowded():
+            return _STEP_ASIDE_SECONDS
         before = self._reconciling.reporter.status(name)
         began = self._clocks.monotonic()
         outcome = "failed"

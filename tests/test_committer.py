@@ -306,6 +306,22 @@ def test_what_cannot_be_in_time_is_told_so_at_once_and_kept(world: World) -> Non
     until(lambda: world.deployed() == {"print-api": "1.5.0", "order": "1.5.0"})
 
 
+def test_a_crowd_is_seen_while_many_wait_and_is_over_with_its_commit(world: World) -> None:
+    committer = world.committer()
+    away = world.remote.directory.with_name("away.git")
+    world.remote.directory.rename(away)
+    crowd = [pushed("order", f"1.1.{number}", after=number) for number in range(60)]
+    with ThreadPoolExecutor(1) as sender:
+        answers = sender.submit(committer.accept, crowd, delivery="d", deadline=30)
+        until(committer.is_crowded)
+        assert committer.waiting == 60
+        away.rename(world.remote.directory)
+        assert len(answers.result()) == 60
+    until(lambda: committer.waiting == 0)
+    assert not committer.is_crowded()
+    assert world.deployed()["order"] == "1.1.59"
+
+
 def test_stop_finishes_what_waits_and_takes_no_more(world: World) -> None:
     committer = world.committer()
     world.remote.hook("pre-receive", "sleep 0.3\n")
