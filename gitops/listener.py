@@ -2,7 +2,7 @@
 
 What waitress itself does not bound, and this does: the time that a request may take to arrive, drop by drop; the body
 by path and sender instead of one cap for all; connections that sit idle while new ones wait; threads that are only
-made when requests wait at the same time; and a stop that lets requests in flight finish.
+there while requests wait at the same time; and a stop that lets requests in flight finish.
 
 Deadlines: a request's clock starts when its first byte is read (`lockstep.arrived` in the WSGI environ). Before that
 it may have waited in the kernel's accept queue, which waitress does not show; its event loop empties that queue
@@ -217,19 +217,35 @@ class _Channel(HTTPChannel):
 
 
 class _Dispatcher(ThreadedTaskDispatcher):
-    """Starts a thread when more requests wait than threads, up to `most`: a thousand sleeping threads cost memory."""
+    """Starts a thread when more requests wait than threads, up to `most`, and ends those that were not needed for
+    `idle` seconds: a thousand sleeping threads cost memory.
+    """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, idle: float) -> None:
         super().__init__()
         self._most = most
+        self._idle = idle
+        self._needed = 0
+        self._needed_since = time.monotonic()
 
     def add_task(self, task: Any) -> None:
         with self.lock:
             running = len(self.threads) - self.stop_count
             wanted = self.active_count + len(self.queue) + 1
+        self._needed = max(self._needed, wanted)
         if running < wanted and running < self._most:
             self.set_thread_count(running + 1)
         super().add_task(task)
+
+    def let_go(self, now: float) -> None:
+        if now - self._needed_since < self._idle:
+            return
+        with self.lock:
+            running = len(self.threads) - self.stop_count
+            kept = max(self._needed, self.active_count, 1)
+        self._needed, self._needed_since = 0, now
+        if kept < running:
+            self.set_thread_count(kept)
 
 
 class _Server(TcpWSGIServer):
@@ -246,7 +262,7 @@ class _Server(TcpWSGIServer):
     @classmethod
     def on(cls, listening: socket.socket, app: "WSGIApplication", limits: Limits) -> "_Server":
         settings: Any = {
-            "dispatcher": _Dispatcher(limits.threads),
+            "dispatcher": _Dispatcher(limits.threads, limits.idle),
             "adj": _adjustments(limits),
             "_sock": listening,
             "bind_socket": False,
@@ -294,6 +310,8 @@ class _Server(TcpWSGIServer):
         for channel in self._channels:
             if channel.is_late(monotonic, self.limits.arrival):
                 channel.will_close = True
+        dispatcher: Any = self.task_dispatcher
+        dispatcher.let_go(monotonic)
 
     def refuse_connections(self) -> None:
         wasyncore.dispatcher.close(self)

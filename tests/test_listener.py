@@ -247,6 +247,26 @@ def test_threads_are_made_when_they_are_needed(start: Start) -> None:
     assert threading.active_count() - before < 20
 
 
+def test_threads_that_nobody_needs_any_more_end(start: Start) -> None:
+    echo = Echo()
+    port = start(echo.app(), threads=200, idle=1)
+    before = threading.active_count()
+    with contextlib.ExitStack() as waiting:
+        clients = [waiting.enter_context(connect(port)) for _ in range(100)]
+        for client in clients:
+            client.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        for _ in clients:
+            assert echo.entered.acquire(timeout=20)
+        assert threading.active_count() - before >= 90
+        echo.leave.set()
+        assert {read_answer(client).body for client in clients} == {b"waited"}
+    deadline, tick = time.monotonic() + 20, threading.Event()
+    while threading.active_count() - before > 5:
+        assert time.monotonic() < deadline, "they are still there"
+        tick.wait(0.05)
+    assert ask(port, "GET /age HTTP/1.1\nHost: x").status == 200
+
+
 def test_a_requests_clock_starts_with_its_first_byte(start: Start) -> None:
     port = start(Echo().app())
     with connect(port) as client:
