@@ -213,7 +213,7 @@ def _committed(where: Where, edit: Callable[[_Desk], tuple[Edits, str]], target:
     for attempt in range(_TRIES):
         with _desk(where) as desk:
             edits, subject = edit(desk)
-            trailers = f"Lockstep-Environment: {target.partition('/')[0]}\nLockstep-Cause: {desk.git.identity}\n"
+            trailers = f"Lockstep-Environment: {target.partition('/')[0]}\n"
             body = f"{one_line(why)}\n\n" if why else ""
             try:
                 commit = desk.git.push(edits, f"{one_line(subject)}\n\n{body}{trailers}")

@@ -72,7 +72,7 @@ def test_a_rollback_restores_every_byte_and_automation_never_undoes_it(place: Wo
         ("print", image("print", 1).digest),
     }
     assert b"orders were lost" in place.remote.read("environments/test/hold.yaml")
-    assert "Lockstep-Cause: Wang <wang@example>" in place.last()
+    assert b"who: Wang <wang@example>" in place.remote.read("environments/test/hold.yaml")
     place.soak()
     assert place.desired.build("test") == before
     lockstep(place, "resume", "test")

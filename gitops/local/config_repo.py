@@ -110,8 +110,8 @@ def _lock(tree: Path, revision: str) -> None:
 _HOOK = """#!/bin/sh
 # Tells the controller of a push, as a git host's webhook does. What it pushed itself it knows already.
 lines=$(cat)
-case "$(git log -1 --format='%(trailers:key=Lockstep-Cause,valueonly)' {trunk} --)" in
-"") printf '%s\\n' "$lines" | {announce} ;;
+case "$lines$(git log -1 --format='%(trailers:key=Lockstep-Cause,valueonly)' {trunk} --)" in
+*" refs/heads/{trunk}" | *" refs/tags/"*) printf '%s\\n' "$lines" | {announce} ;;
 esac
 """
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from gitops.core import pipeline
 from gitops.core.errors import GitopsError
+from gitops.core.schema import duration_text
 from gitops.local import config_repo, pushes
 from gitops.local.page import Overlay, Page, Report
 from gitops.local.pushes import Happening, World
@@ -64,7 +65,7 @@ def show_release(console: Console, world: World, at: datetime) -> None:
 def show_hints(console: Console, site: Site, kubeconfig: Path) -> None:
     """The page's address, and lines to copy into another terminal."""
     tell(console, ["", f"The page: {site.url('page')}/", "", "Try next, in another terminal:"])
-    tell(console, [line for hint in (_push(site), _edit(site), _drift(site, kubeconfig)) for line in hint])
+    tell(console, [line for hint in _hints(site, kubeconfig) for line in hint])
     tell(
         console,
         ["", f"The log: tail -f {_shown(site.log)}", "Ctrl-C stops all of it; what was made stays for the next start."],
@@ -86,6 +87,30 @@ def command(directory: Path, *arguments: str) -> str:
     own = Path(sys.executable).with_name("lockstep")
     elsewhere = () if directory == Path(".lockstep").absolute() else ("--directory", _shown(directory))
     return f"{_shown(own)} local {shlex.join([*arguments, *elsewhere])}"
+
+
+def _hints(site: Site, kubeconfig: Path) -> list[list[str]]:
+    return [_push(site), _promotion(site), _edit(site), _drift(site, kubeconfig)]
+
+
+def _promotion(site: Site) -> list[str]:
+    """The release of before goes on to the next environment, back, and may come again; said while dev is ahead."""
+    declared = pushes.declared(site)
+    first = declared.order[0]
+    target = next((name for name in declared.following(first) if declared.environments[name].promote), None)
+    if target is None or not pushes.deployed_tag(site, SERVICE):
+        return []
+    soak = declared.environments[target].promote
+    waits = duration_text(soak.soak) if soak else ""
+    lockstep = _shown(Path(sys.executable).with_name("lockstep"))
+    own = "" if site.directory == Path(".lockstep").absolute() else f" -c {_shown(site.directory / 'lockstep.yaml')}"
+    return [
+        f"  # {SERVICE} comes to {target} by itself once it ran in {first} for {waits}; a gate is skipped by name only",
+        f"  {lockstep} promote {target} {SERVICE} --skip-gate soak --reason 'a first try'{own}",
+        f"  # back to what {target} had, byte for byte, and held there until `resume`",
+        f"  {lockstep} rollback {target} --reason 'not yet'{own}",
+        f"  {lockstep} resume {target}{own}",
+    ]
 
 
 def _push(site: Site) -> list[str]:
