@@ -141,6 +141,7 @@ def test_a_generated_config_map_stays_while_a_pod_refers_to_it(running: World) -
     running.console.delete("Pod", dev, "holder")
     running.console.until_gone("Pod", dev, "holder")
     running.edit(config_repo.extra(running.names, note=config_repo.config_map("note", text="again")))
+    running.console.until_one("ConfigMap", dev, "note", lambda _: True)
     running.console.until_gone("ConfigMap", dev, old)
 
 
