@@ -26,7 +26,7 @@ from gitops.adapters.watcher import Watcher
 from gitops.checker import Checker
 from gitops.config import Config
 from gitops.core import remotes
-from gitops.core.errors import Rejected
+from gitops.core.errors import Rejected, Unavailable
 from gitops.core.inventory import applyset_of
 from gitops.core.objects import Key
 from gitops.core.scope import Ceilings
@@ -139,7 +139,7 @@ def reconciling(
     announcer = KubernetesEvents(reached.api, name=lambda: secrets.token_hex(8))
     reporter = Reporter(reached.ledger, announcer, clocks.now, clocks.monotonic)
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
-    executor = Executor(reached.cluster, watcher, pool, manager(config))
+    executor = Executor(reached.cluster, watcher, pool, manager=manager(config), may_write=may_write)
     world = World(
         desired=desired,
         live=watcher,
@@ -231,5 +231,8 @@ class _Once:
 
     def __call__(self) -> bytes:
         if self._value is None:
-            self._value = self._ask()
+            try:
+                self._value = self._ask()
+            except Rejected as error:  # permissions can be mended without a commit
+                raise Unavailable(error.reason, error.message) from error
         return self._value

@@ -19,7 +19,7 @@ from gitops.assembly import Clocks
 from gitops.committer import Clock, Committer
 from gitops.config import Config
 from gitops.core.changes import Change
-from gitops.core.errors import Unavailable
+from gitops.core.errors import Conflict, Unavailable
 from gitops.core.events import ConfigPushed
 from gitops.core.objects import Key
 from gitops.core.requests import APPROVE, PROMOTE
@@ -67,7 +67,7 @@ class Controller:
         renderer = assembly.kustomize(config, config.state / "renders")
         self._desired = assembly.desired_state(config, self._repo, renderer, self._reached)
         terms = Terms.lasting(config.lease.total_seconds())
-        candidate = Candidate(identity, lambda: self._tasks.add("lead"), lambda: None, terms)
+        candidate = Candidate(identity, lambda: self._tasks.add("lead"), self._deposed, terms)
         self._leader = Leader(self._reached.api, config.name, candidate, clock=clocks.now)
         leading = (self._leader.is_leader, self._on_change)
         self._reconciling = assembly.reconciling(config, self._reached, self._desired, clocks, leading)
@@ -109,8 +109,8 @@ class Controller:
         self._timers.shutdown(wait=False)
         self._committer.stop(_STOP_SECONDS)
         self._tasks.stop(_STOP_SECONDS)
-        self._overlays.stop(_STOP_SECONDS)
-        self._leader.stop()
+        if self._overlays.stop(_STOP_SECONDS):
+            self._leader.stop()  # else a pass still writes: the Lease runs out instead
         self._reconciling.watcher.stop()
         for listener in others:
             listener.stop(1.0)
@@ -121,6 +121,9 @@ class Controller:
 
     def _leads(self) -> bool:
         return self._leader.is_leader()
+
+    def _deposed(self) -> None:
+        self._reconciling.reconciler.forget()
 
     # -- what the queues run
 
@@ -189,6 +192,9 @@ class Controller:
         try:
             again = self._reconciling.reconciler.reconcile(name)
             outcome = "ok"
+        except Conflict:
+            self._tasks.add("refresh")  # the head that this pass knew may be an old one
+            raise
         finally:
             self._metrics.reconcile_seconds.labels(name, outcome).observe(self._clocks.monotonic() - began)
             status = self._reconciling.reporter.status(name)
@@ -239,7 +245,7 @@ class Controller:
             return "looking at what was asked for"
         if event.ref != f"refs/heads/{self._config.repo.trunk}":
             return f"{event.ref} is not the trunk; nothing depends on it"
-        if event.after is not None and event.after == self._repo.head():
+        if event.after is not None and event.after == self._desired.head():
             return f"already at {event.after[:12]}"
         self._tasks.add("fetch")
         return "looking at the trunk's new head"

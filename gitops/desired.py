@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gitops import layout
-from gitops.core import compose, guard, manifests, pipeline, scope
+from gitops.core import compose, guard, manifests, order, pipeline, scope
 from gitops.core.compose import Composition
 from gitops.core.desired import Desired, Rendered, treated
-from gitops.core.errors import GitopsError, Rejected
+from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.guard import Closure, Guard
+from gitops.core.objects import Key
 from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import HOLD_FILE
 from gitops.core.scope import Ceilings
@@ -82,7 +83,7 @@ class DesiredState:
                 layout=now,
                 desired={name: known for name, known in before.desired.items() if name not in touched},
                 reached={name: known for name, known in before.reached.items() if name in now.overlays},
-                rendered={name: known for name, known in before.rendered.items() if name in now.overlays},
+                rendered={} if now.is_new_pipeline else dict(before.rendered),  # namespaces and scope are in there
                 used={name: known for name, known in before.used.items() if name not in touched},
             )
         return touched
@@ -104,7 +105,7 @@ class DesiredState:
         return self._memory.layout.overlays
 
     def at_head(self, name: str) -> Desired:
-        """What git wants of the overlay now. Cached, a refusal too.
+        """What git wants of the overlay now. Cached; a refusal too, when only a commit can mend it.
 
         Raises: Rejected with what is wrong, where; Unavailable.
         """
@@ -113,11 +114,18 @@ class DesiredState:
         if known is None:
             known = self._composed(memory, memory.layout.overlays[name])
             with self._lock:
-                if self._memory is memory and not (isinstance(known, Desired) and known.provisional):
+                if self._memory is memory and not _is_passing(known):
                     memory.desired[name] = known
         if isinstance(known, Rejected):
             raise known
         return known
+
+    def may_want(self, name: str, key: Key) -> bool:
+        """True when the overlay has this object, or cannot tell at the moment."""
+        try:
+            return key in self.at_head(name).keys
+        except Rejected:
+            return True
 
     def build(self, name: str) -> bytes:
         """What is deployed of an overlay as kustomize printed it. Raises as at_head does, and Rejected(NotFound)."""
@@ -239,7 +247,7 @@ class DesiredState:
             return self._cluster.is_namespaced(kind)
         except Rejected as error:
             if error.reason != "NoMatches":
-                raise
+                raise Unavailable(error.reason, error.message) from error
             unserved.add(kind)
             return True
 
@@ -254,10 +262,17 @@ class DesiredState:
             text, overlay, lambda kind: self._is_namespaced(kind, unserved), secret_key=self._rules.secret_key()
         )
         scope.require(parsed, scope.of(overlay, memory.layout.pipeline), self._rules.ceilings)
+        for manifest in parsed:
+            order.wave(manifest.body)  # raises while nothing has been written yet
         kept, scaled = manifests.without_owned_replicas(parsed)
         applyset = self._rules.label(overlay.name)
         labelled = [manifests.labelled(each, applyset, secret_key=self._rules.secret_key()) for each in kept]
         return Rendered(tuple(labelled), scaled, provisional=bool(unserved))
+
+
+def _is_passing(known: Desired | Rejected) -> bool:
+    """True for what may be otherwise next time though git stays the same."""
+    return known.provisional if isinstance(known, Desired) else known.reason == "LimitExceeded"
 
 
 def _is_touched(name: str, before: _Memory, now: Layout) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from gitops.core import diff, manifests, order, other_tools, ownership, removal
-from gitops.core.errors import Conflict, GitopsError
+from gitops.core.errors import Conflict, GitopsError, Rejected
 from gitops.core.health import Health
 from gitops.core.inventory import Member
 from gitops.core.manifests import Manifest
@@ -47,25 +47,29 @@ _RESTLESS = "Conflict: it changes faster than it can be applied"
 class Scope:
     """What one pass may touch: its own applyset id, the desired objects, and those whose replicas somebody else scales.
 
-    `claimed` says in a sentence which other overlay an object belongs to (empty = it may be taken over); objects of
+    `claimed` says in a sentence whether the overlay of an object's part-of label still wants it (empty = it may be
+    taken over); objects of
     the tools in `adopt` are taken over.
     """
 
     applyset: str
     desired: Mapping[Key, Manifest]
     scaled: frozenset[Key]
-    claimed: Callable[[Key], str]
+    claimed: Callable[[Key, str], str]
     adopt: frozenset[str] = frozenset()
 
 
 class Executor:
-    """Thread-safe. `manager` is our field manager."""
+    """Thread-safe. `manager` is our field manager; `may_write` is asked before every stage."""
 
-    def __init__(self, cluster: Cluster, live: LiveState, pool: Pool, manager: str) -> None:
+    def __init__(
+        self, cluster: Cluster, live: LiveState, pool: Pool, *, manager: str, may_write: Callable[[], bool]
+    ) -> None:
         self._cluster = cluster
         self._live = live
         self._pool = pool
         self._manager = manager
+        self._may_write = may_write
 
     def examine(self, steps: Plan, scope: Scope) -> Plan:
         """The plan with its exact differences: reads what is not known and dry-runs what may differ."""
@@ -78,16 +82,19 @@ class Executor:
         """Does every step, stage by stage. Never raises for a single object: its outcome says what went wrong."""
         outcomes: dict[Key, Outcome] = {}
         for wave, _, group in order.groups([step for step in steps if isinstance(step, Create | Configure | Strip)]):
-            blocked = _blocked(wave, outcomes, scope, observed)
+            blocked = _blocked(wave, outcomes, scope, observed) or self._deposed()
             done = self._pool.map(lambda step, why=blocked: self._applied(step, scope, why, outcomes), group)
             outcomes.update({outcome.key: outcome for outcome in list(done)})
             if any(step.key.kind == "CustomResourceDefinition" for step in group):
                 self._cluster.refresh_kinds()
         prunes = [step for step in steps if isinstance(step, Prune)]
-        whole = is_whole(steps, outcomes)
-        done = self._pool.map(lambda step: self._pruned(step, whole=whole), prunes)
+        whole = is_whole(steps, outcomes) and not self._deposed()
+        done = self._pool.map(lambda step: self._pruned(step, scope, whole=whole), prunes)
         outcomes.update({outcome.key: outcome for outcome in done})
         return outcomes
+
+    def _deposed(self) -> str:
+        return "" if self._may_write() else "this replica no longer leads"
 
     def _examined(self, step: Step, scope: Scope) -> Step:
         if not isinstance(step, Create | Configure):
@@ -108,7 +115,7 @@ class Executor:
         seen = self._live.note(body)
         refusal = _refusal(seen, scope)
         if refusal:
-            return Skipped(step.key, refusal)
+            return Skipped(step.key, refusal, failed=seen.part_of not in {"", scope.applyset})
         cause = step.cause if isinstance(step, Configure) else Cause.MANIFEST
         if cause is Cause.FOREIGN:
             return self._stripped(Configure(step.manifest, seen, cause), body)
@@ -140,7 +147,7 @@ class Executor:
     ) -> Outcome:
         waits = blocked or _waits_for(step.manifest, done)
         if waits:
-            return Outcome(step.key, Action.FAILED, f"waits: {waits}", member=Member(step.key, step.manifest.version))
+            return Outcome(step.key, Action.FAILED, f"waits: {waits}", member=_unapplied(step))
         if isinstance(step, Configure) and not step.cause.writes:
             return Outcome(step.key, Action.UNCHANGED, "", _member(step.manifest, step.observed), step.observed)
         for _ in range(_TRIES):
@@ -170,26 +177,29 @@ class Executor:
         mutated = _mutated(step.manifest, body)
         return Outcome(step.key, action, mutated, _member(step.manifest, seen), seen, changes, drift)
 
-    def _pruned(self, step: Prune, *, whole: bool) -> Outcome:
+    def _pruned(self, step: Prune, scope: Scope, *, whole: bool) -> Outcome:
         if not whole:
             return Outcome(step.key, Action.SKIPPED, "pruned once all is applied", step.member, step.observed)
         try:
-            return self._deleted(step)
+            return self._deleted(step, scope)
         except GitopsError as error:
             message = f"{error.reason}: {error.message}"
             return Outcome(step.key, Action.FAILED, message, step.member, step.observed)
 
-    def _deleted(self, step: Prune) -> Outcome:
-        body = self._cluster.read(step.key, step.member.version)
+    def _deleted(self, step: Prune, scope: Scope) -> Outcome:
+        """Looks once more before it deletes: another overlay, or a person, may have taken over since."""
+        try:
+            body = self._cluster.read(step.key, step.member.version)
+        except Rejected as error:
+            if error.reason != "NoMatches":
+                raise
+            body = None  # its kind is not served any more, so neither is it
         if body is None:
             return Outcome(step.key, Action.PRUNED)
-        kept = manifests.is_prune_disabled(body) or (
-            step.observed is None and "it no longer carries the label of its overlay"
-        )
-        if kept:
-            reason = kept if isinstance(kept, str) else "an annotation disables pruning"
-            return Outcome(step.key, Action.PRUNED, f"left in place and forgotten: {reason}")
         seen = self._live.note(body)
+        kept = _why_kept(step, seen, body, scope)
+        if kept:
+            return Outcome(step.key, Action.PRUNED, f"left in place and forgotten: {kept}")
         self._cluster.delete(step.key, step.member.version, uid=seen.uid)
         _log.info("pruned", object=str(step.key))
         return Outcome(step.key, Action.PRUNED)
@@ -202,6 +212,15 @@ def _sent(step: Create | Configure, scope: Scope) -> Manifest:
     if isinstance(step, Configure) and step.key in scope.scaled and step.observed.replicas is not None:
         return manifests.with_replicas(step.manifest, step.observed.replicas)
     return step.manifest
+
+
+def _why_kept(step: Prune, seen: Observed, body: Body, scope: Scope) -> str:
+    if manifests.is_prune_disabled(body):
+        return "an annotation disables pruning"
+    if seen.part_of != scope.applyset:
+        return "it no longer carries the label of this overlay"
+    known = {uid for uid in (step.member.uid, step.observed.uid if step.observed else "") if uid}
+    return "somebody made it anew" if known and seen.uid not in known else ""
 
 
 def _unexamined(step: Create | Configure | Strip) -> Create | Configure:
@@ -221,7 +240,7 @@ def _refusal(seen: Observed, scope: Scope) -> str:
     if seen.owner and not other_tools.is_among(seen.owner, scope.adopt):
         return f"belongs to {seen.owner}; remove it there first, or name that tool in sync.adopt of the environment"
     if seen.part_of and seen.part_of != scope.applyset:
-        return scope.claimed(seen.key)
+        return scope.claimed(seen.key, seen.part_of)
     return ""
 
 

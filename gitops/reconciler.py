@@ -21,7 +21,7 @@ from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.pipeline import Overlay
 from gitops.core.plan import Configure, Outcome, Plan, Policy
-from gitops.core.status import Action, PendingRequest, Revision, SyncStatus
+from gitops.core.status import Action, PendingRequest, Revision, Sync, SyncStatus
 from gitops.core.summary import Results, Stall
 from gitops.desired import DesiredState
 from gitops.executor import Executor, Scope
@@ -32,6 +32,8 @@ _log = structlog.get_logger(__name__)
 
 _RECHECK_RETAINED = 600.0
 _MOST_SENTENCES = 50
+_NO_NEWS = frozenset({"Incomplete", "NotLeading"})
+"""Reasons that a pass ends with after its status was reported, or by which nothing changed."""
 _REPORTED = "drift; this environment only reports it (drift: report)"
 
 
@@ -63,6 +65,7 @@ class World:
 class _Memory:
     """What is remembered between passes to save requests; all of it can be read again. When it is `whole`, an overlay
     that has no parent here has none at all, unless it is among the `unsure`; a write that finds one is a Conflict.
+    `healthy`: the content key at which an overlay was last Synced and Healthy.
     """
 
     parents: dict[str, Parent] = field(default_factory=dict)
@@ -70,7 +73,7 @@ class _Memory:
     unsure: set[str] = field(default_factory=set)
     heals: dict[tuple[str, Key], list[float]] = field(default_factory=dict)
     retained_at: dict[str, float] = field(default_factory=dict)
-    claims: dict[str, frozenset[Key]] = field(default_factory=dict)
+    healthy: dict[str, str] = field(default_factory=dict)
     tolerated: dict[Key, frozenset[str]] = field(default_factory=dict)
 
 
@@ -106,6 +109,11 @@ class Reconciler:
         with self._lock:
             self._memory = memory
 
+    def forget(self) -> None:
+        """Called when this replica stops to lead: what others write from now on is not seen."""
+        with self._lock:
+            self._memory = _Memory()
+
     @property
     def has_recalled(self) -> bool:
         return self._memory.whole
@@ -117,9 +125,7 @@ class Reconciler:
 
     def overlay_of(self, applyset: str) -> str | None:
         """The overlay whose objects carry this part-of label."""
-        with self._lock:
-            names = {*self._memory.parents, *self._memory.claims}
-        return next((name for name in names if applyset_of(name) == applyset), None)
+        return next((name for name in self.known() if applyset_of(name) == applyset), None)
 
     def reconcile(self, name: str) -> float | None:
         """One pass; returns after how many seconds it wants to run again, None = when something changes.
@@ -129,20 +135,26 @@ class Reconciler:
         with structlog.contextvars.bound_contextvars(overlay=name):
             overlay = self._world.desired.overlays().get(name)
             if overlay is None:
-                with self._lock:
-                    self._memory.claims.pop(name, None)
-                self._world.reporter.report_orphan(name, self._parent(name))
+                self._world.reporter.report_orphan(name, self._world.parents.read(name))
                 return None
-            started = self._world.clock()
-            parent = self._parent(name)
-            target = self._target(overlay, parent)
-            rendered = self._world.clock()
-            with self._lock:
-                self._memory.claims[name] = frozenset(target.desired.keys) if target.desired else frozenset()
-            steps, outcomes, observed = self._converge(name, target, parent)
-            took = {"render": rendered - started, "apply": self._world.clock() - rendered}
-            status = self._report(target, steps, (outcomes, observed), took)
-            return self._again(name, status, steps, outcomes)
+            try:
+                return self._passed(overlay)
+            except (Rejected, Unavailable) as error:
+                if error.reason not in _NO_NEWS:
+                    self._world.reporter.report_stopped(name, overlay.environment, Stall(error.reason, str(error)))
+                raise
+
+    def _passed(self, overlay: Overlay) -> float | None:
+        name, started = overlay.name, self._world.clock()
+        parent = self._parent(name)
+        target = self._target(overlay, parent)
+        rendered = self._world.clock()
+        steps, outcomes, observed = self._converge(name, target, parent)
+        took = {"render": rendered - started, "apply": self._world.clock() - rendered}
+        status = self._report(target, steps, (outcomes, observed), took)
+        if target.desired and target.stall is None and (status.sync, status.health) == (Sync.SYNCED, Health.HEALTHY):
+            self._memory.healthy[name] = target.desired.key
+        return self._again(name, steps, outcomes)
 
     def preview(self, name: str) -> tuple[Revision | None, Plan]:
         """What a pass would do now, with exact differences, without writing anything."""
@@ -198,7 +210,7 @@ class Reconciler:
         if desired is None:
             return (), {}, {}
         observed = self._observed(name, desired.manifests, parent)
-        generated = self._may_prune_generated(name)
+        generated = self._may_prune_generated(desired, parent)
         policy = _policy(target, generated=generated, tolerated=self._memory.tolerated)
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         if plan.is_empty(steps):
@@ -287,19 +299,21 @@ class Reconciler:
             self._memory.unsure.discard(parent.overlay)
 
     def _scope(self, name: str, desired: Desired) -> Scope:
-        def claimed(key: Key) -> str:
-            with self._lock:
-                others = [other for other, keys in self._memory.claims.items() if other != name and key in keys]
-            return f"is also in overlay {others[0]}; an object belongs to exactly one overlay" if others else ""
+        def claimed(key: Key, part_of: str) -> str:
+            other = next((each for each in self._world.desired.overlays() if applyset_of(each) == part_of), None)
+            if other is None or not self._world.desired.may_want(other, key):
+                return ""
+            return f"is also in overlay {other}; an object belongs to exactly one overlay"
 
         manifests = {manifest.key: manifest for manifest in desired.manifests}
         return Scope(applyset_of(name), manifests, desired.scaled, claimed, desired.adopt)
 
-    def _may_prune_generated(self, name: str) -> bool:
-        status = self._world.reporter.status(name)
-        if status is None or status.health is not Health.HEALTHY:
+    def _may_prune_generated(self, desired: Desired, parent: Parent) -> bool:
+        """Only once this very content was Healthy, and then not at every pass: it asks who still refers to them."""
+        name, now = desired.overlay.name, self._world.clock()
+        leavers = any(plan.is_generated(key) and key not in desired.keys for key in parent.members)
+        if not leavers or self._memory.healthy.get(name) != desired.key:
             return False
-        now = self._world.clock()
         if now - self._memory.retained_at.get(name, float("-inf")) < _RECHECK_RETAINED:
             return False
         self._memory.retained_at[name] = now
@@ -333,7 +347,7 @@ class Reconciler:
         self._see(target.desired if target.stall is None else None, status)
         return status
 
-    def _again(self, name: str, status: SyncStatus, steps: Plan, outcomes: Mapping[Key, Outcome]) -> float | None:
+    def _again(self, name: str, steps: Plan, outcomes: Mapping[Key, Outcome]) -> float | None:
         failed = [outcome for outcome in outcomes.values() if outcome.action is Action.FAILED]
         failed_early = [step for step in steps if isinstance(step, plan.Skipped) and step.failed]
         if failed or failed_early:
@@ -351,7 +365,7 @@ class Reconciler:
         if self._world.reporter.is_late(name):
             return WRITE_EVERY
         retained = any(isinstance(step, plan.Skipped) and step.reason == plan.RETAINED for step in steps)
-        if retained and status.health is Health.HEALTHY:
+        if retained and name in self._memory.healthy:
             return _RECHECK_RETAINED if name in self._memory.retained_at else 0.0
         return None
 
@@ -359,8 +373,15 @@ class Reconciler:
 def _policy(target: _Target, *, generated: bool, tolerated: Mapping[Key, frozenset[str]]) -> Policy:
     if target.desired is None or target.stall is not None:
         return Policy(kept="nothing is pruned while the overlay is stalled")
-    wanted = target.desired
-    return Policy(wanted.prune_budget, wanted.kept, generated, strip=wanted.strip and wanted.heal, tolerated=tolerated)
+    wanted, own = target.desired, target.overlay.namespace
+    return Policy(
+        budget=wanted.prune_budget,
+        kept=wanted.kept,
+        generated=generated,
+        namespaces=frozenset({own} if own else ()),
+        strip=wanted.strip and wanted.heal,
+        tolerated=tolerated,
+    )
 
 
 def _applied(target: _Target, steps: Plan, outcomes: Mapping[Key, Outcome]) -> Revision | None:

@@ -11,8 +11,10 @@ from datetime import datetime
 import structlog
 
 from gitops.core import summary
+from gitops.core.errors import GitopsError
+from gitops.core.health import Health
 from gitops.core.inventory import Parent
-from gitops.core.status import Action, SyncStatus
+from gitops.core.status import Action, Sync, SyncStatus
 from gitops.core.summary import Results, Stall
 from gitops.ports import Announcer, Ledger
 
@@ -35,6 +37,7 @@ class Reporter:
         self._statuses: dict[str, SyncStatus] = {}
         self._written_at: dict[str, float] = {}
         self._unwritten: set[str] = set()
+        self._untold: dict[str, dict[str, int]] = {}
 
     def recall(self) -> None:
         """Reads what the ledger holds: called when this replica starts to lead."""
@@ -52,10 +55,37 @@ class Reporter:
         self._keep(status, previous, done)
         return status
 
-    def report_orphan(self, overlay: str, parent: Parent) -> None:
-        """An overlay that git no longer has: its objects stay as they are, and the page says so."""
+    def report_stopped(self, overlay: str, environment: str, stall: Stall) -> None:
+        """A pass that could not even compare: what was known of the objects stays, and the reason is told."""
         previous = self._statuses.get(overlay)
-        if previous is None:
+        known = previous or SyncStatus(overlay, environment, Sync.UNKNOWN, Health.UNKNOWN, self._now())
+        at = known.revisions
+        results = Results(
+            overlay=overlay,
+            environment=environment,
+            target=at.observed,
+            rendered=at.rendered,
+            applied=at.applied,
+            objects=known.objects,
+            images=known.images,
+            stall=stall,
+            waiting=known.waiting,
+            requests=known.requests,
+        )
+        try:
+            self.report(results, {})
+        except GitopsError as error:
+            _log.info("status not stored", overlay=overlay, reason=error.reason)
+
+    def report_orphan(self, overlay: str, parent: Parent | None) -> None:
+        """An overlay that git no longer has: its objects stay as they are, and the page says so, until it is taken down
+        and has no `parent` any more.
+        """
+        previous = self._statuses.get(overlay)
+        if parent is None:
+            self._ledger.remove(overlay)
+            self._statuses.pop(overlay, None)
+        if previous is None or parent is None:
             return
         count = len(parent.members)
         stall = Stall("Orphaned", f"no longer in git; its {count} objects stay, `lockstep down {overlay}` removes them")
@@ -68,6 +98,7 @@ class Reporter:
 
     def _keep(self, status: SyncStatus, previous: SyncStatus | None, done: Mapping[str, int]) -> None:
         name, now = status.overlay, self._clock()
+        done = self._untold[name] = _sum(self._untold.get(name, {}), done)
         line = summary.record(previous, status, done)
         if status is not previous:
             self._unwritten.add(name)
@@ -75,8 +106,13 @@ class Reporter:
         if line is not None or (name in self._unwritten and due):
             self._ledger.write(status, line)
             self._written_at[name] = now
+            self._untold.pop(name, None)
             self._unwritten.discard(name)
         self._statuses[name] = status
         if line is not None:
             self._announcer.announce(name, line)
             _log.info("status", sync=str(status.sync), health=str(status.health), reason=line.reason)
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {action: one.get(action, 0) + other.get(action, 0) for action in {*one, *other}}

@@ -38,7 +38,7 @@ class Takedown:
         self.live.watch({(key.group, member.version, key.kind) for key, member in parent.members.items()})
         observed = self.live.members(applyset_of(overlay))
         steps = plan.plan((), parent.members, observed, Policy(budget=len(parent.members)))
-        scope = Scope(applyset_of(overlay), {}, frozenset(), lambda _: "")
+        scope = Scope(applyset_of(overlay), {}, frozenset(), lambda *_: "")
         outcomes = self.executor.execute(steps, scope, observed)
         left = plan.members_after(parent.members, outcomes)
         if left:

@@ -69,14 +69,16 @@ class Workqueue:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout: float) -> None:
-        """No pass starts any more; waits at most `timeout` seconds for each running one."""
+    def stop(self, timeout: float) -> bool:
+        """No pass starts any more; waits at most `timeout` seconds for those that run. True when none runs any more."""
         with self._changed:
             self._state.stopped = True
             self._changed.notify_all()
+        deadline = self._clock() + timeout
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(timeout)
+                thread.join(max(0.0, deadline - self._clock()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def add(self, name: str, *, after: float = 0.0) -> None:
         """Looks at `name` again in `after` seconds, or earlier if that was already asked for."""

@@ -51,7 +51,7 @@ class Bench:
         return manifests.labelled(Manifest(key(body), body, ""), APPLYSET)
 
     def scope(self, *wanted: Manifest, scaled: frozenset[Key] = frozenset()) -> Scope:
-        return Scope(APPLYSET, {each.key: each for each in wanted}, scaled, lambda _: "is also in overlay test")
+        return Scope(APPLYSET, {each.key: each for each in wanted}, scaled, lambda *_: "is also in overlay test")
 
     def planned(self, wanted: list[Manifest], members: Mapping[Key, Member], policy: Policy) -> plan.Plan:
         self.watcher.watch({(each.key.group, each.version, each.key.kind) for each in wanted})
@@ -76,7 +76,7 @@ def bench(control_plane: SharedControlPlane) -> Iterator[Bench]:
     world = World.of(control_plane.kubeconfig, control_plane.api)
     watcher = Watcher(world.kinds, manager=MANAGER, on_change=lambda *_: None, clock=now)
     with ThreadPoolExecutor(4) as pool:
-        executor = Executor(world.cluster, watcher, pool, MANAGER)
+        executor = Executor(world.cluster, watcher, pool, manager=MANAGER, may_write=lambda: True)
         yield Bench(world, watcher, executor, control_plane.namespace("executor"))
     watcher.stop()
     world.api.close()

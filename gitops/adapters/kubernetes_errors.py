@@ -15,6 +15,8 @@ from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 
 _LONGEST_MESSAGE = 1500
 _DUMPED_VALUE = re.compile(r"(?<=Invalid value: )[{\[].*[}\]](?=: )", re.DOTALL)
+_ECHOED_VALUE = re.compile(r'(?<=value: Invalid value: ").*?(?=": )|(?<=\]: Invalid value: ").*?(?=": )')
+"""What the server echoes of an env variable's or a map entry's value; the field's name and the complaint stay."""
 _MISTYPED_VALUE = re.compile(r"&value\.valueUnstructured\{Value:.*\}", re.DOTALL)
 _PASSING = ("not yet ready to handle request", "not allowed while custom resource definition is terminating")
 # Server-side apply answers these with 500 and no reason, though nothing but the manifest is wrong
@@ -75,6 +77,7 @@ def _words(failure: Failure, said: Mapping[str, Any], reason: str) -> str:
         return f"refused ({reason}{_named_fields(said)}); the server's words are withheld, they may hold secret values"
     message = str(said.get("message") or "") or failure.content[:300].decode(errors="replace").strip()
     message = _DUMPED_VALUE.sub("…", message)
+    message = _ECHOED_VALUE.sub("…", message)
     message = _MISTYPED_VALUE.sub("another type", message)
     return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
 

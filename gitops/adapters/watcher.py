@@ -44,10 +44,25 @@ class Watcher:
         self._reflectors: dict[str, Reflector[Any]] = {}
 
     def watch(self, kinds: Collection[tuple[str, str, str]]) -> None:
-        started = [self._kind_reflector(kind) for kind in sorted(kinds)]
+        started = {kind: self._kind_reflector(kind) for kind in sorted(kinds)}
         deadline = time.monotonic() + _FIRST_LIST_SECONDS
-        for reflector in filter(None, started):
+        for kind, reflector in started.items():
+            if reflector is not None:
+                self._await(kind, reflector, deadline)
+
+    def _await(self, kind: tuple[str, str, str], reflector: Reflector[Any], deadline: float) -> None:
+        """A kind that was served and is no longer is not watched any more: its CRD went, and every object with it."""
+        try:
             reflector.await_list(max(0.0, deadline - time.monotonic()))
+        except Rejected as error:
+            if error.reason not in {"NoMatches", "NotFound"}:
+                raise
+            self._kinds.forget()
+            group, _, name = kind
+            with self._lock:
+                self._reflectors.pop(f"{name}.{group}" if group else name, None)
+                self._members.pop((group, name), None)
+            reflector.ask_to_stop()
 
     def watch_requests(self, repo: str, on_request: Callable[[str], None]) -> None:
         """Calls `on_request(overlay)`, as on_change is called, when somebody sets `lockstep.gitops/requested-at` on a

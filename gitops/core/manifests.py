@@ -159,6 +159,8 @@ def _checked(body: Any, place: Place) -> dict[str, Any]:
         raise Rejected("InvalidManifest", message, place=place)
     if not isinstance(metadata.get("name"), str) or not metadata["name"]:
         raise Rejected("InvalidManifest", f"{_title(body)} has no metadata.name", place=place)
+    if metadata["name"] in {".", ".."} or set(metadata["name"]) & set("/%"):
+        raise Rejected("InvalidManifest", f"{_title(body)}: that is no name, but a path in a URL", place=place)
     if not isinstance(metadata.get("labels") or {}, dict) or not isinstance(metadata.get("namespace") or "", str):
         message = f"{_title(body)}: metadata.labels must be a mapping and metadata.namespace text"
         raise Rejected("InvalidManifest", message, place=place)

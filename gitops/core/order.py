@@ -63,7 +63,9 @@ def wave(body: Body) -> int:
                 return int(str(annotations[name]))
             except ValueError as error:
                 who = f"{body['kind']} {body['metadata']['name']}"
-                raise Rejected("InvalidAnnotation", f"{who}: {name} must be a whole number in quotes") from error
+                raise Rejected(
+                    "InvalidAnnotation", f"{who}: annotation {name} must be a whole number in quotes"
+                ) from error
     return 0
 
 

@@ -146,13 +146,14 @@ class Policy:
 
     `budget`: most objects that one pass may prune. `kept`: why nothing is pruned at all, empty = it is.
     `generated`: whether generated ConfigMaps and Secrets may go now; they wait until the overlay is Healthy on the new
-    revision, so that a rollback in between still finds them. `strip`: whether fields that others added are to go;
-    `tolerated` are those whose removal would change nothing.
+    revision, so that a rollback in between still finds them. `namespaces`: where it may prune, empty = everywhere.
+    `strip`: whether fields that others added are to go; `tolerated`: those whose removal would change nothing.
     """
 
     budget: int = 10
     kept: str = ""
     generated: bool = True
+    namespaces: frozenset[str] = frozenset()
     strip: bool = False
     tolerated: Mapping[Key, frozenset[str]] = field(default_factory=dict)
 
@@ -203,15 +204,24 @@ def _prunes(leavers: Sequence[Member], observed: Mapping[Key, Observed], policy:
 def _prune(member: Member, seen: Observed | None, policy: Policy) -> Step:
     if seen is None:
         return Prune(member, None)
-    if policy.kept or member.key.kind in KEPT_KINDS:
-        return Skipped(member.key, f"no longer in git, but kept: {policy.kept or _KEPT}", blocks=False)
-    if seen.deleting:
-        return Skipped(member.key, "is being deleted", blocks=False)
-    if is_generated(member.key) and not policy.generated:
-        return Skipped(member.key, RETAINED, blocks=False)
-    if member.uid and member.uid != seen.uid:
-        return Skipped(member.key, "kept: somebody made it anew after we applied it", blocks=False)
-    return Prune(member, seen)
+    kept = _why_kept(member, seen, policy)
+    return Skipped(member.key, kept, blocks=False) if kept else Prune(member, seen)
+
+
+def _why_kept(member: Member, seen: Observed, policy: Policy) -> str:
+    reasons = (
+        (bool(policy.kept), f"no longer in git, but kept: {policy.kept}"),
+        (member.key.kind in KEPT_KINDS, f"no longer in git, but kept: {_KEPT}"),
+        (seen.deleting, "is being deleted"),
+        (not _is_within(member.key, policy.namespaces), "kept: its namespace is no longer this overlay's"),
+        (is_generated(member.key) and not policy.generated, RETAINED),
+        (bool(member.uid) and member.uid != seen.uid, "kept: somebody made it anew after we applied it"),
+    )
+    return next((reason for applies, reason in reasons if applies), "")
+
+
+def _is_within(key: Key, namespaces: frozenset[str]) -> bool:
+    return not namespaces or not key.namespace or key.namespace in namespaces
 
 
 def with_changes(step: Configure, changes: tuple[FieldChange, ...], drift: tuple[Drift, ...]) -> Configure:
@@ -250,7 +260,7 @@ def members_after(members: Mapping[Key, Member], outcomes: Mapping[Key, Outcome]
     for key, outcome in outcomes.items():
         if outcome.action is Action.PRUNED:
             after.pop(key, None)
-        elif outcome.member is not None and (outcome.action is not Action.FAILED or key not in after):
+        elif outcome.member is not None:
             after[key] = outcome.member
     return after
 
@@ -268,10 +278,15 @@ def is_empty(steps: Plan) -> bool:
 
 def written_ahead(members: Mapping[Key, Member], steps: Plan) -> dict[Key, Member]:
     """The members to store before the first write: the old ones and everything that is about to be created, so that
-    whatever happens next, no object of ours is unknown. A member that vanished is to be created anew: its uid is void.
+    whatever happens next, no object of ours is unknown.
+
+    What is about to be written has no manifest hash until the write is known to have succeeded: if its answer is lost,
+    nobody may take the old content for what is live. A member that vanished is to be created anew: its uid is void.
     """
     ahead = dict(members)
     for step in steps:
-        if isinstance(step, Create) or (isinstance(step, Configure) and step.key not in ahead):
+        if isinstance(step, Create):
             ahead[step.key] = Member(step.key, step.manifest.version)
+        elif isinstance(step, Configure | Strip) and is_write(step):
+            ahead[step.key] = Member(step.key, step.manifest.version, step.observed.uid)
     return ahead

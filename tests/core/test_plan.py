@@ -115,8 +115,18 @@ def test_write_ahead_voids_the_uid_of_a_vanished_member() -> None:
     assert plan.written_ahead({APP: MEMBER}, (Create(MANIFEST),))[APP].uid == ""
 
 
-def test_write_ahead_keeps_what_is_known_of_a_member_that_changes() -> None:
-    assert plan.written_ahead({APP: MEMBER}, (Configure(MANIFEST, SEEN, Cause.DRIFT),)) == {APP: MEMBER}
+def test_write_ahead_does_not_vouch_for_content_that_is_about_to_change() -> None:
+    ahead = plan.written_ahead({APP: MEMBER}, (Configure(MANIFEST, SEEN, Cause.DRIFT),))
+    assert ahead == {APP: Member(APP, "v1", "uid-1")}
+
+
+def test_write_ahead_keeps_a_member_that_needs_no_write() -> None:
+    assert plan.written_ahead({APP: MEMBER}, (Configure(MANIFEST, SEEN, Cause.VERIFIED),)) == {APP: MEMBER}
+
+
+def test_a_failed_write_leaves_a_member_whose_content_is_unknown() -> None:
+    failed = Outcome(APP, Action.FAILED, "answer lost", Member(APP, "v1", "uid-1"))
+    assert plan.members_after({APP: MEMBER}, {APP: failed}) == {APP: Member(APP, "v1", "uid-1")}
 
 
 def test_a_withheld_step_keeps_what_it_would_have_done() -> None:
