@@ -20,13 +20,14 @@ from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.pipeline import Overlay
-from gitops.core.plan import Configure, Outcome, Plan, Policy
+from gitops.core.plan import Configure, Outcome, Plan
 from gitops.core.status import Action, PendingRequest, Revision, Sync, SyncStatus
 from gitops.core.summary import Results, Stall
 from gitops.desired import DesiredState
 from gitops.executor import Executor, Scope
 from gitops.ports import LiveState, Parents
 from gitops.reporter import WRITE_EVERY, Reporter
+from gitops.target import Target, Targets
 
 _log = structlog.get_logger(__name__)
 
@@ -77,21 +78,12 @@ class _Memory:
     tolerated: dict[Key, frozenset[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What a pass works towards: what git wants, or, with a stall, what was applied last (if anything)."""
-
-    overlay: Overlay
-    revision: Revision | None
-    desired: Desired | None
-    stall: Stall | None
-
-
 class Reconciler:
     """Thread-safe for different overlays; the workqueue never runs two passes of one overlay at once."""
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._targets = Targets(world.desired, world.now)
         self._memory = _Memory()
         self._lock = threading.Lock()
         self._see: See = _nobody_sees
@@ -147,7 +139,7 @@ class Reconciler:
     def _passed(self, overlay: Overlay) -> float | None:
         name, started = overlay.name, self._world.clock()
         parent = self._parent(name)
-        target = self._target(overlay, parent)
+        target = self._targets.choose(overlay, parent)
         rendered = self._world.clock()
         steps, outcomes, observed = self._converge(name, target, parent)
         took = {"render": rendered - started, "apply": self._world.clock() - rendered}
@@ -161,7 +153,7 @@ class Reconciler:
         parent = self._world.parents.read(name) or Parent(name, self._world.repo_name)
         desired = self._world.desired.at_head(name)
         observed = self._observed(name, desired.manifests, parent)
-        policy = _policy(_Target(desired.overlay, desired.revision, desired, None), generated=False, tolerated={})
+        policy = Target(desired.overlay, desired.revision, desired).policy(generated=False, tolerated={})
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         return desired.revision, self._world.executor.examine(steps, self._scope(name, desired))
 
@@ -172,28 +164,6 @@ class Reconciler:
         found = known if is_sure else self._world.parents.read(name)
         return found or Parent(name, self._world.repo_name)
 
-    def _target(self, overlay: Overlay, parent: Parent) -> _Target:
-        head = self._world.desired.head()
-        try:
-            desired = self._world.desired.at_head(overlay.name)
-        except Rejected as error:
-            _log.warning("stalled", reason=error.reason, message=str(error))
-            refused = Stall(error.reason, str(error))
-            return _Target(overlay, Revision(head, head), self._last_good(overlay, parent), refused)
-        hold = desired.hold
-        suspended = hold is not None and hold.suspend and hold.holds(self._world.now())
-        stall = Stall("Suspended", f"hold.yaml of {hold.who}: {hold.why}") if hold and suspended else None
-        return _Target(overlay, desired.revision, desired, stall)
-
-    def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:
-        if parent.applied is None:
-            return None
-        try:
-            return self._world.desired.at(overlay, parent.applied)
-        except Rejected as error:
-            _log.warning("what was applied last cannot be rendered any more", reason=error.reason, message=str(error))
-            return None
-
     def _observed(self, name: str, manifests: Sequence[Manifest], parent: Parent) -> Mapping[Key, Observed]:
         kinds = {(m.key.group, m.version, m.key.kind) for m in manifests}
         kinds |= {(m.key.group, m.version, m.key.kind) for m in parent.members.values()}
@@ -201,7 +171,7 @@ class Reconciler:
         return self._world.live.members(applyset_of(name))
 
     def _converge(
-        self, name: str, target: _Target, parent: Parent
+        self, name: str, target: Target, parent: Parent
     ) -> tuple[Plan, dict[Key, Outcome], Mapping[Key, Observed]]:
         """Plans, examines and executes. Without anything desired nothing is planned at all: nothing is ever pruned
         because an overlay could not be rendered.
@@ -211,7 +181,7 @@ class Reconciler:
             return (), {}, {}
         observed = self._observed(name, desired.manifests, parent)
         generated = self._may_prune_generated(desired, parent)
-        policy = _policy(target, generated=generated, tolerated=self._memory.tolerated)
+        policy = target.policy(generated=generated, tolerated=self._memory.tolerated)
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         if plan.is_empty(steps):
             self._remember_parent(parent)
@@ -229,7 +199,7 @@ class Reconciler:
     def _write(
         self,
         name: str,
-        target: _Target,
+        target: Target,
         work: tuple[Plan, Scope, Mapping[Key, Observed]],
         parent: Parent,
     ) -> dict[Key, Outcome]:
@@ -252,12 +222,12 @@ class Reconciler:
         outcomes = self._world.executor.execute(steps, scope, observed)
         self._remember_heals(name, steps, parent)
         self._memory.retained_at.pop(name, None)
-        applied = _applied(target, steps, outcomes) or parent.applied
+        applied = target.applied_by(steps, outcomes) or parent.applied
         members = plan.members_after(fenced.members, outcomes)
         self._remember_parent(self._world.parents.write(replace(fenced, members=members, applied=applied)))
         return outcomes
 
-    def _withheld(self, name: str, target: _Target, steps: Plan, parent: Parent) -> Plan:
+    def _withheld(self, name: str, target: Target, steps: Plan, parent: Parent) -> Plan:
         """Takes out of the plan what is only to be shown, and what somebody keeps fighting over."""
         desired = target.desired
         reason = desired.withheld if desired else ""
@@ -321,7 +291,7 @@ class Reconciler:
 
     def _report(
         self,
-        target: _Target,
+        target: Target,
         steps: Plan,
         found: tuple[Mapping[Key, Outcome], Mapping[Key, Observed]],
         took: Mapping[str, float],
@@ -335,7 +305,7 @@ class Reconciler:
             environment=target.overlay.environment,
             target=target.revision,
             rendered=target.desired.revision if target.desired else None,
-            applied=_applied(target, steps, outcomes) or (parent.applied if parent else None),
+            applied=target.applied_by(steps, outcomes) or (parent.applied if parent else None),
             objects=summary.object_statuses(steps, outcomes, observed),
             images=target.desired.images if target.desired else {},
             stall=target.stall,
@@ -368,27 +338,6 @@ class Reconciler:
         if retained and name in self._memory.healthy:
             return _RECHECK_RETAINED if name in self._memory.retained_at else 0.0
         return None
-
-
-def _policy(target: _Target, *, generated: bool, tolerated: Mapping[Key, frozenset[str]]) -> Policy:
-    if target.desired is None or target.stall is not None:
-        return Policy(kept="nothing is pruned while the overlay is stalled")
-    wanted, own = target.desired, target.overlay.namespace
-    return Policy(
-        budget=wanted.prune_budget,
-        kept=wanted.kept,
-        generated=generated,
-        namespaces=frozenset({own} if own else ()),
-        strip=wanted.strip and wanted.heal,
-        tolerated=tolerated,
-    )
-
-
-def _applied(target: _Target, steps: Plan, outcomes: Mapping[Key, Outcome]) -> Revision | None:
-    """The revision that the cluster has whole after this pass, None when it is not."""
-    if target.desired is None or not plan.is_whole(steps, outcomes):
-        return None
-    return target.desired.revision
 
 
 def _nobody_sees(_desired: Desired | None, _status: SyncStatus) -> None:
