@@ -17,8 +17,8 @@ lint: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: venv ## the budgets, each beside the floor measured in the same run
-	$(BIN)/python -m benchmarks
+bench: venv ## the budgets, each beside the floor measured in the same run; SHAPE=storm (or any other) for that one
+	$(BIN)/python -m benchmarks $(SHAPE)
 
 venv: $(VENV)/.installed
 

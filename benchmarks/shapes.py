@@ -72,8 +72,10 @@ def _by_one_controller(where: World, wish: Wish, services: Sequence[str]) -> Ite
                 wish.tell(shape)
                 yield from measured(where, running, services)
         running.await_rest()
-        if "memory" in wish.shapes:
-            yield from syncing.memory(running, "at the end")
+        if wish.shapes >= {"memory", "burst"}:
+            yield from syncing.memory(running, "with the burst's threads", budget=None)
+            running.await_few_threads()
+            yield from syncing.memory(running, "when they are gone")
 
 
 _FOLLOWING: Mapping[str, Callable[[World, world.Controller, Sequence[str]], Sequence[Figure]]] = {

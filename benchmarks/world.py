@@ -26,6 +26,7 @@ from gitops.local.processes import Identity
 _GRACE = 12.0
 _ASK_EVERY = 0.02
 _LATE = 2.5
+_FEW_THREADS = 64
 _PATIENCE = 60.0
 
 
@@ -111,6 +112,10 @@ class Controller:
         """Monotonic time at which it said so. Raises: NotSeen with the end of its log."""
         return self._await(self._is_ready, "ready")
 
+    def await_answering(self) -> float:
+        """Monotonic time at which its page answered for the first time. Raises: NotSeen."""
+        return self._await(lambda: self._asked("page", "/healthz") is not None, "alive")
+
     def await_settled(self, overlays: int) -> float:
         """Monotonic time at which its page showed so many overlays Synced, and no other. Raises: NotSeen."""
         return self._await(lambda: self._settled() == (overlays, overlays), f"{overlays} overlays Synced")
@@ -140,6 +145,10 @@ class Controller:
     def await_rest(self) -> None:
         """Returns when also what is written late is written."""
         self.await_quiet(_LATE)
+
+    def await_few_threads(self) -> None:
+        """Returns when the threads that a burst has called are gone. Raises: NotSeen."""
+        self._await(lambda: self.threads() < _FEW_THREADS, f"with less than {_FEW_THREADS} threads")
 
     def announce_push(self, before: str, after: str) -> None:
         """What a git host does after a push. Raises: NotSeen when it is not accepted."""
