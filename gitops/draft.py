@@ -28,8 +28,19 @@ class Memory:
 
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     names: dict[str, frozenset[str]] = field(default_factory=dict)
-    written: dict[str, dict[str, tuple[Written, ...]]] = field(default_factory=dict)
+    past: "dict[str, Past]" = field(default_factory=dict)
     head: str = ""
+
+
+@dataclass(slots=True)
+class Past:
+    """What is known of the commits of one environment: what was `written` for each image, when somebody else `edited`
+    each file last. `whole`: the environment has no commits beyond those.
+    """
+
+    written: dict[str, tuple[Written, ...]]
+    edited: Mapping[str, datetime]
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Draft:
         self._memory = memory
         self._images_in_use = images_in_use
         if memory.head != head:
-            memory.written.clear()
+            memory.past.clear()
             memory.head = head
         self._pipeline, self._broken = self._read_pipeline()
         self._overlays = self._stages()
@@ -96,10 +107,10 @@ class Draft:
     def committed(self, head: str, made: Sequence[Change]) -> None:
         """Carries what is known of the history over to the head that the commits made."""
         for change in made:
-            known = self._memory.written.get(change.target.environment)
-            if known is not None:
+            past = self._memory.past.get(change.target.environment)
+            if past is not None:
                 own = Written(change.image.digest or "", change.pushed_at)
-                known[change.image.name] = (own, *known.get(change.image.name, ()))
+                past.written[change.image.name] = (own, *past.written.get(change.image.name, ()))
         self._memory.head = head
 
     def sentence(self, outcomes: Sequence[Outcome], head: str) -> str:
@@ -152,17 +163,26 @@ class Draft:
     def _read_deployed(self, target: Target, name: str) -> Deployed:
         file = self._files[target.overlay]
         image = _last(overlay.images(self._read(file), file), name)
-        written = self._written(target.environment).get(name, ())
-        is_ours = image is None or image.digest is None or image.digest in {past.digest for past in written}
-        return Deployed(image, written, None if is_ours else self._edited_at(file))
+        past = self._past(target.environment)
+        written = past.written.get(name, ())
+        is_ours = image is None or image.digest is None or image.digest in {each.digest for each in written}
+        return Deployed(image, written, None if is_ours else self._edited_at(file, past))
 
-    def _written(self, environment: str) -> Mapping[str, tuple[Written, ...]]:
-        if environment not in self._memory.written:
-            history = self._repo.history(f"{pipeline.ENVIRONMENTS}/{environment}", _MOST_COMMITS)
-            self._memory.written[environment] = changes.written(commit.trailers for commit in history)
-        return self._memory.written[environment]
+    def _past(self, environment: str) -> Past:
+        """Read once for all overlays and files of the environment: each question is a git process."""
+        if environment not in self._memory.past:
+            commits = self._repo.history(f"{pipeline.ENVIRONMENTS}/{environment}", _MOST_COMMITS)
+            theirs = (commit for commit in reversed(commits) if changes.IMAGE_TRAILER not in commit.trailers)
+            self._memory.past[environment] = Past(
+                written=changes.written(commit.trailers for commit in commits),
+                edited={path: commit.committed_at for commit in theirs for path in commit.paths},
+                whole=len(commits) < _MOST_COMMITS,
+            )
+        return self._memory.past[environment]
 
-    def _edited_at(self, file: str) -> datetime | None:
+    def _edited_at(self, file: str, past: Past) -> datetime | None:
+        if file in past.edited or past.whole:
+            return past.edited.get(file)
         theirs = (
             commit.committed_at
             for commit in self._repo.history(file, _MOST_COMMITS)

@@ -48,13 +48,16 @@ class NewCommit:
 
 @dataclass(frozen=True, slots=True)
 class PastCommit:
-    """One commit that was read. `trailers` are the `Key: value` lines that git parses at the end of the message."""
+    """One commit that was read. `trailers` are the `Key: value` lines that git parses at the end of the message,
+    `paths` the files that it changed, of those that were asked for; a merge names none.
+    """
 
     id: str
     committed_at: datetime
     author: str
     subject: str
     trailers: Mapping[str, str] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
 
 
 class ConfigRepo(Protocol):

@@ -26,7 +26,9 @@ __all__ = ["GitConfigRepo", "Limits", "Options"]
 _T = TypeVar("_T")
 
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_LOG = "%H%x1f%ct%x1f%an <%ae>%x1f%s%x1f%(trailers:only=true,unfold=true)%x1e"
+# NUL is the one character that no message can hold. The paths come behind the format.
+_LOG = "%x00%H%x00%ct%x00%an <%ae>%x00%s%x00%(trailers:only=true,unfold=true)%x00"
+_FIELDS = 6
 
 
 class GitConfigRepo:
@@ -101,12 +103,13 @@ class GitConfigRepo:
         return finished.code == 0
 
     def history(self, path: str, limit: int) -> Sequence[PastCommit]:
-        arguments = ["log", f"--format={_LOG}", f"--max-count={int(limit)}", "--end-of-options", self.head(), "--"]
+        arguments = ["-c", "core.quotePath=false", "log", "--name-only", f"--format={_LOG}"]
+        arguments += [f"--max-count={int(limit)}", "--end-of-options", self.head(), "--"]
         finished = self._local([*arguments, path] if path else arguments)
         if finished.code:
             raise Unavailable("GitFailed", f"the history of {path!r} cannot be read: {shown(finished.stderr)}")
-        records = finished.stdout.decode(errors="replace").split("\x1e")
-        return [_past_commit(record.lstrip("\n")) for record in records if record.strip()]
+        fields = iter(finished.stdout.decode(errors="replace").split("\0")[1:])
+        return [_past_commit(record) for record in zip(*[fields] * _FIELDS, strict=True)]
 
     def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
         with self._clone.lock:
@@ -117,7 +120,11 @@ class GitConfigRepo:
         _check_revision(parent)
         with self._clone.lock:
             self._clone.untidy += len(commits)
-            return self._import(self._clone.open(), parent, commits)
+            revision = self._import(self._clone.open(), parent, commits)
+            for content in (content for commit in commits for content in commit.files.values()):
+                if content is not None and len(content) <= self._clone.options.limits.largest_file:
+                    self._clone.objects().know(content)
+            return revision
 
     def publish(self, parent: str, revision: str) -> str:
         with self._clone.lock:
@@ -233,13 +240,14 @@ def _check_revision(revision: str) -> None:
         raise Rejected("BadRevision", f"{shown(revision)!r} is not a full commit id")
 
 
-def _past_commit(record: str) -> PastCommit:
-    revision, seconds, author, subject, trailers = record.split("\x1f", 4)
-    pairs = (line.partition(": ") for line in trailers.splitlines())
+def _past_commit(record: tuple[str, ...]) -> PastCommit:
+    revision, seconds, author, subject, trailers, paths = record
+    pairs = (line.partition(": ") for line in trailers.split("\n"))
     return PastCommit(
         id=revision,
         committed_at=datetime.fromtimestamp(int(seconds), UTC),
         author=shown(author),
         subject=shown(subject),
         trailers={key: value for key, separator, value in pairs if separator},
+        paths=tuple(filter(None, paths.split("\n"))),
     )

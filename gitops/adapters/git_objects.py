@@ -3,6 +3,7 @@
 A tree is read once by its id: a new head costs only the trees that changed, however many files the repo holds.
 """
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -58,6 +59,13 @@ class Objects:
             content = self._content(blob)
             self._keep(blob, content)
             return content
+
+    def know(self, content: bytes) -> None:
+        """Spares the first reading of what was just written."""
+        with self._lock:
+            blob = blob_id(content)
+            if blob not in self._contents:
+                self._keep(blob, content)
 
     def tree(self, revision: str) -> Tree:
         """Every file of a commit. Raises: MissingObject; Rejected(NotACommit), Rejected(TooManyFiles),
@@ -158,6 +166,11 @@ class Objects:
                 setattr(protocol, name, Protocol.AutoInterrupt(process, ["cat-file"]))
             self._protocol = protocol
         return self._protocol
+
+
+def blob_id(content: bytes) -> str:
+    """https://git-scm.com/book/en/v2/Git-Internals-Git-Objects"""
+    return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
 def too_large(blob: str, largest: int) -> Rejected:

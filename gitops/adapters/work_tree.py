@@ -3,12 +3,11 @@
 Only read: what is not committed gets the ids that git would give it, so equal content has equal keys everywhere.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gitops.adapters.git_objects import MissingObject, Objects
+from gitops.adapters.git_objects import MissingObject, Objects, blob_id
 from gitops.adapters.git_process import Git, shown
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.tree import Blob, Tree
@@ -135,21 +134,16 @@ class _Files(Mapping[str, Blob]):
         file = self._root / path
         try:
             if file.is_symlink():
-                return Blob("120000", _id(os.fsencode(file.readlink())))
+                return Blob("120000", blob_id(os.fsencode(file.readlink())))
             if file.is_dir():
                 return Blob("160000", "0" * 40)
             content = file.read_bytes()
             mode = "100755" if file.stat().st_mode & 0o100 else "100644"
         except OSError as error:
             raise KeyError(path) from error
-        blob = Blob(mode, _id(content))
+        blob = Blob(mode, blob_id(content))
         self._paths[blob.id] = str(file)
         return blob
-
-
-def _id(content: bytes) -> str:
-    """https://git-scm.com/book/en/v2/Git-Internals-Git-Objects"""
-    return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
 def _found(directory: Path, environment: Mapping[str, str]) -> tuple[Path | None, Git | None]:

@@ -98,7 +98,16 @@ def test_history_tells_who_changed_a_path_and_why(repo: GitConfigRepo, remote: R
     newest, first = repo.history("environments/dev", 5)
     assert (newest.subject, newest.trailers, newest.committed_at) == ("dev: app 2", {"Lockstep-Service": "app"}, AT)
     assert (first.subject, first.author) == ("the first commit", "A Person <person@example.org>")
-    assert [commit.subject for commit in repo.history("", 1)] == ["elsewhere"]
+    assert newest.paths == first.paths == ("environments/dev/kustomization.yaml",)
+    assert [(commit.subject, commit.paths) for commit in repo.history("", 1)] == [("elsewhere", ("other",))]
+
+
+def test_history_survives_control_characters_in_a_message(repo: GitConfigRepo, remote: Remote) -> None:
+    remote.write({"other": b"1"}, "one\x1e\x1f\x1ftwo\n\nKey: a\x1fb\x1ec")
+    repo.fetch()
+    (found,) = repo.history("other", 5)
+    assert found.trailers == {"Key": "a\x1fb\x1ec"}
+    assert found.paths == ("other",)
 
 
 def test_ancestry(repo: GitConfigRepo) -> None:
