@@ -70,7 +70,6 @@ TEXTS: Mapping[str, Text] = {
     "stage.scan": Text("scan up to {severity}", "漏洞不高于 {severity}"),
     "stage.approvals": Text("approvals: {count}", "审批：{count}"),
     "stage.windows": Text("in windows", "限定时段"),
-    "stage.promotion": Text("Promotion settings are shown, not yet enforced.", "晋级设置仅作展示，尚未强制执行。"),
     "cell.none": Text("not deployed", "未部署"),
     "cell.untagged": Text("no tag", "无标签"),
     "cell.unpinned": Text("not pinned", "未固定摘要"),
