@@ -81,7 +81,7 @@ class Console:
         _body(self._send("DELETE", f"{collection(kind, namespace)}/{name}"))
 
     def until(
-        self, kind: str, namespace: str, is_so: Callable[[Objects], bool], *, seconds: float = 40.0
+        self, kind: str, namespace: str, is_so: Callable[[Objects], bool], *, seconds: float = 60.0
     ) -> dict[str, Body]:
         """Watches one collection until it is as wanted; fails with what it saw last."""
         deadline = time.monotonic() + seconds
@@ -104,7 +104,7 @@ class Console:
                 raise NeverSo(path, seen)
 
     def until_one(
-        self, kind: str, namespace: str, name: str, is_so: Callable[[Body], bool], *, seconds: float = 40.0
+        self, kind: str, namespace: str, name: str, is_so: Callable[[Body], bool], *, seconds: float = 60.0
     ) -> Body:
         key = f"{namespace}/{name}"
         try:
@@ -112,7 +112,7 @@ class Console:
         except NeverSo as never:
             raise NeverSo(f"{kind} {key}", {key: never.seen.get(key, {})}) from None
 
-    def until_gone(self, kind: str, namespace: str, name: str, *, seconds: float = 40.0) -> None:
+    def until_gone(self, kind: str, namespace: str, name: str, *, seconds: float = 60.0) -> None:
         self.until(kind, namespace, lambda seen: f"{namespace}/{name}" not in seen, seconds=seconds)
 
     def _events(self, path: str, version: str, seconds: float) -> Iterator[Body]:

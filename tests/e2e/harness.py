@@ -95,7 +95,7 @@ class World:
         config.write_text(self._configuration(ports, self.directory / state))
         made = Controller(config, ports, self.settings.entry)
         self.controllers.append(made)
-        made.until("controller started")
+        made.until("controller started", seconds=120)  # a busy machine imports slowly
         return made
 
     def restart(self) -> Controller:
@@ -226,7 +226,7 @@ class World:
 
     # -- what the controller says
 
-    def until_status(self, overlay: str, is_so: Callable[[SyncStatus], bool], *, seconds: float = 40.0) -> SyncStatus:
+    def until_status(self, overlay: str, is_so: Callable[[SyncStatus], bool], *, seconds: float = 60.0) -> SyncStatus:
         def reads(body: Body) -> bool:
             return is_so(status(body))
 

@@ -47,7 +47,7 @@ class Checker:
     def violations(self) -> list[str]:
         return [*self._promises(), *self._commits(), *self.differences(), *self._strays(), *self._premature]
 
-    def until_converged(self, seconds: float = 60.0) -> None:
+    def until_converged(self, seconds: float = 90.0) -> None:
         """Waits until the cluster and the inventories are what the head says. Every pass that does something ends with
         writing in the system namespace, so that is what is watched.
         """

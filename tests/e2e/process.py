@@ -50,7 +50,7 @@ class Controller:
         with self._news:
             return list(self._heard)
 
-    def until(self, event: str, *, seconds: float = 30.0, **keys: object) -> Line:
+    def until(self, event: str, *, seconds: float = 60.0, **keys: object) -> Line:
         """Waits for a line of the log with this event and these values."""
 
         def found() -> Line | None:

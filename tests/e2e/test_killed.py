@@ -23,6 +23,9 @@ from tests.e2e.harness import Settings, World
 from tests.e2e.invariants import Checker
 from tests.e2e.process import Controller
 
+pytestmark = pytest.mark.timeout(900)
+"""Forty processes are started here, each of which imports everything: on a busy machine that takes its time."""
+
 WRITE = "PUT|POST"
 ANYTHING_APPLIED = r"/api.*/namespaces/(?!lockstep-system/).*"
 
