@@ -35,7 +35,6 @@ class Observed:
     fingerprint: str = ""
     owner: str = ""
     foreign: tuple[FieldOwner, ...] = ()
-    last_writers: tuple[FieldOwner, ...] = ()
     health: Health = Health.HEALTHY
     message: str = ""
     replicas: int | None = None
@@ -46,7 +45,7 @@ def observe(body: Body, manager: str) -> Observed:
     """A live object, whole or metadata only, as seen by the owner of the field manager `manager`.
 
     `apiVersion` and `kind` must be the object's own: whoever reads a PartialObjectMetadata puts them back. Metadata
-    alone is enough where `health.has_rule` is false. `last_writers` stays empty: see `lost` and `writers`.
+    alone is enough where `health.has_rule` is false.
     """
     metadata = body["metadata"]
     verdict, message = health.assess(body)
