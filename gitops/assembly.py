@@ -112,7 +112,7 @@ def _desired_state(config: Config, repo: GitConfigRepo, renderer: Kustomize, rea
         service_accounts=config.ceilings.service_accounts,
     )
     key = _Once(lambda: installation_key(reached.api, secrets.token_bytes))
-    rules = Rules(ceilings, key, applyset_of)
+    rules = Rules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
     return DesiredState(repo, renderer, reached.cluster, rules)
 
 

@@ -13,7 +13,7 @@ from gitops.core import compose, guard, manifests, order, pipeline, scope
 from gitops.core.compose import Composition
 from gitops.core.contract import book as books
 from gitops.core.desired import Desired, Rendered, treated
-from gitops.core.errors import GitopsError, Rejected, Unavailable
+from gitops.core.errors import GitopsError, Place, Rejected, Unavailable
 from gitops.core.guard import Closure, Guard
 from gitops.core.objects import Key
 from gitops.core.pipeline import Overlay, Pipeline
@@ -30,12 +30,13 @@ _MOST_KNOWN_COMMITS = 10_000
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the controller's own configuration adds: `ceilings` that pipeline.yaml can only narrow, `secret_key` for the
-    hashes of Secrets, `label` naming the applyset id of an overlay.
+    hashes of Secrets, `label` naming the applyset id of an overlay, `context` the name of the cluster that it reaches.
     """
 
     ceilings: Ceilings
     secret_key: Callable[[], bytes]
     label: Callable[[str], str]
+    context: str | None = None
 
 
 @dataclass(slots=True)
@@ -256,9 +257,22 @@ class DesiredState:
         try:
             if memory.layout.broken is not None:
                 return memory.layout.broken
+            self._require_within_reach(memory.layout.pipeline, overlay)
             return self._desired(memory, overlay, self._composition(memory, overlay))
         except Rejected as error:
             return error
+
+    def _require_within_reach(self, declared: Pipeline | None, overlay: Overlay) -> None:
+        """What belongs into another cluster must never be applied to this one."""
+        environment = declared.environments.get(overlay.environment) if declared else None
+        wanted = environment.context if environment else None
+        if wanted is not None and wanted != self._rules.context:
+            here = f"`{self._rules.context}`" if self._rules.context else "a cluster without a name"
+            message = (
+                f"{overlay.environment} belongs into the cluster `{wanted}` (context), and this controller reaches "
+                f"{here}; set cluster.context of lockstep.yaml, or take `context` out"
+            )
+            raise Rejected("OtherCluster", message, place=Place(pipeline.FILE))
 
     def _composition(self, memory: _Memory, overlay: Overlay) -> Composition:
         known = memory.compositions.get(overlay.name)
