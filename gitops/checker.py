@@ -4,7 +4,7 @@ Two questions for each overlay: what would run now (its locked base and settings
 promotions (its settings over the base, both as they lie there).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -15,9 +15,12 @@ from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Rejected
 from gitops.core.pipeline import Overlay
+from gitops.core.release import RELEASE_FILE, Release
 from gitops.core.status import Revision
 from gitops.ports import Trees
 from gitops.surveyor import Contract, Situation, Surveyor, contract_of
+
+Firsts = Callable[[str], Mapping[str, str]]
 
 _CANNOT_JUDGE = frozenset({"MissingObject", "UnknownRevision"})
 
@@ -80,11 +83,14 @@ class _Plan:
 
 
 class Checker:
-    """Thread-safe."""
+    """Thread-safe. `first_releases(head)`: path of a release.yaml -> the oldest commit that has it; without it every
+    release that a word alone waives counts as the first.
+    """
 
-    def __init__(self, repo: Trees, surveyor: Surveyor) -> None:
+    def __init__(self, repo: Trees, surveyor: Surveyor, first_releases: Firsts = lambda _head: {}) -> None:
         self._repo = repo
         self._surveyor = surveyor
+        self._first_releases = first_releases
 
     def check(self, head: str) -> Report:
         """Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here."""
@@ -118,9 +124,16 @@ class Checker:
                 return _Plan(overlay, error, Revision(head, head))
             note = "not released yet: judged as it would be with a release.yaml for this tree"
             return _Plan(overlay, newest, Revision(head, head), note=note)
-        now = Situation(overlay, composition.tree, composition.revision.base)
-        locked = composition.release is not None
+        release, base = composition.release, composition.revision.base
+        now = Situation(overlay, composition.tree, base, release, self._adopted(overlay, release, head))
+        locked = release is not None
         return _Plan(overlay, now, composition.revision, newest if locked else None)
+
+    def _adopted(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
+        if release is None or not release.is_adoption:
+            return None
+        first = self._first_releases(head).get(f"{overlay.path}/{RELEASE_FILE}")
+        return compose.adopted(overlay, first, self._repo.tree, self._repo.read)
 
     def _judged(
         self, contract: Contract, situations: Mapping[str, Situation | Rejected], pool: ThreadPoolExecutor
@@ -158,7 +171,8 @@ class Checker:
             return Verdict(nowhere)
         violations = [*found.violations, *beside[found.name]]
         located = self._surveyor.located(situation, contract, violations)
-        return Verdict(nowhere, located, declared=found.declared, free=found.free)
+        unproven = self._surveyor.unproven(situation, found, contract)
+        return Verdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
 
 
 def _after_promotions(plans: Sequence[_Plan]) -> dict[str, Situation | Rejected]:

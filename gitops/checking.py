@@ -46,7 +46,8 @@ def check(
 ) -> None:
     """Is every environment within its declared variations? Exit code 0 = yes, 1 = no, 2 = cannot be judged."""
     with _workplace(path) as place:
-        checker = Checker(place.repo, Surveyor(place.repo, place.renderer, place.memo))
+        surveyor = Surveyor(place.repo, place.renderer, place.memo)
+        checker = Checker(place.repo, surveyor, place.repo.first_releases)
         report = checker.check(place.repo.head(revision))
     passes = report.passes(ahead=next_)
     sys.stdout.write(_report_json(report, passes=passes) if format_ == "json" else _report_text(report))

@@ -36,7 +36,8 @@ class Judge:
             self._surveys[survey.name] = survey
             others = tuple(self._surveys.values())
         violations = (*survey.violations, *beside(survey, others, contract.book))
-        return self._surveyor.located(situation, contract, violations)
+        unproven = self._surveyor.unproven(situation, survey, contract)
+        return (*unproven, *self._surveyor.located(situation, contract, violations))
 
     def forget(self, overlay: str) -> None:
         """The overlay is gone: nobody is judged beside it any more."""

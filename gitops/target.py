@@ -6,7 +6,8 @@ from datetime import datetime
 
 import structlog
 
-from gitops.core import plan
+from gitops.core import manifests, plan
+from gitops.core.contract import admission, evidence
 from gitops.core.desired import Desired
 from gitops.core.errors import Rejected
 from gitops.core.inventory import Parent
@@ -65,10 +66,24 @@ class Targets:
             _log.warning("stalled", reason=error.reason, message=str(error))
             refused = Stall(error.reason, str(error))
             return Target(overlay, Revision(head, head), self._last_good(overlay, parent), refused)
+        unproven = self._unproven(desired, parent)
+        if unproven is not None:
+            return Target(overlay, desired.revision, self._last_good(overlay, parent), unproven)
         hold = desired.hold
         suspended = hold is not None and hold.suspend and hold.holds(self._now())
         stall = Stall("Suspended", f"hold.yaml of {hold.who}: {hold.why}") if hold and suspended else None
         return Target(overlay, desired.revision, desired, stall)
+
+    def _unproven(self, desired: Desired, parent: Parent) -> Stall | None:
+        """Why a release is not let in that nobody has proven. What was applied already is never stopped."""
+        declared = self._desired.pipeline()
+        if declared is None or desired.revision == parent.applied:
+            return None
+        place, release = desired.overlay, desired.release
+        adopted = self._desired.adopted(place) if release and release.is_adoption else None
+        images = manifests.images(desired.manifests)
+        found = evidence.violations(place, release, images, declared, adopted)
+        return admission.stall(found, is_admitted=False)
 
     def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:
         if parent.applied is None:

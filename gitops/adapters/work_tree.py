@@ -10,6 +10,7 @@ from pathlib import Path
 from gitops.adapters.git_objects import MissingObject, Objects, blob_id
 from gitops.adapters.git_process import Git, shown
 from gitops.core.errors import Rejected, Unavailable
+from gitops.core.release import RELEASE_FILE
 from gitops.core.tree import Blob, Tree
 
 WORK_TREE = "work tree"
@@ -33,6 +34,7 @@ class WorkTree:
         self._objects = Objects(self._git, _LARGEST_FILE) if self._git else None
         self._paths: dict[str, str] = {}
         self._files: _Files | None = None
+        self._first: dict[str, Mapping[str, str]] = {}
 
     def head(self, revision: str = "") -> str:
         """What is to be looked at: a commit by any name that git knows, else the work tree, else a bare repository's
@@ -77,6 +79,23 @@ class WorkTree:
             "log", "--format=%h %s", "--max-count=100", "--end-of-options", f"{older}..{newer}", "--", path
         )
         return [shown(line) for line in lines.splitlines()]
+
+    def first_releases(self, head: str) -> Mapping[str, str]:
+        """Path of a release.yaml -> the oldest commit of the history of `head` that has it; a file that was never
+        committed is not there. Asked for once for each head.
+        """
+        if head not in self._first:
+            commit = "HEAD" if head == WORK_TREE else head
+            lines = self._run(
+                "-c", "core.quotePath=false", "log", "--format=%x01%H", "--name-only", "--diff-filter=A",
+                "--no-renames", "--end-of-options", commit, "--", f":(glob)environments/**/{RELEASE_FILE}",
+            )  # fmt: skip
+            found: dict[str, str] = {}
+            for record in lines.split("\1")[1:]:
+                made, *paths = record.split()
+                found |= dict.fromkeys(paths, made)
+            self._first[head] = found
+        return self._first[head]
 
     def close(self) -> None:
         if self._objects is not None:

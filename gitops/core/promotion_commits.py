@@ -59,7 +59,9 @@ def release_files(
     written = {}
     for move in promotion.moves:
         path, release = before[move.overlay]
-        admission = Admission(source=promotion.source, services=dict(move.evidence), request=promotion.request)
+        admission = Admission(
+            source=promotion.source, base=move.base, services=dict(move.evidence), request=promotion.request
+        )
         after = release.model_copy(
             update={
                 "base": move.base,

@@ -45,7 +45,7 @@ def source(*proofs: Proof, closures: Mapping[str, Mapping[str, str]] | None = No
 def target(locked: Mapping[str, int] | None = None, *rejected: Rejection, **changes: object) -> Target:
     at = {"order": 1, "print": 1} if locked is None else locked
     images = {service: image(service, number) for service, number in at.items()}
-    release = Release(base=OLD, overlay=OLD, rejected=rejected)
+    release = Release(base=OLD, overlay=OLD, waived="adoption", rejected=rejected)
     return replace(Target("test", release, images, images, lambda a, b: a > b), **changes)  # type: ignore[arg-type]
 
 
