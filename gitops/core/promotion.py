@@ -138,6 +138,9 @@ def propose(source: Source, target: Target, terms: Terms) -> Proposal:
     for service in _newcomers(source, target, services):
         behind += _behind(service, source, target, terms, None)
     move = _move(target, base, picks, here, terms.waived)
+    for service in sorted(written_by_hand(target).keys() & move.images.keys()):
+        if target.written[service].digest != move.images[service].digest:
+            behind.append(_by_hand(service, source, target))
     return Proposal(move, tuple(behind), tuple(_obstacles(source, target, services, picks, move)))
 
 
@@ -293,14 +296,20 @@ def _minutes(left: timedelta) -> str:
     return f"{-(-int(left.total_seconds()) // 60)} min"
 
 
+def _by_hand(service: str, source: Source, target: Target) -> str:
+    written = target.written[service]
+    return (
+        f"{service}: its image was edited on the trunk without a release, and {source.environment} has not proven "
+        f"{written.tag or written.short_digest} for the base that is here; set it back, or let {source.environment} "
+        "prove it first"
+    )
+
+
 def _obstacles(
     source: Source, target: Target, services: Sequence[str], picks: Mapping[str, Proof], move: Move
 ) -> Iterator[str]:
-    for service in written_by_hand(target).keys() - move.images.keys():
-        yield (
-            f"{service}: its image was edited on the trunk without a release, and {source.environment} has not proven "
-            f"it for the base that is here; set it back, or let {source.environment} prove it first"
-        )
+    for service in sorted(written_by_hand(target).keys() - move.images.keys()):
+        yield _by_hand(service, source, target)
     is_first = target.release.base is None
     for service in (each for each in services if is_first and each not in picks):
         yield f"{service}: {_NEVER}"
