@@ -4,12 +4,13 @@ Two questions for each overlay: what would run now (its locked base and settings
 promotions (its settings over the base, both as they lie there).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from gitops.core import compose, pipeline
 from gitops.core.compose import ComposedTree
+from gitops.core.contract import evidence
 from gitops.core.contract.across import across
 from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
@@ -17,10 +18,8 @@ from gitops.core.errors import Rejected
 from gitops.core.pipeline import Overlay
 from gitops.core.release import RELEASE_FILE, Release
 from gitops.core.status import Revision
-from gitops.ports import Trees
+from gitops.ports import Past, Trees
 from gitops.surveyor import Contract, Situation, Surveyor, contract_of
-
-Firsts = Callable[[str], Mapping[str, str]]
 
 _CANNOT_JUDGE = frozenset({"MissingObject", "UnknownRevision"})
 
@@ -83,14 +82,14 @@ class _Plan:
 
 
 class Checker:
-    """Thread-safe. `first_releases(head)`: path of a release.yaml -> the oldest commit that has it; without it every
-    release that a word alone waives counts as the first.
+    """Thread-safe. Without a `past` every release that a word alone waives counts as the first, and every commit as one
+    of the trunk.
     """
 
-    def __init__(self, repo: Trees, surveyor: Surveyor, first_releases: Firsts = lambda _head: {}) -> None:
+    def __init__(self, repo: Trees, surveyor: Surveyor, past: Past | None = None) -> None:
         self._repo = repo
         self._surveyor = surveyor
-        self._first_releases = first_releases
+        self._past = past
 
     def check(self, head: str) -> Report:
         """Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here."""
@@ -101,10 +100,11 @@ class Checker:
         with ThreadPoolExecutor() as pool:
             now = self._judged(contract, {plan.overlay.name: plan.now for plan in plans}, pool)
             ahead = self._judged(contract, _after_promotions(plans), pool)
+        strayed = self._strayed(plans, head)
         checked = tuple(
             Checked(
                 plan.overlay,
-                replace(now[plan.overlay.name], revision=plan.revision),
+                _with(now[plan.overlay.name], plan, strayed),
                 replace(ahead[plan.overlay.name], revision=Revision(head, head)) if plan.ahead else None,
                 plan.note,
             )
@@ -129,10 +129,14 @@ class Checker:
         locked = release is not None
         return _Plan(overlay, now, composition.revision, newest if locked else None)
 
+    def _strayed(self, plans: Sequence[_Plan], head: str) -> Collection[str]:
+        named = {commit for plan in plans if plan.ahead for commit in (plan.revision.base, plan.revision.overlay)}
+        return self._past.off_trunk(head, named) if self._past is not None else ()
+
     def _adopted(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
-        if release is None or not release.is_adoption:
+        if release is None or not release.is_adoption or self._past is None:
             return None
-        first = self._first_releases(head).get(f"{overlay.path}/{RELEASE_FILE}")
+        first = self._past.first_releases(head).get(f"{overlay.path}/{RELEASE_FILE}")
         return compose.adopted(overlay, first, self._repo.tree, self._repo.read)
 
     def _judged(
@@ -173,6 +177,12 @@ class Checker:
         located = self._surveyor.located(situation, contract, violations)
         unproven = self._surveyor.unproven(situation, found, contract)
         return Verdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
+
+
+def _with(verdict: Verdict, plan: _Plan, strayed: Collection[str]) -> Verdict:
+    """The verdict for the commits that were planned, and what is wrong with these."""
+    found = evidence.off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
+    return replace(verdict, revision=plan.revision, violations=(*found, *verdict.violations))
 
 
 def _after_promotions(plans: Sequence[_Plan]) -> dict[str, Situation | Rejected]:

@@ -52,7 +52,7 @@ def check(
     """Is every environment within its declared variations? Exit code 0 = yes, 1 = no, 2 = cannot be judged."""
     with _workplace(path) as place:
         surveyor = Surveyor(place.repo, place.renderer, place.memo)
-        checker = Checker(place.repo, surveyor, place.repo.first_releases)
+        checker = Checker(place.repo, surveyor, place.repo)
         report = checker.check(place.repo.head(revision))
     passes = report.passes(ahead=next_)
     if format_ == "json":

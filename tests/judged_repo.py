@@ -102,7 +102,7 @@ class JudgedRepo:
     def check(self, revision: str = "") -> Report:
         with self._opened() as tree:
             surveyor = Surveyor(tree, self.kustomize, self.memo)
-            return Checker(tree, surveyor, tree.first_releases).check(tree.head(revision))
+            return Checker(tree, surveyor, tree).check(tree.head(revision))
 
     def violations(self, environment: str) -> tuple[Violation, ...]:
         """Those of an overlay as it would run now; fails when it was refused."""

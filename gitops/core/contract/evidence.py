@@ -32,6 +32,16 @@ def violations(
     return tuple(_violations(place, release, images, declared))
 
 
+def off_trunk(place: Overlay, revision: Revision, strayed: Collection[str]) -> tuple[Violation, ...]:
+    """Commits of a release that the trunk does not have (`strayed`): nobody can tell what became of them."""
+    found = {commit: field for field, commit in (("/overlay", revision.overlay), ("/base", revision.base))}
+    why = f"this commit of {RELEASE_FILE} is not on the trunk: it is on another branch, or the trunk was rewritten"
+    remedy = f"promote again (`lockstep promote {place.environment}`), or name a commit of the trunk"
+    return tuple(
+        _violation(place, (field, commit), why, remedy) for commit, field in found.items() if commit in strayed
+    )
+
+
 def _violations(place: Overlay, release: Release, images: Collection[Image], declared: Pipeline) -> Iterator[Violation]:
     names = {service.image: name for name, service in declared.services.items()}
     base = release.base or ""
@@ -40,21 +50,26 @@ def _violations(place: Overlay, release: Release, images: Collection[Image], dec
         why = f"{place.after} has never proven this base: {RELEASE_FILE} " + (
             f"holds evidence for base {was[:12]} only" if was else "holds no evidence of it"
         )
-        yield _violation(place, "/base", base, why)
+        yield _violation(place, ("/base", base), why, _remedy(place, base))
     for image in sorted(images, key=str):
         service = names.get(image.name)
         if service is not None and image.digest and not release.admits(service, image.digest):
             why = f"{place.after} has never proven {service} {image.tag or ''} with this digest".replace("  ", " ")
             why += f": {RELEASE_FILE} holds no evidence of it"
-            yield _violation(place, f"/admission/services/{service}", image.digest, why)
+            field = f"/admission/services/{service}"
+            yield _violation(place, (field, image.digest), why, _remedy(place, image.digest))
 
 
-def _violation(place: Overlay, field: str, content: str, why: str) -> Violation:
-    file = f"{place.path}/{RELEASE_FILE}"
-    remedy = (
+def _remedy(place: Overlay, content: str) -> str:
+    return (
         f"take this edit of {RELEASE_FILE} back and promote instead (`lockstep promote {place.environment}`); in an "
-        f'emergency let it in by name and with a reason, in {file}: `waived: {{"{content}": "<why>"}}`'
+        f"emergency let it in by name and with a reason, in {place.path}/{RELEASE_FILE}: "
+        f'`waived: {{"{content}": "<why>"}}`'
     )
+
+
+def _violation(place: Overlay, found: tuple[str, str], why: str, remedy: str) -> Violation:
+    field, content = found
     return Violation(
         breach=Breach.UNPROVEN,
         severity=Severity.FORBID,
@@ -66,5 +81,5 @@ def _violation(place: Overlay, field: str, content: str, why: str) -> Violation:
         why=why,
         remedy=remedy,
         against=place.after or "",
-        place=Place(file),
+        place=Place(f"{place.path}/{RELEASE_FILE}"),
     )
