@@ -210,9 +210,11 @@ def _base(source: Source, target: Target, terms: Terms) -> str:
         there = source.closures(base)
         if there == here or not there:
             continue
-        changed = [service for service in target.locked if there.get(service) != here.get(service)]
-        changed += sorted(target.lacks(base) - target.locked.keys())
-        if all(_accepted(service, source, target, terms, there.get(service, "")) for service in changed):
+        changed = {service for service in target.locked if there.get(service) != here.get(service)}
+        changed |= target.lacks(base) - target.locked.keys()
+        if not changed and target.locked:
+            continue  # other overlays of the environment before have changed, this one would render the same
+        if all(_accepted(service, source, target, terms, there.get(service, "")) for service in sorted(changed)):
             return base
     return locked
 
