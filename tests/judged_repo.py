@@ -93,11 +93,8 @@ class JudgedRepo:
         return git(self.root, "rev-parse", "HEAD")
 
     def release(self, environment: str, base: str, settings: str = "") -> None:
-        self.write(
-            {
-                f"environments/{environment}/release.yaml": f"base: {base}\noverlay: {settings or base}\nwaived: adoption\n"
-            }
-        )
+        text = f"base: {base}\noverlay: {settings or base}\nwaived: adoption\n"
+        self.write({f"environments/{environment}/release.yaml": text})
 
     def check(self, revision: str = "") -> Report:
         with self._opened() as tree:

@@ -62,6 +62,13 @@ class Release(Model):
             raise ValueError("name both `base` and `overlay`, or neither")
         return self
 
+    @property
+    def waivers(self) -> tuple[str, ...]:
+        """What a person waived, in sentences for people: `soak: production is down`."""
+        if isinstance(self.waived, str):
+            return (self.waived,)
+        return tuple(f"{what}: {why}" for what, why in (self.waived or {}).items())
+
     def waiver(self, content: str) -> str:
         """Why this digest or base commit was let in without a proof; empty when nobody waived it."""
         return self.waived.get(content, "") if isinstance(self.waived, dict) else ""

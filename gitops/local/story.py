@@ -110,7 +110,7 @@ def _promotions(site: Site) -> list[list[str]]:
     target = next((name for name in reversed(declared.order) if declared.environments[name].promote), "")
     if found:
         found[0][:0] = [
-            "  # in that terminal you are `you`, with a key to sign with, that only this installation knows",
+            "  # in this terminal you are `you` then, with a key to sign with that only this installation knows",
             f"  export GIT_CONFIG_GLOBAL={_absolute(people.git_config(site.people, people.YOU))}",
         ]
         found[-1] += [
