@@ -26,7 +26,7 @@ def place(tmp_path: Path) -> Iterator[World]:
 
 def by_hand(place: World, name: str, revision: Revision) -> bytes:
     """The base commit's tree, with environments/ replaced by the overlay's directory of the overlay commit."""
-    tree = place.directory / f"tree-{revision}"
+    tree = place.directory / f"tree-{name}-{revision}"
     tree.mkdir()
     for commit, paths in ((revision.base, ["base"]), (revision.overlay, [f"environments/{name}"])):
         archive = subprocess.run(
