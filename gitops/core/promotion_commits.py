@@ -59,7 +59,9 @@ def release_files(
     written = {}
     for move in promotion.moves:
         path, release = before[move.overlay]
-        admission = Admission(source=promotion.source, services=dict(move.evidence), request=promotion.request)
+        admission = Admission(
+            source=promotion.source, base=move.base, services=dict(move.evidence), request=promotion.request
+        )
         after = release.model_copy(
             update={
                 "base": move.base,
@@ -90,7 +92,7 @@ def release_message(promotion: Promotion) -> str:
         REQUEST_TRAILER: promotion.request,
         RELEASE_TRAILER: promotion.release,
         "Lockstep-Approved-By": ", ".join(sorted(promotion.approvers)),
-        "Lockstep-Waived": "; ".join(f"{gate}: {reason}" for gate, reason in promotion.waived.items()),
+        "Lockstep-Waived": _waived(promotion.waived),
     }
     return _message(subject(promotion), promotion, trailers)
 
@@ -108,7 +110,7 @@ def subject(promotion: Promotion) -> str:
 
 def _message(title: str, promotion: Promotion, trailers: Mapping[str, str]) -> str:
     body = [
-        f"{service}: {move.was.get(service, 'nothing')} -> {image}"
+        f"{service}: {_told(move.was[service]) if service in move.was else 'nothing'} -> {_told(image)}"
         for move in promotion.moves
         for service, image in sorted(move.images.items())
     ]
@@ -121,6 +123,19 @@ def _message(title: str, promotion: Promotion, trailers: Mapping[str, str]) -> s
     lines = [f"{key}: {one_line(value)}" for key, value in known.items() if value]
     parts = [one_line(title), "\n".join(one_line(line) for line in body), "\n".join(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _waived(waived: Mapping[str, str]) -> str:
+    """`soak, scan: production is down`: the names first, so that a long reason never hides one."""
+    gates: dict[str, list[str]] = {}
+    for gate, reason in waived.items():
+        gates.setdefault(reason, []).append(gate)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in gates.items())
+
+
+def _told(image: Image) -> str:
+    """As people compare them; the whole digest stands in release.yaml and in the overlay."""
+    return f"{image.tag or ''} ({image.short_digest})".strip()
 
 
 def _name(image: Image) -> str:

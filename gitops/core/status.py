@@ -121,8 +121,8 @@ class PendingRequest:
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
     """One overlay as of `at` (aware, UTC). `took` maps the steps of the pass that changed something to seconds.
-    `waiting`: what is newer elsewhere and why it is not here yet, in sentences. `warnings`:
-    what of it breaks the contract, though it was let in.
+    `waiting`: what is newer elsewhere and why it is not here yet, in sentences; `warnings`: what of it breaks the
+    contract though it was let in; `waived`: what a person waived to let in what is here, each with the reason.
     """
 
     overlay: str
@@ -138,6 +138,7 @@ class SyncStatus:
     waiting: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     requests: tuple[PendingRequest, ...] = ()
+    waived: tuple[str, ...] = ()
 
     def condition(self, type_: str) -> Condition | None:
         return next((found for found in self.conditions if found.type == type_), None)
@@ -145,7 +146,9 @@ class SyncStatus:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of an overlay's history: written when sync, health, revision or the reason changed."""
+    """One line of an overlay's history: written when sync, health, revision or the reason changed. `waived`: by what
+    exceptions the release of then had been let in.
+    """
 
     at: datetime
     revision: Revision | None
@@ -156,6 +159,7 @@ class Record:
     actions: dict[str, int] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)
     took: dict[str, float] = field(default_factory=dict)
+    waived: tuple[str, ...] = ()
 
 
 STATUS_JSON: TypeAdapter[SyncStatus] = TypeAdapter(SyncStatus)
