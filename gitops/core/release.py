@@ -23,8 +23,8 @@ class Rejection(Model):
 
 class Evidence(Model):
     """Why an image was let in. `digest`: the whole reference where an adopted image has none; `closure`: hash of the
-    base files that it was proven with; `since`: healthy without trouble from then on; `waived`: why less than a proof was
-    enough, in a person's words.
+    base files that it was proven with; `since`: healthy without trouble from then on; `waived`: why less than a proof
+    was enough, in a person's words.
     """
 
     digest: str

@@ -8,6 +8,7 @@ import pytest
 
 from gitops.local.announce import delivery
 from tests.adapters.git_world import git
+from tests.adapters.kubernetes_world import eventually
 from tests.e2e.config_repo import REGISTRY, Names, overlay
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import GIT_SECRET, World
@@ -91,7 +92,7 @@ def test_the_story_of_a_release(shop: World) -> None:
     assert [(each.name, each.gates[0][:8]) for each in held.requests if each.name == "monday"] == [
         ("monday", "held by ")
     ]
-    assert '"name": "monday"' in shop.page(f"/api/v1/overlays/{prod}").text
+    eventually(lambda: '"name": "monday"' in shop.page(f"/api/v1/overlays/{prod}").text)
 
     lockstep(shop, "resume", prod)
     shop.until_image(prod, "shop", "1.2.0")
