@@ -350,7 +350,7 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
 
 def _kept(target: Target, service: str, known: Evidence | None, closure: str) -> Evidence:
     """Why what stays is there: its evidence, or what a person said instead of one."""
-    digest = target.locked[service].digest or ""
+    digest = target.locked[service].identity
     if known is not None and known.digest == digest:
         return known
     waived = target.release.waived

@@ -22,8 +22,9 @@ class Rejection(Model):
 
 
 class Evidence(Model):
-    """Why an image was let in. `closure`: hash of the base files that it was proven with; `since`: healthy without
-    trouble from then on; `waived`: why less than a proof was enough, in a person's words.
+    """Why an image was let in. `digest`: the whole reference where an adopted image has none; `closure`: hash of the
+    base files that it was proven with; `since`: healthy without trouble from then on; `waived`: why less than a proof
+    was enough, in a person's words.
     """
 
     digest: str
@@ -89,7 +90,7 @@ class Release(Model):
         return bool(self.waiver(base)) or (self.admission is not None and self.admission.base == base)
 
     def admits(self, service: str, digest: str) -> bool:
-        """True when the file holds evidence, or a waiver, for this image."""
+        """True when the file holds evidence, or a waiver, for this image (Image.identity)."""
         known = self.admission.services.get(service) if self.admission else None
         has_evidence = known is not None and known.digest == digest and (known.since is not None or bool(known.waived))
         return has_evidence or bool(self.waiver(digest))

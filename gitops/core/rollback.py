@@ -120,7 +120,7 @@ def _admission(place: Overlay, then: State) -> Admission | None:
 
 
 def _readmitted(then: State, service: str, image: Image) -> Evidence:
-    digest, known = image.digest or "", _evidence(then, service)
+    digest, known = image.identity, _evidence(then, service)
     if known is not None and known.digest == digest and (known.since or known.waived):
         return known
     return Evidence(digest=digest, waived=f"rolled back to {then.commit[:12]}")

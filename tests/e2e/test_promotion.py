@@ -8,6 +8,7 @@ import pytest
 
 from gitops.local.announce import delivery
 from tests.adapters.git_world import git
+from tests.adapters.kubernetes_world import eventually
 from tests.e2e.config_repo import REGISTRY, Names, overlay
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import GIT_SECRET, World
@@ -91,7 +92,7 @@ def test_the_story_of_a_release(shop: World) -> None:
     assert [(each.name, each.gates[0][:8]) for each in held.requests if each.name == "monday"] == [
         ("monday", "held by ")
     ]
-    assert '"name": "monday"' in shop.page(f"/api/v1/overlays/{prod}").text
+    eventually(lambda: '"name": "monday"' in shop.page(f"/api/v1/overlays/{prod}").text)
 
     lockstep(shop, "resume", prod)
     shop.until_image(prod, "shop", "1.2.0")
@@ -99,3 +100,27 @@ def test_the_story_of_a_release(shop: World) -> None:
     assert done.images["shop"].tag == "1.2.0"
     said = git(shop.remote, "log", "--format=%s", "main").splitlines()
     assert f"{prod}: shop 1.2.0 from {test}" in said
+
+
+def test_a_release_by_hand_is_stalled_and_an_emergency_stays_visible(shop: World) -> None:
+    """Nobody gets past the environment before by editing files; by name and with a reason one does, for all to see."""
+    prod, test = shop.names.prod, f"test{shop.names.number}"
+    file = f"environments/{prod}/release.yaml"
+    good, before = shop.person.read(file), shop.console.read("Deployment", prod, "shop")
+    digest = f"sha256:{'9' * 64}"
+    hot = overlay(prod, resources="[../../base/shop]", shop="1.9.0") + f"  digest: {digest}\n"
+    head = shop.person.push({f"environments/{prod}/kustomization.yaml": hot}, "a hotfix that nobody has proven")
+    shop.edit({file: f"base: {head}\noverlay: {head}\nwaived: adoption\n"}, "prod by hand")
+    stalled = shop.until_status(prod, lambda found: found.condition("Stalled").status)
+    said = stalled.condition("Ready").message
+    assert f"{test} has never proven this base" in said
+    assert f"{test} has never proven shop 1.9.0 with this digest" in said
+    assert shop.console.read("Deployment", prod, "shop")["spec"] == before["spec"]
+
+    waived = f"waived:\n  {head}: orders are lost\n  {digest}: orders are lost\n"
+    shop.edit({file: f"base: {head}\noverlay: {head}\n{waived}"}, "prod: let in by name")
+    shop.until_image(prod, "shop", "1.9.0")
+    ready = shop.until_status(prod, lambda found: bool(found.waived) and found.condition("Ready").status)
+    assert ready.waived == (f"{head}: orders are lost", f"{digest}: orders are lost")
+    shop.edit({file: good}, "back to what was proven")
+    shop.until_image(prod, "shop", "1.2.0")

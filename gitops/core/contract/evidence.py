@@ -53,11 +53,18 @@ def _violations(place: Overlay, release: Release, images: Collection[Image], dec
         yield _violation(place, ("/base", base), why, _remedy(place, base))
     for image in sorted(images, key=str):
         service = names.get(image.name)
-        if service is not None and image.digest and not release.admits(service, image.digest):
-            why = f"{place.after} has never proven {service} {image.tag or ''} with this digest".replace("  ", " ")
-            why += f": {RELEASE_FILE} holds no evidence of it"
-            field = f"/admission/services/{service}"
-            yield _violation(place, (field, image.digest), why, _remedy(place, image.digest))
+        if service is not None and not release.admits(service, image.identity):
+            yield _unproven(place, service, image)
+
+
+def _unproven(place: Overlay, service: str, image: Image) -> Violation:
+    field = f"/admission/services/{service}"
+    if not image.digest:
+        why = f"{service} {image.tag or ''} is not pinned by its digest, so {place.after} cannot have proven it"
+        return _violation(place, (field, str(image)), why, "set newTag and digest under `images:`, or promote instead")
+    why = f"{place.after} has never proven {service} {image.tag or ''} with this digest: "
+    why += f"{RELEASE_FILE} holds no evidence of it"
+    return _violation(place, (field, image.digest), why.replace("  ", " "), _remedy(place, image.digest))
 
 
 def _remedy(place: Overlay, content: str) -> str:
