@@ -21,10 +21,10 @@ from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.work_tree import WorkTree
 from gitops.checker import Checked, Checker, Report, Verdict
-from gitops.comparer import Comparer, Pair
+from gitops.comparer import Comparer
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Rejected
-from gitops.core.parity import Standing
+from gitops.core.parity import Pair, Standing
 from gitops.surveyor import Surveyor
 
 Format = Literal["text", "json"]

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from gitops.core.health import Health
 from gitops.core.images import Image
+from gitops.core.objects import Key
 from gitops.core.status import (
     Action,
     Condition,
@@ -29,9 +30,9 @@ from gitops.status_page.plain import LONG, MASK, clean
 
 MOST_OBJECTS = 500
 MOST_CHANGES = 30
-_VALUE = 200
+VALUE = 200
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
-_SECRET_KINDS = {("", "Secret")}
+SECRET_KINDS = {("", "Secret")}
 # What kustomize appends to generated names (api/hasher): for a Secret it is a hash over the secret values.
 _HASH_SUFFIX = re.compile(r"-[2456789bcdfghkmt]{10}$")
 
@@ -167,13 +168,19 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A promotion that somebody asked for and that waits. `release` is what approvals name."""
+    """A promotion that somebody asked for and that waits. `release` is what approvals name; `waived`: gate -> why it is
+    skipped.
+    """
 
     name: str
     id: str
     release: str
     moves: tuple[str, ...]
     gates: tuple[str, ...]
+    asked_by: str
+    asked_at: datetime | None
+    is_signed: bool
+    waived: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +238,7 @@ def overlay(status: SyncStatus, history: Sequence[Record]) -> OverlayView:
         drift=tuple(found for shown in objects for found in shown.drift),
         took=_took(status.took),
         history=moments(history),
-        requests=tuple(map(_request, status.requests)),
+        requests=tuple(map(request, status.requests)),
     )
 
 
@@ -241,6 +248,11 @@ def moments(history: Iterable[Record]) -> tuple[Moment, ...]:
 
 def image(found: Image) -> ImageView:
     return ImageView(clean(found.name), clean(found.tag or ""), clean(found.digest or ""), clean(found.short_digest))
+
+
+def shown_name(key: Key) -> str:
+    """Without the hash that kustomize appends to a Secret's name."""
+    return clean(_HASH_SUFFIX.sub("-…", key.name) if (key.group, key.kind) in SECRET_KINDS else key.name)
 
 
 def _tone(status: SyncStatus, *, stalled: bool, drifted: int) -> Tone:
@@ -258,10 +270,10 @@ def _counts(objects: Iterable[ObjectStatus]) -> dict[str, int]:
 def _revision(revision: Revision | None) -> RevisionView | None:
     if revision is None:
         return None
-    return RevisionView(_commit(revision.base), _commit(revision.overlay), clean(str(revision)))
+    return RevisionView(commit_id(revision.base), commit_id(revision.overlay), clean(str(revision)))
 
 
-def _commit(text: str) -> str:
+def commit_id(text: str) -> str:
     """A commit id, or nothing that could become part of an address."""
     return text if _COMMIT.fullmatch(text) else ""
 
@@ -271,20 +283,23 @@ def _condition(condition: Condition) -> ConditionView:
     return ConditionView(clean(condition.type), condition.status, reason, message, condition.since)
 
 
-def _request(found: PendingRequest) -> RequestView:
+def request(found: PendingRequest) -> RequestView:
     return RequestView(
         name=clean(found.name),
         id=clean(found.id),
         release=clean(found.release),
         moves=tuple(clean(sentence, LONG) for sentence in found.moves),
         gates=tuple(clean(sentence, LONG) for sentence in found.gates),
+        asked_by=clean(found.asked_by),
+        asked_at=found.asked_at,
+        is_signed=found.is_signed,
+        waived={clean(gate): clean(reason, LONG) for gate, reason in found.waived.items()},
     )
 
 
 def _object(status: ObjectStatus) -> ObjectView:
     key = status.key
-    secret = (key.group, key.kind) in _SECRET_KINDS
-    name = clean(_HASH_SUFFIX.sub("-…", key.name) if secret else key.name)
+    secret, name = (key.group, key.kind) in SECRET_KINDS, shown_name(key)
     return ObjectView(
         group=clean(key.group),
         kind=clean(key.kind),
@@ -305,7 +320,7 @@ def _change(change: FieldChange, *, secret: bool) -> ChangeView:
     """Secrets come masked already; that is made sure of once more where they would become public."""
 
     def shown(value: str | None) -> str | None:
-        return value if value is None else MASK if secret else clean(value, _VALUE)
+        return value if value is None else MASK if secret else clean(value, VALUE)
 
     return ChangeView(clean(change.field), shown(change.old), shown(change.new))
 
