@@ -34,6 +34,7 @@ from gitops.core.objects import Key
 from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
+from gitops.judge import Judge
 from gitops.promoter import Parties, Promoter
 from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
@@ -106,14 +107,14 @@ def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reac
     )
 
 
-def desired_state(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> DesiredState:
+def _desired_state(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> DesiredState:
     ceilings = Ceilings(
         namespaces=config.ceilings.namespaces,
         cluster_kinds=config.ceilings.cluster_kinds,
         service_accounts=config.ceilings.service_accounts,
     )
     key = _Once(lambda: installation_key(reached.api, secrets.token_bytes))
-    rules = Rules(ceilings, key, applyset_of)
+    rules = Rules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
     return DesiredState(repo, renderer, reached.cluster, rules)
 
 
@@ -128,10 +129,23 @@ class Reconciling:
     pool: ThreadPoolExecutor
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What git wants, and who knows whether it may."""
+
+    desired: DesiredState
+    judge: Judge
+
+
+def wanted(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> Wanted:
+    judge = Judge(repo, renderer, RenderCache(renderer.directory / "surveys"))
+    return Wanted(_desired_state(config, repo, renderer, reached), judge)
+
+
 def reconciling(
     config: Config,
     reached: Reached,
-    desired: DesiredState,
+    wanted: Wanted,
     clocks: Clocks,
     leading: tuple[Callable[[], bool], Callable[[str, Key], None]],
 ) -> Reconciling:
@@ -143,7 +157,8 @@ def reconciling(
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
     executor = Executor(reached.cluster, watcher, pool, manager=manager(config), may_write=may_write)
     world = World(
-        desired=desired,
+        desired=wanted.desired,
+        judge=wanted.judge,
         live=watcher,
         parents=reached.parents,
         reporter=reporter,
@@ -205,24 +220,15 @@ def promoting(
     return Promoting(witness, promoter)
 
 
-def contract(
-    config: Config, repo: GitConfigRepo, renderer: Kustomize, desired: DesiredState
-) -> Callable[[str], Mapping[str, Sequence[str]]]:
-    """What the contract forbids at a commit, by overlay. A pipeline.yaml without `variations` has no contract yet."""
-    checker = Checker(repo, Surveyor(repo, renderer, RenderCache(config.state / "surveys")))
-
-    def judge(revision: str) -> Mapping[str, Sequence[str]]:
-        declared = desired.pipeline()
-        if declared is None or not declared.variations:
-            return {}
-        return checker.check(revision).forbidden()
-
-    return judge
+def contract(repo: GitConfigRepo, renderer: Kustomize) -> Callable[[str], Mapping[str, Sequence[str]]]:
+    """What the contract forbids at a commit, by overlay."""
+    checker = Checker(repo, Surveyor(repo, renderer, RenderCache(renderer.directory / "surveys")))
+    return lambda revision: checker.check(revision).forbidden()
 
 
-def compare(config: Config, repo: GitConfigRepo, renderer: Kustomize) -> Compare:
+def compare(repo: GitConfigRepo, renderer: Kustomize) -> Compare:
     """Parity of two environments at a head. A comparer keeps drafts in memory, so each comparison gets its own."""
-    memo = RenderCache(config.state / "surveys")
+    memo = RenderCache(renderer.directory / "surveys")
     return lambda head, a, b: Comparer(repo, renderer, memo, repo.subjects).parity(head, a, b)
 
 

@@ -68,12 +68,13 @@ class Controller:
         self._repo = assembly.config_repo(config, config.state / "clone")
         self._reached = assembly.reach(config, clocks, self._leads)
         renderer = assembly.kustomize(config, config.state / "renders")
-        self._desired = assembly.desired_state(config, self._repo, renderer, self._reached)
+        wanted = assembly.wanted(config, self._repo, renderer, self._reached)
+        self._desired = wanted.desired
         terms = Terms.lasting(config.lease.total_seconds())
         candidate = Candidate(identity, lambda: self._tasks.add("lead"), self._deposed, terms)
         self._leader = Leader(self._reached.api, config.name, candidate, clock=clocks.now)
         leading = (self._leader.is_leader, self._on_change)
-        self._reconciling = assembly.reconciling(config, self._reached, self._desired, clocks, leading)
+        self._reconciling = assembly.reconciling(config, self._reached, wanted, clocks, leading)
         backoff = Backoff(_random.random, first=0.2)
         self._tasks = Workqueue(self._task, backoff=backoff, clock=clocks.monotonic, workers=2)
         self._overlays = Workqueue(self._pass, backoff=backoff, clock=clocks.monotonic, workers=config.workers)
@@ -83,11 +84,11 @@ class Controller:
             on_commit=self._on_commit,
             images_in_use=self._desired.images_in_use,
         )
-        self._comparisons = self._made_comparisons(assembly.compare(config, self._repo, renderer))
+        self._comparisons = self._made_comparisons(assembly.compare(self._repo, renderer))
         self._pairs = Workqueue(self._comparisons.work, backoff=backoff, clock=clocks.monotonic, workers=1)
         chronicle = Chronicle(self._repo, self._desired.head, self._desired.overlays)
         known = Known(self._desired, self._reached.ledger, self._committer, chronicle, self._comparisons)
-        judge = assembly.contract(config, self._repo, renderer, self._desired)
+        judge = assembly.contract(self._repo, renderer)
         hooks = assembly.Leading(clocks.now, self._leads, judge, self._on_promotion, self._on_news)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
@@ -166,10 +167,9 @@ class Controller:
         self._observer.head_is(self._desired.head(), self._clocks.now())
         if touched:
             _log.info("head", revision=self._desired.head(), overlays=len(touched))
-        if self._leader.is_leader():
-            self._look_at(touched)
-            if touched:
-                self._tasks.add("promote")
+        if touched and self._leader.is_leader():
+            self._look_at(touched | self._reconciling.reconciler.breached())
+            self._tasks.add("promote")
 
     def _lead(self) -> None:
         """What a new leader does: read what others left, then look at everything."""

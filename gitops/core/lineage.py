@@ -143,6 +143,15 @@ def timeline(entries: Sequence[Entry], most: int) -> tuple[Event, ...]:
     return tuple(islice(told, most))
 
 
+def pushed(entries: Iterable[Entry]) -> dict[str, str]:
+    """Digest -> `name:tag`, the newest one, of every image that an entry brought."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        if deed(entry) is Deed.IMAGE:
+            found.setdefault(entry.trailers[DIGEST_TRAILER], entry.trailers.get(IMAGE_TRAILER, ""))
+    return found
+
+
 def lineages(entries: Sequence[Entry], service: str) -> tuple[Lineage, ...]:
     """Every digest of a service that the entries know, the one that came last first."""
     found: dict[str, Lineage] = {}

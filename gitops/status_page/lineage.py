@@ -1,6 +1,6 @@
 """The images of one service: where each came from, which environments it reached and when, where it runs now. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,6 @@ from gitops.core.pipeline import Pipeline
 from gitops.core.status import Sync
 from gitops.status_page.overview import Running, whereabouts
 from gitops.status_page.plain import LONG, clean
-from gitops.status_page.promotions import images
 from gitops.status_page.source import Statuses
 from gitops.status_page.stages import stages
 from gitops.status_page.views import ImageView, commit_id, image
@@ -133,12 +132,11 @@ def _presence(environment: str, line: LineageView | None) -> PresenceView:
 
 def _lines(name: str, statuses: Statuses, past: Past) -> tuple[LineageView, ...]:
     """Newest first. What git does not tell of, the ledger may."""
-    names = images(statuses)
-    found = [_line(line, statuses, names, past) for line in lineage.lineages(past.entries, name)]
+    found = [_line(line, statuses, past) for line in lineage.lineages(past.entries, name)]
     known = {line.image.digest for line in found}
     running = {status.images[name].digest or "" for status, _ in statuses.values() if name in status.images}
     for other in sorted(running - known - {""}):
-        line = _line(Lineage(name, other), statuses, names, past)
+        line = _line(Lineage(name, other), statuses, past)
         since = [run.since for run in line.runs if run.since]
         found.insert(_place(found, min(since, default=None)), line)
     return tuple(found)
@@ -152,18 +150,25 @@ def _place(found: Sequence[LineageView], since: datetime | None) -> int:
     return next((place for place, at in enumerate(came) if at is not None and at < since), len(found))
 
 
-def _line(found: Lineage, statuses: Statuses, names: Mapping[str, Image], past: Past) -> LineageView:
-    name, _, tag = found.image.rpartition(":")
-    known = names.get(found.digest)
-    shown = Image(name, tag, found.digest) if name else known or Image("", None, found.digest)
+def _line(found: Lineage, statuses: Statuses, past: Past) -> LineageView:
     return LineageView(
-        image=image(shown),
+        image=image(_known(found, statuses)),
         pushed_at=found.pushed_at,
         source_revision=clean(found.source_revision),
         arrivals=tuple(map(_arrival, found.arrivals)),
         abandoned=tuple(_abandoned(each, found, past) for each in found.abandoned),
         runs=_runs(found, statuses),
     )
+
+
+def _known(found: Lineage, statuses: Statuses) -> Image:
+    """As the commit that brought it calls it, else as the ledger does."""
+    name, _, tag = found.image.rpartition(":")
+    if name:
+        return Image(name, tag, found.digest)
+    told = (each for status, history in statuses.values() for each in (status.images, *(one.images for one in history)))
+    named = (each[found.service] for each in told if found.service in each)
+    return next((each for each in named if each.digest == found.digest), Image("", None, found.digest))
 
 
 def _runs(found: Lineage, statuses: Statuses) -> tuple[Running, ...]:

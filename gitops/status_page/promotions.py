@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import TypeVar
 
 from gitops.core import lineage
-from gitops.core.images import Image
 from gitops.core.lineage import Event, Past
 from gitops.core.pipeline import Pipeline
 from gitops.core.release import Hold, Release
 from gitops.core.status import SyncStatus
 from gitops.status_page.plain import LONG, clean
+from gitops.status_page.requests import RequestView, request
 from gitops.status_page.source import Statuses
 from gitops.status_page.stages import Stage, stages
-from gitops.status_page.views import RequestView, commit_id, request
+from gitops.status_page.views import commit_id
 
 _T = TypeVar("_T")
 
@@ -110,7 +110,7 @@ class PromotionsView:
 def promotions(statuses: Statuses, pipeline: Pipeline | None, past: Past, now: datetime) -> PromotionsView:
     known = [status for _, (status, _) in sorted(statuses.items())]
     columns = stages(pipeline, {status.environment for status in known if status.images})
-    names = images(statuses)
+    names = tags(statuses, past)
     return PromotionsView(
         queues=tuple(
             _queue(stage, [each for each in known if each.environment == stage.name], pipeline, (past, now))
@@ -120,14 +120,14 @@ def promotions(statuses: Statuses, pipeline: Pipeline | None, past: Past, now: d
     )
 
 
-def images(statuses: Statuses) -> dict[str, Image]:
-    """Digest -> the newest name and tag that the ledger knows for it."""
-    found: dict[str, Image] = {}
+def tags(statuses: Statuses, past: Past) -> dict[str, str]:
+    """Digest -> tag, as git or else the ledger knows it."""
+    found: dict[str, str] = {}
     for status, history in statuses.values():
         for known in (status.images, *(record.images for record in history)):
             for image in known.values():
-                found.setdefault(image.digest or "", image)
-    return found
+                found.setdefault(image.digest or "", image.tag or "")
+    return found | {digest: name.rpartition(":")[2] for digest, name in lineage.pushed(past.entries).items()}
 
 
 def _queue(
@@ -189,7 +189,7 @@ def _waivers(found: Mapping[str, Release]) -> tuple[WaiverView, ...]:
     return tuple(WaiverView(tuple(overlays), gate, reason) for (gate, reason), overlays in same.items())
 
 
-def _event(found: Event, names: Mapping[str, Image], now: datetime) -> EventView:
+def _event(found: Event, names: Mapping[str, str], now: datetime) -> EventView:
     entry = found.entry
     return EventView(
         at=entry.at,
@@ -206,10 +206,10 @@ def _event(found: Event, names: Mapping[str, Image], now: datetime) -> EventView
         proven_since=found.proven_since,
         waived={clean(gate): clean(reason, LONG) for gate, reason in found.waived.items()},
         hold=_hold(found.hold, [clean(name) for name in found.overlays], now) if found.hold else None,
-        moved=tuple(_moved(service, digest, names.get(digest)) for service, digest in sorted(found.moved.items())),
+        moved=tuple(_moved(service, digest, names.get(digest, "")) for service, digest in sorted(found.moved.items())),
     )
 
 
-def _moved(service: str, digest: str, known: Image | None) -> MovedView:
+def _moved(service: str, digest: str, tag: str) -> MovedView:
     short = digest.removeprefix("sha256:")[:12]
-    return MovedView(clean(service), clean(digest), clean(short), clean(known.tag or "") if known else "")
+    return MovedView(clean(service), clean(digest), clean(short), clean(tag))

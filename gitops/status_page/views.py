@@ -7,10 +7,11 @@ is depends on the moment of the rendering and so is left to the template (and to
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from gitops.core.contract import admission
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.objects import Key
@@ -20,13 +21,13 @@ from gitops.core.status import (
     Drift,
     FieldChange,
     ObjectStatus,
-    PendingRequest,
     Record,
     Revision,
     Sync,
     SyncStatus,
 )
 from gitops.status_page.plain import LONG, MASK, clean
+from gitops.status_page.requests import RequestView, request
 
 MOST_OBJECTS = 500
 MOST_CHANGES = 30
@@ -167,20 +168,11 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestView:
-    """A promotion that somebody asked for and that waits. `release` is what approvals name; `waived`: gate -> why it is
-    skipped.
-    """
+class ContractView:
+    """What of the overlay breaks the contract: `broken` is why it is not synced, `warnings` was let in all the same."""
 
-    name: str
-    id: str
-    release: str
-    moves: tuple[str, ...]
-    gates: tuple[str, ...]
-    asked_by: str
-    asked_at: datetime | None
-    is_signed: bool
-    waived: dict[str, str]
+    broken: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +189,7 @@ class OverlayView:
     took: dict[str, float]
     history: tuple[Moment, ...]
     requests: tuple[RequestView, ...] = ()
+    contract: ContractView = field(default_factory=ContractView)
 
 
 def card(status: SyncStatus, history: Sequence[Record]) -> Card:
@@ -239,6 +232,7 @@ def overlay(status: SyncStatus, history: Sequence[Record]) -> OverlayView:
         took=_took(status.took),
         history=moments(history),
         requests=tuple(map(request, status.requests)),
+        contract=_contract(status),
     )
 
 
@@ -283,18 +277,11 @@ def _condition(condition: Condition) -> ConditionView:
     return ConditionView(clean(condition.type), condition.status, reason, message, condition.since)
 
 
-def request(found: PendingRequest) -> RequestView:
-    return RequestView(
-        name=clean(found.name),
-        id=clean(found.id),
-        release=clean(found.release),
-        moves=tuple(clean(sentence, LONG) for sentence in found.moves),
-        gates=tuple(clean(sentence, LONG) for sentence in found.gates),
-        asked_by=clean(found.asked_by),
-        asked_at=found.asked_at,
-        is_signed=found.is_signed,
-        waived={clean(gate): clean(reason, LONG) for gate, reason in found.waived.items()},
-    )
+def _contract(status: SyncStatus) -> ContractView:
+    stalled = status.condition("Stalled")
+    is_broken = stalled is not None and stalled.status and stalled.reason == admission.REASON
+    broken = clean(stalled.message, LONG) if stalled is not None and is_broken else ""
+    return ContractView(broken, tuple(clean(sentence, LONG) for sentence in status.warnings))
 
 
 def _object(status: ObjectStatus) -> ObjectView:
