@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,8 @@ def counting(place: World) -> Counting:
 
 @pytest.fixture
 def chronicle(place: World, counting: Counting) -> Chronicle:
-    repo: object = counting
-    return Chronicle(repo, place.desired.head, place.desired.overlays)  # type: ignore[arg-type]
+    repo: Any = counting
+    return Chronicle(repo, place.desired.head, place.desired.overlays)
 
 
 def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: World, chronicle: Chronicle) -> None:

@@ -278,9 +278,10 @@ def _condition(condition: Condition) -> ConditionView:
 
 
 def _contract(status: SyncStatus) -> ContractView:
-    stalled = status.condition("Stalled")
-    is_broken = stalled is not None and stalled.status and stalled.reason == admission.REASON
-    broken = clean(stalled.message, LONG) if stalled is not None and is_broken else ""
+    stalled, ready = status.condition("Stalled"), status.condition("Ready")
+    broken = ""
+    if stalled is not None and stalled.status and stalled.reason == admission.REASON:
+        broken = clean(stalled.message or (ready.message if ready else ""), LONG)
     return ContractView(broken, tuple(clean(sentence, LONG) for sentence in status.warnings))
 
 
