@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -179,6 +179,10 @@ class Promoting:
     promoter: Promoter
 
 
+Judgement = Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
+"""(commit, overlays that it changes) -> what the contract forbids there, by overlay."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leading:
     """What it takes to promote: the time, the right to write, who knows the contract, and whom to tell: of a commit
@@ -187,7 +191,7 @@ class Leading:
 
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
-    judge: Callable[[str], Mapping[str, Sequence[str]]]
+    judge: Judgement
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -220,10 +224,9 @@ def promoting(
     return Promoting(witness, promoter)
 
 
-def contract(repo: GitConfigRepo, renderer: Kustomize) -> Callable[[str], Mapping[str, Sequence[str]]]:
-    """What the contract forbids at a commit, by overlay."""
+def contract(repo: GitConfigRepo, renderer: Kustomize) -> Judgement:
     checker = Checker(repo, Surveyor(repo, renderer, RenderCache(renderer.directory / "surveys")))
-    return lambda revision: checker.check(revision).forbidden()
+    return lambda revision, changed: checker.check(revision, changed).forbidden()
 
 
 def compare(repo: GitConfigRepo, renderer: Kustomize) -> Compare:
