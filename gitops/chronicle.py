@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from gitops.core import compose
+from gitops.core import overlay as overlays
 from gitops.core.errors import Rejected
+from gitops.core.images import Image
 from gitops.core.lineage import Entry, Past
-from gitops.core.pipeline import ENVIRONMENTS, Overlay
+from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES, Overlay
 from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release, parse_hold, parse_release
 from gitops.core.tree import Tree
 from gitops.ports import ConfigRepo, PastCommit
@@ -81,10 +83,14 @@ class Chronicle:
         paths = {name: [path for path in commit.paths if _is(path, name)] for name in (RELEASE_FILE, HOLD_FILE)}
         releases: dict[str, Release | None] = {}
         holds: dict[str, Hold | None] = {}
+        images: dict[str, tuple[Image, ...]] = {}
         if is_read and any(paths.values()):
             tree = self._tree(commit.id)
             releases = self._parsed(tree, paths[RELEASE_FILE], parse_release)
             holds = self._parsed(tree, paths[HOLD_FILE], parse_hold)
+            images = {
+                name: self._images(name, held.overlay) for name, held in releases.items() if held and held.overlay
+            }
         return Entry(
             commit=commit.id,
             at=commit.committed_at,
@@ -94,6 +100,7 @@ class Chronicle:
             paths=commit.paths,
             releases=releases,
             holds=holds,
+            images=images,
         )
 
     def _tree(self, commit: str) -> Tree:
@@ -109,6 +116,15 @@ class Chronicle:
             with contextlib.suppress(Rejected):
                 found[_directory(path)] = parse(self._repo.read(tree[path].id), path) if path in tree else None
         return found
+
+    def _images(self, overlay: str, commit: str) -> tuple[Image, ...]:
+        """What an overlay's directory says at the commit that a release names."""
+        tree = self._tree(commit)
+        files = (f"{ENVIRONMENTS}/{overlay}/{name}" for name in KUSTOMIZATION_FILES)
+        file = next((path for path in files if path in tree), None)
+        with contextlib.suppress(Rejected):
+            return overlays.images(self._repo.read(tree[file].id), file) if file else ()
+        return ()
 
     def _present(self, head: str) -> tuple[dict[str, Release], dict[str, Hold]]:
         """What is not readable is the pass's business, which says where and what to do."""

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import islice
 
 from gitops.core.changes import CAUSE_TRAILER, DIGEST_TRAILER, IMAGE_TRAILER, PUSHED_AT_TRAILER, SERVICE_TRAILER
-from gitops.core.images import is_digest
+from gitops.core.images import Image, is_digest
 from gitops.core.pipeline import ENVIRONMENTS
 from gitops.core.promotion_commits import (
     APPROVED_TRAILER,
@@ -40,7 +40,7 @@ class Deed(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One commit that touched environments/. `releases` and `holds`: of the overlays and directories whose release.yaml
-    or hold.yaml it changed, what it left there; None = removed.
+    or hold.yaml it changed, what it left there; None = removed. `images`: overlay -> what it runs by such a release.
     """
 
     commit: str
@@ -51,6 +51,7 @@ class Entry:
     paths: tuple[str, ...] = ()
     releases: Mapping[str, Release | None] = field(default_factory=dict)
     holds: Mapping[str, Hold | None] = field(default_factory=dict)
+    images: Mapping[str, tuple[Image, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the timeline. `moved`: service -> digest of what is new there by it; `overlays`: where."""
+    """One line of the timeline. `moved`: what is new there by it, if it is known what was there before; `overlays`:
+    where.
+    """
 
     deed: Deed
     environment: str
@@ -80,7 +83,7 @@ class Event:
     proven_since: datetime | None = None
     waived: Mapping[str, str] = field(default_factory=dict)
     hold: Hold | None = None
-    moved: Mapping[str, str] = field(default_factory=dict)
+    moved: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +113,15 @@ class Lineage:
     """One digest of one service; `arrivals` and `abandoned` oldest first. `pushed_at`: when the registry got it."""
 
     service: str
-    digest: str
-    image: str = ""
+    image: Image
     pushed_at: datetime | None = None
     source_revision: str = ""
     arrivals: tuple[Arrival, ...] = ()
     abandoned: tuple[Abandoned, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return self.image.digest or ""
 
 
 def deed(entry: Entry) -> Deed | None:
@@ -136,24 +142,15 @@ def timeline(entries: Sequence[Entry], most: int) -> tuple[Event, ...]:
     """The newest promotions, rollbacks and holds. Images that enter the first environment are told by `lineages`."""
     moved = {entry.commit: arrived for entry, arrived in _arrivals(entries)}
     told = (
-        _event(entry, what, moved.get(entry.commit, ()))
+        _event(entry, what, moved[entry.commit])
         for entry in entries
         if (what := deed(entry)) is not None and what is not Deed.IMAGE
     )
     return tuple(islice(told, most))
 
 
-def pushed(entries: Iterable[Entry]) -> dict[str, str]:
-    """Digest -> `name:tag`, the newest one, of every image that an entry brought."""
-    found: dict[str, str] = {}
-    for entry in entries:
-        if deed(entry) is Deed.IMAGE:
-            found.setdefault(entry.trailers[DIGEST_TRAILER], entry.trailers.get(IMAGE_TRAILER, ""))
-    return found
-
-
-def lineages(entries: Sequence[Entry], service: str) -> tuple[Lineage, ...]:
-    """Every digest of a service that the entries know, the one that came last first."""
+def lineages(entries: Sequence[Entry], service: str, name: str) -> tuple[Lineage, ...]:
+    """Every digest of a service that the entries know, the one that came last first. `name`: its image's."""
     found: dict[str, Lineage] = {}
     for entry in reversed(entries):
         if deed(entry) is Deed.IMAGE and entry.trailers[SERVICE_TRAILER] == service:
@@ -161,29 +158,34 @@ def lineages(entries: Sequence[Entry], service: str) -> tuple[Lineage, ...]:
             known = found.get(line.digest)
             found[line.digest] = replace(line, arrivals=((known.arrivals if known else ()) + line.arrivals))
     for entry, arrived in reversed(list(_arrivals(entries))):
-        for overlay, name, digest in arrived:
-            if name == service:
-                line = found.get(digest, Lineage(service, digest))
-                found[digest] = replace(line, arrivals=(*line.arrivals, _arrival(entry, overlay, service)))
+        for overlay, image, _ in arrived:
+            if image.name == name:
+                line = found.get(image.digest or "", Lineage(service, image))
+                found[line.digest] = replace(line, arrivals=(*line.arrivals, _arrival(entry, overlay, service)))
     for overlay, digest, entry in _abandonments(entries, service):
-        line = found.get(digest, Lineage(service, digest))
+        line = found.get(digest, Lineage(service, Image(name, None, digest)))
         found[digest] = replace(line, abandoned=(*line.abandoned, Abandoned(overlay, entry)))
     order = {entry.commit: place for place, entry in enumerate(reversed(entries))}
-    return tuple(sorted(found.values(), key=lambda line: _place(line, order), reverse=True))
+    whole = (replace(line, arrivals=_in_order(line.arrivals, order)) for line in found.values())
+    return tuple(sorted(whole, key=lambda line: _place(line, order), reverse=True))
+
+
+def _in_order(arrivals: Iterable[Arrival], order: Mapping[str, int]) -> tuple[Arrival, ...]:
+    """By the trunk's order, since clocks of committers differ."""
+    return tuple(sorted(arrivals, key=lambda each: order[each.entry.commit]))
 
 
 def _place(line: Lineage, order: Mapping[str, int]) -> int:
-    """By the trunk's order, since clocks of committers differ."""
     return order[line.arrivals[0].entry.commit] if line.arrivals else -1
 
 
 def _pushed(service: str, entry: Entry) -> Lineage:
     trailers, environment = entry.trailers, _environment(entry)
     arrival = Arrival(Deed.IMAGE, environment, environment, entry, cause=trailers.get(CAUSE_TRAILER, ""))
+    name, _, tag = trailers.get(IMAGE_TRAILER, "").rpartition(":")
     return Lineage(
         service=service,
-        digest=trailers[DIGEST_TRAILER],
-        image=trailers.get(IMAGE_TRAILER, ""),
+        image=Image(name, tag, trailers[DIGEST_TRAILER]),
         pushed_at=moment(trailers.get(PUSHED_AT_TRAILER, "")),
         source_revision=trailers.get(SOURCE_REVISION_TRAILER, ""),
         arrivals=(arrival,),
@@ -205,20 +207,19 @@ def _arrival(entry: Entry, overlay: str, service: str) -> Arrival:
     )
 
 
-def _arrivals(entries: Sequence[Entry]) -> Iterator[tuple[Entry, tuple[tuple[str, str, str], ...]]]:
-    """Each commit that wrote a release, newest first, with what is new by it: (overlay, service, digest)."""
-    held: dict[tuple[str, str], str] = {}
+def _arrivals(entries: Sequence[Entry]) -> Iterator[tuple[Entry, tuple[tuple[str, Image, bool], ...]]]:
+    """Each entry, newest first, with what its releases hold that was not there before: (overlay, image, whether it is
+    known what was there).
+    """
+    held: dict[tuple[str, str], str | None] = {}
     found = []
     for entry in reversed(entries):
         new = []
-        for overlay, release in entry.releases.items():
-            known = release.admission.services if release and release.admission else {}
-            for service, evidence in known.items():
-                if held.get((overlay, service)) != evidence.digest:
-                    held[overlay, service] = evidence.digest
-                    new.append((overlay, service, evidence.digest))
-        if entry.releases:
-            found.append((entry, tuple(new)))
+        for overlay, images in entry.images.items():
+            is_known = any(place == overlay for place, _ in held)
+            new += [(overlay, each, is_known) for each in images if held.get((overlay, each.name)) != each.digest]
+            held |= {(overlay, each.name): each.digest for each in images}
+        found.append((entry, tuple(new)))
     return reversed(found)
 
 
@@ -233,7 +234,7 @@ def _abandonments(entries: Sequence[Entry], service: str) -> Iterator[tuple[str,
             known[overlay] = digests
 
 
-def _event(entry: Entry, what: Deed, moved: Iterable[tuple[str, str, str]]) -> Event:
+def _event(entry: Entry, what: Deed, arrived: Iterable[tuple[str, Image, bool]]) -> Event:
     trailers = entry.trailers
     overlays = tuple(dict.fromkeys([*entry.releases, *entry.holds]))
     releases = [found for found in entry.releases.values() if found is not None]
@@ -249,7 +250,7 @@ def _event(entry: Entry, what: Deed, moved: Iterable[tuple[str, str, str]]) -> E
         proven_since=moment(trailers.get(SINCE_TRAILER, "")),
         waived=_waived(releases[0] if releases else None) if what is Deed.PROMOTION else {},
         hold=next((found for found in entry.holds.values() if found is not None), None),
-        moved={service: digest for _, service, digest in moved},
+        moved=tuple(dict.fromkeys(image for _, image, is_known in arrived if is_known)),
     )
 
 

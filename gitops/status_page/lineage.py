@@ -6,7 +6,6 @@ from datetime import datetime
 
 from gitops.core import lineage
 from gitops.core.health import Health
-from gitops.core.images import Image
 from gitops.core.lineage import Abandoned, Arrival, Lineage, Past
 from gitops.core.pipeline import Pipeline
 from gitops.core.status import Sync
@@ -104,13 +103,13 @@ def is_service(name: str, statuses: Statuses, pipeline: Pipeline | None) -> bool
 
 
 def service(name: str, statuses: Statuses, pipeline: Pipeline | None, past: Past) -> ServiceView:
-    found = _lines(name, statuses, past)
+    found = _lines(name, statuses, pipeline, past)
     return ServiceView(name, _environments(statuses, pipeline), found[:MOST_IMAGES], max(0, len(found) - MOST_IMAGES))
 
 
 def digest(name: str, wanted: str, statuses: Statuses, told: tuple[Pipeline | None, Past]) -> DigestView:
     pipeline, past = told
-    line = next((found for found in _lines(name, statuses, past) if found.image.digest == wanted), None)
+    line = next((found for found in _lines(name, statuses, pipeline, past) if found.image.digest == wanted), None)
     environments = {each: _presence(each, line) for each in _environments(statuses, pipeline)}
     return DigestView(name, wanted, environments, line)
 
@@ -130,13 +129,15 @@ def _presence(environment: str, line: LineageView | None) -> PresenceView:
     return PresenceView(bool(runs), sync is Sync.SYNCED and health is Health.HEALTHY, rejected, sync, health)
 
 
-def _lines(name: str, statuses: Statuses, past: Past) -> tuple[LineageView, ...]:
+def _lines(name: str, statuses: Statuses, pipeline: Pipeline | None, past: Past) -> tuple[LineageView, ...]:
     """Newest first. What git does not tell of, the ledger may."""
-    found = [_line(line, statuses, past) for line in lineage.lineages(past.entries, name)]
+    running = {each.digest: each for status, _ in statuses.values() if (each := status.images.get(name)) is not None}
+    declared = pipeline.services.get(name) if pipeline else None
+    called = declared.image if declared else next((each.name for each in running.values()), "")
+    found = [_line(line, statuses, past) for line in lineage.lineages(past.entries, name, called)]
     known = {line.image.digest for line in found}
-    running = {status.images[name].digest or "" for status, _ in statuses.values() if name in status.images}
-    for other in sorted(running - known - {""}):
-        line = _line(Lineage(name, other), statuses, past)
+    for digest in sorted(each for each in running if each and each not in known):
+        line = _line(Lineage(name, running[digest]), statuses, past)
         since = [run.since for run in line.runs if run.since]
         found.insert(_place(found, min(since, default=None)), line)
     return tuple(found)
@@ -152,23 +153,13 @@ def _place(found: Sequence[LineageView], since: datetime | None) -> int:
 
 def _line(found: Lineage, statuses: Statuses, past: Past) -> LineageView:
     return LineageView(
-        image=image(_known(found, statuses)),
+        image=image(found.image),
         pushed_at=found.pushed_at,
         source_revision=clean(found.source_revision),
         arrivals=tuple(map(_arrival, found.arrivals)),
         abandoned=tuple(_abandoned(each, found, past) for each in found.abandoned),
         runs=_runs(found, statuses),
     )
-
-
-def _known(found: Lineage, statuses: Statuses) -> Image:
-    """As the commit that brought it calls it, else as the ledger does."""
-    name, _, tag = found.image.rpartition(":")
-    if name:
-        return Image(name, tag, found.digest)
-    told = (each for status, history in statuses.values() for each in (status.images, *(one.images for one in history)))
-    named = (each[found.service] for each in told if found.service in each)
-    return next((each for each in named if each.digest == found.digest), Image("", None, found.digest))
 
 
 def _runs(found: Lineage, statuses: Statuses) -> tuple[Running, ...]:

@@ -14,7 +14,7 @@ from gitops.status_page.plain import LONG, clean
 from gitops.status_page.requests import RequestView, request
 from gitops.status_page.source import Statuses
 from gitops.status_page.stages import Stage, stages
-from gitops.status_page.views import commit_id
+from gitops.status_page.views import ImageView, commit_id, image
 
 _T = TypeVar("_T")
 
@@ -70,9 +70,7 @@ class QueueView:
 @dataclass(frozen=True, slots=True)
 class MovedView:
     service: str
-    digest: str
-    short: str
-    tag: str
+    image: ImageView
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +108,14 @@ class PromotionsView:
 def promotions(statuses: Statuses, pipeline: Pipeline | None, past: Past, now: datetime) -> PromotionsView:
     known = [status for _, (status, _) in sorted(statuses.items())]
     columns = stages(pipeline, {status.environment for status in known if status.images})
-    names = tags(statuses, past)
+    services = {service.image: name for name, service in pipeline.services.items()} if pipeline else {}
     return PromotionsView(
         queues=tuple(
             _queue(stage, [each for each in known if each.environment == stage.name], pipeline, (past, now))
             for stage in columns
         ),
-        timeline=tuple(_event(found, names, now) for found in lineage.timeline(past.entries, MOST_EVENTS)),
+        timeline=tuple(_event(found, services, now) for found in lineage.timeline(past.entries, MOST_EVENTS)),
     )
-
-
-def tags(statuses: Statuses, past: Past) -> dict[str, str]:
-    """Digest -> tag, as git or else the ledger knows it."""
-    found: dict[str, str] = {}
-    for status, history in statuses.values():
-        for known in (status.images, *(record.images for record in history)):
-            for image in known.values():
-                found.setdefault(image.digest or "", image.tag or "")
-    return found | {digest: name.rpartition(":")[2] for digest, name in lineage.pushed(past.entries).items()}
 
 
 def _queue(
@@ -189,7 +177,7 @@ def _waivers(found: Mapping[str, Release]) -> tuple[WaiverView, ...]:
     return tuple(WaiverView(tuple(overlays), gate, reason) for (gate, reason), overlays in same.items())
 
 
-def _event(found: Event, names: Mapping[str, str], now: datetime) -> EventView:
+def _event(found: Event, services: Mapping[str, str], now: datetime) -> EventView:
     entry = found.entry
     return EventView(
         at=entry.at,
@@ -206,10 +194,7 @@ def _event(found: Event, names: Mapping[str, str], now: datetime) -> EventView:
         proven_since=found.proven_since,
         waived={clean(gate): clean(reason, LONG) for gate, reason in found.waived.items()},
         hold=_hold(found.hold, [clean(name) for name in found.overlays], now) if found.hold else None,
-        moved=tuple(_moved(service, digest, names.get(digest, "")) for service, digest in sorted(found.moved.items())),
+        moved=tuple(
+            MovedView(clean(services[each.name]), image(each)) for each in found.moved if each.name in services
+        ),
     )
-
-
-def _moved(service: str, digest: str, tag: str) -> MovedView:
-    short = digest.removeprefix("sha256:")[:12]
-    return MovedView(clean(service), clean(digest), clean(short), clean(tag))

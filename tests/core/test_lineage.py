@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from gitops.core.lineage import Deed, Entry, deed, lineages, pushed, timeline
+from gitops.core.lineage import Deed, Entry, deed, lineages, timeline
 from gitops.core.release import Release
 from tests.status_page import past
 from tests.status_page.past import BAD_TAG, HOLD, digest
-from tests.status_page.sample import BEHIND, NOW, REGISTRY, TAGS, ago, commit
+from tests.status_page.sample import BEHIND, NOW, REGISTRY, TAGS, ago, commit, image
 
 WEEK = past.entries()
+ORDER = f"{REGISTRY}/order"
 NEW, BAD, OLD = TAGS["order"], BAD_TAG, BEHIND["order"]
 
 
@@ -42,13 +43,13 @@ def test_what_a_commit_did_is_told_by_what_it_left(told: Entry, what: Deed | Non
 def test_the_timeline_tells_promotions_and_what_was_new_by_them() -> None:
     shown = timeline(WEEK, 100)
 
-    assert [(event.deed, event.environment, dict(event.moved)) for event in shown] == [
-        (Deed.PROMOTION, "test", {"order": digest("order", NEW)}),
-        (Deed.ROLLBACK, "prod", {"order": digest("order", OLD)}),
-        (Deed.PROMOTION, "prod", {"order": digest("order", BAD)}),
-        (Deed.PROMOTION, "test", {"order": digest("order", BAD)}),
-        (Deed.PROMOTION, "prod", {"order": digest("order", OLD)}),
-        (Deed.PROMOTION, "test", {"order": digest("order", OLD)}),
+    assert [(event.deed, event.environment, [each.tag for each in event.moved]) for event in shown] == [
+        (Deed.PROMOTION, "test", [NEW]),
+        (Deed.ROLLBACK, "prod", [OLD]),
+        (Deed.PROMOTION, "prod", [BAD]),
+        (Deed.PROMOTION, "test", [BAD]),
+        (Deed.PROMOTION, "prod", []),
+        (Deed.PROMOTION, "test", []),
     ]
     assert shown[1].hold == HOLD
     assert (shown[2].waived, shown[2].request, shown[2].source) == ({"soak": "hot fix"}, past.REQUEST, "test")
@@ -60,10 +61,10 @@ def test_the_timeline_is_bounded() -> None:
 
 
 def test_an_image_is_followed_from_the_registry_to_the_last_environment() -> None:
-    newest, bad, old = lineages(WEEK, "order")
+    newest, bad, old = lineages(WEEK, "order", ORDER)
 
     assert [line.digest for line in (newest, bad, old)] == [digest("order", tag) for tag in (NEW, BAD, OLD)]
-    assert (newest.image, newest.pushed_at) == (f"{REGISTRY}/order:{NEW}", ago(hours=4))
+    assert (newest.image, newest.pushed_at) == (image("order", NEW), ago(hours=4))
     assert newest.source_revision == commit(f"source of {NEW}")
     assert [(each.deed, each.overlay) for each in newest.arrivals] == [(Deed.IMAGE, "dev"), (Deed.PROMOTION, "test")]
     assert newest.arrivals[1].proven_since == ago(hours=4)
@@ -76,23 +77,27 @@ def test_an_image_is_followed_from_the_registry_to_the_last_environment() -> Non
 
 
 def test_what_a_rollback_abandoned_is_marked_with_the_commit() -> None:
-    _, bad, old = lineages(WEEK, "order")
+    _, bad, old = lineages(WEEK, "order", ORDER)
 
     assert [(each.overlay, each.entry.commit) for each in bad.abandoned] == [("prod", commit("rollback"))]
     assert old.abandoned == ()
 
 
 def test_nothing_is_known_of_other_services() -> None:
-    assert lineages(WEEK, "gateway") == ()
+    assert lineages(WEEK, "gateway", f"{REGISTRY}/gateway") == ()
 
 
 def test_an_environment_is_that_of_the_files_not_of_what_a_trailer_claims() -> None:
     forged = replace(WEEK[1], trailers={**WEEK[1].trailers, "Lockstep-Environment": "prod"})
 
-    assert lineages([forged], "order")[0].arrivals[0].environment == "dev"
+    assert lineages([forged], "order", ORDER)[0].arrivals[0].environment == "dev"
 
 
-def test_the_newest_tag_of_a_digest_is_its_name() -> None:
-    again = replace(WEEK[1], trailers={**WEEK[1].trailers, "Lockstep-Image": f"{REGISTRY}/order:latest-master"})
+def test_a_digest_is_called_as_it_was_pushed_last() -> None:
+    again = replace(WEEK[1], trailers={**WEEK[1].trailers, "Lockstep-Image": f"{ORDER}:latest-master"})
 
-    assert pushed([again, *WEEK])[digest("order", NEW)] == f"{REGISTRY}/order:latest-master"
+    assert lineages([again, *WEEK], "order", ORDER)[0].image.tag == "latest-master"
+
+
+def test_what_was_there_before_anything_is_known_did_not_move_by_a_promotion() -> None:
+    assert timeline(WEEK[-2:], 9)[0].moved == ()

@@ -65,7 +65,13 @@ def promoted(environment: str, source: str, at: datetime, release: Release, **tr
         },
         paths=(f"environments/{environment}/release.yaml",),
         releases={environment: release},
+        images={environment: tuple(image("order", tag) for tag in _tags(release))},
     )
+
+
+def _tags(release: Release) -> list[str]:
+    digests = {found.digest for found in release.admission.services.values()} if release.admission else set()
+    return [tag for tag in (TAGS["order"], BAD_TAG, BEHIND["order"]) if digest("order", tag) in digests]
 
 
 def rolled_back() -> Entry:
@@ -81,6 +87,7 @@ def rolled_back() -> Entry:
         paths=("environments/prod/hold.yaml", "environments/prod/release.yaml"),
         releases={"prod": release},
         holds={"prod": HOLD},
+        images={"prod": (image("order", BEHIND["order"]),)},
     )
 
 
