@@ -22,6 +22,12 @@ from tests.promotion_world import SETTINGS, World, image, overlay, pipeline, wor
 from tests.status_page.test_page import json
 from tests.status_page.test_releases import shown
 
+STRAY = """patches:
+- target: {kind: Deployment, name: print}
+  patch: |-
+    - {op: add, path: /spec/paused, value: true}
+"""
+
 
 class Real:
     """What a controller without a cluster would tell: whatever git wants runs, and is well."""
@@ -136,10 +142,7 @@ def test_a_request_says_who_asked_and_what_it_skips(place: World, page: FlaskCli
 def test_parity_tells_declared_pending_and_undeclared_apart(place: World, real: Real, page: FlaskClient) -> None:
     place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug")})
     place.edit_base("order", "new")
-    stray = (
-        "patches:\n- {target: {kind: Deployment, name: print}, patch: '[{op: add, path: /spec/paused, value: true}]'}\n"
-    )
-    place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug") + stray.encode()})
+    place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug") + STRAY.encode()})
     assert page.get("/api/v1/parity/dev/prod").status_code == 202
 
     real.work()
