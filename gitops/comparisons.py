@@ -12,9 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from gitops.core import parity
 from gitops.core.errors import Rejected
 from gitops.core.parity import Compared, Comparison, Pair
+
+_log = structlog.get_logger(__name__)
 
 MOST_KEPT = 64
 MOST_WAITING = 16
@@ -83,6 +87,7 @@ class Comparisons:
         found = self._compared(name)
         took = self._means.monotonic() - began
         self._rested_at = began + took + min(took, _LONGEST_REST)
+        _log.info("compared", pair=name, revision=found.head, seconds=round(took, 3))
         with self._lock:
             self._waiting.pop(name, None)
             self._known[name] = found

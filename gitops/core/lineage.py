@@ -73,7 +73,7 @@ class Event:
     """
 
     deed: Deed
-    environment: str
+    environments: tuple[str, ...]
     overlays: tuple[str, ...]
     entry: Entry
     source: str = ""
@@ -240,7 +240,7 @@ def _event(entry: Entry, what: Deed, arrived: Iterable[tuple[str, Image, bool]])
     releases = [found for found in entry.releases.values() if found is not None]
     return Event(
         deed=what,
-        environment=_environment(entry),
+        environments=tuple(dict.fromkeys(overlay.partition("/")[0] for overlay in overlays)),
         overlays=overlays,
         entry=entry,
         source=trailers.get(SOURCE_TRAILER, "") if what is Deed.PROMOTION else "",

@@ -79,7 +79,7 @@ class EventView:
 
     at: datetime
     deed: str
-    environment: str
+    environments: tuple[str, ...]
     overlays: tuple[str, ...]
     commit: str
     author: str
@@ -182,7 +182,7 @@ def _event(found: Event, services: Mapping[str, str], now: datetime) -> EventVie
     return EventView(
         at=entry.at,
         deed=str(found.deed),
-        environment=clean(found.environment),
+        environments=tuple(map(clean, found.environments)),
         overlays=tuple(clean(overlay) for overlay in found.overlays),
         commit=commit_id(entry.commit),
         author=clean(entry.author.partition(" <")[0]),

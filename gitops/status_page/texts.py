@@ -55,11 +55,11 @@ def machine(moment: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two figures that matter: 12 ms, 1.24 s, 3 min 20 s, 1 h, 2 d."""
+    """Two figures that matter: 12 ms, 1.24 s, 20 s, 3 min 20 s, 1 h, 2 d."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
-        return f"{seconds:.2f} s"
+        return f"{seconds:.0f} s" if seconds == round(seconds) else f"{seconds:.2f} s"
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
     first = next(index for index, (_, length) in enumerate(units) if seconds >= length)
     rest, parts = round(seconds), []

@@ -43,7 +43,7 @@ def test_what_a_commit_did_is_told_by_what_it_left(told: Entry, what: Deed | Non
 def test_the_timeline_tells_promotions_and_what_was_new_by_them() -> None:
     shown = timeline(WEEK, 100)
 
-    assert [(event.deed, event.environment, [each.tag for each in event.moved]) for event in shown] == [
+    assert [(event.deed, event.environments[0], [each.tag for each in event.moved]) for event in shown] == [
         (Deed.PROMOTION, "test", [NEW]),
         (Deed.ROLLBACK, "prod", [OLD]),
         (Deed.PROMOTION, "prod", [BAD]),

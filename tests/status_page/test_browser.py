@@ -63,7 +63,10 @@ def test_renders_and_goes_live_without_a_complaint(visit: Open, complaints: list
     assert complaints == []
 
 
-@pytest.mark.parametrize("path", ["/", "/overlays/prod", "/promotions", "/images/order", "/parity", "/parity/dev/prod"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/overlays/prod", "/overlays/test/gallery", "/promotions", "/images/order", "/parity", "/parity/dev/prod"],
+)
 def test_fits_a_phone_without_scrolling_sideways(visit: Open, path: str) -> None:
     page = visit(path, viewport={"width": 360, "height": 740})
 

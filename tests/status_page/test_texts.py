@@ -80,7 +80,15 @@ def test_how_long_ago(passed: timedelta, said: Text) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0.0123, "12 ms"), (1.239, "1.24 s"), (200, "3 min 20 s"), (3600, "1 h"), (5400, "1 h 30 min"), (172800, "2 d")],
+    [
+        (0.0123, "12 ms"),
+        (1.239, "1.24 s"),
+        (20.0, "20 s"),
+        (200, "3 min 20 s"),
+        (3600, "1 h"),
+        (5400, "1 h 30 min"),
+        (172800, "2 d"),
+    ],
 )
 def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said
