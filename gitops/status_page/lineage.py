@@ -103,13 +103,15 @@ def is_service(name: str, statuses: Statuses, pipeline: Pipeline | None) -> bool
 
 
 def service(name: str, statuses: Statuses, pipeline: Pipeline | None, past: Past) -> ServiceView:
-    found = _lines(name, statuses, pipeline, past)
-    return ServiceView(name, _environments(statuses, pipeline), found[:MOST_IMAGES], max(0, len(found) - MOST_IMAGES))
+    found = _known(name, statuses, pipeline, past)
+    shown = tuple(_line(line, statuses, past) for line in found[:MOST_IMAGES])
+    return ServiceView(name, _environments(statuses, pipeline), shown, max(0, len(found) - MOST_IMAGES))
 
 
 def digest(name: str, wanted: str, statuses: Statuses, told: tuple[Pipeline | None, Past]) -> DigestView:
     pipeline, past = told
-    line = next((found for found in _lines(name, statuses, pipeline, past) if found.image.digest == wanted), None)
+    found = next((line for line in _known(name, statuses, pipeline, past) if line.digest == wanted), None)
+    line = _line(found, statuses, past) if found else None
     environments = {each: _presence(each, line) for each in _environments(statuses, pipeline)}
     return DigestView(name, wanted, environments, line)
 
@@ -129,25 +131,25 @@ def _presence(environment: str, line: LineageView | None) -> PresenceView:
     return PresenceView(bool(runs), sync is Sync.SYNCED and health is Health.HEALTHY, rejected, sync, health)
 
 
-def _lines(name: str, statuses: Statuses, pipeline: Pipeline | None, past: Past) -> tuple[LineageView, ...]:
+def _known(name: str, statuses: Statuses, pipeline: Pipeline | None, past: Past) -> list[Lineage]:
     """Newest first. What git does not tell of, the ledger may."""
     running = {each.digest: each for status, _ in statuses.values() if (each := status.images.get(name)) is not None}
     declared = pipeline.services.get(name) if pipeline else None
     called = declared.image if declared else next((each.name for each in running.values()), "")
-    found = [_line(line, statuses, past) for line in lineage.lineages(past.entries, name, called)]
-    known = {line.image.digest for line in found}
+    found = list(lineage.lineages(past.entries, name, called))
+    known = {line.digest for line in found}
     for digest in sorted(each for each in running if each and each not in known):
-        line = _line(Lineage(name, running[digest]), statuses, past)
-        since = [run.since for run in line.runs if run.since]
+        line = Lineage(name, running[digest])
+        since = [run.since for run in _runs(line, statuses) if run.since]
         found.insert(_place(found, min(since, default=None)), line)
-    return tuple(found)
+    return found
 
 
-def _place(found: Sequence[LineageView], since: datetime | None) -> int:
+def _place(found: Sequence[Lineage], since: datetime | None) -> int:
     """Before the first that came earlier."""
     if since is None:
         return len(found)
-    came = (line.arrivals[0].at if line.arrivals else None for line in found)
+    came = (line.arrivals[0].entry.at if line.arrivals else None for line in found)
     return next((place for place, at in enumerate(came) if at is not None and at < since), len(found))
 
 

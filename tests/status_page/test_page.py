@@ -150,7 +150,8 @@ def test_language(client: FlaskClient, path: str, accepts: str, language: str) -
 def test_an_asked_for_language_and_the_kiosk_are_carried_on_by_links(client: FlaskClient) -> None:
     assert 'href="/overlays/test/gallery?lang=zh"' in client.get("/?lang=zh").text
     assert 'href="/overlays/test/gallery"' in client.get("/", headers={"Accept-Language": "zh"}).text
-    assert not [tag for tag, _ in Markup(client.get("/?kiosk=1").text).elements if tag == "a"]
+    for path in ("/", "/overlays/prod", "/promotions", "/images/order", "/parity", "/parity/dev/prod"):
+        assert not [tag for tag, _ in Markup(client.get(f"{path}?kiosk=1").text).elements if tag == "a"]
 
 
 @pytest.mark.parametrize(
