@@ -1,12 +1,13 @@
-"""What git tells of the environments' past, read once per head and only as far as it is new.
+"""What git tells of the environments' past, read once per head, elsewhere, and only as far as it is new.
 
 A trunk grows by a few commits at a time, so those are asked for; everything else is known. What stood in a commit never
-changes and is read once.
+changes and is read once. The first reading may take seconds in a large repo, so no page waits for it: it gets what is
+known, and a workqueue is asked to read on.
 """
 
 import contextlib
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from gitops.core import compose
@@ -19,53 +20,61 @@ from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release, parse_ho
 from gitops.core.tree import Tree
 from gitops.ports import ConfigRepo, PastCommit
 
+MOST_COMMITS = 2000
+QUESTION = "past"
+"""What the queue is asked to read."""
+
+_NEWS = 50
+_MOST_BYTES = 6 << 20
+"""Of release.yaml, hold.yaml and kustomizations, the newest first. Reading them takes about a second per two MiB."""
+_MOST_PATHS = 5
+_MOST_PARTS = 30_000
+"""Images and their evidence, as releases name them: what is kept of them takes at most some tens of MiB."""
+
 _T = TypeVar("_T")
 
-MOST_COMMITS = 2000
-_NEWS = 50
-_MOST_READ = 400
-"""Of so many commits the release.yaml and hold.yaml are read: each costs the listing of a tree."""
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """`head` is the trunk's as taken in last, empty before; `overlays` those of that head."""
+
+    repo: ConfigRepo
+    head: Callable[[], str]
+    overlays: Callable[[], Mapping[str, Overlay]]
 
 
 class Chronicle:
-    """Thread-safe. `head` is the trunk's as taken in last, `overlays` those of that head."""
+    """`past` is called by anybody, `read` by one thread at a time. `ask` puts a question into the queue."""
 
-    def __init__(
-        self, repo: ConfigRepo, head: Callable[[], str], overlays: Callable[[], Mapping[str, Overlay]]
-    ) -> None:
-        self._repo = repo
-        self._head = head
-        self._overlays = overlays
+    def __init__(self, trunk: Trunk, ask: Callable[[str], None]) -> None:
+        self._trunk = trunk
+        self._repo = trunk.repo
+        self._ask = ask
         self._known = Past()
-        self._lock = threading.Lock()
+        self._same: dict[object, object] = {}
+        self._room = 0
 
     def past(self) -> Past:
-        """As of the head; the one before while somebody else reads the newest. Raises: Unavailable."""
-        known, head = self._known, self._head()
-        if not head or known.head == head:
-            return known
-        if not self._lock.acquire(blocking=not known.head):
-            return known
-        try:
-            if self._known.head != head:
-                self._known = self._read(head)
-        finally:
-            self._lock.release()
-        return self._known
+        """What is known; if that is not of the present head, the rest is read soon."""
+        known, head = self._known, self._trunk.head()
+        if head and known.head != head:
+            self._ask(QUESTION)
+        return known
+
+    def read(self) -> None:
+        """Takes in the present head. Raises: Rejected, Unavailable as the repo does."""
+        head = self._trunk.head()
+        if head and self._known.head != head:
+            self._known = self._read(head)
 
     def _read(self, head: str) -> Past:
-        commits = self._commits()
         known = {entry.commit: entry for entry in self._known.entries}
-        entries: list[Entry] = []
-        room = _MOST_READ
-        for commit in commits:
-            entry = known.get(commit.id)
-            if entry is None:
-                entry = self._entry(commit, is_read=room > 0)
-            room -= bool(entry.releases or entry.holds)
-            entries.append(entry)
+        self._room = _MOST_BYTES
+        self._same = {each: each for entry in self._known.entries for each in _parts(entry)}
+        entries = [known.get(commit.id) or self._entry(commit) for commit in self._commits()]
+        self._same = {}
         releases, holds = self._present(head)
-        return Past(head, tuple(entries), releases, holds)
+        return Past(head, tuple(_bounded(entries)), releases, holds)
 
     def _commits(self) -> Sequence[PastCommit]:
         """What is known, with the news in front; all of it anew unless the two fit together."""
@@ -79,28 +88,20 @@ class Chronicle:
                     return [*news[:new], *map(_commit, before)][:MOST_COMMITS]
         return self._repo.history(ENVIRONMENTS, MOST_COMMITS)
 
-    def _entry(self, commit: PastCommit, *, is_read: bool) -> Entry:
+    def _entry(self, commit: PastCommit) -> Entry:
         paths = {name: [path for path in commit.paths if _is(path, name)] for name in (RELEASE_FILE, HOLD_FILE)}
-        releases: dict[str, Release | None] = {}
-        holds: dict[str, Hold | None] = {}
-        images: dict[str, tuple[Image, ...]] = {}
-        if is_read and any(paths.values()):
-            tree = self._tree(commit.id)
-            releases = self._parsed(tree, paths[RELEASE_FILE], parse_release)
-            holds = self._parsed(tree, paths[HOLD_FILE], parse_hold)
-            images = {
-                name: self._images(name, held.overlay) for name, held in releases.items() if held and held.overlay
-            }
+        tree = self._tree(commit.id) if any(paths.values()) and self._room > 0 else {}
+        releases = self._parsed(tree, paths[RELEASE_FILE], self._release)
         return Entry(
             commit=commit.id,
             at=commit.committed_at,
             author=commit.author,
             subject=commit.subject,
             trailers=commit.trailers,
-            paths=commit.paths,
+            paths=commit.paths[:_MOST_PATHS],
             releases=releases,
-            holds=holds,
-            images=images,
+            holds=self._parsed(tree, paths[HOLD_FILE], parse_hold),
+            images={name: self._images(name, held.overlay) for name, held in releases.items() if held and held.overlay},
         )
 
     def _tree(self, commit: str) -> Tree:
@@ -110,12 +111,29 @@ class Chronicle:
             return {}
 
     def _parsed(self, tree: Tree, paths: Sequence[str], parse: Callable[[bytes, str], _T]) -> dict[str, _T | None]:
-        """What nobody could read as it was then is left out."""
+        """None = removed. What nobody could read as it was then, and what there is no room for, is left out."""
         found: dict[str, _T | None] = {}
-        for path in paths:
+        for path in paths if tree else ():
             with contextlib.suppress(Rejected):
-                found[_directory(path)] = parse(self._repo.read(tree[path].id), path) if path in tree else None
+                if path not in tree:
+                    found[_directory(path)] = None
+                elif self._room > 0:
+                    found[_directory(path)] = parse(self._text(tree, path), path)
         return found
+
+    def _text(self, tree: Tree, path: str) -> bytes:
+        text = self._repo.read(tree[path].id)
+        self._room -= len(text)
+        return text
+
+    def _release(self, text: bytes, file: str) -> Release:
+        """Most of it stands in the release before, too, and is held once."""
+        release = parse_release(text, file)
+        if release.admission is None:
+            return release
+        services = {name: self._one(evidence) for name, evidence in release.admission.services.items()}
+        admission = release.admission.model_copy(update={"services": services})
+        return release.model_copy(update={"admission": admission})
 
     def _images(self, overlay: str, commit: str) -> tuple[Image, ...]:
         """What an overlay's directory says at the commit that a release names."""
@@ -123,15 +141,19 @@ class Chronicle:
         files = (f"{ENVIRONMENTS}/{overlay}/{name}" for name in KUSTOMIZATION_FILES)
         file = next((path for path in files if path in tree), None)
         with contextlib.suppress(Rejected):
-            return overlays.images(self._repo.read(tree[file].id), file) if file else ()
+            return tuple(map(self._one, overlays.images(self._text(tree, file), file))) if file else ()
         return ()
+
+    def _one(self, value: _T) -> _T:
+        found = self._same.setdefault(value, value)
+        return found if isinstance(found, type(value)) else value
 
     def _present(self, head: str) -> tuple[dict[str, Release], dict[str, Hold]]:
         """What is not readable is the pass's business, which says where and what to do."""
         tree = self._repo.tree(head)
         releases: dict[str, Release] = {}
         holds: dict[str, Hold] = {}
-        for name, overlay in self._overlays().items():
+        for name, overlay in self._trunk.overlays().items():
             try:
                 release = compose.release(overlay, tree, self._repo.read)
                 hold = compose.hold(overlay, tree, self._repo.read)
@@ -140,6 +162,23 @@ class Chronicle:
             releases |= {name: release} if release is not None else {}
             holds |= {name: hold} if hold is not None else {}
         return releases, holds
+
+
+def _parts(entry: Entry) -> Iterator[object]:
+    """What consecutive releases have in common, mostly."""
+    for images in entry.images.values():
+        yield from images
+    for release in entry.releases.values():
+        if release is not None and release.admission is not None:
+            yield from release.admission.services.values()
+
+
+def _bounded(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Without the releases of the oldest ones, where there are too many."""
+    room = _MOST_PARTS
+    for entry in entries:
+        room -= sum(1 for _ in _parts(entry))
+        yield entry if room >= 0 else replace(entry, releases={}, images={})
 
 
 def _commit(entry: Entry) -> PastCommit:

@@ -2,8 +2,8 @@
 
 Three queues carry names only. `tasks` holds what concerns the whole: "fetch" asks the remote, "refresh" takes in the
 head that is known, "lead" reads what a leader has to know, "tags" what people ask for, "promote" decides what may move.
-`overlays` holds overlays to look at; it has work only while this replica leads. `pairs` holds pairs of environments
-that somebody wants to see compared.
+`overlays` holds overlays to look at; it has work only while this replica leads. `questions` holds what somebody who
+looks at the page wants to know and what takes longer than a view may: two environments compared, git's past.
 """
 
 import random
@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry
 from gitops import assembly
 from gitops.adapters.lease import Candidate, Leader, Terms
 from gitops.assembly import Clocks
-from gitops.chronicle import Chronicle
+from gitops.chronicle import QUESTION, Chronicle, Trunk
 from gitops.committer import Clock, Committer
-from gitops.comparisons import Compare, Comparisons, Means
+from gitops.comparisons import Comparisons, Means
 from gitops.config import Config
 from gitops.core.changes import Change
 from gitops.core.errors import Conflict, Unavailable
@@ -84,10 +84,18 @@ class Controller:
             on_commit=self._on_commit,
             images_in_use=self._desired.images_in_use,
         )
-        self._comparisons = self._made_comparisons(assembly.compare(self._repo, renderer))
-        self._pairs = Workqueue(self._comparisons.work, backoff=backoff, clock=clocks.monotonic, workers=1)
-        chronicle = Chronicle(self._repo, self._desired.head, self._desired.overlays)
-        known = Known(self._desired, self._reached.ledger, self._committer, chronicle, self._comparisons)
+        self._questions = Workqueue(self._answer, backoff=backoff, clock=clocks.monotonic, workers=1)
+        means = Means(
+            assembly.compare(self._repo, renderer),
+            self._desired.head,
+            self._questions.add,
+            clocks.now,
+            clocks.monotonic,
+        )
+        self._comparisons = Comparisons(means)
+        trunk = Trunk(self._repo, self._desired.head, self._desired.overlays)
+        self._chronicle = Chronicle(trunk, self._questions.add)
+        known = Known(self._desired, self._reached.ledger, self._committer, self._chronicle, self._comparisons)
         judge = assembly.contract(self._repo, renderer)
         hooks = assembly.Leading(clocks.now, self._leads, judge, self._on_promotion, self._on_news)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
@@ -100,7 +108,7 @@ class Controller:
         """Everything turns when it returns; what is not reachable yet is tried again in the background."""
         self._tasks.start()
         self._overlays.start()
-        self._pairs.start()
+        self._questions.start()
         self._committer.start()
         self._tasks.add("fetch")
         self._leader.start()
@@ -119,7 +127,7 @@ class Controller:
         self._tasks.stop(_STOP_SECONDS)
         if self._overlays.stop(_STOP_SECONDS):
             self._leader.stop()  # else a pass still writes: the Lease runs out instead
-        self._pairs.stop(_STOP_SECONDS)
+        self._questions.stop(_STOP_SECONDS)
         self._reconciling.watcher.stop()
         for listener in others:
             listener.stop(1.0)
@@ -212,6 +220,12 @@ class Controller:
             self._tasks.add("promote")
         return again
 
+    def _answer(self, question: str) -> float | None:
+        if question == QUESTION:
+            self._chronicle.read()
+            return None
+        return self._comparisons.work(question)
+
     # -- what others call
 
     def _on_change(self, part_of: str, _: Key) -> None:
@@ -245,9 +259,6 @@ class Controller:
             except Exception as error:  # noqa: BLE001 - a hint: the leader polls the config repo anyway
                 _log.info("the leader was not told", overlay=overlay, error=type(error).__name__)
 
-    def _compare_soon(self, pair: str) -> None:
-        self._pairs.add(pair)
-
     def _on_config_push(self, event: ConfigPushed) -> str:
         if event.ref.startswith(tuple(f"refs/tags/{prefix}" for prefix in (PROMOTE, APPROVE))):
             self._tasks.add("tags")
@@ -262,11 +273,6 @@ class Controller:
         return "looking at the trunk's new head"
 
     # -- what start() needs
-
-    def _made_comparisons(self, compare: Compare) -> Comparisons:
-        clocks = self._clocks
-        means = Means(compare, self._desired.head, self._compare_soon, clocks.now, clocks.monotonic)
-        return Comparisons(means)
 
     def _made_listeners(self, senders: Mapping[str, Sender]) -> tuple[Listener, Listener, Listener]:
         door = Door(
@@ -293,7 +299,7 @@ class Controller:
         return {
             "committer": self._committer.is_alive(),
             "overlays": self._overlays.is_alive(),
-            "pairs": self._pairs.is_alive(),
+            "questions": self._questions.is_alive(),
             "tasks": self._tasks.is_alive(),
             "timers": self._timers.running,
             "webhooks": self._listeners[0].is_alive(),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gitops.chronicle import Chronicle
-from gitops.core.lineage import Deed, deed
+from gitops.chronicle import QUESTION, Chronicle, Trunk
+from gitops.core.lineage import Deed, Past, deed
 from gitops.ports import PastCommit
 from tests.adapters.git_world import git
 from tests.promotion_world import World, overlay, world
@@ -26,6 +26,23 @@ class Counting:
         return self._repo.history(path, limit)
 
 
+class Reading(Chronicle):
+    """It reads at once whatever it asks to read; `asked` counts how often."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__(trunk, self._note)
+        self.asked = 0
+
+    def _note(self, question: str) -> None:
+        assert question == QUESTION
+        self.asked += 1
+
+    def past(self) -> Past:
+        super().past()
+        self.read()
+        return super().past()
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[World]:
     with world(tmp_path) as made:
@@ -39,9 +56,9 @@ def counting(place: World) -> Counting:
 
 
 @pytest.fixture
-def chronicle(place: World, counting: Counting) -> Chronicle:
+def chronicle(place: World, counting: Counting) -> Reading:
     repo: Any = counting
-    return Chronicle(repo, place.desired.head, place.desired.overlays)
+    return Reading(Trunk(repo, place.desired.head, place.desired.overlays))
 
 
 def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: World, chronicle: Chronicle) -> None:
@@ -70,6 +87,18 @@ def test_a_head_is_read_once_and_the_next_one_costs_its_own_commits(
     assert counting.asked[1] < counting.asked[0]
     assert second.entries[1:] == first.entries
     assert second.entries[0].subject == "order 2"
+
+
+def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: World) -> None:
+    asked: list[str] = []
+    chronicle = Chronicle(Trunk(place.repo, place.desired.head, place.desired.overlays), asked.append)
+    assert (chronicle.past().head, asked) == ("", [QUESTION])
+    chronicle.read()
+    assert (chronicle.past().head, asked) == (place.desired.head(), [QUESTION])
+
+    place.push_image("order", 2)
+    assert chronicle.past().head != place.desired.head()
+    assert asked == [QUESTION, QUESTION]
 
 
 def test_a_rewritten_trunk_is_read_anew(place: World, chronicle: Chronicle, counting: Counting) -> None:
@@ -126,3 +155,16 @@ def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: World, chr
     assert past.entries[0].releases == {}
     assert "prod" not in past.releases
     assert "test" in past.releases
+
+
+def test_of_a_long_past_with_large_releases_the_newest_are_kept(place: World, chronicle: Chronicle) -> None:
+    many = "".join(f"    s{number}: {{digest: 'sha256:{number:064x}'}}\n" for number in range(8000))
+    first = place.desired.head()
+    for number in range(5):
+        release = (
+            f"base: {first}\noverlay: {first}\nadmission:\n  source: dev\n  request: r{number}\n  services:\n{many}"
+        )
+        place.write({"environments/prod/release.yaml": release.encode()}, f"release {number}")
+    read = [entry for entry in chronicle.past().entries if entry.subject.startswith("release ")]
+
+    assert [bool(entry.releases) for entry in read] == [True, True, True, False, False]

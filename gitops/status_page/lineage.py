@@ -65,9 +65,12 @@ class LineageView:
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """`environments` in the pipeline's order. `left_out` counts the digests beyond the cap: the oldest ones."""
+    """`as_of`: the commit up to which git's past was read, empty while it is read for the first time. `environments` in
+    the pipeline's order. `left_out` counts the digests beyond the cap: the oldest ones.
+    """
 
     service: str
+    as_of: str
     environments: tuple[str, ...]
     images: tuple[LineageView, ...]
     left_out: int
@@ -88,10 +91,13 @@ class PresenceView:
 
 @dataclass(frozen=True, slots=True)
 class DigestView:
-    """What a pipeline asks that waits for its image. `lineage` is None while neither git nor the ledger knows it."""
+    """What a pipeline asks that waits for its image. `as_of` as in ServiceView; `lineage` is None while neither git nor
+    the ledger knows it.
+    """
 
     service: str
     digest: str
+    as_of: str
     environments: dict[str, PresenceView]
     lineage: LineageView | None
 
@@ -105,7 +111,8 @@ def is_service(name: str, statuses: Statuses, pipeline: Pipeline | None) -> bool
 def service(name: str, statuses: Statuses, pipeline: Pipeline | None, past: Past) -> ServiceView:
     found = _known(name, statuses, pipeline, past)
     shown = tuple(_line(line, statuses, past) for line in found[:MOST_IMAGES])
-    return ServiceView(name, _environments(statuses, pipeline), shown, max(0, len(found) - MOST_IMAGES))
+    left_out = max(0, len(found) - MOST_IMAGES)
+    return ServiceView(name, commit_id(past.head), _environments(statuses, pipeline), shown, left_out)
 
 
 def digest(name: str, wanted: str, statuses: Statuses, told: tuple[Pipeline | None, Past]) -> DigestView:
@@ -113,7 +120,7 @@ def digest(name: str, wanted: str, statuses: Statuses, told: tuple[Pipeline | No
     found = next((line for line in _known(name, statuses, pipeline, past) if line.digest == wanted), None)
     line = _line(found, statuses, past) if found else None
     environments = {each: _presence(each, line) for each in _environments(statuses, pipeline)}
-    return DigestView(name, wanted, environments, line)
+    return DigestView(name, wanted, commit_id(past.head), environments, line)
 
 
 def _environments(statuses: Statuses, pipeline: Pipeline | None) -> tuple[str, ...]:

@@ -96,6 +96,9 @@ class EventView:
 
 @dataclass(frozen=True, slots=True)
 class PromotionsView:
+    """`as_of`: the commit up to which git's past was read, empty while it is read for the first time."""
+
+    as_of: str
     queues: tuple[QueueView, ...]
     timeline: tuple[EventView, ...]
 
@@ -110,6 +113,7 @@ def promotions(statuses: Statuses, pipeline: Pipeline | None, past: Past, now: d
     columns = stages(pipeline, {status.environment for status in known if status.images})
     services = {service.image: name for name, service in pipeline.services.items()} if pipeline else {}
     return PromotionsView(
+        as_of=commit_id(past.head),
         queues=tuple(
             _queue(stage, [each for each in known if each.environment == stage.name], pipeline, (past, now))
             for stage in columns

@@ -236,6 +236,10 @@ TEXTS: Mapping[str, Text] = {
     "deed.hold": Text("held", "暂停"),
     "deed.resume": Text("resumed", "恢复"),
     "deed.release": Text("release written by hand", "手工写入发布"),
+    "past.reading": Text(
+        "What git tells of the past is being read; this page shows it by itself.",
+        "正在读取 git 历史，完成后自动显示。",
+    ),
     # images
     "images.of": Text("Images of {service}", "{service} 的镜像"),
     "images.hint": Text(

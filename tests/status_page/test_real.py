@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from gitops.adapters.render_cache import RenderCache
-from gitops.chronicle import Chronicle
+from gitops.chronicle import Chronicle, Trunk
 from gitops.comparer import Comparer
 from gitops.comparisons import Comparisons, Means
 from gitops.core.health import Health
@@ -34,8 +34,8 @@ class Real:
 
     def __init__(self, place: World) -> None:
         self._place = place
-        self._chronicle = Chronicle(place.repo, place.desired.head, place.desired.overlays)
         self.queue: list[str] = []
+        self._chronicle = Chronicle(Trunk(place.repo, place.desired.head, place.desired.overlays), lambda _: None)
         memo = RenderCache(place.directory / "surveys")
         means = Means(
             compare=lambda head, a, b: Comparer(place.repo, place.renderer, memo, place.repo.subjects).parity(
@@ -69,6 +69,7 @@ class Real:
         return Controller("config", "main", leader=True, head=self._place.desired.head())
 
     def past(self) -> Past:
+        self._chronicle.read()
         return self._chronicle.past()
 
     def parity(self, a: str, b: str) -> Comparison:
