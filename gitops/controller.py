@@ -40,7 +40,8 @@ _log = structlog.get_logger(__name__)
 
 RECHECK_SECONDS = 300
 _PAGE_THREADS = 8
-_STOP_SECONDS = 8.0
+_STOP_SECONDS = 15.0
+"""For all of it, so that what is left of the usual 30 s of grace suffices for calls that are under way."""
 _SETTLE_SECONDS = 0.03
 """Changes in a cluster come in bunches; one pass sees them all."""
 _STEP_ASIDE_SECONDS = 0.1
@@ -120,12 +121,17 @@ class Controller:
 
     def stop(self) -> None:
         """Stops taking deliveries, lets what runs finish for a few seconds, gives the Lease back."""
+        ends = self._clocks.monotonic() + _STOP_SECONDS
+
+        def left() -> float:
+            return max(ends - self._clocks.monotonic(), 0.1)
+
         webhooks, *others = self._listeners
-        webhooks.stop(_STOP_SECONDS)
+        webhooks.stop(left() / 2)
         self._timers.shutdown(wait=False)
-        self._committer.stop(_STOP_SECONDS)
-        self._tasks.stop(_STOP_SECONDS)
-        if self._overlays.stop(_STOP_SECONDS):
+        self._committer.stop(left())
+        self._tasks.stop(left())
+        if self._overlays.stop(left()):
             self._leader.stop()  # else a pass still writes: the Lease runs out instead
         self._questions.stop(_STOP_SECONDS)
         self._reconciling.watcher.stop()
