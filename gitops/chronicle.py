@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import structlog
+
 from gitops.core import compose
 from gitops.core import overlay as overlays
 from gitops.core.errors import Rejected
@@ -19,6 +21,8 @@ from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES, Overlay
 from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release, parse_hold, parse_release
 from gitops.core.tree import Tree
 from gitops.ports import ConfigRepo, PastCommit
+
+_log = structlog.get_logger(__name__)
 
 MOST_COMMITS = 2000
 QUESTION = "past"
@@ -66,6 +70,7 @@ class Chronicle:
         head = self._trunk.head()
         if head and self._known.head != head:
             self._known = self._read(head)
+            _log.info("the past is read", revision=head, commits=len(self._known.entries))
 
     def _read(self, head: str) -> Past:
         known = {entry.commit: entry for entry in self._known.entries}
