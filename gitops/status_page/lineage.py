@@ -13,7 +13,7 @@ from gitops.status_page.overview import Running, whereabouts
 from gitops.status_page.plain import LONG, clean
 from gitops.status_page.source import Statuses
 from gitops.status_page.stages import stages
-from gitops.status_page.views import ImageView, commit_id, image
+from gitops.status_page.views import HEALTH_TONES, ImageView, Tone, commit_id, image
 
 MOST_IMAGES = 50
 
@@ -61,6 +61,13 @@ class LineageView:
     @property
     def is_rejected(self) -> bool:
         return any(found.is_still for found in self.abandoned)
+
+    @property
+    def tone(self) -> Tone:
+        """That of the worst place it runs in."""
+        if self.is_rejected:
+            return Tone.BAD
+        return max((HEALTH_TONES[run.health] for run in self.runs), key=lambda tone: tone.rank, default=Tone.OFF)
 
 
 @dataclass(frozen=True, slots=True)

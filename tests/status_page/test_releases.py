@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from gitops.core.parity import Comparison, Standing
 from gitops.core.release import Release
 from gitops.status_page import json_twin, lineage, parity, promotions
+from gitops.status_page.views import Tone
 from tests.status_page import past, sample
 from tests.status_page.past import BAD_TAG, digest
 from tests.status_page.sample import BEHIND, NOW, PIPELINE, TAGS, Source, ago, commit
@@ -201,6 +202,16 @@ def test_an_image_that_only_the_ledger_knows_is_listed_by_when_it_came(source: S
         (TAGS["gateway"], ["dev", "prod", "test"])
     ]
     assert found.images[0].arrivals == ()
+
+
+def test_an_image_has_the_tone_of_the_worst_place_it_runs_in(source: Source) -> None:
+    found = lineage.service("order", source.told, PIPELINE, source.git)
+
+    assert [(line.image.tag, line.tone) for line in found.images] == [
+        (TAGS["order"], Tone.OK),
+        (BAD_TAG, Tone.BAD),  # runs nowhere, and was rolled back
+        (BEHIND["order"], Tone.BAD),
+    ]
 
 
 def test_a_pipeline_can_wait_until_its_image_is_healthy(client: FlaskClient) -> None:
