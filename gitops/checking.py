@@ -21,12 +21,12 @@ from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.work_tree import WorkTree
 from gitops.checker import Checked, Checker, Report, Verdict
-from gitops.comparer import Comparer, Pair
+from gitops.comparer import Comparer
 from gitops.core import pipeline
 from gitops.core.contract.annotations import annotation
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
-from gitops.core.parity import Standing
+from gitops.core.parity import Pair, Standing
 from gitops.core.pipeline import KUSTOMIZATION_FILES
 from gitops.surveyor import Surveyor
 

@@ -259,7 +259,17 @@ class Promoter:
         self, stage: Stage, asked: Request, content: tuple[Sequence[Move], str], unmet: Sequence[str], notes: _Notes
     ) -> None:
         moves, release = content
-        shown = PendingRequest(asked.name, asked.id, release, tuple(map(_words, moves)), tuple(dict.fromkeys(unmet)))
+        shown = PendingRequest(
+            name=asked.name,
+            id=asked.id,
+            release=release,
+            moves=tuple(map(_words, moves)),
+            gates=tuple(dict.fromkeys(unmet)),
+            asked_by=one_line(asked.signer or asked.tagger),
+            asked_at=asked.asked_at,
+            is_signed=asked.signer is not None,
+            waived=dict(asked.waived),
+        )
         for name in stage.targets:
             notes.requests.setdefault(name, []).append(shown)
         notes.say(list(stage.targets), f"request {asked.name} waits: {'; '.join(shown.gates)}")

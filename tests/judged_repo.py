@@ -9,8 +9,9 @@ from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.work_tree import WorkTree
 from gitops.checker import Checker, Report
-from gitops.comparer import Comparer, Pair
+from gitops.comparer import Comparer
 from gitops.core.contract.violations import Violation
+from gitops.core.parity import Pair
 from gitops.surveyor import Surveyor
 from tests.adapters.git_world import git
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from datetime import UTC
 
 from gitops.core import overlay
-from gitops.core.changes import one_line
+from gitops.core.changes import CAUSE_TRAILER, one_line
 from gitops.core.images import Image
 from gitops.core.promotion import Move
 from gitops.core.release import RELEASE_FILE, Admission, Release, release_text
 
 REQUEST_TRAILER = "Lockstep-Request"
 RELEASE_TRAILER = "Lockstep-Release"
+SOURCE_TRAILER = "Lockstep-Promoted-From"
+SINCE_TRAILER = "Lockstep-Proven-Since"
+APPROVED_TRAILER = "Lockstep-Approved-By"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,10 @@ def release_message(promotion: Promotion) -> str:
         if evidence.since is not None and (service in move.images or move.moves_base)
     ]
     trailers = {
-        "Lockstep-Proven-Since": min(since).astimezone(UTC).isoformat() if since else "",
+        SINCE_TRAILER: min(since).astimezone(UTC).isoformat() if since else "",
         REQUEST_TRAILER: promotion.request,
         RELEASE_TRAILER: promotion.release,
-        "Lockstep-Approved-By": ", ".join(sorted(promotion.approvers)),
+        APPROVED_TRAILER: ", ".join(sorted(promotion.approvers)),
         "Lockstep-Waived": _waived(promotion.waived),
     }
     return _message(subject(promotion), promotion, trailers)
@@ -116,9 +119,9 @@ def _message(title: str, promotion: Promotion, trailers: Mapping[str, str]) -> s
     ]
     known = {
         "Lockstep-Environment": promotion.environment,
-        "Lockstep-Promoted-From": promotion.source,
+        SOURCE_TRAILER: promotion.source,
         **trailers,
-        "Lockstep-Cause": promotion.cause,
+        CAUSE_TRAILER: promotion.cause,
     }
     lines = [f"{key}: {one_line(value)}" for key, value in known.items() if value]
     parts = [one_line(title), "\n".join(one_line(line) for line in body), "\n".join(lines)]

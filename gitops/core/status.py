@@ -108,7 +108,8 @@ class Revisions:
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
     """A promotion that somebody asked for and that is not written yet. `release` is the hash that approvals name;
-    `moves` and `gates` are sentences: what it would change, and what holds it.
+    `moves` and `gates` are sentences: what it would change, and what holds it. `asked_by`: who signed it, else who says
+    that they made it; `waived`: the gates that it skips, with the reasons.
     """
 
     name: str
@@ -116,6 +117,10 @@ class PendingRequest:
     release: str
     moves: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
+    asked_by: str = ""
+    asked_at: datetime | None = None
+    is_signed: bool = False
+    waived: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
