@@ -1,0 +1,209 @@
+"""The fewest readable variations that cover what environments differ in today. Nothing more general than that is meant:
+no preset, no field that differs nowhere.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gitops.core import fields, images
+from gitops.core.contract import rules
+from gitops.core.contract.findings import Finding
+from gitops.core.contract.rules import Rule
+from gitops.core.diff import ABSENT
+from gitops.core.errors import Rejected
+from gitops.core.variations import ObjectPattern, Variation
+
+_MOST_BY_NAME = 3
+_IMAGE = re.compile(r".*/(?:containers|initContainers)/[^/]+/image")
+_ITEM = re.compile(r"(.*/(?:containers|initContainers|volumes|env)/[^/]+)/name")
+_WHOLE = re.compile(
+    r".*?/(?:resources|livenessProbe|readinessProbe|startupProbe|affinity|tolerations|nodeSelector|command|args"
+    r"|topologySpreadConstraints|volumeMounts/[^/]+|volumes/[^/]+|envFrom|securityContext)(?=/|\Z)"
+)
+_PODS = re.compile(r"/spec/(?:jobTemplate/spec/)?template/spec/")
+_KEYED = re.compile(r"(.*/(?:containers|initContainers|env|volumes|volumeMounts|annotations|labels|data|stringData))/")
+_SAID_WITH = frozenset({"env", "data", "labels", "annotations", "containers", "initContainers", "volumes"})
+_POSITION = re.compile(r"/\d+(?=/|\Z)")
+
+
+@dataclass(slots=True)
+class _Group:
+    """Findings that one variation is to cover. `objects`: (kind, name)."""
+
+    path: str
+    objects: dict[tuple[str, str], None] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def proposed(
+    found: Sequence[Finding],
+    kinds: Mapping[str, Collection[str]],
+    environments: Sequence[str],
+    neutral: Callable[[str, str], str],
+) -> tuple[Variation, ...]:
+    """`kinds`: all objects by kind; `environments` in their order; `neutral`: takes an environment's own names out of a
+    text.
+
+    Every finding is covered by at least one variation, and no variation can be left out.
+    """
+    in_fields = [each for each in found if each.path]
+    groups = _grouped(in_fields, _patterns(in_fields, neutral))
+    variations = [_variation(group, kinds) for group in _joined(groups)]
+    objects = [each for each in found if not each.path]
+    return _needed((*variations, *_presences(objects, environments)), found)
+
+
+def covers(rule: Rule, finding: Finding) -> bool:
+    """True when the rule lets this difference through."""
+    if not rule.selects(finding.ident) or not rule.applies(finding.environment):
+        return False
+    return rule.field is None if not finding.path else rule.covers(finding.path)
+
+
+def _needed(variations: Sequence[Variation], found: Collection[Finding]) -> tuple[Variation, ...]:
+    compiled = dict(zip(range(len(variations)), rules.compiled(variations), strict=True))
+    covering = [{number for number, rule in compiled.items() if covers(rule, each)} for each in found]
+    kept = set(compiled)
+    for number in sorted(compiled, key=lambda each: sum(each in numbers for numbers in covering)):
+        if all(number not in numbers or len(numbers & kept) > 1 for numbers in covering):
+            kept.discard(number)
+    return tuple(variations[number] for number in sorted(kept))
+
+
+# -- fields
+
+
+def _patterns(found: Sequence[Finding], neutral: Callable[[str, str], str]) -> Mapping[tuple[str, str, str], str]:
+    """(kind, name, path) of each finding -> the field of the variation for it."""
+    items = {(each.ident.kind, each.ident.name, item[1]) for each in found if (item := _ITEM.fullmatch(each.path))}
+    plain = {}
+    for each in found:
+        own = (each.ident.kind, each.ident.name)
+        whole = next((at for at in _prefixes(each.path) if (*own, at) in items), None)
+        plain[*own, each.path] = whole or _cut(each.path, each.environment, neutral)
+    return _starred(plain)
+
+
+def _cut(path: str, environment: str, neutral: Callable[[str, str], str]) -> str:
+    """Whole structures that people think of as one thing; `*` for positions and for keys that name the environment."""
+    whole = _WHOLE.match(path) if _PODS.match(path) else None
+    segments = (whole.group() if whole else path).split("/")
+    kept = ("*" if neutral(each, environment) != each else each for each in segments)
+    return _POSITION.sub("/*", "/".join(kept))
+
+
+def _starred(plain: Mapping[tuple[str, str, str], str]) -> dict[tuple[str, str, str], str]:
+    """`*` where more than a few keys of one map, or several containers, share what is below them."""
+    found = dict(plain)
+    for _ in range(3):
+        siblings: dict[tuple[str, str, str], set[str]] = {}
+        for (kind, _, _), pattern in found.items():
+            for match in _KEYED.finditer(pattern):
+                key, slash, below = pattern[match.end() :].partition("/")
+                siblings.setdefault((kind, match[1], slash + below), set()).add(key)
+        many = {
+            spot
+            for spot, keys in siblings.items()
+            if len(keys - {"*"}) > (1 if spot[1].endswith("ontainers") else _MOST_BY_NAME) or "*" in keys
+        }
+        found = {own: _star(own[0], pattern, many) for own, pattern in found.items()}
+    return found
+
+
+def _star(kind: str, pattern: str, many: Collection[tuple[str, str, str]]) -> str:
+    for match in _KEYED.finditer(pattern):
+        key, slash, below = pattern[match.end() :].partition("/")
+        if key != "*" and (kind, match[1], slash + below) in many:
+            return f"{match[1]}/*{slash}{below}"
+    return pattern
+
+
+def _grouped(found: Sequence[Finding], patterns: Mapping[tuple[str, str, str], str]) -> list[_Group]:
+    groups: dict[tuple[str, str], _Group] = {}
+    for each in found:
+        path = patterns[each.ident.kind, each.ident.name, each.path]
+        group = groups.setdefault((each.ident.kind, path), _Group(path))
+        group.objects[each.ident.kind, each.ident.name] = None
+        group.findings.append(each)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _joined(groups: Sequence[_Group]) -> list[_Group]:
+    """One group for one path, of whatever kinds."""
+    joined: dict[str, _Group] = {}
+    for group in groups:
+        into = joined.setdefault(group.path, _Group(group.path))
+        into.objects.update(group.objects)
+        into.findings += group.findings
+    return list(joined.values())
+
+
+def _variation(group: _Group, kinds: Mapping[str, Collection[str]]) -> Variation:
+    named: dict[str, list[str]] = {}
+    for kind, name in group.objects:
+        named.setdefault(kind, []).append(name)
+    whole = {kind for kind, names in named.items() if len(names) > _MOST_BY_NAME or len(names) >= len(kinds[kind])}
+    kept: dict[str, Any] = {"kinds": tuple(sorted(named))}
+    if whole != set(named):
+        patterns = [(kind, "*") if kind in whole else (kind, name) for kind in named for name in sorted(named[kind])]
+        objects = tuple(ObjectPattern(kind=kind, name=name) for kind, name in sorted(dict.fromkeys(patterns)))
+        kept = {"objects": objects}
+    return Variation(name=_name(group.path), field=group.path, schema=_schema(group), **kept)
+
+
+def _name(path: str) -> str:
+    """What people would call the field: `env LOG_LEVEL`, `resources`, `data`."""
+    segments = [fields.last_name(f"/{each}") for each in path.removesuffix("/value").split("/") if each != "*"]
+    last, above = segments[-1], segments[-2]
+    return f"{above} {last}" if above in _SAID_WITH else last
+
+
+def _schema(group: _Group) -> dict[str, Any] | None:
+    """What today's values have in common, where that is plainly what the field is for."""
+    values = [value for each in group.findings for value in each.values if value is not ABSENT]
+    if any(each.path != group.path for each in group.findings) and not _IMAGE.fullmatch(group.path):
+        return None
+    if values and all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        return {"type": "integer", "minimum": min(1, *values)}
+    if values and all(isinstance(value, bool) for value in values):
+        return {"type": "boolean"}
+    return _image_schema(values) if _IMAGE.fullmatch(group.path) else None
+
+
+def _image_schema(values: Collection[Any]) -> dict[str, Any] | None:
+    """Tags may differ, repositories may not; None when they do."""
+    try:
+        known = sorted({images.parse(str(value)).name for value in values})
+    except Rejected:
+        return None
+    names = "|".join(known).replace(".", r"\.")
+    return {"type": "string", "pattern": f"^({names})([:@]|$)"} if known else None
+
+
+def _prefixes(path: str) -> list[str]:
+    """The path and those above it, the longest first."""
+    segments = path.split("/")
+    return ["/".join(segments[:end]) for end in range(len(segments), 1, -1)]
+
+
+# -- objects
+
+
+def _presences(found: Collection[Finding], environments: Sequence[str]) -> list[Variation]:
+    """One for each set of environments, apart for objects that base lacks and objects that they lack."""
+    where: dict[tuple[bool, str, str], set[str]] = {}
+    for each in found:
+        where.setdefault((each.extra, each.ident.kind, each.ident.name), set()).add(each.environment)
+    sets: dict[tuple[str, tuple[str, ...]], list[ObjectPattern]] = {}
+    for (extra, kind, name), there in sorted(where.items(), key=lambda item: item[0]):
+        listed = tuple(each for each in environments if each in there)
+        called = f"{'only' if extra else 'not'} in {' and '.join(listed)}"
+        if extra and len(listed) == len(environments):
+            called, listed = "in every environment", ()
+        sets.setdefault((called, listed), []).append(ObjectPattern(kind=kind, name=name))
+    return [
+        Variation(name=called, objects=tuple(objects), environments=listed)
+        for (called, listed), objects in sets.items()
+    ]
