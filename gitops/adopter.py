@@ -6,10 +6,11 @@ Nothing is written here: the result is the files that a config repo has more, ju
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 
 from gitops.checker import Checker, Report
 from gitops.core import cluster_kinds, guard, manifests
-from gitops.core.adoption import discovery, doubts, pipeline_text, reference, relocation, services
+from gitops.core.adoption import discovery, doubts, names, pipeline_text, reference, relocation, services
 from gitops.core.adoption import environments as environments_of
 from gitops.core.adoption.discovery import Found, Graph, Root
 from gitops.core.adoption.doubts import Doubt
@@ -27,6 +28,12 @@ from gitops.core.pipeline import FILE, KUSTOMIZATION_FILES, Environment, Overlay
 from gitops.planned_tree import PlannedTree
 from gitops.ports import Memo, Renderer, Trees
 from gitops.surveyor import Surveyor, contract_of
+
+_MOST_SUSPECTS = 20
+_NO_KUSTOMIZATION = (
+    "there is no kustomization.yaml. Lockstep deploys kustomize overlays: commit what Helm and other tools render, and "
+    "write a kustomization for it, one overlay for each environment"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +149,32 @@ class Adopter:
         if not found.roots:
             raise _nothing(found, known)
 
-        def attempt(root: Root) -> _Moved | Refusal:
-            try:
-                return self._relocated(root, known)
-            except Rejected as error:
-                return Refusal(root, error)
-
+        self._require_no_twins(found, known)
         with ThreadPoolExecutor() as pool:
-            results = list(pool.map(attempt, found.roots))
-        self._refusals += [each for each in results if isinstance(each, Refusal)]
+            results = list(pool.map(lambda root: self._attempted(root, known), found.roots))
+        for each in (each for each in results if isinstance(each, Refusal)):
+            if each.error.reason == "EmptyRender":
+                self._notes.append(f"{each.root.path} renders nothing, and is left out")
+            else:
+                self._refusals.append(each)
         moved = [each for each in results if isinstance(each, _Moved)]
         if not moved:
             raise Rejected("NoEnvironments", f"no environment can be rendered. {_told(self._refusals)}")
         return moved
+
+    def _require_no_twins(self, found: Found, known: Graph) -> None:
+        """Before hundreds are rendered: a few that may be the same thing twice."""
+        for pair in islice(discovery.suspects(found.roots, known), _MOST_SUSPECTS):
+            moved = [each for root in pair if isinstance(each := self._attempted(root, known), _Moved)]
+            twins = next(environments_of.doubles([each.deployed for each in moved]), None)
+            if twins is not None:
+                raise _twins(*twins)
+
+    def _attempted(self, root: Root, known: Graph) -> _Moved | Refusal:
+        try:
+            return self._relocated(root, known)
+        except Rejected as error:
+            return Refusal(root, error)
 
     def _relocated(self, root: Root, known: Graph) -> _Moved:
         tree = self._repo.tree(self._head)
@@ -304,7 +324,7 @@ def _host(image: str) -> str:
 
 def _nothing(found: Found, known: Graph) -> Rejected:
     if not known:
-        return Rejected("NoEnvironments", "there is no kustomization.yaml: Lockstep needs kustomize overlays")
+        return Rejected("NoEnvironments", _NO_KUSTOMIZATION)
     some = ", ".join(found.left_out[:10] or sorted(known)[:10])
     message = f"no directory sounds like an environment. There are {some}. Name them: --environment dev=PATH"
     return undecided(message)
@@ -315,9 +335,13 @@ def _told(refusals: Sequence[Refusal]) -> str:
 
 
 def _twins(one: Deployed, other: Deployed) -> Rejected:
-    environment = one.root.environment
+    environment, path = one.root.environment, one.root.path
+    ours, theirs = path.split("/"), other.root.path.split("/")
+    differs = next((at for at, both in enumerate(zip(ours, theirs, strict=False)) if both[0] != both[1]), len(ours))
+    narrower = f"`lockstep init {'/'.join(ours[: differs + 1])}`, or " if differs < (names.position(path) or 0) else ""
     message = (
-        f"{one.root.path} and {other.root.path} both are {environment}, and render the same objects. If they are for "
-        f"two clusters, adopt one of them: --environment {environment}={one.root.path}, and so for every environment"
+        f"{path} and {other.root.path} both are {environment} and render the same objects, so they must be for two "
+        f"clusters. Adopt one of them: {narrower}name the directory of each environment, --environment "
+        f"{environment}={path} and so on"
     )
     return undecided(message)

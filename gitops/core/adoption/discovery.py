@@ -119,6 +119,16 @@ def chosen(known: Graph, environments: Mapping[str, str]) -> Found:
     return Found(_named(roots))
 
 
+def suspects(roots: Sequence[Root], known: Graph) -> Iterator[tuple[Root, Root]]:
+    """Pairs of one environment's roots that refer to the same directory: they may well be the same thing twice."""
+    firsts: dict[tuple[str, str], Root] = {}
+    for root in roots:
+        for directory in reached(known, root.path):
+            other = firsts.setdefault((root.environment, directory), root)
+            if other is not root and not known[directory].is_component:
+                yield other, root
+
+
 def _candidates(known: Graph, within: str) -> _Candidates:
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for directory, each in known.items():

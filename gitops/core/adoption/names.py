@@ -11,7 +11,7 @@ _RANKS = (
     ("prod", "production", "prd", "live"),
 )
 _RANK = {word: rank for rank, words in enumerate(_RANKS) for word in words}
-_CONTAINERS = frozenset({"overlays", "overlay", "environments", "environment", "envs", "env", "stages", "variants"})
+_CONTAINERS = frozenset({"overlays", "overlay", "environments", "environment", "envs", "env", "stages"})
 _NO_NAMES = _CONTAINERS | {"kustomize", "deploy", "deployment", "k8s", "kubernetes", "manifests", "apps", "components"}
 _SHARED = frozenset({"base", "bases", "common", "shared"})
 _SEPARATOR = re.compile(r"[-_.]")
@@ -27,13 +27,13 @@ def rank(name: str) -> int | None:
 
 
 def position(directory: str) -> int | None:
-    """Which segment of the path names an environment: the last one that sounds like one, else the first one below
+    """Which segment of the path names an environment: the last one that sounds like one, or that stands right below
     `overlays/` and its like. None when none does.
     """
     segments = directory.split("/")
     spoken = [number for number, segment in enumerate(segments) if rank(segment) is not None]
     held = [number for number in range(1, len(segments)) if segments[number - 1] in _CONTAINERS]
-    found = spoken[-1] if spoken else held[0] if held else None
+    found = max((*spoken[-1:], *held[-1:]), default=None)
     if found is None or _SHARED & set(segments[:found]) or segments[found] in _SHARED:
         return None
     return found
@@ -42,7 +42,8 @@ def position(directory: str) -> int | None:
 def service_path(directory: str, at: int) -> tuple[str, ...]:
     """What the path says besides the environment: `("shop", "api")` of `apps/shop/overlays/dev/api`."""
     segments = directory.split("/")
-    return tuple(each for each in (*segments[:at], *segments[at + 1 :]) if each not in _NO_NAMES)
+    rest = [each for each in (*segments[:at], *segments[at + 1 :]) if each not in _CONTAINERS]
+    return tuple(each for each in rest if each not in _NO_NAMES) or tuple(rest[-1:]) or ("app",)
 
 
 def label(text: str) -> str:

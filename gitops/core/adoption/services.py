@@ -13,6 +13,7 @@ from gitops.core.pipeline import Order, Service, TagPolicy
 
 _DIGITS = re.compile(r"\d+")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_LEAST_RANDOM = 10
 _MOVING = frozenset({"latest", "main", "master", "stable", "edge", "nightly", "develop", "trunk"})
 
 
@@ -82,4 +83,6 @@ def _shape(tag: str) -> str:
 def _part(part: str) -> str:
     if _COMMIT.fullmatch(part) and not part.isdigit():
         return "[0-9a-f]{7,40}"
+    if len(part) >= _LEAST_RANDOM and re.search(r"\d.*[A-Za-z].*\d", part) and part.isalnum():
+        return "[0-9A-Za-z]+"
     return r"\d+".join(each.replace(".", r"\.") for each in _DIGITS.split(part))
