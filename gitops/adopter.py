@@ -115,7 +115,7 @@ class Adopter:
             if wishes.environments
             else discovery.find(known, wishes.within)
         )
-        draft = self._deployed(self._moved(found, known), wishes)
+        draft = self._deployed(self._moved(found, known, wishes), wishes)
         self._compare(draft, wishes)
         proposal = _services(draft, known)
         declared = _declared(draft, proposal)
@@ -129,7 +129,7 @@ class Adopter:
         doubtful, report = self._judge(draft, declared, proposal)
         return Adoption(
             files=draft.files,
-            reads=self._reads(draft),
+            reads=self._reads(draft, subjects),
             replaced=tuple(sorted({old for each in draft.moved for old in each.relocation.old.values()})),
             declared=declared,
             roots=tuple(each.root for each in draft.moved),
@@ -144,10 +144,10 @@ class Adopter:
 
     # -- the overlays
 
-    def _moved(self, found: Found, known: Graph) -> list[_Moved]:
+    def _moved(self, found: Found, known: Graph, wishes: Wishes) -> list[_Moved]:
         """Every overlay at its new place, proven to render the same there. What cannot be rendered is left out."""
         if not found.roots:
-            raise _nothing(found, known)
+            raise _nothing(found, known, wishes)
 
         self._require_no_twins(found, known)
         with ThreadPoolExecutor() as pool:
@@ -159,7 +159,7 @@ class Adopter:
                 self._refusals.append(each)
         moved = [each for each in results if isinstance(each, _Moved)]
         if not moved:
-            raise Rejected("NoEnvironments", f"no environment can be rendered. {_told(self._refusals)}")
+            raise Rejected("NoEnvironments", f"no environment can be rendered{_told(self._refusals)}")
         return moved
 
     def _require_no_twins(self, found: Found, known: Graph) -> None:
@@ -281,11 +281,10 @@ class Adopter:
         draft.files[FILE] = pipeline_text.text(declared, proposal.loose, found)
         return found, report
 
-    def _reads(self, draft: _Draft) -> frozenset[str]:
+    def _reads(self, draft: _Draft, subjects: Sequence[Subject]) -> frozenset[str]:
         _, planned = self._planned(draft.files)
         tree = planned.tree(self._head)
-        places = [each.root.target for each in draft.moved]
-        places += [path.rpartition("/")[0] for path in draft.reference.files] or [draft.reference.path]
+        places = [*(each.root.target for each in draft.moved), *{each.reference for each in subjects}]
         reached = {path for place in places for path in guard.closure(tree, planned.read, place).files}
         return frozenset(reached - draft.files.keys())
 
@@ -322,16 +321,17 @@ def _host(image: str) -> str:
     return first if slash and ("." in first or ":" in first or first == "localhost") else ""
 
 
-def _nothing(found: Found, known: Graph) -> Rejected:
+def _nothing(found: Found, known: Graph, wishes: Wishes) -> Rejected:
     if not known:
         return Rejected("NoEnvironments", _NO_KUSTOMIZATION)
-    some = ", ".join(found.left_out[:10] or sorted(known)[:10])
-    message = f"no directory sounds like an environment. There are {some}. Name them: --environment dev=PATH"
+    below = [path or "." for path in sorted(known) if not wishes.within or f"{path}/".startswith(f"{wishes.within}/")]
+    some = ", ".join((found.left_out or below)[:10])
+    message = f"no directory sounds like an environment. There are: {some}. Name them: --environment dev=PATH"
     return undecided(message)
 
 
 def _told(refusals: Sequence[Refusal]) -> str:
-    return " ".join(f"{each.root.overlay}: {each.error}." for each in refusals[:5])
+    return "".join(f"\n  {each.root.path}: {each.error}" for each in refusals[:10])
 
 
 def _twins(one: Deployed, other: Deployed) -> Rejected:

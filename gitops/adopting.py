@@ -118,7 +118,12 @@ def _write(place: Workplace, head: str, adoption: Adoption, output: Path | None)
             raise Rejected("AlreadyThere", f"{root} is not empty; --output wants a new directory")
     if root is None:
         raise Rejected("NoConfigRepo", "a bare repository has no files to write to: add --output DIRECTORY")
-    new_files.write(root, files)
+    try:
+        new_files.write(root, files)
+    except Rejected as error:
+        raise Rejected(
+            error.reason, f"{error.message}. `--output DIRECTORY` makes the config repo elsewhere"
+        ) from error
     sys.stdout.write(written(files, str(root)))
     return root
 
