@@ -85,7 +85,7 @@ def _left_out(adoption: Adoption) -> Iterator[str]:
         yield f"left out: {len(adoption.refusals)} that cannot be adopted as they are"
         yield from _shortened([f"  {each.root.overlay}: {each.error}" for each in adoption.refusals])
         if any(each.error.reason == "RemoteRefused" for each in adoption.refusals):
-            yield "  to vendor: `kustomize build ADDRESS > all.yaml`, beside a kustomization.yaml; refer to that directory"
+            yield "  to vendor: `kustomize build ADDRESS > all.yaml` beside a kustomization.yaml, and refer to that"
         yield "  mend them, remove what this run has written, and run it again\n"
     if adoption.found.left_out:
         yield "not taken for environments (--environment NAME=PATH names them)"
