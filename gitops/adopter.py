@@ -46,14 +46,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """`files`: path -> content of what a config repo has more; `reads`: the files that it needs besides; `replaced`:
-    those that no environment reads any more where they are, since it has its own. `report`: the verdict of
-    `lockstep check`.
+    """`files`: path -> content of what a config repo has more; `copied`: those of them that are copies, and of what;
+    `reads`: the files that it needs besides. `report`: the verdict of `lockstep check`.
     """
 
     files: Mapping[str, bytes]
     reads: frozenset[str]
-    replaced: tuple[str, ...]
+    copied: Mapping[str, str]
     declared: Pipeline
     roots: tuple[Root, ...]
     proposal: Proposal
@@ -130,7 +129,7 @@ class Adopter:
         return Adoption(
             files=draft.files,
             reads=self._reads(draft, subjects),
-            replaced=tuple(sorted({old for each in draft.moved for old in each.relocation.old.values()})),
+            copied={new: old for each in draft.moved for new, old in each.relocation.old.items()},
             declared=declared,
             roots=tuple(each.root for each in draft.moved),
             proposal=proposal,

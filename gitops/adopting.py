@@ -3,6 +3,7 @@
 It is run twice: first it writes the tree, and, once that is committed, the release.yaml files that name the commit.
 """
 
+import posixpath
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import typer
 
 from gitops.adapters import new_files
 from gitops.adopter import Adopter, Adoption
-from gitops.adoption_report import told, verdict, written
+from gitops.adoption_report import printed, told, verdict, written
 from gitops.checker import Checker, Report
 from gitops.checking import Workplace, app, workplace
 from gitops.core.adoption.environments import Wishes
@@ -74,8 +75,8 @@ def init(  # noqa: PLR0913 - the arguments of a command are its options
 ) -> None:
     """Make a config repo from kustomizations. Exit code 0 = done, 1 = a person must decide something, 2 = cannot."""
     wishes = Wishes(
-        environments=_pairs(environment, "--environment"),
-        base=base.strip("/"),
+        environments={name: _plain(each) for name, each in _pairs(environment, "--environment").items()},
+        base=_plain(base),
         order=tuple(filter(None, order.split(","))),
         namespaces=_pairs(namespace, "--namespace"),
     )
@@ -101,7 +102,7 @@ def _run(place: Workplace, wishes: Wishes, output: Path | None, *, write: bool) 
     adoption = Adopter(place.repo, place.renderer, place.memo, head).adopt(wishes)
     sys.stdout.write(told(adoption))
     if not write:
-        sys.stdout.write("".join(_printed(adoption.files)))
+        sys.stdout.write(printed(adoption))
         return _Done(adoption.report, is_settled=adoption.is_settled)
     where = _write(place, head, adoption, output)
     later = [name for name, each in adoption.declared.environments.items() if each.after]
@@ -178,6 +179,11 @@ def _within(place: Workplace, path: Path) -> str:
     return "" if within == "." else within
 
 
+def _plain(path: str) -> str:
+    """A path as git writes it; empty stays empty."""
+    return posixpath.normpath(path) if path else ""
+
+
 def _pairs(options: Sequence[str], option: str) -> dict[str, str]:
     """NAME=VALUE options. Raises: Rejected(InvalidOption)."""
     found: dict[str, str] = {}
@@ -185,7 +191,7 @@ def _pairs(options: Sequence[str], option: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not is_name(name) or not value or name in found:
             raise Rejected("InvalidOption", f"{option} wants NAME=VALUE, each name once and a DNS label, not {text!r}")
-        found[name] = value.strip("/")
+        found[name] = value
     return found
 
 

@@ -94,9 +94,10 @@ def _left_out(adoption: Adoption) -> Iterator[str]:
 
 
 def _replaced(adoption: Adoption) -> Iterator[str]:
-    directories = sorted({path.rpartition("/")[0] for path in adoption.replaced})
+    replaced = set(adoption.copied.values())
+    directories = sorted({path.rpartition("/")[0] for path in replaced})
     if directories:
-        yield f"\n{len(adoption.replaced)} files have copies below environments/; Lockstep does not read these any more"
+        yield f"\n{len(replaced)} files have copies below environments/; Lockstep does not read these any more"
         yield from _shortened([f"  {path}/" for path in directories])
         yield "  while something else deploys from them change both; then remove them"
 
@@ -110,6 +111,17 @@ def verdict(report: Report) -> str:
         untold = [each for each in checked.now.violations if each.breach is not Breach.FOREIGN]
         lines += [f"  {line}" for each in untold for line in violation_lines(each)]
     lines.append("  passes" if report.passes(ahead=False) else "  does not pass yet: `lockstep check` says more")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def printed(adoption: Adoption) -> str:
+    """What would be written. Of files that were there already only the names: they may hold secrets."""
+    lines = []
+    for path, content in sorted(adoption.files.items()):
+        if path in adoption.copied:
+            lines.append(f"\n--- {path}\ncopied from {adoption.copied[path]}, with the paths in it mended if need be")
+        else:
+            lines.append(f"\n--- {path}\n{content.decode(errors='replace')}".rstrip())
     return "".join(f"{line}\n" for line in lines)
 
 

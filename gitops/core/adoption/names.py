@@ -11,7 +11,7 @@ _RANKS = (
     ("prod", "production", "prd", "live"),
 )
 _RANK = {word: rank for rank, words in enumerate(_RANKS) for word in words}
-_CONTAINERS = frozenset({"overlays", "overlay", "environments", "environment", "envs", "env", "stages"})
+_CONTAINERS = frozenset({"overlays", "overlay", "environments", "environment", "envs", "env", "stages", "clusters"})
 _NO_NAMES = _CONTAINERS | {"kustomize", "deploy", "deployment", "k8s", "kubernetes", "manifests", "apps", "components"}
 _SHARED = frozenset({"base", "bases", "common", "shared"})
 _SEPARATOR = re.compile(r"[-_.]")
@@ -27,11 +27,11 @@ def rank(name: str) -> int | None:
 
 
 def position(directory: str) -> int | None:
-    """Which segment of the path names an environment: the last one that sounds like one, or that stands right below
+    """Which segment of the path names an environment: the last one that is the name of one, or that stands right below
     `overlays/` and its like. None when none does.
     """
     segments = directory.split("/")
-    spoken = [number for number, segment in enumerate(segments) if rank(segment) is not None]
+    spoken = [number for number, segment in enumerate(segments) if segment.lower() in _RANK]
     held = [number for number in range(1, len(segments)) if segments[number - 1] in _CONTAINERS]
     found = max((*spoken[-1:], *held[-1:]), default=None)
     if found is None or _SHARED & set(segments[:found]) or segments[found] in _SHARED:

@@ -51,7 +51,8 @@ def _lines(declared: Pipeline, loose: Mapping[str, Service], doubts: Sequence[Do
     if doubts:
         yield f"\n{_DOUBTS}"
         for doubt in doubts:
-            yield f"# {doubt.said}\n# - {_variation(doubt.variation)}\n"
+            said = "".join(each if each.isprintable() else " " for each in doubt.said)
+            yield f"# {said}\n# - {_variation(doubt.variation)}\n"
 
 
 def _service(name: str, service: Service) -> str:

@@ -15,6 +15,7 @@ from gitops.core.adoption.discovery import Graph, Root, reached, resolve
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomization import Reference, Use
 from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
+from gitops.core.release import HOLD_FILE, RELEASE_FILE
 from gitops.core.tree import Blob
 
 Read = Callable[[str], bytes]
@@ -34,11 +35,16 @@ class Relocation:
 def relocated(root: Root, known: Graph, closure: Mapping[str, Blob], read: Read) -> Relocation:
     """`closure`: the files that a build of the root reads.
 
-    Raises: Rejected(CannotRewrite) with file and line for a reference that is written in an unusual way.
+    Raises: Rejected(CannotRewrite) with file and line for a reference that is written in an unusual way;
+    Rejected(ReservedName) for a file that Lockstep would take for its own.
     """
     moved = _moved(root, known)
     mended = [directory for directory in reached(known, root.path) if directory in moved]
     old = {new: path for path in closure if (new := _new_path(path, moved, known)) != path}
+    for name in (RELEASE_FILE, HOLD_FILE):
+        if f"{root.target}/{name}" in old:
+            message = f"beside an overlay's kustomization {name} is Lockstep's own file: give this one another name"
+            raise Rejected("ReservedName", message, place=Place(old[f"{root.target}/{name}"]))
     files = {new: read(closure[path].id) for new, path in old.items()}
     for directory in mended:
         file = known[directory].file
@@ -86,11 +92,11 @@ def _new_path(path: str, moved: Mapping[str, str], known: Graph) -> str:
 def _mended(data: bytes, file: str, directory: str, moved: Mapping[str, str]) -> bytes:
     """The kustomization with the paths that lead from its new place to where things are now."""
     wanted = list(_references(data, file, directory, moved))
-    lines = data.decode().split("\n")
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
     for reference, new in wanted:
         if reference.text != new:
             _replace(lines, reference, new)
-    text = "\n".join(lines).encode()
+    text = "\n".join(lines).encode("utf-8", "surrogateescape")
     if [each.text for each in kustomization.references(yaml_text.document(text, file))] != [new for _, new in wanted]:
         raise Rejected("CannotRewrite", "its paths cannot be rewritten safely; write them plainly", place=Place(file))
     return text

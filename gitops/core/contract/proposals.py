@@ -3,6 +3,7 @@ no preset, no field that differs nowhere.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,7 @@ def proposed(
     """
     in_fields = [each for each in found if each.path]
     groups = _grouped(in_fields, _patterns(in_fields, neutral))
-    variations = [_variation(group, kinds) for group in _joined(groups)]
+    variations = _told_apart([_variation(group, kinds) for group in _joined(groups)])
     objects = [each for each in found if not each.path]
     return _needed((*variations, *_presences(objects, environments)), found)
 
@@ -153,9 +154,22 @@ def _variation(group: _Group, kinds: Mapping[str, Collection[str]]) -> Variation
     return Variation(name=_name(group.path), field=group.path, schema=_schema(group), **kept)
 
 
+def _told_apart(variations: Sequence[Variation]) -> list[Variation]:
+    """With the kinds in the names that several would have."""
+    names = Counter(each.name for each in variations)
+    return [
+        each.model_copy(update={"name": f"{each.name} ({', '.join(_kinds(each))})"}) if names[each.name] > 1 else each
+        for each in variations
+    ]
+
+
+def _kinds(variation: Variation) -> list[str]:
+    return sorted({*variation.kinds, *(each.kind for each in variation.objects)})
+
+
 def _name(path: str) -> str:
     """What people would call the field: `env LOG_LEVEL`, `resources`, `data`."""
-    segments = [fields.last_name(f"/{each}") for each in path.removesuffix("/value").split("/") if each != "*"]
+    segments = [fields.last_name(f"/{each}") for each in path.removesuffix("/value").rstrip("/*").split("/")]
     last, above = segments[-1], segments[-2]
     return f"{above} {last}" if above in _SAID_WITH else last
 
