@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from gitops.core.contract import paths
 from gitops.core.contract.violations import Breach, Violation
 from gitops.core.variations import ObjectPattern, Variation
 
@@ -43,7 +44,7 @@ def _doubt(held: Sequence[Violation]) -> Doubt:
         variation=Variation(
             name=f"names {first.against}",
             objects=tuple(objects),
-            field=first.field,
+            field=paths.writable(first.field),
             environments=environments,
             names=tuple(first.against.split(" and ")),
         ),

@@ -89,7 +89,10 @@ def flow(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     """In single quotes, which leave regular expressions readable, if the text is printable."""
-    return "'" + text.replace("'", "''") + "'" if text.isprintable() else json.dumps(text)
+    if text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    plain = (each if each.isprintable() and each not in '"\\' else f"\\U{ord(each):08x}" for each in text)
+    return f'"{"".join(plain)}"'
 
 
 def _is_plain(text: str) -> bool:

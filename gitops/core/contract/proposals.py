@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gitops.core import fields, images
-from gitops.core.contract import rules
+from gitops.core.contract import paths, rules
 from gitops.core.contract.findings import Finding
 from gitops.core.contract.rules import Rule
 from gitops.core.diff import ABSENT
@@ -83,7 +83,7 @@ def _patterns(found: Sequence[Finding], neutral: Callable[[str, str], str]) -> M
     for each in found:
         own = (each.ident.kind, each.ident.name)
         whole = next((at for at in _prefixes(each.path) if (*own, at) in items), None)
-        plain[*own, each.path] = whole or _cut(each.path, each.environment, neutral)
+        plain[*own, each.path] = paths.writable(whole or _cut(each.path, each.environment, neutral))
     return _starred(plain)
 
 

@@ -1,5 +1,6 @@
 """pipeline.yaml as init writes it says what was decided, and nothing that was not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def test_without_anything() -> None:
 
 def test_what_is_to_be_decided_is_a_comment() -> None:
     declared = pipeline.parse(TEXT.encode())
-    doubt = Doubt(hard=True, said="prod\nvariations: []\x1b[0m", variation=Variation(field="/x\ny", names=("dev",)))
+    doubt = Doubt(hard=True, said="prod\nvariations: []\x1b[0m", variation=Variation(field="/x", names=("dev",)))
     found = pipeline_text.text(declared, declared.services, [doubt])
     assert pipeline.parse(found) == declared
     assert b"\x1b" not in found
@@ -79,6 +80,11 @@ def test_doubts_about_one_field_are_one() -> None:
     assert found.said == "prod, uat: names qa: ConfigMap a and 1 more /data/URL: x"
     assert found.variation.environments == ("prod", "uat")
     assert found.variation.names == ("qa",)
+
+
+def test_a_field_that_cannot_be_written() -> None:
+    odd = replace(violation("a", "prod"), field="/data/a\nb/c")
+    assert doubts({"prod": [odd]})[0].variation.field == "/data/*/c"
 
 
 def test_other_violations_are_no_doubts() -> None:
