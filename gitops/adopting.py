@@ -28,7 +28,7 @@ from gitops.surveyor import Surveyor
 _UNDECIDED = frozenset({"Undecided", "AlreadyThere", "NotCommitted"})
 _NEXT = """
 next
-  1. read environments/pipeline.yaml: correct what was guessed, narrow what is too wide
+  1. mend what looks wrong; read environments/pipeline.yaml, correct what was guessed, narrow what is too wide
   2. git add --all && git commit
   3. lockstep init, again: it locks {later} to that commit
 """
@@ -135,9 +135,15 @@ def _lock(place: Workplace, head: str, *, write: bool) -> _Done:
     if root is None:
         raise Rejected("NoConfigRepo", "this is a config repo already; run this in a work tree of it")
     found = releases(place.repo, head, _commit(place))
+    report = _report(place)
+    if found and not report.passes(ahead=False):
+        after = (
+            "\nnothing was locked: mend this first, for a locked environment gets the mended tree by a promotion only\n"
+        )
+        return _Done(report, after=after)
     if not write:
         sys.stdout.write("".join(_printed(found)))
-        return _Done()
+        return _Done(report)
     new_files.write(root, found)
     if not found:
         sys.stdout.write(f"there is a {FILE}, and every environment that needs a release.yaml has one\n")
@@ -168,7 +174,11 @@ def _opened(path: Path) -> Iterator[Workplace]:
 def _checked(root: Path) -> Report:
     """The verdict on what now lies there."""
     with workplace(root) as place:
-        return Checker(place.repo, Surveyor(place.repo, place.renderer, place.memo)).check(place.repo.head())
+        return _report(place)
+
+
+def _report(place: Workplace) -> Report:
+    return Checker(place.repo, Surveyor(place.repo, place.renderer, place.memo)).check(place.repo.head())
 
 
 def _within(place: Workplace, path: Path) -> str:

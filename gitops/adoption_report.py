@@ -72,8 +72,8 @@ def _doubts(adoption: Adoption) -> Iterator[str]:
     if not adoption.doubts:
         return
     hard = sum(doubt.hard for doubt in adoption.doubts)
-    yield f"\n{len(adoption.doubts)} fields name another environment, which looks like a fault" + (
-        f"; {hard} of them can mean nothing else, and check refuses them" if hard else ""
+    yield f"\nfields that name another environment, which looks like a fault: {len(adoption.doubts)}" + (
+        f" (check refuses {hard}, which can mean nothing else)" if hard else ""
     )
     ranked = sorted(adoption.doubts, key=lambda doubt: not doubt.hard)
     yield from _shortened([f"  {'forbidden' if doubt.hard else 'warning'}: {doubt.said}" for doubt in ranked])
@@ -97,9 +97,9 @@ def _replaced(adoption: Adoption) -> Iterator[str]:
     replaced = set(adoption.copied.values())
     directories = sorted({path.rpartition("/")[0] for path in replaced})
     if directories:
-        yield f"\n{len(replaced)} files have copies below environments/; Lockstep does not read these any more"
+        yield f"\ncopied below environments/: {len(replaced)} files; Lockstep does not read them any more in"
         yield from _shortened([f"  {path}/" for path in directories])
-        yield "  while something else deploys from them change both; then remove them"
+        yield "  while something else deploys from there, change both; then remove these"
 
 
 def verdict(report: Report) -> str:

@@ -239,6 +239,15 @@ class TestNames:
         assert "prod: names qa: Deployment api" in ran.said
         assert people.lockstep("check").code == 1
 
+    def test_it_is_not_locked(self, tmp_path: Path, kustomize: Path) -> None:
+        people = made(tmp_path, kustomize, self.FILES)
+        people.lockstep("init")
+        people.commit()
+        ran = people.lockstep("init")
+        assert ran.code == 1
+        assert "nothing was locked" in ran.said
+        assert not [path for path in people.files() if path.endswith("release.yaml")]
+
     def test_a_person_may_say_that_it_is_meant(self, tmp_path: Path, kustomize: Path) -> None:
         people = made(tmp_path, kustomize, self.FILES)
         people.lockstep("init")

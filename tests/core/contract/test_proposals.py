@@ -201,6 +201,11 @@ def test_objects_in_some_environments() -> None:
     }
 
 
+def test_names_that_cannot_be_written() -> None:
+    owns = {name: config(**{"a\nb": name[0]}) for name in ORDER}
+    assert short(proposed(owns, config())) == [("data", "/data/*")]
+
+
 def test_settings_named_after_their_environment() -> None:
     owns = {name: config(**{f"application-{name}.yml": f"level: {name[0]}"}) for name in ORDER}
     assert short(proposed(owns, config())) == [("data", "/data/*")]
