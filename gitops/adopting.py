@@ -38,6 +38,9 @@ next
   2. let the controller follow this repo: it observes, and writes nothing to the cluster
   3. when its plan is what you want, take `sync: {mode: observe}` out of pipeline.yaml, one environment after another
 """
+_MEND = """
+nothing was locked: mend this first; a locked environment would get the mended tree by a promotion only
+"""
 
 __all__ = ["app", "init"]
 
@@ -137,10 +140,7 @@ def _lock(place: Workplace, head: str, *, write: bool) -> _Done:
     found = releases(place.repo, head, _commit(place))
     report = _report(place)
     if found and not report.passes(ahead=False):
-        after = (
-            "\nnothing was locked: mend this first, for a locked environment gets the mended tree by a promotion only\n"
-        )
-        return _Done(report, after=after)
+        return _Done(report, after=_MEND)
     if not write:
         sys.stdout.write("".join(_printed(found)))
         return _Done(report)

@@ -4,7 +4,7 @@ no preset, no field that differs nowhere.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,9 @@ _WHOLE = re.compile(
     r"|topologySpreadConstraints|volumeMounts/[^/]+|volumes/[^/]+|envFrom|securityContext)(?=/|\Z)"
 )
 _PODS = re.compile(r"/spec/(?:jobTemplate/spec/)?template/spec/")
-_KEYED = re.compile(r"(.*/(?:containers|initContainers|env|volumes|volumeMounts|annotations|labels|data|stringData))/")
-_SAID_WITH = frozenset({"env", "data", "labels", "annotations", "containers", "initContainers", "volumes"})
+_CONTAINERS = frozenset({"containers", "initContainers"})
+_MAPS = _CONTAINERS | {"env", "volumes", "volumeMounts", "annotations", "labels", "matchLabels", "data"}
+_DEEPEST = 3
 _POSITION = re.compile(r"/\d+(?=/|\Z)")
 
 
@@ -98,26 +99,35 @@ def _cut(path: str, environment: str, neutral: Callable[[str, str], str]) -> str
 def _starred(plain: Mapping[tuple[str, str, str], str]) -> dict[tuple[str, str, str], str]:
     """`*` where more than a few keys of one map, or several containers, share what is below them."""
     found = dict(plain)
-    for _ in range(3):
+    for _ in range(_DEEPEST):
         siblings: dict[tuple[str, str, str], set[str]] = {}
         for (kind, _, _), pattern in found.items():
-            for match in _KEYED.finditer(pattern):
-                key, slash, below = pattern[match.end() :].partition("/")
-                siblings.setdefault((kind, match[1], slash + below), set()).add(key)
-        many = {
-            spot
-            for spot, keys in siblings.items()
-            if len(keys - {"*"}) > (1 if spot[1].endswith("ontainers") else _MOST_BY_NAME) or "*" in keys
-        }
+            for above, key, below in _spots(pattern):
+                siblings.setdefault((kind, above, below), set()).add(key)
+        many = {spot for spot, keys in siblings.items() if len(keys) > _most(spot) or ("*" in keys and len(keys) > 1)}
         found = {own: _star(own[0], pattern, many) for own, pattern in found.items()}
     return found
 
 
+def _spots(pattern: str) -> Iterator[tuple[str, str, str]]:
+    """(what is above, key, what is below) of each key of a map in the path that people fill as they like. A whole
+    container is no such key: `*` in its place would let through all of every container.
+    """
+    segments = pattern.split("/")
+    for at in range(2, len(segments)):
+        is_whole = at == len(segments) - 1
+        if segments[at - 1] in _MAPS and not (is_whole and segments[at - 1] in _CONTAINERS):
+            yield "/".join(segments[:at]), segments[at], "/".join(segments[at + 1 :])
+
+
+def _most(spot: tuple[str, str, str]) -> int:
+    return 1 if spot[1].rpartition("/")[2] in _CONTAINERS else _MOST_BY_NAME
+
+
 def _star(kind: str, pattern: str, many: Collection[tuple[str, str, str]]) -> str:
-    for match in _KEYED.finditer(pattern):
-        key, slash, below = pattern[match.end() :].partition("/")
-        if key != "*" and (kind, match[1], slash + below) in many:
-            return f"{match[1]}/*{slash}{below}"
+    for above, key, below in _spots(pattern):
+        if key != "*" and (kind, above, below) in many:
+            return "/".join(filter(None, (above, "*", below)))
     return pattern
 
 
@@ -155,12 +165,19 @@ def _variation(group: _Group, kinds: Mapping[str, Collection[str]]) -> Variation
 
 
 def _told_apart(variations: Sequence[Variation]) -> list[Variation]:
-    """With the kinds in the names that several would have."""
+    """With the kinds in the names that several would have, and a number if these are the same too."""
     names = Counter(each.name for each in variations)
-    return [
-        each.model_copy(update={"name": f"{each.name} ({', '.join(_kinds(each))})"}) if names[each.name] > 1 else each
+    longer = [
+        each.model_copy(update={"name": f"{each.name} of {', '.join(_kinds(each))}"}) if names[each.name] > 1 else each
         for each in variations
     ]
+    met: Counter[str | None] = Counter()
+    found = []
+    for each in longer:
+        met[each.name] += 1
+        name = f"{each.name} ({met[each.name]})" if met[each.name] > 1 else each.name
+        found.append(each.model_copy(update={"name": name}))
+    return found
 
 
 def _kinds(variation: Variation) -> list[str]:
@@ -168,10 +185,11 @@ def _kinds(variation: Variation) -> list[str]:
 
 
 def _name(path: str) -> str:
-    """What people would call the field: `env LOG_LEVEL`, `resources`, `data`."""
+    """What people would call the field: `env LOG_LEVEL`, `resources`, `data`, `pod labels tier`."""
     segments = [fields.last_name(f"/{each}") for each in path.removesuffix("/value").rstrip("/*").split("/")]
     last, above = segments[-1], segments[-2]
-    return f"{above} {last}" if above in _SAID_WITH else last
+    of = "pod " if "template" in segments and "metadata" in segments else "selector " if "selector" in segments else ""
+    return f"{of}{above} {last}" if above in _MAPS - {"matchLabels"} else f"{of}{last}"
 
 
 def _schema(group: _Group) -> dict[str, Any] | None:
