@@ -113,6 +113,7 @@ def test_generated_overlays(seed: int, tmp_path: Path, binary: Path) -> None:
     assert found.is_settled
     assert world.passes(dict(found.files))
     variations = found.declared.variations
+    assert len(variations) > 2
     for number in range(len(variations)):
         fewer = tuple(each for at_, each in enumerate(variations) if at_ != number)
         narrowed = found.declared.model_copy(update={"variations": fewer})
