@@ -6,7 +6,7 @@ It is run twice: first it writes the tree, and, once that is committed, the rele
 import posixpath
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -90,7 +90,7 @@ def init(  # noqa: PLR0913 - the arguments of a command are its options
     except Rejected as error:
         if error.reason not in _UNDECIDED:
             raise
-        sys.stdout.write(f"lockstep init: {error}\n")
+        sys.stderr.write(f"lockstep: {error.reason}: {error}\n")
         raise typer.Exit(1) from None
     if report is not None:
         sys.stdout.write(verdict(report))
@@ -120,8 +120,11 @@ def _write(place: Workplace, head: str, adoption: Adoption, output: Path | None)
         root = output.resolve()
         if root.exists() and any(root.iterdir()):
             raise Rejected("AlreadyThere", f"{root} is not empty; --output wants a new directory")
-    if root is None:
+    elif root is None:
         raise Rejected("NoConfigRepo", "a bare repository has no files to write to: add --output DIRECTORY")
+    elif not (root / ".git").exists():
+        message = f"{root} is not the root of a git repository, where a config repo has environments/: `git init` there"
+        raise Rejected("NoConfigRepo", f"{message}, or add --output DIRECTORY")
     try:
         new_files.write(root, files)
     except Rejected as error:
@@ -161,14 +164,15 @@ def _commit(place: Workplace) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Workplace]:
-    try:
-        with workplace(path) as place:
-            yield place
-    except Rejected as error:
-        if error.reason != "NoConfigRepo":
-            raise
-        message = f"{path.resolve()} is in no git repository: run `git init` there first"
-        raise Rejected(error.reason, message) from error
+    with ExitStack() as stack:
+        try:
+            place = stack.enter_context(workplace(path))
+        except Rejected as error:
+            if error.reason != "NoConfigRepo":
+                raise
+            message = f"{path.resolve()} is in no git repository: run `git init` there first"
+            raise Rejected("NoConfigRepo", message) from error
+        yield place
 
 
 def _checked(root: Path) -> Report:

@@ -101,7 +101,9 @@ def declared(people: People) -> pipeline.Pipeline:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_check_passes_right_after_init(layout: str, tmp_path: Path, kustomize: Path) -> None:
+def test_check_passes_right_after_init_and_fails_at_an_undeclared_difference(
+    layout: str, tmp_path: Path, kustomize: Path
+) -> None:
     files, overlays, reference = LAYOUTS[layout]
     people = made(tmp_path, kustomize, files)
     ran = people.lockstep("init")
@@ -113,18 +115,11 @@ def test_check_passes_right_after_init(layout: str, tmp_path: Path, kustomize: P
     checked = people.lockstep("check")
     assert checked.code == 0, checked.said
     assert {path: text for path, text in people.files().items() if path in files} == files, "what was there stays"
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_an_undeclared_difference_is_refused_afterwards(layout: str, tmp_path: Path, kustomize: Path) -> None:
-    people = made(tmp_path, kustomize, LAYOUTS[layout][0])
-    people.lockstep("init")
-    last = pipeline.overlays(declared(people), people.files().keys())[-1]
-    file = f"{last.path}/kustomization.yaml"
+    file = f"environments/{overlays[-1]}/kustomization.yaml"
     people.write({file: f"{people.files()[file]}\ncommonAnnotations: {{undeclared: 'yes'}}\n"})
-    ran = people.lockstep("check")
-    assert ran.code == 1, ran.said
-    assert "/metadata/annotations/undeclared" in ran.said
+    checked = people.lockstep("check")
+    assert checked.code == 1, checked.said
+    assert "/metadata/annotations/undeclared" in checked.said
 
 
 def test_each_variation_is_needed(tmp_path: Path, kustomize: Path) -> None:
@@ -358,6 +353,21 @@ class TestCannot:
         (tmp_path / "elsewhere").mkdir()
         ran = people.lockstep("init", str(tmp_path / "elsewhere"))
         assert (ran.code, "git init" in ran.said) == (2, True)
+
+    def test_below_the_root_of_a_repository(self, tmp_path: Path, kustomize: Path) -> None:
+        files = {f"deploy/{path}": text for path, text in IN_PLACE.items()}
+        people = made(tmp_path, kustomize, files)
+        ran = people.lockstep("init", "deploy")
+        assert (ran.code, "is not the root of a git repository" in ran.said) == (2, True)
+        assert people.files() == files
+
+    def test_a_bare_repository_without_output(self, tmp_path: Path, kustomize: Path) -> None:
+        people = made(tmp_path, kustomize, SINGLE)
+        git(tmp_path, "clone", "--quiet", "--bare", str(people.root), "bare.git")
+        ran = people.lockstep("init", str(tmp_path / "bare.git"))
+        assert (ran.code, "--output" in ran.said) == (2, True)
+        assert people.lockstep("init", str(tmp_path / "bare.git"), "--output", str(tmp_path / "new")).code == 0
+        assert (tmp_path / "new/environments/prod/kustomization.yaml").exists()
 
     def test_an_unknown_base(self, tmp_path: Path, kustomize: Path) -> None:
         ran = made(tmp_path, kustomize, SINGLE).lockstep("init", "--base", "nowhere")
