@@ -196,7 +196,8 @@ class Adopter:
         if twins is not None:
             raise _twins(*twins)
         environments = environments_of.declared(deployed, wishes)
-        for each in environments_of.strangers(deployed, environments):
+        guessed = [each for each in deployed if each.root.environment not in wishes.namespaces]
+        for each in environments_of.strangers(guessed, environments):
             home = environments[each.root.environment].namespace
             message = (
                 f"deploys to another namespace than {home}, which is {each.root.environment}'s; adopt it by itself"

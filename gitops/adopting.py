@@ -81,7 +81,7 @@ def init(  # noqa: PLR0913 - the arguments of a command are its options
         environments={name: _plain(each) for name, each in _pairs(environment, "--environment").items()},
         base=_plain(base),
         order=tuple(filter(None, order.split(","))),
-        namespaces=_pairs(namespace, "--namespace"),
+        namespaces=_namespaces(namespace),
     )
     try:
         with _opened(path) as place:
@@ -191,6 +191,14 @@ def _within(place: Workplace, path: Path) -> str:
         return ""
     within = path.resolve().relative_to(place.repo.root).as_posix()
     return "" if within == "." else within
+
+
+def _namespaces(options: Sequence[str]) -> dict[str, str]:
+    found = _pairs(options, "--namespace")
+    wrong = [value for value in found.values() if not is_name(value)]
+    if wrong:
+        raise Rejected("InvalidOption", f"--namespace: {wrong[0]!r} is no namespace, which is a DNS label")
+    return found
 
 
 def _plain(path: str) -> str:

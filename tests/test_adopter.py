@@ -151,6 +151,14 @@ def test_a_base_of_ones_own_choice(tmp_path: Path, binary: Path) -> None:
     assert found.is_settled
 
 
+def test_a_namespace_that_nothing_is_in(tmp_path: Path, binary: Path) -> None:
+    """What a person says stands; check tells what is outside."""
+    found = World(tmp_path, binary, generated(1)).adopted(Wishes(namespaces={"dev": "elsewhere"}))
+    refused = {each.overlay.name: each.now.refusal and each.now.refusal.reason for each in found.report.checked}
+    assert refused == {"dev": "OutOfScope", "staging": None, "production": None}
+    assert not found.is_settled
+
+
 def test_the_order_must_name_all(tmp_path: Path, binary: Path) -> None:
     world = World(tmp_path, binary, generated(1))
     with pytest.raises(Rejected) as caught:

@@ -336,10 +336,12 @@ class TestDecisions:
             "prod": "prod",
         }
 
-    @pytest.mark.parametrize("option", ["dev", "=x", "Dev=x", "dev="])
-    def test_a_wrong_option(self, option: str, tmp_path: Path, kustomize: Path) -> None:
+    @pytest.mark.parametrize(
+        ("option", "value"), [("environment", "dev"), ("environment", "Dev=x"), ("namespace", "dev=A_b")]
+    )
+    def test_a_wrong_option(self, option: str, value: str, tmp_path: Path, kustomize: Path) -> None:
         people = made(tmp_path, kustomize, SINGLE)
-        ran = people.lockstep("init", "--environment", option)
+        ran = people.lockstep("init", f"--{option}", value)
         assert (ran.code, "InvalidOption" in ran.said) == (2, True)
 
 

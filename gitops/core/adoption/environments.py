@@ -76,7 +76,9 @@ def doubles(deployed: Sequence[Deployed]) -> Iterator[tuple[Deployed, Deployed]]
 
 
 def strangers(deployed: Sequence[Deployed], known: Mapping[str, Environment]) -> list[Deployed]:
-    """Services none of whose objects is in their environment's namespace: they are deployed to another one."""
+    """Services none of whose objects is in their environment's namespace: they are deployed to another one. At least
+    one service of each environment is at home, unless a person named a namespace that none of them has.
+    """
     return [
         each
         for each in deployed
@@ -92,7 +94,7 @@ def _namespace_of(_each: Deployed, manifest: Manifest) -> str:
 
 def _order(environments: list[str], wishes: Wishes) -> dict[str, str | None]:
     if wishes.order:
-        if set(wishes.order) != set(environments):
+        if sorted(wishes.order) != sorted(environments):
             raise Rejected("NotFound", f"--order must name these: {', '.join(environments)}")
         return dict(zip(wishes.order, (None, *wishes.order), strict=False))
     silent = [name for name in environments if names.rank(name) is None]

@@ -14,6 +14,7 @@ from gitops.core.pipeline import Order, Service, TagPolicy
 _DIGITS = re.compile(r"\d+")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _LEAST_RANDOM = 10
+_LONGEST_SHAPE = 150
 _MOVING = frozenset({"latest", "main", "master", "stable", "edge", "nightly", "develop", "trunk"})
 
 
@@ -58,7 +59,8 @@ def policy(tags: Sequence[str]) -> TagPolicy:
     first = known[0] if known else "latest"
     if first in _MOVING or (names.rank(first) is not None and not _DIGITS.search(first)):
         return TagPolicy(follow=first)
-    return TagPolicy(pattern=f"^{_shape(first)}$", order=Order.PUSHED)
+    shape = _shape(first)
+    return TagPolicy(pattern=f"^{shape if len(shape) <= _LONGEST_SHAPE else '.+'}$", order=Order.PUSHED)
 
 
 def _version(tag: str) -> semver.Version | None:

@@ -210,7 +210,7 @@ def _image_schema(values: Collection[Any]) -> dict[str, Any] | None:
         known = sorted({images.parse(str(value)).name for value in values})
     except Rejected:
         return None
-    names = "|".join(known).replace(".", r"\.")
+    names = "|".join(re.escape(name).replace(r"\-", "-") for name in known)
     return {"type": "string", "pattern": f"^({names})([:@]|$)"} if known else None
 
 

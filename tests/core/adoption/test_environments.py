@@ -57,6 +57,13 @@ def test_order() -> None:
     assert {name: each.images for name, each in found.items()} == {"qa": "newest", "dev": None, "prod": None}
 
 
+def test_an_order_names_each_environment_once() -> None:
+    known = [deployed(name, f"Service a {name}") for name in ("prod", "dev")]
+    for order in (("dev",), ("dev", "dev", "prod"), ("dev", "prod", "qa")):
+        with pytest.raises(Rejected, match="--order"):
+            environments.declared(known, Wishes(order=order))
+
+
 def test_an_order_that_names_do_not_tell() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("us", "eu")]
     assert "--order us,eu" in asked(lambda: environments.declared(known, Wishes()))

@@ -45,6 +45,7 @@ def test_equal_names_of_two_registries() -> None:
         (["latest"], 'follow "latest"'),
         (["dev", "prod"], 'follow "dev"'),
         ([""], 'follow "latest"'),
+        ([".".join("1" * 50)], 'pattern "^.+$"'),
     ],
 )
 def test_policies(tags: list[str], expected: str) -> None:
