@@ -10,11 +10,11 @@ from itertools import islice
 
 from gitops.checker import Checker, Report
 from gitops.core import cluster_kinds, guard, manifests
-from gitops.core.adoption import discovery, doubts, names, pipeline_text, reference, relocation, services
+from gitops.core.adoption import discovery, doubts, pipeline_text, questions, reference, relocation, services
 from gitops.core.adoption import environments as environments_of
 from gitops.core.adoption.discovery import Found, Graph, Root
 from gitops.core.adoption.doubts import Doubt
-from gitops.core.adoption.environments import UNKNOWN, Deployed, Wishes, undecided
+from gitops.core.adoption.environments import UNKNOWN, Deployed, Wishes
 from gitops.core.adoption.reference import Reference
 from gitops.core.adoption.relocation import Relocation
 from gitops.core.adoption.services import Proposal
@@ -30,10 +30,6 @@ from gitops.ports import Memo, Renderer, Trees
 from gitops.surveyor import Surveyor, contract_of
 
 _MOST_SUSPECTS = 20
-_NO_KUSTOMIZATION = (
-    "there is no kustomization.yaml. Lockstep deploys kustomize overlays: commit what Helm and other tools render, and "
-    "write a kustomization for it, one overlay for each environment"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,8 @@ class Refusal:
 @dataclass(frozen=True, slots=True)
 class Adoption:
     """`files`: path -> content of what a config repo has more; `copied`: those of them that are copies, and of what;
-    `reads`: the files that it needs besides. `report`: the verdict of `lockstep check`.
+    `reads`: the files that it needs besides. `guards`: names of the variations that let differ what
+    guards an environment. `report`: the verdict of `lockstep check`.
     """
 
     files: Mapping[str, bytes]
@@ -59,6 +56,7 @@ class Adoption:
     found: Found
     refusals: tuple[Refusal, ...]
     differences: int
+    guards: tuple[str, ...]
     doubts: tuple[Doubt, ...]
     notes: tuple[str, ...]
     report: Report
@@ -136,6 +134,7 @@ class Adopter:
             found=found,
             refusals=tuple(self._refusals),
             differences=len(different),
+            guards=proposals.guards(variations, different),
             doubts=doubtful,
             notes=tuple(self._notes),
             report=report,
@@ -146,8 +145,7 @@ class Adopter:
     def _moved(self, found: Found, known: Graph, wishes: Wishes) -> list[_Moved]:
         """Every overlay at its new place, proven to render the same there. What cannot be rendered is left out."""
         if not found.roots:
-            raise _nothing(found, known, wishes)
-
+            raise questions.nothing(found, known, wishes.within)
         self._require_no_twins(found, known)
         with ThreadPoolExecutor() as pool:
             results = list(pool.map(lambda root: self._attempted(root, known), found.roots))
@@ -167,7 +165,7 @@ class Adopter:
             moved = [each for root in pair if isinstance(each := self._attempted(root, known), _Moved)]
             twins = next(environments_of.doubles([each.deployed for each in moved]), None)
             if twins is not None:
-                raise _twins(*twins)
+                raise questions.twins(*twins)
 
     def _attempted(self, root: Root, known: Graph) -> _Moved | Refusal:
         try:
@@ -194,7 +192,7 @@ class Adopter:
         deployed = [each.deployed for each in moved]
         twins = next(environments_of.doubles(deployed), None)
         if twins is not None:
-            raise _twins(*twins)
+            raise questions.twins(*twins)
         environments = environments_of.declared(deployed, wishes)
         guessed = [each for each in deployed if each.root.environment not in wishes.namespaces]
         for each in environments_of.strangers(guessed, environments):
@@ -321,27 +319,5 @@ def _host(image: str) -> str:
     return first if slash and ("." in first or ":" in first or first == "localhost") else ""
 
 
-def _nothing(found: Found, known: Graph, wishes: Wishes) -> Rejected:
-    if not known:
-        return Rejected("NoEnvironments", _NO_KUSTOMIZATION)
-    below = [path or "." for path in sorted(known) if not wishes.within or f"{path}/".startswith(f"{wishes.within}/")]
-    some = ", ".join((found.left_out or below)[:10])
-    message = f"no directory sounds like an environment. There are: {some}. Name them: --environment dev=PATH"
-    return undecided(message)
-
-
 def _told(refusals: Sequence[Refusal]) -> str:
     return "".join(f"\n  {each.root.path}: {each.error}" for each in refusals[:10])
-
-
-def _twins(one: Deployed, other: Deployed) -> Rejected:
-    environment, path = one.root.environment, one.root.path
-    ours, theirs = path.split("/"), other.root.path.split("/")
-    differs = next((at for at, both in enumerate(zip(ours, theirs, strict=False)) if both[0] != both[1]), len(ours))
-    narrower = f"`lockstep init {'/'.join(ours[: differs + 1])}`, or " if differs < (names.position(path) or 0) else ""
-    message = (
-        f"{path} and {other.root.path} both are {environment} and render the same objects, so they must be for two "
-        f"clusters. Adopt one of them: {narrower}name the directory of each environment, --environment "
-        f"{environment}={path} and so on"
-    )
-    return undecided(message)

@@ -60,6 +60,8 @@ def _differences(adoption: Adoption) -> Iterator[str]:
     variations = adoption.declared.variations
     yield f"\n{adoption.differences} differences, covered by {len(variations)} variations"
     yield from _shortened([f"  {_line(each)}" for each in variations])
+    if adoption.guards:
+        yield f"  look twice at what guards an environment: {', '.join(adoption.guards)}"
 
 
 def _line(variation: Variation) -> str:

@@ -14,7 +14,7 @@ from gitops.core.contract.findings import Finding
 from gitops.core.contract.rules import Rule
 from gitops.core.diff import ABSENT
 from gitops.core.errors import Rejected
-from gitops.core.variations import ObjectPattern, Variation
+from gitops.core.variations import ObjectPattern, Severity, Variation
 
 _MOST_BY_NAME = 3
 _IMAGE = re.compile(r".*/(?:containers|initContainers)/[^/]+/image")
@@ -55,6 +55,16 @@ def proposed(
     variations = _told_apart([_variation(group, kinds) for group in _joined(groups)])
     objects = [each for each in found if not each.path]
     return _needed((*variations, *_presences(objects, environments)), found)
+
+
+def guards(variations: Sequence[Variation], found: Collection[Finding]) -> tuple[str, ...]:
+    """Names of those that let differ what guards an environment: roles, network policies, security contexts. It is what
+    the standard preset forbids.
+    """
+    strict = [rule for rule in rules.compiled((Variation(preset="standard"),)) if rule.outcome is Severity.FORBID]
+    guarding = [each for each in found if any(covers(rule, each) for rule in strict)]
+    compiled = rules.compiled(variations)
+    return tuple(rule.label for rule in compiled if any(covers(rule, each) for each in guarding))
 
 
 def covers(rule: Rule, finding: Finding) -> bool:

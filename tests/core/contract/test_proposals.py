@@ -201,6 +201,17 @@ def test_objects_in_some_environments() -> None:
     }
 
 
+def test_what_guards_an_environment_is_told() -> None:
+    role = yaml.safe_dump({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}})
+    loose = deployment("replicas: 2", "{securityContext: {privileged: true}}") + role
+    owns = {"dev": deployment("replicas: 1"), "test": deployment("replicas: 1"), "prod": loose}
+    reference = deployment("replicas: 1")
+    variations = proposed(owns, reference)
+    found = findings.findings(subjects(owns, reference), books.of(PIPELINE))
+    assert [each.name for each in variations] == ["replicas", "securityContext", "only in prod"]
+    assert proposals.guards(variations, found) == ("securityContext", "only in prod")
+
+
 def test_names_that_cannot_be_written() -> None:
     owns = {name: config(**{"a\nb": name[0]}) for name in ORDER}
     assert short(proposed(owns, config())) == [("data", "/data/*")]
