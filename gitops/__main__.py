@@ -4,7 +4,7 @@ import sys
 
 from gitops.core.errors import GitopsError
 
-_OFFLINE = frozenset({"check", "parity"})
+_OFFLINE = frozenset({"check", "init", "parity"})
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
 def _run() -> None:
     """What runs in hooks does without the second that the clients of clusters and servers take to be imported."""
     if _OFFLINE & set(sys.argv[1:2]):
-        from gitops.checking import app  # noqa: PLC0415
+        from gitops.adopting import app  # noqa: PLC0415
     else:
         from gitops.cli import app  # noqa: PLC0415
     app()

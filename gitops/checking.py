@@ -50,7 +50,7 @@ def check(
     format_: CheckAs = "text",
 ) -> None:
     """Is every environment within its declared variations? Exit code 0 = yes, 1 = no, 2 = cannot be judged."""
-    with _workplace(path) as place:
+    with workplace(path) as place:
         surveyor = Surveyor(place.repo, place.renderer, place.memo)
         checker = Checker(place.repo, surveyor, place.repo)
         report = checker.check(place.repo.head(revision))
@@ -74,7 +74,7 @@ def parity(
     format_: As = "text",
 ) -> None:
     """How do two environments differ? Exit code 0 = only as declared, 1 = otherwise too, 2 = cannot be judged."""
-    with _workplace(path) as place:
+    with workplace(path) as place:
         comparer = Comparer(place.repo, place.renderer, place.memo, place.repo.subjects)
         pairs = comparer.parity(place.repo.head(revision), a, b)
     sys.stdout.write(_pairs_json(pairs) if format_ == "json" else "".join(_pair_text(pair) for pair in pairs))
@@ -82,19 +82,19 @@ def parity(
 
 
 @dataclass(frozen=True, slots=True)
-class _Workplace:
+class Workplace:
     repo: WorkTree
     renderer: Kustomize
     memo: RenderCache
 
 
 @contextmanager
-def _workplace(path: Path) -> Iterator[_Workplace]:
+def workplace(path: Path) -> Iterator[Workplace]:
     environment = os.environ  # noqa: TID251 - read once, here: hooks are told in it where pushed objects wait
     repo = WorkTree(path, environment)
     with _cache(environment.get("XDG_CACHE_HOME"), environment.get("HOME")) as cache:
         try:
-            yield _Workplace(
+            yield Workplace(
                 repo, Kustomize(_binary(environment.get("LOCKSTEP_KUSTOMIZE")), cache), RenderCache(cache / "surveys")
             )
         finally:
@@ -165,14 +165,14 @@ def _findings(checked: Checked, verdict: Verdict) -> Iterator[tuple[str, Place, 
 
 def _checked_lines(checked: Checked) -> Iterator[str]:
     name = checked.overlay.name
-    yield f"{name}: {_summary(checked.now)}" + (f" ({checked.note})" if checked.note else "")
+    yield f"{name}: {summary(checked.now)}" + (f" ({checked.note})" if checked.note else "")
     yield from _verdict_lines(checked.now)
     if checked.ahead and (checked.ahead.violations or checked.ahead.refusal):
-        yield f"{name}, after the next promotions: {_summary(checked.ahead)}"
+        yield f"{name}, after the next promotions: {summary(checked.ahead)}"
         yield from _verdict_lines(checked.ahead)
 
 
-def _summary(verdict: Verdict) -> str:
+def summary(verdict: Verdict) -> str:
     if verdict.refusal is not None:
         return f"refused, {verdict.refusal.reason}"
     forbidden = sum(violation.forbids for violation in verdict.violations)
@@ -186,9 +186,13 @@ def _verdict_lines(verdict: Verdict) -> Iterator[str]:
     if verdict.refusal is not None:
         yield f"  {verdict.refusal}"
     for violation in verdict.violations:
-        first, *rest = violation.lines()
-        yield f"  {first}"
-        yield from (f"      {line}" for line in rest)
+        yield from violation_lines(violation)
+
+
+def violation_lines(violation: Violation) -> Iterator[str]:
+    first, *rest = violation.lines()
+    yield f"  {first}"
+    yield from (f"      {line}" for line in rest)
 
 
 def _report_json(report: Report, *, passes: bool) -> str:

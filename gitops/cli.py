@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gitops import assembly, checking, promoting, server, telemetry
+from gitops import adopting, assembly, checking, promoting, server, telemetry
 from gitops.assembly import Reached
 from gitops.chosen_config import CLOCKS, DEFAULT, ConfigFile, load
 from gitops.controller import Controller
@@ -32,6 +32,7 @@ from gitops.telemetry import Output
 from webhooks.senders import Sender
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command()(adopting.init)
 app.command()(checking.check)
 app.command()(checking.parity)
 for _verb in (promoting.promote, promoting.approve, promoting.rollback, promoting.hold, promoting.resume):

@@ -79,14 +79,15 @@ class Guard:
         return closure(tree, self._read, path, self._memory)
 
 
-def closure(tree: Tree, read: Read, path: str, memory: Memory | None = None) -> Closure:
+def closure(tree: Tree, read: Read, path: str, memory: Memory | None = None, *, apart: str = ENVIRONMENTS) -> Closure:
     """Walks every kustomization that is reachable from the directory `path`.
 
-    `read` returns the content of a blob id. Raises: Rejected with file and line, by what was found: RemoteRefused,
-    PluginRefused, HelmRefused, OutsideTree, OutsideRoot, OtherEnvironment, LinkRefused, MissingFile, Cycle,
-    InvalidKustomization, InvalidYaml, LimitExceeded.
+    `read` returns the content of a blob id. Of the directory `apart` a build reads `path` only; when that is empty, in
+    a tree that is no config repo yet, it reads what it wants. Raises: Rejected with file and line, by what was found:
+    RemoteRefused, PluginRefused, HelmRefused, OutsideTree, OutsideRoot, OtherEnvironment, LinkRefused,
+    MissingFile, Cycle, InvalidKustomization, InvalidYaml, LimitExceeded.
     """
-    walk = _Walk(tree, read, path, memory or Memory())
+    walk = _Walk(tree, read, path, memory or Memory(), apart)
     walk.build(path, Place(path), 0)
     return Closure(path, walk.files, _key(path, walk.files))
 
@@ -116,6 +117,7 @@ class _Walk:
     read: Read
     overlay: str
     memory: Memory
+    apart: str = ENVIRONMENTS
     files: dict[str, Blob] = field(default_factory=dict)
     _builds: dict[str, int | None] = field(default_factory=dict)
     _clean: set[str] = field(default_factory=set)
@@ -201,7 +203,7 @@ class _Walk:
         return path
 
     def _require_own_environment(self, path: str, reference: Reference) -> None:
-        environments = path == ENVIRONMENTS or path.startswith(ENVIRONMENTS + "/")
+        environments = bool(self.apart) and (path == self.apart or path.startswith(self.apart + "/"))
         if environments and path != self.overlay and not path.startswith(self.overlay + "/"):
             message = f"`{reference.text}` is in {path}; of environments/ an overlay reads {self.overlay} only"
             raise Rejected("OtherEnvironment", message, place=reference.place)

@@ -207,7 +207,7 @@ _KUSTOMIZATION: _Shape = {
     **_plain("commonLabels", "labels", "commonAnnotations", "images", "imageTags", "replicas", "vars"),
     **_plain("sortOptions", "generatorOptions", "buildMetadata"),
     "resources": _each(_path(Use.RESOURCE)),
-    "bases": _each(_path(Use.DIRECTORY)),
+    "bases": _each(_path(Use.RESOURCE)),
     "components": _each(_path(Use.DIRECTORY)),
     "crds": _each(_path(Use.YAML)),
     "configurations": _each(_path(Use.YAML)),

@@ -100,6 +100,18 @@ def test_directories_are_followed(field: str) -> None:
     assert set(found.files) == set(files) - {"base/unused.yaml"}
 
 
+def test_bases_may_name_files() -> None:
+    """Kustomize takes them for resources."""
+    assert set(closed({FILE: "bases: [a.yaml]", f"{DEV}/a.yaml": "a: 1"}).files) == {FILE, f"{DEV}/a.yaml"}
+
+
+def test_no_directory_is_apart_in_a_tree_that_is_no_config_repo_yet() -> None:
+    trees = Trees()
+    tree = trees.tree({FILE: "resources: [../prod]", "environments/prod/kustomization.yaml": "resources: []"})
+    assert "environments/prod/kustomization.yaml" in guard.closure(tree, trees.read, DEV, apart="").files
+    assert rejection(lambda: guard.closure(tree, trees.read, DEV)) == ("OtherEnvironment", f"{FILE}:1")
+
+
 def test_plugins_in_a_file_are_followed_from_the_kustomization_s_directory() -> None:
     files = {
         FILE: "generators: [plugins/g.yaml]",

@@ -37,6 +37,11 @@ class Pattern:
         return min(len(ours), len(theirs))
 
 
+def writable(path: str) -> str:
+    """The path as a pattern on one line: `*` for segments that hold a line break or something else that is not seen."""
+    return "/".join(segment if segment.isprintable() else "*" for segment in path.split("/"))
+
+
 def segments(path: str) -> tuple[str, ...]:
     """The unescaped segments: `/metadata/labels/a~1b` is metadata, labels, a/b."""
     return tuple(fields.last_name(f"/{segment}") for segment in path.split("/")[1:])

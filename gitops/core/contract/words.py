@@ -16,6 +16,7 @@ _ENDINGS = frozenset(
 )
 _DOMAIN = re.compile(r"[A-Za-z0-9-]\.\Z")
 _AFTER_DOMAIN = re.compile(r"(?:[:/?#\"'\s,;)\]]|\.(?:\s|\Z)|\Z)")
+_NEGATED = re.compile(r"(?<![A-Za-z0-9])(?:non|not|no)[-_]\Z", re.IGNORECASE)
 _DEVICE = re.compile(r"(?:\A|[^\w./~-])/\Z")
 
 
@@ -60,6 +61,8 @@ class Vocabulary:
             before, after = text[: found.start()], text[found.end() :]
             word = found.group()
             in_cluster = before.endswith(".") and after.startswith(".svc")
+            if _NEGATED.search(before):  # `non-prod` is where prod is not
+                continue
             if _is_device(word, before, after) or (not in_cluster and _is_ending(word, before, after)):
                 continue
             yield Naming(word, frozenset(self._owners[word]), word not in self._names or in_cluster)

@@ -39,6 +39,9 @@ def test_names(text: str, expected: list[tuple[str, bool]]) -> None:
         "golang.dev",
         "mail@example.test",
         "contest",
+        "non-prod",
+        "NON_PROD".lower(),
+        "db-no-test-x",
     ],
 )
 def test_names_nobody(text: str) -> None:

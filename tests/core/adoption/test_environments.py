@@ -1,0 +1,103 @@
+"""What is declared of environments: told, guessed from what they render, or asked for."""
+
+import json
+
+import pytest
+
+from gitops.core import manifests
+from gitops.core.adoption import environments
+from gitops.core.adoption.discovery import Directory, Root
+from gitops.core.adoption.environments import UNKNOWN, Deployed, Wishes
+from gitops.core.cluster_kinds import is_namespaced
+from gitops.core.errors import Rejected
+from gitops.core.pipeline import Overlay
+
+
+def deployed(environment: str, *objects: str, service: str = "", prefix: str = "") -> Deployed:
+    """`objects`: `Kind name namespace`, the last one left out where there is none."""
+    texts = []
+    for each in objects:
+        kind, name, *namespace = each.split()
+        metadata = {"name": name, **({"namespace": namespace[0]} if namespace else {})}
+        texts.append(json.dumps({"apiVersion": "v1", "kind": kind, "metadata": metadata}))
+    root = Root(environment, f"overlays/{environment}", service)
+    overlay = Overlay(root.overlay, environment, root.target, UNKNOWN)
+    found = manifests.parse("\n---\n".join(texts).encode(), overlay, is_namespaced)
+    return Deployed(root, Directory("", prefix=prefix), found)
+
+
+def asked(call: object) -> str:
+    assert callable(call)
+    with pytest.raises(Rejected) as caught:
+        call()
+    assert caught.value.reason == "Undecided"
+    return str(caught.value)
+
+
+def test_the_namespace_of_most_objects() -> None:
+    found = environments.declared([deployed("dev", "Service a x", "Service b x", "Service c y", "Service d")], Wishes())
+    assert found["dev"].namespace == "x"
+
+
+def test_a_namespace_that_nothing_says_is_asked_for() -> None:
+    assert "--namespace dev=NAMESPACE" in asked(lambda: environments.declared([deployed("dev", "Service a")], Wishes()))
+    told = Wishes(namespaces={"dev": "x"})
+    assert environments.declared([deployed("dev", "Service a")], told)["dev"].namespace == "x"
+
+
+def test_a_namespace_that_is_a_variable_is_asked_for() -> None:
+    assert asked(lambda: environments.declared([deployed("dev", "Service a ${NAMESPACE}")], Wishes()))
+
+
+def test_order() -> None:
+    known = [deployed(name, f"Service a {name}") for name in ("prod", "dev", "qa")]
+    assert list(environments.declared(known, Wishes())) == ["dev", "qa", "prod"]
+    found = environments.declared(known, Wishes(order=("qa", "dev", "prod")))
+    assert {name: each.after for name, each in found.items()} == {"qa": None, "dev": "qa", "prod": "dev"}
+    assert {name: each.images for name, each in found.items()} == {"qa": "newest", "dev": None, "prod": None}
+
+
+def test_an_order_names_each_environment_once() -> None:
+    known = [deployed(name, f"Service a {name}") for name in ("prod", "dev")]
+    for order in (("dev",), ("dev", "dev", "prod"), ("dev", "prod", "qa")):
+        with pytest.raises(Rejected, match="--order"):
+            environments.declared(known, Wishes(order=order))
+
+
+def test_an_order_that_names_do_not_tell() -> None:
+    known = [deployed(name, f"Service a {name}") for name in ("us", "eu")]
+    assert "--order us,eu" in asked(lambda: environments.declared(known, Wishes()))
+    found = environments.declared(known, Wishes(environments={"us": "x", "eu": "y"}))
+    assert found["eu"].after == "us"
+
+
+def test_prefixes_that_all_services_have() -> None:
+    same = [deployed("dev", "Service a x", service=name, prefix="dev-") for name in ("a", "b")]
+    assert environments.declared(same, Wishes())["dev"].prefix == "dev-"
+    assert environments.declared([*same, deployed("dev", "Service c x", service="c")], Wishes())["dev"].prefix == ""
+    odd = [deployed("dev", "Service a x", prefix="Dev_")]
+    assert environments.declared(odd, Wishes())["dev"].prefix == ""
+
+
+def test_environments_observe_and_hold_what_they_hold() -> None:
+    found = environments.declared([deployed("dev", "Service a x", "Namespace x", "Node n")], Wishes())["dev"]
+    assert str(found.sync.mode) == "observe"
+    assert found.sync.allow.cluster == ("Namespace", "Node")
+
+
+def test_doubles_are_mostly_the_same() -> None:
+    one = deployed("dev", "Service a x", "Service b x", "Service c x", service="one")
+    two = deployed("dev", "Service a x", "Service b x", service="two")
+    three = deployed("dev", "Service a x", "Service d x", "Service e x", service="three")
+    assert list(environments.doubles([one, two, three])) == [(one, two)]
+    assert list(environments.doubles([one, deployed("prod", "Service a x", "Service b x")])) == []
+
+
+def test_strangers_are_services_of_another_namespace() -> None:
+    here = deployed("dev", "Service a x", "Service b x", service="here")
+    there = deployed("dev", "Service c y", service="there")
+    nowhere = deployed("dev", "Service d", service="nowhere")
+    everything = [here, there, nowhere]
+    assert environments.strangers(everything, environments.declared(everything, Wishes())) == [there]
+    whole = [deployed("dev", "Service c y")]
+    assert environments.strangers(whole, environments.declared(whole, Wishes(namespaces={"dev": "x"}))) == []

@@ -1,0 +1,79 @@
+"""What directories are called, and what that says."""
+
+import pytest
+
+from gitops.core.adoption import names
+
+
+@pytest.mark.parametrize(
+    ("directory", "environment"),
+    [
+        ("overlays/dev", "dev"),
+        ("apps/shop/overlays/staging", "staging"),
+        ("deploy/production", "production"),
+        ("env/qa/api", "qa"),
+        ("overlays/eu", "eu"),
+        ("clusters/asia/overlays/prod", "prod"),
+        ("envs/prod-eu", "prod-eu"),
+        ("overlays/cicd", "cicd"),
+        ("environments/overlays/dev", "dev"),
+        ("PROD", "PROD"),
+        ("base", None),
+        ("base/dev", None),
+        ("overlays/base", None),
+        ("components/perf-team-reader", None),
+        ("variants/non-prod", None),
+        ("latest/contest", None),
+    ],
+)
+def test_position(directory: str, environment: str | None) -> None:
+    at = names.position(directory)
+    assert (None if at is None else directory.split("/")[at]) == environment
+
+
+def test_order() -> None:
+    found = names.predecessors(["prod", "uat", "dev", "qa"])
+    assert found == {"dev": None, "qa": "dev", "uat": "qa", "prod": "uat"}
+    assert list(found) == ["dev", "qa", "uat", "prod"]
+
+
+def test_alike_environments_follow_their_own_kind() -> None:
+    found = names.predecessors(["prod-eu", "prod-us", "staging-us", "staging-eu", "qa"])
+    assert found == {
+        "qa": None,
+        "staging-eu": "qa",
+        "staging-us": "qa",
+        "prod-eu": "staging-eu",
+        "prod-us": "staging-us",
+    }
+
+
+@pytest.mark.parametrize(
+    ("directory", "expected"),
+    [
+        ("apps/shop/overlays/dev", ("shop",)),
+        ("overlays/dev/api", ("api",)),
+        ("overlays/dev", ("app",)),
+        ("apps/dev", ("apps",)),
+        ("clusters/eu/overlays/dev", ("eu",)),
+    ],
+)
+def test_service_path(directory: str, expected: tuple[str, ...]) -> None:
+    at = names.position(directory)
+    assert at is not None
+    assert names.service_path(directory, at) == expected
+
+
+def test_short_names() -> None:
+    found = names.short_names([("a", "api"), ("b", "api"), ("web",)])
+    assert found == {("a", "api"): "a-api", ("b", "api"): "b-api", ("web",): "web"}
+
+
+def test_names_that_cannot_be_told_apart_are_numbered() -> None:
+    found = names.short_names([("A.b",), ("a-b",)])
+    assert len(set(found.values())) == 2
+
+
+@pytest.mark.parametrize(("text", "expected"), [("local.home", "local-home"), ("Prod_EU", "prod-eu"), ("--", "x")])
+def test_label(text: str, expected: str) -> None:
+    assert names.label(text) == expected

@@ -1,0 +1,99 @@
+"""pipeline.yaml as init writes it says what was decided, and nothing that was not."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops.core import pipeline
+from gitops.core.adoption import pipeline_text
+from gitops.core.adoption.doubts import Doubt, doubts
+from gitops.core.contract.violations import Breach, Violation
+from gitops.core.objects import Key
+from gitops.core.variations import Severity, Variation
+
+TEXT = """
+reference: base
+registries: [{host: "r.example:8443"}]
+services:
+  api: {image: "r.example:8443/shop/api", tags: {pattern: '^main-\\d+$', order: pushed}}
+environments:
+  dev: {namespace: shop-dev, images: newest, prefix: dev-, sync: {mode: observe, allow: {cluster: [Namespace]}}}
+  "on": {namespace: shop-on, after: dev, promote: {when: requested}, sync: {mode: observe}, context: eu}
+variations:
+- {name: replicas, kinds: [Deployment], field: /spec/replicas, schema: {type: integer, minimum: 1}}
+- {name: it's, objects: [{kind: ConfigMap, name: '*'}], field: '/data/*', environments: ["on"]}
+"""
+
+
+def test_it_reads_as_it_was_declared() -> None:
+    declared = pipeline.parse(TEXT.encode())
+    assert pipeline.parse(pipeline_text.text(declared, {}, ())) == declared
+
+
+def test_without_anything() -> None:
+    declared = pipeline.parse(b"environments: {dev: {namespace: a, images: newest}}")
+    assert pipeline.parse(pipeline_text.text(declared, declared.services, ())) == declared
+
+
+def test_what_is_to_be_decided_is_a_comment() -> None:
+    declared = pipeline.parse(TEXT.encode())
+    doubt = Doubt(hard=True, said="prod\nvariations: []\x1b[0m", variation=Variation(field="/x", names=("dev",)))
+    found = pipeline_text.text(declared, declared.services, [doubt])
+    assert pipeline.parse(found) == declared
+    assert b"\x1b" not in found
+    assert b"#   api: {image: 'r.example:8443/shop/api'" in found
+
+
+def test_a_comment_may_be_uncommented() -> None:
+    declared = pipeline.parse(TEXT.encode())
+    doubt = Doubt(hard=False, said="it", variation=Variation(name="n", field="/data/*", names=("dev",)))
+    text = pipeline_text.text(declared, {}, [doubt]).decode()
+    line = next(each for each in text.splitlines() if each.startswith("# - "))
+    assert pipeline.parse(text.replace(line, line[2:]).encode()).variations[-1] == doubt.variation
+
+
+@given(st.recursive(st.text() | st.integers() | st.booleans(), lambda below: st.lists(below, max_size=3)))
+def test_any_value_on_one_line(value: Any) -> None:
+    found = pipeline_text.flow(value)
+    assert "\n" not in found
+    assert yaml.safe_load(found) == value
+
+
+@pytest.mark.parametrize("text", ["yes", "On", "null", "1e3", "~", "a: b", "a #b", "- a", "it's", "=", "0x1", "a\tb"])
+def test_texts_that_yaml_might_take_for_something_else(text: str) -> None:
+    assert yaml.safe_load(pipeline_text.flow({"a": [text]})) == {"a": [text]}
+
+
+def violation(name: str, environment: str, severity: Severity = Severity.WARN, value: str = "x") -> Violation:
+    key = Key("", "ConfigMap", "", name)
+    return Violation(Breach.FOREIGN, severity, environment, key, "/data/URL", None, value, "", "", "qa")
+
+
+def test_doubts_about_one_field_are_one() -> None:
+    held = {"prod": [violation("a", "prod"), violation("b", "prod", Severity.FORBID)], "uat": [violation("a", "uat")]}
+    [found] = doubts(held)
+    assert found.hard
+    assert found.said == "prod, uat: names qa: ConfigMap a and 1 more /data/URL: x"
+    assert found.variation.environments == ("prod", "uat")
+    assert found.variation.names == ("qa",)
+
+
+def test_a_field_that_cannot_be_written() -> None:
+    odd = replace(violation("a", "prod"), field="/data/a\nb/c")
+    assert doubts({"prod": [odd]})[0].variation.field == "/data/*/c"
+
+
+def test_other_violations_are_no_doubts() -> None:
+    key = Key("", "ConfigMap", "", "a")
+    other = Violation(Breach.UNDECLARED, Severity.FORBID, "prod", key, "/data/A", None, "x", "", "")
+    assert doubts({"prod": [other]}) == ()
+
+
+def test_long_values_are_cut() -> None:
+    [found] = doubts({"prod": [violation("a", "prod", value="y\n" * 500)]})
+    assert len(found.said) < 200
+    assert "\n" not in found.said

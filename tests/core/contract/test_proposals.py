@@ -1,0 +1,222 @@
+"""What `lockstep init` proposes covers every difference, and nothing in it can be left out."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gitops.core import pipeline
+from gitops.core.contract import book as books
+from gitops.core.contract import findings, proposals
+from gitops.core.contract.across import across
+from gitops.core.contract.survey import Subject, survey
+from gitops.core.variations import Variation
+from tests.core.contract.judged import ENVIRONMENTS, bodies, config, deployment
+
+ORDER = ("dev", "test", "prod")
+PIPELINE = pipeline.parse(f"environments: {ENVIRONMENTS}\n".encode())
+
+
+def subjects(owns: Mapping[str, str], reference: str) -> list[Subject]:
+    return [
+        Subject(name, name, bodies(owns[name], f"shop-{name}"), "base", bodies(reference, "default")) for name in ORDER
+    ]
+
+
+def proposed(owns: Mapping[str, str], reference: str) -> tuple[Variation, ...]:
+    everything = subjects(owns, reference)
+    book = books.of(PIPELINE)
+    found = findings.findings(everything, book)
+    return proposals.proposed(found, findings.kinds_of(everything, book), ORDER, book.vocabulary.neutral)
+
+
+def forbidden(owns: Mapping[str, str], reference: str, variations: Sequence[Variation]) -> list[str]:
+    book = books.of(PIPELINE.model_copy(update={"variations": tuple(variations)}))
+    surveys = [survey(each, book) for each in subjects(owns, reference)]
+    beside = across(surveys, book)
+    violations = [it for each in surveys for it in (*each.violations, *beside[each.name])]
+    return [str(each) for each in violations if each.forbids]
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
+TEXTS = st.sampled_from(["x", "y", "1", "80"])
+VARIABLES = st.lists(
+    st.fixed_dictionaries({"name": NAMES, "value": TEXTS}), max_size=5, unique_by=lambda it: it["name"]
+)
+CONTAINERS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "name": NAMES,
+            "image": st.sampled_from(["r.example/a:1", "r.example/a:2", "r.example/b:1"]),
+            "env": VARIABLES,
+        },
+        optional={
+            "resources": st.dictionaries(st.sampled_from(["limits", "requests"]), st.just({"cpu": "1"})),
+            "args": st.lists(TEXTS, max_size=3),
+            "volumeMounts": st.lists(
+                st.fixed_dictionaries({"name": NAMES, "mountPath": NAMES}),
+                max_size=3,
+                unique_by=lambda it: it["mountPath"],
+            ),
+        },
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda it: it["name"],
+)
+WORKLOADS = st.builds(
+    lambda kind, name, replicas, containers, labels: yaml.safe_dump(
+        {
+            "apiVersion": "apps/v1",
+            "kind": kind,
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"replicas": replicas, "template": {"spec": {"containers": containers}}},
+        }
+    ),
+    st.sampled_from(["Deployment", "StatefulSet"]),
+    NAMES,
+    st.integers(0, 3),
+    CONTAINERS,
+    st.dictionaries(NAMES, TEXTS, max_size=3),
+)
+CONFIGS = st.builds(lambda name, data: config(name, **data), NAMES, st.dictionaries(NAMES, TEXTS, max_size=5))
+INGRESSES = st.builds(
+    lambda name, hosts: yaml.safe_dump(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": {"name": name},
+            "spec": {"rules": [{"host": host, "http": {"paths": [{"path": "/"}]}} for host in hosts]},
+        }
+    ),
+    NAMES,
+    st.lists(TEXTS, max_size=3),
+)
+
+
+def unique(documents: list[str]) -> str:
+    """One object of each kind and name."""
+    found = {}
+    for text in documents:
+        body = next(each for each in yaml.safe_load_all(text) if each)
+        found[body["kind"], body["metadata"]["name"]] = yaml.safe_dump(body)
+    return "---\n".join(found.values())
+
+
+RENDERS = st.lists(st.one_of(WORKLOADS, CONFIGS, INGRESSES), max_size=6).map(unique)
+
+
+@settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True)
+@given(st.fixed_dictionaries(dict.fromkeys(ORDER, RENDERS)), RENDERS)
+def test_all_is_covered_and_all_is_needed(owns: dict[str, str], reference: str) -> None:
+    variations = proposed(owns, reference)
+    assert forbidden(owns, reference, variations) == []
+    for number in range(len(variations)):
+        fewer = [each for at, each in enumerate(variations) if at != number]
+        assert forbidden(owns, reference, fewer), variations[number]
+
+
+def alike(**changed: str) -> dict[str, str]:
+    """Every environment as the reference, but for these."""
+    return {name: changed.get(name, deployment()) for name in ORDER}
+
+
+def short(variations: Sequence[Variation]) -> list[tuple[str | None, str | None]]:
+    return [(each.name, each.field) for each in variations]
+
+
+def test_equal_environments_need_nothing() -> None:
+    assert proposed(alike(), deployment()) == ()
+
+
+def test_a_number_keeps_its_type() -> None:
+    one = deployment("replicas: 1")
+    [found] = proposed({"dev": one, "test": one, "prod": deployment("replicas: 3")}, one)
+    assert found.field == "/spec/replicas"
+    assert found.kinds == ("Deployment",)
+    assert found.value_schema == {"type": "integer", "minimum": 1}
+
+
+CONTAINER = "/spec/template/spec/containers/app"
+CASES: Mapping[str, tuple[str, str, list[tuple[str, str]]]] = {
+    "resources are one thing": (
+        "{}",
+        "{resources: {limits: {cpu: 1, memory: 1Gi}}}",
+        [("resources", f"{CONTAINER}/resources")],
+    ),
+    "a few variables by name": (
+        "{env: [{name: A, value: x}]}",
+        "{env: [{name: A, value: y}]}",
+        [("env A", f"{CONTAINER}/env/A/value")],
+    ),
+    "a variable of its own": ("{}", "{env: [{name: A, value: y}]}", [("env A", f"{CONTAINER}/env/A")]),
+    "many variables": (
+        "{}",
+        "{env: [{name: A, value: x}, {name: B, value: x}, {name: C, value: x}, {name: D, value: x}]}",
+        [("env", f"{CONTAINER}/env/*")],
+    ),
+    "a probe": (
+        "{livenessProbe: {periodSeconds: 1}}",
+        "{livenessProbe: {periodSeconds: 2, timeoutSeconds: 1}}",
+        [("livenessProbe", f"{CONTAINER}/livenessProbe")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_fields_are_grouped_as_people_think_of_them(case: str) -> None:
+    before, after, expected = CASES[case]
+    owns = {name: deployment(container=after if name == "prod" else before) for name in ORDER}
+    assert short(proposed(owns, deployment(container=before))) == expected
+
+
+def test_tags_may_differ_and_repositories_may_not() -> None:
+    owns = alike(prod=deployment(container="{image: 'nginx:1.28'}"))
+    [found] = proposed(owns, deployment())
+    assert found.value_schema == {"type": "string", "pattern": "^(nginx)([:@]|$)"}
+    other = alike(prod=deployment(container="{image: 'evil:1.28'}"))
+    assert forbidden(other, deployment(), [found]) != []
+
+
+def test_a_few_objects_are_named() -> None:
+    reference = deployment(name="a") + deployment(name="b")
+    owns = dict.fromkeys(ORDER, reference) | {"prod": deployment("replicas: 3", name="a") + deployment(name="b")}
+    [found] = proposed(owns, reference)
+    assert [(each.kind, each.name) for each in found.objects] == [("Deployment", "a")]
+
+
+def test_objects_in_some_environments() -> None:
+    owns = {
+        "dev": deployment() + config("all") + config("two"),
+        "test": config("all") + config("two"),
+        "prod": deployment() + config("all"),
+    }
+    found = proposed(owns, deployment())
+    assert {each.name: each.environments for each in found} == {
+        "in every environment": (),
+        "only in dev and test": ("dev", "test"),
+        "not in test": ("test",),
+    }
+
+
+def test_what_guards_an_environment_is_told() -> None:
+    role = yaml.safe_dump({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}})
+    loose = deployment("replicas: 2", "{securityContext: {privileged: true}}") + role
+    owns = {"dev": deployment("replicas: 1"), "test": deployment("replicas: 1"), "prod": loose}
+    reference = deployment("replicas: 1")
+    variations = proposed(owns, reference)
+    found = findings.findings(subjects(owns, reference), books.of(PIPELINE))
+    assert [each.name for each in variations] == ["replicas", "securityContext", "only in prod"]
+    assert proposals.guards(variations, found) == ("securityContext", "only in prod")
+
+
+def test_names_that_cannot_be_written() -> None:
+    owns = {name: config(**{"a\nb": name[0]}) for name in ORDER}
+    assert short(proposed(owns, config())) == [("data", "/data/*")]
+
+
+def test_settings_named_after_their_environment() -> None:
+    owns = {name: config(**{f"application-{name}.yml": f"level: {name[0]}"}) for name in ORDER}
+    assert short(proposed(owns, config())) == [("data", "/data/*")]
