@@ -17,7 +17,7 @@ from gitops.core.errors import Rejected
 from gitops.core.pipeline import Overlay
 from gitops.core.status import Revision
 from gitops.ports import Trees
-from gitops.surveyor import Contract, Situation, Surveyor, contract_of
+from gitops.surveyor import Contract, Situation, Surveyor
 
 _CANNOT_JUDGE = frozenset({"MissingObject", "UnknownRevision"})
 
@@ -89,7 +89,7 @@ class Checker:
     def check(self, head: str) -> Report:
         """Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here."""
         tree = self._repo.tree(head)
-        contract = contract_of(tree, self._repo)
+        contract = self._surveyor.contract(tree)
         overlays = pipeline.overlays(contract.pipeline, tree)
         plans = [self._planned(overlay, head) for overlay in overlays]
         with ThreadPoolExecutor() as pool:

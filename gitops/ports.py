@@ -1,21 +1,26 @@
 """Every seam between the rules and the outside world, on one page. Adapters implement these; tests/fakes.py too."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from __future__ import annotations
 
-from gitops.core.events import Event
-from gitops.core.images import Image
-from gitops.core.inventory import Parent
-from gitops.core.manifests import Manifest
-from gitops.core.objects import Body, Key
-from gitops.core.ownership import Observed
-from gitops.core.proof import Proofs
-from gitops.core.removal import Operation
-from gitops.core.requests import Tag
-from gitops.core.status import Record, SyncStatus
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
 from gitops.core.tree import Blob, Source, Tree
+
+if TYPE_CHECKING:  # whoever implements one seam does without the others' types
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from gitops.core.events import Event
+    from gitops.core.images import Image
+    from gitops.core.inventory import Parent
+    from gitops.core.manifests import Manifest
+    from gitops.core.objects import Body, Key
+    from gitops.core.ownership import Observed
+    from gitops.core.proof import Proofs
+    from gitops.core.removal import Operation
+    from gitops.core.requests import Tag
+    from gitops.core.status import Record, SyncStatus
 
 __all__ = [
     "Blob",
@@ -31,7 +36,6 @@ __all__ = [
     "ProofLedger",
     "Renderer",
     "Source",
-    "Tag",
     "Tree",
     "Trees",
 ]

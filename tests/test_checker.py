@@ -286,9 +286,9 @@ def test_a_survey_is_worked_out_once(repo: JudgedRepo, tmp_path: Path) -> None:
     stored = {file.name for file in (tmp_path / "surveys").iterdir()}
     repo.append("environments/pipeline.yaml", "# a comment\n")
     repo.check()
-    assert len(list((tmp_path / "surveys").iterdir())) == 2 * len(stored) == 6
+    assert len(list((tmp_path / "surveys").iterdir())) == 2 * len(stored) == 8  # three, and that the schemas are some
     repo.check()
-    assert len(list((tmp_path / "surveys").iterdir())) == 6
+    assert len(list((tmp_path / "surveys").iterdir())) == 8
 
 
 def test_what_is_no_config_repo(tmp_path: Path, repo: JudgedRepo) -> None:
