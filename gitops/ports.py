@@ -142,6 +142,10 @@ class Renderer(Protocol):
         """What was rendered for this key before, or None: lets a caller skip collecting the files."""
 
 
+NOWHERE = "1"
+"""The resourceVersion of an object that is not there: a store counts its writes, and was first written to make it."""
+
+
 class Cluster(Protocol):
     """One Kubernetes API server, written to under one field manager. Thread-safe; every call is bounded in time.
 
@@ -163,7 +167,8 @@ class Cluster(Protocol):
 
     def apply(self, manifest: Manifest, resource_version: str) -> Body:
         """Forced server-side apply. A non-empty resource_version must still be the live one, else Conflict. An object
-        that is gone by now is created: the server knows no resourceVersion to compare with.
+        that is gone by now is created: the server knows no resourceVersion to compare with. So with NOWHERE, which no
+        object can have, the object is created or nothing is written.
         """
 
     def preview_edit(self, key: Key, version: str, operations: Sequence[Operation]) -> Body:
