@@ -63,7 +63,7 @@ class _Place:
         return time.monotonic() - began
 
     def plainly(self, overlays: Sequence[str]) -> _Used:
-        """kustomize alone, as many at once as check starts: one for each core."""
+        """Plain builds alone, as many at once as check starts: one for each core."""
 
         def build(overlay: str) -> None:
             argv = [self.kustomize, "build", overlay]

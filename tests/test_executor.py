@@ -175,7 +175,7 @@ def test_an_object_of_another_overlay_is_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("absent_too", [True, False])
-def test_what_appears_before_it_is_created_is_examined_and_not_overwritten(bench: Bench, absent_too: bool) -> None:
+def test_what_appears_before_it_is_created_is_examined_and_not_overwritten(bench: Bench, *, absent_too: bool) -> None:
     mine = bench.deployment()
     scope = bench.scope(mine)
     steps = bench.executor.examine(bench.planned([mine], {}, Policy()), scope, absent_too=absent_too)

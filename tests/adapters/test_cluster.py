@@ -143,10 +143,11 @@ def test_what_is_to_be_created_is_never_taken_over(world: World, namespace: str)
     home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-made"}}
     bodies = (config_map("settings", namespace, {"a": "1"}), deployment("order", namespace))
     for wanted in (*bodies, manifest(service), manifest(home)):
-        created = world.cluster.apply(wanted, NOWHERE)
+        world.cluster.apply(wanted, NOWHERE)
+        metadata = {**wanted.body["metadata"], "labels": {"taken": "over"}}
         with pytest.raises(Conflict):
-            world.cluster.apply(wanted, NOWHERE)
-        assert version_of(read(world, wanted)) == version_of(created)
+            world.cluster.apply(manifest({**wanted.body, "metadata": metadata}), NOWHERE)
+        assert "taken" not in (read(world, wanted)["metadata"].get("labels") or {})
 
 
 def test_delete_needs_the_uid_that_was_meant(world: World, namespace: str) -> None:
