@@ -1,5 +1,6 @@
 """`lockstep` and `python -m gitops`."""
 
+import gc
 import sys
 
 from gitops.core.errors import GitopsError
@@ -21,12 +22,15 @@ def _run() -> None:
     commands need: a second each, that they would take to be imported.
     """
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
+    gc.disable()  # what is imported stays: nobody has to look for garbage in it, now or later
     if verb in _OFFLINE:
         from gitops.checking import app  # noqa: PLC0415
     elif verb == "run":
         from gitops.running import app  # noqa: PLC0415
     else:
         from gitops.cli import app  # noqa: PLC0415
+    gc.freeze()
+    gc.enable()
     app()
 
 

@@ -1,6 +1,5 @@
 """`lockstep run`, apart from the other commands: what restarts does not wait until what they need is imported."""
 
-import gc
 import os
 import secrets
 import signal
@@ -28,7 +27,6 @@ def _commands() -> None:
 @app.command()
 def run(config: ConfigFile = DEFAULT) -> None:
     """Run the controller in the foreground, until SIGTERM or Ctrl-C."""
-    gc.freeze()  # what was imported stays: nobody has to look through it again and again
     settings = load(config)
     doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
