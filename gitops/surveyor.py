@@ -48,6 +48,14 @@ class Situation:
     base: str
 
 
+@dataclass(frozen=True, slots=True)
+class Docket:
+    """All overlays of one head that can be composed, and the contract that they are judged by."""
+
+    contract: Contract
+    situations: Mapping[str, Situation]
+
+
 class Surveyor:
     """Thread-safe."""
 

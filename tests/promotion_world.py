@@ -155,12 +155,12 @@ class World:
             )
         )
 
-    def _judge(self, revision: str) -> Mapping[str, Sequence[str]]:
+    def _judge(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
         declared = self.desired.pipeline()
         if declared is None or not declared.variations:
             return {}
         memo = RenderCache(self.directory / "surveys")
-        return Checker(self.repo, Surveyor(self.repo, self.renderer, memo)).check(revision).forbidden()
+        return Checker(self.repo, Surveyor(self.repo, self.renderer, memo)).check(revision, changed).forbidden()
 
     # -- what happens
 

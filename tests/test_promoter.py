@@ -165,6 +165,17 @@ def test_what_breaks_the_contract_is_not_pushed(tmp_path: Path) -> None:
         assert place.level("test") == "debug"
 
 
+def test_what_would_share_a_value_is_charged_to_the_one_that_is_promoted(tmp_path: Path) -> None:
+    """As in the pass that would follow: dev, which has the same value, does not change."""
+    with world(tmp_path, pipeline(variations=SETTINGS.replace("/LEVEL}", "/LEVEL, distinct: true}"))) as place:
+        place.soak()
+        head = place.push_image("order", 2)
+        place.soak()
+        place.look()
+        assert place.remote.head() == head
+        assert any("must be distinct (`levels`), but dev has the same" in each for each in place.waiting("test"))
+
+
 def test_a_lost_race_is_decided_again(place: World) -> None:
     place.push_image("order", 2)
     place.run()

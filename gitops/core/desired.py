@@ -73,7 +73,7 @@ def treated(
         images=_images(declared, rendered.manifests),
         scaled=rendered.scaled,
         files=closure.files,
-        is_locked=composition.release is not None and composition.release.base is not None,
+        is_locked=composition.is_locked,
         hold=composition.hold,
         heal=environment is None or environment.drift is not DriftPolicy.REPORT,
         withheld="observe mode: nothing is written (sync.mode: observe)" if observes else "",

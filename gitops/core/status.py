@@ -120,7 +120,8 @@ class PendingRequest:
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
     """One overlay as of `at` (aware, UTC). `took` maps the steps of the pass that changed something to seconds.
-    `waiting`: what is newer elsewhere and why it is not here yet, in sentences.
+    `waiting`: what is newer elsewhere and why it is not here yet, in sentences. `warnings`:
+    what of it breaks the contract, though it was let in.
     """
 
     overlay: str
@@ -134,6 +135,7 @@ class SyncStatus:
     objects: tuple[ObjectStatus, ...] = ()
     took: dict[str, float] = field(default_factory=dict)
     waiting: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     requests: tuple[PendingRequest, ...] = ()
 
     def condition(self, type_: str) -> Condition | None:
