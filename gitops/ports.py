@@ -133,7 +133,9 @@ class Memo(Protocol):
 
 
 class Renderer(Protocol):
-    """kustomize build. Thread-safe; cached by the source's key."""
+    """kustomize build. Thread-safe; cached by the source's key. Another `version` may render otherwise."""
+
+    version: str
 
     def render(self, source: Source) -> bytes:
         """Raises Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) past time or memory."""

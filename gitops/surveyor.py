@@ -89,7 +89,7 @@ class Surveyor:
         own = self.closure(situation)
         path = reference_path(contract.pipeline, situation)
         reference = self._reference(situation, path)
-        key = _key(own.key, reference.key, contract.id, situation.overlay.name)
+        key = _key(self._renderer.version, own.key, reference.key, contract.id, situation.overlay.name)
         known = self._recalled(key)
         if known is None:
             known = self._surveyed(situation, contract, reference)
