@@ -25,6 +25,8 @@ from gitops.adapters.parents import KubernetesParents
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.watcher import Watcher
 from gitops.checker import Checker
+from gitops.comparer import Comparer
+from gitops.comparisons import Compare
 from gitops.config import Config
 from gitops.core import remotes
 from gitops.core.errors import Rejected, Unavailable
@@ -226,6 +228,12 @@ def promoting(
 def contract(repo: GitConfigRepo, renderer: Kustomize) -> Judgement:
     checker = Checker(repo, Surveyor(repo, renderer, RenderCache(renderer.directory / "surveys")))
     return lambda revision, changed: checker.check(revision, changed).forbidden()
+
+
+def compare(repo: GitConfigRepo, renderer: Kustomize) -> Compare:
+    """Parity of two environments at a head. A comparer keeps drafts in memory, so each comparison gets its own."""
+    memo = RenderCache(renderer.directory / "surveys")
+    return lambda head, a, b: Comparer(repo, renderer, memo, repo.subjects).parity(head, a, b)
 
 
 def _failing(watcher: Watcher) -> bool:

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 
 from gitops.core import compose, pipeline
 from gitops.core.compose import ComposedTree
+from gitops.core.contract import evidence
 from gitops.core.contract.across import across
 from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Rejected
 from gitops.core.pipeline import Overlay
+from gitops.core.release import RELEASE_FILE, Release
 from gitops.core.status import Revision
-from gitops.ports import Trees
+from gitops.ports import Past, Trees
 from gitops.surveyor import Contract, Situation, Surveyor
 
 _CANNOT_JUDGE = frozenset({"MissingObject", "UnknownRevision"})
@@ -80,11 +82,14 @@ class _Plan:
 
 
 class Checker:
-    """Thread-safe."""
+    """Thread-safe. Without a `past` every release that a word alone waives counts as the first, and every commit as one
+    of the trunk.
+    """
 
-    def __init__(self, repo: Trees, surveyor: Surveyor) -> None:
+    def __init__(self, repo: Trees, surveyor: Surveyor, past: Past | None = None) -> None:
         self._repo = repo
         self._surveyor = surveyor
+        self._past = past
 
     def check(self, head: str, changed: Collection[str] | None = None) -> Report:
         """`changed`: the overlays that are new at this commit, which is who is charged with what two of them break
@@ -99,10 +104,11 @@ class Checker:
         with ThreadPoolExecutor() as pool:
             now = self._judged(contract, {plan.overlay.name: plan.now for plan in plans}, pool, changed)
             ahead = self._judged(contract, _after_promotions(plans), pool, None)
+        strayed = self._strayed(plans, head)
         checked = tuple(
             Checked(
                 plan.overlay,
-                replace(now[plan.overlay.name], revision=plan.revision),
+                _with(now[plan.overlay.name], plan, strayed),
                 replace(ahead[plan.overlay.name], revision=Revision(head, head)) if plan.ahead else None,
                 plan.note,
             )
@@ -122,9 +128,20 @@ class Checker:
                 return _Plan(overlay, error, Revision(head, head))
             note = "not released yet: judged as it would be with a release.yaml for this tree"
             return _Plan(overlay, newest, Revision(head, head), note=note)
-        now = Situation(overlay, composition.tree, composition.revision.base)
-        locked = composition.release is not None
+        release, base = composition.release, composition.revision.base
+        now = Situation(overlay, composition.tree, base, release, self._adopted(overlay, release, head))
+        locked = release is not None
         return _Plan(overlay, now, composition.revision, newest if locked else None)
+
+    def _strayed(self, plans: Sequence[_Plan], head: str) -> Collection[str]:
+        named = {commit for plan in plans if plan.ahead for commit in (plan.revision.base, plan.revision.overlay)}
+        return self._past.off_trunk(head, named) if self._past is not None else ()
+
+    def _adopted(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
+        if release is None or not release.is_adoption or self._past is None:
+            return None
+        first = self._past.first_releases(head).get(f"{overlay.path}/{RELEASE_FILE}")
+        return compose.adopted(overlay, first, self._repo.tree, self._repo.read)
 
     def _judged(
         self,
@@ -166,7 +183,14 @@ class Checker:
             return Verdict(nowhere)
         violations = [*found.violations, *beside[found.name]]
         located = self._surveyor.located(situation, contract, violations)
-        return Verdict(nowhere, located, declared=found.declared, free=found.free)
+        unproven = self._surveyor.unproven(situation, found, contract)
+        return Verdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
+
+
+def _with(verdict: Verdict, plan: _Plan, strayed: Collection[str]) -> Verdict:
+    """The verdict for the commits that were planned, and what is wrong with these."""
+    found = evidence.off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
+    return replace(verdict, revision=plan.revision, violations=(*found, *verdict.violations))
 
 
 def _after_promotions(plans: Sequence[_Plan]) -> dict[str, Situation | Rejected]:

@@ -21,17 +21,22 @@ from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.work_tree import WorkTree
 from gitops.checker import Checked, Checker, Report, Verdict
-from gitops.comparer import Comparer, Pair
+from gitops.comparer import Comparer
+from gitops.core import pipeline
+from gitops.core.contract.annotations import annotation
 from gitops.core.contract.violations import Violation
-from gitops.core.errors import Rejected
-from gitops.core.parity import Standing
+from gitops.core.errors import Place, Rejected
+from gitops.core.parity import Pair, Standing
+from gitops.core.pipeline import KUSTOMIZATION_FILES
 from gitops.surveyor import Surveyor
 
 Format = Literal["text", "json"]
+CheckFormat = Literal["text", "json", "github"]
 
 Where = Annotated[Path, typer.Argument(help="The config repo: a work tree, or a bare repository")]
 Revision = Annotated[str, typer.Option(help="A commit to judge instead of the files that lie there")]
 As = Annotated[Format, typer.Option("--format", help="For people, or for programs")]
+CheckAs = Annotated[CheckFormat, typer.Option("--format", help="For people, for programs, or as notes in a CI's diff")]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -42,14 +47,20 @@ def check(
     *,
     revision: Revision = "",
     next_: Annotated[bool, typer.Option("--next", help="What comes after the next promotions counts too")] = False,
-    format_: As = "text",
+    format_: CheckAs = "text",
 ) -> None:
     """Is every environment within its declared variations? Exit code 0 = yes, 1 = no, 2 = cannot be judged."""
     with _workplace(path) as place:
-        checker = Checker(place.repo, Surveyor(place.repo, place.renderer, place.memo))
+        surveyor = Surveyor(place.repo, place.renderer, place.memo)
+        checker = Checker(place.repo, surveyor, place.repo)
         report = checker.check(place.repo.head(revision))
     passes = report.passes(ahead=next_)
-    sys.stdout.write(_report_json(report, passes=passes) if format_ == "json" else _report_text(report))
+    if format_ == "json":
+        sys.stdout.write(_report_json(report, passes=passes))
+    elif format_ == "github":
+        sys.stdout.write("".join(f"{line}\n" for line in (*_annotations(report, ahead=next_), _count(report))))
+    else:
+        sys.stdout.write(_report_text(report))
     raise typer.Exit(0 if passes else 1)
 
 
@@ -121,10 +132,35 @@ def _report_text(report: Report) -> str:
     lines = [f"environments/: {misfit}" for misfit in report.misfits]
     for checked in report.checked:
         lines += _checked_lines(checked)
+    return "\n".join([*lines, _count(report)]) + "\n"
+
+
+def _count(report: Report) -> str:
     forbidden = sum(violation.forbids for checked in report.checked for violation in checked.now.violations)
     refused = sum(checked.now.refusal is not None for checked in report.checked)
-    lines.append(f"{len(report.checked)} overlays, {forbidden} violations, {refused} that cannot be rendered")
-    return "\n".join(lines) + "\n"
+    return f"{len(report.checked)} overlays, {forbidden} violations, {refused} that cannot be rendered"
+
+
+def _annotations(report: Report, *, ahead: bool) -> Iterator[str]:
+    """Each finding once. What only the next promotions would bring is a warning, unless that counts."""
+    for misfit in report.misfits:
+        yield annotation(misfit.message, misfit.place or Place(pipeline.FILE), is_error=True)
+    for checked in report.checked:
+        said = set()
+        for verdict, counts, when in ((checked.now, True, ""), (checked.ahead, ahead, " after the next promotions")):
+            for message, place, is_error in _findings(checked, verdict) if verdict else ():
+                if (message, place) not in said:
+                    said.add((message, place))
+                    yield annotation(f"{checked.overlay.name}{when}: {message}", place, is_error=is_error and counts)
+
+
+def _findings(checked: Checked, verdict: Verdict) -> Iterator[tuple[str, Place, bool]]:
+    home = Place(f"{checked.overlay.path}/{KUSTOMIZATION_FILES[0]}")
+    if verdict.refusal is not None:
+        yield f"{verdict.refusal.reason}: {verdict.refusal.message}", verdict.refusal.place or home, True
+    for violation in verdict.violations:
+        head, *rest = violation.lines()
+        yield "\n".join((head.partition(": ")[2], *rest)), violation.place or home, violation.forbids
 
 
 def _checked_lines(checked: Checked) -> Iterator[str]:

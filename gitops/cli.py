@@ -152,7 +152,8 @@ def _told(step: object) -> Iterator[str]:
 def _line(record: Record) -> str:
     did = ", ".join(f"{count} {action}" for action, count in sorted(record.actions.items()))
     revision = str(record.revision) if record.revision else "-"
-    parts = [f"{record.at:%Y-%m-%d %H:%M:%S}", f"{record.sync}/{record.health}", revision, did, record.message]
+    waived = f"let in by a waiver ({'; '.join(record.waived)})" if record.waived else ""
+    parts = [f"{record.at:%Y-%m-%d %H:%M:%S}", f"{record.sync}/{record.health}", revision, did, waived, record.message]
     return "  ".join(part for part in parts if part)
 
 

@@ -12,7 +12,7 @@ from gitops.core.compose import ComposedTree
 from gitops.core.errors import Rejected
 from gitops.core.images import Image
 from gitops.core.manifests import Manifest
-from gitops.core.parity import Finding, Side, Standing
+from gitops.core.parity import Pair, Side
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay
 from gitops.core.status import Revision
 from gitops.core.tree import Blob, Tree
@@ -21,24 +21,6 @@ from gitops.surveyor import Contract, Situation, Surveyor
 
 Subjects = Callable[[str, str, str], Sequence[str]]
 """(path, older, newer) -> the commits in between that touched the path, one line each, newest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two overlays that hold the same things for two environments. `trouble`: why they cannot be compared, which counts
-    as undeclared. `commits`: what of the base waits for a promotion.
-    """
-
-    a: str
-    b: str
-    findings: tuple[Finding, ...] = ()
-    trouble: str = ""
-    commits: tuple[str, ...] = ()
-
-    @property
-    def is_equal(self) -> bool:
-        """True when nothing but declared differences and pending promotions is left."""
-        return not self.trouble and all(each.standing is not Standing.UNDECLARED for each in self.findings)
 
 
 @dataclass(frozen=True, slots=True)

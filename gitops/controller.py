@@ -1,9 +1,10 @@
 """Everything that runs, wired together: doors, committer, passes, watches, lease, timers. It decides nothing.
 
-Two queues carry names only. `tasks` holds what concerns the whole: "fetch" asks the remote, "refresh" takes in the head
-that is known, "lead" reads what a leader has to know, "tags" what people ask for, "promote" decides what may move,
+Three queues carry names only. `tasks` holds what concerns the whole: "fetch" asks the remote, "refresh" takes in the
+head that is known, "lead" reads what a leader has to know, "tags" what people ask for, "promote" decides what may move,
 "tell" passes news on to the replica that leads. `overlays` holds overlays to look at; it has work only while this one
-leads.
+leads. `questions` holds what somebody who looks at the page wants to know and what takes longer than a view may: two
+environments compared, git's past.
 """
 
 import random
@@ -18,7 +19,9 @@ from prometheus_client import CollectorRegistry
 from gitops import assembly
 from gitops.adapters.lease import Candidate, Leader, Terms
 from gitops.assembly import Clocks
+from gitops.chronicle import QUESTION, Chronicle, Trunk
 from gitops.committer import Clock, Committer
+from gitops.comparisons import Comparisons, Means
 from gitops.config import Config
 from gitops.core.changes import Change
 from gitops.core.errors import Conflict, GitopsError, Unavailable
@@ -86,7 +89,18 @@ class Controller:
             on_commit=self._on_commit,
             images_in_use=self._desired.images_in_use,
         )
-        known = Known(self._desired, self._reached.ledger, self._committer)
+        self._questions = Workqueue(self._answer, backoff=backoff, clock=clocks.monotonic, workers=1)
+        means = Means(
+            assembly.compare(self._repo, renderer),
+            self._desired.head,
+            self._questions.add,
+            clocks.now,
+            clocks.monotonic,
+        )
+        self._comparisons = Comparisons(means)
+        trunk = Trunk(self._repo, self._desired.head, self._desired.overlays)
+        self._chronicle = Chronicle(trunk, self._questions.add)
+        known = Known(self._desired, self._reached.ledger, self._committer, self._chronicle, self._comparisons)
         judge = assembly.contract(self._repo, renderer)
         hooks = assembly.Leading(clocks.now, self._leads, judge, self._on_promotion, self._on_news)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
@@ -100,6 +114,7 @@ class Controller:
         """Everything turns when it returns; what is not reachable yet is tried again in the background."""
         self._tasks.start()
         self._overlays.start()
+        self._questions.start()
         self._committer.start()
         self._tasks.add("fetch")
         self._leader.start()
@@ -123,6 +138,7 @@ class Controller:
         self._tasks.stop(left())
         if self._overlays.stop(left()):
             self._leader.stop()  # else a pass still writes: the Lease runs out instead
+        self._questions.stop(_STOP_SECONDS)
         self._reconciling.watcher.stop()
         for listener in others:
             listener.stop(1.0)
@@ -218,6 +234,12 @@ class Controller:
             self._tasks.add("promote")
         return again
 
+    def _answer(self, question: str) -> float | None:
+        if question == QUESTION:
+            self._chronicle.read()
+            return None
+        return self._comparisons.work(question)
+
     # -- what others call
 
     def _on_change(self, part_of: str, _: Key) -> None:
@@ -298,6 +320,7 @@ class Controller:
         return {
             "committer": self._committer.is_alive(),
             "overlays": self._overlays.is_alive(),
+            "questions": self._questions.is_alive(),
             "tasks": self._tasks.is_alive(),
             "timers": self._timers.running,
             "webhooks": self._listeners[0].is_alive(),

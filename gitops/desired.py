@@ -15,9 +15,10 @@ from gitops.core.contract import book as books
 from gitops.core.desired import Desired, Rendered, treated
 from gitops.core.errors import GitopsError, Place, Rejected, Unavailable
 from gitops.core.guard import Closure, Guard
+from gitops.core.images import Image
 from gitops.core.objects import Key
 from gitops.core.pipeline import Overlay, Pipeline
-from gitops.core.release import HOLD_FILE
+from gitops.core.release import HOLD_FILE, RELEASE_FILE
 from gitops.core.scope import Ceilings
 from gitops.core.status import Revision
 from gitops.layout import Layout
@@ -203,6 +204,18 @@ class DesiredState:
         if isinstance(found, Rejected):
             raise found
         return found
+
+    def images_at(self, overlay: Overlay, revision: Revision) -> frozenset[Image]:
+        """The images that the overlay's containers would use at a revision that is nobody's yet. Nothing of it is
+        remembered but the render. Raises: Rejected when it would not render; Unavailable.
+        """
+        closure = self._guard.closure(compose.composed(overlay, revision, self._repo.tree), overlay.path)
+        return manifests.images(manifests.parse(self._text(closure), overlay, lambda _: True))
+
+    def adopted(self, overlay: Overlay) -> Revision | None:
+        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read."""
+        past = self._repo.history(f"{overlay.path}/{RELEASE_FILE}", _MOST_KNOWN_COMMITS)
+        return compose.adopted(overlay, past[-1].id if past else None, self._repo.tree, self._repo.read)
 
     def at(self, overlay: Overlay, revision: Revision) -> Desired:
         """What the overlay was at a revision that was admitted before: for healing while the head is refused.

@@ -6,10 +6,14 @@ from datetime import datetime
 from importlib import metadata
 
 from gitops.adapters.reflector import Condition
+from gitops.chronicle import Chronicle
 from gitops.committer import Committer
+from gitops.comparisons import Comparisons
 from gitops.config import Config
 from gitops.core import remotes
 from gitops.core.errors import Unavailable
+from gitops.core.lineage import Past
+from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
 from gitops.desired import DesiredState
 from gitops.ports import Ledger
@@ -25,6 +29,8 @@ class Known:
     desired: DesiredState
     ledger: Ledger
     committer: Committer
+    chronicle: Chronicle
+    comparisons: Comparisons
 
 
 class Observer:
@@ -64,6 +70,15 @@ class Observer:
 
     def pipeline(self) -> Pipeline | None:
         return self._known.desired.pipeline()
+
+    def past(self) -> Past:
+        return self._known.chronicle.past()
+
+    def parity(self, a: str, b: str) -> Comparison:
+        return self._known.comparisons.of(a, b)
+
+    def known_parity(self, a: str, b: str) -> Comparison:
+        return self._known.comparisons.known(a, b)
 
     def controller(self) -> Controller:
         head, since = self._head or (None, None)

@@ -32,6 +32,7 @@ __all__ = [
     "Memo",
     "NewCommit",
     "Parents",
+    "Past",
     "PastCommit",
     "ProofLedger",
     "Renderer",
@@ -122,6 +123,16 @@ class Trees(Protocol):
 
     def read(self, blob: str) -> bytes:
         """The content of one blob id. Raises as tree does."""
+
+
+class Past(Protocol):
+    """What a repository's history tells beyond its trees. Thread-safe."""
+
+    def first_releases(self, head: str) -> Mapping[str, str]:
+        """Path of a release.yaml -> the oldest commit of the history of `head` that has it."""
+
+    def off_trunk(self, head: str, commits: Collection[str]) -> Collection[str]:
+        """Those of the commits that are not in the history of `head`."""
 
 
 class Memo(Protocol):

@@ -178,8 +178,7 @@ class Promoter:
 
     def _automatic(self, stage: Stage, notes: _Notes) -> bool:
         """What may move without anybody asking for it."""
-        proposals = {name: promotion.propose(stage.source, stage.targets[name], Terms(stage.promote.soak))
-                     for name in stage.targets}  # fmt: skip
+        proposals = {name: self._proposed(stage, name) for name in stage.targets}
         moves = []
         for name, proposal in proposals.items():
             notes.say([name], *proposal.behind, *proposal.obstacles)
@@ -191,15 +190,26 @@ class Promoter:
                 moves.append(move)
         if not moves:
             return False
-        cause = f"proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
+        asked = "" if stage.promote.when == "proven" else "committed on the trunk, "
+        cause = f"{asked}proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
         made = Promotion(stage.name, stage.source.environment, tuple(moves), _hash(stage, moves), cause)
         return self._commit(stage, made, notes)
+
+    def _proposed(self, stage: Stage, name: str) -> Proposal:
+        """What is proven; where that waits to be asked for, what a person's commit asks for, if there is one."""
+        target, terms = stage.targets[name], Terms(stage.promote.soak)
+        if stage.promote.when == "requested":
+            digests = self._stages.asked_by_commit(stage, name)
+            asked = promotion.by_hand(stage.source, target, terms, digests)
+            if asked is not None:
+                return asked
+        return promotion.propose(stage.source, target, terms)
 
     def _own_accord(self, stage: Stage, name: str, proposal: Proposal, notes: _Notes) -> Move | None:
         """The move that automation may make of a proposal; says what else would wait for a request."""
         move, target = proposal.move, stage.targets[name]
         is_release = bool(move.images or move.moves_base)
-        if is_release and stage.promote.when == "proven":
+        if is_release and (stage.promote.when == "proven" or proposal.is_asked):
             return move
         if is_release and not notes.requests.get(name):
             ask = f"asked for by the tag {requests.PROMOTE}{stage.name}/<name> (`lockstep promote {stage.name}`)"
@@ -249,7 +259,17 @@ class Promoter:
         self, stage: Stage, asked: Request, content: tuple[Sequence[Move], str], unmet: Sequence[str], notes: _Notes
     ) -> None:
         moves, release = content
-        shown = PendingRequest(asked.name, asked.id, release, tuple(map(_words, moves)), tuple(dict.fromkeys(unmet)))
+        shown = PendingRequest(
+            name=asked.name,
+            id=asked.id,
+            release=release,
+            moves=tuple(map(_words, moves)),
+            gates=tuple(dict.fromkeys(unmet)),
+            asked_by=one_line(asked.signer or asked.tagger),
+            asked_at=asked.asked_at,
+            is_signed=asked.signer is not None,
+            waived=dict(asked.waived),
+        )
         for name in stage.targets:
             notes.requests.setdefault(name, []).append(shown)
         notes.say(list(stage.targets), f"request {asked.name} waits: {'; '.join(shown.gates)}")
@@ -300,8 +320,6 @@ class Promoter:
                 for service, image in move.images.items()
                 if (found := would_be.images.get(service)) is None or found.digest != image.digest
             ]
-            if not move.images and not move.moves_base:
-                wrong += self._stages.additions(move.overlay, would_be)
             if wrong:
                 raise Rejected("WouldNotRun", "; ".join(wrong))
         forbidden = self._parties.judge(revision, {move.overlay for move in made.moves})

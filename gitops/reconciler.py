@@ -329,6 +329,7 @@ class Reconciler:
             images=target.desired.images if target.desired else {},
             stall=target.stall,
             took=took if outcomes else {},
+            waived=target.desired.release.waivers if target.desired and target.desired.release else (),
             waiting=((target.desired.waiting if target.desired else ()) + waiting)[:_MOST_SENTENCES],
             requests=requests,
             warnings=target.warnings[:_MOST_SENTENCES],

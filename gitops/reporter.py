@@ -71,6 +71,7 @@ class Reporter:
             stall=stall,
             waiting=known.waiting,
             requests=known.requests,
+            waived=known.waived,
         )
         try:
             self.report(results, {})

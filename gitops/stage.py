@@ -2,17 +2,14 @@
 and what the environment before it has proven.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gitops.core import compose, overlay, proof
-from gitops.core.desired import Desired
+from gitops.core import compose, overlay, promotion, proof
 from gitops.core.errors import Rejected
 from gitops.core.guard import Guard
 from gitops.core.images import Image
-from gitops.core.objects import Key
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline, Promote
 from gitops.core.promotion import Gate, Source, Target, Terms
 from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release
@@ -20,11 +17,11 @@ from gitops.core.requests import Request
 from gitops.core.status import Revision
 from gitops.core.tree import Tree
 from gitops.desired import DesiredState
-from gitops.ports import ConfigRepo
+from gitops.ports import ConfigRepo, PastCommit
 from gitops.witness import Witness
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_HASH_SUFFIX = re.compile(r"-[2456789bcdfghkmt]{10}$")
+_MOST_COMMITS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +51,13 @@ class Stages:
         self._guard = Guard(repo.read)
         self._head = ""
         self._reached: dict[tuple[str, Revision], Mapping[str, str]] = {}
+        self._runs: dict[tuple[str, Revision], frozenset[str]] = {}
 
     def of(self, declared: Pipeline, name: str) -> Stage:
         """Raises: Rejected when a release.yaml, hold.yaml or kustomization of the environment cannot be read."""
         head = self._desired.head()
         if head != self._head:
-            self._head, self._reached = head, {}
+            self._head, self._reached, self._runs = head, {}, {}
         environment = declared.environments[name]
         promote = environment.promote or Promote(when="requested")
         own = {each.name: each for each in self._desired.overlays().values() if each.environment == name}
@@ -87,14 +85,36 @@ class Stages:
             soak=timedelta(0) if Gate.SOAK in asked.waived else stage.promote.soak,
             needs_run=Gate.RAN not in asked.waived,
             services=asked.services,
+            waived="; ".join(
+                f"{gate}: {reason}" for gate, reason in asked.waived.items() if gate in {Gate.SOAK, Gate.RAN}
+            ),
             includes=includes,
         )
 
-    def additions(self, name: str, would_be: Desired) -> list[str]:
-        """Objects that settings alone would add: that takes a promotion which somebody looks at."""
-        known = {_nameless(key) for key in self._desired.at_head(name).keys}
-        added = sorted(str(key) for key in would_be.keys if _nameless(key) not in known)
-        return [f"settings of the trunk would add {key}: promote them" for key in added]
+    def asked_by_commit(self, stage: Stage, name: str) -> dict[str, str]:
+        """Service -> digest of the images that people wrote into the overlay on the trunk. What Lockstep itself wrote,
+        and a person's revert of a release has left there, asks for nothing.
+        """
+        place, file = stage.overlays[name], stage.files[name]
+        found = promotion.written_by_hand(stage.targets[name])
+        past = self._repo.history(file, _MOST_COMMITS) if found else ()
+        return {service: digest for service, digest in found.items() if self._is_by_a_person(place, past, service)}
+
+    def _is_by_a_person(self, place: Overlay, past: Sequence[PastCommit], service: str) -> bool:
+        """True when the newest of these commits that changed the service's image is no commit of automation."""
+        images = [self._image_at(place, commit.id, service) for commit in past]
+        changes = (
+            commit for commit, now, before in zip(past, images, [*images[1:], None], strict=True) if now != before
+        )
+        writer = next(changes, None)
+        return writer is not None and not any(name.startswith("Lockstep-") for name in writer.trailers)
+
+    def _image_at(self, place: Overlay, commit: str, service: str) -> Image | None:
+        declared = self._desired.pipeline()
+        try:
+            return self._images(declared, place, self._repo.tree(commit)).get(service) if declared else None
+        except Rejected:
+            return None
 
     # -- the environment before
 
@@ -136,6 +156,8 @@ class Stages:
     def _target(self, declared: Pipeline, place: Overlay, head: str) -> Target:
         tree = self._repo.tree(head)
         release = compose.release(place, tree, self._repo.read) or Release()
+        if release.is_adoption and self._desired.adopted(place) not in {None, release.revision}:
+            release = release.model_copy(update={"waived": None})  # a word alone waives the first release only
         written = self._images(declared, place, tree)
         locked = self._images(declared, place, self._repo.tree(release.overlay)) if release.overlay else {}
         pending = bool(release.overlay) and self._settings(place, tree) != self._settings(
@@ -149,7 +171,21 @@ class Stages:
             is_later=self._is_later,
             settings=self._settings(place, tree),
             pending=pending,
+            lacks=lambda base: self._wanted(declared, place, Revision(base, head)) - written.keys(),
         )
+
+    def _wanted(self, declared: Pipeline, place: Overlay, revision: Revision) -> frozenset[str]:
+        """Services that the overlay would run at a revision; none when it would not render, which is said elsewhere."""
+        known = self._runs.get((place.name, revision))
+        if known is None:
+            services = {service.image: name for name, service in declared.services.items()}
+            try:
+                found = self._desired.images_at(place, revision)
+            except Rejected:
+                found = frozenset()
+            known = frozenset(services[image.name] for image in found if image.name in services)
+            self._runs[place.name, revision] = known
+        return known
 
     def _images(self, declared: Pipeline, place: Overlay, tree: Tree) -> dict[str, Image]:
         file = _kustomization(place, tree)
@@ -179,8 +215,3 @@ def _kustomization(place: Overlay, tree: Tree) -> str:
     if found is None:
         raise Rejected("MissingFile", f"{place.path} has no kustomization in one of the commits of its release")
     return found
-
-
-def _nameless(key: Key) -> Key:
-    """Without the hash that a generator appends, which changes with the content."""
-    return replace(key, name=_HASH_SUFFIX.sub("", key.name))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from gitops.core import cluster_kinds, guard, manifests, pipeline, scope
 from gitops.core.contract import book as books
-from gitops.core.contract import origins
+from gitops.core.contract import evidence, origins
 from gitops.core.contract.book import Book
 from gitops.core.contract.origins import Origin
 from gitops.core.contract.survey import Subject, Survey, survey
@@ -21,11 +21,13 @@ from gitops.core.guard import Closure, Guard
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
+from gitops.core.release import Release
+from gitops.core.status import Revision
 from gitops.core.stored import Stored
 from gitops.core.tree import Source, Tree
 from gitops.ports import Memo, Renderer, Trees
 
-_FORMAT = "survey v1"
+_FORMAT = "survey v2"
 _MOST_REFERENCES = 16
 _SURVEY: Stored[Survey] = Stored(Survey)
 
@@ -41,11 +43,15 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """An overlay at a tree. `base` is the commit of everything outside environments/."""
+    """An overlay at a tree. `base` is the commit of everything outside environments/; `release` says why it may run
+    there; `adopted`: the commits of its very first release, None = this is the first, or nobody asked.
+    """
 
     overlay: Overlay
     tree: Tree
     base: str
+    release: Release | None = None
+    adopted: Revision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,12 @@ class Surveyor:
         """Raises: Rejected, Unavailable as the renderer does."""
         known = self._renderer.cached(closure.key)
         return known if known is not None else self._renderer.render(guard.source(closure, self._repo.read))
+
+    def unproven(self, situation: Situation, found: Survey, contract: Contract) -> tuple[Violation, ...]:
+        """What of the release nobody has proven, as its release.yaml tells."""
+        return evidence.violations(
+            situation.overlay, situation.release, found.images, contract.pipeline, situation.adopted
+        )
 
     def located(
         self, situation: Situation, contract: Contract, violations: Sequence[Violation]

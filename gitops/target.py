@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
-from gitops.core import plan
-from gitops.core.contract import admission
+from gitops.core import manifests, plan
+from gitops.core.contract import admission, evidence
 from gitops.core.contract.violations import Violation
 from gitops.core.desired import Desired
 from gitops.core.errors import Rejected
@@ -111,7 +111,7 @@ class Targets:
         """Why the overlay is not let in, None = it is, with what is said of it all the same."""
         is_let_in = self._is_let_in(desired, parent)
         try:
-            found = self._violations(desired)
+            found = (*(() if is_let_in else self._unproven(desired)), *self._violations(desired))
         except Rejected as error:
             self._breached.add(desired.overlay.name)
             return (None, (str(error),)) if is_let_in else (Stall(error.reason, str(error)), ())
@@ -141,6 +141,14 @@ class Targets:
             return applied is None or not self._desired.is_same(self._desired.at_head(name), applied)
         except Rejected:
             return True
+
+    def _unproven(self, desired: Desired) -> tuple[Violation, ...]:
+        """What of its release nobody has proven."""
+        declared, place, release = self._desired.pipeline(), desired.overlay, desired.release
+        if declared is None or release is None:
+            return ()
+        adopted = self._desired.adopted(place) if release.is_adoption else None
+        return evidence.violations(place, release, manifests.images(desired.manifests), declared, adopted)
 
     def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:
         if parent.applied is None:

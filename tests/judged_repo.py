@@ -9,8 +9,9 @@ from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.work_tree import WorkTree
 from gitops.checker import Checker, Report
-from gitops.comparer import Comparer, Pair
+from gitops.comparer import Comparer
 from gitops.core.contract.violations import Violation
+from gitops.core.parity import Pair
 from gitops.surveyor import Surveyor
 from tests.adapters.git_world import git
 
@@ -93,11 +94,13 @@ class JudgedRepo:
         return git(self.root, "rev-parse", "HEAD")
 
     def release(self, environment: str, base: str, settings: str = "") -> None:
-        self.write({f"environments/{environment}/release.yaml": f"base: {base}\noverlay: {settings or base}\n"})
+        text = f"base: {base}\noverlay: {settings or base}\nwaived: adoption\n"
+        self.write({f"environments/{environment}/release.yaml": text})
 
     def check(self, revision: str = "") -> Report:
         with self._opened() as tree:
-            return Checker(tree, Surveyor(tree, self.kustomize, self.memo)).check(tree.head(revision))
+            surveyor = Surveyor(tree, self.kustomize, self.memo)
+            return Checker(tree, surveyor, tree).check(tree.head(revision))
 
     def violations(self, environment: str) -> tuple[Violation, ...]:
         """Those of an overlay as it would run now; fails when it was refused."""

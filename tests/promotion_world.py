@@ -36,12 +36,13 @@ def image(service: str, number: int) -> Image:
 
 SETTINGS = """variations:
 - {name: settings, objects: [{kind: ConfigMap, name: settings}]}
+- {name: extra, objects: [{kind: ConfigMap, name: extra}]}
 - {name: levels, objects: [{kind: ConfigMap, name: settings}], field: /data/LEVEL}
 """
 
 
 def pipeline(
-    prod: str = "when: requested, soak: 0s", test: str = "when: proven, soak: 5m", variations: str = ""
+    prod: str = "when: requested, soak: 0s", test: str = "when: proven, soak: 5m", variations: str = SETTINGS
 ) -> bytes:
     services = "".join(f'  {name}: {{image: {HOST}/{name}, tags: {{semver: ">=1"}}}}\n' for name in SERVICES)
     return f"""services:
@@ -104,15 +105,18 @@ class Shelf:
 class World:
     """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs."""
 
-    def __init__(self, directory: Path, declared: bytes) -> None:
+    def __init__(self, directory: Path, declared: bytes, overlays: Mapping[str, bytes] | None = None) -> None:
         self.directory = directory
         self.now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - tags that git makes have its clock's date
         files = {"environments/pipeline.yaml": declared, **BASE}
-        files |= {f"environments/{name}/kustomization.yaml": overlay(name) for name in ("dev", "test", "prod")}
+        overlays = overlays or {name: overlay(name) for name in ("dev", "test", "prod")}
+        files |= {f"environments/{name}/kustomization.yaml": text for name, text in overlays.items()}
         self.remote = Remote(directory / "remote.git", files)
         first = self.remote.head()
         release = f"base: {first}\noverlay: {first}\nwaived: adoption\n".encode()
-        self.remote.write({f"environments/{name}/release.yaml": release for name in ("test", "prod")}, "locked")
+        self.remote.write(
+            {f"environments/{name}/release.yaml": release for name in overlays if not name.startswith("dev")}, "locked"
+        )
         self.person = directory / "person"
         git(directory, "clone", "--quiet", self.remote.url, str(self.person))
         self.signers = directory / "signers"
@@ -156,9 +160,6 @@ class World:
         )
 
     def _judge(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
-        declared = self.desired.pipeline()
-        if declared is None or not declared.variations:
-            return {}
         memo = RenderCache(self.directory / "surveys")
         return Checker(self.repo, Surveyor(self.repo, self.renderer, memo)).check(revision, changed).forbidden()
 
@@ -182,14 +183,16 @@ class World:
     def run(
         self, *, health: Mapping[str, Health] | None = None, environments: Collection[str] = ("dev", "test")
     ) -> None:
-        """A pass over each environment: everything is applied, and as healthy as `health` says, by service."""
-        for name in environments:
+        """A pass over each overlay: everything is applied, and as healthy as `health` says, by service."""
+        for name, found in self.desired.overlays().items():
+            if found.environment not in environments:
+                continue
             wanted = self.desired.at_head(name)
             objects = tuple(
                 ObjectStatus(key, Sync.SYNCED, (health or {}).get(key.name, Health.HEALTHY)) for key in wanted.keys
             )
             worst = max(each.health for each in objects)
-            self.witness.see(wanted, SyncStatus(name, name, Sync.SYNCED, worst, self.now, objects=objects))
+            self.witness.see(wanted, SyncStatus(name, found.environment, Sync.SYNCED, worst, self.now, objects=objects))
 
     def pass_time(self, minutes: float) -> None:
         """Looks every half minute, as the controller does."""
@@ -244,14 +247,17 @@ class World:
         return git(self.person, "rev-parse", f"refs/tags/{name}")
 
     def _running(self, namespace: str) -> Collection[Image]:
-        environment = namespace.removeprefix("shop-")
-        found = self.desired.at_head(environment).images
-        return {each for service, each in found.items() if service not in self.stopped}
+        own = [name for name, found in self.desired.overlays().items() if found.namespace == namespace]
+        found = [each for name in own for each in self.desired.at_head(name).images.items()]
+        return {each for service, each in found if service not in self.stopped}
 
 
 @contextmanager
-def world(directory: Path, declared: bytes | None = None) -> Iterator[World]:
-    made = World(directory, declared or pipeline())
+def world(
+    directory: Path, declared: bytes | None = None, overlays: Mapping[str, bytes] | None = None
+) -> Iterator[World]:
+    """`overlays`: name -> kustomization; by default each environment is one."""
+    made = World(directory, declared or pipeline(), overlays)
     try:
         yield made
     finally:

@@ -111,6 +111,22 @@ class TestCommand:
         found = {(each["object"]["kind"], each["field"], each["file"]) for each in prod["now"]["violations"]}
         assert ("Deployment", "/metadata/labels/tier", PROD) in found
 
+    def test_notes_for_a_ci(self, work: Path, environment: dict[str, str]) -> None:
+        first = git(work, "rev-parse", "HEAD")
+        (work / "environments/test/release.yaml").write_text(f"base: {first}\noverlay: {first}\nwaived: adoption\n")
+        (work / "environments/test/kustomization.yaml").write_text(BROKEN.replace("prod", "test"))
+        (work / PROD).write_text(BROKEN)
+        done = run(environment, work, "lockstep", "check", "--format", "github")
+        assert done.returncode == 1
+        *notes, count = done.stdout.splitlines()
+        assert count.startswith("3 overlays, ")
+        [prod, *_] = [note for note in notes if "Deployment" in note and note.startswith("::error")]
+        assert prod.startswith(f"::error file={PROD},line=7::prod: Deployment.apps shop-prod/order")
+        assert "%0Ano variation lets Deployment /metadata/labels/tier differ" in prod
+        waiting = [note for note in notes if note.startswith("::warning file=environments/test/kustomization.yaml")]
+        assert waiting
+        assert all("::test after the next promotions: " in note for note in waiting)
+
     def test_parity(self, work: Path, environment: dict[str, str]) -> None:
         assert run(environment, work, "lockstep", "parity", "dev", "prod").returncode == 0
         (work / PROD).write_text(BROKEN)

@@ -111,6 +111,17 @@ class GitConfigRepo:
         fields = iter(finished.stdout.decode(errors="replace").split("\0")[1:])
         return [_past_commit(record) for record in zip(*[fields] * _FIELDS, strict=True)]
 
+    def subjects(self, path: str, older: str, newer: str) -> list[str]:
+        """First lines of the commits from `older` (left out) to `newer` that touched a path, newest first, at most 100;
+        none when either is not known.
+        """
+        _check_revision(older)
+        _check_revision(newer)
+        arguments = ["log", "--format=%h %s", "--max-count=100", "--end-of-options", f"{older}..{newer}", "--", path]
+        finished = self._local(arguments)
+        lines = finished.stdout.decode(errors="replace").splitlines() if finished.code == 0 else []
+        return [shown(line) for line in lines]
+
     def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
         with self._clone.lock:
             self._require_head(parent)

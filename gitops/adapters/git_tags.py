@@ -20,7 +20,7 @@ _LONGEST_MESSAGE = 8192
 _LIMIT = 30.0
 _FIELDS = (
     "%(refname)%00%(objectname)%00%(objecttype)%00%(*objecttype)%00%(*objectname)%00%(tag)%00%(taggerdate:unix)%00"
-    "%(contents)%00%01"
+    "%(taggername)%00%(contents)%00%01"
 )
 _SIGNATURE = re.compile(r"^-----BEGIN ([A-Z ]+)-----$", re.MULTILINE)
 _GOOD = re.compile(r'^Good "git" signature for (.+) with \S+ key SHA256:', re.MULTILINE)
@@ -52,7 +52,7 @@ class Tags:
         return tuple(self._tag(git, record.lstrip("\n")) for record in records if record.strip())
 
     def _tag(self, git: Git, record: str) -> Tag:
-        ref, object_id, kind, inner_kind, inner, inside, seconds, contents = record.split("\0", 7)
+        ref, object_id, kind, inner_kind, inner, inside, seconds, tagger, contents = record.split("\0", 8)
         name = ref.removeprefix(_HELD)
         if kind != "tag" or inner_kind != "commit":
             return Tag(name, object_id, object_id, is_annotated=False)
@@ -65,6 +65,7 @@ class Tags:
             name_inside=inside,
             tagged_at=datetime.fromtimestamp(int(seconds), UTC) if seconds.isdecimal() else None,
             message=(contents[: signature.start()] if signature else contents)[:_LONGEST_MESSAGE],
+            tagger=shown(tagger),
             signer=self._signer(git, object_id) if signature and signature[1] == "SSH SIGNATURE" else None,
         )
 

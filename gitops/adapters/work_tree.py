@@ -4,12 +4,13 @@ Only read: what is not committed gets the ids that git would give it, so equal c
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gitops.adapters.git_objects import MissingObject, Objects, blob_id
 from gitops.adapters.git_process import Git, shown
 from gitops.core.errors import Rejected, Unavailable
+from gitops.core.release import RELEASE_FILE
 from gitops.core.tree import Blob, Tree
 
 WORK_TREE = "work tree"
@@ -22,8 +23,8 @@ _MOST_FILES = 200_000
 
 
 class WorkTree:
-    """Implements ports.Trees. `environment` is the caller's: in a pre-receive hook it says where the pushed objects
-    wait (https://git-scm.com/docs/git-receive-pack#_quarantine_environment).
+    """Implements ports.Trees and ports.Past. `environment` is the caller's: in a pre-receive hook it says where the
+    pushed objects wait (https://git-scm.com/docs/git-receive-pack#_quarantine_environment).
 
     Raises: Rejected(NoConfigRepo) when `directory` is neither a directory with environments/ nor a git repository.
     """
@@ -33,6 +34,7 @@ class WorkTree:
         self._objects = Objects(self._git, _LARGEST_FILE) if self._git else None
         self._paths: dict[str, str] = {}
         self._files: _Files | None = None
+        self._first: dict[str, Mapping[str, str]] = {}
 
     def head(self, revision: str = "") -> str:
         """What is to be looked at: a commit by any name that git knows, else the work tree, else a bare repository's
@@ -77,6 +79,31 @@ class WorkTree:
             "log", "--format=%h %s", "--max-count=100", "--end-of-options", f"{older}..{newer}", "--", path
         )
         return [shown(line) for line in lines.splitlines()]
+
+    def first_releases(self, head: str) -> Mapping[str, str]:
+        """A file that was never committed is not there. Git is asked once for each head."""
+        if head not in self._first:
+            listed = [path for path in self.tree(head) if path.startswith("environments/")]
+            releases = [path for path in listed if path.endswith(f"/{RELEASE_FILE}")]
+            self._first[head] = self._first_commits(head, releases) if releases else {}
+        return self._first[head]
+
+    def _first_commits(self, head: str, paths: Sequence[str]) -> dict[str, str]:
+        arguments = ["-c", "core.quotePath=false", "log", "--format=%x01%H", "--name-only", "--diff-filter=A"]
+        commit = "HEAD" if head == WORK_TREE else head
+        found: dict[str, str] = {}
+        for record in self._run(*arguments, "--no-renames", "--end-of-options", commit, "--", *paths).split("\1")[1:]:
+            made, *added = record.split("\n")
+            found |= {path: made for path in added if path}
+        return found
+
+    def off_trunk(self, head: str, commits: Collection[str]) -> frozenset[str]:
+        wanted = {commit for commit in commits if commit not in {head, WORK_TREE}}
+        if not wanted:
+            return frozenset()
+        commit = "HEAD" if head == WORK_TREE else head
+        listed = self._run("rev-list", "--end-of-options", *sorted(wanted), f"^{commit}", "--").split()
+        return frozenset(wanted & set(listed))
 
     def close(self) -> None:
         if self._objects is not None:

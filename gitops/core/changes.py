@@ -10,14 +10,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitops.core import tag_policy
+from gitops.core import schema, tag_policy
 from gitops.core.events import Ignored, ImagePushed
 from gitops.core.images import Image, is_digest, is_name, is_tag
 from gitops.core.pipeline import Overlay, Pipeline, TagPolicy
 
+CAUSE_TRAILER = "Lockstep-Cause"
 DIGEST_TRAILER = "Lockstep-Digest"
 IMAGE_TRAILER = "Lockstep-Image"
 PUSHED_AT_TRAILER = "Lockstep-Pushed-At"
+SERVICE_TRAILER = "Lockstep-Service"
 
 _MOST_TEXT = 200
 _BRACKETS = str.maketrans("[]{}", "()()")
@@ -144,10 +146,10 @@ def commit_message(change: Change) -> str:
     was = f"\nBefore: {one_line(str(change.was))}" if change.was is not None else ""
     trailers = {
         "Lockstep-Environment": target.environment,
-        "Lockstep-Service": target.service,
+        SERVICE_TRAILER: target.service,
         IMAGE_TRAILER: f"{image.name}:{image.tag}",
         DIGEST_TRAILER: image.digest or "",
-        "Lockstep-Cause": change.cause,
+        CAUSE_TRAILER: change.cause,
         PUSHED_AT_TRAILER: change.pushed_at.astimezone(UTC).isoformat(),
     }
     lines = "\n".join(f"{key}: {one_line(value)}" for key, value in trailers.items())
@@ -160,7 +162,7 @@ def written(trailers: Iterable[Mapping[str, str]]) -> dict[str, tuple[Written, .
     found: dict[str, tuple[Written, ...]] = {}
     for commit in trailers:
         name, digest = commit.get(IMAGE_TRAILER, "").rpartition(":")[0], commit.get(DIGEST_TRAILER, "")
-        at = _time(commit.get(PUSHED_AT_TRAILER, ""))
+        at = schema.moment(commit.get(PUSHED_AT_TRAILER, ""))
         if is_digest(digest) and at is not None:
             found[name] = (*found.get(name, ()), Written(digest, at))
     return found
@@ -205,11 +207,3 @@ def _height(found: Candidate, deployed: Deployed, policy: TagPolicy) -> int:
     if new is None or now is None:
         return 1
     return tag_policy.compare(new, now)
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None

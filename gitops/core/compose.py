@@ -97,6 +97,17 @@ def release(overlay: Overlay, at_head: Tree, read: Read) -> Release | None:
     return parse_release(read(blob.id), file) if blob else None
 
 
+def adopted(overlay: Overlay, first: str | None, tree_of: TreeOf, read: Read) -> Revision | None:
+    """The commits of the overlay's first release, which is in commit `first`; None when that cannot be read any more,
+    or was none. Raises nothing.
+    """
+    try:
+        found = release(overlay, tree_of(first), read) if first else None
+    except Rejected:
+        return None
+    return found.revision if found else None
+
+
 def hold(overlay: Overlay, at_head: Tree, read: Read) -> Hold | None:
     """The hold on the overlay, its own or its environment's. Raises: Rejected(InvalidHold)."""
     for directory in dict.fromkeys((overlay.path, f"{ENVIRONMENTS}/{overlay.environment}")):

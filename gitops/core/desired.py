@@ -10,7 +10,7 @@ from gitops.core.images import Image
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.pipeline import DriftPolicy, Foreign, Overlay, Pipeline, SyncMode, SyncOptions
-from gitops.core.release import Hold
+from gitops.core.release import Hold, Release
 from gitops.core.status import Revision
 from gitops.core.tree import Blob
 
@@ -35,6 +35,7 @@ class Desired:
     scaled: frozenset[Key]
     files: Mapping[str, Blob] = field(default_factory=dict)
     is_locked: bool = False
+    release: Release | None = None
     hold: Hold | None = None
     heal: bool = True
     withheld: str = ""
@@ -74,6 +75,7 @@ def treated(
         scaled=rendered.scaled,
         files=closure.files,
         is_locked=composition.is_locked,
+        release=composition.release,
         hold=composition.hold,
         heal=environment is None or environment.drift is not DriftPolicy.REPORT,
         withheld="observe mode: nothing is written (sync.mode: observe)" if observes else "",

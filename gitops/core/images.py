@@ -46,6 +46,11 @@ class Image:
         return f"{self.name}{tag}{digest}"
 
     @property
+    def identity(self) -> str:
+        """The digest; without one the whole reference, which is all that there is to tell it by."""
+        return self.digest or str(self)
+
+    @property
     def short_digest(self) -> str:
         """The first 12 hex digits, as people compare them; empty without a digest."""
         return self.digest.removeprefix("sha256:")[:12] if self.digest else ""

@@ -6,7 +6,8 @@ else is only identity, is no difference.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 
 from gitops.core.contract import book as books
@@ -44,6 +45,49 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two overlays that hold the same things for two environments. `trouble`: why they cannot be compared, which counts
+    as undeclared. `commits`: what of the base waits for a promotion.
+    """
+
+    a: str
+    b: str
+    findings: tuple[Finding, ...] = ()
+    trouble: str = ""
+    commits: tuple[str, ...] = ()
+
+    @property
+    def is_equal(self) -> bool:
+        """True when nothing but declared differences and pending promotions is left."""
+        return not self.trouble and all(each.standing is not Standing.UNDECLARED for each in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two environments as of a head of the trunk. `trouble`: why nothing could be compared, which counts as undeclared;
+    `counts` are those of all findings, of which `left_out` are not kept.
+    """
+
+    head: str
+    at: datetime
+    pairs: tuple[Pair, ...] = ()
+    trouble: str = ""
+    counts: Mapping[Standing, int] = field(default_factory=dict)
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is known of two environments. `is_current`: it is of the trunk's head. `asked_at`: since when a newer answer
+    is being worked out; None while it is not, because there is no need, or because too many others wait.
+    """
+
+    compared: Compared | None = None
+    is_current: bool = False
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
     """An environment and what it renders."""
 
@@ -65,7 +109,31 @@ def findings(a: Side, b: Side, ahead: Side, book: Book) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda each: (_ORDER[each.standing], each.key, each.field)))
 
 
+_LONGEST_VALUE = 2000
 _ORDER = {Standing.UNDECLARED: 0, Standing.PENDING: 1, Standing.DECLARED: 2}
+
+
+def compared(head: str, at: datetime, pairs: Sequence[Pair], most: int) -> Compared:
+    """At most so many findings, those that matter most; values are cut to what a person reads."""
+    found = [(number, each) for number, pair in enumerate(pairs) for each in pair.findings]
+    kept = sorted(found, key=lambda each: _ORDER[each[1].standing])[:most]
+    counts = {standing: sum(each.standing is standing for _, each in found) for standing in Standing}
+    counts[Standing.UNDECLARED] += sum(bool(pair.trouble) for pair in pairs)
+    slim = tuple(
+        replace(pair, findings=tuple(_short(each) for place, each in kept if place == number))
+        for number, pair in enumerate(pairs)
+    )
+    return Compared(head, at, slim, counts=counts, left_out=len(found) - len(kept))
+
+
+def refused(head: str, at: datetime, why: str) -> Compared:
+    """Nothing could be compared, and nobody can say that the two are equal."""
+    return Compared(head, at, trouble=why, counts={**dict.fromkeys(Standing, 0), Standing.UNDECLARED: 1})
+
+
+def _short(found: Finding) -> Finding:
+    a, b = (None if value is None else value[:_LONGEST_VALUE] for value in (found.a, found.b))
+    return replace(found, field=found.field[:_LONGEST_VALUE], a=a, b=b)
 
 
 def _objects(side: Side, book: Book) -> dict[Ident, _Object]:

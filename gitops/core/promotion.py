@@ -6,8 +6,8 @@ now? Whoever asks reads everything else: proofs, release, tags, clocks.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -56,7 +56,8 @@ class Source:
 class Target:
     """The overlay that would change. `locked`: service -> image of the release that it runs; `written`: the same as the
     trunk's head has it; `settings`: a hash of the head's settings, which `pending` tells to be other than the locked
-    ones. `is_later(a, b)`: commit a comes after b.
+    ones. `is_later(a, b)`: commit a comes after b. `lacks(base)`: services that the head's overlay would run with this
+    base though its kustomization names no image for them: they came new into base.
     """
 
     overlay: str
@@ -66,22 +67,28 @@ class Target:
     is_later: Callable[[str, str], bool]
     settings: str = ""
     pending: bool = False
+    lacks: Callable[[str], frozenset[str]] = field(default=lambda _base: frozenset())
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What counts as proven. `services`: only these, and digests alone; empty = all, and base. `includes`: False for
-    what came after the commit that somebody tagged.
+    """What counts as proven. `services`: only these, and digests alone; empty = all, and base. `digests`: of these
+    services nothing but this. `includes`: False for what came after the commit that somebody tagged. `waived`: why less
+    is asked for than pipeline.yaml says, in a person's words.
     """
 
     soak: timedelta
     needs_run: bool = True
     services: frozenset[str] = frozenset()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    waived: str = ""
     includes: Callable[[Revision], bool] = field(default=lambda _revision: True)
 
     def accepts(self, proof: Proof, release: Release) -> bool:
         rejected = release.has_rejected(proof.service, proof.image.digest or "", proof.closure)
-        return not rejected and proof.is_proven(self.soak, needs_run=self.needs_run) and self.includes(proof.revision)
+        is_wanted = self.digests.get(proof.service, proof.image.digest) == proof.image.digest
+        is_proven = proof.is_proven(self.soak, needs_run=self.needs_run)
+        return is_wanted and is_proven and not rejected and self.includes(proof.revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +114,20 @@ class Move:
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """`behind`: what stays where it is though the environment before has something newer, and why. `obstacles`: why
-    nothing at all can be written into the overlay, whatever is proven.
+    nothing at all can be written into the overlay, whatever is proven. `is_asked`: a person's commit asks for it.
     """
 
     move: Move
     behind: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
+    is_asked: bool = False
 
 
 def propose(source: Source, target: Target, terms: Terms) -> Proposal:
     """The newest proven images on the newest base that every service has proven; what is not proven stays behind."""
     base = _base(source, target, terms)
     here = source.closures(base)
-    services = sorted({*target.locked, *target.written})
+    services = sorted({*target.locked, *target.written, *target.lacks(base)})
     picks: dict[str, Proof] = {}
     behind: list[str] = []
     for service in services:
@@ -127,16 +135,38 @@ def propose(source: Source, target: Target, terms: Terms) -> Proposal:
         if found is not None:
             picks[service] = found
         behind += _behind(service, source, target, terms, found)
-    move = _move(target, base, picks, here)
-    obstacles = [f"{service}: {_BY_HAND}" for service in services if _is_by_hand(service, target, move)]
-    if target.release.base is None:
-        obstacles += [f"{service}: {_NEVER}" for service in services if service not in picks]
-    return Proposal(move, tuple(behind), tuple(obstacles))
+    for service in _newcomers(source, target, services):
+        behind += _behind(service, source, target, terms, None)
+    move = _move(target, base, picks, here, terms.waived)
+    for service in sorted(written_by_hand(target).keys() & move.images.keys()):
+        if target.written[service].digest != move.images[service].digest:
+            behind.append(_by_hand(service, source, target))
+    return Proposal(move, tuple(behind), tuple(_obstacles(source, target, services, picks, move)))
+
+
+def by_hand(source: Source, target: Target, terms: Terms, digests: Mapping[str, str]) -> Proposal | None:
+    """What a person's commit asks for that wrote these images into the overlay on the trunk: exactly them, on the base
+    that is there. None unless each of them is proven.
+    """
+    asked = replace(terms, services=frozenset(digests), digests=digests)
+    found = propose(source, target, asked)
+    is_whole = bool(digests) and set(digests) == set(found.move.images) and not found.obstacles
+    return replace(found, is_asked=True) if is_whole else None
+
+
+def written_by_hand(target: Target) -> dict[str, str]:
+    """Service -> digest that the trunk has in the overlay though no release names it."""
+    return {
+        service: image.digest or ""
+        for service, image in target.written.items()
+        if service in target.locked and image.digest != target.locked[service].digest
+    }
 
 
 def settings_alone(target: Target) -> Move:
     """The overlay's own settings as the head has them, over the same base and images."""
-    evidence = target.release.admission.services if target.release.admission else {}
+    known = target.release.admission.services if target.release.admission else {}
+    evidence = {service: _kept(target, service, known.get(service), "") for service in sorted(target.locked)}
     return Move(
         target.overlay, target.release.base or "", {}, {}, evidence, target.settings, moves_settings=target.pending
     )
@@ -166,11 +196,7 @@ def release_hash(environment: str, moves: Sequence[Move]) -> str:
     return hashlib.sha256(json.dumps([environment, content]).encode()).hexdigest()
 
 
-_BY_HAND = (
-    "its image was edited on the trunk without a release; set it back, or commit a release.yaml that names that commit"
-)
-
-
+_UNPROVEN = "runs by a release.yaml without evidence; promote something proven, or waive it there by name"
 _NEVER = "the first release needs a proof of every service"
 
 
@@ -180,13 +206,15 @@ def _base(source: Source, target: Target, terms: Terms) -> str:
     if terms.services:
         return locked
     here = source.closures(locked)
-    services = [service for service in {*target.locked, *target.written} if service in target.locked]
     for base in _bases(source, target, terms):
         there = source.closures(base)
         if there == here or not there:
             continue
-        changed = [service for service in services if there.get(service) != here.get(service)]
-        if all(_accepted(service, source, target, terms, there.get(service, "")) for service in changed):
+        changed = {service for service in target.locked if there.get(service) != here.get(service)}
+        changed |= target.lacks(base) - target.locked.keys()
+        if not changed and target.locked:
+            continue  # other overlays of the environment before have changed, this one would render the same
+        if all(_accepted(service, source, target, terms, there.get(service, "")) for service in sorted(changed)):
             return base
     return locked
 
@@ -221,6 +249,15 @@ def _pick(service: str, source: Source, target: Target, terms: Terms, closure: s
     if terms.services and service not in terms.services:
         return None
     return next(iter(_accepted(service, source, target, terms, closure)), None)
+
+
+def _newcomers(source: Source, target: Target, services: Collection[str]) -> list[str]:
+    """Services that the environment before runs already on a base that is not here yet."""
+    return [
+        service
+        for service, proofs in sorted(source.proofs.items())
+        if proofs and service not in services and service in target.lacks(proofs[0].revision.base)
+    ]
 
 
 def _behind(service: str, source: Source, target: Target, terms: Terms, picked: Proof | None) -> list[str]:
@@ -261,14 +298,29 @@ def _minutes(left: timedelta) -> str:
     return f"{-(-int(left.total_seconds()) // 60)} min"
 
 
-def _is_by_hand(service: str, target: Target, move: Move) -> bool:
-    written, locked = target.written.get(service), target.locked.get(service)
-    if service in move.images or written is None or locked is None:
-        return False
-    return written.digest != locked.digest
+def _by_hand(service: str, source: Source, target: Target) -> str:
+    written = target.written[service]
+    return (
+        f"{service}: its image was edited on the trunk without a release, and {source.environment} has not proven "
+        f"{written.tag or written.short_digest} for the base that is here; set it back, or let {source.environment} "
+        "prove it first"
+    )
 
 
-def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[str, str]) -> Move:
+def _obstacles(
+    source: Source, target: Target, services: Sequence[str], picks: Mapping[str, Proof], move: Move
+) -> Iterator[str]:
+    for service in sorted(written_by_hand(target).keys() - move.images.keys()):
+        yield _by_hand(service, source, target)
+    is_first = target.release.base is None
+    for service in (each for each in services if is_first and each not in picks):
+        yield f"{service}: {_NEVER}"
+    for service, evidence in move.evidence.items():
+        if not (is_first or evidence.since or evidence.waived):
+            yield f"{service}: {_UNPROVEN}"
+
+
+def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[str, str], waived: str) -> Move:
     images = {
         service: proof.image
         for service, proof in picks.items()
@@ -280,12 +332,10 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
         if service in picks:
             proof = picks[service]
             evidence[service] = Evidence(
-                digest=proof.image.digest or "", closure=proof.closure, since=proof.healthy_since
+                digest=proof.image.digest or "", closure=proof.closure, since=proof.healthy_since, waived=waived
             )
-        elif service in known:
-            evidence[service] = known[service]
         else:
-            evidence[service] = Evidence(digest=target.locked[service].digest or "", closure=here.get(service, ""))
+            evidence[service] = _kept(target, service, known.get(service), here.get(service, ""))
     return Move(
         overlay=target.overlay,
         base=base,
@@ -296,6 +346,16 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
         moves_base=base != target.release.base,
         moves_settings=target.pending,
     )
+
+
+def _kept(target: Target, service: str, known: Evidence | None, closure: str) -> Evidence:
+    """Why what stays is there: its evidence, or what a person said instead of one."""
+    digest = target.locked[service].identity
+    if known is not None and known.digest == digest:
+        return known
+    waived = target.release.waived
+    why = waived if isinstance(waived, str) and target.release.is_adoption else target.release.waiver(digest)
+    return Evidence(digest=digest, closure=closure, waived=why)
 
 
 def _hold_gate(hold: Hold | None, now: datetime) -> list[Shut]:

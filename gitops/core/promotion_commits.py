@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from datetime import UTC
 
 from gitops.core import overlay
-from gitops.core.changes import one_line
+from gitops.core.changes import CAUSE_TRAILER, one_line
 from gitops.core.images import Image
 from gitops.core.promotion import Move
 from gitops.core.release import RELEASE_FILE, Admission, Release, release_text
 
 REQUEST_TRAILER = "Lockstep-Request"
 RELEASE_TRAILER = "Lockstep-Release"
+SOURCE_TRAILER = "Lockstep-Promoted-From"
+SINCE_TRAILER = "Lockstep-Proven-Since"
+APPROVED_TRAILER = "Lockstep-Approved-By"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,9 @@ def release_files(
     written = {}
     for move in promotion.moves:
         path, release = before[move.overlay]
-        admission = Admission(source=promotion.source, services=dict(move.evidence), request=promotion.request)
+        admission = Admission(
+            source=promotion.source, base=move.base, services=dict(move.evidence), request=promotion.request
+        )
         after = release.model_copy(
             update={
                 "base": move.base,
@@ -86,11 +91,11 @@ def release_message(promotion: Promotion) -> str:
         if evidence.since is not None and (service in move.images or move.moves_base)
     ]
     trailers = {
-        "Lockstep-Proven-Since": min(since).astimezone(UTC).isoformat() if since else "",
+        SINCE_TRAILER: min(since).astimezone(UTC).isoformat() if since else "",
         REQUEST_TRAILER: promotion.request,
         RELEASE_TRAILER: promotion.release,
-        "Lockstep-Approved-By": ", ".join(sorted(promotion.approvers)),
-        "Lockstep-Waived": "; ".join(f"{gate}: {reason}" for gate, reason in promotion.waived.items()),
+        APPROVED_TRAILER: ", ".join(sorted(promotion.approvers)),
+        "Lockstep-Waived": _waived(promotion.waived),
     }
     return _message(subject(promotion), promotion, trailers)
 
@@ -108,19 +113,32 @@ def subject(promotion: Promotion) -> str:
 
 def _message(title: str, promotion: Promotion, trailers: Mapping[str, str]) -> str:
     body = [
-        f"{service}: {move.was.get(service, 'nothing')} -> {image}"
+        f"{service}: {_told(move.was[service]) if service in move.was else 'nothing'} -> {_told(image)}"
         for move in promotion.moves
         for service, image in sorted(move.images.items())
     ]
     known = {
         "Lockstep-Environment": promotion.environment,
-        "Lockstep-Promoted-From": promotion.source,
+        SOURCE_TRAILER: promotion.source,
         **trailers,
-        "Lockstep-Cause": promotion.cause,
+        CAUSE_TRAILER: promotion.cause,
     }
     lines = [f"{key}: {one_line(value)}" for key, value in known.items() if value]
     parts = [one_line(title), "\n".join(one_line(line) for line in body), "\n".join(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _waived(waived: Mapping[str, str]) -> str:
+    """`soak, scan: production is down`: the names first, so that a long reason never hides one."""
+    gates: dict[str, list[str]] = {}
+    for gate, reason in waived.items():
+        gates.setdefault(reason, []).append(gate)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in gates.items())
+
+
+def _told(image: Image) -> str:
+    """As people compare them; the whole digest stands in release.yaml and in the overlay."""
+    return f"{image.tag or ''} ({image.short_digest})".strip()
 
 
 def _name(image: Image) -> str:

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from gitops.core import schema
 from gitops.core.schema import CommitId, Model, Name
+from gitops.core.status import Revision
 
 RELEASE_FILE = "release.yaml"
 HOLD_FILE = "hold.yaml"
@@ -21,27 +22,33 @@ class Rejection(Model):
 
 
 class Evidence(Model):
-    """Why an image was let in. `closure`: hash of the base files that it was proven with; `since`: healthy without
-    trouble from then on. Without `since` nothing was proven: a person waived the gate.
+    """Why an image was let in. `digest`: the whole reference where an adopted image has none; `closure`: hash of the
+    base files that it was proven with; `since`: healthy without trouble from then on; `waived`: why less than a proof
+    was enough, in a person's words.
     """
 
     digest: str
     closure: str = ""
     since: AwareDatetime | None = None
+    waived: str = ""
 
 
 class Admission(Model):
-    """The promotion that wrote the file: where the release came from, and what is known of each service."""
+    """The promotion that wrote the file: where the release came from, for which base, and what is known of each
+    service.
+    """
 
     source: Name
+    base: CommitId | None = None
     services: dict[Name, Evidence] = Field(default_factory=dict)
     request: str = ""
 
 
 class Release(Model):
     """The commits that an environment is locked to; without them it follows the trunk's head, which only an environment
-    without `after` may do. `admission` and `waived` tell why it was let in: the evidence of the promotion, and the
-    gates that a person skipped, each with the reason.
+    without `after` may do. `admission` and `waived` tell why it was let in: the evidence of the promotion, and what a
+    person waived, each with the reason: a gate that was skipped, or a digest or base commit that was never proven. A
+    word alone (`adoption`) waives all of the first release.
     """
 
     base: CommitId | None = None
@@ -55,6 +62,38 @@ class Release(Model):
         if (self.base is None) != (self.overlay is None):
             raise ValueError("name both `base` and `overlay`, or neither")
         return self
+
+    @property
+    def waivers(self) -> tuple[str, ...]:
+        """What a person waived, in sentences for people: `soak: production is down`."""
+        if isinstance(self.waived, str):
+            return (self.waived,)
+        return tuple(f"{what}: {why}" for what, why in (self.waived or {}).items())
+
+    def waiver(self, content: str) -> str:
+        """Why this digest or base commit was let in without a proof; empty when nobody waived it."""
+        return self.waived.get(content, "") if isinstance(self.waived, dict) else ""
+
+    @property
+    def revision(self) -> Revision | None:
+        """The commits that it names, if it names any."""
+        return Revision(self.base, self.overlay) if self.base and self.overlay else None
+
+    @property
+    def is_adoption(self) -> bool:
+        """True when a word alone waives all of it. Whether it is the first release is another question."""
+        return isinstance(self.waived, str) and self.admission is None
+
+    def admits_base(self) -> bool:
+        """True when the file holds evidence, or a waiver, for its base."""
+        base = self.base or ""
+        return bool(self.waiver(base)) or (self.admission is not None and self.admission.base == base)
+
+    def admits(self, service: str, digest: str) -> bool:
+        """True when the file holds evidence, or a waiver, for this image (Image.identity)."""
+        known = self.admission.services.get(service) if self.admission else None
+        has_evidence = known is not None and known.digest == digest and (known.since is not None or bool(known.waived))
+        return has_evidence or bool(self.waiver(digest))
 
     def has_rejected(self, service: str, digest: str, closure: str) -> bool:
         """True when a rollback abandoned exactly this; an entry without closure means the image with any files."""

@@ -27,8 +27,8 @@ _FIELD = re.compile(r"^(request|release):\s*(\S+)\s*$", re.IGNORECASE | re.MULTI
 @dataclass(frozen=True, slots=True)
 class Tag:
     """One ref below refs/tags/. `id` is what the ref points at: a tag object when `is_annotated`; then `name_inside` is
-    the object's own `tag` line, `commit` what it tags and `signer` who signed it, by the allowed signers; None = not
-    signed, or by nobody who is allowed.
+    the object's own `tag` line, `commit` what it tags, `tagger` who claims to have made it and `signer` who signed it,
+    by the allowed signers; None = not signed, or by nobody who is allowed.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Tag:
     tagged_at: datetime | None = None
     message: str = ""
     signer: str | None = None
+    tagger: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Request:
     services: frozenset[str]
     waived: Mapping[str, str]
     signer: str | None = None
+    tagger: str = ""
 
     def is_expired(self, now: datetime, ttl: timedelta) -> bool:
         return now >= self.asked_at + ttl
@@ -85,7 +87,9 @@ def read(tag: Tag, services: Collection[str]) -> Request | Refused:
     wrong = wrong or mistake
     if wrong or tag.tagged_at is None:
         return Refused(environment, f"tag {one_line(tag.name)}: {wrong or 'has no date'}")
-    return Request(tag.id, name, environment, tag.commit, tag.tagged_at, frozenset(named), waived, tag.signer)
+    return Request(
+        tag.id, name, environment, tag.commit, tag.tagged_at, frozenset(named), waived, tag.signer, tag.tagger
+    )
 
 
 def approval(tag: Tag) -> Approval | None:

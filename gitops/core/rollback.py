@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from gitops.core.errors import Rejected
 from gitops.core.images import Image
 from gitops.core.pipeline import ENVIRONMENTS, Overlay
-from gitops.core.release import HOLD_FILE, RELEASE_FILE, Evidence, Hold, Rejection, Release, hold_text, release_text
+from gitops.core.release import (
+    HOLD_FILE,
+    RELEASE_FILE,
+    Admission,
+    Evidence,
+    Hold,
+    Rejection,
+    Release,
+    hold_text,
+    release_text,
+)
 from gitops.core.tree import Tree
 
 Read = Callable[[str], bytes]
@@ -43,7 +53,7 @@ def rollback(place: Overlay, now: State, then: State, read: Read) -> Edits:
     release = Release(
         base=base,
         overlay=overlay,
-        admission=then.release.admission if then.release else None,
+        admission=_admission(place, then),
         waived={"rollback": f"to {then.commit[:12]}"},
         rejected=_rejected(now, then),
     )
@@ -98,6 +108,22 @@ def _restored(place: Overlay, now: Tree, then: Tree, read: Read) -> Edits:
     edits: Edits = {path: read(blob.id) for path, blob in wanted.items() if now.get(path) != blob}
     gone = (path for path in now if path.startswith(own) and path not in wanted and path not in kept)
     return edits | dict.fromkeys(gone)
+
+
+def _admission(place: Overlay, then: State) -> Admission | None:
+    """Why what is gone back to may run: its evidence of then, and for what has none, that a person went back to it."""
+    was = then.release.admission if then.release else None
+    if place.after is None:
+        return was
+    services = {service: _readmitted(then, service, image) for service, image in sorted(then.images.items())}
+    return Admission(source=was.source if was else place.after, base=then.pair[0], services=services)
+
+
+def _readmitted(then: State, service: str, image: Image) -> Evidence:
+    digest, known = image.identity, _evidence(then, service)
+    if known is not None and known.digest == digest and (known.since or known.waived):
+        return known
+    return Evidence(digest=digest, waived=f"rolled back to {then.commit[:12]}")
 
 
 def _rejected(now: State, then: State) -> tuple[Rejection, ...]:

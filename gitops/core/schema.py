@@ -130,6 +130,15 @@ def duration_text(value: timedelta) -> str:
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
+def moment(text: str) -> datetime | None:
+    """A point in time as trailers of commits have it (ISO 8601 with an offset); None for anything else."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
+
+
 def require(pattern: re.Pattern[str], what: str) -> AfterValidator:
     def check(text: str) -> str:
         if pattern.fullmatch(text) is None:

@@ -107,7 +107,8 @@ class Revisions:
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
     """A promotion that somebody asked for and that is not written yet. `release` is the hash that approvals name;
-    `moves` and `gates` are sentences: what it would change, and what holds it.
+    `moves` and `gates` are sentences: what it would change, and what holds it. `asked_by`: who signed it, else who says
+    that they made it; `waived`: the gates that it skips, with the reasons.
     """
 
     name: str
@@ -115,13 +116,17 @@ class PendingRequest:
     release: str
     moves: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
+    asked_by: str = ""
+    asked_at: datetime | None = None
+    is_signed: bool = False
+    waived: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
     """One overlay as of `at` (aware, UTC). `took` maps the steps of the pass that changed something to seconds.
-    `waiting`: what is newer elsewhere and why it is not here yet, in sentences. `warnings`:
-    what of it breaks the contract, though it was let in.
+    `waiting`: what is newer elsewhere and why it is not here yet, in sentences; `warnings`: what of it breaks the
+    contract though it was let in; `waived`: what a person waived to let in what is here, each with the reason.
     """
 
     overlay: str
@@ -137,6 +142,7 @@ class SyncStatus:
     waiting: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     requests: tuple[PendingRequest, ...] = ()
+    waived: tuple[str, ...] = ()
 
     def condition(self, type_: str) -> Condition | None:
         return next((found for found in self.conditions if found.type == type_), None)
@@ -144,7 +150,9 @@ class SyncStatus:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of an overlay's history: written when sync, health, revision or the reason changed."""
+    """One line of an overlay's history: written when sync, health, revision or the reason changed. `waived`: by what
+    exceptions the release of then had been let in.
+    """
 
     at: datetime
     revision: Revision | None
@@ -155,6 +163,7 @@ class Record:
     actions: dict[str, int] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)
     took: dict[str, float] = field(default_factory=dict)
+    waived: tuple[str, ...] = ()
 
 
 STATUS_JSON: Stored[SyncStatus] = Stored(SyncStatus)

@@ -52,6 +52,7 @@ class Results:
     waiting: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     requests: tuple[PendingRequest, ...] = ()
+    waived: tuple[str, ...] = ()
 
 
 def object_statuses(
@@ -114,6 +115,7 @@ def summarise(results: Results, previous: SyncStatus | None, now: datetime) -> S
         waiting=results.waiting,
         warnings=results.warnings,
         requests=results.requests,
+        waived=results.waived,
     )
     return previous if previous is not None and _same(previous, status) else status
 
@@ -200,7 +202,11 @@ def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, i
     ready = status.condition("Ready")
     before = previous.condition("Ready") if previous else None
     reason = ready.reason if ready else ""
-    same = previous is not None and (previous.sync, previous.health) == (status.sync, status.health)
+    same = previous is not None and (previous.sync, previous.health, previous.waived) == (
+        status.sync,
+        status.health,
+        status.waived,
+    )
     if same and not done and before is not None and before.reason == reason:
         return None
     return Record(
@@ -213,4 +219,5 @@ def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, i
         actions=dict(done),
         images=status.images,
         took=status.took,
+        waived=status.waived,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops.core.errors import Rejected
+from gitops.local import people
 from gitops.local.credentials import write_private
 
 HARBOR = "harbor"
@@ -39,6 +40,10 @@ class Site:
     def log(self) -> Path:
         return self.directory / "controller.log"
 
+    @property
+    def people(self) -> Path:
+        return self.directory / "people"
+
     def secret(self, sender: str) -> Path:
         return self.directory / "secrets" / sender
 
@@ -62,17 +67,18 @@ class Site:
         return Path(self._stored("cluster.json")["kubeconfig"])
 
     def prepare(self, kubeconfig: Path, kustomize: Path) -> None:
-        """Makes missing secrets, chooses free ports (the last ones where possible) and writes lockstep.yaml. All of it
-        is for its owner's eyes only.
+        """Makes missing secrets and people, chooses free ports (the last ones where possible) and writes lockstep.yaml.
+        All of it is for its owner's eyes only.
         """
         (self.directory / "secrets").mkdir(exist_ok=True, mode=0o700)
         for sender in (HARBOR, CONFIG_REPO):
             if not self.secret(sender).exists():
                 write_private(self.secret(sender), secrets.token_urlsafe(32))
+        signers = people.create(self.people)
         ports = self._free_ports()
         write_private(self.directory / "ports.json", json.dumps(ports))
         write_private(self.directory / "cluster.json", json.dumps({"kubeconfig": str(kubeconfig)}))
-        write_private(self.config, self._configuration(kubeconfig, kustomize, ports))
+        write_private(self.config, self._configuration(kubeconfig, kustomize, ports) + _signers(signers))
 
     def _stored(self, name: str) -> dict[str, Any]:
         try:
@@ -108,6 +114,10 @@ listen:
 webhooks: {{threads: 256}}
 log: {{format: json}}
 """
+
+
+def _signers(file: Path | None) -> str:
+    return f"signers: {{file: {_quoted(file)}}}\n" if file is not None else ""
 
 
 def _quoted(path: Path) -> str:

@@ -14,8 +14,10 @@ from rich.table import Table
 
 from gitops.core import pipeline
 from gitops.core.errors import GitopsError
+from gitops.core.pipeline import Environment, Promote
+from gitops.core.promotion import Gate
 from gitops.core.schema import duration_text
-from gitops.local import config_repo, pushes
+from gitops.local import config_repo, people, pushes
 from gitops.local.page import Overlay, Page, Report
 from gitops.local.pushes import Happening, World
 from gitops.local.site import Site
@@ -90,26 +92,56 @@ def command(directory: Path, *arguments: str) -> str:
 
 
 def _hints(site: Site, kubeconfig: Path) -> list[list[str]]:
-    return [_push(site), _promotion(site), _edit(site), _drift(site, kubeconfig)]
+    return [_push(site), *_promotions(site), _edit(site), _drift(site, kubeconfig)]
 
 
-def _promotion(site: Site) -> list[str]:
-    """The release of before goes on to the next environment, back, and may come again; said while dev is ahead."""
+def _promotions(site: Site) -> list[list[str]]:
+    """The release of before goes on from environment to environment, and back; said while dev is ahead."""
     declared = pushes.declared(site)
-    first = declared.order[0]
-    target = next((name for name in declared.following(first) if declared.environments[name].promote), None)
-    if target is None or not pushes.deployed_tag(site, SERVICE):
+    if not pushes.deployed_tag(site, SERVICE):
         return []
-    soak = declared.environments[target].promote
-    waits = duration_text(soak.soak) if soak else ""
-    lockstep = _shown(Path(sys.executable).with_name("lockstep"))
     own = "" if site.directory == Path(".lockstep").absolute() else f" -c {_shown(site.directory / 'lockstep.yaml')}"
+    lockstep = _shown(Path(sys.executable).with_name("lockstep"))
+    found: list[list[str]] = []
+    for name in declared.order:
+        environment = declared.environments[name]
+        if environment.promote is not None and _can_be_asked(site, environment.promote):
+            found.append(_promotion(site, name, environment, (lockstep, own)))
+    target = next((name for name in reversed(declared.order) if declared.environments[name].promote), "")
+    if found:
+        found[0][:0] = [
+            "  # in this terminal you are `you` then, with a key to sign with that only this installation knows",
+            f"  export GIT_CONFIG_GLOBAL={_absolute(people.git_config(site.people, people.YOU))}",
+        ]
+        found[-1] += [
+            f"  # back to what {target} had, byte for byte, and held there until `resume`",
+            f"  {lockstep} rollback {target} --reason 'not yet'{own}",
+            f"  {lockstep} resume {target}{own}",
+        ]
+    return found
+
+
+def _can_be_asked(site: Site, promote: Promote) -> bool:
+    """False where approvals are needed and nobody here can sign."""
+    return not promote.approvals.count or people.git_config(site.people, people.YOU).exists()
+
+
+def _promotion(site: Site, name: str, environment: Environment, command: tuple[str, str]) -> list[str]:
+    promote, (lockstep, own) = environment.promote or Promote(when="requested"), command
+    gates = [Gate.SOAK, *([Gate.SCAN] if promote.scan else []), *([Gate.WINDOWS] if promote.windows.allow else [])]
+    skips = " ".join(f"--skip-gate {gate}" for gate in gates)
+    how = "by itself" if promote.when == "proven" else "when somebody asks"
+    before, soaks = environment.after, duration_text(promote.soak)
+    lines = [f"  # {SERVICE} comes to {name} {how} once it ran in {before} for {soaks}; gates are skipped by name only"]
+    if not promote.approvals.count:
+        return [*lines, f"  {lockstep} promote {name} {SERVICE} {skips} --reason 'a first try'{own}"]
+    request = f"{SERVICE}-{pushes.deployed_tag(site, SERVICE)}"
+    colleague = _absolute(people.git_config(site.people, people.COLLEAGUE))
     return [
-        f"  # {SERVICE} comes to {target} by itself once it ran in {first} for {waits}; a gate is skipped by name only",
-        f"  {lockstep} promote {target} {SERVICE} --skip-gate soak --reason 'a first try'{own}",
-        f"  # back to what {target} had, byte for byte, and held there until `resume`",
-        f"  {lockstep} rollback {target} --reason 'not yet'{own}",
-        f"  {lockstep} resume {target}{own}",
+        *lines,
+        f"  {lockstep} promote {name} {SERVICE} --name {request} {skips} --reason 'a first try'{own}",
+        f"  # the page of {name} tells what the request waits for: a second person, who is shown what it will change",
+        f"  GIT_CONFIG_GLOBAL={colleague} {lockstep} approve {name} {request}{own}",
     ]
 
 
@@ -159,6 +191,11 @@ def _next_minor(tag: str) -> str:
     """`1.4.2` -> `1.5.0`; empty for what is no such number."""
     parts = tag.split(".")
     return f"{parts[0]}.{int(parts[1]) + 1}.0" if len(parts) == 3 and all(map(str.isdigit, parts)) else ""
+
+
+def _absolute(path: Path) -> str:
+    """For what is read in another directory than the one where it is typed."""
+    return shlex.quote(str(path))
 
 
 def _shown(path: Path) -> str:

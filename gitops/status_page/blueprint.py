@@ -1,88 +1,50 @@
 """The routes of the status page. All answer GET and HEAD only; none changes anything.
 
-Pages carry a weak ETag made of the data shown, not of the text, so that "3 min ago" becoming "4 min ago" is no change:
-the script asks with If-None-Match and gets 304 while nothing happened. Browsers store nothing (no-store).
+None waits for more than the ledger and the clone's past: what takes longer is worked out elsewhere, and the page says
+so.
 The security headers (CSP and its kind) are set by the server for every response.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import sha256
-from importlib import resources
-from typing import Any
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort
 from werkzeug.exceptions import NotFound
 
 from gitops.core import images
-from gitops.core.errors import GitopsError, Unavailable
-from gitops.status_page import json_twin, overview, plain, views
-from gitops.status_page.frame import Frame, frame
+from gitops.core.errors import GitopsError
+from gitops.status_page import lineage, overview, parity, promotions, views
+from gitops.status_page.answers import API, Answers, as_json, not_yet
+from gitops.status_page.parity import PairsView, ParityView
+from gitops.status_page.promotions import PromotionsView
 from gitops.status_page.source import Statuses, Views
-from gitops.status_page.texts import Language
 
-_ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-_API = "/api/v1/"
-_RETRY_AFTER = 5
 _View = Callable[..., Response]
-
-
-@dataclass(frozen=True, slots=True)
-class _Absent:
-    """What is shown instead of a page that cannot be: `title` and `hint` name texts."""
-
-    title: str
-    hint: str
-    message: str = ""
+_WORKED_OUT_IN = 2
 
 
 class _Pages:
-    def __init__(self, views: Views) -> None:
+    def __init__(self, views: Views, answers: Answers) -> None:
         self._source = views.source
-        self._now = views.now
-        self._assets = {name: resources.files(__package__).joinpath("static", name).read_bytes() for name in _ASSETS}
-        self._build = sha256(b"".join(self._assets.values())).hexdigest()[:12]
+        self._answers = answers
 
     def front(self) -> Response:
-        return self._page("lockstep/overview.html", overview=self._overview(self._source.statuses()))
+        shown = self._overview(self._source.statuses())
+        return self._answers.page("lockstep/overview.html", self._source.controller(), overview=shown)
 
     def overlay(self, environment: str, service: str = "") -> Response:
-        return self._page("lockstep/overlay.html", overlay=self._overlay(_name(environment, service)))
+        shown = self._overlay(_name(environment, service))
+        return self._answers.page("lockstep/overlay.html", self._source.controller(), overlay=shown)
 
     def api_status(self) -> Response:
         statuses = self._source.statuses()
         told = overview.controller(self._source.controller())
-        return _json({"controller": told, "status": self._overview(statuses)})
+        return as_json({"controller": told, "status": self._overview(statuses)})
 
     def api_overlay(self, environment: str, service: str = "") -> Response:
-        return _json(self._overlay(_name(environment, service)))
+        return as_json(self._overlay(_name(environment, service)))
 
     def api_history(self, environment: str, service: str = "") -> Response:
-        return _json({"history": self._overlay(_name(environment, service)).history})
-
-    def api_image(self, digest: str) -> Response:
-        if not images.is_digest(digest):
-            abort(404)
-        return _json({"digest": digest, "runs": overview.whereabouts(self._source.statuses(), digest)})
-
-    def asset(self, name: str) -> Response:
-        if name not in _ASSETS:
-            abort(404)
-        response = Response(self._assets[name], content_type=f"{_ASSETS[name]}; charset=utf-8")
-        response.cache_control.no_cache = True
-        response.set_etag(sha256(self._assets[name]).hexdigest()[:32])
-        response.make_conditional(request)
-        return response
-
-    def absent(self, _: NotFound) -> Response:
-        return self._instead(_Absent("absent", "absent.hint"), "NotFound", 404)
-
-    def failed(self, error: GitopsError) -> Response:
-        message = plain.clean(error.message, plain.LONG)
-        response = self._instead(_Absent("unavailable", "unavailable.hint", message), error.reason, 503)
-        wait = error.retry_after if isinstance(error, Unavailable) else None
-        response.headers["Retry-After"] = str(max(1, round(wait or _RETRY_AFTER)))
-        return response
+        return as_json({"history": self._overlay(_name(environment, service)).history})
 
     def _overview(self, statuses: Statuses) -> overview.Overview:
         return overview.overview(statuses, self._source.pipeline())
@@ -91,67 +53,105 @@ class _Pages:
         found = self._source.statuses().get(name)
         return views.overlay(*found) if found else abort(404)
 
-    def _page(self, template: str, **shown: Any) -> Response:
-        found = self._source.controller()
-        told, made = overview.controller(found), self._frame(found.commit_url)
-        etag = _etag(self._build, request.full_path, made.language, told, shown)
-        response = _guarded(Response(content_type="text/html; charset=utf-8"))
-        response.set_etag(etag, weak=True)
-        if request.if_none_match.contains_weak(etag):
-            response.status_code = 304
-        else:
-            response.set_data(render_template(template, f=made, controller=told, etag=f'W/"{etag}"', **shown))
-        return response
 
-    def _instead(self, absent: _Absent, reason: str, status: int) -> Response:
-        if request.path.startswith(_API):
-            response = _json({"reason": reason, "message": absent.message or Language("en").text(absent.title)})
-        else:
-            shown = render_template("lockstep/absent.html", f=self._frame(), absent=absent, etag="", controller=None)
-            response = _guarded(Response(shown, content_type="text/html; charset=utf-8"))
-        response.status_code = status
-        return response
+class _Releases:
+    """Parity, promotions and images: what compares environments, and what moves between them."""
 
-    def _frame(self, commit_url: str = "") -> Frame:
-        return frame(request, now=self._now(), build=self._build, commit_url=commit_url)
+    def __init__(self, views: Views, answers: Answers) -> None:
+        self._source = views.source
+        self._now = views.now
+        self._answers = answers
+
+    def pairs(self) -> Response:
+        return self._answers.page("lockstep/pairs.html", self._source.controller(), pairs=self._pairs())
+
+    def api_pairs(self) -> Response:
+        return as_json(self._pairs())
+
+    def parity(self, a: str, b: str) -> Response:
+        names, shown = tuple(self._after()), self._parity(a, b)
+        return self._answers.page("lockstep/parity.html", self._source.controller(), parity=shown, names=names)
+
+    def api_parity(self, a: str, b: str) -> Response:
+        shown = self._parity(a, b)
+        response = as_json(shown)
+        return response if shown.state == "current" else not_yet(response, _WORKED_OUT_IN)
+
+    def promotions(self) -> Response:
+        return self._answers.page("lockstep/promotions.html", self._source.controller(), promotions=self._promotions())
+
+    def api_promotions(self) -> Response:
+        return as_json(self._promotions())
+
+    def images(self, service: str) -> Response:
+        return self._answers.page("lockstep/images.html", self._source.controller(), shown=self._service(service))
+
+    def api_images(self, name: str) -> Response:
+        """By digest: where it is. By service: where its images came from and went."""
+        if images.is_digest(name):
+            return as_json({"digest": name, "runs": overview.whereabouts(self._source.statuses(), name)})
+        return as_json(self._service(name))
+
+    def api_digest(self, service: str, digest: str) -> Response:
+        statuses, pipeline = self._source.statuses(), self._source.pipeline()
+        if not (images.is_digest(digest) and lineage.is_service(service, statuses, pipeline)):
+            abort(404)
+        return as_json(lineage.digest(service, digest, statuses, (pipeline, self._source.past())))
+
+    def _after(self) -> dict[str, str]:
+        """Environment -> the one before it, in the pipeline's order."""
+        pipeline = self._source.pipeline()
+        return {name: pipeline.environments[name].after or "" for name in pipeline.order} if pipeline else {}
+
+    def _pairs(self) -> PairsView:
+        return parity.pairs(self._after(), self._source.parity, self._source.known_parity)
+
+    def _parity(self, a: str, b: str) -> ParityView:
+        """Only environments of the pipeline are compared: no other name reaches a worker, and their number is small."""
+        known = self._after()
+        if a not in known or b not in known or a == b:
+            abort(404)
+        return parity.parity(a, b, self._source.parity(a, b))
+
+    def _promotions(self) -> PromotionsView:
+        statuses, pipeline = self._source.statuses(), self._source.pipeline()
+        return promotions.promotions(statuses, pipeline, self._source.past(), self._now())
+
+    def _service(self, name: str) -> lineage.ServiceView:
+        statuses, pipeline = self._source.statuses(), self._source.pipeline()
+        if not lineage.is_service(name, statuses, pipeline):
+            abort(404)
+        return lineage.service(name, statuses, pipeline, self._source.past())
 
 
 def blueprint(views: Views) -> Blueprint:
     """The page and its JSON twins; to be registered without a prefix."""
-    made, pages = Blueprint("status_page", __name__, template_folder="templates"), _Pages(views)
+    made, answers = Blueprint("status_page", __name__, template_folder="templates"), Answers(views.now)
+    pages, releases = _Pages(views, answers), _Releases(views, answers)
     overlays = ("<environment>", "<environment>/<service>")
     routes: list[tuple[str, str, _View]] = [
         ("/", "overview", pages.front),
-        ("/assets/<name>", "asset", pages.asset),
-        (f"{_API}status", "api_status", pages.api_status),
-        (f"{_API}images/<digest>", "api_image", pages.api_image),
+        ("/parity", "pairs", releases.pairs),
+        ("/parity/<a>/<b>", "parity", releases.parity),
+        ("/promotions", "promotions", releases.promotions),
+        ("/images/<service>", "images", releases.images),
+        ("/assets/<name>", "asset", answers.asset),
+        (f"{API}status", "api_status", pages.api_status),
+        (f"{API}parity", "api_pairs", releases.api_pairs),
+        (f"{API}parity/<a>/<b>", "api_parity", releases.api_parity),
+        (f"{API}promotions", "api_promotions", releases.api_promotions),
+        (f"{API}images/<name>", "api_images", releases.api_images),
+        (f"{API}images/<service>/<digest>", "api_digest", releases.api_digest),
         *((f"/overlays/{name}", "overlay", pages.overlay) for name in overlays),
-        *((f"{_API}overlays/{name}", "api_overlay", pages.api_overlay) for name in overlays),
-        *((f"{_API}overlays/{name}/history", "api_history", pages.api_history) for name in overlays),
+        *((f"{API}overlays/{name}", "api_overlay", pages.api_overlay) for name in overlays),
+        *((f"{API}overlays/{name}/history", "api_history", pages.api_history) for name in overlays),
     ]
     for rule, endpoint, view in routes:
         made.add_url_rule(rule, endpoint, view, methods=["GET"], provide_automatic_options=False)
-    made.register_error_handler(NotFound, pages.absent)
-    made.register_error_handler(GitopsError, pages.failed)
+    made.register_error_handler(NotFound, answers.absent)
+    made.register_error_handler(GitopsError, answers.failed)
     return made
 
 
 def _name(environment: str, service: str) -> str:
     return f"{environment}/{service}" if service else environment
-
-
-def _etag(*parts: object) -> str:
-    return sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:32]
-
-
-def _json(value: object) -> Response:
-    response = _guarded(Response(json_twin.text(value), content_type="application/json"))
-    response.add_etag()
-    response.make_conditional(request)
-    return response
-
-
-def _guarded(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Vary"] = "Accept-Language"
-    return response

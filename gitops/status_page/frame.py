@@ -5,6 +5,7 @@ from datetime import datetime
 
 from flask import Request, url_for
 
+from gitops.core.schema import is_name
 from gitops.status_page.plain import web_address
 from gitops.status_page.texts import LANGUAGES, Language, absolute, duration, machine
 from gitops.status_page.views import HEALTH_TONES, SYNC_TONES, Tone
@@ -72,6 +73,12 @@ class Frame:
 
     def overlay_data(self, name: str) -> str:
         return self.data("api_overlay", **_parts(name))
+
+    def images(self, service: str, short: str = "") -> str:
+        """The address of a service's images, at one of them; empty where nothing is clicked and for no name."""
+        if self.kiosk or not is_name(service):
+            return ""
+        return self.to("images", service=service) + (f"#image-{short}" if short else "")
 
     def commit(self, commit: str) -> str:
         """The address of a commit on the git host; empty when there is none that a browser may be sent to."""

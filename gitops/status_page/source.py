@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gitops.core.lineage import Past
+from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
 from gitops.core.status import Record, SyncStatus
 
@@ -51,6 +53,15 @@ class StatusSource(Protocol):
 
     def pipeline(self) -> Pipeline | None:
         """pipeline.yaml of the trunk's head; the last valid one while the newest is not; None when there is none."""
+
+    def past(self) -> Past:
+        """What the commits below environments/ tell, as of the trunk's head."""
+
+    def parity(self, a: str, b: str) -> Comparison:
+        """What is known of two environments of the pipeline, without waiting; what is not known is worked out soon."""
+
+    def known_parity(self, a: str, b: str) -> Comparison:
+        """The same, without asking for anything to be worked out."""
 
     def controller(self) -> Controller: ...
 

@@ -7,31 +7,33 @@ is depends on the moment of the rendering and so is left to the template (and to
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from gitops.core.contract import admission
 from gitops.core.health import Health
 from gitops.core.images import Image
+from gitops.core.objects import Key
 from gitops.core.status import (
     Action,
     Condition,
     Drift,
     FieldChange,
     ObjectStatus,
-    PendingRequest,
     Record,
     Revision,
     Sync,
     SyncStatus,
 )
 from gitops.status_page.plain import LONG, MASK, clean
+from gitops.status_page.requests import RequestView, request
 
 MOST_OBJECTS = 500
 MOST_CHANGES = 30
-_VALUE = 200
+VALUE = 200
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
-_SECRET_KINDS = {("", "Secret")}
+SECRET_KINDS = {("", "Secret")}
 # What kustomize appends to generated names (api/hasher): for a Secret it is a hash over the secret values.
 _HASH_SUFFIX = re.compile(r"-[2456789bcdfghkmt]{10}$")
 
@@ -166,14 +168,11 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestView:
-    """A promotion that somebody asked for and that waits. `release` is what approvals name."""
+class ContractView:
+    """What of the overlay breaks the contract: `broken` is why it is not synced, `warnings` was let in all the same."""
 
-    name: str
-    id: str
-    release: str
-    moves: tuple[str, ...]
-    gates: tuple[str, ...]
+    broken: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +189,7 @@ class OverlayView:
     took: dict[str, float]
     history: tuple[Moment, ...]
     requests: tuple[RequestView, ...] = ()
+    contract: ContractView = field(default_factory=ContractView)
 
 
 def card(status: SyncStatus, history: Sequence[Record]) -> Card:
@@ -231,7 +231,8 @@ def overlay(status: SyncStatus, history: Sequence[Record]) -> OverlayView:
         drift=tuple(found for shown in objects for found in shown.drift),
         took=_took(status.took),
         history=moments(history),
-        requests=tuple(map(_request, status.requests)),
+        requests=tuple(map(request, status.requests)),
+        contract=_contract(status),
     )
 
 
@@ -241,6 +242,11 @@ def moments(history: Iterable[Record]) -> tuple[Moment, ...]:
 
 def image(found: Image) -> ImageView:
     return ImageView(clean(found.name), clean(found.tag or ""), clean(found.digest or ""), clean(found.short_digest))
+
+
+def shown_name(key: Key) -> str:
+    """Without the hash that kustomize appends to a Secret's name."""
+    return clean(_HASH_SUFFIX.sub("-…", key.name) if (key.group, key.kind) in SECRET_KINDS else key.name)
 
 
 def _tone(status: SyncStatus, *, stalled: bool, drifted: int) -> Tone:
@@ -258,10 +264,10 @@ def _counts(objects: Iterable[ObjectStatus]) -> dict[str, int]:
 def _revision(revision: Revision | None) -> RevisionView | None:
     if revision is None:
         return None
-    return RevisionView(_commit(revision.base), _commit(revision.overlay), clean(str(revision)))
+    return RevisionView(commit_id(revision.base), commit_id(revision.overlay), clean(str(revision)))
 
 
-def _commit(text: str) -> str:
+def commit_id(text: str) -> str:
     """A commit id, or nothing that could become part of an address."""
     return text if _COMMIT.fullmatch(text) else ""
 
@@ -271,20 +277,17 @@ def _condition(condition: Condition) -> ConditionView:
     return ConditionView(clean(condition.type), condition.status, reason, message, condition.since)
 
 
-def _request(found: PendingRequest) -> RequestView:
-    return RequestView(
-        name=clean(found.name),
-        id=clean(found.id),
-        release=clean(found.release),
-        moves=tuple(clean(sentence, LONG) for sentence in found.moves),
-        gates=tuple(clean(sentence, LONG) for sentence in found.gates),
-    )
+def _contract(status: SyncStatus) -> ContractView:
+    stalled, ready = status.condition("Stalled"), status.condition("Ready")
+    broken = ""
+    if stalled is not None and stalled.status and stalled.reason == admission.REASON:
+        broken = clean(stalled.message or (ready.message if ready else ""), LONG)
+    return ContractView(broken, tuple(clean(sentence, LONG) for sentence in status.warnings))
 
 
 def _object(status: ObjectStatus) -> ObjectView:
     key = status.key
-    secret = (key.group, key.kind) in _SECRET_KINDS
-    name = clean(_HASH_SUFFIX.sub("-…", key.name) if secret else key.name)
+    secret, name = (key.group, key.kind) in SECRET_KINDS, shown_name(key)
     return ObjectView(
         group=clean(key.group),
         kind=clean(key.kind),
@@ -305,7 +308,7 @@ def _change(change: FieldChange, *, secret: bool) -> ChangeView:
     """Secrets come masked already; that is made sure of once more where they would become public."""
 
     def shown(value: str | None) -> str | None:
-        return value if value is None else MASK if secret else clean(value, _VALUE)
+        return value if value is None else MASK if secret else clean(value, VALUE)
 
     return ChangeView(clean(change.field), shown(change.old), shown(change.new))
 

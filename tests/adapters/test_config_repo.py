@@ -102,6 +102,18 @@ def test_history_tells_who_changed_a_path_and_why(repo: GitConfigRepo, remote: R
     assert [(commit.subject, commit.paths) for commit in repo.history("", 1)] == [("elsewhere", ("other",))]
 
 
+def test_subjects_tell_what_lies_between_two_commits(repo: GitConfigRepo) -> None:
+    first = repo.fetch()
+    last = repo.commit(
+        first, [edit(), NewCommit({"base/x": b""}, "one\n\nbody", AT), NewCommit({"base/y": b""}, "two", AT)]
+    )
+    assert [line.partition(" ")[2] for line in repo.subjects("base", first, last)] == ["two", "one"]
+    assert repo.subjects("base", last, first) == []
+    assert repo.subjects("base", first, "1" * 40) == []
+    with pytest.raises(Rejected):
+        repo.subjects("base", "--output=x", last)
+
+
 def test_history_survives_control_characters_in_a_message(repo: GitConfigRepo, remote: Remote) -> None:
     remote.write({"other": b"1"}, "one\x1e\x1f\x1ftwo\n\nKey: a\x1fb\x1ec")
     repo.fetch()

@@ -62,7 +62,7 @@ def test_an_annotated_tag_is_read_whole(place: Place) -> None:
     assert (found.name, found.name_inside, found.id) == ("promote/prod/friday", "promote/prod/friday", made)
     assert found.commit == place.remote.head()
     assert found.message == "out with it\n\nServices: order\n"
-    assert found.signer is None
+    assert (found.signer, found.tagger) == (None, "A Person")
     assert found.tagged_at is not None
 
 

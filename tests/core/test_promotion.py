@@ -45,7 +45,7 @@ def source(*proofs: Proof, closures: Mapping[str, Mapping[str, str]] | None = No
 def target(locked: Mapping[str, int] | None = None, *rejected: Rejection, **changes: object) -> Target:
     at = {"order": 1, "print": 1} if locked is None else locked
     images = {service: image(service, number) for service, number in at.items()}
-    release = Release(base=OLD, overlay=OLD, rejected=rejected)
+    release = Release(base=OLD, overlay=OLD, waived="adoption", rejected=rejected)
     return replace(Target("test", release, images, images, lambda a, b: a > b), **changes)  # type: ignore[arg-type]
 
 
@@ -302,3 +302,22 @@ def test_the_hash_of_a_release_is_of_all_that_changes() -> None:
     other = replace(first.moves[0], settings="changed")
     assert promotion.release_hash("test", [other]) != first.release
     assert promotion.release_hash("prod", first.moves) != first.release
+
+
+def test_a_commit_names_what_was_waived_and_what_changes() -> None:
+    waived = {"soak": "production is down", "scan": "production is down", "windows": "now or never"}
+    made = committed([proof("order", 2)], waived=waived)
+    message = promotion_commits.release_message(made)
+    assert "Lockstep-Waived: soak, scan: production is down; windows: now or never\n" in message
+    old, new = image("order", 1), image("order", 2)
+    assert f"\norder: 1.1 ({old.short_digest}) -> 1.2 ({new.short_digest})\n" in message
+
+
+def test_evidence_says_why_less_than_a_proof_was_enough() -> None:
+    terms = Terms(timedelta(0), needs_run=False, waived="soak: production is down")
+    adopted = target()
+    move = promotion.propose(source(proof("order", 2, minutes=0, ran=False)), adopted, terms).move
+    assert (move.evidence["order"].since, move.evidence["order"].waived) == (NOW, "soak: production is down")
+    assert (move.evidence["print"].since, move.evidence["print"].waived) == (None, "adoption")
+    alone = promotion.settings_alone(replace(adopted, settings="new", pending=True))
+    assert {each.waived for each in alone.evidence.values()} == {"adoption"}

@@ -1,5 +1,6 @@
 """The story of a release on a real API server: dev, test by itself, prod by a pushed tag, back, held, and on again."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 
 from gitops.local.announce import delivery
 from tests.adapters.git_world import git
+from tests.adapters.kubernetes_world import eventually
 from tests.e2e.config_repo import REGISTRY, Names, overlay
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import GIT_SECRET, World
@@ -26,6 +28,9 @@ environments:
   {names.split}: {{namespace: {names.split}, images: newest}}
   {test}: {{namespace: {test}, after: {names.dev}, promote: {{when: proven, soak: 2s}}}}
   {names.prod}: {{namespace: {names.prod}, after: {test}, promote: {{when: requested, soak: 1s}}}}
+variations:
+- {{field: /**}}
+- {{objects: [{{kind: '*', name: '*'}}]}}
 """
 
 
@@ -91,7 +96,7 @@ def test_the_story_of_a_release(shop: World) -> None:
     assert [(each.name, each.gates[0][:8]) for each in held.requests if each.name == "monday"] == [
         ("monday", "held by ")
     ]
-    assert '"name": "monday"' in shop.page(f"/api/v1/overlays/{prod}").text
+    eventually(lambda: '"name": "monday"' in shop.page(f"/api/v1/overlays/{prod}").text)
 
     lockstep(shop, "resume", prod)
     shop.until_image(prod, "shop", "1.2.0")
@@ -99,3 +104,55 @@ def test_the_story_of_a_release(shop: World) -> None:
     assert done.images["shop"].tag == "1.2.0"
     said = git(shop.remote, "log", "--format=%s", "main").splitlines()
     assert f"{prod}: shop 1.2.0 from {test}" in said
+
+
+def test_the_pages_tell_the_story_afterwards(shop: World) -> None:
+    prod, test = shop.names.prod, f"test{shop.names.number}"
+    shop.until_ready(test, prod)
+    shop.page("/promotions")
+    shop.controller.until("the past is read", revision=git(shop.remote, "rev-parse", "main"))
+    promotions = json.loads(shop.page("/api/v1/promotions").text)
+    told = [(event["deed"], event["environments"]) for event in promotions["timeline"]]
+    for event in (("promotion", [prod]), ("rollback", [prod]), ("resume", [prod]), ("promotion", [test])):
+        assert event in told
+    assert told.index(("resume", [prod])) < told.index(("rollback", [prod]))
+
+    images = json.loads(shop.page("/api/v1/images/shop").text)["images"]
+    newest, abandoned = (next(each for each in images if each["image"]["tag"] == tag) for tag in ("1.2.0", "1.1.0"))
+    assert {run["overlay"] for run in newest["runs"]} >= {shop.names.dev, test, prod}
+    assert [(each["overlay"], each["is_still"]) for each in abandoned["abandoned"]] == [(prod, True)]
+    waits = json.loads(shop.page(f"/api/v1/images/shop/{newest['image']['digest']}").text)["environments"]
+    assert waits[prod] == {
+        "wanted": True, "settled": True, "rejected": False, "sync": "Synced", "health": "Healthy",
+    }  # fmt: skip
+
+    shop.page(f"/parity/{test}/{prod}")
+    shop.controller.until("compared", pair=f"{test} {prod}")
+    parity = json.loads(shop.page(f"/api/v1/parity/{test}/{prod}").text)
+    assert (parity["state"], parity["counts"]["pending"]) == ("current", 0)
+    for path in ("/promotions", "/images/shop", "/parity", f"/parity/{test}/{prod}"):
+        assert shop.page(path).status == 200
+
+
+def test_a_release_by_hand_is_stalled_and_an_emergency_stays_visible(shop: World) -> None:
+    """Nobody gets past the environment before by editing files; by name and with a reason one does, for all to see."""
+    prod, test = shop.names.prod, f"test{shop.names.number}"
+    file = f"environments/{prod}/release.yaml"
+    good, before = shop.person.read(file), shop.console.read("Deployment", prod, "shop")
+    digest = f"sha256:{'9' * 64}"
+    hot = overlay(prod, resources="[../../base/shop]", shop="1.9.0") + f"  digest: {digest}\n"
+    head = shop.person.push({f"environments/{prod}/kustomization.yaml": hot}, "a hotfix that nobody has proven")
+    shop.edit({file: f"base: {head}\noverlay: {head}\nwaived: adoption\n"}, "prod by hand")
+    stalled = shop.until_status(prod, lambda found: found.condition("Stalled").status)
+    said = stalled.condition("Ready").message
+    assert f"{test} has never proven this base" in said
+    assert f"{test} has never proven shop 1.9.0 with this digest" in said
+    assert shop.console.read("Deployment", prod, "shop")["spec"] == before["spec"]
+
+    waived = f"waived:\n  {head}: orders are lost\n  {digest}: orders are lost\n"
+    shop.edit({file: f"base: {head}\noverlay: {head}\n{waived}"}, "prod: let in by name")
+    shop.until_image(prod, "shop", "1.9.0")
+    ready = shop.until_status(prod, lambda found: bool(found.waived) and found.condition("Ready").status)
+    assert ready.waived == (f"{head}: orders are lost", f"{digest}: orders are lost")
+    shop.edit({file: good}, "back to what was proven")
+    shop.until_image(prod, "shop", "1.2.0")

@@ -61,6 +61,16 @@ def test_the_page_of_a_follower_shows_what_the_leader_knows(pair: Pair) -> None:
     assert all(overlay in answer.text for overlay in pair.world.overlays)
 
 
+def test_a_follower_works_out_parity_and_the_past_by_itself(pair: Pair) -> None:
+    dev, prod = pair.world.names.dev, pair.world.names.prod
+    for path in (f"/parity/{dev}/{prod}", "/promotions"):
+        assert pair.world.page(path, pair.follower).status == 200
+    pair.follower.until("compared", pair=f"{dev} {prod}")
+    pair.follower.until("the past is read")
+    assert '"state": "current"' in pair.world.page(f"/api/v1/parity/{dev}/{prod}", pair.follower).text
+    assert "sha256:" in pair.world.page("/api/v1/images/shop", pair.follower).text
+
+
 def test_the_follower_takes_over_when_the_leader_is_killed(pair: Pair) -> None:
     world, dead = pair.world, pair.leader
     world.person.push(config_repo.extra(world.names, one=config_repo.config_map("one", n="1")), "nobody is told")

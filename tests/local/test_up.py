@@ -3,6 +3,7 @@
 Alone: pytest tests/local/test_up.py
 """
 
+import json
 import os
 import re
 import signal
@@ -10,10 +11,12 @@ import stat
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import git
 import pytest
@@ -22,6 +25,7 @@ from kubernetes import client, config
 from gitops.local import binaries, furnish, processes, record
 from gitops.local.control_plane import CONTROLLERS, STORAGE, ControlPlane
 from gitops.local.site import Site
+from tests.adapters.kubernetes_world import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LAST_LINE = "Ctrl-C stops all of it"
@@ -202,6 +206,53 @@ def test_a_push_to_the_config_repo_is_announced(running: Up, tmp_path: Path) -> 
         work.index.commit("notes", author=git.Actor("me", "me@example.invalid"))
         _, _, told = work.git.push("origin", "main", with_extended_output=True)
     assert "lockstep: looking at the trunk's new head" in told
+
+
+def test_every_line_about_promotions_works_when_it_is_typed(running: Up) -> None:
+    """From test by a skipped gate to prod by a second person's approval, back, and free again."""
+    lines = [line.strip() for line in running.lines[running.lines.index("Try next, in another terminal:") :]]
+    [identity] = [line for line in lines if line.startswith("export ")]
+    to_test, to_prod, approve, rollback, resume = (
+        line for line in lines if re.search(r" (promote|approve|rollback|resume) ", line) and not line.startswith("#")
+    )
+    trunk = git.Repo(running.site.config_repo)
+
+    def subject() -> str:
+        return str(trunk.commit("main").summary)
+
+    def gates() -> list[str]:
+        return [gate for each in _overlay(running.site, "prod")["requests"] for gate in each["gates"]]
+
+    _type(f"{identity}; {to_test}")
+    eventually(lambda: subject() == "test: order SNAPSHOT-master-119 from dev")
+    eventually(lambda: ":SNAPSHOT-master-119@" in _image(_deployment(running.site, "tuling-test", "order")))
+    before = _image(_deployment(running.site, "tuling-prod", "order"))
+    _type(f"{identity}; {to_prod}")
+    eventually(lambda: gates() == ["0 of 1 approvals; `lockstep approve` gives one"])
+    assert "prod: order SNAPSHOT-master-119" in _type(f"{identity}; {approve}")
+    eventually(lambda: subject() == "prod: order SNAPSHOT-master-119 from test")
+    assert "Lockstep-Approved-By: colleague@lockstep.invalid" in trunk.commit("main").message
+    assert "Lockstep-Waived: soak, scan, windows: a first try" in trunk.commit("main").message
+    eventually(lambda: ":SNAPSHOT-master-119@" in _image(_deployment(running.site, "tuling-prod", "order")))
+    _type(f"{identity}; {rollback}")
+    eventually(lambda: _image(_deployment(running.site, "tuling-prod", "order")) == before)
+    _type(f"{identity}; {resume}")
+    assert subject() == "prod: resume"
+
+
+def _type(command: str) -> str:
+    """As a person types it into a shell, in the directory where `make run` was typed."""
+    finished = subprocess.run(
+        ["bash", "-euc", command], capture_output=True, text=True, check=False, timeout=_PATIENCE, cwd=CHECKOUT
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def _overlay(site: Site, name: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{site.url('page')}/api/v1/overlays/{name}") as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
 
 
 def test_one_at_a_time(running: Up) -> None:

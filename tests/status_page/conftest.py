@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 from gitops.listener import Listener
 from gitops.server import Probes, create_page_app
 from gitops.status_page import Views, blueprint
+from tests.status_page import past
 from tests.status_page.sample import NOW, Source
 
 _QUIET = (
@@ -28,7 +29,7 @@ _QUIET = (
 
 @pytest.fixture
 def source() -> Source:
-    return Source()
+    return Source(git=past.past(), compare=past.comparison)
 
 
 @pytest.fixture

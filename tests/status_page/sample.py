@@ -4,7 +4,7 @@ prod is Degraded (order), test is Progressing (print-api rolls out), test/galler
 somebody scaled and patched things in prod by a console.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -12,7 +12,9 @@ from hashlib import sha256
 from gitops.core import pipeline
 from gitops.core.health import Health
 from gitops.core.images import Image
+from gitops.core.lineage import Past
 from gitops.core.objects import Key
+from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
 from gitops.core.status import (
     Action,
@@ -20,6 +22,7 @@ from gitops.core.status import (
     Drift,
     FieldChange,
     ObjectStatus,
+    PendingRequest,
     Record,
     Revision,
     Revisions,
@@ -191,6 +194,21 @@ def gallery() -> SyncStatus:
     )
 
 
+REQUEST = PendingRequest(
+    name="thursday",
+    id="c0ffee" * 6 + "abcd",
+    release="5e" * 32,
+    moves=("prod: order SNAPSHOT-master-1184, h5-web SNAPSHOT-master-970, base 30ae11ebf9b1",),
+    gates=(
+        "0 of 1 approvals; `lockstep approve` gives one",
+        "held by Anna Wang <anna@tuling.example>: orders were lost; `lockstep resume` ends it",
+    ),
+    asked_by="Li Na",
+    asked_at=ago(hours=2),
+    waived={"scan": "the scanner is down, see incident 12"},
+)
+
+
 def prod() -> SyncStatus:
     message = "Deployment.apps tuling-prod/gateway: changed outside git"
     before = Revision(commit("release"), commit("release"))
@@ -222,9 +240,10 @@ def prod() -> SyncStatus:
         images=images(**{name.replace("-", "_"): tag for name, tag in BEHIND.items()}),
         objects=objects("tuling-prod"),
         waiting=(
-            "promote/prod/2026-03-05: waits for 1 approval",
-            "promote/prod/2026-03-05: window opens on Monday at 10:00 (Asia/Shanghai)",
+            "request thursday waits: 0 of 1 approvals; `lockstep approve` gives one",
+            "print-api 1.5.0 soaks in test until 2026-03-05 10:20 UTC",
         ),
+        requests=(REQUEST,),
     )
     return with_objects(status, ailing, patched)
 
@@ -293,12 +312,15 @@ CONTROLLER = Controller(
 
 @dataclass
 class Source:
-    """A StatusSource whose answers a test sets."""
+    """A StatusSource whose answers a test sets; `asked` are the pairs that are to be worked out."""
 
     told: Statuses = field(default_factory=statuses)
     pipe: Pipeline | None = PIPELINE
     own: Controller = CONTROLLER
     error: Exception | None = None
+    git: Past = field(default_factory=Past)
+    compare: Callable[[str, str], Comparison] = lambda _a, _b: Comparison()
+    asked: list[tuple[str, str]] = field(default_factory=list)
 
     def statuses(self) -> Statuses:
         if self.error:
@@ -310,3 +332,13 @@ class Source:
 
     def controller(self) -> Controller:
         return self.own
+
+    def past(self) -> Past:
+        return self.git
+
+    def parity(self, a: str, b: str) -> Comparison:
+        self.asked.append((a, b))
+        return self.compare(a, b)
+
+    def known_parity(self, a: str, b: str) -> Comparison:
+        return self.compare(a, b)

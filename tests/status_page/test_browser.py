@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from gitops.core.errors import Unavailable
 from gitops.core.health import Health
-from tests.status_page import sample
+from gitops.core.parity import Comparison
+from tests.status_page import past, sample
 from tests.status_page.sample import Source
 
 pytestmark = pytest.mark.timeout(900)  # the first of them may have to install the browser
@@ -41,7 +42,18 @@ def visit(browser: Browser, address: str, complaints: list[str]) -> Iterator[Ope
         context.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/overlays/prod", "/overlays/test/gallery", "/?kiosk=1&lang=zh"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/overlays/prod",
+        "/overlays/test/gallery",
+        "/?kiosk=1&lang=zh",
+        "/promotions",
+        "/images/order",
+        "/parity/dev/prod",
+    ],
+)
 def test_renders_and_goes_live_without_a_complaint(visit: Open, complaints: list[str], path: str) -> None:
     page = visit(path)
 
@@ -51,7 +63,10 @@ def test_renders_and_goes_live_without_a_complaint(visit: Open, complaints: list
     assert complaints == []
 
 
-@pytest.mark.parametrize("path", ["/", "/overlays/prod"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/overlays/prod", "/overlays/test/gallery", "/promotions", "/images/order", "/parity", "/parity/dev/prod"],
+)
 def test_fits_a_phone_without_scrolling_sideways(visit: Open, path: str) -> None:
     page = visit(path, viewport={"width": 360, "height": 740})
 
@@ -77,6 +92,17 @@ def test_a_change_appears_without_a_reload_and_nothing_that_is_open_closes(
     assert details.evaluate("found => found.contains(document.activeElement)")
     assert page.evaluate("scrollY") == 400
     assert complaints == []
+
+
+def test_a_parity_that_is_being_worked_out_appears_by_itself(visit: Open, source: Source) -> None:
+    source.compare = lambda _a, _b: Comparison(asked_at=sample.NOW)
+    page = visit("/parity/dev/prod")
+    expect(page.locator("#summary")).to_contain_text("being worked out")
+
+    source.compare = past.comparison
+    page.evaluate(ASK_NOW)
+    expect(page.locator("#summary")).to_contain_text("differ in what nobody declared")
+    expect(page.locator(".findings tbody tr")).to_have_count(len(past.findings()))
 
 
 def test_says_so_when_the_controller_does_not_answer_and_recovers(visit: Open, source: Source) -> None:

@@ -11,13 +11,28 @@ from flask.testing import FlaskClient
 
 from gitops.core.errors import Unavailable
 from gitops.core.images import Image
+from gitops.core.lineage import Entry
+from gitops.core.parity import Compared, Comparison, Finding
+from gitops.core.release import Hold, Release
 from gitops.core.status import FieldChange, ObjectStatus
 from gitops.status_page import Trouble
-from tests.status_page import sample
+from tests.status_page import past, sample
 from tests.status_page.sample import NOW, Source
 
 DIGEST = sample.image("order", sample.TAGS["order"]).digest
-PAGES = ["/", "/?lang=zh", "/?kiosk=1", "/overlays/prod", "/overlays/test/gallery?lang=zh"]
+PAGES = [
+    "/",
+    "/?lang=zh",
+    "/?kiosk=1",
+    "/overlays/prod",
+    "/overlays/test/gallery?lang=zh",
+    "/promotions",
+    "/promotions?kiosk=1",
+    "/images/order",
+    "/parity",
+    "/parity/dev/prod",
+    "/parity/test/prod?lang=zh",
+]
 TWINS = [
     "/api/v1/status",
     "/api/v1/overlays/prod",
@@ -25,6 +40,11 @@ TWINS = [
     "/api/v1/overlays/prod/history",
     "/api/v1/overlays/test/gallery/history",
     f"/api/v1/images/{DIGEST}",
+    "/api/v1/promotions",
+    "/api/v1/images/order",
+    f"/api/v1/images/order/{DIGEST}",
+    "/api/v1/parity",
+    "/api/v1/parity/dev/prod",
 ]
 
 
@@ -96,6 +116,10 @@ def test_an_unchanged_state_costs_a_304_and_a_changed_one_a_page(
         )
         for name, (status, history) in source.told.items()
     }
+    source.git = replace(source.git, entries=source.git.entries[2:], holds={})
+    source.compare = lambda a, b: Comparison(
+        replace(past.between(a, b), head="other", trouble="other"), is_current=True
+    )
     assert client.get(path, headers=known).status_code == 200
 
 
@@ -126,11 +150,26 @@ def test_language(client: FlaskClient, path: str, accepts: str, language: str) -
 def test_an_asked_for_language_and_the_kiosk_are_carried_on_by_links(client: FlaskClient) -> None:
     assert 'href="/overlays/test/gallery?lang=zh"' in client.get("/?lang=zh").text
     assert 'href="/overlays/test/gallery"' in client.get("/", headers={"Accept-Language": "zh"}).text
-    assert not [tag for tag, _ in Markup(client.get("/?kiosk=1").text).elements if tag == "a"]
+    for path in ("/", "/overlays/prod", "/promotions", "/images/order", "/parity", "/parity/dev/prod"):
+        assert not [tag for tag, _ in Markup(client.get(f"{path}?kiosk=1").text).elements if tag == "a"]
 
 
 @pytest.mark.parametrize(
-    "path", ["/overlays/n0pe", "/overlays/prod/n0pe", "/api/v1/overlays/n0pe", "/api/v1/images/n0pe", "/assets/n0pe"]
+    "path",
+    [
+        "/overlays/n0pe",
+        "/overlays/prod/n0pe",
+        "/assets/n0pe",
+        "/images/n0pe",
+        "/parity/dev/n0pe",
+        "/parity/n0pe/dev",
+        "/parity/prod/n0pe/x",
+        "/api/v1/overlays/n0pe",
+        "/api/v1/images/n0pe",
+        "/api/v1/images/order/n0pe",
+        f"/api/v1/images/n0pe/{DIGEST}",
+        "/api/v1/parity/dev/n0pe",
+    ],
 )
 def test_what_is_not_there_is_404_without_an_echo(client: FlaskClient, path: str) -> None:
     response = client.get(f"{path}?n0pe=<n0pe>", headers={"Host": "n0pe.example"})
@@ -234,6 +273,13 @@ def test_hostile_text_stays_text(client: FlaskClient, source: Source, text: str)
         for name, (status, history) in source.told.items()
     }
     source.own = _poisoned(source.own, text)
+    source.git = replace(
+        source.git,
+        entries=tuple(_poisoned_entry(entry, text) for entry in source.git.entries),
+        releases={name: _poisoned_release(release, text) for name, release in source.git.releases.items()},
+        holds={"prod": Hold(who=text, why=text, since=NOW)},
+    )
+    source.compare = lambda a, b: Comparison(_poisoned_parity(past.between(a, b), text), is_current=True)
 
     for path in PAGES:
         response = client.get(path)
@@ -280,6 +326,40 @@ def _poisoned(value: Any, text: str) -> Any:
     if isinstance(value, dict):
         return {f"{text}{position}": _poisoned(held, text) for position, held in enumerate(value.values())}
     return value
+
+
+def _poisoned_entry(entry: Entry, text: str) -> Entry:
+    """Digests, services and environments decide what is shown at all, and so stay."""
+    kept = {"Lockstep-Digest", "Lockstep-Service"}
+    return replace(
+        entry,
+        commit=text,
+        author=text,
+        subject=text,
+        trailers={key: value if key in kept else text for key, value in entry.trailers.items()},
+        releases={name: held and _poisoned_release(held, text) for name, held in entry.releases.items()},
+    )
+
+
+def _poisoned_release(release: Release, text: str) -> Release:
+    return release.model_copy(update={"waived": {text: text}})
+
+
+def _poisoned_parity(found: Compared, text: str) -> Compared:
+    pairs = tuple(
+        replace(
+            pair,
+            a=text,
+            b=text,
+            trouble=text,
+            commits=(text,),
+            findings=tuple(
+                Finding(each.standing, replace(each.key, name=text), text, text, text, text) for each in pair.findings
+            ),
+        )
+        for pair in found.pairs
+    )
+    return replace(found, head=text, trouble=text, pairs=pairs)
 
 
 def _restored(value: Any, changed: dict[str, Any]) -> Any:

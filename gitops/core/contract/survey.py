@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from gitops.core import fields
+from gitops.core import fields, manifests
 from gitops.core.contract import book as books
 from gitops.core.contract.book import REFERENCE, Book
 from gitops.core.contract.comparison import Difference, differences
@@ -16,6 +16,7 @@ from gitops.core.contract.shapes import Ident, Shape, shapes
 from gitops.core.contract.violations import Violation
 from gitops.core.contract.words import values_only
 from gitops.core.diff import ABSENT
+from gitops.core.images import Image
 from gitops.core.objects import Body
 from gitops.core.variations import Severity
 
@@ -66,8 +67,8 @@ class Survey:
     """`name`: the overlay; `reference`: the directory it was compared with; `base`: the commit both were taken from.
 
     `texts` are those that the reference does not have, `extras` the objects that it does not have, with their
-    configuration files opened. `declared`: how many differences a variation lets through, `free`: how many of these a
-    preset does.
+    configuration files opened. `images` are those of declared services. `declared`: how many differences a variation
+    lets through, `free`: how many of these a preset does.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Survey:
     mentions: tuple[Mention, ...] = ()
     texts: tuple[Text, ...] = ()
     extras: tuple[Shape, ...] = ()
+    images: tuple[Image, ...] = ()
     declared: int = 0
     free: int = 0
 
@@ -121,6 +123,7 @@ class _Surveyor:
     mentions: list[Mention] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
     extras: list[Shape] = field(default_factory=list)
+    images: set[Image] = field(default_factory=set)
 
     def look_at(self, shape: Shape, body: Body, reference: Shape | None) -> None:
         here = (self.subject.environment,)
@@ -138,6 +141,7 @@ class _Surveyor:
             self.texts += [Text(shape.ident, each.path, each.after) for each in found if isinstance(each.after, str)]
         self.verdicts.demands(sheet, whole)
         self.verdicts.images(sheet, self.book)
+        self.images |= {image for image in manifests.images_of(body) if image.name in self.book.services}
         self.settings += self._distinct(sheet, whole)
         self.mentions += self._namings(sheet, whole, reference)
 
@@ -155,6 +159,7 @@ class _Surveyor:
             mentions=tuple(self.mentions),
             texts=tuple(self.texts),
             extras=tuple(self.extras),
+            images=tuple(sorted(self.images, key=str)),
             declared=self.verdicts.declared,
             free=self.verdicts.free,
         )

@@ -10,7 +10,8 @@ from gitops.core.variations import Severity
 
 class Breach(StrEnum):
     """What is broken: a field or an object that no variation covers, a variation's own conditions (schema, required,
-    distinct, format), a difference that the preset forbids or warns of, another environment's name, a loose image.
+    distinct, format), a difference that the preset forbids or warns of, another environment's name, a loose image, a
+    release that nobody has proven.
     """
 
     UNDECLARED = "Undeclared"
@@ -22,6 +23,7 @@ class Breach(StrEnum):
     PRESET = "Preset"
     FOREIGN = "ForeignName"
     UNPINNED = "NotPinned"
+    UNPROVEN = "NotProven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Violation:
         head = f"{self.severity}: {self.key}" + (f"  {self.field}" if self.field else "")
         found = [head]
         if self.before is not None or self.after is not None:
-            both = self.breach not in {Breach.FOREIGN, Breach.UNPINNED}
+            both = self.breach not in {Breach.FOREIGN, Breach.UNPINNED, Breach.UNPROVEN}
             before = f"{self.against}: {_shown(self.before)}   " if both else ""
             found.append(f"{before}{self.environment}: {_shown(self.after)}")
         found.append(self.why)

@@ -1,0 +1,92 @@
+"""Invariants 1 and 5: an environment with `after` runs only what the one before it has proven. The proof is read from
+release.yaml, which a promotion writes together with its evidence; a release that somebody wrote by hand has none.
+
+Every piece of evidence, and every waiver, names the digest or the commit that it is for, so that an edit cannot inherit
+those of another release. A waiver that names nothing (`waived: adoption`) counts for the release that was adopted.
+"""
+
+from collections.abc import Collection, Iterator
+
+from gitops.core.contract.violations import Breach, Violation
+from gitops.core.errors import Place
+from gitops.core.images import Image
+from gitops.core.objects import Key
+from gitops.core.pipeline import Overlay, Pipeline
+from gitops.core.release import RELEASE_FILE, Release
+from gitops.core.status import Revision
+from gitops.core.variations import Severity
+
+KIND = "Release"
+
+
+def violations(
+    place: Overlay, release: Release | None, images: Collection[Image], declared: Pipeline, adopted: Revision | None
+) -> tuple[Violation, ...]:
+    """What of the release was never proven. `images`: those that the overlay renders; `adopted`: the commits of the
+    first release.yaml that the overlay ever had, None = this is the first.
+    """
+    if place.after is None or release is None or release.revision is None:
+        return ()
+    if release.is_adoption and adopted in {None, release.revision}:
+        return ()
+    return tuple(_violations(place, release, images, declared))
+
+
+def off_trunk(place: Overlay, revision: Revision, strayed: Collection[str]) -> tuple[Violation, ...]:
+    """Commits of a release that the trunk does not have (`strayed`): nobody can tell what became of them."""
+    found = {commit: field for field, commit in (("/overlay", revision.overlay), ("/base", revision.base))}
+    why = f"this commit of {RELEASE_FILE} is not on the trunk: it is on another branch, or the trunk was rewritten"
+    remedy = f"promote again (`lockstep promote {place.environment}`), or name a commit of the trunk"
+    return tuple(
+        _violation(place, (field, commit), why, remedy) for commit, field in found.items() if commit in strayed
+    )
+
+
+def _violations(place: Overlay, release: Release, images: Collection[Image], declared: Pipeline) -> Iterator[Violation]:
+    names = {service.image: name for name, service in declared.services.items()}
+    base = release.base or ""
+    if not release.admits_base():
+        was = release.admission.base if release.admission else None
+        why = f"{place.after} has never proven this base: {RELEASE_FILE} " + (
+            f"holds evidence for base {was[:12]} only" if was else "holds no evidence of it"
+        )
+        yield _violation(place, ("/base", base), why, _remedy(place, base))
+    for image in sorted(images, key=str):
+        service = names.get(image.name)
+        if service is not None and not release.admits(service, image.identity):
+            yield _unproven(place, service, image)
+
+
+def _unproven(place: Overlay, service: str, image: Image) -> Violation:
+    field = f"/admission/services/{service}"
+    if not image.digest:
+        why = f"{service} {image.tag or ''} is not pinned by its digest, so {place.after} cannot have proven it"
+        return _violation(place, (field, str(image)), why, "set newTag and digest under `images:`, or promote instead")
+    why = f"{place.after} has never proven {service} {image.tag or ''} with this digest: "
+    why += f"{RELEASE_FILE} holds no evidence of it"
+    return _violation(place, (field, image.digest), why.replace("  ", " "), _remedy(place, image.digest))
+
+
+def _remedy(place: Overlay, content: str) -> str:
+    return (
+        f"take this edit of {RELEASE_FILE} back and promote instead (`lockstep promote {place.environment}`); in an "
+        f"emergency let it in by name and with a reason, in {place.path}/{RELEASE_FILE}: "
+        f'`waived: {{"{content}": "<why>"}}`'
+    )
+
+
+def _violation(place: Overlay, found: tuple[str, str], why: str, remedy: str) -> Violation:
+    field, content = found
+    return Violation(
+        breach=Breach.UNPROVEN,
+        severity=Severity.FORBID,
+        environment=place.environment,
+        key=Key("", KIND, "", place.name),
+        field=field,
+        before=None,
+        after=content,
+        why=why,
+        remedy=remedy,
+        against=place.after or "",
+        place=Place(f"{place.path}/{RELEASE_FILE}"),
+    )

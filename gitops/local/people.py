@@ -1,0 +1,43 @@
+"""Two people for a local installation, who may ask for promotions and approve each other's: each a git configuration
+with a name and an SSH key to sign with. They mean nothing outside of it.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from gitops.local.credentials import write_private
+
+YOU, COLLEAGUE = "you", "colleague"
+_SECONDS = 30.0
+
+
+def create(directory: Path) -> Path | None:
+    """Makes what is missing; returns git's allowed-signers file, None where there is no ssh-keygen: then nobody can
+    sign, and approvals cannot be tried out.
+    """
+    allowed = directory / "allowed-signers"
+    keygen = shutil.which("ssh-keygen")
+    if keygen is None:
+        return allowed if allowed.exists() else None
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lines = [_person(directory, name, keygen) for name in (YOU, COLLEAGUE)]
+    write_private(allowed, "".join(lines))
+    return allowed
+
+
+def git_config(directory: Path, name: str) -> Path:
+    """For GIT_CONFIG_GLOBAL: whoever runs git with it is this person."""
+    return directory / f"{name}.gitconfig"
+
+
+def _person(directory: Path, name: str, keygen: str) -> str:
+    """The person's line of the allowed-signers file."""
+    key, mail = directory / name, f"{name}@lockstep.invalid"
+    if not key.with_name(f"{name}.pub").exists():
+        key.unlink(missing_ok=True)
+        arguments = ["-q", "-t", "ed25519", "-N", "", "-C", mail, "-f", str(key)]
+        subprocess.run([keygen, *arguments], check=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
+    text = f'[user]\n\tname = {name}\n\temail = {mail}\n\tsigningkey = "{key}"\n[gpg]\n\tformat = ssh\n'
+    write_private(git_config(directory, name), text)
+    return f"{mail} {key.with_name(f'{name}.pub').read_text()}"

@@ -1,0 +1,23 @@
+"""Workflow commands: what a message holds never becomes a command, nor another property."""
+
+import pytest
+
+from gitops.core.contract.annotations import annotation
+from gitops.core.errors import Place
+
+
+@pytest.mark.parametrize(
+    ("message", "place", "expected"),
+    [
+        ("no", Place("a/b.yaml", 3), "::error file=a/b.yaml,line=3::no"),
+        ("no", Place("a/b.yaml"), "::error file=a/b.yaml::no"),
+        ("50%\r\n::stop-commands::x", Place("k", 1), "::error file=k,line=1::50%25%0D%0A::stop-commands::x"),
+        ("no", Place("a,line=9:%\n.yaml", 1), "::error file=a%2Cline=9%3A%25%0A.yaml,line=1::no"),
+    ],
+)
+def test_is_one_line_that_means_what_it_says(message: str, place: Place, expected: str) -> None:
+    assert annotation(message, place, is_error=True) == expected
+
+
+def test_a_warning() -> None:
+    assert annotation("no", Place("k"), is_error=False) == "::warning file=k::no"

@@ -1,0 +1,28 @@
+"""What was waived stays visible for as long as it runs: in the status, and in the history."""
+
+from datetime import UTC, datetime
+
+from gitops.core import summary
+from gitops.core.release import Release
+from gitops.core.status import Revision
+from gitops.core.summary import Results
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+HERE = Revision("1" * 40, "1" * 40)
+
+
+def test_a_waiver_is_news_once_and_stays_in_the_status() -> None:
+    plain = summary.summarise(Results("prod", "prod", HERE, HERE, HERE), None, NOW)
+    waived = Results("prod", "prod", HERE, HERE, HERE, waived=("soak: production is down",))
+    after = summary.summarise(waived, plain, NOW)
+    line = summary.record(plain, after, {})
+    assert after.waived == ("soak: production is down",)
+    assert line is not None
+    assert line.waived == after.waived
+    assert summary.record(after, summary.summarise(waived, after, NOW), {}) is None
+
+
+def test_what_a_release_waives_in_words() -> None:
+    assert Release(waived="adoption").waivers == ("adoption",)
+    assert Release(waived={"soak": "it burns", "scan": "it burns"}).waivers == ("soak: it burns", "scan: it burns")
+    assert Release().waivers == ()

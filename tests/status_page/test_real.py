@@ -1,0 +1,170 @@
+"""The pages over real git and real kustomize: a release on its way through three environments, and back."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from gitops.adapters.render_cache import RenderCache
+from gitops.chronicle import Chronicle, Trunk
+from gitops.comparer import Comparer
+from gitops.comparisons import Comparisons, Means
+from gitops.core.health import Health
+from gitops.core.lineage import Past
+from gitops.core.parity import Comparison
+from gitops.core.pipeline import Pipeline
+from gitops.core.status import Sync, SyncStatus
+from gitops.server import Probes, create_page_app
+from gitops.status_page import Controller, Statuses, Views, blueprint
+from tests.promotion_world import SETTINGS, World, image, overlay, pipeline, world
+from tests.status_page.test_page import json
+from tests.status_page.test_releases import shown
+
+STRAY = """patches:
+- target: {kind: Deployment, name: print}
+  patch: |-
+    - {op: add, path: /spec/paused, value: true}
+"""
+
+
+class Real:
+    """What a controller without a cluster would tell: whatever git wants runs, and is well."""
+
+    def __init__(self, place: World) -> None:
+        self._place = place
+        self.queue: list[str] = []
+        self._chronicle = Chronicle(Trunk(place.repo, place.desired.head, place.desired.overlays), lambda _: None)
+        memo = RenderCache(place.directory / "surveys")
+        means = Means(
+            compare=lambda head, a, b: Comparer(place.repo, place.renderer, memo, place.repo.subjects).parity(
+                head, a, b
+            ),
+            head=place.desired.head,
+            add=self.queue.append,
+            now=lambda: place.now,
+            monotonic=lambda: 0.0,
+        )
+        self.comparisons = Comparisons(means)
+
+    def statuses(self) -> Statuses:
+        found = {}
+        for name in self._place.desired.overlays():
+            waiting, requests = self._place.promoter.said(name)
+            images = dict(self._place.desired.at_head(name).images)
+            found[name] = (
+                SyncStatus(
+                    name, name, Sync.SYNCED, Health.HEALTHY, self._place.now,
+                    images=images, waiting=waiting, requests=requests,
+                ),
+                (),
+            )  # fmt: skip
+        return found
+
+    def pipeline(self) -> Pipeline | None:
+        return self._place.desired.pipeline()
+
+    def controller(self) -> Controller:
+        return Controller("config", "main", leader=True, head=self._place.desired.head())
+
+    def past(self) -> Past:
+        self._chronicle.read()
+        return self._chronicle.past()
+
+    def parity(self, a: str, b: str) -> Comparison:
+        return self.comparisons.of(a, b)
+
+    def known_parity(self, a: str, b: str) -> Comparison:
+        return self.comparisons.known(a, b)
+
+    def work(self) -> None:
+        while self.queue:
+            self.comparisons.work(self.queue.pop(0))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path, pipeline(variations=SETTINGS)) as made:
+        made.soak()
+        yield made
+
+
+@pytest.fixture
+def real(place: World) -> Real:
+    return Real(place)
+
+
+@pytest.fixture
+def page(place: World, real: Real) -> FlaskClient:
+    made = blueprint(Views(real, lambda: place.now))
+    return create_page_app(made, Probes(alive=tuple, ready=tuple)).test_client()
+
+
+def test_a_release_is_followed_from_dev_to_prod_and_back(place: World, page: FlaskClient) -> None:
+    digest = image("order", 2).digest or ""
+    place.push_image("order", 2)
+    place.soak()
+    assert "order 1.2.0: proven in test, waits to be asked for" in shown(page, "/promotions")
+    assert json(page, f"/api/v1/images/order/{digest}")["environments"]["prod"]["wanted"] is False
+
+    asked = place.tag("promote/prod/friday")
+    place.look()
+    found = json(page, f"/api/v1/images/order/{digest}")
+    assert [(each["overlay"], each["deed"], each["request"]) for each in found["lineage"]["arrivals"]] == [
+        ("test", "promotion", ""),
+        ("prod", "promotion", asked),
+    ]
+    assert found["environments"]["prod"]["settled"] is True
+    assert found["lineage"]["arrivals"][1]["proven_since"] is not None
+    newest = json(page, "/api/v1/promotions")["timeline"][0]
+    assert (newest["deed"], newest["subject"], [each["image"]["short"] for each in newest["moved"]]) == (
+        "promotion",
+        "prod: order 1.2.0 from test",
+        [digest[7:19]],
+    )
+
+
+def test_a_request_says_who_asked_and_what_it_skips(place: World, page: FlaskClient) -> None:
+    place.push_image("order", 2)
+    place.soak(1)
+    place.tag("promote/prod/now", "hurry\n\n--skip-gate soak --reason orders are lost\n")
+    place.look()
+
+    [queue] = [each for each in json(page, "/api/v1/promotions")["queues"] if each["stage"]["name"] == "prod"]
+    [request] = queue["requests"]
+    assert (request["asked_by"], request["is_signed"], request["waived"]) == (
+        "A Person", False, {"soak": "orders are lost"},
+    )  # fmt: skip
+    assert request["gates"] != []
+    assert queue["waiting"] == []
+
+
+def test_parity_tells_declared_pending_and_undeclared_apart(place: World, real: Real, page: FlaskClient) -> None:
+    place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug")})
+    place.edit_base("order", "new")
+    place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug") + STRAY.encode()})
+    assert page.get("/api/v1/parity/dev/prod").status_code == 202
+
+    real.work()
+    found = json(page, "/api/v1/parity/dev/prod")
+    assert {name: count > 0 for name, count in found["counts"].items()} == {
+        "undeclared": True, "pending": True, "declared": True,
+    }  # fmt: skip
+    [pair] = found["pairs"]
+    assert [(each["name"], each["field"]) for each in pair["findings"]["undeclared"]] == [("print", "/spec/paused")]
+    assert "/data/LEVEL" in {each["field"] for each in pair["findings"]["declared"]}
+    assert {each["rule"] for each in pair["findings"]["declared"]} == {"levels"}
+    assert [re.sub(r"^\w+ ", "", line) for line in pair["commits"]] == ["an edit"]
+    assert "print /spec/paused true" in shown(page, "/parity/dev/prod")
+
+
+def test_an_environment_that_does_not_render_is_undeclared_with_the_reason(
+    place: World, real: Real, page: FlaskClient
+) -> None:
+    place.write({"environments/dev/kustomization.yaml": b"resources: [../../base/nowhere]\n"})
+    page.get("/parity/dev/prod")
+    real.work()
+
+    assert json(page, "/api/v1/parity/dev/prod")["counts"]["undeclared"] == 1
+    assert "base/nowhere" in shown(page, "/parity/dev/prod")

@@ -1,0 +1,272 @@
+"""What the pages of promotions, parity and images say, and that their JSON twins say the same."""
+
+from dataclasses import replace
+
+import pytest
+from flask.testing import FlaskClient
+
+from gitops.core.parity import Comparison, Standing
+from gitops.core.release import Release
+from gitops.status_page import json_twin, lineage, parity, promotions
+from gitops.status_page.views import Tone
+from tests.status_page import past, sample
+from tests.status_page.past import BAD_TAG, digest
+from tests.status_page.sample import BEHIND, NOW, PIPELINE, TAGS, Source, ago, commit
+from tests.status_page.test_page import Markup, json
+
+
+class Words(Markup):
+    """The visible text, with a blank between elements."""
+
+    def handle_data(self, data: str) -> None:
+        self.text += f" {data} "
+
+
+def shown(client: FlaskClient, path: str) -> str:
+    """The visible text, blanks run together."""
+    return " ".join(Words(client.get(path).text).text.split())
+
+
+def promotions_now(source: Source) -> promotions.PromotionsView:
+    return promotions.promotions(source.told, PIPELINE, source.git, NOW)
+
+
+# -- promotions
+
+
+def test_each_environment_says_what_waits_and_which_gate_holds_it(client: FlaskClient) -> None:
+    text = shown(client, "/promotions")
+
+    assert "Request thursday asked for by Li Na (not signed) 2 h ago · given up at 2026-03-06 07:30:00 UTC" in text
+    assert "0 of 1 approvals; `lockstep approve` gives one" in text
+    assert "prod: order SNAPSHOT-master-1184, h5-web SNAPSHOT-master-970, base 30ae11ebf9b1" in text
+    assert "Waived: scan the scanner is down, see incident 12" in text
+    assert "print-api 1.5.0 soaks in test until 2026-03-05 10:20 UTC" in text
+    assert "h5-web SNAPSHOT-master-977: proven in dev in 6 min" in text
+    assert "Held by Anna Wang <anna@tuling.example> 24 h ago" in text
+    assert "until somebody resumes it orders were lost" in text
+
+
+def test_a_sentence_that_only_repeats_a_request_is_not_said_twice(source: Source) -> None:
+    [queue] = [found for found in promotions_now(source).queues if found.stage.name == "prod"]
+
+    assert [found.name for found in queue.requests] == ["thursday"]
+    assert [found.message for found in queue.waiting] == ["print-api 1.5.0 soaks in test until 2026-03-05 10:20 UTC"]
+
+
+def test_what_all_overlays_of_an_environment_say_is_said_once(source: Source) -> None:
+    test, gallery = sample.test(), sample.gallery()
+    held = dict.fromkeys(("test", "test/gallery"), past.HOLD)
+    source.told = {each.overlay: (replace(each, waiting=("it waits",)), ()) for each in (test, gallery)}
+    source.git = replace(source.git, holds=held)
+    [queue] = [found for found in promotions_now(source).queues if found.stage.name == "test"]
+
+    assert [(found.message, found.overlays) for found in queue.waiting] == [("it waits", ("test", "test/gallery"))]
+    assert [found.overlays for found in queue.holds] == [("test", "test/gallery")]
+
+
+def test_a_hold_that_is_over_is_told_from_one_that_holds(source: Source) -> None:
+    over = past.HOLD.model_copy(update={"until": ago(minutes=1)})
+    source.git = replace(source.git, holds={"dev": over})
+    [queue] = [found for found in promotions_now(source).queues if found.stage.name == "dev"]
+
+    assert (queue.holds[0].is_over, queue.is_calm) == (True, True)
+
+
+def test_what_was_let_through_without_proof_stays_visible(client: FlaskClient, source: Source) -> None:
+    source.git = replace(source.git, releases={"test": Release(waived="adoption")})
+
+    assert "Waived: all gates adoption" in shown(client, "/promotions")
+    [queue] = [found for found in json(client, "/api/v1/promotions")["queues"] if found["stage"]["name"] == "test"]
+    assert queue["waivers"] == [{"overlays": ["test"], "gate": "", "reason": "adoption"}]
+
+
+def test_the_timeline_names_who_when_and_on_what_evidence(client: FlaskClient) -> None:
+    text = shown(client, "/promotions")
+
+    assert "26 h ago prod promoted order SNAPSHOT-master-1181 from test proven in test for 10m" in text
+    assert "approved by li@tuling.example, wu@x request 7d1f7d1f7d1f Waived: soak hot fix" in text
+    assert "24 h ago prod rolled back order SNAPSHOT-master-1179 orders were lost" in text
+    rollback = json(client, "/api/v1/promotions")["timeline"][1]
+    assert (rollback["deed"], rollback["commit"], rollback["author"]) == ("rollback", commit("rollback"), "Anna Wang")
+
+
+def test_an_installation_where_nothing_happened_yet_says_so(client: FlaskClient, source: Source) -> None:
+    source.told, source.git = {}, replace(source.git, entries=(), releases={}, holds={})
+
+    assert "Nothing waits for a promotion" in shown(client, "/promotions")
+    assert "Nothing was promoted, rolled back or held yet." in shown(client, "/promotions")
+
+
+# -- parity
+
+
+def test_the_undeclared_comes_first_and_names_object_field_and_both_values(client: FlaskClient) -> None:
+    text = shown(client, "/parity/dev/prod")
+
+    assert "They differ in what nobody declared" in text
+    assert "undeclared 2 pending 1 declared 3" in text
+    assert (
+        text.index("No variation allows these") < text.index("with the next promotion") < text.index("A variation of")
+    )
+    assert "Deployment order /spec/template/spec/containers/app/env/LOG_LEVEL/value info debug" in text
+    assert "ConfigMap leftover the whole object absent present" in text
+    assert "1f2e3d4 order: retry when the printer is busy" in text
+    assert "Deployment order /spec/replicas 1 3 replicas" in text
+
+
+def test_a_pending_difference_shows_what_is_there_and_what_comes(client: FlaskClient) -> None:
+    text = shown(client, "/parity/dev/prod")
+
+    assert text.index("prod now") < text.index(BEHIND["order"]) < text.index(TAGS["order"])
+
+
+def test_secrets_are_masked_even_if_the_comparison_is_not(client: FlaskClient, source: Source) -> None:
+    leaky = tuple(replace(each, a="b2xk", b="bmV3") if each.key.kind == "Secret" else each for each in past.findings())
+    found = past.between("dev", "prod")
+    leaking = replace(found, pairs=(replace(found.pairs[0], findings=leaky),))
+    source.compare = lambda _a, _b: Comparison(leaking, is_current=True)
+
+    for path in ("/parity/dev/prod", "/api/v1/parity/dev/prod"):
+        text = client.get(path).text
+        assert "/data/password" in text
+        assert not [leaked for leaked in ("b2xk", "bmV3", "8m2t6b4k9c") if leaked in text]
+
+
+def test_what_cannot_be_compared_is_undeclared_with_the_reason(client: FlaskClient) -> None:
+    assert "test/gallery has no counterpart" in shown(client, "/parity/dev/test")
+    assert "undeclared 1" in shown(client, "/parity/dev/test")
+    assert "MissingFile: environments/prod: there is no kustomization.yaml" in shown(client, "/parity/test/prod")
+    assert json(client, "/api/v1/parity/test/prod")["equal"] is False
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "said"),
+    [
+        (Comparison(asked_at=ago(seconds=7)), "working", "This is being worked out, since 7 s ago"),
+        (Comparison(), "waiting", "Other comparisons come first"),
+        (Comparison(past.between("dev", "prod"), asked_at=ago(seconds=7)), "working", "The trunk has moved on"),
+    ],
+)
+def test_an_answer_that_is_not_there_yet_is_said_so(
+    client: FlaskClient, source: Source, found: Comparison, state: str, said: str
+) -> None:
+    source.compare = lambda _a, _b: found
+    answer = client.get("/api/v1/parity/dev/prod")
+
+    assert said in shown(client, "/parity/dev/prod")
+    assert 'http-equiv="refresh"' in client.get("/parity/dev/prod").text
+    assert (answer.status_code, answer.headers["Retry-After"], answer.get_json()["state"]) == (202, "2", state)
+
+
+def test_no_other_name_than_an_environment_s_reaches_the_worker(client: FlaskClient, source: Source) -> None:
+    for pair in ("dev/dev", "dev/n0pe", "platform/dev", "test%2Fgallery/prod", "dev%20prod/test"):
+        assert client.get(f"/parity/{pair}").status_code == 404
+    assert source.asked == []
+
+
+def test_the_list_asks_only_for_environments_that_follow_each_other(client: FlaskClient, source: Source) -> None:
+    text = shown(client, "/parity")
+
+    assert source.asked == [("dev", "test"), ("test", "prod")]
+    assert "dev and prod They differ in what nobody declared 2 undeclared 1 pending 3 declared" in text
+
+
+def test_a_thousand_differences_make_a_bounded_page(client: FlaskClient, source: Source) -> None:
+    found = past.between("dev", "prod")
+    many = replace(found, pairs=(replace(found.pairs[0], findings=past.findings() * 200),), left_out=10)
+    source.compare = lambda _a, _b: Comparison(many, is_current=True)
+
+    shown_all = len(past.findings()) * 200 - parity.MOST_FINDINGS + 10
+    assert f"{shown_all} more differences are not listed" in shown(client, "/parity/dev/prod")
+
+
+# -- images
+
+
+def test_an_image_is_followed_through_the_environments(client: FlaskClient) -> None:
+    text = shown(client, "/images/order")
+
+    assert "SNAPSHOT-master-1184" in text.partition("SNAPSHOT-master-1181")[0]
+    assert "pushed 4 h ago · built from " + commit("source of " + TAGS["order"])[:12] in text
+    assert "dev pushed 4 h ago" in text
+    assert "test promoted 3 h ago" in text
+    assert "Now in prod Degraded Synced" in text
+    assert "rolled back, does not come again in prod" in text
+
+
+def test_an_image_that_only_the_ledger_knows_is_listed_by_when_it_came(source: Source) -> None:
+    found = lineage.service("gateway", source.told, PIPELINE, source.git)
+
+    assert [(line.image.tag, [run.overlay for run in line.runs]) for line in found.images] == [
+        (TAGS["gateway"], ["dev", "prod", "test"])
+    ]
+    assert found.images[0].arrivals == ()
+
+
+def test_an_image_has_the_tone_of_the_worst_place_it_runs_in(source: Source) -> None:
+    found = lineage.service("order", source.told, PIPELINE, source.git)
+
+    assert [(line.image.tag, line.tone) for line in found.images] == [
+        (TAGS["order"], Tone.OK),
+        (BAD_TAG, Tone.BAD),  # runs nowhere, and was rolled back
+        (BEHIND["order"], Tone.BAD),
+    ]
+
+
+def test_a_pipeline_can_wait_until_its_image_is_healthy(client: FlaskClient) -> None:
+    new = json(client, f"/api/v1/images/order/{digest('order', TAGS['order'])}")
+    old = json(client, f"/api/v1/images/order/{digest('order', BEHIND['order'])}")
+    bad = json(client, f"/api/v1/images/order/{digest('order', BAD_TAG)}")
+
+    assert [(name, held["settled"]) for name, held in new["environments"].items()] == [
+        ("dev", True),
+        ("test", True),
+        ("prod", False),
+    ]
+    assert (old["environments"]["prod"]["wanted"], old["environments"]["prod"]["settled"]) == (True, False)
+    assert (bad["environments"]["prod"]["rejected"], bad["environments"]["dev"]["rejected"]) == (True, False)
+
+
+def test_a_digest_that_nobody_knows_yet_is_an_answer_not_an_error(client: FlaskClient) -> None:
+    answer = client.get(f"/api/v1/images/order/sha256:{'0' * 64}")
+
+    assert (answer.status_code, answer.get_json()["lineage"]) == (200, None)
+    assert not any(held["settled"] for held in answer.get_json()["environments"].values())
+
+
+def test_the_overview_leads_to_the_images(client: FlaskClient) -> None:
+    short = digest("order", TAGS["order"]).removeprefix("sha256:")[:12]
+
+    assert f"/images/order#image-{short}" in list(Markup(client.get("/").text).addresses())
+    assert f'id="image-{short}"' in client.get("/images/order").text
+
+
+# -- all of them
+
+
+def test_pages_and_twins_show_the_same_values(client: FlaskClient, source: Source) -> None:
+    assert json(client, "/api/v1/promotions") == json_twin.plain(promotions_now(source))
+    assert json(client, "/api/v1/parity/dev/prod") == json_twin.plain(
+        parity.parity("dev", "prod", past.comparison("dev", "prod"))
+    )
+    assert json(client, "/api/v1/images/order") == json_twin.plain(
+        lineage.service("order", source.told, PIPELINE, source.git)
+    )
+
+
+def test_a_broken_contract_has_a_section_of_its_own(client: FlaskClient, source: Source) -> None:
+    assert "It breaks the contract and is not synced" not in shown(client, "/overlays/test")
+    status = replace(sample.dev(), warnings=("Deployment order /spec/x: prod has it too",))
+    source.told = {**source.told, "dev": (status, ())}
+
+    assert "let in. Deployment order /spec/x: prod has it too" in shown(client, "/overlays/dev")
+    contract = json(client, "/api/v1/overlays/test/gallery")["contract"]
+    assert contract["broken"].startswith("2 differences from base")
+    assert "It breaks the contract and is not synced" in shown(client, "/overlays/test/gallery")
+
+
+def test_counts_are_in_the_order_of_what_matters(client: FlaskClient) -> None:
+    counts = json(client, "/api/v1/parity/dev/prod")["counts"]
+
+    assert list(counts) == [Standing.UNDECLARED, Standing.PENDING, Standing.DECLARED]

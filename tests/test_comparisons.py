@@ -1,0 +1,158 @@
+"""Parity is worked out once per head, elsewhere; whoever asks gets what is known, and asking costs next to nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from gitops.comparisons import MOST_KEPT, MOST_WAITING, Comparisons, Means
+from gitops.core.errors import Rejected, Unavailable
+from gitops.core.objects import Key
+from gitops.core.parity import Finding, Pair, Standing
+
+NOW = datetime(2026, 3, 5, tzinfo=UTC)
+UNDECLARED = Finding(Standing.UNDECLARED, Key("", "ConfigMap", "x", "y"), "/data/a", "v" * 9999, None)
+PENDING = Finding(Standing.PENDING, Key("", "ConfigMap", "x", "y"), "/data/b", "1", "2")
+
+
+@dataclass
+class World:
+    """A trunk, a queue that is worked off by hand, and a comparison that takes `seconds`."""
+
+    head: str = "one"
+    seconds: float = 3.0
+    clock: float = 100.0
+    wrong: Exception | None = None
+    found: tuple[Finding, ...] = (UNDECLARED, PENDING)
+    queue: list[str] = field(default_factory=list)
+    compared: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        means = Means(self._compare, lambda: self.head, self.queue.append, lambda: NOW, lambda: self.clock)
+        self.comparisons = Comparisons(means)
+
+    def _compare(self, head: str, a: str, b: str) -> Sequence[Pair]:
+        self.compared.append((head, a, b))
+        self.clock += self.seconds
+        if self.wrong is not None:
+            raise self.wrong
+        return [Pair(a, b, self.found)]
+
+    def work(self) -> None:
+        """Everything that waits, whenever it may run."""
+        while self.queue:
+            wait = self.comparisons.work(self.queue[0])
+            if wait is None:
+                self.queue.pop(0)
+            else:
+                self.clock += wait
+
+
+def test_the_first_answer_is_that_it_is_being_worked_out_and_the_next_one_is_there() -> None:
+    world = World()
+    first = world.comparisons.of("dev", "prod")
+    assert (first.compared, first.is_current, first.asked_at) == (None, False, NOW)
+    assert world.compared == []
+
+    world.work()
+    found = world.comparisons.of("dev", "prod")
+    assert found.compared is not None
+    assert (found.is_current, found.asked_at, found.compared.head) == (True, None, "one")
+    assert found.compared.counts == {Standing.DECLARED: 0, Standing.PENDING: 1, Standing.UNDECLARED: 1}
+
+
+def test_however_many_ask_each_pair_is_compared_once_per_head() -> None:
+    world = World()
+    for _ in range(50):
+        world.comparisons.of("dev", "prod")
+    assert world.queue == ["dev prod"]
+    world.work()
+    for _ in range(50):
+        world.comparisons.of("dev", "prod")
+    assert world.compared == [("one", "dev", "prod")]
+    assert world.queue == []
+
+
+def test_after_a_commit_the_old_answer_stays_until_the_new_one_is_there() -> None:
+    world = World()
+    world.comparisons.of("dev", "prod")
+    world.work()
+    world.head = "two"
+
+    old = world.comparisons.of("dev", "prod")
+    assert old.compared is not None
+    assert (old.compared.head, old.is_current, old.asked_at) == ("one", False, NOW)
+    world.work()
+    new = world.comparisons.of("dev", "prod").compared
+    assert new is not None
+    assert new.head == "two"
+
+
+def test_to_look_whether_something_is_known_asks_for_nothing() -> None:
+    world = World()
+    assert world.comparisons.known("dev", "prod").asked_at is None
+    assert world.queue == []
+
+
+def test_what_waits_and_what_is_kept_is_bounded() -> None:
+    world = World(seconds=0.0)
+    pairs = [(f"a{number}", f"b{number}") for number in range(500)]
+    states = [world.comparisons.of(*pair) for pair in pairs]
+    assert len(world.queue) == MOST_WAITING
+    assert sum(state.asked_at is not None for state in states) == MOST_WAITING
+
+    for pair in pairs:
+        world.comparisons.of(*pair)
+        world.work()
+    assert sum(world.comparisons.known(*pair).compared is not None for pair in pairs) == MOST_KEPT
+
+
+def test_the_worker_rests_as_long_as_it_worked() -> None:
+    world = World(seconds=3.0)
+    world.comparisons.of("dev", "test")
+    world.comparisons.of("dev", "prod")
+    assert world.comparisons.work("dev test") is None
+    assert world.comparisons.work("dev prod") == 3.0
+    assert world.compared == [("one", "dev", "test")]
+
+
+def test_what_cannot_be_compared_counts_as_undeclared_and_says_why() -> None:
+    world = World(wrong=Rejected("InvalidPipeline", "line 3: no"))
+    world.comparisons.of("dev", "prod")
+    world.work()
+    found = world.comparisons.of("dev", "prod").compared
+    assert found is not None
+    assert found.trouble == "InvalidPipeline: line 3: no"
+    assert found.counts[Standing.UNDECLARED] == 1
+
+
+def test_what_passes_is_tried_again_by_the_queue() -> None:
+    world = World(wrong=Unavailable("GitFailed", "not now"))
+    world.comparisons.of("dev", "prod")
+    with pytest.raises(Unavailable):
+        world.comparisons.work("dev prod")
+    assert world.comparisons.of("dev", "prod").asked_at == NOW
+
+    world.wrong = None
+    world.work()
+    assert world.comparisons.of("dev", "prod").is_current
+
+
+def test_before_the_first_fetch_nothing_is_asked_for() -> None:
+    world = World(head="")
+    assert world.comparisons.of("dev", "prod").asked_at is None
+    assert world.queue == []
+
+
+def test_a_huge_answer_is_cut_to_what_matters_most() -> None:
+    world = World(found=(PENDING,) * 2000 + (UNDECLARED,))
+    world.comparisons.of("dev", "prod")
+    world.work()
+    found = world.comparisons.of("dev", "prod").compared
+    assert found is not None
+    assert found.counts[Standing.PENDING] == 2000
+    assert found.left_out == 1001
+    kept = found.pairs[0].findings
+    assert kept[0].standing is Standing.UNDECLARED
+    assert len(kept[0].a or "") == 2000
