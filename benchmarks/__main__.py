@@ -14,11 +14,11 @@ from rich.console import Console
 
 from benchmarks import figures, shapes, world
 from benchmarks.figures import Report
-from benchmarks.shapes import DEFAULT, LONGER, Wish
+from benchmarks.shapes import DEFAULT, LONGER, OFFLINE, Wish
 from gitops.local import binaries
 from gitops.local.control_plane import ControlPlane
 
-_LISTED = "\n\n".join(f"{name}: {what}" for name, what in {**DEFAULT, **LONGER}.items())
+_LISTED = "\n\n".join(f"{name}: {what}" for name, what in {**DEFAULT, **OFFLINE, **LONGER}.items())
 _RESULTS = Path("build/bench.json")
 
 console = Console(stderr=True)
@@ -30,10 +30,12 @@ def main(
     results: Annotated[Path, typer.Option("--json", help="Where the figures are written.")] = _RESULTS,
 ) -> None:
     """Measure the controller against the budgets, on a control plane of its own that goes away afterwards."""
-    chosen = frozenset(wanted or DEFAULT)
-    unknown = sorted(chosen - {*DEFAULT, *LONGER})
+    chosen = frozenset(wanted or (*DEFAULT, *OFFLINE))
+    unknown = sorted(chosen - {*DEFAULT, *OFFLINE, *LONGER})
     if unknown:
-        raise typer.BadParameter(f"there is no {', '.join(unknown)}; there are {', '.join((*DEFAULT, *LONGER))}")
+        raise typer.BadParameter(
+            f"there is no {', '.join(unknown)}; there are {', '.join((*DEFAULT, *OFFLINE, *LONGER))}"
+        )
     report = Report(_about(overlays))
     try:
         _measure(Wish(chosen, overlays, _tell(time.monotonic())), report)
@@ -44,8 +46,12 @@ def main(
 
 
 def _measure(wish: Wish, report: Report) -> None:
-    programs = binaries.ensure_all()
     with tempfile.TemporaryDirectory(prefix="lockstep-bench-") as scratch:
+        for figure in shapes.measure_offline(Path(scratch), binaries.ensure("kustomize"), wish):
+            report.figures.append(figure)
+        if not wish.shapes - set(OFFLINE):
+            return
+        programs = binaries.ensure_all()
         wish.tell("starting a control plane")
         with ControlPlane(Path(scratch) / "control-plane", programs) as plane:
             where = world.make(Path(scratch) / "site", plane.kubeconfig, programs["kustomize"])

@@ -99,4 +99,5 @@ def _verdict(figure: Figure) -> str:
 def _amount(value: float | None, unit: str) -> str:
     if value is None:
         return ""
-    return f"{value:.3f} {unit}" if unit == "s" else f"{value:,.0f} {unit}".rstrip()
+    digits = {"s": 3, "x": 2}.get(unit, 0)
+    return f"{value:,.{digits}f} {unit}".rstrip()

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from benchmarks import bursts, changes, counting, fleet, rendering, syncing, world
+from benchmarks import bursts, changes, checks, counting, fleet, rendering, syncing, world
 from benchmarks.figures import Figure
 from benchmarks.world import World
 
@@ -18,6 +19,10 @@ DEFAULT: Mapping[str, str] = {
     "restart": "the same right after a restart, and what it asks of the API server",
     "render": "guard, compose and kustomize beside kustomize alone",
 }
+OFFLINE: Mapping[str, str] = {
+    "check": "lockstep check, cold and warm, beside as many plain kustomize builds",
+}
+"""They need no control plane."""
 LONGER: Mapping[str, str] = {
     "storm": "1,000 distinct and 9,000 repeated Harbor pushes in a minute, a remote that takes 300 ms",
 }
@@ -33,6 +38,12 @@ class Wish:
     shapes: frozenset[str]
     overlays: int
     tell: Tell
+
+
+def measure_offline(scratch: Path, kustomize: Path, wish: Wish) -> Iterator[Figure]:
+    if "check" in wish.shapes:
+        wish.tell("check")
+        yield from checks.checks(scratch, kustomize, wish.overlays)
 
 
 def measure(where: World, wish: Wish) -> Iterator[Figure]:

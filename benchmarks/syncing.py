@@ -78,7 +78,8 @@ def restart(running: Controller, overlays: int) -> Sequence[Figure]:
     """From the start of the process to the end of the first pass over every overlay."""
     ready = running.await_answering() - running.started
     ended = running.await_passes(overlays) - running.started
-    note = f"of it {ready:.2f} s until its page answers: interpreter, imports, listeners"
+    used = running.cpu_seconds()
+    note = f"of it {ready:.2f} s until its page answers: interpreter, imports, listeners; {used:.2f} CPU s"
     return [
         Figure("restart", f"process start -> {overlays} overlays passed", ended, "s", 2.0, note=note),
         Figure("restart", "the same without the start of the process", ended - ready, "s"),

@@ -1,10 +1,11 @@
 """`lockstep` and `python -m gitops`."""
 
+import gc
 import sys
 
 from gitops.core.errors import GitopsError
 
-_OFFLINE = frozenset({"check", "init", "parity"})
+_OFFLINE = frozenset({"check", "parity"})
 
 
 def main() -> None:
@@ -17,11 +18,21 @@ def main() -> None:
 
 
 def _run() -> None:
-    """What runs in hooks does without the second that the clients of clusters and servers take to be imported."""
-    if _OFFLINE & set(sys.argv[1:2]):
+    """What runs in hooks does without the clients of clusters and servers, and what restarts without what the other
+    commands need: a second each, that they would take to be imported.
+    """
+    verb = sys.argv[1] if len(sys.argv) > 1 else ""
+    gc.disable()  # what is imported stays: nobody has to look for garbage in it, now or later
+    if verb in _OFFLINE:
+        from gitops.checking import app  # noqa: PLC0415
+    elif verb == "init":
         from gitops.adopting import app  # noqa: PLC0415
+    elif verb == "run":
+        from gitops.running import app  # noqa: PLC0415
     else:
         from gitops.cli import app  # noqa: PLC0415
+    gc.freeze()
+    gc.enable()
     app()
 
 

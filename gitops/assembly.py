@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -240,16 +241,18 @@ def _failing(watcher: Watcher) -> bool:
 
 
 class _Once:
-    """A value that needs the cluster, asked for when it is needed first."""
+    """A value that needs the cluster, asked for when it is needed first, by one for all who wait for it."""
 
     def __init__(self, ask: Callable[[], bytes]) -> None:
         self._ask = ask
         self._value: bytes | None = None
+        self._lock = threading.Lock()
 
     def __call__(self) -> bytes:
-        if self._value is None:
-            try:
-                self._value = self._ask()
-            except Rejected as error:  # permissions can be mended without a commit
-                raise Unavailable(error.reason, error.message) from error
-        return self._value
+        with self._lock:
+            if self._value is None:
+                try:
+                    self._value = self._ask()
+                except Rejected as error:  # permissions can be mended without a commit
+                    raise Unavailable(error.reason, error.message) from error
+            return self._value

@@ -19,7 +19,7 @@ from gitops.core.pipeline import Overlay
 from gitops.core.release import RELEASE_FILE, Release
 from gitops.core.status import Revision
 from gitops.ports import Past, Trees
-from gitops.surveyor import Contract, Situation, Surveyor, contract_of
+from gitops.surveyor import Contract, Situation, Surveyor
 
 _CANNOT_JUDGE = frozenset({"MissingObject", "UnknownRevision"})
 
@@ -98,7 +98,7 @@ class Checker:
         Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here.
         """
         tree = self._repo.tree(head)
-        contract = contract_of(tree, self._repo)
+        contract = self._surveyor.contract(tree)
         overlays = pipeline.overlays(contract.pipeline, tree)
         plans = [self._planned(overlay, head) for overlay in overlays]
         with ThreadPoolExecutor() as pool:

@@ -1,13 +1,8 @@
 """The commands. Each reads its configuration, calls one workflow and prints what came of it."""
 
-import os
-import secrets
-import signal
-import socket
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gitops import adopting, assembly, checking, promoting, server, telemetry
+from gitops import adopting, assembly, checking, promoting, running
 from gitops.assembly import Reached
 from gitops.chosen_config import CLOCKS, DEFAULT, ConfigFile, load
-from gitops.controller import Controller
 from gitops.core.errors import Rejected
 from gitops.core.plan import Configure, Create, Prune, Skipped
 from gitops.core.status import Record, SyncStatus
@@ -28,10 +22,9 @@ from gitops.desired import DesiredState
 from gitops.local import commands as local
 from gitops.reconciler import Reconciler
 from gitops.takedown import Takedown
-from gitops.telemetry import Output
-from webhooks.senders import Sender
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command()(running.run)
 app.command()(adopting.init)
 app.command()(checking.check)
 app.command()(checking.parity)
@@ -40,22 +33,6 @@ for _verb in (promoting.promote, promoting.approve, promoting.rollback, promotin
 app.add_typer(local.app, name="local", help="A whole installation on this machine, to try things out.")
 
 OverlayName = Annotated[str, typer.Argument(help="An overlay: dev, or prod/print-api")]
-
-
-@app.command()
-def run(config: ConfigFile = DEFAULT) -> None:
-    """Run the controller in the foreground, until SIGTERM or Ctrl-C."""
-    settings = load(config)
-    doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
-    log = settings.log
-    telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(doors)))
-    controller = Controller(settings, doors, _identity(), CLOCKS)
-    asked_to_stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked_to_stop.set())
-    controller.start()
-    asked_to_stop.wait()
-    controller.stop()
 
 
 @app.command()
@@ -158,14 +135,6 @@ def _account(reached: Reached, overlay: str) -> tuple[SyncStatus, tuple[Record, 
     if found is None:
         raise Rejected("NotFound", f"overlay {overlay} was never synced; `lockstep status` lists those that were")
     return found[0], tuple(found[1])
-
-
-def _known_secrets(doors: Mapping[str, Sender]) -> telemetry.Secrets:
-    return lambda: [value.decode("utf-8", "replace") for door in doors.values() for value in door.secrets()]
-
-
-def _identity() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _told(step: object) -> Iterator[str]:

@@ -17,7 +17,7 @@ from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay
 from gitops.core.status import Revision
 from gitops.core.tree import Blob, Tree
 from gitops.ports import Memo, Renderer, Trees
-from gitops.surveyor import Contract, Situation, Surveyor, contract_of
+from gitops.surveyor import Contract, Situation, Surveyor
 
 Subjects = Callable[[str, str, str], Sequence[str]]
 """(path, older, newer) -> the commits in between that touched the path, one line each, newest first."""
@@ -47,7 +47,7 @@ class Comparer:
         Raises: Rejected(NotFound) for names that there are not; Rejected when nothing can be judged; Unavailable.
         """
         tree = self._repo.tree(head)
-        contract = contract_of(tree, self._repo)
+        contract = self._surveyor.contract(tree)
         known = pipeline.overlays(contract.pipeline, tree)
         ours, theirs = _named(known, a), _named(known, b)
         services = dict.fromkeys([*ours, *theirs])

@@ -76,7 +76,9 @@ def _branch(name: str) -> str:
 class _Section(BaseModel):
     """Fields are camelCase in YAML. Unknown ones are refused: a typo must not become a default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True
+    )
 
 
 class Address(_Section):
@@ -216,7 +218,7 @@ class Config(_Section):
     webhooks: Webhooks = Webhooks()
     poll: Duration = timedelta(seconds=30)
     lease: Annotated[Duration, Field(ge=timedelta(seconds=2))] = timedelta(seconds=15)
-    workers: Annotated[int, Field(ge=1, le=64)] = 4
+    workers: Annotated[int, Field(ge=1, le=64)] = 8
     ceilings: Ceilings = Ceilings()
     kustomize: AnchoredPath | None = None
     log: Log = Log()

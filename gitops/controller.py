@@ -1,12 +1,14 @@
 """Everything that runs, wired together: doors, committer, passes, watches, lease, timers. It decides nothing.
 
 Three queues carry names only. `tasks` holds what concerns the whole: "fetch" asks the remote, "refresh" takes in the
-head that is known, "lead" reads what a leader has to know, "tags" what people ask for, "promote" decides what may move.
-`overlays` holds overlays to look at; it has work only while this replica leads. `questions` holds what somebody who
-looks at the page wants to know and what takes longer than a view may: two environments compared, git's past.
+head that is known, "lead" reads what a leader has to know, "tags" what people ask for, "promote" decides what may move,
+"tell" passes news on to the replica that leads. `overlays` holds overlays to look at; it has work only while this one
+leads. `questions` holds what somebody who looks at the page wants to know and what takes longer than a view may: two
+environments compared, git's past.
 """
 
 import random
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +24,7 @@ from gitops.committer import Clock, Committer
 from gitops.comparisons import Comparisons, Means
 from gitops.config import Config
 from gitops.core.changes import Change
-from gitops.core.errors import Conflict, Unavailable
+from gitops.core.errors import Conflict, GitopsError, Unavailable
 from gitops.core.events import ConfigPushed
 from gitops.core.objects import Key
 from gitops.core.requests import APPROVE, PROMOTE
@@ -46,6 +48,8 @@ _SETTLE_SECONDS = 0.03
 """Changes in a cluster come in bunches; one pass sees them all."""
 _STEP_ASIDE_SECONDS = 0.1
 """Senders wait three seconds and passes have time; besides, the next commit would make them do their work twice."""
+_MOST_NEWS = 100
+"""Overlays of which the leader is told something; any one of them makes it look at the config repo."""
 _random = random.SystemRandom()
 
 
@@ -104,6 +108,7 @@ class Controller:
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)
         self._listeners = self._made_listeners(senders)
         self._timers = BackgroundScheduler(timezone="UTC")
+        self._news: deque[str] = deque(maxlen=_MOST_NEWS)
 
     def start(self) -> Addresses:
         """Everything turns when it returns; what is not reachable yet is tried again in the background."""
@@ -160,6 +165,9 @@ class Controller:
             self._tasks.add("promote")
         elif name == "promote":
             return self._promoting.promoter.look()
+        elif name == "tell":
+            self._told_leader()
+            return None
         self._refresh()
         return None
 
@@ -247,8 +255,7 @@ class Controller:
     def _on_commit(self, head: str, changes: Sequence[Change]) -> None:
         self._metrics.commits.inc(len(changes))
         self._tasks.add("refresh")
-        if not self._leader.is_leader():
-            self._tell_leader({change.target.overlay for change in changes})
+        self._tell_leader(*(change.target.overlay for change in changes))
         _log.info("pushed", revision=head, commits=len(changes))
 
     def _on_promotion(self, _head: str) -> None:
@@ -258,18 +265,26 @@ class Controller:
     def _on_news(self, overlays: frozenset[str]) -> None:
         self._look_at(overlays & frozenset(self._desired.overlays()))
 
-    def _tell_leader(self, overlays: set[str]) -> None:
-        for overlay in overlays:
+    def _tell_leader(self, *overlays: str) -> None:
+        """Senders wait: whoever hears it is asked by another thread, since the cluster may take its time."""
+        if not self._leads():
+            self._news.extend(overlays)
+            self._tasks.add("tell")
+
+    def _told_leader(self) -> None:
+        """One parent that was touched is enough: the leader then fetches the head, and sees all that it changes."""
+        for overlay in [self._news.popleft() for _ in range(len(self._news))]:
             try:
                 self._reached.parents.request(overlay, self._clocks.now())
-            except Exception as error:  # noqa: BLE001 - a hint: the leader polls the config repo anyway
-                _log.info("the leader was not told", overlay=overlay, error=type(error).__name__)
+            except GitopsError as error:  # a hint: the leader polls the config repo anyway
+                _log.info("the leader was not told", overlay=overlay, reason=error.reason)
+            else:
+                return
 
     def _on_config_push(self, event: ConfigPushed) -> str:
         if event.ref.startswith(tuple(f"refs/tags/{prefix}" for prefix in (PROMOTE, APPROVE))):
             self._tasks.add("tags")
-            if not self._leads():
-                self._tell_leader({event.ref.split("/")[3]})
+            self._tell_leader(event.ref.split("/")[3])
             return "looking at what was asked for"
         if event.ref != f"refs/heads/{self._config.repo.trunk}":
             return f"{event.ref} is not the trunk; nothing depends on it"

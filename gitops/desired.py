@@ -52,6 +52,7 @@ class _Memory:
     reached: dict[str, Closure] = field(default_factory=dict)
     rendered: dict[str, tuple[str, Rendered]] = field(default_factory=dict)
     used: dict[str, frozenset[str] | None] = field(default_factory=dict)
+    used_before: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 class DesiredState:
@@ -98,6 +99,7 @@ class DesiredState:
                 reached={name: known for name, known in before.reached.items() if name in now.overlays},
                 rendered={} if now.is_new_pipeline else dict(before.rendered),  # namespaces and scope are in there
                 used={name: known for name, known in before.used.items() if name not in touched},
+                used_before=_used_before(before),
             )
         return touched
 
@@ -241,14 +243,20 @@ class DesiredState:
         except Rejected:  # the clone does not have it yet
             return False
 
-    def images_in_use(self, name: str) -> frozenset[str] | None:
+    def images_in_use(self, name: str, image: str) -> frozenset[str] | None:
         """Names of the images that the overlay's containers use, None while it cannot be rendered. The cluster is not
         asked: a replica that follows, or has only just started, makes no pass from which it would know.
+
+        Whoever asks has senders waiting, and every commit of an image makes a new render: so what an earlier head used
+        is the answer if `image` is among it. That it is used no more costs a commit that changes no object.
         """
         memory = self._memory
         known = memory.desired.get(name)
         if isinstance(known, Desired):
             return manifests.image_names(known.manifests)
+        before = memory.used_before.get(name, frozenset())
+        if name not in memory.used and image in before:
+            return before
         if name not in memory.used:
             memory.used[name] = self._images_rendered(name)
         return memory.used[name]
@@ -356,6 +364,16 @@ class DesiredState:
         applyset = self._rules.label(overlay.name)
         labelled = [manifests.labelled(each, applyset, secret_key=self._rules.secret_key()) for each in kept]
         return Rendered(tuple(labelled), scaled, provisional=bool(unserved))
+
+
+def _used_before(before: _Memory) -> dict[str, frozenset[str]]:
+    """What is known of this and of earlier heads."""
+    rendered = {name: each for name, each in before.desired.items() if isinstance(each, Desired)}
+    return {
+        **before.used_before,
+        **{name: names for name, names in before.used.items() if names is not None},
+        **{name: manifests.image_names(each.manifests) for name, each in rendered.items()},
+    }
 
 
 def _is_passing(known: Desired | Rejected) -> bool:

@@ -15,8 +15,10 @@ from gitops.core.images import Image
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
 from gitops.ports import ConfigRepo, NewCommit, Tree
 
-ImagesInUse = Callable[[str], Collection[str] | None]
-"""Names of the images that an overlay's containers use, as rendered last; None when that is not known."""
+ImagesInUse = Callable[[str, str], Collection[str] | None]
+"""(overlay, image) -> names of the images that the overlay's containers use, None when that is not known. As rendered
+last; a render of an older commit is good enough if it has the image.
+"""
 
 _MOST_COMMITS = 1000
 _MOST_REMEMBERED = 20_000
@@ -144,7 +146,9 @@ class Draft:
                 )
             deployed = self._deployed.get(key) or self._read_deployed(target, found.image.name)
             ignored = changes.decide(found, target, deployed, policy)
-            ignored = ignored or changes.unused(target, found.image, self._images_in_use(target.overlay))
+            if ignored is None:
+                used = self._images_in_use(target.overlay, found.image.name)
+                ignored = changes.unused(target, found.image, used)
             if ignored is not None:
                 return Outcome(ignored.reason)
         except Rejected as error:

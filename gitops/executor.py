@@ -35,7 +35,7 @@ from gitops.core.plan import (
 )
 from gitops.core.references import references
 from gitops.core.status import Action, Drift
-from gitops.ports import Cluster, LiveState
+from gitops.ports import NOWHERE, Cluster, LiveState
 
 _log = structlog.get_logger(__name__)
 
@@ -72,11 +72,15 @@ class Executor:
         self._manager = manager
         self._may_write = may_write
 
-    def examine(self, steps: Plan, scope: Scope) -> Plan:
-        """The plan with its exact differences: reads what is not known and dry-runs what may differ."""
+    def examine(self, steps: Plan, scope: Scope, *, absent_too: bool = True) -> Plan:
+        """The plan with its exact differences: reads what is not known and dry-runs what may differ. Without
+        `absent_too` a Create stays one: that no such object is there is found out when it is created.
+        """
         generated = {step.key.namespace for step in steps if isinstance(step, Prune) and is_generated(step.key)}
         in_use = frozenset(key for namespace in generated for key in self._cluster.references(namespace))
-        kept = (Skipped(step.key, RETAINED, blocks=False) if step.key in in_use else step for step in steps)
+        kept = [Skipped(step.key, RETAINED, blocks=False) if step.key in in_use else step for step in steps]
+        if not absent_too and all(isinstance(step, Create) for step in kept):
+            return tuple(kept)
         return tuple(self._pool.map(lambda step: self._examined(step, scope), kept))
 
     def execute(self, steps: Plan, scope: Scope, observed: Mapping[Key, Observed]) -> dict[Key, Outcome]:
@@ -149,25 +153,29 @@ class Executor:
         waits = blocked or _waits_for(step.manifest, done)
         if waits:
             return Outcome(step.key, Action.FAILED, f"waits: {waits}", member=_unapplied(step))
-        if isinstance(step, Configure) and not step.cause.writes:
-            return Outcome(step.key, Action.UNCHANGED, "", _member(step.manifest, step.observed), step.observed)
         for _ in range(_TRIES):
             try:
-                return self._written(step, self._write(step, scope))
+                return self._carried_out(step, scope)
             except Conflict:  # somebody wrote in between: plan again from what is there now
                 again = self._examined(_unexamined(step), scope)
                 if not isinstance(again, Create | Configure | Strip):
-                    break
+                    reason = again.reason if isinstance(again, Skipped) else _RESTLESS
+                    return Outcome(step.key, Action.FAILED, reason, _unapplied(step))
                 step = again
             except GitopsError as error:
                 _log.warning("apply failed", object=str(step.key), reason=error.reason, message=error.message)
                 return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _unapplied(step))
         return Outcome(step.key, Action.FAILED, _RESTLESS, _unapplied(step))
 
+    def _carried_out(self, step: Create | Configure | Strip, scope: Scope) -> Outcome:
+        if isinstance(step, Configure) and not step.cause.writes:
+            return Outcome(step.key, Action.UNCHANGED, "", _member(step.manifest, step.observed), step.observed)
+        return self._written(step, self._write(step, scope))
+
     def _write(self, step: Create | Configure | Strip, scope: Scope) -> Body:
         if isinstance(step, Strip):
             return self._cluster.edit(step.key, step.manifest.version, step.operations)
-        seen_at = step.observed.resource_version if isinstance(step, Configure) else ""
+        seen_at = step.observed.resource_version if isinstance(step, Configure) else NOWHERE
         return self._cluster.apply(_sent(step, scope), seen_at)
 
     def _written(self, step: Create | Configure | Strip, body: Body) -> Outcome:

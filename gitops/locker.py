@@ -9,7 +9,6 @@ from gitops.core.pipeline import FILE, Overlay
 from gitops.core.release import RELEASE_FILE, Release, release_text
 from gitops.core.tree import Tree
 from gitops.ports import Trees
-from gitops.surveyor import contract_of
 
 _WAIVED = "adoption"
 
@@ -20,7 +19,7 @@ def releases(repo: Trees, head: str, commit: str) -> Mapping[str, bytes]:
     Raises: Rejected(NotCommitted) when the commit does not hold what lies there.
     """
     tree, committed = repo.tree(head), repo.tree(commit)
-    declared = contract_of(tree, repo).pipeline
+    declared = pipeline.parse(repo.read(tree[FILE].id))
     found = {}
     for overlay in pipeline.overlays(declared, tree):
         if overlay.after is None or compose.release(overlay, tree, repo.read) is not None:

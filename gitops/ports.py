@@ -1,21 +1,26 @@
 """Every seam between the rules and the outside world, on one page. Adapters implement these; tests/fakes.py too."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from __future__ import annotations
 
-from gitops.core.events import Event
-from gitops.core.images import Image
-from gitops.core.inventory import Parent
-from gitops.core.manifests import Manifest
-from gitops.core.objects import Body, Key
-from gitops.core.ownership import Observed
-from gitops.core.proof import Proofs
-from gitops.core.removal import Operation
-from gitops.core.requests import Tag
-from gitops.core.status import Record, SyncStatus
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
 from gitops.core.tree import Blob, Source, Tree
+
+if TYPE_CHECKING:  # whoever implements one seam does without the others' types
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from gitops.core.events import Event
+    from gitops.core.images import Image
+    from gitops.core.inventory import Parent
+    from gitops.core.manifests import Manifest
+    from gitops.core.objects import Body, Key
+    from gitops.core.ownership import Observed
+    from gitops.core.proof import Proofs
+    from gitops.core.removal import Operation
+    from gitops.core.requests import Tag
+    from gitops.core.status import Record, SyncStatus
 
 __all__ = [
     "Blob",
@@ -32,7 +37,6 @@ __all__ = [
     "ProofLedger",
     "Renderer",
     "Source",
-    "Tag",
     "Tree",
     "Trees",
 ]
@@ -140,13 +144,19 @@ class Memo(Protocol):
 
 
 class Renderer(Protocol):
-    """kustomize build. Thread-safe; cached by the source's key."""
+    """kustomize build. Thread-safe; cached by the source's key. Another `version` may render otherwise."""
+
+    version: str
 
     def render(self, source: Source) -> bytes:
         """Raises Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) past time or memory."""
 
     def cached(self, key: str) -> bytes | None:
         """What was rendered for this key before, or None: lets a caller skip collecting the files."""
+
+
+NOWHERE = "1"
+"""The resourceVersion of an object that is not there: a store counts its writes, and was first written to make it."""
 
 
 class Cluster(Protocol):
@@ -170,7 +180,8 @@ class Cluster(Protocol):
 
     def apply(self, manifest: Manifest, resource_version: str) -> Body:
         """Forced server-side apply. A non-empty resource_version must still be the live one, else Conflict. An object
-        that is gone by now is created: the server knows no resourceVersion to compare with.
+        that is gone by now is created: the server knows no resourceVersion to compare with. So with NOWHERE, which no
+        object can have, the object is created or nothing is written.
         """
 
     def preview_edit(self, key: Key, version: str, operations: Sequence[Operation]) -> Body:

@@ -203,7 +203,10 @@ class Reconciler:
             self._remember_parent(parent)
             return steps, {}, observed
         scope = self._scope(name, desired)
-        steps = self._withheld(name, target, self._world.executor.examine(steps, scope), parent)
+        # Of an overlay that never was applied nothing is expected to be there; what is, refuses to be created.
+        absent_too = bool(parent.resource_version or desired.withheld or target.stall)
+        steps = self._world.executor.examine(steps, scope, absent_too=absent_too)
+        steps = self._withheld(name, target, steps, parent)
         recorded = parent.applied is not None or bool(desired.withheld) or not plan.is_whole(steps, {})
         if recorded and not any(plan.is_write(step) for step in steps):
             outcomes = self._world.executor.execute(steps, scope, observed)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from gitops.core import cluster_kinds, guard, manifests, pipeline, scope
 from gitops.core.contract import book as books
@@ -23,12 +23,13 @@ from gitops.core.objects import Body
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
 from gitops.core.release import Release
 from gitops.core.status import Revision
+from gitops.core.stored import Stored
 from gitops.core.tree import Source, Tree
 from gitops.ports import Memo, Renderer, Trees
 
 _FORMAT = "survey v2"
 _MOST_REFERENCES = 16
-_SURVEY: TypeAdapter[Survey] = TypeAdapter(Survey)
+_SURVEY: Stored[Survey] = Stored(Survey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,6 @@ class Contract:
     id: str
     pipeline: Pipeline
     book: Book
-
-
-def contract_of(tree: Tree, repo: Trees) -> Contract:
-    """Raises: Rejected(NoPipeline, InvalidPipeline, InvalidYaml)."""
-    blob = tree.get(pipeline.FILE)
-    if blob is None:
-        raise Rejected("NoPipeline", f"there is no {pipeline.FILE}; `lockstep init` writes one")
-    declared = pipeline.parse(repo.read(blob.id))
-    return Contract(blob.id, declared, books.of(declared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +73,19 @@ class Surveyor:
         self._references: dict[str, Sequence[Body]] = {}
         self._lock = threading.Lock()
 
+    def contract(self, tree: Tree) -> Contract:
+        """What the tree's pipeline.yaml declares. Raises: Rejected(NoPipeline, InvalidPipeline, InvalidYaml)."""
+        blob = tree.get(pipeline.FILE)
+        if blob is None:
+            raise Rejected("NoPipeline", f"there is no {pipeline.FILE}; `lockstep init` writes one")
+        declared = pipeline.parse(self._repo.read(blob.id))
+        key = _key("schemas", blob.id)
+        checked = self._memo.read(key) is not None
+        compiled = Contract(blob.id, declared, books.of(declared, checked=checked))
+        if not checked:
+            self._memo.write(key, b"")
+        return compiled
+
     def closure(self, situation: Situation) -> Closure:
         """Raises: Rejected with file and line."""
         return self._guard.closure(situation.tree, situation.overlay.path)
@@ -90,7 +95,7 @@ class Surveyor:
         own = self.closure(situation)
         path = reference_path(contract.pipeline, situation)
         reference = self._reference(situation, path)
-        key = _key(own.key, reference.key, contract.id, situation.overlay.name)
+        key = _key(self._renderer.version, own.key, reference.key, contract.id, situation.overlay.name)
         known = self._recalled(key)
         if known is None:
             known = self._surveyed(situation, contract, reference)

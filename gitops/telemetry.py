@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TextIO
 from urllib.parse import quote
 
@@ -66,7 +67,7 @@ def configure(output: Output) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(output.stream)
+    handler = _Handler(output.stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_final_processors(output))
     )
@@ -127,6 +128,28 @@ def _log_thread_death(death: threading.ExceptHookArgs) -> None:
     structlog.get_logger(__name__).error("thread died", thread=name, exc_info=error)
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Makes a line before it takes its turn to write. After a burst a thousand threads have something to say at the
+    same moment; each would wait until all before it have made theirs.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        try:
+            line = self.format(record) + self.terminator
+        except Exception:  # noqa: BLE001 - as logging itself: what cannot be said ends no thread
+            self.handleError(record)
+            return False
+        self.acquire()
+        try:
+            self.stream.write(line)
+            self.flush()
+        except Exception:  # noqa: BLE001
+            self.handleError(record)
+        finally:
+            self.release()
+        return True
+
+
 class _Ecs:
     """Names and types of the Elastic Common Schema."""
 
@@ -180,6 +203,7 @@ class _Redactor:
         return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… ({len(text)} characters)"
 
 
+@lru_cache(maxsize=64)
 def _forms(secret: str) -> Collection[str]:
     """The ways in which a secret shows up in the messages of other programs. Longest first."""
     encoded = base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode("ascii")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gitops.adapters.kustomize import Kustomize
 from gitops.core.errors import Rejected
 from gitops.local import binaries
 from tests.adapters.git_world import git
@@ -286,9 +287,20 @@ def test_a_survey_is_worked_out_once(repo: JudgedRepo, tmp_path: Path) -> None:
     stored = {file.name for file in (tmp_path / "surveys").iterdir()}
     repo.append("environments/pipeline.yaml", "# a comment\n")
     repo.check()
-    assert len(list((tmp_path / "surveys").iterdir())) == 2 * len(stored) == 6
+    assert len(list((tmp_path / "surveys").iterdir())) == 2 * len(stored) == 8  # three, and that the schemas are some
     repo.check()
-    assert len(list((tmp_path / "surveys").iterdir())) == 6
+    assert len(list((tmp_path / "surveys").iterdir())) == 8
+
+
+def test_what_another_kustomize_renders_is_surveyed_again(repo: JudgedRepo, tmp_path: Path) -> None:
+    repo.check()
+    stored = len(list((tmp_path / "surveys").iterdir()))
+    binary = tmp_path / "another-kustomize"
+    kustomize = binaries.ensure("kustomize")
+    binary.write_text(f'#!/bin/sh\n[ "$1" = version ] && echo v99 && exit\nexec {kustomize} "$@"\n')
+    binary.chmod(0o755)
+    replace(repo, kustomize=Kustomize(binary, tmp_path / "cache")).check()
+    assert len(list((tmp_path / "surveys").iterdir())) == stored + 3
 
 
 def test_what_is_no_config_repo(tmp_path: Path, repo: JudgedRepo) -> None:

@@ -67,7 +67,7 @@ class World:
         self.rechecked: list[tuple[str, tuple[Change, ...]]] = []
         self._committers: list[Committer] = []
 
-    def committer(self, used: ImagesInUse = lambda _overlay: None, pace: Pace | None = None) -> Committer:
+    def committer(self, used: ImagesInUse = lambda _overlay, _image: None, pace: Pace | None = None) -> Committer:
         clock = Clock(
             now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5
         )
@@ -138,7 +138,7 @@ def test_a_repeated_event_makes_no_second_commit(world: World) -> None:
 
 
 def test_what_is_older_or_not_followed_is_answered_with_the_reason(world: World) -> None:
-    committer = world.committer(used=lambda _overlay: {f"{HOST}/print-api"})
+    committer = world.committer(used=lambda *_: {f"{HOST}/print-api"})
     accept(committer, pushed("print-api", "1.5.0"))
     head = world.remote.head()
     assert "1.4.0 is older than 1.5.0" in accept(committer, pushed("print-api", "1.4.0"))
@@ -418,7 +418,7 @@ from tests.test_committer import accept, pushed, World, Clock, Committer, GitCon
 
 repo = GitConfigRepo(sys.argv[1], "main", Path(sys.argv[2]))
 clock = Clock(now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5)
-committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, images_in_use=lambda overlay: None)
+committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, images_in_use=lambda *_: None)
 while True:
     try:
         repo.fetch()

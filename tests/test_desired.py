@@ -212,6 +212,32 @@ def test_build_prints_what_is_deployed(place: Place) -> None:
         place.desired.build("nowhere")
 
 
+APP = "registry.example/app"
+
+
+def test_the_images_in_use_are_those_of_the_render(place: Place) -> None:
+    place.refresh()
+    assert place.desired.images_in_use("dev", APP) == {APP}
+    assert place.desired.images_in_use("dev", "registry.example/other") == {APP}
+
+
+def test_senders_of_an_image_that_was_in_use_wait_for_no_render(place: Place) -> None:
+    """A head that does not render shows where the answer comes from."""
+    place.refresh()
+    place.desired.at_head("dev")
+    place.push({"base/app/app.yaml": b"kind: [", "environments/dev/kustomization.yaml": overlay("dev", "2.0.0")})
+    place.push({"environments/dev/kustomization.yaml": overlay("dev", "3.0.0")})
+    assert place.desired.images_in_use("dev", APP) == {APP}
+    assert place.desired.images_in_use("dev", "registry.example/other") is None
+
+
+def test_an_image_that_came_into_use_is_seen_at_once(place: Place) -> None:
+    place.refresh()
+    assert place.desired.images_in_use("dev", "registry.example/other") == {APP}
+    place.push({"base/app/app.yaml": BASE["base/app/app.yaml"].replace(APP.encode(), b"registry.example/other")})
+    assert place.desired.images_in_use("dev", "registry.example/other") == {"registry.example/other"}
+
+
 def test_what_belongs_into_another_cluster_is_left_alone(place: Place) -> None:
     elsewhere = PIPELINE.replace(b"images: newest}", b"images: newest, context: shanghai}")
     place.push({"environments/pipeline.yaml": elsewhere})

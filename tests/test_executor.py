@@ -11,7 +11,7 @@ from kubernetes import client
 from gitops.adapters.watcher import Watcher
 from gitops.core import manifests, plan
 from gitops.core.health import Health
-from gitops.core.inventory import Member, applyset_of
+from gitops.core.inventory import PART_OF_LABEL, Member, applyset_of
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key, key
 from gitops.core.ownership import Observed
@@ -180,6 +180,31 @@ def test_an_object_of_another_overlay_is_refused(bench: Bench) -> None:
     steps, _, _ = bench.run([mine], {}, Policy(), bench.scope(mine))
     assert isinstance(steps[0], Skipped)
     assert steps[0].reason == "is also in overlay test"
+
+
+@pytest.mark.parametrize("absent_too", [True, False])
+def test_what_appears_before_it_is_created_is_examined_and_not_overwritten(bench: Bench, *, absent_too: bool) -> None:
+    mine = bench.deployment()
+    scope = bench.scope(mine)
+    steps = bench.executor.examine(bench.planned([mine], {}, Policy()), scope, absent_too=absent_too)
+    assert steps == (Create(mine),)
+    theirs = manifests.labelled(Manifest(mine.key, {**mine.body}, ""), applyset_of("test"))
+    bench.world.cluster.apply(theirs, "")
+    outcome = bench.executor.execute(steps, scope, {})[mine.key]
+    assert (outcome.action, outcome.message) == (Action.FAILED, "is also in overlay test")
+    assert bench.live().metadata.labels[PART_OF_LABEL] == applyset_of("test")
+
+
+def test_what_nobody_else_claims_is_taken_over_in_the_pass_that_finds_it(bench: Bench) -> None:
+    mine = bench.deployment()
+    body = {**mine.body, "metadata": {"name": "app", "namespace": bench.namespace}}
+    client.AppsV1Api(bench.world.console).create_namespaced_deployment(bench.namespace, body)
+    scope = bench.scope(mine)
+    steps = bench.executor.examine(bench.planned([mine], {}, Policy()), scope, absent_too=False)
+    outcome = bench.executor.execute(steps, scope, {})[mine.key]
+    assert outcome.action is Action.CONFIGURED
+    assert outcome.member is not None
+    assert outcome.member.uid == bench.live().metadata.uid
 
 
 def test_one_bad_object_fails_alone_with_the_servers_words(bench: Bench) -> None:

@@ -8,13 +8,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import cast
-
-from git import Git as Protocol  # GitPython: speaks cat-file's protocol to the process that we started
+from typing import TYPE_CHECKING, cast
 
 from gitops.adapters.git_process import Git, kill_group
 from gitops.core.errors import Rejected
-from gitops.ports import Blob, Tree
+from gitops.core.tree import Blob, Tree
+
+if TYPE_CHECKING:
+    from git import Git as Protocol
 
 _DIRECTORY = "40000"
 _UNUSABLE = frozenset({"", ".", "..", ".git"})
@@ -158,8 +159,12 @@ class Objects:
             raise MissingObject(name)
         return content
 
-    def _running(self) -> Protocol:
+    def _running(self) -> "Protocol":
         if self._protocol is None:
+            # GitPython: speaks cat-file's protocol to the process that we started. Whoever reads files alone does
+            # without the tenth of a second that it takes to be imported.
+            from git import Git as Protocol  # noqa: PLC0415
+
             protocol = Protocol(str(self._git.directory))
             for name, option in (("cat_file_all", "--batch"), ("cat_file_header", "--batch-check")):
                 process = self._git.start(["cat-file", option], offline=True)

@@ -44,24 +44,36 @@ class Resource:
 
 
 class Kinds:
-    """Thread-safe. What is not served now is asked again each time: a CRD may have come."""
+    """Thread-safe; several that need the same discovery wait for one to ask. What is not served now is asked again each
+    time: a CRD may have come.
+    """
 
     def __init__(self, api: KubernetesApi) -> None:
         self.api = api
         self._lock = threading.Lock()
+        self._asking: dict[tuple[str, str], threading.Lock] = {}
         self._served: dict[tuple[str, str], Mapping[str, Resource]] = {}
 
     def resource(self, group: str, version: str, kind: str) -> Resource:
         """Raises: Rejected(NoMatches) when the server does not serve that kind; and as KubernetesApi.request does."""
-        known = self._served.get((group, version), {}).get(kind)
+        known = self._known(group, version, kind)
         if known is not None:
             return known
-        found = self._discover(group, version)
         with self._lock:
-            self._served[group, version] = found
+            asking = self._asking.setdefault((group, version), threading.Lock())
+        with asking:
+            known = self._known(group, version, kind)
+            if known is not None:
+                return known
+            found = self._discover(group, version)
+            with self._lock:
+                self._served[group, version] = found
         if kind not in found:
             raise _no_matches(group, version, kind)
         return found[kind]
+
+    def _known(self, group: str, version: str, kind: str) -> Resource | None:
+        return self._served.get((group, version), {}).get(kind)
 
     def forget(self) -> None:
         with self._lock:

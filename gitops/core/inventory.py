@@ -7,10 +7,9 @@ import base64
 import hashlib
 from dataclasses import dataclass, field
 
-from pydantic import TypeAdapter
-
 from gitops.core.objects import Key
 from gitops.core.status import Revision
+from gitops.core.stored import Stored
 
 ID_LABEL = "applyset.kubernetes.io/id"
 PART_OF_LABEL = "applyset.kubernetes.io/part-of"
@@ -76,4 +75,4 @@ class Parent:
     requested_at: str = ""
 
 
-MEMBERS_JSON: TypeAdapter[tuple[Member, ...]] = TypeAdapter(tuple[Member, ...])
+MEMBERS_JSON: Stored[tuple[Member, ...]] = Stored(tuple[Member, ...])

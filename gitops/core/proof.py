@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from pydantic import TypeAdapter
-
 from gitops.core import yaml_text
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
 from gitops.core.status import Revision
+from gitops.core.stored import Stored
 from gitops.core.tree import Blob
 
 LONGEST_GAP = timedelta(seconds=60)
@@ -99,7 +98,7 @@ class Proofs:
         return tuple(record for record in self.records if record.service == service)
 
 
-PROOFS_JSON: TypeAdapter[Proofs] = TypeAdapter(Proofs)
+PROOFS_JSON: Stored[Proofs] = Stored(Proofs)
 
 
 def observe(before: Proofs | None, sighting: Sighting, enough: timedelta) -> Proofs:

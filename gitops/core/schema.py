@@ -29,7 +29,7 @@ _MOST_SHOWN = 5
 class Model(BaseModel):
     """Base of every file model: immutable, and a field that it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, defer_build=True)
 
 
 _M = TypeVar("_M", bound=Model)

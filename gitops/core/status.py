@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import TypeAdapter
-
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.objects import Key
+from gitops.core.stored import Stored
 
 
 class Sync(StrEnum):
@@ -167,5 +166,5 @@ class Record:
     waived: tuple[str, ...] = ()
 
 
-STATUS_JSON: TypeAdapter[SyncStatus] = TypeAdapter(SyncStatus)
-HISTORY_JSON: TypeAdapter[tuple[Record, ...]] = TypeAdapter(tuple[Record, ...])
+STATUS_JSON: Stored[SyncStatus] = Stored(SyncStatus)
+HISTORY_JSON: Stored[tuple[Record, ...]] = Stored(tuple[Record, ...])

@@ -13,6 +13,7 @@ from gitops.core import ownership
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body, Key
+from gitops.ports import NOWHERE
 from tests.adapters.kubernetes_world import (
     MANAGER,
     World,
@@ -129,6 +130,24 @@ def test_an_object_that_vanished_is_created_whatever_its_resource_version_was(wo
     client.CoreV1Api(world.console).delete_namespaced_config_map("settings", namespace)
     created = world.cluster.apply(wanted, version_of(planned_from))
     assert created["metadata"]["uid"] != planned_from["metadata"]["uid"]
+
+
+def test_what_is_to_be_created_is_never_taken_over(world: World, namespace: str) -> None:
+    """An object of the same name has another resourceVersion than NOWHERE; one of another type of storage too."""
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "order", "namespace": namespace},
+        "spec": {"selector": {"app": "order"}, "ports": [{"port": 80}]},
+    }
+    home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-made"}}
+    bodies = (config_map("settings", namespace, {"a": "1"}), deployment("order", namespace))
+    for wanted in (*bodies, manifest(service), manifest(home)):
+        world.cluster.apply(wanted, NOWHERE)
+        metadata = {**wanted.body["metadata"], "labels": {"taken": "over"}}
+        with pytest.raises(Conflict):
+            world.cluster.apply(manifest({**wanted.body, "metadata": metadata}), NOWHERE)
+        assert "taken" not in (read(world, wanted)["metadata"].get("labels") or {})
 
 
 def test_delete_needs_the_uid_that_was_meant(world: World, namespace: str) -> None:

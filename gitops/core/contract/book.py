@@ -74,10 +74,10 @@ class Book:
                 yield rule
 
 
-def of(pipeline: Pipeline) -> Book:
-    """Raises: Rejected(InvalidPipeline) for a schema that is none."""
+def of(pipeline: Pipeline, *, checked: bool = False) -> Book:
+    """Raises: Rejected(InvalidPipeline) for a schema that is none; `checked`: this pipeline was compiled before."""
     return Book(
-        rules=rules.compiled(pipeline.variations),
+        rules=rules.compiled(pipeline.variations, checked=checked),
         environments=pipeline.environments,
         order=pipeline.order,
         vocabulary=Vocabulary({name: each.namespace for name, each in pipeline.environments.items()}),

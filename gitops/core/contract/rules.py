@@ -50,19 +50,21 @@ class Rule:
         return self.distinct == ("*",) or key in self.distinct
 
 
-def compiled(variations: Sequence[Variation]) -> tuple[Rule, ...]:
+def compiled(variations: Sequence[Variation], *, checked: bool = False) -> tuple[Rule, ...]:
     """The declared ones first, then those of the presets: who declares something means it.
 
-    Raises: Rejected(InvalidPipeline) for a schema that is none.
+    Raises: Rejected(InvalidPipeline) for a schema that is none, unless all were `checked` before.
     """
-    declared = [_rule(variation, number) for number, variation in enumerate(variations) if not variation.preset]
+    declared = [
+        _rule(variation, number, checked=checked) for number, variation in enumerate(variations) if not variation.preset
+    ]
     standard = any(variation.preset == "standard" for variation in variations)
     return (*declared, *(_of_preset(each) for each in presets.STANDARD if standard))
 
 
-def _rule(variation: Variation, number: int) -> Rule:
+def _rule(variation: Variation, number: int, *, checked: bool) -> Rule:
     label = variation.name or f"variations[{number}]"
-    distinct = variation.distinct
+    distinct, schema = variation.distinct, variation.value_schema
     return Rule(
         label=label,
         broken=variation.severity,
@@ -70,7 +72,7 @@ def _rule(variation: Variation, number: int) -> Rule:
         objects=variation.objects,
         field=Pattern(variation.field) if variation.field else None,
         environments=variation.environments,
-        schema=None if variation.value_schema is None else Schema(label, dict(variation.value_schema)),
+        schema=None if schema is None else Schema(label, dict(schema), checked=checked),
         required=variation.required,
         distinct=("*",) if distinct is True else (distinct or ()),
         format=variation.format,
