@@ -29,9 +29,10 @@ def main(config: Path) -> None:
         repo.fetch()
         reached = assembly.reach(settings, clocks, lambda: True)
         renderer = assembly.kustomize(settings, settings.state / "renders")
-        desired = assembly.desired_state(settings, repo, renderer, reached)
+        wanted = assembly.wanted(settings, repo, renderer, reached)
+        desired = wanted.desired
         desired.refresh()
-        parts = assembly.reconciling(settings, reached, desired, clocks, (lambda: True, lambda *_: None))
+        parts = assembly.reconciling(settings, reached, wanted, clocks, (lambda: True, lambda *_: None))
         started = time.perf_counter()
         parts.reconciler.recall()
         recalled = time.perf_counter()

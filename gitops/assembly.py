@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +32,7 @@ from gitops.core.objects import Key
 from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
+from gitops.judge import Judge
 from gitops.promoter import Parties, Promoter
 from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
@@ -104,14 +105,14 @@ def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reac
     )
 
 
-def desired_state(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> DesiredState:
+def _desired_state(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> DesiredState:
     ceilings = Ceilings(
         namespaces=config.ceilings.namespaces,
         cluster_kinds=config.ceilings.cluster_kinds,
         service_accounts=config.ceilings.service_accounts,
     )
     key = _Once(lambda: installation_key(reached.api, secrets.token_bytes))
-    rules = Rules(ceilings, key, applyset_of)
+    rules = Rules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
     return DesiredState(repo, renderer, reached.cluster, rules)
 
 
@@ -126,10 +127,23 @@ class Reconciling:
     pool: ThreadPoolExecutor
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What git wants, and who knows whether it may."""
+
+    desired: DesiredState
+    judge: Judge
+
+
+def wanted(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> Wanted:
+    judge = Judge(repo, renderer, RenderCache(renderer.directory / "surveys"))
+    return Wanted(_desired_state(config, repo, renderer, reached), judge)
+
+
 def reconciling(
     config: Config,
     reached: Reached,
-    desired: DesiredState,
+    wanted: Wanted,
     clocks: Clocks,
     leading: tuple[Callable[[], bool], Callable[[str, Key], None]],
 ) -> Reconciling:
@@ -141,7 +155,8 @@ def reconciling(
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
     executor = Executor(reached.cluster, watcher, pool, manager=manager(config), may_write=may_write)
     world = World(
-        desired=desired,
+        desired=wanted.desired,
+        judge=wanted.judge,
         live=watcher,
         parents=reached.parents,
         reporter=reporter,
@@ -162,6 +177,10 @@ class Promoting:
     promoter: Promoter
 
 
+Judgement = Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
+"""(commit, overlays that it changes) -> what the contract forbids there, by overlay."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leading:
     """What it takes to promote: the time, the right to write, who knows the contract, and whom to tell: of a commit
@@ -170,7 +189,7 @@ class Leading:
 
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
-    judge: Callable[[str], Mapping[str, Sequence[str]]]
+    judge: Judgement
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -203,19 +222,9 @@ def promoting(
     return Promoting(witness, promoter)
 
 
-def contract(
-    config: Config, repo: GitConfigRepo, renderer: Kustomize, desired: DesiredState
-) -> Callable[[str], Mapping[str, Sequence[str]]]:
-    """What the contract forbids at a commit, by overlay. A pipeline.yaml without `variations` has no contract yet."""
-    checker = Checker(repo, Surveyor(repo, renderer, RenderCache(config.state / "surveys")))
-
-    def judge(revision: str) -> Mapping[str, Sequence[str]]:
-        declared = desired.pipeline()
-        if declared is None or not declared.variations:
-            return {}
-        return checker.check(revision).forbidden()
-
-    return judge
+def contract(repo: GitConfigRepo, renderer: Kustomize) -> Judgement:
+    checker = Checker(repo, Surveyor(repo, renderer, RenderCache(renderer.directory / "surveys")))
+    return lambda revision, changed: checker.check(revision, changed).forbidden()
 
 
 def _failing(watcher: Watcher) -> bool:

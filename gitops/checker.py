@@ -91,15 +91,19 @@ class Checker:
         self._surveyor = surveyor
         self._past = past
 
-    def check(self, head: str) -> Report:
-        """Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here."""
+    def check(self, head: str, changed: Collection[str] | None = None) -> Report:
+        """`changed`: the overlays that are new at this commit, which is who is charged with what two of them break
+        together; None = not known.
+
+        Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here.
+        """
         tree = self._repo.tree(head)
         contract = contract_of(tree, self._repo)
         overlays = pipeline.overlays(contract.pipeline, tree)
         plans = [self._planned(overlay, head) for overlay in overlays]
         with ThreadPoolExecutor() as pool:
-            now = self._judged(contract, {plan.overlay.name: plan.now for plan in plans}, pool)
-            ahead = self._judged(contract, _after_promotions(plans), pool)
+            now = self._judged(contract, {plan.overlay.name: plan.now for plan in plans}, pool, changed)
+            ahead = self._judged(contract, _after_promotions(plans), pool, None)
         strayed = self._strayed(plans, head)
         checked = tuple(
             Checked(
@@ -140,12 +144,16 @@ class Checker:
         return compose.adopted(overlay, first, self._repo.tree, self._repo.read)
 
     def _judged(
-        self, contract: Contract, situations: Mapping[str, Situation | Rejected], pool: ThreadPoolExecutor
+        self,
+        contract: Contract,
+        situations: Mapping[str, Situation | Rejected],
+        pool: ThreadPoolExecutor,
+        changed: Collection[str] | None,
     ) -> dict[str, Verdict]:
         """Overlay -> its verdict, without its revision."""
         found = dict(pool.map(lambda name: (name, self._surveyed(situations[name], contract)), situations))
         surveys = [each for each in found.values() if isinstance(each, Survey)]
-        beside = across(surveys, contract.book)
+        beside = across(surveys, contract.book, changed)
         return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
 
     def _surveyed(self, situation: Situation | Rejected, contract: Contract) -> Survey | Rejected | None:

@@ -132,9 +132,10 @@ def _workplace(config: Path) -> Iterator[_Workplace]:
         repo.fetch()
         reached = assembly.reach(settings, CLOCKS, lambda: False)
         renderer = assembly.kustomize(settings, Path(scratch) / "renders")
-        desired = assembly.desired_state(settings, repo, renderer, reached)
+        wanted = assembly.wanted(settings, repo, renderer, reached)
+        desired = wanted.desired
         desired.refresh()
-        parts = assembly.reconciling(settings, reached, desired, CLOCKS, (lambda: False, lambda *_: None))
+        parts = assembly.reconciling(settings, reached, wanted, CLOCKS, (lambda: False, lambda *_: None))
         try:
             executor = parts.executor
             ledger, parents = reached.ledger, reached.parents

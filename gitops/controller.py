@@ -37,7 +37,8 @@ _log = structlog.get_logger(__name__)
 
 RECHECK_SECONDS = 300
 _PAGE_THREADS = 8
-_STOP_SECONDS = 8.0
+_STOP_SECONDS = 15.0
+"""For all of it, so that what is left of the usual 30 s of grace suffices for calls that are under way."""
 _SETTLE_SECONDS = 0.03
 """Changes in a cluster come in bunches; one pass sees them all."""
 _STEP_ASIDE_SECONDS = 0.1
@@ -65,12 +66,13 @@ class Controller:
         self._repo = assembly.config_repo(config, config.state / "clone")
         self._reached = assembly.reach(config, clocks, self._leads)
         renderer = assembly.kustomize(config, config.state / "renders")
-        self._desired = assembly.desired_state(config, self._repo, renderer, self._reached)
+        wanted = assembly.wanted(config, self._repo, renderer, self._reached)
+        self._desired = wanted.desired
         terms = Terms.lasting(config.lease.total_seconds())
         candidate = Candidate(identity, lambda: self._tasks.add("lead"), self._deposed, terms)
         self._leader = Leader(self._reached.api, config.name, candidate, clock=clocks.now)
         leading = (self._leader.is_leader, self._on_change)
-        self._reconciling = assembly.reconciling(config, self._reached, self._desired, clocks, leading)
+        self._reconciling = assembly.reconciling(config, self._reached, wanted, clocks, leading)
         backoff = Backoff(_random.random, first=0.2)
         self._tasks = Workqueue(self._task, backoff=backoff, clock=clocks.monotonic, workers=2)
         self._overlays = Workqueue(self._pass, backoff=backoff, clock=clocks.monotonic, workers=config.workers)
@@ -81,7 +83,7 @@ class Controller:
             images_in_use=self._desired.images_in_use,
         )
         known = Known(self._desired, self._reached.ledger, self._committer)
-        judge = assembly.contract(config, self._repo, renderer, self._desired)
+        judge = assembly.contract(self._repo, renderer)
         hooks = assembly.Leading(clocks.now, self._leads, judge, self._on_promotion, self._on_news)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
@@ -104,12 +106,17 @@ class Controller:
 
     def stop(self) -> None:
         """Stops taking deliveries, lets what runs finish for a few seconds, gives the Lease back."""
+        ends = self._clocks.monotonic() + _STOP_SECONDS
+
+        def left() -> float:
+            return max(ends - self._clocks.monotonic(), 0.1)
+
         webhooks, *others = self._listeners
-        webhooks.stop(_STOP_SECONDS)
+        webhooks.stop(left() / 2)
         self._timers.shutdown(wait=False)
-        self._committer.stop(_STOP_SECONDS)
-        self._tasks.stop(_STOP_SECONDS)
-        if self._overlays.stop(_STOP_SECONDS):
+        self._committer.stop(left())
+        self._tasks.stop(left())
+        if self._overlays.stop(left()):
             self._leader.stop()  # else a pass still writes: the Lease runs out instead
         self._reconciling.watcher.stop()
         for listener in others:
@@ -158,10 +165,9 @@ class Controller:
         self._observer.head_is(self._desired.head(), self._clocks.now())
         if touched:
             _log.info("head", revision=self._desired.head(), overlays=len(touched))
-        if self._leader.is_leader():
-            self._look_at(touched)
-            if touched:
-                self._tasks.add("promote")
+        if touched and self._leader.is_leader():
+            self._look_at(touched | self._reconciling.reconciler.breached())
+            self._tasks.add("promote")
 
     def _lead(self) -> None:
         """What a new leader does: read what others left, then look at everything."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from gitops import layout
 from gitops.core import compose, guard, manifests, order, pipeline, scope
 from gitops.core.compose import Composition
+from gitops.core.contract import book as books
 from gitops.core.desired import Desired, Rendered, treated
-from gitops.core.errors import GitopsError, Rejected, Unavailable
+from gitops.core.errors import GitopsError, Place, Rejected, Unavailable
 from gitops.core.guard import Closure, Guard
 from gitops.core.images import Image
 from gitops.core.objects import Key
@@ -22,6 +23,7 @@ from gitops.core.scope import Ceilings
 from gitops.core.status import Revision
 from gitops.layout import Layout
 from gitops.ports import Cluster, ConfigRepo, Renderer
+from gitops.surveyor import Contract, Docket, Situation
 
 _MOST_KNOWN_COMMITS = 10_000
 _MOST_KNOWN_BUILDS = 2_000
@@ -30,12 +32,13 @@ _MOST_KNOWN_BUILDS = 2_000
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the controller's own configuration adds: `ceilings` that pipeline.yaml can only narrow, `secret_key` for the
-    hashes of Secrets, `label` naming the applyset id of an overlay.
+    hashes of Secrets, `label` naming the applyset id of an overlay, `context` the name of the cluster that it reaches.
     """
 
     ceilings: Ceilings
     secret_key: Callable[[], bytes]
     label: Callable[[str], str]
+    context: str | None = None
 
 
 @dataclass(slots=True)
@@ -43,6 +46,9 @@ class _Memory:
     """One head and what was found out about it so far."""
 
     layout: Layout = field(default_factory=Layout)
+    contract: Contract | None = None
+    docket: Docket | None = None
+    compositions: dict[str, Composition] = field(default_factory=dict)
     desired: dict[str, Desired | Rejected] = field(default_factory=dict)
     reached: dict[str, Closure] = field(default_factory=dict)
     rendered: dict[str, tuple[str, Rendered]] = field(default_factory=dict)
@@ -97,6 +103,12 @@ class DesiredState:
                 touched = frozenset(name for name in touched if _is_touched(name, before, now))
             self._memory = _Memory(
                 layout=now,
+                contract=None if now.is_new_pipeline else before.contract,
+                compositions={
+                    name: known
+                    for name, known in before.compositions.items()
+                    if name not in touched and (known.is_locked or not now.is_new_base)
+                },
                 desired={name: known for name, known in before.desired.items() if name not in touched},
                 reached={name: known for name, known in before.reached.items() if name in now.overlays},
                 rendered={} if now.is_new_pipeline else dict(before.rendered),  # namespaces and scope are in there
@@ -135,6 +147,43 @@ class DesiredState:
         if isinstance(known, Rejected):
             raise known
         return known
+
+    def docket(self) -> Docket:
+        """All overlays of the head as they are about to run, but for those that cannot be composed, and the contract.
+
+        Raises: Rejected when pipeline.yaml holds no valid contract; Unavailable.
+        """
+        memory = self._memory
+        if memory.docket is None:
+            memory.docket = Docket(self._contract(memory), self._situations(memory))
+        return memory.docket
+
+    def _contract(self, memory: _Memory) -> Contract:
+        declared, blob = memory.layout.pipeline, self._repo.tree(memory.layout.head).get(pipeline.FILE)
+        if memory.layout.broken is not None or declared is None or blob is None:
+            raise memory.layout.broken or Rejected("NoPipeline", f"the config repo has no {pipeline.FILE}")
+        if memory.contract is None:
+            memory.contract = Contract(blob.id, declared, books.of(declared))
+        return memory.contract
+
+    def _situations(self, memory: _Memory) -> dict[str, Situation]:
+        found = {}
+        for name, overlay in memory.layout.overlays.items():
+            composition = None if overlay.is_platform else self._composition_or_none(memory, overlay)
+            if composition is not None:
+                base = composition.revision.base if composition.is_locked else memory.layout.head
+                found[name] = Situation(overlay, composition.tree, base)
+        return found
+
+    def is_same(self, desired: Desired, revision: Revision) -> bool:
+        """True when the overlay reads the very same files at another revision as well."""
+        if revision == desired.revision:
+            return True
+        try:
+            tree = compose.composed(desired.overlay, revision, self._repo.tree)
+            return self._guard.closure(tree, desired.overlay.path).key == desired.key
+        except Rejected:
+            return False
 
     def may_want(self, name: str, key: Key) -> bool:
         """True when the overlay has this object, or cannot tell at the moment."""
@@ -250,11 +299,37 @@ class DesiredState:
         try:
             if memory.layout.broken is not None:
                 return memory.layout.broken
-            composition = compose.compose(overlay, memory.layout.head, self._repo.tree, self._repo.read)
-            self._require_on_trunk(memory.layout.head, composition.revision)
-            return self._desired(memory, overlay, composition)
+            self._require_within_reach(memory.layout.pipeline, overlay)
+            return self._desired(memory, overlay, self._composition(memory, overlay))
         except Rejected as error:
             return error
+
+    def _require_within_reach(self, declared: Pipeline | None, overlay: Overlay) -> None:
+        """What belongs into another cluster must never be applied to this one."""
+        environment = declared.environments.get(overlay.environment) if declared else None
+        wanted = environment.context if environment else None
+        if wanted is not None and wanted != self._rules.context:
+            here = f"`{self._rules.context}`" if self._rules.context else "a cluster without a name"
+            message = (
+                f"{overlay.environment} belongs into the cluster `{wanted}` (context), and this controller reaches "
+                f"{here}; set cluster.context of lockstep.yaml, or take `context` out"
+            )
+            raise Rejected("OtherCluster", message, place=Place(pipeline.FILE))
+
+    def _composition(self, memory: _Memory, overlay: Overlay) -> Composition:
+        known = memory.compositions.get(overlay.name)
+        if known is None:
+            known = compose.compose(overlay, memory.layout.head, self._repo.tree, self._repo.read)
+            self._require_on_trunk(memory.layout.head, known.revision)
+            with self._lock:
+                known = memory.compositions.setdefault(overlay.name, known)
+        return known
+
+    def _composition_or_none(self, memory: _Memory, overlay: Overlay) -> Composition | None:
+        try:
+            return self._composition(memory, overlay)
+        except Rejected:
+            return None
 
     def _require_on_trunk(self, head: str, revision: Revision) -> None:
         known = self._on_trunk

@@ -39,7 +39,8 @@ from gitops.ports import Cluster, LiveState
 
 _log = structlog.get_logger(__name__)
 
-_TRIES = 4
+_TRIES = 8
+"""Of one step in one pass: during a rollout, its controller writes a status every few milliseconds."""
 _RESTLESS = "Conflict: it changes faster than it can be applied"
 
 

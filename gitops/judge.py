@@ -1,51 +1,100 @@
-"""The contract as the controller asks for it: one overlay at a time, as it is about to be let in, beside what is known
-of the others.
+"""The contract as the controller asks for it: one overlay, as it is about to be let in, beside all the others of the
+same head.
 """
 
 import threading
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 
-from gitops.core.contract import book as books
 from gitops.core.contract.across import beside
 from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
-from gitops.core.pipeline import Pipeline
+from gitops.core.errors import GitopsError, Rejected
 from gitops.ports import Memo, Renderer, Trees
-from gitops.surveyor import Contract, Situation, Surveyor
+from gitops.surveyor import Contract, Docket, Situation, Surveyor
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A survey that is being made or was made, and what it was made from."""
+
+    situation: Situation
+    contract: str
+    survey: "Future[Survey]"
+
+    def is_of(self, situation: Situation, contract: Contract) -> bool:
+        return self.situation.tree is situation.tree and self.contract == contract.id
 
 
 class Judge:
-    """Thread-safe. What an overlay was last seen to be is remembered, so that others are judged beside it."""
+    """Thread-safe. A survey is made once for as long as the overlay's tree and pipeline.yaml stay the same objects; who
+    asks meanwhile makes the next one that is missing, or waits.
+    """
 
     def __init__(self, repo: Trees, renderer: Renderer, memo: Memo) -> None:
         self._surveyor = Surveyor(repo, renderer, memo)
-        self._surveys = dict[str, Survey]()
-        self._contract: Contract | None = None
+        self._known: dict[str, _Known] = {}
+        self._verdicts: dict[str, tuple[Docket, tuple[Violation, ...]]] = {}
         self._lock = threading.Lock()
 
-    def judge(self, situation: Situation, declared: Pipeline, pipeline_id: str) -> tuple[Violation, ...]:
-        """Every violation that is the overlay's own, with the file that most probably causes it. `pipeline_id` is the
-        id of the content that `declared` was read from.
+    def judge(self, name: str, docket: Docket, changed: Collection[str] | None = None) -> tuple[Violation, ...]:
+        """Every violation that the overlay is charged with, with the file that most probably causes it. `changed`: the
+        overlays whose render is new; None = only this one, so that it is charged with all that it has a part in.
 
-        Raises: Rejected when the overlay or the reference does not render, or for an invalid schema; Unavailable.
+        Raises: Rejected when the overlay or the reference does not render; Unavailable.
         """
-        if situation.overlay.is_platform:
+        situation = docket.situations.get(name)
+        if situation is None:  # the platform is no stage
             return ()
-        contract = self._compiled(declared, pipeline_id)
-        survey = self._surveyor.survey(situation, contract)
-        with self._lock:
-            self._surveys[survey.name] = survey
-            others = tuple(self._surveys.values())
-        violations = (*survey.violations, *beside(survey, others, contract.book))
-        unproven = self._surveyor.unproven(situation, survey, contract)
-        return (*unproven, *self._surveyor.located(situation, contract, violations))
+        before = self._verdicts.get(name)
+        if changed is None and before is not None and before[0] is docket:
+            return before[1]
+        surveys = self._surveys(docket, name)
+        own = surveys[name]
+        new = {name} if changed is None else changed
+        violations = (*own.violations, *beside(own, surveys.values(), docket.contract.book, new))
+        found = self._surveyor.located(situation, docket.contract, violations)
+        if changed is None:
+            self._verdicts[name] = (docket, found)
+        return found
 
-    def forget(self, overlay: str) -> None:
-        """The overlay is gone: nobody is judged beside it any more."""
-        with self._lock:
-            self._surveys.pop(overlay, None)
+    def _surveys(self, docket: Docket, name: str) -> Mapping[str, Survey]:
+        """Those of all overlays, but for others that do not render. Raises as judge does."""
+        self._forget_others(docket)
+        order = (name, *(each for each in docket.situations if each != name))
+        made = {each: self._survey(docket.situations[each], docket.contract) for each in order}
+        found = {name: made.pop(name).result()}
+        for each, survey in made.items():
+            error = survey.exception()
+            if error is None:
+                found[each] = survey.result()
+            elif not isinstance(error, Rejected):
+                raise error
+        bases = {each: docket.situations[each].base for each in found}
+        return {each: replace(survey, base=bases[each]) for each, survey in found.items()}
 
-    def _compiled(self, declared: Pipeline, pipeline_id: str) -> Contract:
+    def _survey(self, situation: Situation, contract: Contract) -> "Future[Survey]":
+        name = situation.overlay.name
         with self._lock:
-            if self._contract is None or self._contract.id != pipeline_id:
-                self._contract = Contract(pipeline_id, declared, books.of(declared))
-            return self._contract
+            known = self._known.get(name)
+            if known is not None and known.is_of(situation, contract):
+                return known.survey
+            made = Future[Survey]()
+            self._known[name] = _Known(situation, contract.id, made)
+        try:
+            made.set_result(self._surveyor.survey(situation, contract))
+        except BaseException as error:
+            made.set_exception(error)
+            if not isinstance(error, Rejected) or error.reason == "LimitExceeded":  # it may go better next time
+                self._known.pop(name, None)
+            if not isinstance(error, GitopsError):
+                raise
+        return made
+
+    def _forget_others(self, docket: Docket) -> None:
+        """Overlays that are gone: nobody is judged beside them any more."""
+        with self._lock:
+            for gone in self._known.keys() - docket.situations.keys():
+                del self._known[gone]
+                self._verdicts.pop(gone, None)

@@ -28,6 +28,11 @@ class Layout:
     def is_new_pipeline(self) -> bool:
         return self.changed is None or pipeline.FILE in self.changed
 
+    @property
+    def is_new_base(self) -> bool:
+        """True when anything outside environments/ may have changed."""
+        return self.changed is None or not all(path.startswith(f"{pipeline.ENVIRONMENTS}/") for path in self.changed)
+
 
 def read(repo: ConfigRepo, head: str, before: Layout) -> Layout:
     """The layout of `head`. Raises Unavailable as the repo does; what is wrong with pipeline.yaml is in `broken`."""

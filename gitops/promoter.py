@@ -6,7 +6,7 @@ pushed is composed and rendered first, as if it were the trunk already.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -38,8 +38,8 @@ _SOON, _LATE = 1.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """`judge` tells what the contract forbids at a commit, by overlay, in sentences. `on_promotion(head)` is called
-    after each push, `on_news(overlays)` when what is said about them has changed.
+    """`judge` tells what the contract forbids at a commit that changes these overlays, by overlay, in sentences.
+    `on_promotion(head)` is called after each push, `on_news(overlays)` when what is said about them has changed.
     """
 
     repo: ConfigRepo
@@ -47,7 +47,7 @@ class Parties:
     witness: Witness
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
-    judge: Callable[[str], Mapping[str, Sequence[str]]]
+    judge: Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -310,11 +310,9 @@ class Promoter:
                 for service, image in move.images.items()
                 if (found := would_be.images.get(service)) is None or found.digest != image.digest
             ]
-            if not move.images and not move.moves_base:
-                wrong += self._stages.additions(move.overlay, would_be)
             if wrong:
                 raise Rejected("WouldNotRun", "; ".join(wrong))
-        forbidden = self._parties.judge(revision)
+        forbidden = self._parties.judge(revision, {move.overlay for move in made.moves})
         broken = [sentence for move in made.moves for sentence in forbidden.get(move.overlay, ())]
         if broken:
             raise Rejected("ContractViolated", "; ".join(broken[:_MOST_SHOWN]))

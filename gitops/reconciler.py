@@ -27,7 +27,7 @@ from gitops.desired import DesiredState
 from gitops.executor import Executor, Scope
 from gitops.ports import LiveState, Parents
 from gitops.reporter import WRITE_EVERY, Reporter
-from gitops.target import Target, Targets
+from gitops.target import SUSPENDED, Judging, Target, Targets
 
 _log = structlog.get_logger(__name__)
 
@@ -47,11 +47,12 @@ Said = Callable[[str], tuple[tuple[str, ...], tuple[PendingRequest, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The parties of a pass. `now` is wall-clock UTC for people, `clock` monotonic seconds for intervals; `may_write`
-    tells whether this replica leads.
+    """The parties of a pass; `judge` knows the contract. `now` is wall-clock UTC for people, `clock` monotonic seconds
+    for intervals; `may_write` tells whether this replica leads.
     """
 
     desired: DesiredState
+    judge: Judging
     live: LiveState
     parents: Parents
     reporter: Reporter
@@ -83,8 +84,8 @@ class Reconciler:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._targets = Targets(world.desired, world.now)
         self._memory = _Memory()
+        self._targets = Targets(world.desired, world.judge, self._applied, world.now)
         self._lock = threading.Lock()
         self._see: See = _nobody_sees
         self._said: Said = _nothing_said
@@ -114,6 +115,10 @@ class Reconciler:
         """Every overlay that git has now or that was applied before."""
         with self._lock:
             return frozenset({*self._world.desired.overlays(), *self._memory.parents})
+
+    def breached(self) -> frozenset[str]:
+        """Overlays in which the last pass found a violation: a change of another one may have mended it."""
+        return self._targets.breached & self._world.desired.overlays().keys()
 
     def overlay_of(self, applyset: str) -> str | None:
         """The overlay whose objects carry this part-of label."""
@@ -149,13 +154,24 @@ class Reconciler:
         return self._again(name, steps, outcomes)
 
     def preview(self, name: str) -> tuple[Revision | None, Plan]:
-        """What a pass would do now, with exact differences, without writing anything."""
+        """What a pass would do now, with exact differences, without writing anything.
+
+        Raises: Rejected when a pass would refuse what git asks for.
+        """
         parent = self._world.parents.read(name) or Parent(name, self._world.repo_name)
         desired = self._world.desired.at_head(name)
+        refusal = self._targets.choose(desired.overlay, parent).refusal
+        if refusal is not None:
+            raise Rejected(refusal.reason, refusal.message)
         observed = self._observed(name, desired.manifests, parent)
         policy = Target(desired.overlay, desired.revision, desired).policy(generated=False, tolerated={})
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         return desired.revision, self._world.executor.examine(steps, self._scope(name, desired))
+
+    def _applied(self, name: str) -> Revision | None:
+        with self._lock:
+            known = self._memory.parents.get(name)
+        return known.applied if known else None
 
     def _parent(self, name: str) -> Parent:
         with self._lock:
@@ -231,7 +247,7 @@ class Reconciler:
         """Takes out of the plan what is only to be shown, and what somebody keeps fighting over."""
         desired = target.desired
         reason = desired.withheld if desired else ""
-        if target.stall and target.stall.reason == "Suspended":
+        if target.stall and target.stall.reason == SUSPENDED:
             reason = target.stall.message
         if reason:
             return tuple(plan.withheld(step, reason) for step in steps)
@@ -313,6 +329,7 @@ class Reconciler:
             waived=target.desired.release.waivers if target.desired and target.desired.release else (),
             waiting=((target.desired.waiting if target.desired else ()) + waiting)[:_MOST_SENTENCES],
             requests=requests,
+            warnings=target.warnings[:_MOST_SENTENCES],
         )
         status = self._world.reporter.report(results, summary.actions(outcomes.values()))
         self._see(target.desired if target.stall is None else None, status)

@@ -2,17 +2,14 @@
 and what the environment before it has proven.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gitops.core import compose, overlay, promotion, proof
-from gitops.core.desired import Desired
 from gitops.core.errors import Rejected
 from gitops.core.guard import Guard
 from gitops.core.images import Image
-from gitops.core.objects import Key
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline, Promote
 from gitops.core.promotion import Gate, Source, Target, Terms
 from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release
@@ -25,7 +22,6 @@ from gitops.witness import Witness
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MOST_COMMITS = 100
-_HASH_SUFFIX = re.compile(r"-[2456789bcdfghkmt]{10}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +114,6 @@ class Stages:
             return self._images(declared, place, self._repo.tree(commit)).get(service) if declared else None
         except Rejected:
             return None
-
-    def additions(self, name: str, would_be: Desired) -> list[str]:
-        """Objects that settings alone would add: that takes a promotion which somebody looks at."""
-        known = {_nameless(key) for key in self._desired.at_head(name).keys}
-        added = sorted(str(key) for key in would_be.keys if _nameless(key) not in known)
-        return [f"settings of the trunk would add {key}: promote them" for key in added]
 
     # -- the environment before
 
@@ -226,8 +216,3 @@ def _kustomization(place: Overlay, tree: Tree) -> str:
     if found is None:
         raise Rejected("MissingFile", f"{place.path} has no kustomization in one of the commits of its release")
     return found
-
-
-def _nameless(key: Key) -> Key:
-    """Without the hash that a generator appends, which changes with the content."""
-    return replace(key, name=_HASH_SUFFIX.sub("", key.name))

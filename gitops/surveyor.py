@@ -62,6 +62,14 @@ class Situation:
     adopted: Revision | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Docket:
+    """All overlays of one head that can be composed, and the contract that they are judged by."""
+
+    contract: Contract
+    situations: Mapping[str, Situation]
+
+
 class Surveyor:
     """Thread-safe."""
 

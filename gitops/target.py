@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
 from gitops.core import manifests, plan
 from gitops.core.contract import admission, evidence
+from gitops.core.contract.violations import Violation
 from gitops.core.desired import Desired
 from gitops.core.errors import Rejected
 from gitops.core.inventory import Parent
@@ -17,18 +19,31 @@ from gitops.core.plan import Outcome, Plan, Policy
 from gitops.core.status import Revision
 from gitops.core.summary import Stall
 from gitops.desired import DesiredState
+from gitops.surveyor import Docket
 
 _log = structlog.get_logger(__name__)
+
+SUSPENDED = "Suspended"
+"""The reason of a stall that is no refusal: a hold asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`revision` is what git asks for; with a `stall`, `desired` is what was applied last, if that is known."""
+    """`revision` is what git asks for; with a `stall`, `desired` is what was applied last, if that is known.
+
+    `warnings`: what of it breaks the contract though it is let in, in sentences.
+    """
 
     overlay: Overlay
     revision: Revision | None
     desired: Desired | None
     stall: Stall | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def refusal(self) -> Stall | None:
+        """Why what git asks for is not worked towards."""
+        return None if self.stall is None or self.stall.reason == SUSPENDED else self.stall
 
     def policy(self, *, generated: bool, tolerated: Mapping[Key, frozenset[str]]) -> Policy:
         """What a plan towards it may do. While the overlay is stalled nothing is pruned."""
@@ -51,12 +66,29 @@ class Target:
         return self.desired.revision
 
 
-class Targets:
-    """Chooses the target of a pass. Writes nothing, keeps nothing."""
+class Judging(Protocol):
+    """What finds the violations of an overlay, as gitops.judge.Judge does."""
 
-    def __init__(self, desired: DesiredState, now: Callable[[], datetime]) -> None:
+    def judge(self, name: str, docket: Docket, changed: frozenset[str] | None = None) -> tuple[Violation, ...]: ...
+
+
+Applied = Callable[[str], Revision | None]
+"""What an overlay was last applied from as a whole, as far as that is known."""
+
+
+class Targets:
+    """Chooses the target of a pass. Writes nothing. `breached`: overlays in which it found a violation."""
+
+    def __init__(self, desired: DesiredState, judge: Judging, applied: Applied, now: Callable[[], datetime]) -> None:
         self._desired = desired
+        self._judge = judge
+        self._applied = applied
         self._now = now
+        self._breached: set[str] = set()
+
+    @property
+    def breached(self) -> frozenset[str]:
+        return frozenset(self._breached)
 
     def choose(self, overlay: Overlay, parent: Parent) -> Target:
         head = self._desired.head()
@@ -66,24 +98,57 @@ class Targets:
             _log.warning("stalled", reason=error.reason, message=str(error))
             refused = Stall(error.reason, str(error))
             return Target(overlay, Revision(head, head), self._last_good(overlay, parent), refused)
-        unproven = self._unproven(desired, parent)
-        if unproven is not None:
-            return Target(overlay, desired.revision, self._last_good(overlay, parent), unproven)
+        breach, warnings = self._judged(desired, parent)
+        if breach is not None:
+            _log.warning("stalled", reason=breach.reason, message=breach.message)
+            return Target(overlay, desired.revision, self._last_good(overlay, parent), breach)
         hold = desired.hold
         suspended = hold is not None and hold.suspend and hold.holds(self._now())
-        stall = Stall("Suspended", f"hold.yaml of {hold.who}: {hold.why}") if hold and suspended else None
-        return Target(overlay, desired.revision, desired, stall)
+        stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}") if hold and suspended else None
+        return Target(overlay, desired.revision, desired, stall, warnings)
 
-    def _unproven(self, desired: Desired, parent: Parent) -> Stall | None:
-        """Why a release is not let in that nobody has proven. What was applied already is never stopped."""
-        declared = self._desired.pipeline()
-        if declared is None or desired.revision == parent.applied:
-            return None
-        place, release = desired.overlay, desired.release
-        adopted = self._desired.adopted(place) if release and release.is_adoption else None
-        images = manifests.images(desired.manifests)
-        found = evidence.violations(place, release, images, declared, adopted)
-        return admission.stall(found, is_admitted=False)
+    def _judged(self, desired: Desired, parent: Parent) -> tuple[Stall | None, tuple[str, ...]]:
+        """Why the overlay is not let in, None = it is, with what is said of it all the same."""
+        is_let_in = self._is_let_in(desired, parent)
+        try:
+            found = (*(() if is_let_in else self._unproven(desired)), *self._violations(desired))
+        except Rejected as error:
+            self._breached.add(desired.overlay.name)
+            return (None, (str(error),)) if is_let_in else (Stall(error.reason, str(error)), ())
+        return admission.stall(found, is_admitted=is_let_in), admission.warnings(found)
+
+    def _violations(self, desired: Desired) -> tuple[Violation, ...]:
+        """What the overlay is charged with. What two environments break together is charged to the one that changed, to
+        the earlier one when both or none did; which those are is only asked for when it matters.
+        """
+        name, docket = desired.overlay.name, self._desired.docket()
+        found = self._judge.judge(name, docket)
+        if any(each.is_mutual for each in found):
+            changed = frozenset(each for each in docket.situations if self._is_new(each))
+            found = self._judge.judge(name, docket, changed)
+        (self._breached.add if found else self._breached.discard)(name)
+        return found
+
+    def _is_let_in(self, desired: Desired, parent: Parent) -> bool:
+        """True for what was let in before, and for what is only looked at: nothing is written in observe mode."""
+        if desired.withheld:
+            return True
+        return parent.applied is not None and self._desired.is_same(desired, parent.applied)
+
+    def _is_new(self, name: str) -> bool:
+        applied = self._applied(name)
+        try:
+            return applied is None or not self._desired.is_same(self._desired.at_head(name), applied)
+        except Rejected:
+            return True
+
+    def _unproven(self, desired: Desired) -> tuple[Violation, ...]:
+        """What of its release nobody has proven."""
+        declared, place, release = self._desired.pipeline(), desired.overlay, desired.release
+        if declared is None or release is None:
+            return ()
+        adopted = self._desired.adopted(place) if release.is_adoption else None
+        return evidence.violations(place, release, manifests.images(desired.manifests), declared, adopted)
 
     def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:
         if parent.applied is None:

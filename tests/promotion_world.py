@@ -36,12 +36,13 @@ def image(service: str, number: int) -> Image:
 
 SETTINGS = """variations:
 - {name: settings, objects: [{kind: ConfigMap, name: settings}]}
+- {name: extra, objects: [{kind: ConfigMap, name: extra}]}
 - {name: levels, objects: [{kind: ConfigMap, name: settings}], field: /data/LEVEL}
 """
 
 
 def pipeline(
-    prod: str = "when: requested, soak: 0s", test: str = "when: proven, soak: 5m", variations: str = ""
+    prod: str = "when: requested, soak: 0s", test: str = "when: proven, soak: 5m", variations: str = SETTINGS
 ) -> bytes:
     services = "".join(f'  {name}: {{image: {HOST}/{name}, tags: {{semver: ">=1"}}}}\n' for name in SERVICES)
     return f"""services:
@@ -158,12 +159,9 @@ class World:
             )
         )
 
-    def _judge(self, revision: str) -> Mapping[str, Sequence[str]]:
-        declared = self.desired.pipeline()
-        if declared is None or not declared.variations:
-            return {}
+    def _judge(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
         memo = RenderCache(self.directory / "surveys")
-        return Checker(self.repo, Surveyor(self.repo, self.renderer, memo)).check(revision).forbidden()
+        return Checker(self.repo, Surveyor(self.repo, self.renderer, memo)).check(revision, changed).forbidden()
 
     # -- what happens
 

@@ -68,11 +68,11 @@ class Place:
         self.repo = GitConfigRepo(self.remote.url, "main", directory / "clone")
         self.desired = self.fresh()
 
-    def fresh(self) -> DesiredState:
+    def fresh(self, context: str | None = None) -> DesiredState:
         """As after a restart: nothing is remembered but the renders on disk."""
         cluster: Any = self.kinds
         renderer = Kustomize(binaries.ensure("kustomize"), self.directory / "renders")
-        return DesiredState(self.repo, renderer, cluster, Rules(Ceilings(), lambda: b"key", applyset_of))
+        return DesiredState(self.repo, renderer, cluster, Rules(Ceilings(), lambda: b"key", applyset_of, context))
 
     def push(self, files: dict[str, bytes], message: str = "an edit") -> frozenset[str]:
         self.remote.write(files, message)
@@ -210,3 +210,14 @@ def test_build_prints_what_is_deployed(place: Place) -> None:
     assert b"registry.example/app:1.0.0" in place.desired.build("prod")
     with pytest.raises(Rejected, match=r"it has dev, prod"):
         place.desired.build("nowhere")
+
+
+def test_what_belongs_into_another_cluster_is_left_alone(place: Place) -> None:
+    elsewhere = PIPELINE.replace(b"images: newest}", b"images: newest, context: shanghai}")
+    place.push({"environments/pipeline.yaml": elsewhere})
+    with pytest.raises(Rejected, match=r"dev belongs into the cluster `shanghai`") as refused:
+        place.desired.at_head("dev")
+    assert refused.value.reason == "OtherCluster"
+    place.desired = place.fresh(context="shanghai")
+    place.refresh()
+    assert place.tag("dev") == "1.0.0"

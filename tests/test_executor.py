@@ -10,6 +10,7 @@ from kubernetes import client
 
 from gitops.adapters.watcher import Watcher
 from gitops.core import manifests, plan
+from gitops.core.health import Health
 from gitops.core.inventory import Member, applyset_of
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key, key
@@ -70,6 +71,12 @@ class Bench:
     def observed(self, wanted: Manifest) -> Observed:
         return self.watcher.members(APPLYSET)[wanted.key]
 
+    def until_calm(self, wanted: Manifest) -> None:
+        """Rolled out, so that no controller writes a status between a read and a write any more."""
+        self.watcher.watch({(wanted.key.group, wanted.version, wanted.key.kind)})
+        eventually(lambda: wanted.key in self.watcher.members(APPLYSET))
+        eventually(lambda: self.observed(wanted).health is Health.HEALTHY)
+
 
 @pytest.fixture
 def bench(control_plane: SharedControlPlane) -> Iterator[Bench]:
@@ -111,6 +118,7 @@ def test_fields_that_others_added_are_stripped_and_ours_stay(bench: Bench) -> No
         "app", bench.namespace, added, field_manager="console"
     )
     eventually(lambda: bool(bench.observed(wanted[0]).foreign))
+    bench.until_calm(wanted[0])
     steps, outcomes, _ = bench.run(wanted, members, Policy(strip=True), bench.scope(*wanted))
     assert isinstance(steps[0], Strip)
     outcome = outcomes[wanted[0].key]

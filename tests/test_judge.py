@@ -1,98 +1,232 @@
-"""The contract in a controller: one overlay at a time, beside the others as they were seen last."""
+"""The contract in a controller: what an overlay is charged with, whether it is let in. Real git, real kustomize."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gitops.adapters.work_tree import WorkTree
-from gitops.core import pipeline
-from gitops.core.compose import ComposedTree
-from gitops.core.contract import admission
-from gitops.core.errors import Rejected
+from gitops.adapters.config_repo import GitConfigRepo
+from gitops.core import cluster_kinds
+from gitops.core.inventory import Parent, applyset_of
+from gitops.core.scope import Ceilings
+from gitops.desired import DesiredState, Rules
 from gitops.judge import Judge
 from gitops.local import binaries
-from gitops.surveyor import Situation
-from tests.judged_repo import JudgedRepo, made, overlay
+from gitops.target import Target, Targets
+from tests.adapters.git_world import git
+from tests.judged_repo import DIGEST, JudgedRepo, made, overlay
 
-PROD = "environments/prod/kustomization.yaml"
+DEV, PROD = (f"environments/{name}/kustomization.yaml" for name in ("dev", "prod"))
+PIPELINE = "environments/pipeline.yaml"
 PATCH = "patches:\n- target: {kind: Deployment}\n  patch: |-\n    - {op: add, path: /spec/paused, value: true}\n"
 
 
+def service(name: str) -> str:
+    return f"{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{ports: [{{port: 80}}]}}}}\n"
+
+
+class Kinds:
+    def is_namespaced(self, kind: tuple[str, str]) -> bool:
+        return cluster_kinds.is_namespaced(kind)
+
+
 class Controller:
-    """Judges overlays of commits, as passes do."""
+    """Chooses targets as passes do. `applied`: what each overlay runs, as the parents of a leader tell."""
 
-    def __init__(self, repo: JudgedRepo) -> None:
-        self.repo = repo
-        self.trees = WorkTree(repo.root, {})
-        self.judge = Judge(self.trees, repo.kustomize, repo.memo)
+    def __init__(self, origin: JudgedRepo, directory: Path) -> None:
+        self.origin = origin
+        self.repo = GitConfigRepo(f"file://{origin.root}", "main", directory / "clone")
+        self.applied: dict[str, Any] = {}
+        self.start()
 
-    def said(self, name: str, *, commit: str = "a change") -> list[tuple[str, str]]:
-        """(reason, field) of the overlay's violations at a new commit of everything."""
-        head = self.repo.commit(commit) if commit else self.trees.head("HEAD")
-        tree = self.trees.tree(head)
-        blob = tree[pipeline.FILE].id
-        declared = pipeline.parse(self.trees.read(blob))
-        found = next(each for each in pipeline.overlays(declared, tree) if each.name == name)
-        situation = Situation(found, ComposedTree(found.path, tree, tree), head)
-        return [(str(each.breach), each.field) for each in self.judge.judge(situation, declared, blob)]
+    def start(self) -> None:
+        """As after a restart: nothing is remembered but what lies on the disk and what was applied."""
+        cluster: Any = Kinds()
+        rules = Rules(Ceilings(), lambda: b"key", applyset_of)
+        self.desired = DesiredState(self.repo, self.origin.kustomize, cluster, rules)
+        judge = Judge(self.repo, self.origin.kustomize, self.origin.memo)
+        self.targets = Targets(self.desired, judge, self.applied.get, lambda: datetime.now(UTC))  # noqa: TID251
+
+    def take_in(self) -> str:
+        head = self.origin.commit()
+        self.repo.fetch()
+        self.desired.refresh()
+        return head
+
+    def release_prod(self) -> None:
+        """As it lies there now; that nobody has proven it is waived."""
+        head = self.take_in()
+        text = f'base: {head}\noverlay: {head}\nwaived: {{"{head}": try it, "{DIGEST["new"]}": try it}}\n'
+        self.origin.write({"environments/prod/release.yaml": text})
+        self.take_in()
+
+    def target(self, name: str) -> Target:
+        return self.targets.choose(self.desired.overlays()[name], Parent(name, "repo", applied=self.applied.get(name)))
+
+    def apply(self, *names: str) -> None:
+        """A pass over each: what is let in is what runs."""
+        for name in names:
+            chosen = self.target(name)
+            if chosen.stall is None and chosen.desired is not None:
+                self.applied[name] = chosen.desired.revision
+
+    def reasons(self, *names: str) -> dict[str, str]:
+        found = {name: self.target(name).stall for name in names}
+        return {name: stall.reason for name, stall in found.items() if stall is not None}
 
 
 @pytest.fixture
 def controller(tmp_path: Path) -> Iterator[Controller]:
-    found = Controller(made(tmp_path, binaries.ensure("kustomize")))
+    """Both dev and prod run what they should; test is left out to have less to write."""
+    origin = made(tmp_path, binaries.ensure("kustomize"))
+    git(origin.root, "config", "uploadpack.allowFilter", "true")
+    origin.write({PIPELINE: (origin.root / PIPELINE).read_text().replace("after: test}", "after: dev}")})
+    origin.release("prod", origin.commit())
+    found = Controller(origin, tmp_path)
+    found.take_in()
+    found.apply("dev", "prod")
     yield found
-    found.trees.close()
+    found.repo.close()
 
 
-def test_an_overlay_within_its_variations(controller: Controller) -> None:
-    assert controller.said("prod", commit="") == []
+def test_what_is_within_the_variations_is_let_in(controller: Controller) -> None:
+    assert controller.reasons("dev", "prod") == {}
+    assert controller.target("dev").warnings == ()
+    assert controller.applied.keys() == {"dev", "prod"}
+
+
+def test_what_is_not_keeps_what_it_has_and_says_where_and_what_to_do(controller: Controller) -> None:
+    ran = controller.applied["dev"]
+    controller.origin.append(DEV, PATCH)
+    controller.take_in()
+    target = controller.target("dev")
+    assert target.stall is not None
+    assert target.stall.reason == "ContractViolated"
+    assert "Deployment.apps shop-dev/order /spec/paused: no variation lets" in target.stall.message
+    assert f"({DEV}:10)" in target.stall.message
+    assert target.desired is not None
+    assert target.desired.revision == ran
+    assert controller.reasons("prod") == {}
+
+
+def test_a_variation_on_the_trunk_mends_it(controller: Controller) -> None:
+    controller.origin.append(DEV, PATCH)
+    controller.take_in()
+    assert controller.reasons("dev") == {"dev": "ContractViolated"}
+    controller.origin.append(PIPELINE, "- {kinds: [Deployment], field: /spec/paused}\n")
+    controller.take_in()
+    assert controller.reasons("dev") == {}
+
+
+def test_what_runs_is_never_stopped_by_a_rule_that_came_later(controller: Controller) -> None:
+    text = (controller.origin.root / PIPELINE).read_text()
+    controller.origin.write({PIPELINE: text.replace("required: [DB]", "schema: {type: string, pattern: '^jdbc:'}")})
+    controller.take_in()
+    target = controller.target("dev")
+    assert target.stall is None
+    assert any("/data/DB" in said for said in target.warnings), target.warnings
+    controller.origin.append(DEV, "replicas: [{name: order, count: 2}]\n")
+    controller.take_in()
+    assert controller.reasons("dev") == {"dev": "ContractViolated"}
 
 
 def test_the_overlay_that_changed_is_charged(controller: Controller) -> None:
-    for name in ("dev", "test", "prod"):
-        assert controller.said(name, commit="") == []
-    controller.repo.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
-    assert ("NotDistinct", "/data/DB") in controller.said("prod")
-    assert controller.said("dev", commit="") == [("NotDistinct", "/data/DB")], "asked again, dev is new as well"
+    controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "db-of-prod")})
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}
+
+
+def test_it_is_found_though_nobody_has_looked_at_the_other_one_yet(controller: Controller) -> None:
+    """After a restart: a controller that judges dev first must know prod all the same."""
+    controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "db-of-prod")})
+    controller.take_in()
+    controller.start()
+    controller.desired.refresh()
+    assert controller.reasons("dev") == {"dev": "ContractViolated"}
+
+
+def test_when_both_changed_the_earlier_one_is_charged(controller: Controller) -> None:
+    controller.origin.write({
+        DEV: overlay("dev").replace("db-of-dev", "one-for-all"),
+        PROD: overlay("prod").replace("db-of-prod", "one-for-all"),
+    })  # fmt: skip
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}
+
+
+def test_another_ones_change_mends_it_and_it_is_asked_again(controller: Controller) -> None:
+    controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "main")})
+    controller.release_prod()
+    controller.apply("prod")
+    controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "main")})
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}
+    assert controller.targets.breached == {"dev"}
+    controller.origin.write({PROD: overlay("prod")})
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {}
+    assert controller.targets.breached == frozenset()
 
 
 def test_an_overlay_that_is_gone_charges_nobody(controller: Controller) -> None:
-    controller.said("dev", commit="")
-    controller.judge.forget("dev")
-    controller.repo.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
-    assert controller.said("prod") == [("ForeignName", "/data/DB")]
+    controller.reasons("dev", "prod")
+    text = (controller.origin.root / PIPELINE).read_text()
+    git(controller.origin.root, "rm", "-r", "--quiet", "environments/prod")
+    controller.origin.write({PIPELINE: text.replace("  prod: {namespace: shop-prod, after: dev}\n", "")})
+    controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "db-of-prod")})
+    controller.take_in()
+    assert [said for said in controller.target("dev").warnings if "prod" not in said] == []
+    assert controller.reasons("dev") == {}
 
 
-def test_new_variations_are_taken_in(controller: Controller) -> None:
-    controller.repo.append(PROD, PATCH)
-    assert controller.said("prod") == [("Undeclared", "/spec/paused")]
-    controller.repo.append("environments/pipeline.yaml", "- {kinds: [Deployment], field: /spec/paused}\n")
-    assert controller.said("prod") == []
+def test_a_broken_neighbour_stops_nobody(controller: Controller) -> None:
+    controller.origin.write({"environments/test/kustomization.yaml": "resources: [nowhere.yaml]\n"})
+    controller.origin.release("test", controller.take_in())
+    controller.take_in()
+    assert controller.reasons("dev", "prod", "test") == {"test": "MissingFile"}
 
 
-def test_without_a_reference_nothing_can_be_judged(controller: Controller) -> None:
-    controller.repo.write(
-        {"environments/pipeline.yaml": "reference: nowhere\nenvironments: {prod: {namespace: shop-prod}}\n"}
+def test_a_change_that_only_the_reference_reads_counts(controller: Controller) -> None:
+    """Here dev takes one directory of base and leaves the other one out."""
+    base = "resources: [order, more]\nconfigMapGenerator:\n- {name: settings, literals: [A=b]}\n"
+    own = (
+        overlay("dev")
+        .replace("[../../base]", "[../../base/order]")
+        .replace("behavior: merge, literals: [", "literals: [A=b, ")
     )
-    with pytest.raises(Rejected) as caught:
-        controller.said("prod")
-    assert caught.value.reason == "NoReference"
+    controller.origin.write({"base/kustomization.yaml": base, "base/more/one.yaml": service("one"), DEV: own})
+    controller.origin.write({"base/more/kustomization.yaml": "resources: [one.yaml]\n"})
+    controller.take_in()
+    assert controller.reasons("dev") == {"dev": "ContractViolated"}
+    controller.origin.append(PIPELINE, "- {objects: [{kind: Service, name: one}], environments: [dev]}\n")
+    controller.take_in()
+    controller.apply("dev")
+    ran = controller.desired.at_head("dev").key
+    assert controller.target("dev").warnings == ()
+    controller.origin.write({"base/more/one.yaml": service("two")})
+    controller.take_in()
+    assert controller.desired.at_head("dev").key == ran, "dev reads none of it"
+    assert any("Service" in said and "two" in said for said in controller.target("dev").warnings)
 
 
-def test_admission_is_about_transitions(controller: Controller) -> None:
-    controller.repo.append(PROD, PATCH)
-    head = controller.repo.commit()
-    tree = controller.trees.tree(head)
-    blob = tree[pipeline.FILE].id
-    declared = pipeline.parse(controller.trees.read(blob))
-    prod = next(each for each in pipeline.overlays(declared, tree) if each.name == "prod")
-    found = controller.judge.judge(Situation(prod, ComposedTree(prod.path, tree, tree), head), declared, blob)
-    stalled = admission.stall(found, is_admitted=False)
-    assert stalled is not None
-    assert stalled.reason == "ContractViolated"
-    assert "Deployment.apps shop-prod/order /spec/paused: no variation lets" in stalled.message
-    assert f"({PROD}:10)" in stalled.message
-    assert admission.stall(found, is_admitted=True) is None
-    assert len(admission.warnings(found, is_admitted=True)) == 1
-    assert admission.warnings(found, is_admitted=False) == ()
+def test_without_a_reference_nothing_new_is_let_in(controller: Controller) -> None:
+    text = (controller.origin.root / PIPELINE).read_text()
+    controller.origin.write({PIPELINE: f"reference: nowhere\n{text}"})
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {}, "what runs goes on"
+    assert any("nowhere" in said for said in controller.target("dev").warnings)
+    controller.origin.append(DEV, "replicas: [{name: order, count: 2}]\n")
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {"dev": "NoReference"}
+
+
+def test_in_observe_mode_it_is_shown_and_stops_nothing(controller: Controller) -> None:
+    text = (controller.origin.root / PIPELINE).read_text()
+    controller.origin.write({PIPELINE: text.replace("images: newest}", "images: newest, sync: {mode: observe}}")})
+    controller.origin.append(DEV, PATCH)
+    controller.take_in()
+    target = controller.target("dev")
+    assert target.stall is None
+    assert any("/spec/paused" in said for said in target.warnings)

@@ -121,19 +121,14 @@ def test_settings_on_the_trunk_follow_by_themselves_where_something_comes_after(
     assert place.subjects(1) == ["test: settings of the trunk"]
 
 
-def test_settings_that_would_add_an_object_wait_for_a_promotion(place: World) -> None:
-    place.write(
-        {
-            "environments/test/kustomization.yaml": overlay("test").replace(b"../../base]", b"../../base, extra.yaml]"),
-            "environments/test/extra.yaml": b"{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}\n",
-        }
-    )
+@pytest.mark.parametrize(("name", "is_let_in"), [("extra", True), ("stray", False)])
+def test_settings_may_add_an_object_that_a_variation_lets_be_there(place: World, name: str, *, is_let_in: bool) -> None:
+    added = overlay("test").replace(b"../../base]", b"../../base, more.yaml]")
+    more = f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}\n".encode()
+    place.write({"environments/test/kustomization.yaml": added, "environments/test/more.yaml": more})
     place.look()
-    assert "would add ConfigMap shop-test/extra" in place.waiting("test")[0]
-    place.push_image("order", 2)
-    place.soak()
-    assert place.runs("test")["order"] == "1.2.0"
-    assert "extra" in {key.name for key in place.desired.at_head("test").keys}
+    assert (name in {key.name for key in place.desired.at_head("test").keys}) is is_let_in
+    assert is_let_in or f"{name}: the object is not in base, and no variation lets it" in place.waiting("test")[0]
 
 
 def test_an_image_written_by_hand_is_never_taken_along(place: World) -> None:
@@ -163,6 +158,17 @@ def test_what_breaks_the_contract_is_not_pushed(tmp_path: Path) -> None:
         place.write({"environments/test/kustomization.yaml": overlay("test", level="debug")})
         place.look()
         assert place.level("test") == "debug"
+
+
+def test_what_would_share_a_value_is_charged_to_the_one_that_is_promoted(tmp_path: Path) -> None:
+    """As in the pass that would follow: dev, which has the same value, does not change."""
+    with world(tmp_path, pipeline(variations=SETTINGS.replace("/LEVEL}", "/LEVEL, distinct: true}"))) as place:
+        place.soak()
+        head = place.push_image("order", 2)
+        place.soak()
+        place.look()
+        assert place.remote.head() == head
+        assert any("must be distinct (`levels`), but dev has the same" in each for each in place.waiting("test"))
 
 
 def test_a_lost_race_is_decided_again(place: World) -> None:

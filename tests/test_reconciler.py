@@ -14,6 +14,7 @@ from gitops.adapters.config_repo import GitConfigRepo
 from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.ledger import KubernetesLedger
 from gitops.adapters.parents import KubernetesParents
+from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.watcher import Watcher
 from gitops.core.errors import Unavailable
 from gitops.core.inventory import PART_OF_LABEL, applyset_of
@@ -23,6 +24,7 @@ from gitops.core.scope import Ceilings
 from gitops.core.status import Record, Sync
 from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
+from gitops.judge import Judge
 from gitops.local import binaries
 from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
@@ -31,7 +33,11 @@ from tests.adapters.git_world import Remote
 from tests.adapters.kubernetes_world import MANAGER, now
 from tests.control_plane_fixture import SharedControlPlane
 
-PIPELINE = "environments:\n  {env}: {{namespace: {namespace}, images: newest}}\n"
+PIPELINE = """environments:
+  {env}: {{namespace: {namespace}, images: newest}}
+variations:
+- {{objects: [{{kind: ConfigMap, name: '*'}}]}}
+"""
 
 
 class LosingAnswers(KubernetesCluster):
@@ -57,7 +63,11 @@ class Site:
     def __init__(self, control_plane: SharedControlPlane, directory: Path) -> None:
         self.namespace = control_plane.namespace("reconciler")
         self.env = self.namespace
-        self.remote = Remote(directory / "remote.git", {"environments/pipeline.yaml": self.pipeline(self.namespace)})
+        files = {
+            "environments/pipeline.yaml": self.pipeline(self.namespace),
+            "base/kustomization.yaml": b"resources: []\n",
+        }
+        self.remote = Remote(directory / "remote.git", files)
         world = kubernetes_world.World.of(control_plane.kubeconfig, control_plane.api)
         self.core = client.CoreV1Api(control_plane.api)
         self.api = world.api
@@ -67,6 +77,7 @@ class Site:
         self.pool = ThreadPoolExecutor(4)
         renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         self.desired = DesiredState(self.repo, renderer, self.cluster, Rules(Ceilings(), lambda: b"key", applyset_of))
+        self.judge = Judge(self.repo, renderer, RenderCache(directory / "surveys"))
         self.parents = KubernetesParents(self.api, repo=self.remote.url)
         self.start()
 
@@ -76,6 +87,7 @@ class Site:
         self.reporter = Reporter(ledger, Quiet(), now, time.monotonic)
         world = World(
             desired=self.desired,
+            judge=self.judge,
             live=self.watcher,
             parents=self.parents,
             reporter=self.reporter,

@@ -72,6 +72,7 @@ class Kustomize:
     def __init__(
         self, binary: Path, cache_directory: Path, limits: Limits | None = None, scratch: Path = _SCRATCH
     ) -> None:
+        self.directory = cache_directory
         self._limits = limits or Limits()
         self.builds = _private_directory(scratch, cache_directory) or cache_directory / "builds"
         self._slots = threading.BoundedSemaphore(os.cpu_count() or 1)

@@ -52,6 +52,11 @@ class Composition:
     hold: Hold | None = None
     pending: bool = False
 
+    @property
+    def is_locked(self) -> bool:
+        """True when a release.yaml names the commits, so that nothing outside the overlay's directory changes it."""
+        return self.release is not None and self.release.base is not None
+
 
 def compose(overlay: Overlay, head: str, tree_of: TreeOf, read: Read) -> Composition:
     """What the overlay is to run, as of the trunk's head.

@@ -74,7 +74,7 @@ def treated(
         images=_images(declared, rendered.manifests),
         scaled=rendered.scaled,
         files=closure.files,
-        is_locked=composition.release is not None and composition.release.base is not None,
+        is_locked=composition.is_locked,
         release=composition.release,
         hold=composition.hold,
         heal=environment is None or environment.drift is not DriftPolicy.REPORT,

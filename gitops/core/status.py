@@ -121,8 +121,8 @@ class PendingRequest:
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
     """One overlay as of `at` (aware, UTC). `took` maps the steps of the pass that changed something to seconds.
-    `waiting`: what is newer elsewhere and why it is not here yet, in sentences; `waived`: what a person waived to let
-    in what is here, each with the reason.
+    `waiting`: what is newer elsewhere and why it is not here yet, in sentences; `warnings`: what of it breaks the
+    contract though it was let in; `waived`: what a person waived to let in what is here, each with the reason.
     """
 
     overlay: str
@@ -136,6 +136,7 @@ class SyncStatus:
     objects: tuple[ObjectStatus, ...] = ()
     took: dict[str, float] = field(default_factory=dict)
     waiting: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     requests: tuple[PendingRequest, ...] = ()
     waived: tuple[str, ...] = ()
 

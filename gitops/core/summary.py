@@ -50,6 +50,7 @@ class Results:
     stall: Stall | None = None
     took: Mapping[str, float] = field(default_factory=dict)
     waiting: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     requests: tuple[PendingRequest, ...] = ()
     waived: tuple[str, ...] = ()
 
@@ -112,6 +113,7 @@ def summarise(results: Results, previous: SyncStatus | None, now: datetime) -> S
         objects=results.objects,
         took=dict(results.took),
         waiting=results.waiting,
+        warnings=results.warnings,
         requests=results.requests,
         waived=results.waived,
     )

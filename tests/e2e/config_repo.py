@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from tests.adapters.git_world import git
@@ -50,6 +51,9 @@ environments:
   {names.dev}: {{namespace: {names.dev}, images: newest, drift: heal, sync: {{prune: {{budget: {budget}}}}}}}
   {names.split}: {{namespace: {names.split}, images: newest, drift: report}}
   {names.prod}: {{namespace: {names.prod}, after: {names.dev}, promote: {{when: requested}}, drift: heal}}
+variations:
+- {{field: /**}}
+- {{objects: [{{kind: '*', name: '*'}}]}}
 """
 
 
@@ -102,7 +106,10 @@ def recoloured(colour: str) -> Callable[[str], str]:
 
 
 def images(**tags: str) -> str:
-    entries = [f'- name: {REGISTRY}/demo/{name}\n  newTag: "{tag}"\n' for name, tag in tags.items()]
+    entries = [
+        f'- name: {REGISTRY}/demo/{name}\n  newTag: "{tag}"\n  digest: sha256:{sha256(tag.encode()).hexdigest()}\n'
+        for name, tag in tags.items()
+    ]
     return "images:\n" + "".join(entries)
 
 
@@ -134,6 +141,7 @@ def tree(names: Names) -> dict[str, str]:
     return {
         **base("shop"),
         **base("desk"),
+        "base/kustomization.yaml": "resources: [shop, desk]\n",
         "environments/pipeline.yaml": pipeline(names),
         f"{dev}/kustomization.yaml": overlay(names.dev, resources="[../../base/shop, extra]", shop="1.0.0"),
         **extra(names),

@@ -249,10 +249,10 @@ class World:
     def members(self, overlay: str) -> set[tuple[str, str, str]]:
         """The inventory as stored: kind, namespace, name."""
         body = self.console.read("ConfigMap", SYSTEM, parent_name(overlay))
-        if body is None:
-            return set()
-        members = MEMBERS_JSON.validate_json(unpack(body["data"]["members"]))
-        return {(member.key.kind, member.key.namespace, member.key.name) for member in members}
+        return set() if body is None else _members(body)
+
+    def until_no_member(self, overlay: str, member: tuple[str, str, str]) -> None:
+        self.console.until_one("ConfigMap", SYSTEM, parent_name(overlay), lambda body: member not in _members(body))
 
     # -- the cluster
 
@@ -266,6 +266,11 @@ class World:
 
 
 _POOL = urllib3.PoolManager(timeout=5.0, retries=False, maxsize=32)
+
+
+def _members(parent: Body) -> set[tuple[str, str, str]]:
+    members = MEMBERS_JSON.validate_json(unpack(parent["data"]["members"]))
+    return {(member.key.kind, member.key.namespace, member.key.name) for member in members}
 
 
 def _now() -> datetime:

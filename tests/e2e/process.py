@@ -86,7 +86,7 @@ class Controller:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
         try:
-            self.await_death(30)
+            self.await_death(60)
         except subprocess.TimeoutExpired:
             self.kill()
             raise

@@ -90,8 +90,8 @@ def test_a_pushed_commit_is_applied_and_what_it_removes_is_pruned(running: World
     directory = f"environments/{dev}/extra"
     running.edit({**config_repo.extra(running.names), f"{directory}/note.yaml": None})
     running.console.until_gone("ConfigMap", dev, "note")
+    running.until_no_member(dev, ("ConfigMap", dev, "note"))
     running.until_status(dev, lambda found: reason(found) == "Synced")
-    assert ("ConfigMap", dev, "note") not in running.members(dev)
 
 
 def _generated(world: World, namespace: str) -> str:
@@ -196,4 +196,23 @@ def test_more_than_the_budget_is_not_pruned_until_somebody_says_so(running: Worl
     running.edit({"environments/pipeline.yaml": config_repo.pipeline(names, budget=3)})
     for name in many:
         running.console.until_gone("ConfigMap", dev, name)
+    running.until_status(dev, lambda now: reason(now) == "Synced")
+
+
+def test_what_breaks_the_contract_is_not_applied_and_the_rest_goes_on(running: World) -> None:
+    """Here: an image that no digest pins."""
+    dev = running.names.dev
+    running.until_ready(dev)
+    good, before = running.kustomization(dev), _everything(running, dev)
+    loose = "\n".join(line for line in good.splitlines() if "digest:" not in line) + "\n"
+    running.edit({f"environments/{dev}/kustomization.yaml": loose})
+    found = running.until_status(dev, lambda now: reason(now) == "ContractViolated")
+    assert "/spec/template/spec/containers/app/image" in message(found)
+    assert f"environments/{dev}/kustomization.yaml" in message(found)
+    assert _everything(running, dev) == before
+    running.console.delete("Service", dev, "shop")
+    running.console.until_one("Service", dev, "shop", lambda _: True)
+    running.push_image("desk", "1.9.0")
+    running.until_image(running.names.split, "desk", "1.9.0")
+    running.edit({f"environments/{dev}/kustomization.yaml": good})
     running.until_status(dev, lambda now: reason(now) == "Synced")

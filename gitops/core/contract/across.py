@@ -33,10 +33,10 @@ def across(
     return court.sentence()
 
 
-def beside(survey: Survey, others: Collection[Survey], book: Book) -> tuple[Violation, ...]:
-    """The violations of one overlay whose render is new, beside others whose renders are not."""
+def beside(survey: Survey, others: Collection[Survey], book: Book, changed: Collection[str]) -> tuple[Violation, ...]:
+    """The violations of one overlay beside others. `changed`: the overlays whose render is new."""
     ranked = _ranked([survey, *(each for each in others if each.name != survey.name)], book)
-    return _Court(book, ranked, [survey], frozenset({survey.name})).sentence()[survey.name]
+    return _Court(book, ranked, [survey], frozenset(changed)).sentence()[survey.name]
 
 
 def _ranked(surveys: Collection[Survey], book: Book) -> Sequence[Survey]:

@@ -17,9 +17,9 @@ def stall(violations: Sequence[Violation], *, is_admitted: bool) -> Stall | None
     return Stall(REASON, _told(forbidden))
 
 
-def warnings(violations: Sequence[Violation], *, is_admitted: bool) -> tuple[str, ...]:
-    """What is shown though it stops nothing."""
-    return tuple(str(each) for each in violations if is_admitted or not each.forbids)
+def warnings(violations: Sequence[Violation]) -> tuple[str, ...]:
+    """What is shown of an overlay that was let in: what only warns, and what was let in before the rule was there."""
+    return tuple(str(each) for each in sorted(violations, key=lambda each: not each.forbids))
 
 
 def _told(violations: Sequence[Violation]) -> str:

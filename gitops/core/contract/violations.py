@@ -49,6 +49,11 @@ class Violation:
     def forbids(self) -> bool:
         return self.severity is Severity.FORBID
 
+    @property
+    def is_mutual(self) -> bool:
+        """True when two environments break the rule together, so that either could be charged with it."""
+        return self.against != "base" and self.breach in {Breach.DISTINCT, Breach.UNDECLARED}
+
     def at(self, place: Place) -> "Violation":
         return replace(self, place=place)
 
