@@ -138,7 +138,12 @@ def _report_text(report: Report) -> str:
 def _count(report: Report) -> str:
     forbidden = sum(violation.forbids for checked in report.checked for violation in checked.now.violations)
     refused = sum(checked.now.refusal is not None for checked in report.checked)
-    return f"{len(report.checked)} overlays, {forbidden} violations, {refused} that cannot be rendered"
+    counts = _many(len(report.checked), "overlay"), _many(forbidden, "violation")
+    return f"{', '.join(counts)}, {refused} that cannot be rendered"
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _annotations(report: Report, *, ahead: bool) -> Iterator[str]:
@@ -177,9 +182,9 @@ def summary(verdict: Verdict) -> str:
         return f"refused, {verdict.refusal.reason}"
     forbidden = sum(violation.forbids for violation in verdict.violations)
     warned = len(verdict.violations) - forbidden
-    found = [f"{count} {word}" for count, word in ((forbidden, "violations"), (warned, "warnings")) if count]
+    found = [_many(count, word) for count, word in ((forbidden, "violation"), (warned, "warning")) if count]
     free = f", {verdict.free} of them free by a preset" if verdict.free else ""
-    return f"{', '.join(found) or 'ok'} ({verdict.declared} declared differences{free})"
+    return f"{', '.join(found) or 'ok'} ({_many(verdict.declared, 'declared difference')}{free})"
 
 
 def _verdict_lines(verdict: Verdict) -> Iterator[str]:

@@ -26,6 +26,7 @@ from gitops.ports import Cluster, ConfigRepo, Renderer
 from gitops.surveyor import Contract, Docket, Situation
 
 _MOST_KNOWN_COMMITS = 10_000
+_MOST_KNOWN_BUILDS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,19 @@ class _Memory:
     used_before: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What holds whatever the head is: images by the key of a build, first releases by the file as it is now."""
+
+    images: dict[str, frozenset[Image]] = field(default_factory=dict)
+    adopted: dict[tuple[str, str], Revision | None] = field(default_factory=dict)
+
+    def remember(self, key: str, images: frozenset[Image]) -> None:
+        if len(self.images) >= _MOST_KNOWN_BUILDS:
+            self.images.clear()
+        self.images[key] = images
+
+
 class DesiredState:
     """Thread-safe."""
 
@@ -67,6 +81,7 @@ class DesiredState:
         self._refreshing = threading.Lock()
         self._on_trunk: set[str] = set()
         self._memory = _Memory()
+        self._seen = _Seen()
         self._lock = threading.Lock()
 
     def refresh(self) -> frozenset[str]:
@@ -206,16 +221,30 @@ class DesiredState:
         return found
 
     def images_at(self, overlay: Overlay, revision: Revision) -> frozenset[Image]:
-        """The images that the overlay's containers would use at a revision that is nobody's yet. Nothing of it is
-        remembered but the render. Raises: Rejected when it would not render; Unavailable.
+        """The images that the overlay's containers would use at a revision that is nobody's yet; remembered by content.
+
+        Raises: Rejected when it would not render; Unavailable.
         """
         closure = self._guard.closure(compose.composed(overlay, revision, self._repo.tree), overlay.path)
-        return manifests.images(manifests.parse(self._text(closure), overlay, lambda _: True))
+        known = self._seen.images.get(closure.key)
+        if known is None:
+            known = manifests.images(manifests.parse(self._text(closure), overlay, lambda _: True))
+            self._seen.remember(closure.key, known)
+        return known
 
     def adopted(self, overlay: Overlay) -> Revision | None:
-        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read."""
-        past = self._repo.history(f"{overlay.path}/{RELEASE_FILE}", _MOST_KNOWN_COMMITS)
-        return compose.adopted(overlay, past[-1].id if past else None, self._repo.tree, self._repo.read)
+        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read. Git is
+        asked again only when the file has changed.
+        """
+        file = f"{overlay.path}/{RELEASE_FILE}"
+        blob = self._repo.tree(self.head()).get(file)
+        if blob is None:
+            return None
+        if (file, blob.id) not in self._seen.adopted:
+            past = self._repo.history(file, _MOST_KNOWN_COMMITS)
+            found = compose.adopted(overlay, past[-1].id if past else None, self._repo.tree, self._repo.read)
+            self._seen.adopted[file, blob.id] = found
+        return self._seen.adopted[file, blob.id]
 
     def at(self, overlay: Overlay, revision: Revision) -> Desired:
         """What the overlay was at a revision that was admitted before: for healing while the head is refused.

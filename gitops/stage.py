@@ -51,13 +51,12 @@ class Stages:
         self._guard = Guard(repo.read)
         self._head = ""
         self._reached: dict[tuple[str, Revision], Mapping[str, str]] = {}
-        self._runs: dict[tuple[str, Revision], frozenset[str]] = {}
 
     def of(self, declared: Pipeline, name: str) -> Stage:
         """Raises: Rejected when a release.yaml, hold.yaml or kustomization of the environment cannot be read."""
         head = self._desired.head()
         if head != self._head:
-            self._head, self._reached, self._runs = head, {}, {}
+            self._head, self._reached = head, {}
         environment = declared.environments[name]
         promote = environment.promote or Promote(when="requested")
         own = {each.name: each for each in self._desired.overlays().values() if each.environment == name}
@@ -163,6 +162,12 @@ class Stages:
         pending = bool(release.overlay) and self._settings(place, tree) != self._settings(
             place, self._repo.tree(release.overlay or head)
         )
+
+        def lacks(base: str) -> frozenset[str]:
+            if declared.services.keys() <= written.keys():
+                return frozenset()
+            return self._wanted(declared, place, Revision(base, head)) - written.keys()
+
         return Target(
             overlay=place.name,
             release=release,
@@ -171,21 +176,17 @@ class Stages:
             is_later=self._is_later,
             settings=self._settings(place, tree),
             pending=pending,
-            lacks=lambda base: self._wanted(declared, place, Revision(base, head)) - written.keys(),
+            lacks=lacks,
         )
 
     def _wanted(self, declared: Pipeline, place: Overlay, revision: Revision) -> frozenset[str]:
         """Services that the overlay would run at a revision; none when it would not render, which is said elsewhere."""
-        known = self._runs.get((place.name, revision))
-        if known is None:
-            services = {service.image: name for name, service in declared.services.items()}
-            try:
-                found = self._desired.images_at(place, revision)
-            except Rejected:
-                found = frozenset()
-            known = frozenset(services[image.name] for image in found if image.name in services)
-            self._runs[place.name, revision] = known
-        return known
+        services = {service.image: name for name, service in declared.services.items()}
+        try:
+            found = self._desired.images_at(place, revision)
+        except Rejected:
+            return frozenset()
+        return frozenset(services[image.name] for image in found if image.name in services)
 
     def _images(self, declared: Pipeline, place: Overlay, tree: Tree) -> dict[str, Image]:
         file = _kustomization(place, tree)

@@ -65,7 +65,7 @@ def test_nothing_is_broken_at_first(repo: JudgedRepo) -> None:
     code, said = lockstep(repo, "check")
     assert code == 0
     assert said.splitlines() == [
-        *(f"{name}: ok (1 declared differences)" for name in ("dev", "test", "prod")),
+        *(f"{name}: ok (1 declared difference)" for name in ("dev", "test", "prod")),
         "3 overlays, 0 violations, 0 that cannot be rendered",
     ]
 
@@ -119,7 +119,7 @@ class TestOneAProvenBase:
         (repo.root / RELEASE).unlink()
         repo.write({"environments/pipeline.yaml": PIPELINE})
         code, said = lockstep(repo, "check")
-        assert (code, "prod: ok (1 declared differences) (not released yet: judged as" in said) == (0, True)
+        assert (code, "prod: ok (1 declared difference) (not released yet: judged as" in said) == (0, True)
 
 
 def test_two_a_difference_that_nobody_declared(repo: JudgedRepo) -> None:
@@ -128,7 +128,7 @@ def test_two_a_difference_that_nobody_declared(repo: JudgedRepo) -> None:
     repo.append("environments/dev/kustomization.yaml", "patches: [{target: {kind: Deployment}, path: pause.yaml}]\n")
     refused(
         repo,
-        "dev: 1 violations",
+        "dev: 1 violation (",
         "forbid: Deployment.apps shop-dev/order  /spec/paused",
         "base: (nothing)   dev: true",
         "no variation lets Deployment /spec/paused differ",
@@ -201,7 +201,7 @@ class TestFiveAProvenDigest:
         released(repo, ADMISSION.format(base=head, digest=DIGEST["new"]))
         refused(
             repo,
-            "prod: 1 violations",
+            "prod: 1 violation (",
             "forbid: Release prod  /admission/services/order",
             f"prod: {DIGEST['old']}",
             "test has never proven order 1.4.3 with this digest: release.yaml holds no evidence of it",
