@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
+from gitops.builds import Builds
 from gitops.checker import Checker, Report
 from gitops.core import cluster_kinds, guard, manifests
 from gitops.core.adoption import discovery, doubts, pipeline_text, questions, reference, relocation, services
@@ -178,9 +179,7 @@ class Adopter:
         before = guard.closure(tree, self._repo.read, root.path, apart="")
         result = relocation.relocated(root, known, before.files, self._repo.read)
         text = self._renderer.render(guard.source(before, self._repo.read))
-        surveyor, planned = self._planned(result.files)
-        after = guard.closure(planned.tree(self._head), planned.read, root.target)
-        if surveyor.text(after) != text:
+        if self._text(PlannedTree(self._repo, result.files), root.target) != text:
             message = "renders something else below environments/; it has to be moved by hand"
             raise Rejected("NotTheSame", message, place=Place(known[root.path].file))
         overlay = Overlay(root.overlay, root.environment, root.target, UNKNOWN)
@@ -212,7 +211,7 @@ class Adopter:
 
     def _compare(self, draft: _Draft, wishes: Wishes) -> None:
         """Chooses what the environments are compared with, and makes it where there is no such directory yet."""
-        _, planned = self._planned(draft.files)
+        planned = PlannedTree(self._repo, draft.files)
         known = discovery.graph(planned.tree(self._head), planned.read)
         if wishes.base:
             if wishes.base not in known:
@@ -227,11 +226,9 @@ class Adopter:
         uses = [each.relocation.shared for each in draft.moved if each.root.service == service]
         parts = reference.shared(uses, known)
         place = reference.TRIAL
-        surveyor, planned = self._planned(
-            draft.files | {f"{place}/kustomization.yaml": reference.text(place, parts, known)}
-        )
+        trial = {f"{place}/kustomization.yaml": reference.text(place, parts, known)}
         try:
-            surveyor.text(guard.closure(planned.tree(self._head), planned.read, place))
+            self._text(PlannedTree(self._repo, draft.files | trial), place)
         except Rejected as error:
             what = f"what the environments{f' of {service}' if service else ''} share"
             self._notes.append(f"{what} does not render by itself, so they are compared with each other only: {error}")
@@ -241,7 +238,7 @@ class Adopter:
     # -- the contract
 
     def _subjects(self, draft: _Draft, declared: Pipeline) -> list[Subject]:
-        _, planned = self._planned(draft.files)
+        planned = PlannedTree(self._repo, draft.files)
         tree = planned.tree(self._head)
         bodies: dict[str, Sequence[Body]] = {}
         found = []
@@ -260,8 +257,7 @@ class Adopter:
         return found
 
     def _bodies(self, path: str, draft: _Draft) -> Sequence[Body]:
-        surveyor, planned = self._planned(draft.files)
-        text = surveyor.text(guard.closure(planned.tree(self._head), planned.read, path))
+        text = self._text(PlannedTree(self._repo, draft.files), path)
         try:
             return _bodies(manifests.parse(text, Overlay(path, path, path, "default"), cluster_kinds.is_namespaced))
         except Rejected as error:
@@ -272,22 +268,23 @@ class Adopter:
     def _judge(self, draft: _Draft, declared: Pipeline, proposal: Proposal) -> tuple[tuple[Doubt, ...], Report]:
         """The verdict of `lockstep check`, and pipeline.yaml with what it doubts."""
         draft.files[FILE] = pipeline_text.text(declared, proposal.loose, ())
-        surveyor, planned = self._planned(draft.files)
-        report = Checker(planned, surveyor).check(self._head)
+        planned = PlannedTree(self._repo, draft.files)
+        report = Checker(planned, Surveyor(planned, self._renderer, self._memo)).check(self._head)
         found = doubts.doubts({each.overlay.name: each.now.violations for each in report.checked})
         draft.files[FILE] = pipeline_text.text(declared, proposal.loose, found)
         return found, report
 
     def _reads(self, draft: _Draft, subjects: Sequence[Subject]) -> frozenset[str]:
-        _, planned = self._planned(draft.files)
+        planned = PlannedTree(self._repo, draft.files)
         tree = planned.tree(self._head)
         places = [*(each.root.target for each in draft.moved), *{each.reference for each in subjects}]
         reached = {path for place in places for path in guard.closure(tree, planned.read, place).files}
         return frozenset(reached - draft.files.keys())
 
-    def _planned(self, files: Mapping[str, bytes]) -> tuple[Surveyor, PlannedTree]:
-        planned = PlannedTree(self._repo, files)
-        return Surveyor(planned, self._renderer, self._memo), planned
+    def _text(self, planned: PlannedTree, path: str) -> bytes:
+        """What kustomize prints for a directory. Raises: Rejected, Unavailable."""
+        builds = Builds(planned, self._renderer)
+        return builds.text(builds.closure(planned.tree(self._head), path))
 
 
 def _bodies(found: Sequence[Manifest]) -> list[Body]:

@@ -9,24 +9,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gitops import layout
-from gitops.core import compose, guard, manifests, order, pipeline, scope
+from gitops.builds import Builds
+from gitops.core import compose, manifests, order, pipeline, scope
 from gitops.core.compose import Composition
 from gitops.core.contract import book as books
 from gitops.core.desired import Desired, Rendered, treated
 from gitops.core.errors import GitopsError, Place, Rejected, Unavailable
-from gitops.core.guard import Closure, Guard
+from gitops.core.guard import Closure
 from gitops.core.images import Image
 from gitops.core.objects import Key
 from gitops.core.pipeline import Overlay, Pipeline
-from gitops.core.release import HOLD_FILE, RELEASE_FILE
+from gitops.core.release import HOLD_FILE
 from gitops.core.scope import Ceilings
 from gitops.core.status import Revision
 from gitops.layout import Layout
 from gitops.ports import Cluster, ConfigRepo, Renderer
 from gitops.surveyor import Contract, Docket, Situation
-
-_MOST_KNOWN_COMMITS = 10_000
-_MOST_KNOWN_BUILDS = 2_000
+from gitops.trunk import Trunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +55,17 @@ class _Memory:
     used_before: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What holds whatever the head is: images by the key of a build, first releases by the file as it is now."""
-
-    images: dict[str, frozenset[Image]] = field(default_factory=dict)
-    adopted: dict[tuple[str, str], Revision | None] = field(default_factory=dict)
-
-    def remember(self, key: str, images: frozenset[Image]) -> None:
-        if len(self.images) >= _MOST_KNOWN_BUILDS:
-            self.images.clear()
-        self.images[key] = images
-
-
 class DesiredState:
     """Thread-safe."""
 
     def __init__(self, repo: ConfigRepo, renderer: Renderer, cluster: Cluster, rules: Rules) -> None:
         self._repo = repo
-        self._renderer = renderer
+        self._builds = Builds(repo, renderer)
+        self._trunk = Trunk(repo)
         self._cluster = cluster
         self._rules = rules
-        self._guard = Guard(repo.read)
         self._refreshing = threading.Lock()
-        self._on_trunk: set[str] = set()
         self._memory = _Memory()
-        self._seen = _Seen()
         self._lock = threading.Lock()
 
     def refresh(self) -> frozenset[str]:
@@ -96,7 +80,7 @@ class DesiredState:
         before = self._memory
         if before.layout.head == head:
             return frozenset()
-        self._extend_trunk(before.layout.head, head)
+        self._trunk.extend(before.layout.head, head)
         now = layout.read(self._repo, head, before.layout)
         touched = frozenset(now.overlays) | frozenset(before.layout.overlays)
         with self._lock:
@@ -183,7 +167,7 @@ class DesiredState:
             return True
         try:
             tree = compose.composed(desired.overlay, revision, self._repo.tree)
-            return self._guard.closure(tree, desired.overlay.path).key == desired.key
+            return self._builds.closure(tree, desired.overlay.path).key == desired.key
         except Rejected:
             return False
 
@@ -204,7 +188,7 @@ class DesiredState:
 
     def _built(self, found: Layout, overlay: Overlay) -> bytes:
         composition = compose.compose(overlay, found.head, self._repo.tree, self._repo.read)
-        return self._text(self._guard.closure(composition.tree, overlay.path))
+        return self._builds.text(self._builds.closure(composition.tree, overlay.path))
 
     def as_of(self, name: str, head: str) -> Desired:
         """What git would want of the overlay if the trunk's head were this commit. Nothing of it is remembered.
@@ -225,26 +209,11 @@ class DesiredState:
 
         Raises: Rejected when it would not render; Unavailable.
         """
-        closure = self._guard.closure(compose.composed(overlay, revision, self._repo.tree), overlay.path)
-        known = self._seen.images.get(closure.key)
-        if known is None:
-            known = manifests.images(manifests.parse(self._text(closure), overlay, lambda _: True))
-            self._seen.remember(closure.key, known)
-        return known
+        return self._builds.images(overlay, compose.composed(overlay, revision, self._repo.tree))
 
     def adopted(self, overlay: Overlay) -> Revision | None:
-        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read. Git is
-        asked again only when the file has changed.
-        """
-        file = f"{overlay.path}/{RELEASE_FILE}"
-        blob = self._repo.tree(self.head()).get(file)
-        if blob is None:
-            return None
-        if (file, blob.id) not in self._seen.adopted:
-            past = self._repo.history(file, _MOST_KNOWN_COMMITS)
-            found = compose.adopted(overlay, past[-1].id if past else None, self._repo.tree, self._repo.read)
-            self._seen.adopted[file, blob.id] = found
-        return self._seen.adopted[file, blob.id]
+        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read."""
+        return self._trunk.adopted(overlay, self.head())
 
     def at(self, overlay: Overlay, revision: Revision) -> Desired:
         """What the overlay was at a revision that was admitted before: for healing while the head is refused.
@@ -255,22 +224,8 @@ class DesiredState:
         return self._desired(self._memory, overlay, Composition(revision, tree))
 
     def is_behind(self, head: str) -> bool:
-        """True when a pass of `head` by another replica knew more than this one, even after asking the remote: then
-        this one must not write. A head that is no descendant of ours belongs to a trunk that was rewritten.
-        """
-        known, ours = self._on_trunk, self._memory.layout.head
-        if not head or head in known:
-            return False
-        if self._is_known_ancestor(head, ours):
-            known.add(head)
-            return False
-        return self._repo.fetch() != ours
-
-    def _is_known_ancestor(self, older: str, newer: str) -> bool:
-        try:
-            return self._repo.is_ancestor(older, newer)
-        except Rejected:  # the clone does not have it yet
-            return False
+        """True when a pass of `head` by another replica knew more than this one: then this one must not write."""
+        return self._trunk.is_behind(self._memory.layout.head, head)
 
     def images_in_use(self, name: str, image: str) -> frozenset[str] | None:
         """Names of the images that the overlay's containers use, None while it cannot be rendered. The cluster is not
@@ -328,7 +283,7 @@ class DesiredState:
         known = memory.compositions.get(overlay.name)
         if known is None:
             known = compose.compose(overlay, memory.layout.head, self._repo.tree, self._repo.read)
-            self._require_on_trunk(memory.layout.head, known.revision)
+            self._trunk.require(memory.layout.head, known.revision)
             with self._lock:
                 known = memory.compositions.setdefault(overlay.name, known)
         return known
@@ -339,23 +294,8 @@ class DesiredState:
         except Rejected:
             return None
 
-    def _require_on_trunk(self, head: str, revision: Revision) -> None:
-        known = self._on_trunk
-        for commit in {revision.base, revision.overlay} - known:
-            if self._repo.is_ancestor(commit, head):
-                known.add(commit)
-            else:
-                message = f"commit {commit[:12]} of release.yaml is not on the trunk; promote again from a trunk commit"
-                raise Rejected("NotOnTrunk", message)
-
-    def _extend_trunk(self, before: str, head: str) -> None:
-        """What was on the trunk stays there as long as the trunk only grows; every question costs a git process."""
-        if len(self._on_trunk) > _MOST_KNOWN_COMMITS or not (before and self._is_known_ancestor(before, head)):
-            self._on_trunk = set()
-        self._on_trunk.add(head)
-
     def _desired(self, memory: _Memory, overlay: Overlay, composition: Composition) -> Desired:
-        closure = self._guard.closure(composition.tree, overlay.path)
+        closure = self._builds.closure(composition.tree, overlay.path)
         with self._lock:
             memory.reached[overlay.name] = closure
             key, rendered = memory.rendered.get(overlay.name, ("", None))
@@ -376,12 +316,8 @@ class DesiredState:
             unserved.add(kind)
             return True
 
-    def _text(self, closure: Closure) -> bytes:
-        known = self._renderer.cached(closure.key)
-        return known if known is not None else self._renderer.render(guard.source(closure, self._repo.read))
-
     def _rendered(self, memory: _Memory, overlay: Overlay, closure: Closure) -> Rendered:
-        text = self._text(closure)
+        text = self._builds.text(closure)
         unserved: set[tuple[str, str]] = set()
         parsed = manifests.parse(
             text, overlay, lambda kind: self._is_namespaced(kind, unserved), secret_key=self._rules.secret_key()

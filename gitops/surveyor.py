@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
+from gitops.builds import Builds
 from gitops.core import cluster_kinds, guard, manifests, pipeline, scope
 from gitops.core.contract import book as books
 from gitops.core.contract import evidence, origins
@@ -17,7 +18,7 @@ from gitops.core.contract.origins import Origin
 from gitops.core.contract.survey import Subject, Survey, survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
-from gitops.core.guard import Closure, Guard
+from gitops.core.guard import Closure
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
@@ -68,8 +69,8 @@ class Surveyor:
     def __init__(self, repo: Trees, renderer: Renderer, memo: Memo) -> None:
         self._repo = repo
         self._renderer = renderer
+        self._builds = Builds(repo, renderer)
         self._memo = memo
-        self._guard = Guard(repo.read)
         self._references: dict[str, Sequence[Body]] = {}
         self._lock = threading.Lock()
 
@@ -88,7 +89,7 @@ class Surveyor:
 
     def closure(self, situation: Situation) -> Closure:
         """Raises: Rejected with file and line."""
-        return self._guard.closure(situation.tree, situation.overlay.path)
+        return self._builds.closure(situation.tree, situation.overlay.path)
 
     def survey(self, situation: Situation, contract: Contract) -> Survey:
         """Raises: Rejected when the overlay or the reference does not render or holds what it must not; Unavailable."""
@@ -104,15 +105,10 @@ class Surveyor:
 
     def manifests(self, situation: Situation, declared: Pipeline) -> tuple[Manifest, ...]:
         """What the overlay renders, checked as before an apply. Raises as survey does."""
-        text = self.text(self.closure(situation))
+        text = self._builds.text(self.closure(situation))
         parsed = manifests.parse(text, situation.overlay, cluster_kinds.is_namespaced)
         scope.require(parsed, scope.of(situation.overlay, declared))
         return parsed
-
-    def text(self, closure: Closure) -> bytes:
-        """Raises: Rejected, Unavailable as the renderer does."""
-        known = self._renderer.cached(closure.key)
-        return known if known is not None else self._renderer.render(guard.source(closure, self._repo.read))
 
     def unproven(self, situation: Situation, found: Survey, contract: Contract) -> tuple[Violation, ...]:
         """What of the release nobody has proven, as its release.yaml tells."""
@@ -160,7 +156,7 @@ class Surveyor:
 
     def _reference(self, situation: Situation, path: str) -> Closure:
         try:
-            return self._guard.closure(situation.tree, path)
+            return self._builds.closure(situation.tree, path)
         except Rejected as error:
             message = f"the reference {path}/ cannot be read: {error}"
             raise Rejected("NoReference", message, place=Place(pipeline.FILE)) from error
@@ -170,7 +166,7 @@ class Surveyor:
         if known is None:
             place = Overlay(reference.path, reference.path, reference.path, "default")
             try:
-                parsed = manifests.parse(self.text(reference), place, cluster_kinds.is_namespaced)
+                parsed = manifests.parse(self._builds.text(reference), place, cluster_kinds.is_namespaced)
                 known = [manifest.body for manifest in parsed]
             except Rejected as error:
                 if error.reason != "EmptyRender":

@@ -1,0 +1,40 @@
+"""From a tree to what kustomize prints for an overlay: guard, render, each by content."""
+
+from gitops.core import guard, manifests
+from gitops.core.guard import Closure, Guard
+from gitops.core.images import Image
+from gitops.core.pipeline import Overlay
+from gitops.core.tree import Tree
+from gitops.ports import Renderer, Trees
+
+_MOST_KNOWN = 2_000
+
+
+class Builds:
+    """Thread-safe. Every method raises Rejected with file and line, Unavailable as the renderer does."""
+
+    def __init__(self, repo: Trees, renderer: Renderer) -> None:
+        self._repo = repo
+        self._renderer = renderer
+        self._guard = Guard(repo.read)
+        self._images: dict[str, frozenset[Image]] = {}
+
+    def closure(self, tree: Tree, path: str) -> Closure:
+        """Exactly the files that a build of the directory `path` reads."""
+        return self._guard.closure(tree, path)
+
+    def text(self, closure: Closure) -> bytes:
+        """What kustomize prints."""
+        known = self._renderer.cached(closure.key)
+        return known if known is not None else self._renderer.render(guard.source(closure, self._repo.read))
+
+    def images(self, overlay: Overlay, tree: Tree) -> frozenset[Image]:
+        """The images that the containers use."""
+        closure = self.closure(tree, overlay.path)
+        known = self._images.get(closure.key)
+        if known is None:
+            known = manifests.images(manifests.parse(self.text(closure), overlay, lambda _: True))
+            if len(self._images) >= _MOST_KNOWN:
+                self._images = {}
+            self._images[closure.key] = known
+        return known

@@ -1,0 +1,70 @@
+"""What the trunk holds: which commits are on it, and how an overlay was released first. Every question costs a git
+process, so the answers are kept for as long as they hold.
+"""
+
+from gitops.core import compose
+from gitops.core.errors import Rejected
+from gitops.core.pipeline import Overlay
+from gitops.core.release import RELEASE_FILE
+from gitops.core.status import Revision
+from gitops.ports import ConfigRepo
+
+_MOST_KNOWN_COMMITS = 10_000
+
+
+class Trunk:
+    """Thread-safe: at worst something is asked twice."""
+
+    def __init__(self, repo: ConfigRepo) -> None:
+        self._repo = repo
+        self._known: set[str] = set()
+        self._adopted: dict[tuple[str, str], Revision | None] = {}
+
+    def extend(self, before: str, head: str) -> None:
+        """The trunk is at `head` now. What was on it stays there for as long as it only grows."""
+        if len(self._known) > _MOST_KNOWN_COMMITS or not (before and self._is_ancestor(before, head)):
+            self._known = set()
+        self._known.add(head)
+
+    def require(self, head: str, revision: Revision) -> None:
+        """Raises: Rejected(NotOnTrunk) when a commit of the revision is not reachable from `head`."""
+        known = self._known
+        for commit in {revision.base, revision.overlay} - known:
+            if self._repo.is_ancestor(commit, head):
+                known.add(commit)
+            else:
+                message = f"commit {commit[:12]} of release.yaml is not on the trunk; promote again from a trunk commit"
+                raise Rejected("NotOnTrunk", message)
+
+    def is_behind(self, ours: str, head: str) -> bool:
+        """True when a pass of `head` by another replica knew more than this one at `ours`, even after asking the
+        remote: then this one must not write. A head that is no descendant of ours belongs to a trunk that was
+        rewritten.
+        """
+        known = self._known
+        if not head or head in known:
+            return False
+        if self._is_ancestor(head, ours):
+            known.add(head)
+            return False
+        return self._repo.fetch() != ours
+
+    def adopted(self, overlay: Overlay, head: str) -> Revision | None:
+        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read. Git is
+        asked again only when the file has changed.
+        """
+        file = f"{overlay.path}/{RELEASE_FILE}"
+        blob = self._repo.tree(head).get(file)
+        if blob is None:
+            return None
+        if (file, blob.id) not in self._adopted:
+            past = self._repo.history(file, _MOST_KNOWN_COMMITS)
+            found = compose.adopted(overlay, past[-1].id if past else None, self._repo.tree, self._repo.read)
+            self._adopted[file, blob.id] = found
+        return self._adopted[file, blob.id]
+
+    def _is_ancestor(self, older: str, newer: str) -> bool:
+        try:
+            return self._repo.is_ancestor(older, newer)
+        except Rejected:  # the clone does not have it yet
+            return False
