@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from gitops.core import promotion, promotion_commits, requests
+from gitops.core import gates, promotion, promotion_commits, requests
 from gitops.core.changes import one_line
 from gitops.core.errors import Conflict, Rejected
+from gitops.core.gates import Shut
 from gitops.core.pipeline import Pipeline, Promote, SyncMode
-from gitops.core.promotion import Move, Proposal, Shut, Terms
+from gitops.core.promotion import Move, Proposal, Terms
 from gitops.core.promotion_commits import Promotion
 from gitops.core.release import Hold
 from gitops.core.requests import Refused, Request, Tag
@@ -356,7 +357,7 @@ def _gates(
     stage: Stage, now: datetime, hold: Hold | None, approved: int | None, waived: Mapping[str, str]
 ) -> tuple[Shut, ...]:
     promote: Promote = stage.promote
-    return promotion.gates(promote, now, hold=hold, approved=approved, waived=waived)
+    return gates.shut(promote, now, hold=hold, approved=approved, waived=waived)
 
 
 def _hash(stage: Stage, moves: Sequence[Move]) -> str:

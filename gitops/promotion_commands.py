@@ -17,9 +17,9 @@ from gitops.adapters.work_tree import WorkTree
 from gitops.core import compose, overlay, pipeline, requests, rollback
 from gitops.core.changes import one_line
 from gitops.core.errors import Conflict, Rejected
+from gitops.core.gates import Gate
 from gitops.core.images import Image
 from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES, Overlay, Pipeline
-from gitops.core.promotion import Gate
 from gitops.core.release import Hold, Release
 from gitops.core.rollback import Edits, State
 from gitops.core.status import PendingRequest

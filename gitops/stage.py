@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from gitops.core import compose, overlay, promotion, proof
 from gitops.core.errors import Rejected
+from gitops.core.gates import Gate
 from gitops.core.guard import Guard
 from gitops.core.images import Image
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline, Promote
-from gitops.core.promotion import Gate, Source, Target, Terms
+from gitops.core.promotion import Source, Target, Terms
 from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release
 from gitops.core.requests import Request
 from gitops.core.status import Revision

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitops.core.changes import one_line
-from gitops.core.promotion import Gate
+from gitops.core.gates import Gate
 
 PROMOTE = "promote/"
 APPROVE = "approve/"

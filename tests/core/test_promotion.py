@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitops.core import promotion, promotion_commits, requests
+from gitops.core import gates, promotion, promotion_commits, requests
+from gitops.core.gates import Gate
 from gitops.core.images import Image
 from gitops.core.pipeline import Promote
-from gitops.core.promotion import Gate, Proposal, Source, Target, Terms
+from gitops.core.promotion import Proposal, Source, Target, Terms
 from gitops.core.promotion_commits import Promotion
 from gitops.core.proof import Proof
 from gitops.core.release import Hold, Rejection, Release, parse_release
@@ -170,7 +171,7 @@ def promote(**fields: object) -> Promote:
 
 def shut(wanted: Promote, **facts: object) -> list[tuple[Gate, str]]:
     known: dict[str, object] = {"hold": None, "approved": None, "waived": {}, **facts}
-    return [(gate.gate, gate.message) for gate in promotion.gates(wanted, NOW, **known)]  # type: ignore[arg-type]
+    return [(gate.gate, gate.message) for gate in gates.shut(wanted, NOW, **known)]  # type: ignore[arg-type]
 
 
 def test_each_gate_says_what_would_open_it() -> None:
