@@ -11,7 +11,7 @@ from gitops.core import manifests, plan
 from gitops.core.contract import admission, evidence
 from gitops.core.contract.violations import Violation
 from gitops.core.desired import Desired
-from gitops.core.errors import Rejected
+from gitops.core.errors import Conflict, Rejected
 from gitops.core.inventory import Parent
 from gitops.core.objects import Key
 from gitops.core.pipeline import Overlay
@@ -23,6 +23,7 @@ from gitops.surveyor import Docket
 
 _log = structlog.get_logger(__name__)
 
+_TRIES = 20
 SUSPENDED = "Suspended"
 """The reason of a stall that is no refusal: a hold asks for it."""
 
@@ -91,7 +92,18 @@ class Targets:
         return frozenset(self._breached)
 
     def choose(self, overlay: Overlay, parent: Parent) -> Target:
-        head = self._desired.head()
+        """What is wanted and what it is judged by are of one head, also while a new one is taken in.
+
+        Raises: Conflict when the trunk moves faster than that; Unavailable.
+        """
+        for _ in range(_TRIES):
+            head = self._desired.head()
+            found = self._chosen(overlay, parent, head)
+            if self._desired.head() == head:
+                return found
+        raise Conflict("TrunkMoved", "new heads arrive faster than one can be judged")
+
+    def _chosen(self, overlay: Overlay, parent: Parent, head: str) -> Target:
         try:
             desired = self._desired.at_head(overlay.name)
         except Rejected as error:

@@ -1,6 +1,6 @@
 """The contract in a controller: what an overlay is charged with, whether it is let in. Real git, real kustomize."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
 from gitops.judge import Judge
 from gitops.local import binaries
+from gitops.surveyor import Docket
 from gitops.target import Target, Targets
 from tests.adapters.git_world import git
 from tests.judged_repo import DIGEST, JudgedRepo, made, overlay
@@ -32,6 +33,18 @@ class Kinds:
         return cluster_kinds.is_namespaced(kind)
 
 
+class Overtaken(DesiredState):
+    """A new head is taken in between a question about an overlay and the one about all of them."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def docket(self) -> Docket:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().docket()
+
+
 class Controller:
     """Chooses targets as passes do. `applied`: what each overlay runs, as the parents of a leader tell."""
 
@@ -45,7 +58,7 @@ class Controller:
         """As after a restart: nothing is remembered but what lies on the disk and what was applied."""
         cluster: Any = Kinds()
         rules = Rules(Ceilings(), lambda: b"key", applyset_of)
-        self.desired = DesiredState(self.repo, self.origin.kustomize, cluster, rules)
+        self.desired = Overtaken(self.repo, self.origin.kustomize, cluster, rules)
         judge = Judge(self.repo, self.origin.kustomize, self.origin.memo)
         self.targets = Targets(self.desired, judge, self.applied.get, lambda: datetime.now(UTC))  # noqa: TID251
 
@@ -230,3 +243,15 @@ def test_in_observe_mode_it_is_shown_and_stops_nothing(controller: Controller) -
     target = controller.target("dev")
     assert target.stall is None
     assert any("/spec/paused" in said for said in target.warnings)
+
+
+def test_a_new_head_in_between_does_not_let_the_old_one_in(controller: Controller) -> None:
+    good = (controller.origin.root / DEV).read_text()
+    controller.origin.append(DEV, PATCH)
+    controller.take_in()
+    controller.origin.write({DEV: good + "replicas: [{name: order, count: 2}]\n"})
+    controller.desired.meanwhile = controller.take_in
+    target = controller.target("dev")
+    assert target.stall is None
+    assert target.desired is not None
+    assert target.desired.revision.base == controller.repo.head()
