@@ -60,9 +60,12 @@ class Judge:
         return found
 
     def _surveys(self, docket: Docket, name: str) -> Mapping[str, Survey]:
-        """Those of all overlays, but for others that do not render. Raises as judge does."""
+        """Its own and those of all other environments, but for those that do not render. Overlays of one environment
+        break no rule together. Raises as judge does.
+        """
         self._forget_others(docket)
-        order = (name, *(each for each in docket.situations if each != name))
+        environment = docket.situations[name].overlay.environment
+        order = (name, *(each for each, it in docket.situations.items() if it.overlay.environment != environment))
         made = {each: self._survey(docket.situations[each], docket.contract) for each in order}
         found = {name: made.pop(name).result()}
         for each, survey in made.items():
