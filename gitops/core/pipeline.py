@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gitops.core import images, schema
+from gitops.core import expressions, images, schema
 from gitops.core.errors import Rejected
 from gitops.core.schema import (
     Cron,
@@ -82,7 +82,7 @@ class TagPolicy(Model):
             raise ValueError("needs exactly one of semver, pattern, follow")
         if self.order is not None and self.pattern is None:
             raise ValueError("order belongs to a pattern; semver and follow have their own")
-        if self.order is Order.NUMERIC and re.compile(self.pattern or "").groups != 1:
+        if self.order is Order.NUMERIC and expressions.groups(self.pattern or "") != 1:
             raise ValueError("order: numeric needs a pattern with exactly one group, around the number")
         if self.follow is not None and not images.is_tag(self.follow):
             raise ValueError("follow must be a tag")

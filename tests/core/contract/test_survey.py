@@ -127,11 +127,29 @@ class TestVariations:
         [violation] = surveyed(deployment("{replicas: 2}"), deployment("{replicas: 1}"), rules).violations
         assert "not fetched" in violation.why
 
-    def test_a_schema_that_is_none(self) -> None:
+    @pytest.mark.parametrize(
+        ("schema", "why"),
+        [
+            ("{type: number of things}", "`r`: the schema is no JSON Schema"),
+            ("{anyOf: [{pattern: '(?=a)'}]}", "`r`: a pattern of the schema is not a regular expression of RE2"),
+            ("{patternProperties: {a: true}}", "`propertyNames`"),
+        ],
+    )
+    def test_a_schema_that_is_none(self, schema: str, why: str) -> None:
         with pytest.raises(Rejected) as caught:
-            contract("[{name: r, field: /spec/replicas, schema: {type: number of things}}]")
+            contract(f"[{{name: r, field: /spec/replicas, schema: {schema}}}]")
         assert caught.value.reason == "InvalidPipeline"
-        assert "`r`" in caught.value.message
+        assert why in caught.value.message
+
+    def test_a_schema_that_never_ends_is_said_and_ends(self) -> None:
+        rules = contract("[{name: r, field: /data/A, schema: {$ref: '#'}}]")
+        found = surveyed(config(A="b"), config(A="a"), rules).violations
+        assert ["refers to itself without an end" in each.why for each in found] == [True]
+
+    def test_a_pattern_that_python_would_never_finish(self) -> None:
+        rules = contract("[{name: r, field: /data/A, schema: {pattern: '^(a+)+$'}}]")
+        assert alone(config(A="a" * 10_000), config(A="a"), rules) == []
+        assert alone(config(A="a" * 10_000 + "b"), config(A="a"), rules) == [("OutOfSchema", "forbid", "/data/A")]
 
     def test_required_is_absolute(self) -> None:
         rules = contract("[{field: '/data/*', required: [DB_URL]}]")
