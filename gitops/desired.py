@@ -98,7 +98,7 @@ class DesiredState:
                 reached={name: known for name, known in before.reached.items() if name in now.overlays},
                 rendered={} if now.is_new_pipeline else dict(before.rendered),  # namespaces and scope are in there
                 used={name: known for name, known in before.used.items() if name not in touched},
-                used_before=_used_before(before),
+                used_before={name: used for name, used in _used_before(before).items() if name in now.overlays},
             )
         return touched
 
@@ -242,7 +242,9 @@ class DesiredState:
         if name not in memory.used and image in before:
             return before
         if name not in memory.used:
-            memory.used[name] = self._images_rendered(name)
+            found = self._images_rendered(name)
+            with self._lock:  # a refresh may be reading it
+                memory.used[name] = found
         return memory.used[name]
 
     def _images_rendered(self, name: str) -> frozenset[str] | None:

@@ -19,7 +19,7 @@ from gitops.core.gates import Shut
 from gitops.core.pipeline import Pipeline, Promote, SyncMode
 from gitops.core.promotion import Move, Proposal, Terms
 from gitops.core.promotion_commits import Promotion
-from gitops.core.release import Hold
+from gitops.core.release import Holds
 from gitops.core.requests import Refused, Request, Tag
 from gitops.core.schema import duration_text
 from gitops.core.status import PendingRequest
@@ -184,8 +184,8 @@ class Promoter:
         for name, proposal in proposals.items():
             notes.say([name], *proposal.behind, *proposal.obstacles)
             move = self._own_accord(stage, name, proposal, notes)
-            hold = stage.holds[name]
-            shut = [gate for gate in _gates(stage, self._parties.now(), hold, None, {}) if move and not move.is_empty]
+            holds = stage.holds[name]
+            shut = [gate for gate in _gates(stage, self._parties.now(), holds, None, {}) if move and not move.is_empty]
             notes.say([name], *(f"{_summary(stage, move)}: {gate.message}" for gate in shut if move))
             if move and not move.is_empty and not shut and not proposal.obstacles:
                 moves.append(move)
@@ -354,10 +354,10 @@ def _overlay_commit(stage: Stage, move: Move, written: str) -> str:
 
 
 def _gates(
-    stage: Stage, now: datetime, hold: Hold | None, approved: int | None, waived: Mapping[str, str]
+    stage: Stage, now: datetime, holds: Holds, approved: int | None, waived: Mapping[str, str]
 ) -> tuple[Shut, ...]:
     promote: Promote = stage.promote
-    return gates.shut(promote, now, hold=hold, approved=approved, waived=waived)
+    return gates.shut(promote, now, hold=holds.at(now), approved=approved, waived=waived)
 
 
 def _hash(stage: Stage, moves: Sequence[Move]) -> str:

@@ -114,9 +114,8 @@ class Targets:
         if breach is not None:
             _log.warning("stalled", reason=breach.reason, message=breach.message)
             return Target(overlay, desired.revision, self._last_good(overlay, parent), breach)
-        hold = desired.hold
-        suspended = hold is not None and hold.suspend and hold.holds(self._now())
-        stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}") if hold and suspended else None
+        hold = desired.holds.at(self._now())
+        stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}") if hold and hold.suspend else None
         return Target(overlay, desired.revision, desired, stall, warnings)
 
     def _judged(self, desired: Desired, parent: Parent) -> tuple[Stall | None, tuple[str, ...]]:

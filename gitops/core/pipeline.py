@@ -109,8 +109,8 @@ class Service(Model):
 
 
 class Platform(Model):
-    """What exists once in a cluster: an overlay of its own, always at the trunk's head, never pruned. `kinds` are the
-    cluster-scoped kinds that it may hold.
+    """What exists once in a cluster: an overlay of its own, always at the trunk's head, never pruned. `kinds` are those
+    that it may hold besides roles, role bindings, service accounts, quotas and limit ranges.
     """
 
     path: RepoPath = "base/platform"

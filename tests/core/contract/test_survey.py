@@ -86,6 +86,18 @@ class TestDifferences:
         field = "/spec/template/spec/containers/app/image"
         assert alone(own, deployment(container="{image: 'r.example/app:x'}"), rules) == [("NotPinned", "forbid", field)]
 
+    def test_images_that_no_promotion_knows_are_values_like_others(self) -> None:
+        """An operator's own kinds, and texts: nobody proves what stands there."""
+        rules = contract(services="{app: {image: r.example/app, tags: {semver: '>=1'}}}")
+
+        def job(image: str) -> str:
+            return f"{{apiVersion: v1, kind: SparkApplication, metadata: {{name: a}}, spec: {{image: '{image}'}}}}"
+
+        old, new = (f"r.example/app:{number}@{DIGEST}" for number in (1, 2))
+        assert alone(job(new), job(old), rules) == [(UNDECLARED, "forbid", "/spec/image")]
+        assert ("NotPinned", "forbid", "/spec/image") in alone(job("r.example/app:2"), job(old), rules)
+        assert alone(config(image=new), config(image=old), rules) == [(UNDECLARED, "forbid", "/data/image")]
+
     def test_another_repository_is_no_promotion(self) -> None:
         rules = contract(services="{app: {image: r.example/app, tags: {semver: '>=1'}}}")
         own = deployment(container=f"{{image: 'r.example/fork:1@{DIGEST}'}}")
