@@ -105,11 +105,14 @@ class ConfigRepo(Protocol):
     def publish(self, parent: str, revision: str) -> str:
         """Pushes what was written on top of `parent`; returns the new head. Raises as `commit` does."""
 
-    def keep(self, revision: str) -> None:
-        """Pushes `refs/lockstep/base/<revision>`: a rewritten trunk does not lose the commit.
+    def keep(self, revisions: Collection[str]) -> None:
+        """Pushes `refs/lockstep/base/<revision>` for each: a rewritten trunk does not lose the commits.
 
         Raises: Rejected(PushRefused) when the host allows no such refs.
         """
+
+    def kept(self) -> Collection[str]:
+        """The commits that such refs of the remote keep, as of the last fetch."""
 
     def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
         """The remote's tags below these prefixes (`promote/`), asked for now, newest first."""
@@ -131,8 +134,8 @@ class Past(Protocol):
     def first_releases(self, head: str) -> Mapping[str, str]:
         """Path of a release.yaml -> the oldest commit of the history of `head` that has it."""
 
-    def off_trunk(self, head: str, commits: Collection[str]) -> Collection[str]:
-        """Those of the commits that are not in the history of `head`."""
+    def off_trunk(self, head: str, commits: Collection[str]) -> Mapping[str, bool]:
+        """Those of the commits that are not in the history of `head` -> whether a ref of Lockstep's keeps them."""
 
 
 class Memo(Protocol):

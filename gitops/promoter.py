@@ -23,6 +23,7 @@ from gitops.core.requests import Refused, Request, Tag
 from gitops.core.schema import duration_text
 from gitops.core.status import PendingRequest
 from gitops.desired import DesiredState
+from gitops.keeper import Keeper
 from gitops.ports import ConfigRepo, NewCommit
 from gitops.stage import Stage, Stages
 from gitops.witness import Witness
@@ -86,6 +87,7 @@ class Promoter:
     def __init__(self, parties: Parties) -> None:
         self._parties = parties
         self._stages = Stages(parties.repo, parties.desired, parties.witness)
+        self._keeper = Keeper(parties.repo, parties.desired)
         self._memory = _Memory()
         self._said: dict[str, Said] = {}
         self._lock = threading.Lock()
@@ -119,6 +121,7 @@ class Promoter:
                 moved = self._environment(declared, name, notes) or moved
                 said |= _gathered(notes)
         self._publish(said)
+        self._keeper.keep()
         return 0.0 if moved else (_SOON if self._is_young(declared) else _LATE)
 
     def _is_young(self, declared: Pipeline) -> bool:
@@ -295,7 +298,6 @@ class Promoter:
                 [move.overlay for move in made.moves], f"not promoted, since the result would be wrong: {refused}"
             )
             return False
-        self._keep(made)
         self._push(head, revision, made)
         return True
 
@@ -326,13 +328,6 @@ class Promoter:
         broken = [sentence for move in made.moves for sentence in forbidden.get(move.overlay, ())]
         if broken:
             raise Rejected("ContractViolated", "; ".join(broken[:_MOST_SHOWN]))
-
-    def _keep(self, made: Promotion) -> None:
-        for base in sorted({move.base for move in made.moves if move.moves_base}):
-            try:
-                self._parties.repo.keep(base)
-            except Rejected as error:
-                _log.warning("the base is not kept by a ref of its own", revision=base, message=error.message)
 
     def _push(self, head: str, revision: str, made: Promotion) -> None:
         try:
