@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from gitops.core.proof import Proofs
     from gitops.core.removal import Operation
     from gitops.core.requests import Tag
-    from gitops.core.status import Record, SyncStatus
+    from gitops.core.status import Account, Record, SyncStatus
 
 __all__ = [
     "Blob",
@@ -240,10 +240,10 @@ class Parents(Protocol):
 class Ledger(Protocol):
     """Status and history of every overlay, readable by every replica and by the CLI. Raises as Cluster does."""
 
-    def read(self, overlay: str) -> tuple[SyncStatus, Sequence[Record]] | None:
+    def read(self, overlay: str) -> Account | None:
         """Current status and history, newest first."""
 
-    def read_all(self) -> Mapping[str, tuple[SyncStatus, Sequence[Record]]]: ...
+    def read_all(self) -> Mapping[str, Account]: ...
 
     def write(self, status: SyncStatus, record: Record | None) -> None:
         """Replaces the status; puts the record in front of the history, which keeps the newest 100."""

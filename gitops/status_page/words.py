@@ -66,6 +66,7 @@ TEXTS: Mapping[str, Text] = {
     "stage.scan": Text("scan up to {severity}", "漏洞不高于 {severity}"),
     "stage.approvals": Text("approvals: {count}", "审批：{count}"),
     "stage.windows": Text("in windows", "限定时段"),
+    "stage.rollback": Text("goes back by itself when Degraded within {time}", "{time} 内异常（Degraded）则自动回滚"),
     "cell.none": Text("not deployed", "未部署"),
     "cell.untagged": Text("no tag", "无标签"),
     "cell.unpinned": Text("not pinned", "未固定摘要"),

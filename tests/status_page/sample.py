@@ -59,7 +59,7 @@ environments:
   prod:
     namespace: tuling-prod
     after: test
-    promote: {when: requested, soak: 1h, scan: {max: High}, approvals: {count: 1}}
+    promote: {when: requested, soak: 1h, scan: {max: High}, approvals: {count: 1}, rollback: {within: 10m}}
 """
 )
 

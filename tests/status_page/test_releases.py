@@ -81,6 +81,13 @@ def test_what_was_let_through_without_proof_stays_visible(client: FlaskClient, s
     assert queue["waivers"] == [{"overlays": ["test"], "gate": "", "reason": "adoption"}]
 
 
+def test_an_environment_that_goes_back_by_itself_says_so(client: FlaskClient) -> None:
+    assert "goes back by itself when Degraded within 10 min" in shown(client, "/promotions")
+    stages = [found["stage"] for found in json(client, "/api/v1/promotions")["queues"]]
+    told = {stage["name"]: stage["promotion"]["rollback"] for stage in stages if stage["promotion"]}
+    assert (told["test"], told["prod"]) == (0.0, 600.0)
+
+
 DIGEST, BASE = f"sha256:{'4f' * 32}", "4b825dc6" * 5
 
 
