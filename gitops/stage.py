@@ -203,7 +203,13 @@ class Stages:
         return proof.settings(place.path, own, self._repo.read)
 
     def _is_later(self, commit: str, than: str) -> bool:
-        return commit != than and (not than or self._is_ancestor(than, commit))
+        """Later than what a rewritten trunk has lost is all that it holds now."""
+        if commit == than or not than:
+            return commit != than
+        head = self._desired.head()
+        return self._is_ancestor(than, commit) or (
+            not self._is_ancestor(than, head) and self._is_ancestor(commit, head)
+        )
 
     def _is_ancestor(self, older: str, newer: str) -> bool:
         try:

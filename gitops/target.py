@@ -122,7 +122,7 @@ class Targets:
         """Why the overlay is not let in, None = it is, with what is said of it all the same."""
         is_let_in = self._is_let_in(desired, parent)
         try:
-            found = (*(() if is_let_in else self._unproven(desired)), *self._violations(desired))
+            found = (*(() if is_let_in else self._unproven(desired)), *self._violations(desired), *_strayed(desired))
         except Rejected as error:
             self._breached.add(desired.overlay.name)
             return (None, (str(error),)) if is_let_in else (Stall(error.reason, str(error)), ())
@@ -169,3 +169,8 @@ class Targets:
         except Rejected as error:
             _log.warning("what was applied last cannot be rendered any more", reason=error.reason, message=str(error))
             return None
+
+
+def _strayed(desired: Desired) -> tuple[Violation, ...]:
+    """Warns of commits that the trunk has lost."""
+    return evidence.off_trunk(desired.overlay, desired.revision, dict.fromkeys(desired.strayed, True))

@@ -44,13 +44,16 @@ class ComposedTree(Mapping[str, Blob]):
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """`pending`: the trunk's head has other settings for this overlay than the locked ones that are composed here."""
+    """`pending`: the trunk's head has other settings for this overlay than the locked ones that are composed here.
+    `strayed`: those of its commits that the trunk has lost, and a ref keeps.
+    """
 
     revision: Revision
     tree: Tree
     release: Release | None = None
     holds: Holds = field(default_factory=Holds)
     pending: bool = False
+    strayed: frozenset[str] = frozenset()
 
     @property
     def is_locked(self) -> bool:

@@ -23,7 +23,7 @@ class Desired:
     workloads whose replicas an autoscaler of the same render owns. `withheld`: why nothing is written though it could
     be (observe mode), empty = it is written; `kept`: the same for pruning. `strip`: fields that others added are
     removed. `waiting`: what waits for a promotion, in sentences. `provisional`: a kind in it is not served yet, so it
-    is looked at again.
+    is looked at again. `strayed`: commits of its release that the trunk has lost, and a ref keeps.
     """
 
     overlay: Overlay
@@ -45,6 +45,7 @@ class Desired:
     adopt: frozenset[str] = frozenset()
     waiting: tuple[str, ...] = ()
     provisional: bool = False
+    strayed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def treated(
         prune_budget=sync.prune.budget if sync else 10,
         adopt=frozenset(sync.adopt) if sync else frozenset(),
         provisional=rendered.provisional,
+        strayed=composition.strayed,
         waiting=("settings on the trunk wait for a promotion",) if composition.pending else (),
     )
 

@@ -138,8 +138,16 @@ class Windows(Model):
     deny: tuple[Window, ...] = ()
 
 
+class Rollback(Model):
+    """A promotion is taken back by itself when it makes an overlay Degraded `within` that time."""
+
+    within: Annotated[Duration, Field(gt=timedelta(0))]
+
+
 class Promote(Model):
-    """When what the environment before has proven moves on: by itself (`proven`) or when a pushed tag asks."""
+    """When what the environment before has proven moves on: by itself (`proven`) or when a pushed tag asks. `rollback`:
+    None = only a person goes back.
+    """
 
     when: Literal["proven", "requested"]
     soak: Duration = timedelta(0)
@@ -147,6 +155,7 @@ class Promote(Model):
     approvals: Approvals = Approvals(count=0)
     windows: Windows = Windows()
     settings: Literal["auto", "promote"] | None = None
+    rollback: Rollback | None = None
 
 
 class Prune(Model):

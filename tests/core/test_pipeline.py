@@ -55,6 +55,8 @@ def test_the_example_is_read() -> None:
             "p.yaml:5: `environments.dev.namespace` must be a valid string",
         ),
         ("1h30m", "soon", "p.yaml:10: `environments.prod.promote.soak` must be a duration"),
+        ("1h30m", "1h, rollback: {within: 0s}", "p.yaml:10: `environments.prod.promote.rollback.within` must be"),
+        ("1h30m", "1h, rollback: {}", "p.yaml:10: `environments.prod.promote.rollback"),
         ("1h30m", "90", "p.yaml:10: `environments.prod.promote.soak` must be a duration"),
         ("when: requested", "when: later", "p.yaml:10: `environments.prod.promote.when` must be 'proven' or"),
         ("after: dev", "after: nowhere", "p.yaml:9: prod comes after `nowhere`, which is not declared"),
