@@ -232,6 +232,7 @@ class Controller:
                 self._metrics.status(status)
         if status is not before:
             self._tasks.add("promote")
+            self._look_at(self._reconciling.reconciler.breached() - {name})  # what runs here is what they are judged by
         return again
 
     def _answer(self, question: str) -> float | None:
