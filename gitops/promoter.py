@@ -63,6 +63,9 @@ class Said:
 
 @dataclass(slots=True)
 class _Memory:
+    """`term`: the witness's, of the look that is under way."""
+
+    term: int | None = None
     tags: tuple[Tag, ...] = ()
     done: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -109,7 +112,8 @@ class Promoter:
         Raises: Conflict when the trunk moved meanwhile, Unavailable.
         """
         declared = self._parties.desired.pipeline()
-        if declared is None or self._parties.desired.trouble() is not None or not self._parties.may_write():
+        self._memory.term = self._parties.witness.term
+        if declared is None or self._parties.desired.trouble() is not None or not self._leads():
             return None
         self._parties.witness.look_again()
         said: dict[str, Said] = {}
@@ -121,6 +125,11 @@ class Promoter:
                 said |= _gathered(notes)
         self._publish(said)
         return 0.0 if moved else (_SOON if self._is_young(declared) else _LATE)
+
+    def _leads(self) -> bool:
+        """True for as long as this replica leads in the term in which the look began: its proofs are the newest."""
+        term = self._memory.term
+        return self._parties.may_write() and term is not None and term == self._parties.witness.term
 
     def _is_young(self, declared: Pipeline) -> bool:
         """True while something soaks that is over soon."""
@@ -336,6 +345,8 @@ class Promoter:
                 _log.warning("the base is not kept by a ref of its own", revision=base, message=error.message)
 
     def _push(self, head: str, revision: str, made: Promotion) -> None:
+        if not self._leads():
+            raise Conflict("NotLeading", "another replica may lead by now, and know better; nothing was promoted")
         try:
             published = self._parties.repo.publish(head, revision)
         except Conflict:

@@ -2,7 +2,7 @@
 clock that is moved by hand, and passes that end as a test says.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,7 +103,9 @@ class Shelf:
 
 
 class World:
-    """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs."""
+    """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs;
+    `meanwhile` happens between a decision and its push.
+    """
 
     def __init__(self, directory: Path, declared: bytes, overlays: Mapping[str, bytes] | None = None) -> None:
         self.directory = directory
@@ -127,6 +129,7 @@ class World:
         self.shelf = Shelf()
         self.observed = True
         self.stopped: set[str] = set()
+        self.meanwhile: Callable[[], None] = lambda: None
         self.news: list[frozenset[str]] = []
         self.repo.fetch()
         self.begin()
@@ -146,6 +149,7 @@ class World:
                 is_observing=lambda: self.observed,
             )
         )
+        self.witness.recall()
         self.promoter = Promoter(
             Parties(
                 repo=self.repo,
@@ -160,6 +164,7 @@ class World:
         )
 
     def _judge(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
+        self.meanwhile()
         memo = RenderCache(self.directory / "surveys")
         return Checker(self.repo, Surveyor(self.repo, self.renderer, memo)).check(revision, changed).forbidden()
 
