@@ -115,11 +115,11 @@ class Promoter:
         self._memory.term = self._parties.witness.term
         if declared is None or self._parties.desired.trouble() is not None or not self._leads():
             return None
-        self._parties.witness.look_again()
         said: dict[str, Said] = {}
         moved = False
         for name in declared.order:
             if declared.environments[name].promote is not None:
+                self._parties.witness.look_again()  # however long this takes: what is not looked at does not soak
                 notes = _Notes()
                 moved = self._environment(declared, name, notes) or moved
                 said |= _gathered(notes)
@@ -210,10 +210,10 @@ class Promoter:
         target, terms = stage.targets[name], Terms(stage.promote.soak)
         if stage.promote.when == "requested":
             digests = self._stages.asked_by_commit(stage, name)
-            asked = promotion.by_hand(stage.source, target, terms, digests)
+            asked = promotion.by_hand(stage.sources[name], target, terms, digests)
             if asked is not None:
                 return asked
-        return promotion.propose(stage.source, target, terms)
+        return promotion.propose(stage.sources[name], target, terms)
 
     def _own_accord(self, stage: Stage, name: str, proposal: Proposal, notes: _Notes) -> Move | None:
         """The move that automation may make of a proposal; says what else would wait for a request."""
@@ -230,7 +230,9 @@ class Promoter:
     def _requested(self, stage: Stage, asked: Request, notes: _Notes) -> bool:
         """One request: written when all its gates are open, else shown with those that are not."""
         terms = self._stages.terms(stage, asked)
-        proposals = {name: promotion.propose(stage.source, stage.targets[name], terms) for name in stage.targets}
+        proposals = {
+            name: promotion.propose(stage.sources[name], target, terms) for name, target in stage.targets.items()
+        }
         moves = [proposal.move for proposal in proposals.values() if not proposal.move.is_empty]
         unmet = [sentence for proposal in proposals.values() for sentence in proposal.obstacles]
         missing = asked.services - {service for move in moves for service in move.images}

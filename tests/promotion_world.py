@@ -2,6 +2,7 @@
 clock that is moved by hand, and passes that end as a test says.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -107,10 +108,16 @@ class World:
     `meanwhile` happens between a decision and its push.
     """
 
-    def __init__(self, directory: Path, declared: bytes, overlays: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        declared: bytes,
+        overlays: Mapping[str, bytes] | None = None,
+        base: Mapping[str, bytes] | None = None,
+    ) -> None:
         self.directory = directory
         self.now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - tags that git makes have its clock's date
-        files = {"environments/pipeline.yaml": declared, **BASE}
+        files = {"environments/pipeline.yaml": declared, **(base or BASE)}
         overlays = overlays or {name: overlay(name) for name in ("dev", "test", "prod")}
         files |= {f"environments/{name}/kustomization.yaml": text for name, text in overlays.items()}
         self.remote = Remote(directory / "remote.git", files)
@@ -122,9 +129,9 @@ class World:
         self.person = directory / "person"
         git(directory, "clone", "--quiet", self.remote.url, str(self.person))
         self.signers = directory / "signers"
-        self.repo = GitConfigRepo(
-            self.remote.url, "main", directory / "controller", Options(allowed_signers=self.signers)
-        )
+        self.trace = directory / "trace"
+        options = Options(allowed_signers=self.signers, environment={"GIT_TRACE2_EVENT": str(self.trace)})
+        self.repo = GitConfigRepo(self.remote.url, "main", directory / "controller", options)
         self.renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         self.shelf = Shelf()
         self.observed = True
@@ -218,6 +225,11 @@ class World:
 
     # -- what came of it
 
+    def processes(self) -> list[str]:
+        """The commands of git that the controller has started so far."""
+        events = (json.loads(line) for line in self.trace.read_text().splitlines())
+        return [event["name"] for event in events if event["event"] == "cmd_name" and event["sid"].count("/") == 0]
+
     def runs(self, environment: str) -> dict[str, str | None]:
         """Service -> tag, of what git wants there."""
         return {service: found.tag for service, found in self.desired.at_head(environment).images.items()}
@@ -259,10 +271,13 @@ class World:
 
 @contextmanager
 def world(
-    directory: Path, declared: bytes | None = None, overlays: Mapping[str, bytes] | None = None
+    directory: Path,
+    declared: bytes | None = None,
+    overlays: Mapping[str, bytes] | None = None,
+    base: Mapping[str, bytes] | None = None,
 ) -> Iterator[World]:
-    """`overlays`: name -> kustomization; by default each environment is one."""
-    made = World(directory, declared or pipeline(), overlays)
+    """`overlays`: name -> kustomization; by default each environment is one. `base`: path -> text, everything else."""
+    made = World(directory, declared or pipeline(), overlays, base)
     try:
         yield made
     finally:

@@ -133,6 +133,16 @@ def test_ancestry(repo: GitConfigRepo) -> None:
     assert caught.value.reason == "UnknownRevision"
 
 
+def test_what_a_commit_came_after_stays_true_when_the_trunk_is_rewritten(repo: GitConfigRepo, remote: Remote) -> None:
+    older = repo.fetch()
+    newer = remote.write({"x": b"1"}, "a child")
+    repo.fetch()
+    assert repo.is_ancestor(older, newer)
+    rewritten = remote.write({"x": b"2"}, "another history", start=None)
+    repo.fetch()
+    assert (repo.is_ancestor(older, newer), repo.is_ancestor(older, rewritten)) == (True, False)
+
+
 def test_a_lost_race_is_a_conflict_and_keeps_the_other_commit(repo: GitConfigRepo, remote: Remote) -> None:
     parent = repo.fetch()
     theirs = remote.write({"base/app/kustomization.yaml": b"b: 2\n"}, "theirs")
