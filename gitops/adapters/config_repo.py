@@ -8,11 +8,11 @@ removed by whoever owns the directory next.
 import contextlib
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from gitops.adapters import git_dates
 from gitops.adapters.git_clone import LOCAL_LIMIT, Clone, Limits, Options, is_damage
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
@@ -263,7 +263,7 @@ def _past_commit(record: tuple[str, ...]) -> PastCommit:
     pairs = (line.partition(": ") for line in trailers.split("\n"))
     return PastCommit(
         id=revision,
-        committed_at=datetime.fromtimestamp(int(seconds), UTC),
+        committed_at=git_dates.nearest(seconds),
         author=shown(author),
         subject=shown(subject),
         trailers={key: value for key, separator, value in pairs if separator},
