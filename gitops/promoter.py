@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from gitops.attempts import Attempt, Unwelcome
 from gitops.core import gates, promotion, promotion_commits, requests
 from gitops.core.changes import one_line
 from gitops.core.errors import Conflict, Rejected
@@ -63,12 +64,16 @@ class Said:
 
 @dataclass(slots=True)
 class _Memory:
-    """`term`: the witness's, of the look that is under way."""
+    """`term`: the witness's, of the look that is under way. By content hash, of promotions on top of `head`: `refused`,
+    why the result would be wrong, and `unwelcome`, why the remote does not take it.
+    """
 
     term: int | None = None
     tags: tuple[Tag, ...] = ()
     done: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
-    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    head: str = ""
+    refused: dict[str, str] = field(default_factory=dict)
+    unwelcome: dict[str, Unwelcome] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -155,6 +160,8 @@ class Promoter:
             return False
         try:
             stage = self._stages.of(declared, name)
+            for overlay, trouble in stage.troubles.items():
+                notes.say([overlay], f"nothing can be promoted: {trouble}")
             asked = self._asked(declared, name, notes, overlays)
             return any(self._requested(stage, each, notes) for each in asked) or self._automatic(stage, notes)
         except Rejected as error:
@@ -200,10 +207,16 @@ class Promoter:
                 moves.append(move)
         if not moves:
             return False
-        asked = "" if stage.promote.when == "proven" else "committed on the trunk, "
-        cause = f"{asked}proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
-        made = Promotion(stage.name, stage.source.environment, tuple(moves), _hash(stage, moves), cause)
-        return self._commit(stage, made, notes)
+        attempt = self._attempted(stage, _of_its_own_accord(stage, moves))
+        if attempt.refused and len(moves) > 1:  # one that would not work is no reason for the others to stay
+            alone = {move.overlay: self._attempted(stage, _of_its_own_accord(stage, [move])) for move in moves}
+            for overlay, each in alone.items():
+                notes.say([overlay], *each.sentences)
+            moves = [move for move in moves if not alone[move.overlay].refused]
+            if not moves:
+                return False
+            attempt = self._attempted(stage, _of_its_own_accord(stage, moves))
+        return self._commit(stage, attempt, notes)
 
     def _proposed(self, stage: Stage, name: str) -> Proposal:
         """What is proven; where that waits to be asked for, what a person's commit asks for, if there is one."""
@@ -228,27 +241,27 @@ class Promoter:
         return promotion.settings_alone(target) if follows else None
 
     def _requested(self, stage: Stage, asked: Request, notes: _Notes) -> bool:
-        """One request: written when all its gates are open, else shown with those that are not."""
-        terms = self._stages.terms(stage, asked)
-        proposals = {
-            name: promotion.propose(stage.sources[name], target, terms) for name, target in stage.targets.items()
-        }
-        moves = [proposal.move for proposal in proposals.values() if not proposal.move.is_empty]
-        unmet = [sentence for proposal in proposals.values() for sentence in proposal.obstacles]
+        """One request: written when all its gates are open, else shown with those that are not. Overlays that would not
+        move have no say in it.
+        """
+        concerned = self._concerned(stage, asked)
+        moving = {name: found for name, found in concerned.items() if not found.move.is_empty}
+        moves = [proposal.move for proposal in moving.values()]
+        unmet = [sentence for proposal in (moving or concerned).values() for sentence in proposal.obstacles]
         missing = asked.services - {service for move in moves for service in move.images}
         if missing or not moves:
-            unmet += [sentence for proposal in proposals.values() for sentence in proposal.behind]
+            unmet += [sentence for proposal in concerned.values() for sentence in proposal.behind]
             unmet += [f"{service}: nothing newer to promote" for service in sorted(missing) if not unmet]
         release = _hash(stage, moves)
         approvers = self._approvers(asked, release)
         approved = len(approvers) if asked.signer is not None else 0
-        holds = {gate.message: gate for name in stage.targets
+        holds = {gate.message: gate for name in moving or concerned
                  for gate in _gates(stage, self._parties.now(), stage.holds[name], approved, asked.waived)}  # fmt: skip
         unmet += list(holds)
         if stage.promote.approvals.count and asked.signer is None:
             unmet.append("the request itself must be signed, so that nobody approves what they asked for")
         if unmet or not moves:
-            self._pend(stage, asked, (moves, release), unmet or ["nothing newer to promote"], notes)
+            self._pend(list(concerned), asked, (moves, release), unmet or ["nothing newer to promote"], notes)
             return False
         made = Promotion(
             environment=stage.name,
@@ -260,7 +273,20 @@ class Promoter:
             waived=asked.waived,
             approvers=approvers,
         )
-        return self._commit(stage, made, notes)
+        return self._commit(stage, self._attempted(stage, made), notes)
+
+    def _concerned(self, stage: Stage, asked: Request) -> dict[str, Proposal]:
+        """What the request asks of each overlay that runs one of its services, or is about to; all where none does."""
+        terms = self._stages.terms(stage, asked)
+        proposals = {
+            name: promotion.propose(stage.sources[name], target, terms) for name, target in stage.targets.items()
+        }
+        own = {
+            name: found
+            for name, found in proposals.items()
+            if asked.services & {*stage.targets[name].locked, *stage.targets[name].written, *found.move.images}
+        }
+        return own or proposals
 
     def _approvers(self, asked: Request, release: str) -> frozenset[str]:
         prefix = f"{requests.APPROVE}{asked.environment}/{asked.name}/"
@@ -268,7 +294,12 @@ class Promoter:
         return requests.approvers(asked, release, [each for each in given if each is not None])
 
     def _pend(
-        self, stage: Stage, asked: Request, content: tuple[Sequence[Move], str], unmet: Sequence[str], notes: _Notes
+        self,
+        overlays: Sequence[str],
+        asked: Request,
+        content: tuple[Sequence[Move], str],
+        unmet: Sequence[str],
+        notes: _Notes,
     ) -> None:
         moves, release = content
         shown = PendingRequest(
@@ -282,34 +313,48 @@ class Promoter:
             is_signed=asked.signer is not None,
             waived=dict(asked.waived),
         )
-        for name in stage.targets:
+        for name in overlays:
             notes.requests.setdefault(name, []).append(shown)
-        notes.say(list(stage.targets), f"request {asked.name} waits: {'; '.join(shown.gates)}")
+        notes.say(overlays, f"request {asked.name} waits: {'; '.join(shown.gates)}")
 
     # -- writing
 
-    def _commit(self, stage: Stage, made: Promotion, notes: _Notes) -> bool:
-        head = stage.head
-        if any(known != head for known, _ in self._memory.refused):
-            self._memory.refused = {}
-        refused = self._memory.refused.get((head, made.release))
-        if refused is None:
-            try:
-                revision = self._written(stage, made)
-                self._require_good(made, revision)
-            except Rejected as error:
-                refused = self._memory.refused[head, made.release] = str(error)
-                _log.warning(
-                    "a promotion would not work", environment=stage.name, reason=error.reason, message=str(error)
-                )
-        if refused is not None:
-            notes.say(
-                [move.overlay for move in made.moves], f"not promoted, since the result would be wrong: {refused}"
-            )
+    def _attempted(self, stage: Stage, made: Promotion) -> Attempt:
+        """In the clone alone, and judged. What was refused once is not tried again on the same head."""
+        memory = self._memory
+        if memory.head != stage.head:
+            memory.head, memory.refused, memory.unwelcome = stage.head, {}, {}
+        known = memory.refused.get(made.release)
+        if known is not None:
+            return Attempt(made, refused=known)
+        try:
+            revision = self._written(stage, made)
+            self._require_good(made, revision)
+        except Rejected as error:
+            memory.refused[made.release] = str(error)
+            _log.warning("a promotion would not work", environment=stage.name, reason=error.reason, message=str(error))
+            return Attempt(made, refused=str(error))
+        return Attempt(made, revision)
+
+    def _commit(self, stage: Stage, attempt: Attempt, notes: _Notes) -> bool:
+        overlays = [move.overlay for move in attempt.made.moves]
+        notes.say(overlays, *attempt.sentences)
+        if attempt.refused:
             return False
-        self._keep(made)
-        self._push(head, revision, made)
-        return True
+        known, now = self._memory.unwelcome.get(attempt.made.release), self._parties.now()
+        if known is None or now >= known.until:
+            try:
+                self._keep(attempt.made)
+                self._push(stage.head, attempt.revision, attempt.made)
+            except Rejected as error:
+                known = self._memory.unwelcome[attempt.made.release] = Unwelcome.after(known, now, str(error))
+                _log.warning(
+                    "a promotion was not let in", environment=stage.name, reason=error.reason, message=str(error)
+                )
+            else:
+                return True
+        notes.say(overlays, f"not promoted: {known.message}; tried again at {known.until:%Y-%m-%d %H:%M} UTC")
+        return False
 
     def _written(self, stage: Stage, made: Promotion) -> str:
         """The commits, in the clone alone: images first if there are any, then the release that names them."""
@@ -358,6 +403,12 @@ class Promoter:
         self._parties.desired.refresh()
         _log.info("promoted", environment=made.environment, revision=published, cause=made.cause)
         self._parties.on_promotion(published)
+
+
+def _of_its_own_accord(stage: Stage, moves: Sequence[Move]) -> Promotion:
+    asked = "" if stage.promote.when == "proven" else "committed on the trunk, "
+    cause = f"{asked}proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
+    return Promotion(stage.name, stage.source.environment, tuple(moves), _hash(stage, moves), cause)
 
 
 def _overlay_commit(stage: Stage, move: Move, written: str) -> str:
