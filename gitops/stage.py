@@ -158,6 +158,7 @@ class Stages:
         release = compose.release(place, tree, self._repo.read) or Release()
         if release.is_adoption and self._desired.adopted(place) not in {None, release.revision}:
             release = release.model_copy(update={"waived": None})  # a word alone waives the first release only
+        release = release.given_by(place.after or "")
         written = self._images(declared, place, tree)
         locked = self._images(declared, place, self._repo.tree(release.overlay)) if release.overlay else {}
         pending = bool(release.overlay) and self._settings(place, tree) != self._settings(

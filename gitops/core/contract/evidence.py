@@ -44,17 +44,23 @@ def off_trunk(place: Overlay, revision: Revision, strayed: Collection[str]) -> t
 
 def _violations(place: Overlay, release: Release, images: Collection[Image], declared: Pipeline) -> Iterator[Violation]:
     names = {service.image: name for name, service in declared.services.items()}
-    base = release.base or ""
-    if not release.admits_base():
-        was = release.admission.base if release.admission else None
-        why = f"{place.after} has never proven this base: {RELEASE_FILE} " + (
-            f"holds evidence for base {was[:12]} only" if was else "holds no evidence of it"
-        )
+    base, given = release.base or "", release.given_by(place.after or "")
+    if not given.admits_base():
+        why = f"{place.after} has never proven this base: {RELEASE_FILE} {_instead(release, given)}"
         yield _violation(place, ("/base", base), why, _remedy(place, base))
     for image in sorted(images, key=str):
         service = names.get(image.name)
-        if service is not None and not release.admits(service, image.identity):
+        if service is not None and not given.admits(service, image.identity):
             yield _unproven(place, service, image)
+
+
+def _instead(release: Release, given: Release) -> str:
+    """What the file holds in place of evidence for its base. `given`: it without what other environments gave."""
+    if release.admission is not None and given.admission is None:
+        return f"holds evidence of {release.admission.source} only"
+    if given.admission is not None and given.admission.base:
+        return f"holds evidence for base {given.admission.base[:12]} only"
+    return "holds no evidence of it"
 
 
 def _unproven(place: Overlay, service: str, image: Image) -> Violation:
