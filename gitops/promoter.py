@@ -215,8 +215,9 @@ class Promoter:
         if is_release and not notes.requests.get(name):
             ask = f"asked for by the tag {requests.PROMOTE}{stage.name}/<name> (`lockstep promote {stage.name}`)"
             notes.say([name], f"{_summary(stage, move)}: proven in {stage.source.environment}, waits to be {ask}")
+        alone = promotion.settings_alone(target)
         follows = target.pending and stage.settings_follow and target.written == target.locked
-        return promotion.settings_alone(target) if follows else None
+        return alone if follows and alone.is_vouched_for else None
 
     def _requested(self, stage: Stage, asked: Request, notes: _Notes) -> bool:
         """One request: written when all its gates are open, else shown with those that are not."""
@@ -372,6 +373,7 @@ def _summary(stage: Stage, move: Move) -> str:
 def _words(move: Move) -> str:
     parts = [f"{service} {image.tag or image.short_digest}" for service, image in sorted(move.images.items())]
     parts += [f"base {move.base[:12]}"] if move.moves_base else []
+    parts += [f"over base {move.base[:12]}, which nobody has proven ({move.base_waived})"] if move.base_waived else []
     parts += ["settings of the trunk"] if move.moves_settings else []
     return f"{move.overlay}: {', '.join(parts)}"
 

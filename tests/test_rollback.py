@@ -181,7 +181,7 @@ def _written(place: World, number: int) -> str:
     """What the committer would answer to a push of this build of order."""
     found = image("order", number)
     event = ImagePushed(found.name, found.tag or "", found.digest or "", datetime(2026, 11, 1, tzinfo=UTC))
-    draft = Draft(place.repo, place.remote.head(), lambda _: None, Memory())
+    draft = Draft(place.repo, place.remote.head(), lambda *_: None, Memory())
     outcomes = draft.take(event, "a test", place.now)
     draft.commits()
     return draft.sentence(outcomes, place.remote.head())

@@ -285,7 +285,11 @@ def test_what_is_committed() -> None:
     before = {"test": ("environments/test", Release(base=OLD, overlay=OLD))}
     written = promotion_commits.release_files(made, before, {"test": NEW})
     release = parse_release(written["environments/test/release.yaml"], "release.yaml")
-    assert (release.base, release.overlay, release.waived) == (OLD, NEW, {"scan": "no scanner"})
+    assert (release.base, release.overlay, release.waived) == (
+        OLD,
+        NEW,
+        {OLD: "adoption", "scan": "no scanner"},
+    )
     assert release.admission is not None
     assert release.admission.services["order"].since == NOW
     message = promotion_commits.release_message(made).splitlines()
