@@ -89,6 +89,9 @@ class ConfigRepo(Protocol):
     def history(self, path: str, limit: int) -> Sequence[PastCommit]:
         """The newest commits of the trunk that touched a file or directory, newest first."""
 
+    def first_commit(self, path: str) -> str | None:
+        """The commit of the trunk that brought a file first; None when that cannot be told for certain."""
+
     def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
         """Writes the commits one after another on top of `parent` and pushes them in one compare-and-swap push; returns
         the new head. Durable on the remote when it returns.
@@ -128,8 +131,12 @@ class Trees(Protocol):
 class Past(Protocol):
     """What a repository's history tells beyond its trees. Thread-safe."""
 
-    def first_releases(self, head: str) -> Mapping[str, str]:
-        """Path of a release.yaml -> the oldest commit of the history of `head` that has it."""
+    def first_releases(self, head: str) -> Mapping[str, str | None]:
+        """Path of a release.yaml -> the commit of the history of `head` that brought it first; None when that cannot be
+        told for certain. What was never committed is left out.
+
+        Raises: Unavailable when git fails.
+        """
 
     def off_trunk(self, head: str, commits: Collection[str]) -> Collection[str]:
         """Those of the commits that are not in the history of `head`."""

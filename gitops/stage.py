@@ -156,7 +156,7 @@ class Stages:
     def _target(self, declared: Pipeline, place: Overlay, head: str) -> Target:
         tree = self._repo.tree(head)
         release = compose.release(place, tree, self._repo.read) or Release()
-        if release.is_adoption and self._desired.adopted(place) not in {None, release.revision}:
+        if release.is_adoption and self._desired.adopted(place) != release.revision:
             release = release.model_copy(update={"waived": None})  # a word alone waives the first release only
         release = release.given_by(place.after or "")
         written = self._images(declared, place, tree)

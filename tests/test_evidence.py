@@ -11,11 +11,13 @@ import pytest
 
 from gitops.core.health import Health
 from gitops.core.release import Release, parse_release
+from tests.adapters.git_world import git
 from tests.promotion_world import World, pipeline, world
 from tests.test_promotions_by_hand import chosen
 
 RELEASE = "environments/test/release.yaml"
 SETTINGS = "environments/test/kustomization.yaml"
+PROD_RELEASE = "environments/prod/release.yaml"
 
 
 @pytest.fixture
@@ -150,3 +152,37 @@ def test_evidence_of_another_environment_is_none(place: World) -> None:
     place.look()
     assert place.subjects(1) == ["prod by hand"], "and no promotion admits it"
     assert any("stands in release.yaml, but test has never proven it" in each for each in place.waiting("prod"))
+
+
+def test_a_word_alone_is_not_given_again_by_a_branch_of_before(place: World) -> None:
+    """`waived: adoption` counts for the first release of an overlay. The branch was made before prod had a release, so
+    that its release.yaml is new there.
+    """
+    applied = place.desired.at_head("prod").revision
+    unproven = place.edit_base("print", "never proven")
+    before = git(place.remote.directory, "rev-list", "--max-parents=0", "main")
+    git(place.person, "fetch", "--quiet", "origin")
+    git(place.person, "checkout", "--quiet", "-b", "side", before)
+    release = place.person / PROD_RELEASE
+    release.write_text(f"base: {unproven}\noverlay: {unproven}\nwaived: adoption\n")
+    git(place.person, "add", "--all")
+    git(place.person, "commit", "--quiet", "--message", "prod is adopted")
+    adopted = release.read_text()
+    git(place.person, "checkout", "--quiet", "-B", "main", "origin/main")
+    git(place.person, "merge", "--quiet", "--no-commit", "--strategy=ours", "side")
+    release.write_text(adopted)
+    git(place.person, "add", "--all")
+    git(place.person, "commit", "--quiet", "--message", "merge side")
+    git(place.person, "push", "--quiet", "origin", "main")
+    place.repo.fetch()
+    place.desired.refresh()
+    assert place.remote.read(PROD_RELEASE).decode() == adopted
+    stall = chosen(place, applied).stall
+    assert stall is not None
+    assert "which one was the first cannot be told" in stall.message
+    assert "test has never proven this base" in stall.message
+    assert f'`waived: {{"{unproven}": "<why>"}}`' in stall.message
+    place.run()
+    place.tag("promote/prod/one", "x\n\nServices: order")
+    place.look()
+    assert place.subjects(1) == ["merge side"], "no promotion builds on it either"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gitops.adapters.git_clone import LOCAL_LIMIT, Clone, Limits, Options, is_damage
+from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
 from gitops.adapters.git_push import Landed, import_stream, verdict
@@ -110,6 +111,9 @@ class GitConfigRepo:
             raise Unavailable("GitFailed", f"the history of {path!r} cannot be read: {shown(finished.stderr)}")
         fields = iter(finished.stdout.decode(errors="replace").split("\0")[1:])
         return [_past_commit(record) for record in zip(*[fields] * _FIELDS, strict=True)]
+
+    def first_commit(self, path: str) -> str | None:
+        return first_commits(self._clone.git(), [path], self.head(), limit=LOCAL_LIMIT).get(path)
 
     def subjects(self, path: str, older: str, newer: str) -> list[str]:
         """First lines of the commits from `older` (left out) to `newer` that touched a path, newest first, at most 100;

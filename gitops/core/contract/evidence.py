@@ -23,13 +23,14 @@ def violations(
     place: Overlay, release: Release | None, images: Collection[Image], declared: Pipeline, adopted: Revision | None
 ) -> tuple[Violation, ...]:
     """What of the release was never proven. `images`: those that the overlay renders; `adopted`: the commits of the
-    first release.yaml that the overlay ever had, None = this is the first.
+    first release.yaml that the overlay ever had, None = nobody can tell; only asked for where a word alone waives.
     """
     if place.after is None or release is None or release.revision is None:
         return ()
-    if release.is_adoption and adopted in {None, release.revision}:
+    if release.is_adoption and adopted == release.revision:
         return ()
-    return tuple(_violations(place, release, images, declared))
+    unknown = [_unknown(place, release)] if release.is_adoption and adopted is None else []
+    return (*unknown, *_violations(place, release, images, declared))
 
 
 def off_trunk(place: Overlay, revision: Revision, strayed: Collection[str]) -> tuple[Violation, ...]:
@@ -52,6 +53,15 @@ def _violations(place: Overlay, release: Release, images: Collection[Image], dec
         service = names.get(image.name)
         if service is not None and not given.admits(service, image.identity):
             yield _unproven(place, service, image)
+
+
+def _unknown(place: Overlay, release: Release) -> Violation:
+    why = (
+        "a word alone waives the first release of an overlay only, and which one was the first cannot be told: the "
+        "history is cut off, branches brought this file independently of each other, or the first one cannot be read"
+    )
+    remedy = "fetch the full history, or let in by name what is listed here"
+    return _violation(place, ("/waived", str(release.waived)), why, remedy)
 
 
 def _instead(release: Release, given: Release) -> str:
