@@ -89,6 +89,11 @@ class ConfigRepo(Protocol):
     def history(self, path: str, limit: int) -> Sequence[PastCommit]:
         """The newest commits of the trunk that touched a file or directory, newest first."""
 
+    def trailers(self, key: str, since: str = "") -> frozenset[str]:
+        """Every value of a trailer in the commits of the trunk, whatever path they touched and however they came; only
+        those that are not reachable from `since`, if that commit is known.
+        """
+
     def first_commit(self, path: str) -> str | None:
         """The commit of the trunk that brought a file first; None when that cannot be told for certain."""
 

@@ -30,7 +30,6 @@ from gitops.witness import Witness
 
 _log = structlog.get_logger(__name__)
 
-_MOST_COMMITS = 1000
 _MOST_SHOWN = 3
 _FUTURE = timedelta(minutes=5)
 _SOON, _LATE = 1.0, 30.0
@@ -64,7 +63,7 @@ class Said:
 @dataclass(slots=True)
 class _Memory:
     tags: tuple[Tag, ...] = ()
-    done: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    done: tuple[str, frozenset[str]] = ("", frozenset())
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -154,7 +153,7 @@ class Promoter:
 
     def _asked(self, declared: Pipeline, name: str, notes: _Notes, overlays: Sequence[str]) -> list[Request]:
         """Requests that are neither done nor expired, the oldest first."""
-        now, done = self._parties.now(), self._done(name)
+        now, done = self._parties.now(), self._done()
         found = []
         for tag in self._memory.tags:
             if not tag.name.startswith(f"{requests.PROMOTE}{name}/") or tag.id in done:
@@ -168,14 +167,16 @@ class Promoter:
                 found.append(asked)
         return sorted(found, key=lambda each: each.asked_at)
 
-    def _done(self, name: str) -> frozenset[str]:
+    def _done(self) -> frozenset[str]:
+        """Requests that were ever carried out: the whole history is read once, then what is new. What is done stays
+        done, also where a merge has put the environment's files back.
+        """
         head = self._parties.repo.head()
-        known = self._memory.done.get(name)
-        if known is None or known[0] != head:
-            history = self._parties.repo.history(f"environments/{name}", _MOST_COMMITS)
-            ids = frozenset(commit.trailers.get(promotion_commits.REQUEST_TRAILER, "") for commit in history)
-            self._memory.done[name] = known = (head, ids)
-        return known[1]
+        known, ids = self._memory.done
+        if known != head:
+            ids |= self._parties.repo.trailers(promotion_commits.REQUEST_TRAILER, known)
+            self._memory.done = (head, ids)
+        return ids
 
     def _automatic(self, stage: Stage, notes: _Notes) -> bool:
         """What may move without anybody asking for it."""

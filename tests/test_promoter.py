@@ -219,6 +219,27 @@ class TestRequests:
         ready.look()
         assert ready.remote.head() == head
 
+    def test_done_once_also_where_a_merge_puts_back_what_was_before(self, ready: World) -> None:
+        """Git's simplified history of prod follows the side that the merge took, where no promotion was."""
+        ready.tag("promote/prod/one")
+        person = ready.person
+        git(person, "checkout", "--quiet", "-b", "side", "origin/main")
+        git(person, "commit", "--quiet", "--allow-empty", "--message", "an idea")
+        ready.look()
+        assert ready.runs("prod")["order"] == "1.2.0"
+        git(person, "fetch", "--quiet", "origin", "main")
+        git(person, "checkout", "--quiet", "-B", "main", "FETCH_HEAD")
+        git(person, "merge", "--quiet", "--no-commit", "--no-ff", "side")
+        git(person, "checkout", "side", "--", "environments/prod")
+        git(person, "commit", "--quiet", "--all", "--message", "merge: prod as before")
+        git(person, "push", "--quiet", "origin", "main")
+        ready.repo.fetch()
+        ready.begin()
+        ready.run()
+        ready.look()
+        assert ready.runs("prod")["order"] == "1.1.0"
+        assert ready.subjects(1) == ["merge: prod as before"]
+
     def test_what_was_there_at_the_tagged_commit(self, ready: World) -> None:
         at = ready.remote.head()
         ready.push_image("order", 3)

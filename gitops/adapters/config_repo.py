@@ -112,6 +112,15 @@ class GitConfigRepo:
         fields = iter(finished.stdout.decode(errors="replace").split("\0")[1:])
         return [_past_commit(record) for record in zip(*[fields] * _FIELDS, strict=True)]
 
+    def trailers(self, key: str, since: str = "") -> frozenset[str]:
+        head = self.head()
+        commits = f"{since}..{head}" if since and self._has(since) else head
+        shape = f"--format=%(trailers:key={key},valueonly=true,unfold=true)"
+        finished = self._local(["log", f"--grep=^{key}:", shape, "--end-of-options", commits])
+        if finished.code:
+            raise Unavailable("GitFailed", f"the history cannot be read: {shown(finished.stderr)}")
+        return frozenset(filter(None, finished.stdout.decode(errors="replace").splitlines()))
+
     def first_commit(self, path: str) -> str | None:
         return first_commits(self._clone.git(), [path], self.head(), limit=LOCAL_LIMIT).get(path)
 
