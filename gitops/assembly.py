@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +41,7 @@ from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
 from gitops.surveyor import Surveyor
 from gitops.witness import Senses, Witness
+from gitops.writer import Judgement
 
 _PARALLEL_WRITES = 8
 
@@ -180,10 +181,6 @@ class Promoting:
     promoter: Promoter
 
 
-Judgement = Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
-"""(commit, overlays that it changes) -> what the contract forbids there, by overlay."""
-
-
 @dataclass(frozen=True, slots=True)
 class Leading:
     """What it takes to promote: the time, the right to write, who knows the contract, and whom to tell: of a commit
@@ -216,6 +213,7 @@ def promoting(
         witness=witness,
         now=leading.now,
         may_write=leading.may_write,
+        account=reached.ledger.read,
         judge=leading.judge,
         on_promotion=leading.on_promotion,
         on_news=leading.on_news,

@@ -133,9 +133,9 @@ class Checker:
         locked = release is not None
         return _Plan(overlay, now, composition.revision, newest if locked else None)
 
-    def _strayed(self, plans: Sequence[_Plan], head: str) -> Collection[str]:
+    def _strayed(self, plans: Sequence[_Plan], head: str) -> Mapping[str, bool]:
         named = {commit for plan in plans if plan.ahead for commit in (plan.revision.base, plan.revision.overlay)}
-        return self._past.off_trunk(head, named) if self._past is not None else ()
+        return self._past.off_trunk(head, named) if self._past is not None else {}
 
     def _adopted(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
         if release is None or not release.is_adoption:
@@ -190,7 +190,7 @@ class Checker:
         return Verdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
 
 
-def _with(verdict: Verdict, plan: _Plan, strayed: Collection[str]) -> Verdict:
+def _with(verdict: Verdict, plan: _Plan, strayed: Mapping[str, bool]) -> Verdict:
     """The verdict for the commits that were planned, and what is wrong with these."""
     found = evidence.off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
     return replace(verdict, revision=plan.revision, violations=(*found, *verdict.violations))

@@ -6,7 +6,7 @@ are composed again, and only changed content starts a kustomize process.
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitops import layout
 from gitops.builds import Builds
@@ -80,11 +80,11 @@ class DesiredState:
         before = self._memory
         if before.layout.head == head:
             return frozenset()
-        self._trunk.extend(before.layout.head, head)
+        grew = self._trunk.extend(before.layout.head, head)
         now = layout.read(self._repo, head, before.layout)
         touched = frozenset(now.overlays) | frozenset(before.layout.overlays)
         with self._lock:
-            if not now.is_new_pipeline:
+            if grew and not now.is_new_pipeline:  # a rewritten trunk may have lost what any of them is locked to
                 touched = frozenset(name for name in touched if _is_touched(name, before, now))
             self._memory = _Memory(
                 layout=now,
@@ -98,7 +98,7 @@ class DesiredState:
                 reached={name: known for name, known in before.reached.items() if name in now.overlays},
                 rendered={} if now.is_new_pipeline else dict(before.rendered),  # namespaces and scope are in there
                 used={name: known for name, known in before.used.items() if name not in touched},
-                used_before=_used_before(before),
+                used_before={name: used for name, used in _used_before(before).items() if name in now.overlays},
             )
         return touched
 
@@ -242,7 +242,9 @@ class DesiredState:
         if name not in memory.used and image in before:
             return before
         if name not in memory.used:
-            memory.used[name] = self._images_rendered(name)
+            found = self._images_rendered(name)
+            with self._lock:  # a refresh may be reading it
+                memory.used[name] = found
         return memory.used[name]
 
     def _images_rendered(self, name: str) -> frozenset[str] | None:
@@ -283,7 +285,8 @@ class DesiredState:
         known = memory.compositions.get(overlay.name)
         if known is None:
             known = compose.compose(overlay, memory.layout.head, self._repo.tree, self._repo.read)
-            self._trunk.require(memory.layout.head, known.revision)
+            strayed = self._trunk.require(memory.layout.head, known.revision)
+            known = replace(known, strayed=strayed) if strayed else known
             with self._lock:
                 known = memory.compositions.setdefault(overlay.name, known)
         return known
@@ -342,8 +345,8 @@ def _used_before(before: _Memory) -> dict[str, frozenset[str]]:
 
 
 def _is_passing(known: Desired | Rejected) -> bool:
-    """True for what may be otherwise next time though git stays the same."""
-    return known.provisional if isinstance(known, Desired) else known.reason == "LimitExceeded"
+    """True for what may be otherwise next time though the head stays the same."""
+    return known.provisional if isinstance(known, Desired) else known.reason in {"LimitExceeded", "NotOnTrunk"}
 
 
 def _is_touched(name: str, before: _Memory, now: Layout) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from gitops.core.proof import Proofs
     from gitops.core.removal import Operation
     from gitops.core.requests import Tag
-    from gitops.core.status import Record, SyncStatus
+    from gitops.core.status import Account, Record, SyncStatus
 
 __all__ = [
     "Blob",
@@ -113,11 +113,14 @@ class ConfigRepo(Protocol):
     def publish(self, parent: str, revision: str) -> str:
         """Pushes what was written on top of `parent`; returns the new head. Raises as `commit` does."""
 
-    def keep(self, revision: str) -> None:
-        """Pushes `refs/lockstep/base/<revision>`: a rewritten trunk does not lose the commit.
+    def keep(self, revisions: Collection[str]) -> None:
+        """Pushes `refs/lockstep/base/<revision>` for each: a rewritten trunk does not lose the commits.
 
         Raises: Rejected(PushRefused) when the host allows no such refs.
         """
+
+    def kept(self) -> Collection[str]:
+        """The commits that such refs of the remote keep, as of the last fetch."""
 
     def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
         """The remote's tags below these prefixes (`promote/`), asked for now, newest first."""
@@ -143,8 +146,8 @@ class Past(Protocol):
         Raises: Unavailable when git fails.
         """
 
-    def off_trunk(self, head: str, commits: Collection[str]) -> Collection[str]:
-        """Those of the commits that are not in the history of `head`."""
+    def off_trunk(self, head: str, commits: Collection[str]) -> Mapping[str, bool]:
+        """Those of the commits that are not in the history of `head` -> whether a ref of Lockstep's keeps them."""
 
 
 class Memo(Protocol):
@@ -249,10 +252,10 @@ class Parents(Protocol):
 class Ledger(Protocol):
     """Status and history of every overlay, readable by every replica and by the CLI. Raises as Cluster does."""
 
-    def read(self, overlay: str) -> tuple[SyncStatus, Sequence[Record]] | None:
+    def read(self, overlay: str) -> Account | None:
         """Current status and history, newest first."""
 
-    def read_all(self) -> Mapping[str, tuple[SyncStatus, Sequence[Record]]]: ...
+    def read_all(self) -> Mapping[str, Account]: ...
 
     def write(self, status: SyncStatus, record: Record | None) -> None:
         """Replaces the status; puts the record in front of the history, which keeps the newest 100."""

@@ -6,7 +6,7 @@ pushed is composed and rendered first, as if it were the trunk already.
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,23 +14,25 @@ import structlog
 
 from gitops.core import gates, promotion, promotion_commits, requests
 from gitops.core.changes import one_line
-from gitops.core.errors import Conflict, Rejected
+from gitops.core.errors import Rejected
 from gitops.core.gates import Shut
 from gitops.core.pipeline import Pipeline, Promote, SyncMode
 from gitops.core.promotion import Move, Proposal, Terms
 from gitops.core.promotion_commits import Promotion
-from gitops.core.release import Hold
+from gitops.core.release import Holds
 from gitops.core.requests import Refused, Request, Tag
 from gitops.core.schema import duration_text
-from gitops.core.status import PendingRequest
+from gitops.core.status import Account, PendingRequest
 from gitops.desired import DesiredState
-from gitops.ports import ConfigRepo, NewCommit
+from gitops.keeper import Keeper
+from gitops.ports import ConfigRepo
+from gitops.retreat import Retreats
 from gitops.stage import Stage, Stages
 from gitops.witness import Witness
+from gitops.writer import Judgement, Writer
 
 _log = structlog.get_logger(__name__)
 
-_MOST_SHOWN = 3
 _FUTURE = timedelta(minutes=5)
 _SOON, _LATE = 1.0, 30.0
 """Seconds between two looks at what soaks; below proof.LONGEST_GAP, so that they add up."""
@@ -39,7 +41,8 @@ _SOON, _LATE = 1.0, 30.0
 @dataclass(frozen=True, slots=True)
 class Parties:
     """`judge` tells what the contract forbids at a commit that changes these overlays, by overlay, in sentences.
-    `on_promotion(head)` is called after each push, `on_news(overlays)` when what is said about them has changed.
+    `account` is what the ledger knows of one. `on_promotion(head)` is called after each push, `on_news(overlays)` when
+    what is said about them has changed.
     """
 
     repo: ConfigRepo
@@ -47,7 +50,8 @@ class Parties:
     witness: Witness
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
-    judge: Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
+    account: Callable[[str], Account | None]
+    judge: Judgement
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -64,7 +68,6 @@ class Said:
 class _Memory:
     tags: tuple[Tag, ...] = ()
     done: tuple[str, frozenset[str]] = ("", frozenset())
-    refused: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -86,6 +89,9 @@ class Promoter:
     def __init__(self, parties: Parties) -> None:
         self._parties = parties
         self._stages = Stages(parties.repo, parties.desired, parties.witness)
+        self._keeper = Keeper(parties.repo, parties.desired)
+        self._retreats = Retreats(parties.repo, parties.account)
+        self._writer = Writer(parties.repo, parties.desired, parties.judge, parties.on_promotion)
         self._memory = _Memory()
         self._said: dict[str, Said] = {}
         self._lock = threading.Lock()
@@ -119,6 +125,7 @@ class Promoter:
                 moved = self._environment(declared, name, notes) or moved
                 said |= _gathered(notes)
         self._publish(said)
+        self._keeper.keep()
         return 0.0 if moved else (_SOON if self._is_young(declared) else _LATE)
 
     def _is_young(self, declared: Pipeline) -> bool:
@@ -145,6 +152,8 @@ class Promoter:
             return False
         try:
             stage = self._stages.of(declared, name)
+            if any(self._taken_back(declared, stage, overlay, notes) for overlay in overlays):
+                return True
             asked = self._asked(declared, name, notes, overlays)
             return any(self._requested(stage, each, notes) for each in asked) or self._automatic(stage, notes)
         except Rejected as error:
@@ -185,8 +194,8 @@ class Promoter:
         for name, proposal in proposals.items():
             notes.say([name], *proposal.behind, *proposal.obstacles)
             move = self._own_accord(stage, name, proposal, notes)
-            hold = stage.holds[name]
-            shut = [gate for gate in _gates(stage, self._parties.now(), hold, None, {}) if move and not move.is_empty]
+            holds = stage.holds[name]
+            shut = [gate for gate in _gates(stage, self._parties.now(), holds, None, {}) if move and not move.is_empty]
             notes.say([name], *(f"{_summary(stage, move)}: {gate.message}" for gate in shut if move))
             if move and not move.is_empty and not shut and not proposal.obstacles:
                 moves.append(move)
@@ -277,89 +286,42 @@ class Promoter:
             notes.requests.setdefault(name, []).append(shown)
         notes.say(list(stage.targets), f"request {asked.name} waits: {'; '.join(shown.gates)}")
 
-    # -- writing
+    def _taken_back(self, declared: Pipeline, stage: Stage, name: str, notes: _Notes) -> bool:
+        """A promotion that made the overlay Degraded is taken back, unless automation is held."""
+        now = self._parties.now()
+        if stage.holds[name].at(now) is not None:
+            return False
+
+        def written() -> str:
+            commit = self._retreats.of(declared, stage.overlays[name], stage.head, now)
+            return self._writer.rollback(stage, name, commit) if commit else ""
+
+        revision, refused = self._writer.good(stage, f"rollback of {name}", written)
+        if refused:
+            notes.say([name], f"degraded, and not rolled back: {refused}")
+        if revision:
+            self._writer.push(stage.head, revision)
+            _log.warning("rolled back by itself", overlay=name, revision=revision)
+        return bool(revision)
 
     def _commit(self, stage: Stage, made: Promotion, notes: _Notes) -> bool:
-        head = stage.head
-        if any(known != head for known, _ in self._memory.refused):
-            self._memory.refused = {}
-        refused = self._memory.refused.get((head, made.release))
-        if refused is None:
-            try:
-                revision = self._written(stage, made)
-                self._require_good(made, revision)
-            except Rejected as error:
-                refused = self._memory.refused[head, made.release] = str(error)
-                _log.warning(
-                    "a promotion would not work", environment=stage.name, reason=error.reason, message=str(error)
-                )
-        if refused is not None:
+        now = self._parties.now()
+        revision, refused = self._writer.good(stage, made.release, lambda: self._writer.promotion(stage, made, now))
+        if refused:
             notes.say(
                 [move.overlay for move in made.moves], f"not promoted, since the result would be wrong: {refused}"
             )
             return False
-        self._keep(made)
-        self._push(head, revision, made)
+        self._writer.push(stage.head, revision)
+        _log.info("promoted", environment=made.environment, revision=revision, cause=made.cause)
         return True
-
-    def _written(self, stage: Stage, made: Promotion) -> str:
-        """The commits, in the clone alone: images first if there are any, then the release that names them."""
-        now, repo, parent = self._parties.now(), self._parties.repo, stage.head
-        tree = repo.tree(parent)
-        files = promotion_commits.image_files(made.moves, stage.files, lambda path: repo.read(tree[path].id))
-        if files:
-            parent = repo.write(parent, [NewCommit(files, promotion_commits.images_message(made), now)])
-        commits = {move.overlay: _overlay_commit(stage, move, parent) for move in made.moves}
-        before = {name: (stage.overlays[name].path, target.release) for name, target in stage.targets.items()}
-        releases = promotion_commits.release_files(made, before, commits)
-        return repo.write(parent, [NewCommit(releases, promotion_commits.release_message(made), now)])
-
-    def _require_good(self, made: Promotion, revision: str) -> None:
-        """Raises: Rejected when the overlays would not render as promised, or break a rule."""
-        for move in made.moves:
-            would_be = self._parties.desired.as_of(move.overlay, revision)
-            wrong = [
-                f"no container of {move.overlay} would run {service} {image.tag}"
-                for service, image in move.images.items()
-                if (found := would_be.images.get(service)) is None or found.digest != image.digest
-            ]
-            if wrong:
-                raise Rejected("WouldNotRun", "; ".join(wrong))
-        forbidden = self._parties.judge(revision, {move.overlay for move in made.moves})
-        broken = [sentence for move in made.moves for sentence in forbidden.get(move.overlay, ())]
-        if broken:
-            raise Rejected("ContractViolated", "; ".join(broken[:_MOST_SHOWN]))
-
-    def _keep(self, made: Promotion) -> None:
-        for base in sorted({move.base for move in made.moves if move.moves_base}):
-            try:
-                self._parties.repo.keep(base)
-            except Rejected as error:
-                _log.warning("the base is not kept by a ref of its own", revision=base, message=error.message)
-
-    def _push(self, head: str, revision: str, made: Promotion) -> None:
-        try:
-            published = self._parties.repo.publish(head, revision)
-        except Conflict:
-            self._parties.repo.fetch()
-            self._parties.desired.refresh()
-            raise
-        self._parties.desired.refresh()
-        _log.info("promoted", environment=made.environment, revision=published, cause=made.cause)
-        self._parties.on_promotion(published)
-
-
-def _overlay_commit(stage: Stage, move: Move, written: str) -> str:
-    """The commit that the overlay's directory is taken from: the one it has, unless something in it changes."""
-    locked = stage.targets[move.overlay].release.overlay
-    return written if move.images or move.moves_settings or locked is None else locked
 
 
 def _gates(
-    stage: Stage, now: datetime, hold: Hold | None, approved: int | None, waived: Mapping[str, str]
+    stage: Stage, now: datetime, holds: Holds, approved: int | None, waived: Mapping[str, str]
 ) -> tuple[Shut, ...]:
     promote: Promote = stage.promote
-    return gates.shut(promote, now, hold=hold, approved=approved, waived=waived)
+    return gates.shut(promote, now, hold=holds.at(now), approved=approved, waived=waived)
 
 
 def _hash(stage: Stage, moves: Sequence[Move]) -> str:

@@ -14,16 +14,14 @@ from pathlib import Path
 
 from gitops.adapters.person_git import PersonGit
 from gitops.adapters.work_tree import WorkTree
-from gitops.core import compose, overlay, pipeline, requests, rollback
-from gitops.core.changes import one_line
+from gitops.core import pipeline, requests, rollback
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.gates import Gate
-from gitops.core.images import Image
-from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES, Overlay, Pipeline
-from gitops.core.release import Hold, Release
+from gitops.core.pipeline import ENVIRONMENTS, Overlay, Pipeline
+from gitops.core.release import Hold
 from gitops.core.rollback import Edits, State
 from gitops.core.status import PendingRequest
-from gitops.core.tree import Tree
+from gitops.states import States
 
 _TRIES = 3
 
@@ -101,9 +99,9 @@ def roll_back(where: Where, target: str, why: str, now: datetime, to: str = "") 
         edits: Edits = {}
         shown = []
         for place in places:
-            present = desk.state(place, desk.git.head)
+            present = desk.states.state(place, desk.git.head)
             commit = desk.git.commit_id(to) if to else desk.previous(place, present)
-            edits |= rollback.rollback(place, present, desk.state(place, commit), desk.files.read)
+            edits |= rollback.rollback(place, present, desk.states.state(place, commit), desk.files.read)
             shown.append(f"{place.name} to {commit[:12]}")
         hold = Hold(who=desk.git.identity, why=why, since=now)
         return edits | rollback.hold_edit(desk.directory(target), hold), f"{target}: roll back {', '.join(shown)}"
@@ -127,7 +125,7 @@ def resume(where: Where, target: str) -> str:
 
     def edit(desk: _Desk) -> tuple[Edits, str]:
         places = desk.places(target)
-        states = {place.name: desk.state(place, desk.git.head) for place in places}
+        states = {place.name: desk.states.state(place, desk.git.head) for place in places}
         return rollback.resume(target, places, states), f"{target}: resume"
 
     return _committed(where, edit, target, "")
@@ -167,34 +165,13 @@ class _Desk:
     def directory(self, target: str) -> str:
         return f"{ENVIRONMENTS}/{target}"
 
-    def state(self, place: Overlay, commit: str) -> State:
-        tree = self.files.tree(commit)
-        release = compose.release(place, tree, self.files.read)
-        locked = self.files.tree(release.overlay) if release and release.overlay else tree
-        return State(commit, tree, release, self._images(place, locked))
+    @property
+    def states(self) -> States:
+        return States(self.declared, self.files)
 
     def previous(self, place: Overlay, now: State) -> str:
         """Raises: Rejected(NothingBefore)."""
-        is_locked = now.release is not None and now.release.base is not None
-        path = f"{place.path}/release.yaml" if is_locked else place.path
-        past = [(commit, self._release(place, commit)) for commit in self.git.log(path)]
-        found = rollback.previous(now.release, past)
-        if found is None:
-            raise Rejected("NothingBefore", f"{place.name} had no release before this one; name a commit with --to")
-        return found
-
-    def _release(self, place: Overlay, commit: str) -> Release | None:
-        try:
-            return compose.release(place, self.files.tree(commit), self.files.read)
-        except Rejected:
-            return None
-
-    def _images(self, place: Overlay, tree: Tree) -> dict[str, Image]:
-        services = {service.image: name for name, service in self.declared.services.items()}
-        files = (f"{place.path}/{name}" for name in KUSTOMIZATION_FILES)
-        file = next((path for path in files if path in tree), None)
-        found = overlay.images(self.files.read(tree[file].id), file) if file else ()
-        return {services[image.name]: image for image in found if image.name in services}
+        return self.states.previous(place, now, self.git.log(self.states.path(place, now)))
 
 
 @contextmanager
@@ -213,10 +190,8 @@ def _committed(where: Where, edit: Callable[[_Desk], tuple[Edits, str]], target:
     for attempt in range(_TRIES):
         with _desk(where) as desk:
             edits, subject = edit(desk)
-            trailers = f"Lockstep-Environment: {target.partition('/')[0]}\n"
-            body = f"{one_line(why)}\n\n" if why else ""
             try:
-                commit = desk.git.push(edits, f"{one_line(subject)}\n\n{body}{trailers}")
+                commit = desk.git.push(edits, rollback.message(subject, target.partition("/")[0], why))
             except Conflict:
                 if attempt == _TRIES - 1:
                     raise

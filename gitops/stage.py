@@ -13,7 +13,7 @@ from gitops.core.guard import Guard
 from gitops.core.images import Image
 from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline, Promote
 from gitops.core.promotion import Source, Target, Terms
-from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release
+from gitops.core.release import HOLD_FILE, RELEASE_FILE, Holds, Release
 from gitops.core.requests import Request
 from gitops.core.status import Revision
 from gitops.core.tree import Tree
@@ -37,7 +37,7 @@ class Stage:
     source: Source
     overlays: Mapping[str, Overlay]
     targets: Mapping[str, Target]
-    holds: Mapping[str, Hold | None]
+    holds: Mapping[str, Holds]
     files: Mapping[str, str]
     settings_follow: bool
 
@@ -70,7 +70,7 @@ class Stages:
             source=self._source(declared, environment.after or ""),
             overlays=own,
             targets={each.name: self._target(declared, each, head) for each in own.values()},
-            holds={each.name: compose.hold(each, tree, self._repo.read) for each in own.values()},
+            holds={each.name: compose.holds(each, tree, self._repo.read) for each in own.values()},
             files={each.name: _kustomization(each, tree) for each in own.values()},
             settings_follow=follow == "auto",
         )
@@ -204,7 +204,13 @@ class Stages:
         return proof.settings(place.path, own, self._repo.read)
 
     def _is_later(self, commit: str, than: str) -> bool:
-        return commit != than and (not than or self._is_ancestor(than, commit))
+        """Later than what a rewritten trunk has lost is all that it holds now."""
+        if commit == than or not than:
+            return commit != than
+        head = self._desired.head()
+        return self._is_ancestor(than, commit) or (
+            not self._is_ancestor(than, head) and self._is_ancestor(commit, head)
+        )
 
     def _is_ancestor(self, older: str, newer: str) -> bool:
         try:

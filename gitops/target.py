@@ -114,16 +114,15 @@ class Targets:
         if breach is not None:
             _log.warning("stalled", reason=breach.reason, message=breach.message)
             return Target(overlay, desired.revision, self._last_good(overlay, parent), breach)
-        hold = desired.hold
-        suspended = hold is not None and hold.suspend and hold.holds(self._now())
-        stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}") if hold and suspended else None
+        hold = desired.holds.at(self._now())
+        stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}") if hold and hold.suspend else None
         return Target(overlay, desired.revision, desired, stall, warnings)
 
     def _judged(self, desired: Desired, parent: Parent) -> tuple[Stall | None, tuple[str, ...]]:
         """Why the overlay is not let in, None = it is, with what is said of it all the same."""
         is_let_in = self._is_let_in(desired, parent)
         try:
-            found = (*(() if is_let_in else self._unproven(desired)), *self._violations(desired))
+            found = (*(() if is_let_in else self._unproven(desired)), *self._violations(desired), *_strayed(desired))
         except Rejected as error:
             self._breached.add(desired.overlay.name)
             return (None, (str(error),)) if is_let_in else (Stall(error.reason, str(error)), ())
@@ -170,3 +169,8 @@ class Targets:
         except Rejected as error:
             _log.warning("what was applied last cannot be rendered any more", reason=error.reason, message=str(error))
             return None
+
+
+def _strayed(desired: Desired) -> tuple[Violation, ...]:
+    """Warns of commits that the trunk has lost."""
+    return evidence.off_trunk(desired.overlay, desired.revision, dict.fromkeys(desired.strayed, True))

@@ -124,6 +124,32 @@ def test_what_is_not_keeps_what_it_has_and_says_where_and_what_to_do(controller:
     assert controller.reasons("prod") == {}
 
 
+def test_a_release_that_the_trunk_has_lost_goes_on_with_a_warning_while_a_ref_keeps_it(
+    controller: Controller, tmp_path: Path
+) -> None:
+    lost = controller.applied["prod"].base
+    controller.repo.keep([lost])
+    git(controller.origin.root, "checkout", "--quiet", "--orphan", "rewritten")
+    git(controller.origin.root, "commit", "--quiet", "--message=a history of its own")
+    git(controller.origin.root, "branch", "--force", "main")
+    git(controller.origin.root, "reflog", "expire", "--expire=now", "--all")
+    git(controller.origin.root, "gc", "--quiet", "--prune=now")
+    controller.repo.close()
+    controller.repo = GitConfigRepo(f"file://{controller.origin.root}", "main", tmp_path / "another")
+    controller.start()
+    controller.repo.fetch()
+    controller.desired.refresh()
+    target = controller.target("prod")
+    assert (target.stall, target.desired is not None) == (None, True)
+    (warning,) = target.warnings
+    assert "this commit of release.yaml is no longer on the trunk, which was rewritten" in warning
+    git(controller.origin.root, "update-ref", "-d", f"refs/lockstep/base/{lost}")
+    controller.repo.fetch()
+    controller.start()
+    controller.desired.refresh()
+    assert controller.reasons("dev", "prod") == {"prod": "NotOnTrunk"}
+
+
 def test_a_variation_on_the_trunk_mends_it(controller: Controller) -> None:
     controller.origin.append(DEV, PATCH)
     controller.take_in()

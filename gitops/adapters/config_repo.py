@@ -7,12 +7,12 @@ removed by whoever owns the directory next.
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from gitops.adapters.git_clone import LOCAL_LIMIT, Clone, Limits, Options, is_damage
+from gitops.adapters.git_clone import KEPT, LOCAL_LIMIT, Clone, Limits, Options, is_damage, kept
 from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
@@ -155,18 +155,23 @@ class GitConfigRepo:
             self._require_head(parent)
             return self._push(self._clone.open(), parent, revision)
 
-    def keep(self, revision: str) -> None:
-        _check_revision(revision)
+    def keep(self, revisions: Collection[str]) -> None:
+        for revision in revisions:
+            _check_revision(revision)
         with self._clone.lock:
             git = self._clone.open()
             arguments = ["push", "--porcelain", "--no-verify", "--end-of-options", "origin"]
-            ref = f"refs/lockstep/base/{revision}"
-            finished = git.run([*arguments, f"{revision}:{ref}"], limit=self._clone.options.limits.push)
-        answer = verdict(finished)
-        if answer.landed is Landed.UNKNOWN:
-            raise Unavailable("RemoteUnavailable", f"{self._clone.where} cannot be pushed to: {answer.text}")
-        if answer.landed is not Landed.YES:
-            raise Rejected("PushRefused", f"the remote refuses {ref}: {answer.text}")
+            wanted = [f"{revision}:{KEPT}{revision}" for revision in revisions]
+            answer = verdict(git.run([*arguments, *wanted], limit=self._clone.options.limits.push))
+            if answer.landed is Landed.UNKNOWN:
+                raise Unavailable("RemoteUnavailable", f"{self._clone.where} cannot be pushed to: {answer.text}")
+            if answer.landed is not Landed.YES:
+                raise Rejected("PushRefused", f"the remote refuses {KEPT}*: {answer.text}")
+            known = "".join(f"update {KEPT}{revision} {revision}\n" for revision in revisions)
+            git.run(["update-ref", "--stdin"], limit=LOCAL_LIMIT, stdin=known.encode())
+
+    def kept(self) -> frozenset[str]:
+        return kept(self._clone.git())
 
     def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
         with self._clone.lock:

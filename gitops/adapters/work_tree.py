@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from gitops.adapters.git_clone import kept
 from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, blob_id
 from gitops.adapters.git_process import Git, shown
@@ -96,13 +97,15 @@ class WorkTree:
             return {}  # there is no commit at all yet
         return first_commits(self._git, paths, "HEAD" if head == WORK_TREE else head, limit=_LIMIT)
 
-    def off_trunk(self, head: str, commits: Collection[str]) -> frozenset[str]:
+    def off_trunk(self, head: str, commits: Collection[str]) -> dict[str, bool]:
         wanted = {commit for commit in commits if commit not in {head, WORK_TREE}}
-        if not wanted:
-            return frozenset()
+        if not wanted or self._git is None:
+            return {}
         commit = "HEAD" if head == WORK_TREE else head
         listed = self._run("rev-list", "--end-of-options", *sorted(wanted), f"^{commit}", "--").split()
-        return frozenset(wanted & set(listed))
+        strayed = wanted & set(listed)
+        refs = kept(self._git) if strayed else frozenset()
+        return {commit: commit in refs for commit in strayed}
 
     def close(self) -> None:
         if self._objects is not None:
@@ -223,5 +226,6 @@ def _walked(root: Path) -> Iterator[str]:
 def _missing(what: str) -> str:
     return (
         f"{what} is not in this repository: fetch it with full history (git fetch --unshallow; in CI: "
-        "fetch-depth: 0, no filter)"
+        "fetch-depth: 0, no filter). If the trunk was rewritten: "
+        "git fetch origin '+refs/lockstep/base/*:refs/lockstep/base/*'"
     )

@@ -1,5 +1,6 @@
 """The two files beside an overlay's kustomization that automation reads: release.yaml and hold.yaml."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import yaml
@@ -131,6 +132,25 @@ class Hold(Model):
     def holds(self, now: datetime) -> bool:
         """False once `until` has passed; `now` is aware."""
         return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The holds on one overlay, its own and its environment's: all of them count."""
+
+    each: tuple[Hold, ...] = ()
+
+    def at(self, now: datetime) -> Hold | None:
+        """One that holds at that time, one that suspends before others; None when none does."""
+        return max((found for found in self.each if found.holds(now)), key=lambda found: found.suspend, default=None)
+
+    @property
+    def longest(self) -> Hold | None:
+        return max(self.each, key=_lasts, default=None)
+
+
+def _lasts(hold: Hold) -> float:
+    return hold.until.timestamp() if hold.until else float("inf")
 
 
 def parse_release(text: bytes, file: str) -> Release:

@@ -7,6 +7,7 @@ notes what was abandoned, so that automation never proposes it again, also after
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gitops.core.changes import CAUSE_TRAILER, one_line
 from gitops.core.errors import Rejected
 from gitops.core.images import Image
 from gitops.core.pipeline import ENVIRONMENTS, Overlay
@@ -60,6 +61,13 @@ def rollback(place: Overlay, now: State, then: State, read: Read) -> Edits:
     edits = _restored(place, now.tree, then.tree, read)
     edits[f"{place.path}/{RELEASE_FILE}"] = release_text(release)
     return edits
+
+
+def message(subject: str, environment: str, why: str, cause: str = "") -> str:
+    """Of the commit. `cause`: what made automation write it; empty for a person's."""
+    trailers = {"Lockstep-Environment": environment, CAUSE_TRAILER: cause}
+    lines = "\n".join(f"{key}: {one_line(value)}" for key, value in trailers.items() if value)
+    return "\n\n".join(filter(None, (one_line(subject), one_line(why), lines))) + "\n"
 
 
 def hold_edit(directory: str, hold: Hold) -> Edits:

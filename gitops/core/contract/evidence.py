@@ -5,7 +5,8 @@ Every piece of evidence, and every waiver, names the digest or the commit that i
 those of another release. A waiver that names nothing (`waived: adoption`) counts for the release that was adopted.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from gitops.core.contract.violations import Breach, Violation
 from gitops.core.errors import Place
@@ -33,14 +34,25 @@ def violations(
     return (*unknown, *_violations(place, release, images, declared))
 
 
-def off_trunk(place: Overlay, revision: Revision, strayed: Collection[str]) -> tuple[Violation, ...]:
-    """Commits of a release that the trunk does not have (`strayed`): nobody can tell what became of them."""
+def off_trunk(place: Overlay, revision: Revision, strayed: Mapping[str, bool]) -> tuple[Violation, ...]:
+    """Commits of a release that the trunk does not have. `strayed`: each of them -> whether a ref keeps it. Where one
+    does, its content is there for good, and running it goes on; else nobody can tell what became of it.
+    """
     found = {commit: field for field, commit in (("/overlay", revision.overlay), ("/base", revision.base))}
-    why = f"this commit of {RELEASE_FILE} is not on the trunk: it is on another branch, or the trunk was rewritten"
-    remedy = f"promote again (`lockstep promote {place.environment}`), or name a commit of the trunk"
     return tuple(
-        _violation(place, (field, commit), why, remedy) for commit, field in found.items() if commit in strayed
+        _strayed(place, (field, commit), is_kept=strayed[commit])
+        for commit, field in found.items()
+        if commit in strayed
     )
+
+
+def _strayed(place: Overlay, found: tuple[str, str], *, is_kept: bool) -> Violation:
+    remedy = f"promote again (`lockstep promote {place.environment}`), or name a commit of the trunk"
+    if is_kept:
+        why = f"this commit of {RELEASE_FILE} is no longer on the trunk, which was rewritten; a ref of its own keeps it"
+        return replace(_violation(place, found, why, remedy), severity=Severity.WARN)
+    why = f"this commit of {RELEASE_FILE} is not on the trunk: it is on another branch, or the trunk was rewritten"
+    return _violation(place, found, why, remedy)
 
 
 def _violations(place: Overlay, release: Release, images: Collection[Image], declared: Pipeline) -> Iterator[Violation]:

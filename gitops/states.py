@@ -1,0 +1,55 @@
+"""Overlays as they were at commits of the trunk: what a rollback goes back from, and to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gitops.core import compose, overlay, rollback
+from gitops.core.errors import Rejected
+from gitops.core.images import Image
+from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
+from gitops.core.release import RELEASE_FILE, Release
+from gitops.core.rollback import State
+from gitops.core.tree import Tree
+from gitops.ports import Trees
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """`declared` names the services."""
+
+    declared: Pipeline
+    trees: Trees
+
+    def state(self, place: Overlay, commit: str) -> State:
+        tree = self.trees.tree(commit)
+        release = compose.release(place, tree, self.trees.read)
+        locked = self.trees.tree(release.overlay) if release and release.overlay else tree
+        return State(commit, tree, release, self._images(place, locked))
+
+    def path(self, place: Overlay, now: State) -> str:
+        """What changes with each of the overlay's releases: release.yaml, or, without one, the overlay."""
+        is_locked = now.release is not None and now.release.base is not None
+        return f"{place.path}/{RELEASE_FILE}" if is_locked else place.path
+
+    def previous(self, place: Overlay, now: State, past: Sequence[str]) -> str:
+        """The commit to go back to. `past`: the commits that changed `path`, newest first.
+
+        Raises: Rejected(NothingBefore).
+        """
+        found = rollback.previous(now.release, [(commit, self._release(place, commit)) for commit in past])
+        if found is None:
+            raise Rejected("NothingBefore", f"{place.name} had no release before this one; name a commit with --to")
+        return found
+
+    def _release(self, place: Overlay, commit: str) -> Release | None:
+        try:
+            return compose.release(place, self.trees.tree(commit), self.trees.read)
+        except Rejected:
+            return None
+
+    def _images(self, place: Overlay, tree: Tree) -> dict[str, Image]:
+        services = {service.image: name for name, service in self.declared.services.items()}
+        files = (f"{place.path}/{name}" for name in KUSTOMIZATION_FILES)
+        file = next((path for path in files if path in tree), None)
+        found = overlay.images(self.trees.read(tree[file].id), file) if file else ()
+        return {services[image.name]: image for image in found if image.name in services}
