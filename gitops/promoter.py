@@ -6,7 +6,7 @@ pushed is composed and rendered first, as if it were the trunk already.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ import structlog
 from gitops.core import gates, promotion, promotion_commits, requests
 from gitops.core.changes import one_line
 from gitops.core.errors import Rejected
-from gitops.core.gates import Shut
+from gitops.core.gates import Gate, Shut
 from gitops.core.pipeline import Pipeline, Promote, SyncMode
 from gitops.core.promotion import Move, Proposal, Terms
 from gitops.core.promotion_commits import Promotion
@@ -41,8 +41,8 @@ _SOON, _LATE = 1.0, 30.0
 @dataclass(frozen=True, slots=True)
 class Parties:
     """`judge` tells what the contract forbids at a commit that changes these overlays, by overlay, in sentences.
-    `account` is what the ledger knows of one. `on_promotion(head)` is called after each push, `on_news(overlays)` when
-    what is said about them has changed.
+    `skippable` are the gates that a request may skip by name, `account` is what the ledger knows of an overlay.
+    `on_promotion(head)` is called after each push, `on_news(overlays)` when what is said about them has changed.
     """
 
     repo: ConfigRepo
@@ -50,6 +50,7 @@ class Parties:
     witness: Witness
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
+    skippable: Collection[Gate]
     account: Callable[[str], Account | None]
     judge: Judgement
     on_promotion: Callable[[str], None]
@@ -167,7 +168,7 @@ class Promoter:
         for tag in self._memory.tags:
             if not tag.name.startswith(f"{requests.PROMOTE}{name}/") or tag.id in done:
                 continue
-            asked = requests.read(tag, declared.services)
+            asked = requests.read(tag, declared.services, self._parties.skippable)
             if isinstance(asked, Refused):
                 notes.say(overlays, f"refused: {asked.message}")
             elif asked.asked_at > now + _FUTURE:

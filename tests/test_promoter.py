@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gitops.core.gates import Gate
 from gitops.core.health import Health
 from tests.adapters.git_world import git
 from tests.promotion_world import SETTINGS, World, image, overlay, pipeline, world
@@ -310,12 +311,34 @@ class TestRequests:
             place.look()
             assert place.runs("prod")["order"] == "1.1.0"
 
+    def test_who_asks_cannot_do_without_those_who_approve(self, tmp_path: Path) -> None:
+        """Unless the controller's own configuration lets this gate be skipped too."""
+        with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
+            _make_keys(place, "li")
+            place.soak()
+            place.push_image("order", 2)
+            place.soak()
+            place.soak()
+            place.tag("promote/prod/one", "--skip-gate approvals --reason urgent", by="li")
+            place.look()
+            assert place.runs("prod")["order"] == "1.1.0"
+            assert any("the gate approvals cannot be skipped: `skippable`" in each for each in place.waiting("prod"))
+            place.skippable = frozenset(Gate)
+            place.begin()
+            place.run()
+            place.look()
+            assert place.runs("prod")["order"] == "1.2.0"
+            assert "Lockstep-Waived: approvals: urgent" in place.last()
+
     def test_an_unsigned_request_cannot_be_approved_nor_skip_it(self, tmp_path: Path) -> None:
         with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
             place.soak()
             place.push_image("order", 2)
             place.soak()
             place.soak()
+            place.skippable = frozenset(Gate)
+            place.begin()
+            place.run()
             place.tag("promote/prod/one", "--skip-gate approvals --reason me")
             place.look()
             assert place.runs("prod")["order"] == "1.1.0"
