@@ -171,6 +171,13 @@ class DesiredState:
         except Rejected:
             return False
 
+    def situation_at(self, overlay: Overlay, revision: Revision) -> Situation | None:
+        """The overlay as it was at a revision that was applied before; None when the repo no longer has it."""
+        try:
+            return Situation(overlay, compose.composed(overlay, revision, self._repo.tree), revision.base)
+        except Rejected:
+            return None
+
     def may_want(self, name: str, key: Key) -> bool:
         """True when the overlay has this object, or cannot tell at the moment."""
         try:

@@ -47,6 +47,11 @@ class Desired:
     provisional: bool = False
     strayed: frozenset[str] = frozenset()
 
+    def is_equal(self, other: "Desired") -> bool:
+        """True when both ask the cluster for the very same objects."""
+        mine, theirs = ({each.key: each.hash for each in one.manifests} for one in (self, other))
+        return mine == theirs
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
