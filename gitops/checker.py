@@ -141,10 +141,13 @@ class Checker:
         return self._past.off_trunk(head, named) if self._past is not None else {}
 
     def _adopted(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
-        if release is None or not release.is_adoption or self._past is None:
+        if release is None or not release.is_adoption:
             return None
-        first = self._past.first_releases(head).get(f"{overlay.path}/{RELEASE_FILE}")
-        return compose.adopted(overlay, first, self._repo.tree, self._repo.read)
+        file = f"{overlay.path}/{RELEASE_FILE}"
+        known = self._past.first_releases(head) if self._past is not None else {}
+        if file not in known:  # it was never committed
+            return release.revision
+        return compose.adopted(overlay, known[file], self._repo.tree, self._repo.read)
 
     def _judged(
         self,

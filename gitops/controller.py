@@ -103,7 +103,7 @@ class Controller:
         self._chronicle = Chronicle(trunk, self._questions.add)
         known = Known(self._desired, self._reached.ledger, self._committer, self._chronicle, self._comparisons)
         judge = assembly.contract(self._repo, renderer)
-        hooks = assembly.Leading(clocks.now, self._leads, judge, self._on_promotion, self._on_news)
+        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, judge, self._on_promotion, self._on_news)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)

@@ -220,7 +220,7 @@ class DesiredState:
         return self._builds.images(overlay, tree)
 
     def adopted(self, overlay: Overlay) -> Revision | None:
-        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read."""
+        """The commits of the first release.yaml that the overlay ever had; None when nobody can tell."""
         return self._trunk.adopted(overlay, self.head())
 
     def at(self, overlay: Overlay, revision: Revision) -> Desired:

@@ -6,7 +6,7 @@ pushed is composed and rendered first, as if it were the trunk already.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from gitops.attempts import Attempt, Unwelcome
 from gitops.core import gates, promotion, promotion_commits, requests
 from gitops.core.changes import one_line
 from gitops.core.errors import Conflict, Rejected
-from gitops.core.gates import Shut
+from gitops.core.gates import Gate, Shut
 from gitops.core.pipeline import Pipeline, Promote, SyncMode
 from gitops.core.promotion import Move, Proposal, Terms
 from gitops.core.promotion_commits import Promotion
@@ -34,7 +34,6 @@ from gitops.writer import Judgement, Writer
 
 _log = structlog.get_logger(__name__)
 
-_MOST_COMMITS = 1000
 _FUTURE = timedelta(minutes=5)
 _SOON, _LATE = 1.0, 30.0
 """Seconds between two looks at what soaks; below proof.LONGEST_GAP, so that they add up."""
@@ -43,8 +42,8 @@ _SOON, _LATE = 1.0, 30.0
 @dataclass(frozen=True, slots=True)
 class Parties:
     """`judge` tells what the contract forbids at a commit that changes these overlays, by overlay, in sentences.
-    `account` is what the ledger knows of one. `on_promotion(head)` is called after each push, `on_news(overlays)` when
-    what is said about them has changed.
+    `skippable` are the gates that a request may skip by name, `account` is what the ledger knows of an overlay.
+    `on_promotion(head)` is called after each push, `on_news(overlays)` when what is said about them has changed.
     """
 
     repo: ConfigRepo
@@ -52,6 +51,7 @@ class Parties:
     witness: Witness
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
+    skippable: Collection[Gate]
     account: Callable[[str], Account | None]
     judge: Judgement
     on_promotion: Callable[[str], None]
@@ -74,7 +74,7 @@ class _Memory:
 
     term: int | None = None
     tags: tuple[Tag, ...] = ()
-    done: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    done: tuple[str, frozenset[str]] = ("", frozenset())
     head: str = ""
     unwelcome: dict[str, Unwelcome] = field(default_factory=dict)
 
@@ -179,12 +179,12 @@ class Promoter:
 
     def _asked(self, declared: Pipeline, name: str, notes: _Notes, overlays: Sequence[str]) -> list[Request]:
         """Requests that are neither done nor expired, the oldest first."""
-        now, done = self._parties.now(), self._done(name)
+        now, done = self._parties.now(), self._done()
         found = []
         for tag in self._memory.tags:
             if not tag.name.startswith(f"{requests.PROMOTE}{name}/") or tag.id in done:
                 continue
-            asked = requests.read(tag, declared.services)
+            asked = requests.read(tag, declared.services, self._parties.skippable)
             if isinstance(asked, Refused):
                 notes.say(overlays, f"refused: {asked.message}")
             elif asked.asked_at > now + _FUTURE:
@@ -193,14 +193,16 @@ class Promoter:
                 found.append(asked)
         return sorted(found, key=lambda each: each.asked_at)
 
-    def _done(self, name: str) -> frozenset[str]:
+    def _done(self) -> frozenset[str]:
+        """Requests that were ever carried out: the whole history is read once, then what is new. What is done stays
+        done, also where a merge has put the environment's files back.
+        """
         head = self._parties.repo.head()
-        known = self._memory.done.get(name)
-        if known is None or known[0] != head:
-            history = self._parties.repo.history(f"environments/{name}", _MOST_COMMITS)
-            ids = frozenset(commit.trailers.get(promotion_commits.REQUEST_TRAILER, "") for commit in history)
-            self._memory.done[name] = known = (head, ids)
-        return known[1]
+        known, ids = self._memory.done
+        if known != head:
+            ids |= self._parties.repo.trailers(promotion_commits.REQUEST_TRAILER, known)
+            self._memory.done = (head, ids)
+        return ids
 
     def _automatic(self, stage: Stage, notes: _Notes) -> bool:
         """What may move without anybody asking for it."""
@@ -246,8 +248,9 @@ class Promoter:
         if is_release and not notes.requests.get(name):
             ask = f"asked for by the tag {requests.PROMOTE}{stage.name}/<name> (`lockstep promote {stage.name}`)"
             notes.say([name], f"{_summary(stage, move)}: proven in {stage.source.environment}, waits to be {ask}")
+        alone = promotion.settings_alone(target)
         follows = target.pending and stage.settings_follow and target.written == target.locked
-        return promotion.settings_alone(target) if follows else None
+        return alone if follows and alone.is_vouched_for else None
 
     def _requested(self, stage: Stage, asked: Request, notes: _Notes) -> bool:
         """One request: written when all its gates are open, else shown with those that are not. Overlays that would not
@@ -407,6 +410,7 @@ def _summary(stage: Stage, move: Move) -> str:
 def _words(move: Move) -> str:
     parts = [f"{service} {image.tag or image.short_digest}" for service, image in sorted(move.images.items())]
     parts += [f"base {move.base[:12]}"] if move.moves_base else []
+    parts += [f"over base {move.base[:12]}, which nobody has proven ({move.base_waived})"] if move.base_waived else []
     parts += ["settings of the trunk"] if move.moves_settings else []
     return f"{move.overlay}: {', '.join(parts)}"
 

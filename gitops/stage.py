@@ -211,8 +211,9 @@ class Stages:
         return _Read(target, compose.holds(place, tree, self._repo.read), own.kustomization)
 
     def _target(self, declared: Pipeline, place: Overlay, own: Directory, release: Release) -> Target:
-        if release.is_adoption and self._desired.adopted(place) not in {None, release.revision}:
+        if release.is_adoption and self._desired.adopted(place) != release.revision:
             release = release.model_copy(update={"waived": None})  # a word alone waives the first release only
+        release = release.given_by(place.after or "")
         written, settings = self._images(declared, own), self._directories.settings(own)
         locked = self._directories.of(place.path, release.overlay) if release.overlay else None
 

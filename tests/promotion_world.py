@@ -14,6 +14,7 @@ from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.checker import Checker
 from gitops.core import summary
+from gitops.core.gates import SKIPPABLE
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.inventory import applyset_of
@@ -138,6 +139,7 @@ class World:
         self.accounts: dict[str, Account] = {}
         self.leads = True
         self.observed = True
+        self.skippable = SKIPPABLE
         self.stopped: set[str] = set()
         self.meanwhile: Callable[[], None] = lambda: None
         self.news: list[frozenset[str]] = []
@@ -167,6 +169,7 @@ class World:
                 witness=self.witness,
                 now=lambda: self.now,
                 may_write=lambda: self.leads,
+                skippable=self.skippable,
                 account=self.accounts.get,
                 judge=self._judge,
                 on_promotion=lambda _: None,

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from gitops.adapters import git_dates
 from gitops.adapters.git_clone import KEPT, LOCAL_LIMIT, Clone, Limits, Options, is_damage, kept
+from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
 from gitops.adapters.git_push import Landed, import_stream, verdict
@@ -117,6 +118,18 @@ class GitConfigRepo:
             raise Unavailable("GitFailed", f"the history of {path!r} cannot be read: {shown(finished.stderr)}")
         fields = iter(finished.stdout.decode(errors="replace").split("\0")[1:])
         return [_past_commit(record) for record in zip(*[fields] * _FIELDS, strict=True)]
+
+    def trailers(self, key: str, since: str = "") -> frozenset[str]:
+        head = self.head()
+        commits = f"{since}..{head}" if since and self._has(since) else head
+        shape = f"--format=%(trailers:key={key},valueonly=true,unfold=true)"
+        finished = self._local(["log", f"--grep=^{key}:", shape, "--end-of-options", commits])
+        if finished.code:
+            raise Unavailable("GitFailed", f"the history cannot be read: {shown(finished.stderr)}")
+        return frozenset(filter(None, finished.stdout.decode(errors="replace").splitlines()))
+
+    def first_commit(self, path: str) -> str | None:
+        return first_commits(self._clone.git(), [path], self.head(), limit=LOCAL_LIMIT).get(path)
 
     def subjects(self, path: str, older: str, newer: str) -> list[str]:
         """First lines of the commits from `older` (left out) to `newer` that touched a path, newest first, at most 100;

@@ -101,8 +101,8 @@ def release(overlay: Overlay, at_head: Tree, read: Read) -> Release | None:
 
 
 def adopted(overlay: Overlay, first: str | None, tree_of: TreeOf, read: Read) -> Revision | None:
-    """The commits of the overlay's first release, which is in commit `first`; None when that cannot be read any more,
-    or was none. Raises nothing.
+    """The commits of the overlay's first release, which commit `first` brought; None when nobody can tell: that commit
+    is not known, or its release cannot be read or names none. Raises nothing.
     """
     try:
         found = release(overlay, tree_of(first), read) if first else None

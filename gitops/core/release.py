@@ -85,10 +85,26 @@ class Release(Model):
         """True when a word alone waives all of it. Whether it is the first release is another question."""
         return isinstance(self.waived, str) and self.admission is None
 
+    def given_by(self, environment: str) -> "Release":
+        """Without evidence of another environment than this one: who copies a release copies no proof."""
+        if self.admission is None or self.admission.source == environment:
+            return self
+        named = self.waived if isinstance(self.waived, dict) else None  # a word alone counts without admission only
+        return self.model_copy(update={"admission": None, "waived": named})
+
+    @property
+    def has_proven_base(self) -> bool:
+        """True when the file holds evidence for its base."""
+        return self.admission is not None and self.admission.base is not None and self.admission.base == self.base
+
+    @property
+    def base_waiver(self) -> str:
+        """Why its base was let in without a proof; empty when nobody waived that."""
+        return self.waived if isinstance(self.waived, str) and self.is_adoption else self.waiver(self.base or "")
+
     def admits_base(self) -> bool:
-        """True when the file holds evidence, or a waiver, for its base."""
-        base = self.base or ""
-        return bool(self.waiver(base)) or (self.admission is not None and self.admission.base == base)
+        """True when the file holds evidence, or a waiver that names it, for its base."""
+        return self.has_proven_base or bool(self.waiver(self.base or ""))
 
     def admits(self, service: str, digest: str) -> bool:
         """True when the file holds evidence, or a waiver, for this image (Image.identity)."""

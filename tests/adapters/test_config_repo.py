@@ -185,6 +185,17 @@ def test_history_survives_a_date_that_cannot_be(repo: GitConfigRepo, remote: Rem
     assert far.committed_at.year == year
 
 
+def test_trailers_of_the_whole_history_and_of_what_is_new(repo: GitConfigRepo, remote: Remote) -> None:
+    assert repo.trailers("Lockstep-Request") == frozenset()
+    before = remote.write({"a": b"1"}, "one\n\nLockstep-Request: 1\nLockstep-Cause: x")
+    remote.write({"a": b"2"}, "two\n\nLockstep-Request: 2")
+    remote.write({"a": b"3"}, "three\n\nLockstep-Request: 3 is what the text says\n\nbut no trailer")
+    repo.fetch()
+    assert repo.trailers("Lockstep-Request") == {"1", "2"}
+    assert repo.trailers("Lockstep-Request", before) == {"2"}
+    assert repo.trailers("Lockstep-Request", "f" * 40) == {"1", "2"}, "nobody knows that commit any more"
+
+
 def test_history_survives_control_characters_in_a_message(repo: GitConfigRepo, remote: Remote) -> None:
     remote.write({"other": b"1"}, "one\x1e\x1f\x1ftwo\n\nKey: a\x1fb\x1ec")
     repo.fetch()
