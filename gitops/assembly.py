@@ -183,13 +183,14 @@ class Promoting:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """What it takes to promote: the time, the right to write, who knows the contract, and whom to tell: of a commit
-    that was pushed, and of overlays of which something else is said now.
+    """What it takes to promote: the time, the right to write, who knows the contract, and whom to tell: of overlays
+    that a new head may have changed, of a commit that was pushed, and of overlays of which something else is said now.
     """
 
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
     judge: Judgement
+    on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -215,6 +216,7 @@ def promoting(
         may_write=leading.may_write,
         account=reached.ledger.read,
         judge=leading.judge,
+        on_head=leading.on_head,
         on_promotion=leading.on_promotion,
         on_news=leading.on_news,
     )

@@ -41,8 +41,8 @@ _SOON, _LATE = 1.0, 30.0
 @dataclass(frozen=True, slots=True)
 class Parties:
     """`judge` tells what the contract forbids at a commit that changes these overlays, by overlay, in sentences.
-    `account` is what the ledger knows of one. `on_promotion(head)` is called after each push, `on_news(overlays)` when
-    what is said about them has changed.
+    `account` is what the ledger knows of one. `on_promotion(head)` is called after each push, `on_head(overlays)` with
+    those that a new head may have changed, `on_news(overlays)` when what is said about them has changed.
     """
 
     repo: ConfigRepo
@@ -52,6 +52,7 @@ class Parties:
     may_write: Callable[[], bool]
     account: Callable[[str], Account | None]
     judge: Judgement
+    on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -91,7 +92,7 @@ class Promoter:
         self._stages = Stages(parties.repo, parties.desired, parties.witness)
         self._keeper = Keeper(parties.repo, parties.desired)
         self._retreats = Retreats(parties.repo, parties.account)
-        self._writer = Writer(parties.repo, parties.desired, parties.judge, parties.on_promotion)
+        self._writer = Writer(parties.repo, parties.desired, parties.judge, parties.on_head)
         self._memory = _Memory()
         self._said: dict[str, Said] = {}
         self._lock = threading.Lock()
@@ -297,7 +298,7 @@ class Promoter:
         if refused:
             notes.say([name], f"degraded, and not rolled back: {refused}")
         if revision:
-            self._writer.push(stage.head, revision)
+            self._parties.on_promotion(self._writer.push(stage.head, revision))
             _log.warning("rolled back by itself", overlay=name, revision=revision)
         return bool(revision)
 
@@ -309,7 +310,7 @@ class Promoter:
                 [move.overlay for move in made.moves], f"not promoted, since the result would be wrong: {refused}"
             )
             return False
-        self._writer.push(stage.head, revision)
+        self._parties.on_promotion(self._writer.push(stage.head, revision))
         _log.info("promoted", environment=made.environment, revision=revision, cause=made.cause)
         return True
 

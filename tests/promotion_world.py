@@ -131,6 +131,7 @@ class World:
         self.observed = True
         self.stopped: set[str] = set()
         self.news: list[frozenset[str]] = []
+        self.touched: list[frozenset[str]] = []
         self.repo.fetch()
         self.begin()
 
@@ -158,6 +159,7 @@ class World:
                 may_write=lambda: self.leads,
                 account=self.accounts.get,
                 judge=self._judge,
+                on_head=self.touched.append,
                 on_promotion=lambda _: None,
                 on_news=self.news.append,
             )
