@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +30,7 @@ from gitops.comparisons import Compare
 from gitops.config import Config
 from gitops.core import remotes
 from gitops.core.errors import Rejected, Unavailable
+from gitops.core.gates import Gate
 from gitops.core.inventory import applyset_of
 from gitops.core.objects import Key
 from gitops.core.scope import Ceilings
@@ -183,12 +184,14 @@ class Promoting:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """What it takes to promote: the time, the right to write, who knows the contract, and whom to tell: of overlays
-    that a new head may have changed, of a commit that was pushed, and of overlays of which something else is said now.
+    """What it takes to promote: the time, the right to write, the gates that may be skipped, who knows the contract,
+    and whom to tell: of overlays that a new head may have changed, of a commit that was pushed, and of overlays of
+    which something else is said now.
     """
 
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
+    skippable: Collection[Gate]
     judge: Judgement
     on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
@@ -214,6 +217,7 @@ def promoting(
         witness=witness,
         now=leading.now,
         may_write=leading.may_write,
+        skippable=leading.skippable,
         account=reached.ledger.read,
         judge=leading.judge,
         on_head=leading.on_head,

@@ -22,6 +22,7 @@ from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import HOLD_FILE
 from gitops.core.scope import Ceilings
 from gitops.core.status import Revision
+from gitops.core.tree import Tree
 from gitops.layout import Layout
 from gitops.ports import Cluster, ConfigRepo, Renderer
 from gitops.surveyor import Contract, Docket, Situation
@@ -98,7 +99,7 @@ class DesiredState:
                 reached={name: known for name, known in before.reached.items() if name in now.overlays},
                 rendered={} if now.is_new_pipeline else dict(before.rendered),  # namespaces and scope are in there
                 used={name: known for name, known in before.used.items() if name not in touched},
-                used_before=_used_before(before),
+                used_before={name: used for name, used in _used_before(before).items() if name in now.overlays},
             )
         return touched
 
@@ -171,6 +172,13 @@ class DesiredState:
         except Rejected:
             return False
 
+    def situation_at(self, overlay: Overlay, revision: Revision) -> Situation | None:
+        """The overlay as it was at a revision that was applied before; None when the repo no longer has it."""
+        try:
+            return Situation(overlay, compose.composed(overlay, revision, self._repo.tree), revision.base)
+        except Rejected:
+            return None
+
     def may_want(self, name: str, key: Key) -> bool:
         """True when the overlay has this object, or cannot tell at the moment."""
         try:
@@ -204,15 +212,15 @@ class DesiredState:
             raise found
         return found
 
-    def images_at(self, overlay: Overlay, revision: Revision) -> frozenset[Image]:
-        """The images that the overlay's containers would use at a revision that is nobody's yet; remembered by content.
+    def images_in(self, overlay: Overlay, tree: Tree) -> frozenset[Image]:
+        """The images that the overlay's containers would use in a tree that is nobody's yet; remembered by content.
 
         Raises: Rejected when it would not render; Unavailable.
         """
-        return self._builds.images(overlay, compose.composed(overlay, revision, self._repo.tree))
+        return self._builds.images(overlay, tree)
 
     def adopted(self, overlay: Overlay) -> Revision | None:
-        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read."""
+        """The commits of the first release.yaml that the overlay ever had; None when nobody can tell."""
         return self._trunk.adopted(overlay, self.head())
 
     def at(self, overlay: Overlay, revision: Revision) -> Desired:
@@ -242,7 +250,9 @@ class DesiredState:
         if name not in memory.used and image in before:
             return before
         if name not in memory.used:
-            memory.used[name] = self._images_rendered(name)
+            found = self._images_rendered(name)
+            with self._lock:  # a refresh may be reading it
+                memory.used[name] = found
         return memory.used[name]
 
     def _images_rendered(self, name: str) -> frozenset[str] | None:

@@ -89,6 +89,14 @@ class ConfigRepo(Protocol):
     def history(self, path: str, limit: int) -> Sequence[PastCommit]:
         """The newest commits of the trunk that touched a file or directory, newest first."""
 
+    def trailers(self, key: str, since: str = "") -> frozenset[str]:
+        """Every value of a trailer in the commits of the trunk, whatever path they touched and however they came; only
+        those that are not reachable from `since`, if that commit is known.
+        """
+
+    def first_commit(self, path: str) -> str | None:
+        """The commit of the trunk that brought a file first; None when that cannot be told for certain."""
+
     def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
         """Writes the commits one after another on top of `parent` and pushes them in one compare-and-swap push; returns
         the new head. Durable on the remote when it returns.
@@ -131,8 +139,12 @@ class Trees(Protocol):
 class Past(Protocol):
     """What a repository's history tells beyond its trees. Thread-safe."""
 
-    def first_releases(self, head: str) -> Mapping[str, str]:
-        """Path of a release.yaml -> the oldest commit of the history of `head` that has it."""
+    def first_releases(self, head: str) -> Mapping[str, str | None]:
+        """Path of a release.yaml -> the commit of the history of `head` that brought it first; None when that cannot be
+        told for certain. What was never committed is left out.
+
+        Raises: Unavailable when git fails.
+        """
 
     def off_trunk(self, head: str, commits: Collection[str]) -> Mapping[str, bool]:
         """Those of the commits that are not in the history of `head` -> whether a ref of Lockstep's keeps them."""

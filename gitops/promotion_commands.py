@@ -16,8 +16,8 @@ from gitops.adapters.person_git import PersonGit
 from gitops.adapters.work_tree import WorkTree
 from gitops.core import pipeline, requests, rollback
 from gitops.core.errors import Conflict, Rejected
+from gitops.core.gates import Gate
 from gitops.core.pipeline import ENVIRONMENTS, Overlay, Pipeline
-from gitops.core.promotion import Gate
 from gitops.core.release import Hold
 from gitops.core.rollback import Edits, State
 from gitops.core.status import PendingRequest
@@ -56,6 +56,18 @@ class Stop:
     suspend: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Back:
+    """Why to go back, and when that was said. `to`: a commit; empty = the release before the present one. `waived`:
+    digests and commits that nobody has proven, to be let in for the same reason.
+    """
+
+    why: str
+    since: datetime
+    to: str = ""
+    waived: tuple[str, ...] = ()
+
+
 def promote(where: Where, ask: Ask, now: datetime) -> str:
     """Pushes the tag that asks; returns what was done, in a sentence.
 
@@ -91,8 +103,12 @@ def approve(where: Where, environment: str, pending: PendingRequest) -> str:
     return f"approved by the tag {name}: release {pending.release[:12]} of request {pending.name}"
 
 
-def roll_back(where: Where, target: str, why: str, now: datetime, to: str = "") -> str:
-    """One commit: an environment, or one overlay of it, as it was before its present release, and a hold."""
+def roll_back(where: Where, target: str, back: Back) -> str:
+    """One commit: an environment, or one overlay of it, as it was before its present release, and a hold.
+
+    Raises: Rejected when there is nothing to go back to, or nobody had let it in.
+    """
+    waived = dict.fromkeys(back.waived, back.why)
 
     def edit(desk: _Desk) -> tuple[Edits, str]:
         places = desk.places(target)
@@ -100,13 +116,13 @@ def roll_back(where: Where, target: str, why: str, now: datetime, to: str = "") 
         shown = []
         for place in places:
             present = desk.states.state(place, desk.git.head)
-            commit = desk.git.commit_id(to) if to else desk.previous(place, present)
-            edits |= rollback.rollback(place, present, desk.states.state(place, commit), desk.files.read)
+            commit = desk.git.commit_id(back.to) if back.to else desk.previous(place, present)
+            edits |= rollback.rollback(place, present, desk.states.state(place, commit), desk.files.read, waived)
             shown.append(f"{place.name} to {commit[:12]}")
-        hold = Hold(who=desk.git.identity, why=why, since=now)
+        hold = Hold(who=desk.git.identity, why=back.why, since=back.since)
         return edits | rollback.hold_edit(desk.directory(target), hold), f"{target}: roll back {', '.join(shown)}"
 
-    return _committed(where, edit, target, why)
+    return _committed(where, edit, target, back.why)
 
 
 def place_hold(where: Where, target: str, stop: Stop) -> str:
@@ -167,7 +183,7 @@ class _Desk:
 
     @property
     def states(self) -> States:
-        return States(self.declared, self.files)
+        return States(self.declared, self.files, self.files.first_releases(self.git.head).get)
 
     def previous(self, place: Overlay, now: State) -> str:
         """Raises: Rejected(NothingBefore)."""

@@ -27,12 +27,12 @@ class Retreats:
     def of(self, declared: Pipeline, place: Overlay, head: str, now: datetime) -> NewCommit | None:
         """None when there is no reason to go back, or it is not wanted. Holds are the caller's to look at.
 
-        Raises: Rejected(NothingBefore) when there is a reason and no release to go back to.
+        Raises: Rejected(NothingBefore, NeverProven) when there is a reason and no release to go back to.
         """
         promote = declared.environments[place.environment].promote
         if promote is None or promote.rollback is None:
             return None
-        states = States(declared, self.repo)
+        states = States(declared, self.repo, self.repo.first_commit)
         found = self._fallen(place, states, head, promote.rollback.within)
         if found is None:
             return None

@@ -61,17 +61,18 @@ class Trunk:
         return self._repo.fetch() != ours
 
     def adopted(self, overlay: Overlay, head: str) -> Revision | None:
-        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read. Git is
-        asked again only when the file has changed.
+        """The commits of the first release.yaml that the overlay ever had; None when nobody can tell. Git is asked
+        again only when the file has changed.
+
+        Raises: Unavailable when git fails.
         """
         file = f"{overlay.path}/{RELEASE_FILE}"
         blob = self._repo.tree(head).get(file)
         if blob is None:
             return None
         if (file, blob.id) not in self._adopted:
-            past = self._repo.history(file, _MOST_KNOWN_COMMITS)
-            found = compose.adopted(overlay, past[-1].id if past else None, self._repo.tree, self._repo.read)
-            self._adopted[file, blob.id] = found
+            first = self._repo.first_commit(file)
+            self._adopted[file, blob.id] = compose.adopted(overlay, first, self._repo.tree, self._repo.read)
         return self._adopted[file, blob.id]
 
     def _is_ancestor(self, older: str, newer: str) -> bool:

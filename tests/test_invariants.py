@@ -115,6 +115,26 @@ class TestOneAProvenBase:
             "promote again (`lockstep promote prod`)",
         )
 
+    def test_a_word_alone_where_nobody_can_tell_which_release_was_the_first(self, tmp_path: Path) -> None:
+        repo = made(tmp_path, binaries.ensure("kustomize"))
+        first = git(repo.root, "rev-parse", "HEAD")
+        repo.write({RELEASE: "base: soon\n"})
+        repo.commit("prod: a mistake")
+        repo.release("test", first)
+        repo.release("prod", first)
+        repo.commit("test, prod: adopted")
+        said = refused(
+            repo,
+            "prod: 3 violations",
+            "forbid: Release prod  /waived",
+            "a word alone waives the first release of an overlay only, and which one was the first cannot be told",
+            "fetch the full history, or let in by name what is listed here",
+            f'`waived: {{"{first}": "<why>"}}`',
+        )
+        assert "test: ok" in said
+        repo.write({RELEASE: f'base: {first}\noverlay: {first}\nwaived: {{"{first}": x, "{DIGEST["new"]}": x}}\n'})
+        assert lockstep(repo, "check")[0] == 0
+
     def test_a_base_that_the_trunk_has_lost_and_a_ref_keeps(self, repo: JudgedRepo) -> None:
         """The one that test and prod were adopted with."""
         lost = git(repo.root, "rev-parse", "HEAD~1")

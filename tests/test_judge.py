@@ -1,6 +1,6 @@
 """The contract in a controller: what an overlay is charged with, whether it is let in. Real git, real kustomize."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
 from gitops.judge import Judge
 from gitops.local import binaries
+from gitops.surveyor import Docket
 from gitops.target import Target, Targets
 from tests.adapters.git_world import git
 from tests.judged_repo import DIGEST, JudgedRepo, made, overlay
@@ -32,6 +33,18 @@ class Kinds:
         return cluster_kinds.is_namespaced(kind)
 
 
+class Overtaken(DesiredState):
+    """A new head is taken in between a question about an overlay and the one about all of them."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def docket(self) -> Docket:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().docket()
+
+
 class Controller:
     """Chooses targets as passes do. `applied`: what each overlay runs, as the parents of a leader tell."""
 
@@ -45,7 +58,7 @@ class Controller:
         """As after a restart: nothing is remembered but what lies on the disk and what was applied."""
         cluster: Any = Kinds()
         rules = Rules(Ceilings(), lambda: b"key", applyset_of)
-        self.desired = DesiredState(self.repo, self.origin.kustomize, cluster, rules)
+        self.desired = Overtaken(self.repo, self.origin.kustomize, cluster, rules)
         judge = Judge(self.repo, self.origin.kustomize, self.origin.memo)
         self.targets = Targets(self.desired, judge, self.applied.get, lambda: datetime.now(UTC))  # noqa: TID251
 
@@ -192,8 +205,36 @@ def test_another_ones_change_mends_it_and_it_is_asked_again(controller: Controll
     assert controller.targets.breached == {"dev"}
     controller.origin.write({PROD: overlay("prod")})
     controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}, "prod still runs it"
+    controller.apply("prod")
     assert controller.reasons("dev", "prod") == {}
     assert controller.targets.breached == frozenset()
+
+
+def test_who_was_refused_is_not_let_in_by_another_ones_change(controller: Controller) -> None:
+    controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"prod": "ContractViolated"}
+    controller.origin.append(DEV, "replicas: [{name: order, count: 2}]\n")
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {"prod": "ContractViolated"}
+
+
+def test_what_runs_counts_though_its_overlay_is_broken_now(controller: Controller) -> None:
+    controller.origin.write({DEV: "resources: [nowhere.yaml]\n"})
+    controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"dev": "MissingFile", "prod": "ContractViolated"}
+
+
+def test_a_comment_stops_nobody(controller: Controller) -> None:
+    text = (controller.origin.root / PIPELINE).read_text()
+    controller.origin.write({PIPELINE: text.replace("required: [DB]", "schema: {type: string, pattern: '^jdbc:'}")})
+    controller.origin.append(DEV, "# a word about it\n")
+    controller.take_in()
+    target = controller.target("dev")
+    assert target.stall is None
+    assert any("/data/DB" in said for said in target.warnings)
 
 
 def test_an_overlay_that_is_gone_charges_nobody(controller: Controller) -> None:
@@ -224,8 +265,6 @@ def test_a_change_that_only_the_reference_reads_counts(controller: Controller) -
     )
     controller.origin.write({"base/kustomization.yaml": base, "base/more/one.yaml": service("one"), DEV: own})
     controller.origin.write({"base/more/kustomization.yaml": "resources: [one.yaml]\n"})
-    controller.take_in()
-    assert controller.reasons("dev") == {"dev": "ContractViolated"}
     controller.origin.append(PIPELINE, "- {objects: [{kind: Service, name: one}], environments: [dev]}\n")
     controller.take_in()
     controller.apply("dev")
@@ -256,3 +295,15 @@ def test_in_observe_mode_it_is_shown_and_stops_nothing(controller: Controller) -
     target = controller.target("dev")
     assert target.stall is None
     assert any("/spec/paused" in said for said in target.warnings)
+
+
+def test_a_new_head_in_between_does_not_let_the_old_one_in(controller: Controller) -> None:
+    good = (controller.origin.root / DEV).read_text()
+    controller.origin.append(DEV, PATCH)
+    controller.take_in()
+    controller.origin.write({DEV: good + "replicas: [{name: order, count: 2}]\n"})
+    controller.desired.meanwhile = controller.take_in
+    target = controller.target("dev")
+    assert target.stall is None
+    assert target.desired is not None
+    assert target.desired.revision.base == controller.repo.head()

@@ -8,11 +8,13 @@ removed by whoever owns the directory next.
 import contextlib
 import re
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from gitops.adapters import git_dates
 from gitops.adapters.git_clone import KEPT, LOCAL_LIMIT, Clone, Limits, Options, is_damage, kept
+from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
 from gitops.adapters.git_push import Landed, import_stream, verdict
@@ -29,6 +31,7 @@ _REVISION = re.compile(r"[0-9a-f]{40}")
 # NUL is the one character that no message can hold. The paths come behind the format.
 _LOG = "%x00%H%x00%ct%x00%an <%ae>%x00%s%x00%(trailers:only=true,unfold=true)%x00"
 _FIELDS = 6
+_MOST_ANSWERS = 50_000
 
 
 class GitConfigRepo:
@@ -39,6 +42,8 @@ class GitConfigRepo:
         self._clone = Clone(url, trunk, directory, options)
         self._tags = Tags(options.allowed_signers)
         self._too_large: set[str] = set()
+        # The id of a commit names its whole past: whatever becomes of the trunk, an answer stays true. Errors do not.
+        self._ancestry = lru_cache(_MOST_ANSWERS)(self._asked_ancestry)
 
     # -- ports.ConfigRepo
 
@@ -92,6 +97,9 @@ class GitConfigRepo:
             raise too_large(blob, largest) from error
 
     def is_ancestor(self, older: str, newer: str) -> bool:
+        return self._ancestry(older, newer)
+
+    def _asked_ancestry(self, older: str, newer: str) -> bool:
         _check_revision(older)
         _check_revision(newer)
         finished = self._local(["merge-base", "--is-ancestor", "--end-of-options", older, newer])
@@ -110,6 +118,18 @@ class GitConfigRepo:
             raise Unavailable("GitFailed", f"the history of {path!r} cannot be read: {shown(finished.stderr)}")
         fields = iter(finished.stdout.decode(errors="replace").split("\0")[1:])
         return [_past_commit(record) for record in zip(*[fields] * _FIELDS, strict=True)]
+
+    def trailers(self, key: str, since: str = "") -> frozenset[str]:
+        head = self.head()
+        commits = f"{since}..{head}" if since and self._has(since) else head
+        shape = f"--format=%(trailers:key={key},valueonly=true,unfold=true)"
+        finished = self._local(["log", f"--grep=^{key}:", shape, "--end-of-options", commits])
+        if finished.code:
+            raise Unavailable("GitFailed", f"the history cannot be read: {shown(finished.stderr)}")
+        return frozenset(filter(None, finished.stdout.decode(errors="replace").splitlines()))
+
+    def first_commit(self, path: str) -> str | None:
+        return first_commits(self._clone.git(), [path], self.head(), limit=LOCAL_LIMIT).get(path)
 
     def subjects(self, path: str, older: str, newer: str) -> list[str]:
         """First lines of the commits from `older` (left out) to `newer` that touched a path, newest first, at most 100;
@@ -261,7 +281,7 @@ def _past_commit(record: tuple[str, ...]) -> PastCommit:
     pairs = (line.partition(": ") for line in trailers.split("\n"))
     return PastCommit(
         id=revision,
-        committed_at=datetime.fromtimestamp(int(seconds), UTC),
+        committed_at=git_dates.nearest(seconds),
         author=shown(author),
         subject=shown(subject),
         trailers={key: value for key, separator, value in pairs if separator},

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gitops.core import images, schema
+from gitops.core import expressions, images, schema
 from gitops.core.errors import Rejected
 from gitops.core.schema import (
     Cron,
@@ -82,7 +82,7 @@ class TagPolicy(Model):
             raise ValueError("needs exactly one of semver, pattern, follow")
         if self.order is not None and self.pattern is None:
             raise ValueError("order belongs to a pattern; semver and follow have their own")
-        if self.order is Order.NUMERIC and re.compile(self.pattern or "").groups != 1:
+        if self.order is Order.NUMERIC and expressions.groups(self.pattern or "") != 1:
             raise ValueError("order: numeric needs a pattern with exactly one group, around the number")
         if self.follow is not None and not images.is_tag(self.follow):
             raise ValueError("follow must be a tag")
@@ -109,8 +109,8 @@ class Service(Model):
 
 
 class Platform(Model):
-    """What exists once in a cluster: an overlay of its own, always at the trunk's head, never pruned. `kinds` are the
-    cluster-scoped kinds that it may hold.
+    """What exists once in a cluster: an overlay of its own, always at the trunk's head, never pruned. `kinds` are those
+    that it may hold besides roles, role bindings, service accounts, quotas and limit ranges.
     """
 
     path: RepoPath = "base/platform"
@@ -294,6 +294,11 @@ def overlays(pipeline: Pipeline, paths: Collection[str]) -> tuple[Overlay, ...]:
             if schema.is_name(overlay.rpartition("/")[2]):
                 found.append(Overlay(overlay, name, path, declared.namespace, declared.after))
     return tuple(found)
+
+
+def kustomization(directory: str, paths: Collection[str]) -> str | None:
+    """The path of the kustomization that lies in a directory itself; None when none of these paths is."""
+    return next((path for name in KUSTOMIZATION_FILES if (path := f"{directory}/{name}") in paths), None)
 
 
 def misfits(pipeline: Pipeline, paths: Collection[str]) -> tuple[Rejected, ...]:

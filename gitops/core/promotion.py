@@ -1,7 +1,5 @@
-"""What moves from one environment to the next, and what holds it: decided from proofs, never from what merely runs.
-
-Two questions with one answer each. `propose`: what would a promotion write into one overlay? `gates`: may it be written
-now? Whoever asks reads everything else: proofs, release, tags, clocks.
+"""What moves from one environment to the next: decided from proofs, never from what merely runs. Whether it may be
+written now is another question (gates.py). Whoever asks reads everything else: proofs, release, tags, clocks.
 """
 
 import hashlib
@@ -9,34 +7,11 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
-from gitops.core import windows
 from gitops.core.images import Image
-from gitops.core.pipeline import Promote
 from gitops.core.proof import Proof
-from gitops.core.release import Evidence, Hold, Release
+from gitops.core.release import Evidence, Release
 from gitops.core.status import Revision
-
-
-class Gate(StrEnum):
-    """What must hold before a promotion is written. Each can be skipped by name and with a reason."""
-
-    SOAK = "soak"
-    RAN = "ran"
-    SCAN = "scan"
-    WINDOWS = "windows"
-    APPROVALS = "approvals"
-    HOLD = "hold"
-
-
-@dataclass(frozen=True, slots=True)
-class Shut:
-    """A gate that is not open: why, and what would open it. `until`: when it opens by itself, if that is known."""
-
-    gate: Gate
-    message: str
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +32,8 @@ class Target:
     """The overlay that would change. `locked`: service -> image of the release that it runs; `written`: the same as the
     trunk's head has it; `settings`: a hash of the head's settings, which `pending` tells to be other than the locked
     ones. `is_later(a, b)`: commit a comes after b. `lacks(base)`: services that the head's overlay would run with this
-    base though its kustomization names no image for them: they came new into base.
+    base though its kustomization names no image for them: they came new into base. `others`: services that other
+    overlays of the environment name and this one does not, so that it has no part in what they have proven.
     """
 
     overlay: str
@@ -68,6 +44,7 @@ class Target:
     settings: str = ""
     pending: bool = False
     lacks: Callable[[str], frozenset[str]] = field(default=lambda _base: frozenset())
+    others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +71,8 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class Move:
     """What a promotion writes into one overlay. `images`: those that change; `was`: what they were; `evidence`: of
-    every service of the overlay after it; `settings`: a hash of the overlay's settings that come along.
+    every service of the overlay after it; `settings`: a hash of the overlay's settings that come along. `proves_base`:
+    there is a proof of the base; `base_waived`: where there is none, why a person let it in.
     """
 
     overlay: str
@@ -105,6 +83,13 @@ class Move:
     settings: str = ""
     moves_base: bool = False
     moves_settings: bool = False
+    proves_base: bool = False
+    base_waived: str = ""
+
+    @property
+    def is_vouched_for(self) -> bool:
+        """False when nobody answers for the base: then nothing may be written."""
+        return self.proves_base or bool(self.base_waived)
 
     @property
     def is_empty(self) -> bool:
@@ -137,7 +122,10 @@ def propose(source: Source, target: Target, terms: Terms) -> Proposal:
         behind += _behind(service, source, target, terms, found)
     for service in _newcomers(source, target, services):
         behind += _behind(service, source, target, terms, None)
+    is_whole = bool(services) and len(picks) == len(services)
+    proves = is_whole or target.release.has_proven_base or base != (target.release.base or "")
     move = _move(target, base, picks, here, terms.waived)
+    move = replace(move, proves_base=proves, base_waived="" if proves else target.release.base_waiver)
     for service in sorted(written_by_hand(target).keys() & move.images.keys()):
         if target.written[service].digest != move.images[service].digest:
             behind.append(_by_hand(service, source, target))
@@ -164,27 +152,19 @@ def written_by_hand(target: Target) -> dict[str, str]:
 
 
 def settings_alone(target: Target) -> Move:
-    """The overlay's own settings as the head has them, over the same base and images."""
-    known = target.release.admission.services if target.release.admission else {}
-    evidence = {service: _kept(target, service, known.get(service), "") for service in sorted(target.locked)}
+    """The overlay's own settings as the head has them, over the same base and images. Nothing is proven by it."""
+    release = target.release
     return Move(
-        target.overlay, target.release.base or "", {}, {}, evidence, target.settings, moves_settings=target.pending
+        overlay=target.overlay,
+        base=release.base or "",
+        images={},
+        was={},
+        evidence={service: _kept(target, service, "") for service in sorted(target.locked)},
+        settings=target.settings,
+        moves_settings=target.pending,
+        proves_base=release.has_proven_base,
+        base_waived="" if release.has_proven_base else release.base_waiver,
     )
-
-
-def gates(
-    promote: Promote, now: datetime, *, hold: Hold | None, approved: int | None, waived: Mapping[str, str]
-) -> tuple[Shut, ...]:
-    """The gates that are shut for a promotion as a whole. `approved`: distinct signers so far, None when nobody can be
-    asked to sign because no request was made.
-    """
-    shut = [
-        *_hold_gate(hold, now),
-        *_window_gate(promote, now),
-        *_scan_gate(promote),
-        *_approval_gate(promote, approved),
-    ]
-    return tuple(gate for gate in shut if gate.gate not in waived)
 
 
 def release_hash(environment: str, moves: Sequence[Move]) -> str:
@@ -198,19 +178,25 @@ def release_hash(environment: str, moves: Sequence[Move]) -> str:
 
 _UNPROVEN = "runs by a release.yaml without evidence; promote something proven, or waive it there by name"
 _NEVER = "the first release needs a proof of every service"
+_UNPROVEN_BASE = "stands in release.yaml, but {} has never proven it; set it back, or waive it there by name"
 
 
 def _base(source: Source, target: Target, terms: Terms) -> str:
-    """The newest base on which every service of the target has a proof, or has the files that it has now."""
+    """The newest base on which every service of the target has a proof, or has the files that it has now. The files of
+    a base that nobody answers for count for nothing.
+    """
     locked = target.release.base or ""
     if terms.services:
         return locked
+    is_vouched_for = target.release.has_proven_base or bool(target.release.base_waiver)
     here = source.closures(locked)
     for base in _bases(source, target, terms):
         there = source.closures(base)
         if there == here or not there:
             continue
-        changed = {service for service in target.locked if there.get(service) != here.get(service)}
+        changed = {
+            service for service in target.locked if not is_vouched_for or there.get(service) != here.get(service)
+        }
         changed |= target.lacks(base) - target.locked.keys()
         if not changed and target.locked:
             continue  # other overlays of the environment before have changed, this one would render the same
@@ -223,7 +209,7 @@ def _bases(source: Source, target: Target, terms: Terms) -> list[str]:
     """Bases of what is proven, newest first, that lie behind the locked one."""
     locked = target.release.base or ""
     found: list[str] = []
-    for proofs in source.proofs.values():
+    for proofs in (proofs for service, proofs in source.proofs.items() if service not in target.others):
         accepted = (proof for proof in proofs if terms.accepts(proof, target.release))
         for base in dict.fromkeys(proof.revision.base for proof in accepted):
             if base not in found and target.is_later(base, locked):
@@ -256,7 +242,7 @@ def _newcomers(source: Source, target: Target, services: Collection[str]) -> lis
     return [
         service
         for service, proofs in sorted(source.proofs.items())
-        if proofs and service not in services and service in target.lacks(proofs[0].revision.base)
+        if proofs and service not in {*services, *target.others} and service in target.lacks(proofs[0].revision.base)
     ]
 
 
@@ -315,6 +301,8 @@ def _obstacles(
     is_first = target.release.base is None
     for service in (each for each in services if is_first and each not in picks):
         yield f"{service}: {_NEVER}"
+    if not (is_first or move.is_vouched_for):
+        yield f"base {move.base[:12]} {_UNPROVEN_BASE.format(source.environment)}"
     for service, evidence in move.evidence.items():
         if not (is_first or evidence.since or evidence.waived):
             yield f"{service}: {_UNPROVEN}"
@@ -326,7 +314,6 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
         for service, proof in picks.items()
         if service not in target.locked or target.locked[service].digest != proof.image.digest
     }
-    known = target.release.admission.services if target.release.admission else {}
     evidence = {}
     for service in sorted({*target.locked, *picks}):
         if service in picks:
@@ -335,7 +322,7 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
                 digest=proof.image.digest or "", closure=proof.closure, since=proof.healthy_since, waived=waived
             )
         else:
-            evidence[service] = _kept(target, service, known.get(service), here.get(service, ""))
+            evidence[service] = _kept(target, service, here.get(service, ""), is_new_base=base != target.release.base)
     return Move(
         overlay=target.overlay,
         base=base,
@@ -348,45 +335,16 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
     )
 
 
-def _kept(target: Target, service: str, known: Evidence | None, closure: str) -> Evidence:
-    """Why what stays is there: its evidence, or what a person said instead of one."""
-    digest = target.locked[service].identity
-    if known is not None and known.digest == digest:
+def _kept(target: Target, service: str, closure: str, *, is_new_base: bool = False) -> Evidence:
+    """Why what stays is there: its evidence, or what a person said instead of one. Where base moves on from one that
+    was waived, the service takes its files along, and so the waiver of them.
+    """
+    release, digest = target.release, target.locked[service].identity
+    known = release.admission.services.get(service) if release.admission else None
+    if known is None or known.digest != digest:
+        waived = release.waived if isinstance(release.waived, str) and release.is_adoption else release.waiver(digest)
+        return Evidence(digest=digest, closure=closure, waived=waived)
+    if not is_new_base or release.has_proven_base:
         return known
-    waived = target.release.waived
-    why = waived if isinstance(waived, str) and target.release.is_adoption else target.release.waiver(digest)
-    return Evidence(digest=digest, closure=closure, waived=why)
-
-
-def _hold_gate(hold: Hold | None, now: datetime) -> list[Shut]:
-    if hold is None or not hold.holds(now):
-        return []
-    until = f" until {hold.until.isoformat()}" if hold.until else ""
-    return [Shut(Gate.HOLD, f"held by {hold.who}{until}: {hold.why}; `lockstep resume` ends it", hold.until)]
-
-
-def _window_gate(promote: Promote, now: datetime) -> list[Shut]:
-    if windows.is_open(promote.windows, now):
-        return []
-    opens = windows.next_opening(promote.windows, now)
-    when = f"the next window opens at {opens:%Y-%m-%d %H:%M} UTC" if opens else "no window opens in sight"
-    return [Shut(Gate.WINDOWS, f"outside the windows of pipeline.yaml; {when}", opens)]
-
-
-def _scan_gate(promote: Promote) -> list[Shut]:
-    if promote.scan is None:
-        return []
-    message = (
-        f"no scan result is known (scan.max: {promote.scan.max}): this version does not ask the registry yet. "
-        "Take `scan` out of pipeline.yaml, or skip it by name: --skip-gate scan --reason ..."
-    )
-    return [Shut(Gate.SCAN, message)]
-
-
-def _approval_gate(promote: Promote, approved: int | None) -> list[Shut]:
-    wanted = promote.approvals.count
-    if not wanted or (approved is not None and approved >= wanted):
-        return []
-    if approved is None:
-        return [Shut(Gate.APPROVALS, f"needs {wanted} approvals, which only a request (a pushed tag) can collect")]
-    return [Shut(Gate.APPROVALS, f"{approved} of {wanted} approvals; `lockstep approve` gives one")]
+    why = dict.fromkeys(filter(None, (known.waived, release.base_waiver)))
+    return known.model_copy(update={"closure": closure, "waived": "; ".join(why)})

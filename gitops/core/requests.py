@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitops.core.changes import one_line
-from gitops.core.promotion import Gate
+from gitops.core.gates import Gate
 
 PROMOTE = "promote/"
 APPROVE = "approve/"
@@ -75,18 +75,18 @@ class Approval:
     signer: str
 
 
-def read(tag: Tag, services: Collection[str]) -> Request | Refused:
-    """`services`: the names that pipeline.yaml knows."""
+def read(tag: Tag, services: Collection[str], skippable: Collection[str]) -> Request | Refused:
+    """`services`: the names that pipeline.yaml knows; `skippable`: the gates that may be skipped by name."""
     _, environment, name = (*tag.name.split("/", 2), "", "")[:3]
     wrong = _misfit(tag, name)
     named = _words(_SERVICES.findall(tag.message))
     unknown = sorted(named - set(services))
-    waived, mistake = _waived(tag.message)
+    waived, mistake = _waived(tag.message, skippable)
     if unknown and not wrong:
         wrong = f"no service is called {', '.join(unknown)}"
     wrong = wrong or mistake
     if wrong or tag.tagged_at is None:
-        return Refused(environment, f"tag {one_line(tag.name)}: {wrong or 'has no date'}")
+        return Refused(environment, f"tag {one_line(tag.name)}: {wrong or 'has no date that can be read'}")
     return Request(
         tag.id, name, environment, tag.commit, tag.tagged_at, frozenset(named), waived, tag.signer, tag.tagger
     )
@@ -130,7 +130,7 @@ def _misfit(tag: Tag, name: str) -> str:
     return "" if name else "needs a name behind the environment: promote/<environment>/<name>"
 
 
-def _waived(text: str) -> tuple[dict[str, str], str]:
+def _waived(text: str, skippable: Collection[str]) -> tuple[dict[str, str], str]:
     """Gates with their reasons, and what is wrong with how they are written."""
     found: dict[str, str] = {}
     reasons = _REASON_LINE.findall(text)
@@ -144,6 +144,11 @@ def _waived(text: str) -> tuple[dict[str, str], str]:
     for gate, reason in cleaned.items():
         if gate not in set(Gate):
             return {}, f"there is no gate {one_line(gate)}; gates are {', '.join(Gate)}"
+        if gate not in skippable:
+            return (
+                {},
+                f"the gate {gate} cannot be skipped: `skippable` in the controller's lockstep.yaml does not name it",
+            )
         if not reason:
             return {}, f"to skip the gate {gate} give a reason: --reason ..."
     return cleaned, ""

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from gitops.core import pipeline
 from gitops.core.errors import GitopsError
+from gitops.core.gates import Gate
 from gitops.core.pipeline import Environment, Promote
-from gitops.core.promotion import Gate
 from gitops.core.schema import duration_text
 from gitops.local import config_repo, people, pushes
 from gitops.local.page import Overlay, Page, Report

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitops.core import promotion, promotion_commits, requests
+from gitops.core import gates, promotion, promotion_commits, requests
+from gitops.core.gates import SKIPPABLE, Gate
 from gitops.core.images import Image
 from gitops.core.pipeline import Promote
-from gitops.core.promotion import Gate, Proposal, Source, Target, Terms
+from gitops.core.promotion import Proposal, Source, Target, Terms
 from gitops.core.promotion_commits import Promotion
 from gitops.core.proof import Proof
 from gitops.core.release import Hold, Rejection, Release, parse_release
@@ -53,6 +54,15 @@ def proposed(found: Source, wanted: Target, terms: Terms | None = None) -> tuple
     result = promotion.propose(found, wanted, terms or Terms(SOAK))
     moved = {service: each.tag for service, each in result.move.images.items()}
     return moved, result.move.base, result
+
+
+def test_what_another_overlay_of_the_environment_names_is_none_of_this_ones_business() -> None:
+    lacks = {OLD: frozenset[str](), NEW: frozenset({"print"})}
+    found = source(proof("order", 1), proof("print", 2, base=NEW), closures={OLD: {"order": "a"}, NEW: {"order": "b"}})
+    alone = target({"order": 1}, lacks=lacks.__getitem__)
+    assert "print 1.2" in proposed(found, alone)[2].behind[0]
+    beside = replace(alone, others=frozenset({"print"}))
+    assert proposed(found, beside) == ({}, OLD, Proposal(proposed(found, beside)[2].move))
 
 
 def test_what_is_proven_moves_and_the_rest_stays_and_says_why() -> None:
@@ -170,7 +180,7 @@ def promote(**fields: object) -> Promote:
 
 def shut(wanted: Promote, **facts: object) -> list[tuple[Gate, str]]:
     known: dict[str, object] = {"hold": None, "approved": None, "waived": {}, **facts}
-    return [(gate.gate, gate.message) for gate in promotion.gates(wanted, NOW, **known)]  # type: ignore[arg-type]
+    return [(gate.gate, gate.message) for gate in gates.shut(wanted, NOW, **known)]  # type: ignore[arg-type]
 
 
 def test_each_gate_says_what_would_open_it() -> None:
@@ -204,7 +214,7 @@ def tag(message: str = "out with it\n", **fields: object) -> Tag:
 
 
 def read(found: Tag) -> Request | Refused:
-    return requests.read(found, ("order", "print"))
+    return requests.read(found, ("order", "print"), SKIPPABLE)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +245,10 @@ def test_what_the_message_of_a_tag_asks_for(message: str, services: set[str], wa
         (tag("x\nServices: orders\n"), "no service is called orders"),
         (tag("x\n--skip-gate soak\n"), "give a reason"),
         (tag("x\n--skip-gate all --reason x\n"), "there is no gate all"),
+        (
+            tag("x\n--skip-gate soak --skip-gate approvals --reason x\n"),
+            "the gate approvals cannot be skipped: `skippable` in the controller's lockstep.yaml does not name it",
+        ),
     ],
 )
 def test_tags_that_are_not_heard(found: Tag, why: str) -> None:
@@ -284,7 +298,11 @@ def test_what_is_committed() -> None:
     before = {"test": ("environments/test", Release(base=OLD, overlay=OLD))}
     written = promotion_commits.release_files(made, before, {"test": NEW})
     release = parse_release(written["environments/test/release.yaml"], "release.yaml")
-    assert (release.base, release.overlay, release.waived) == (OLD, NEW, {"scan": "no scanner"})
+    assert (release.base, release.overlay, release.waived) == (
+        OLD,
+        NEW,
+        {OLD: "adoption", "scan": "no scanner"},
+    )
     assert release.admission is not None
     assert release.admission.services["order"].since == NOW
     message = promotion_commits.release_message(made).splitlines()

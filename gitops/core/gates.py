@@ -1,0 +1,85 @@
+"""May a promotion be written now? Each gate that is not open says why, and what would open it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gitops.core import windows
+from gitops.core.pipeline import Promote
+from gitops.core.release import Hold
+
+
+class Gate(StrEnum):
+    """What must hold before a promotion is written. Those that lockstep.yaml lets be skipped are skipped by name and
+    with a reason.
+    """
+
+    SOAK = "soak"
+    RAN = "ran"
+    SCAN = "scan"
+    WINDOWS = "windows"
+    APPROVALS = "approvals"
+    HOLD = "hold"
+
+
+SKIPPABLE = frozenset(Gate) - {Gate.APPROVALS}
+"""Unless lockstep.yaml says otherwise: who asks must not be able to do without those who approve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """A gate that is not open: why, and what would open it. `until`: when it opens by itself, if that is known."""
+
+    gate: Gate
+    message: str
+    until: datetime | None = None
+
+
+def shut(
+    promote: Promote, now: datetime, *, hold: Hold | None, approved: int | None, waived: Mapping[str, str]
+) -> tuple[Shut, ...]:
+    """The gates that are shut for a promotion as a whole. `approved`: distinct signers so far, None when nobody can be
+    asked to sign because no request was made.
+    """
+    shut = [
+        *_hold_gate(hold, now),
+        *_window_gate(promote, now),
+        *_scan_gate(promote),
+        *_approval_gate(promote, approved),
+    ]
+    return tuple(gate for gate in shut if gate.gate not in waived)
+
+
+def _hold_gate(hold: Hold | None, now: datetime) -> list[Shut]:
+    if hold is None or not hold.holds(now):
+        return []
+    until = f" until {hold.until.isoformat()}" if hold.until else ""
+    return [Shut(Gate.HOLD, f"held by {hold.who}{until}: {hold.why}; `lockstep resume` ends it", hold.until)]
+
+
+def _window_gate(promote: Promote, now: datetime) -> list[Shut]:
+    if windows.is_open(promote.windows, now):
+        return []
+    opens = windows.next_opening(promote.windows, now)
+    when = f"the next window opens at {opens:%Y-%m-%d %H:%M} UTC" if opens else "no window opens in sight"
+    return [Shut(Gate.WINDOWS, f"outside the windows of pipeline.yaml; {when}", opens)]
+
+
+def _scan_gate(promote: Promote) -> list[Shut]:
+    if promote.scan is None:
+        return []
+    message = (
+        f"no scan result is known (scan.max: {promote.scan.max}): this version does not ask the registry yet. "
+        "Take `scan` out of pipeline.yaml, or skip it by name: --skip-gate scan --reason ..."
+    )
+    return [Shut(Gate.SCAN, message)]
+
+
+def _approval_gate(promote: Promote, approved: int | None) -> list[Shut]:
+    wanted = promote.approvals.count
+    if not wanted or (approved is not None and approved >= wanted):
+        return []
+    if approved is None:
+        return [Shut(Gate.APPROVALS, f"needs {wanted} approvals, which only a request (a pushed tag) can collect")]
+    return [Shut(Gate.APPROVALS, f"{approved} of {wanted} approvals; `lockstep approve` gives one")]
