@@ -185,13 +185,15 @@ class Promoting:
 @dataclass(frozen=True, slots=True)
 class Leading:
     """What it takes to promote: the time, the right to write, the gates that may be skipped, who knows the contract,
-    and whom to tell: of a commit that was pushed, and of overlays of which something else is said now.
+    and whom to tell: of overlays that a new head may have changed, of a commit that was pushed, and of overlays of
+    which something else is said now.
     """
 
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
     skippable: Collection[Gate]
     judge: Judgement
+    on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -218,6 +220,7 @@ def promoting(
         skippable=leading.skippable,
         account=reached.ledger.read,
         judge=leading.judge,
+        on_head=leading.on_head,
         on_promotion=leading.on_promotion,
         on_news=leading.on_news,
     )

@@ -103,7 +103,8 @@ class Controller:
         self._chronicle = Chronicle(trunk, self._questions.add)
         known = Known(self._desired, self._reached.ledger, self._committer, self._chronicle, self._comparisons)
         judge = assembly.contract(self._repo, renderer)
-        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, judge, self._on_promotion, self._on_news)
+        tell = (self._on_head, self._on_promotion, self._on_news)
+        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, judge, *tell)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)
@@ -194,7 +195,7 @@ class Controller:
         if touched:
             _log.info("head", revision=self._desired.head(), overlays=len(touched))
         if touched and self._leader.is_leader():
-            self._look_at(touched | self._reconciling.reconciler.breached())
+            self._on_head(touched)
             self._tasks.add("promote")
 
     def _lead(self) -> None:
@@ -274,6 +275,11 @@ class Controller:
         self._tasks.add("refresh")
         self._tell_leader(*(change.target.overlay for change in changes))
         _log.info("pushed", revision=head, commits=len(changes))
+
+    def _on_head(self, touched: frozenset[str]) -> None:
+        """What was found in breach is looked at too: what another environment does now may have mended it."""
+        if touched:
+            self._look_at(touched | self._reconciling.reconciler.breached())
 
     def _on_promotion(self, _head: str) -> None:
         self._metrics.commits.inc()

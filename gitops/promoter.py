@@ -43,7 +43,8 @@ _SOON, _LATE = 1.0, 30.0
 class Parties:
     """`judge` tells what the contract forbids at a commit that changes these overlays, by overlay, in sentences.
     `skippable` are the gates that a request may skip by name, `account` is what the ledger knows of an overlay.
-    `on_promotion(head)` is called after each push, `on_news(overlays)` when what is said about them has changed.
+    `on_promotion(head)` is called after each push, `on_head(overlays)` with those that a new head may have changed,
+    `on_news(overlays)` when what is said about them has changed.
     """
 
     repo: ConfigRepo
@@ -54,6 +55,7 @@ class Parties:
     skippable: Collection[Gate]
     account: Callable[[str], Account | None]
     judge: Judgement
+    on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -100,7 +102,7 @@ class Promoter:
         self._stages = Stages(parties.repo, parties.desired, parties.witness)
         self._keeper = Keeper(parties.repo, parties.desired)
         self._retreats = Retreats(parties.repo, parties.account)
-        self._writer = Writer(parties.repo, parties.desired, parties.judge, parties.on_promotion)
+        self._writer = Writer(parties.repo, parties.desired, parties.judge, parties.on_head)
         self._memory = _Memory()
         self._said: dict[str, Said] = {}
         self._lock = threading.Lock()
@@ -375,11 +377,12 @@ class Promoter:
             if not self._leads():
                 raise Conflict("NotLeading", "another replica may lead by now, and know better; nothing was promoted")
             try:
-                self._writer.push(stage.head, revision)
+                published = self._writer.push(stage.head, revision)
             except Rejected as error:
                 known = self._memory.unwelcome[what] = Unwelcome.after(known, now, str(error))
                 _log.warning("not let in", environment=stage.name, reason=error.reason, message=str(error))
             else:
+                self._parties.on_promotion(published)
                 return True
         notes.say(overlays, f"not promoted: {known.message}; tried again at {known.until:%Y-%m-%d %H:%M} UTC")
         return False

@@ -24,15 +24,17 @@ Judgement = Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
 
 
 class Writer:
-    """Called by one thread at a time. `on_push(head)` is called after each push."""
+    """Called by one thread at a time. `on_head(overlays)` is called with those that a new head may have changed:
+    whoever takes a head in has to see to it that they are looked at.
+    """
 
     def __init__(
-        self, repo: ConfigRepo, desired: DesiredState, judge: Judgement, on_push: Callable[[str], None]
+        self, repo: ConfigRepo, desired: DesiredState, judge: Judgement, on_head: Callable[[frozenset[str]], None]
     ) -> None:
         self._repo = repo
         self._desired = desired
         self._judge = judge
-        self._on_push = on_push
+        self._on_head = on_head
         self._refused: dict[tuple[str, str], str] = {}
 
     def good(self, stage: Stage, what: str, written: Callable[[], str]) -> tuple[str, str]:
@@ -74,16 +76,16 @@ class Writer:
         self._require_lawful([overlay], revision)
         return revision
 
-    def push(self, head: str, revision: str) -> None:
-        """Raises: Conflict when the trunk moved meanwhile; it has been taken in then. Unavailable."""
+    def push(self, head: str, revision: str) -> str:
+        """The new head. Raises: Conflict when the trunk moved meanwhile; it has been taken in then. Unavailable."""
         try:
             published = self._repo.publish(head, revision)
         except Conflict:
             self._repo.fetch()
-            self._desired.refresh()
+            self._on_head(self._desired.refresh())
             raise
-        self._desired.refresh()
-        self._on_push(published)
+        self._on_head(self._desired.refresh())
+        return published
 
     def _require_running(self, move: Move, revision: str) -> None:
         would_be = self._desired.as_of(move.overlay, revision)

@@ -143,6 +143,7 @@ class World:
         self.stopped: set[str] = set()
         self.meanwhile: Callable[[], None] = lambda: None
         self.news: list[frozenset[str]] = []
+        self.touched: list[frozenset[str]] = []
         self.repo.fetch()
         self.begin()
 
@@ -172,6 +173,7 @@ class World:
                 skippable=self.skippable,
                 account=self.accounts.get,
                 judge=self._judge,
+                on_head=self.touched.append,
                 on_promotion=lambda _: None,
                 on_news=self.news.append,
             )

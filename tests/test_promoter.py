@@ -121,6 +121,7 @@ def test_settings_on_the_trunk_follow_by_themselves_where_something_comes_after(
     place.write({f"environments/{name}/kustomization.yaml": overlay(name, level="debug") for name in ("test", "prod")})
     place.look()
     assert (place.level("test"), place.level("prod")) == ("debug", "info")
+    assert "test" in place.touched[-1], "nobody else would look at it: the head is known already"
     assert place.subjects(1) == ["test: settings of the trunk"]
 
 
@@ -183,6 +184,7 @@ def test_a_lost_race_is_decided_again(place: World) -> None:
         place.promoter.look()
     place.look()
     assert place.runs("test")["order"] == "1.2.0"
+    assert "test" in place.touched[-1]
     assert place.remote.subjects()[2] == "somebody was faster"
 
 

@@ -143,7 +143,14 @@ class TestItIsLeftToPeople:
         self.assert_left(place)
 
     def test_while_it_is_held(self, place: World) -> None:
+        """Also when the promotion itself went past the hold."""
         place.write({HOLD: b"who: Li\nwhy: looking\nsince: 2026-11-01T00:00:00Z\n"})
+        place.push_image("order", 3)
+        place.soak()
+        place.tag("promote/test/now", "--skip-gate hold --reason it must go out")
+        place.look()
+        place.run()
+        assert place.runs("test")["order"] == "1.3.0"
         degrade(place)
         self.assert_left(place)
 

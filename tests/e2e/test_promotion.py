@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 
+from gitops.core.health import Health
 from gitops.local.announce import delivery
 from tests.adapters.git_world import git
 from tests.adapters.kubernetes_world import eventually
@@ -27,11 +28,19 @@ services:
 environments:
   {names.dev}: {{namespace: {names.dev}, images: newest}}
   {names.split}: {{namespace: {names.split}, images: newest}}
-  {test}: {{namespace: {test}, after: {names.dev}, promote: {{when: proven, soak: 2s}}}}
+  {test}: {{namespace: {test}, after: {names.dev}, promote: {{when: proven, soak: 2s, rollback: {{within: 5m}}}}}}
   {names.prod}: {{namespace: {names.prod}, after: {test}, promote: {{when: requested, soak: 1s}}}}
 variations:
 - {{field: /**}}
 - {{objects: [{{kind: '*', name: '*'}}]}}
+"""
+
+
+BREAKS = """patches:
+- target: {kind: Deployment, name: shop}
+  patch: |-
+    - {op: add, path: /spec/progressDeadlineSeconds, value: 2}
+    - {op: add, path: /spec/template/metadata/labels/lockstep.local~1fail, value: "true"}
 """
 
 
@@ -133,6 +142,35 @@ def test_the_pages_tell_the_story_afterwards(shop: World) -> None:
     assert (parity["state"], parity["counts"]["pending"]) == ("current", 0)
     for path in ("/promotions", "/images/shop", "/parity", f"/parity/{test}/{prod}"):
         assert shop.page(path).status == 200
+
+
+def test_a_promotion_that_makes_its_environment_degraded_is_taken_back_by_itself(shop: World) -> None:
+    """An edit of test's own settings breaks its pods; it is promoted by itself, and so it goes back."""
+    test = f"test{shop.names.number}"
+    file = f"environments/{test}/kustomization.yaml"
+    good = shop.person.read(file)
+    shop.until_ready(test)
+    shop.edit({file: good + BREAKS}, "test crashes")
+
+    shop.until_status(test, lambda found: found.health is Health.DEGRADED, seconds=30)
+
+    def said() -> list[str]:
+        return git(shop.remote, "log", "-1", "--format=%B", "main").splitlines()
+
+    eventually(lambda: said()[0].startswith(f"{test}: roll back {test} to "))
+    assert any(line.startswith("Lockstep-Cause: degraded 0 min after the promotion ") for line in said())
+    assert git(shop.remote, "show", f"main:{file}") == good.strip()
+    assert "who: Lockstep\nwhy: 'rolled back by itself: degraded" in git(
+        shop.remote, "show", f"main:environments/{test}/hold.yaml"
+    )
+    shop.until_ready(test)
+    shop.page("/promotions")
+    shop.controller.until("the past is read", revision=git(shop.remote, "rev-parse", "main"))
+    newest = json.loads(shop.page("/api/v1/promotions").text)["timeline"][0]
+    assert (newest["deed"], newest["overlays"], newest["author"]) == ("rollback", [test], "Lockstep")
+    assert newest["cause"].startswith("degraded 0 min after the promotion ")
+    lockstep(shop, "resume", test)
+    shop.until_status(test, lambda found: not found.waiting)
 
 
 def test_a_release_by_hand_is_stalled_and_an_emergency_stays_visible(shop: World) -> None:
