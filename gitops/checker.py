@@ -93,36 +93,39 @@ class Checker:
 
     def check(self, head: str, changed: Collection[str] | None = None) -> Report:
         """`changed`: the overlays that are new at this commit, which is who is charged with what two of them break
-        together; None = not known.
+        together. They are then what the question is about: the others count as far as they can be read, and what comes
+        after the next promotions is left out. None = not known, all are to be judged.
 
         Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here.
         """
         tree = self._repo.tree(head)
         contract = self._surveyor.contract(tree)
         overlays = pipeline.overlays(contract.pipeline, tree)
-        plans = [self._planned(overlay, head) for overlay in overlays]
+        plans = [self._planned(overlay, head, changed) for overlay in overlays]
         with ThreadPoolExecutor() as pool:
             now = self._judged(contract, {plan.overlay.name: plan.now for plan in plans}, pool, changed)
-            ahead = self._judged(contract, _after_promotions(plans), pool, None)
+            ahead = self._judged(contract, _after_promotions(plans), pool, None) if changed is None else {}
         strayed = self._strayed(plans, head)
         checked = tuple(
             Checked(
                 plan.overlay,
                 _with(now[plan.overlay.name], plan, strayed),
-                replace(ahead[plan.overlay.name], revision=Revision(head, head)) if plan.ahead else None,
+                replace(ahead[plan.overlay.name], revision=Revision(head, head))
+                if plan.overlay.name in ahead
+                else None,
                 plan.note,
             )
             for plan in plans
         )
         return Report(checked, pipeline.misfits(contract.pipeline, tree))
 
-    def _planned(self, overlay: Overlay, head: str) -> _Plan:
+    def _planned(self, overlay: Overlay, head: str, changed: Collection[str] | None) -> _Plan:
         at_head = self._repo.tree(head)
         newest = Situation(overlay, ComposedTree(overlay.path, at_head, at_head), head)
         try:
             composition = compose.compose(overlay, head, self._repo.tree, self._repo.read)
         except Rejected as error:
-            if error.reason in _CANNOT_JUDGE:
+            if error.reason in _CANNOT_JUDGE and _is_asked(overlay, changed):
                 raise
             if error.reason != "NotReleased":
                 return _Plan(overlay, error, Revision(head, head))
@@ -154,21 +157,23 @@ class Checker:
         changed: Collection[str] | None,
     ) -> dict[str, Verdict]:
         """Overlay -> its verdict, without its revision."""
-        found = dict(pool.map(lambda name: (name, self._surveyed(situations[name], contract)), situations))
+        found = dict(pool.map(lambda name: (name, self._surveyed(situations[name], contract, changed)), situations))
         surveys = [each for each in found.values() if isinstance(each, Survey)]
         beside = across(surveys, contract.book, changed)
         return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
 
-    def _surveyed(self, situation: Situation | Rejected, contract: Contract) -> Survey | Rejected | None:
+    def _surveyed(
+        self, situation: Situation | Rejected, contract: Contract, changed: Collection[str] | None
+    ) -> Survey | Rejected | None:
+        if isinstance(situation, Rejected):
+            return situation
         try:
-            if isinstance(situation, Rejected):
-                return situation
             if situation.overlay.is_platform:
                 self._surveyor.manifests(situation, contract.pipeline)
                 return None
             return self._surveyor.survey(situation, contract)
         except Rejected as error:
-            if error.reason in _CANNOT_JUDGE:
+            if error.reason in _CANNOT_JUDGE and _is_asked(situation.overlay, changed):
                 raise
             return error
 
@@ -188,6 +193,11 @@ class Checker:
         located = self._surveyor.located(situation, contract, violations)
         unproven = self._surveyor.unproven(situation, found, contract)
         return Verdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
+
+
+def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
+    """True when there is no answer without this overlay."""
+    return changed is None or overlay.name in changed
 
 
 def _with(verdict: Verdict, plan: _Plan, strayed: Mapping[str, bool]) -> Verdict:

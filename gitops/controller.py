@@ -152,7 +152,10 @@ class Controller:
         return self._leader.is_leader()
 
     def _deposed(self) -> None:
+        """What others write from now on is not seen here: nothing of it may be believed when this one leads again."""
+        self._promoting.witness.forget()
         self._reconciling.reconciler.forget()
+        self._reached.ledger.forget()
 
     # -- what the queues run
 
@@ -200,9 +203,10 @@ class Controller:
             return
         if not self._repo.head():
             raise Unavailable("NoHead", "the config repo was not fetched yet")
-        self._refresh()
+        self._reached.ledger.forget()
         self._promoting.witness.recall()
         self._reconciling.reconciler.recall()
+        self._refresh()
         self._reconciling.watcher.watch_requests(assembly.repo_name(self._config), self._on_request)
         self._look_at(self._reconciling.reconciler.known())
         self._tasks.add("tags")

@@ -22,6 +22,7 @@ from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import HOLD_FILE
 from gitops.core.scope import Ceilings
 from gitops.core.status import Revision
+from gitops.core.tree import Tree
 from gitops.layout import Layout
 from gitops.ports import Cluster, ConfigRepo, Renderer
 from gitops.surveyor import Contract, Docket, Situation
@@ -211,12 +212,12 @@ class DesiredState:
             raise found
         return found
 
-    def images_at(self, overlay: Overlay, revision: Revision) -> frozenset[Image]:
-        """The images that the overlay's containers would use at a revision that is nobody's yet; remembered by content.
+    def images_in(self, overlay: Overlay, tree: Tree) -> frozenset[Image]:
+        """The images that the overlay's containers would use in a tree that is nobody's yet; remembered by content.
 
         Raises: Rejected when it would not render; Unavailable.
         """
-        return self._builds.images(overlay, compose.composed(overlay, revision, self._repo.tree))
+        return self._builds.images(overlay, tree)
 
     def adopted(self, overlay: Overlay) -> Revision | None:
         """The commits of the first release.yaml that the overlay ever had; None when nobody can tell."""

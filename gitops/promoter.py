@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from gitops.attempts import Attempt, Unwelcome
 from gitops.core import gates, promotion, promotion_commits, requests
 from gitops.core.changes import one_line
-from gitops.core.errors import Rejected
+from gitops.core.errors import Conflict, Rejected
 from gitops.core.gates import Gate, Shut
 from gitops.core.pipeline import Pipeline, Promote, SyncMode
 from gitops.core.promotion import Move, Proposal, Terms
@@ -67,8 +68,15 @@ class Said:
 
 @dataclass(slots=True)
 class _Memory:
+    """`term`: the witness's, of the look that is under way. By content hash, of promotions on top of `head`: `refused`,
+    why the result would be wrong, and `unwelcome`, why the remote does not take it.
+    """
+
+    term: int | None = None
     tags: tuple[Tag, ...] = ()
     done: tuple[str, frozenset[str]] = ("", frozenset())
+    head: str = ""
+    unwelcome: dict[str, Unwelcome] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -115,19 +123,25 @@ class Promoter:
         Raises: Conflict when the trunk moved meanwhile, Unavailable.
         """
         declared = self._parties.desired.pipeline()
-        if declared is None or self._parties.desired.trouble() is not None or not self._parties.may_write():
+        self._memory.term = self._parties.witness.term
+        if declared is None or self._parties.desired.trouble() is not None or not self._leads():
             return None
-        self._parties.witness.look_again()
         said: dict[str, Said] = {}
         moved = False
         for name in declared.order:
             if declared.environments[name].promote is not None:
+                self._parties.witness.look_again()  # however long this takes: what is not looked at does not soak
                 notes = _Notes()
                 moved = self._environment(declared, name, notes) or moved
                 said |= _gathered(notes)
         self._publish(said)
         self._keeper.keep()
         return 0.0 if moved else (_SOON if self._is_young(declared) else _LATE)
+
+    def _leads(self) -> bool:
+        """True for as long as this replica leads in the term in which the look began: its proofs are the newest."""
+        term = self._memory.term
+        return self._parties.may_write() and term is not None and term == self._parties.witness.term
 
     def _is_young(self, declared: Pipeline) -> bool:
         """True while something soaks that is over soon."""
@@ -153,7 +167,9 @@ class Promoter:
             return False
         try:
             stage = self._stages.of(declared, name)
-            if any(self._taken_back(declared, stage, overlay, notes) for overlay in overlays):
+            for overlay, trouble in stage.troubles.items():
+                notes.say([overlay], f"nothing can be promoted: {trouble}")
+            if any(self._taken_back(declared, stage, overlay, notes) for overlay in stage.targets):
                 return True
             asked = self._asked(declared, name, notes, overlays)
             return any(self._requested(stage, each, notes) for each in asked) or self._automatic(stage, notes)
@@ -202,20 +218,26 @@ class Promoter:
                 moves.append(move)
         if not moves:
             return False
-        asked = "" if stage.promote.when == "proven" else "committed on the trunk, "
-        cause = f"{asked}proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
-        made = Promotion(stage.name, stage.source.environment, tuple(moves), _hash(stage, moves), cause)
-        return self._commit(stage, made, notes)
+        attempt = self._attempted(stage, _of_its_own_accord(stage, moves))
+        if attempt.refused and len(moves) > 1:  # one that would not work is no reason for the others to stay
+            alone = {move.overlay: self._attempted(stage, _of_its_own_accord(stage, [move])) for move in moves}
+            for overlay, each in alone.items():
+                notes.say([overlay], *each.sentences)
+            moves = [move for move in moves if not alone[move.overlay].refused]
+            if not moves:
+                return False
+            attempt = self._attempted(stage, _of_its_own_accord(stage, moves))
+        return self._commit(stage, attempt, notes)
 
     def _proposed(self, stage: Stage, name: str) -> Proposal:
         """What is proven; where that waits to be asked for, what a person's commit asks for, if there is one."""
         target, terms = stage.targets[name], Terms(stage.promote.soak)
         if stage.promote.when == "requested":
             digests = self._stages.asked_by_commit(stage, name)
-            asked = promotion.by_hand(stage.source, target, terms, digests)
+            asked = promotion.by_hand(stage.sources[name], target, terms, digests)
             if asked is not None:
                 return asked
-        return promotion.propose(stage.source, target, terms)
+        return promotion.propose(stage.sources[name], target, terms)
 
     def _own_accord(self, stage: Stage, name: str, proposal: Proposal, notes: _Notes) -> Move | None:
         """The move that automation may make of a proposal; says what else would wait for a request."""
@@ -231,25 +253,27 @@ class Promoter:
         return alone if follows and alone.is_vouched_for else None
 
     def _requested(self, stage: Stage, asked: Request, notes: _Notes) -> bool:
-        """One request: written when all its gates are open, else shown with those that are not."""
-        terms = self._stages.terms(stage, asked)
-        proposals = {name: promotion.propose(stage.source, stage.targets[name], terms) for name in stage.targets}
-        moves = [proposal.move for proposal in proposals.values() if not proposal.move.is_empty]
-        unmet = [sentence for proposal in proposals.values() for sentence in proposal.obstacles]
+        """One request: written when all its gates are open, else shown with those that are not. Overlays that would not
+        move have no say in it.
+        """
+        concerned = self._concerned(stage, asked)
+        moving = {name: found for name, found in concerned.items() if not found.move.is_empty}
+        moves = [proposal.move for proposal in moving.values()]
+        unmet = [sentence for proposal in (moving or concerned).values() for sentence in proposal.obstacles]
         missing = asked.services - {service for move in moves for service in move.images}
         if missing or not moves:
-            unmet += [sentence for proposal in proposals.values() for sentence in proposal.behind]
+            unmet += [sentence for proposal in concerned.values() for sentence in proposal.behind]
             unmet += [f"{service}: nothing newer to promote" for service in sorted(missing) if not unmet]
         release = _hash(stage, moves)
         approvers = self._approvers(asked, release)
         approved = len(approvers) if asked.signer is not None else 0
-        holds = {gate.message: gate for name in stage.targets
+        holds = {gate.message: gate for name in moving or concerned
                  for gate in _gates(stage, self._parties.now(), stage.holds[name], approved, asked.waived)}  # fmt: skip
         unmet += list(holds)
         if stage.promote.approvals.count and asked.signer is None:
             unmet.append("the request itself must be signed, so that nobody approves what they asked for")
         if unmet or not moves:
-            self._pend(stage, asked, (moves, release), unmet or ["nothing newer to promote"], notes)
+            self._pend(list(concerned), asked, (moves, release), unmet or ["nothing newer to promote"], notes)
             return False
         made = Promotion(
             environment=stage.name,
@@ -261,7 +285,20 @@ class Promoter:
             waived=asked.waived,
             approvers=approvers,
         )
-        return self._commit(stage, made, notes)
+        return self._commit(stage, self._attempted(stage, made), notes)
+
+    def _concerned(self, stage: Stage, asked: Request) -> dict[str, Proposal]:
+        """What the request asks of each overlay that runs one of its services, or is about to; all where none does."""
+        terms = self._stages.terms(stage, asked)
+        proposals = {
+            name: promotion.propose(stage.sources[name], target, terms) for name, target in stage.targets.items()
+        }
+        own = {
+            name: found
+            for name, found in proposals.items()
+            if asked.services & {*stage.targets[name].locked, *stage.targets[name].written, *found.move.images}
+        }
+        return own or proposals
 
     def _approvers(self, asked: Request, release: str) -> frozenset[str]:
         prefix = f"{requests.APPROVE}{asked.environment}/{asked.name}/"
@@ -269,7 +306,12 @@ class Promoter:
         return requests.approvers(asked, release, [each for each in given if each is not None])
 
     def _pend(
-        self, stage: Stage, asked: Request, content: tuple[Sequence[Move], str], unmet: Sequence[str], notes: _Notes
+        self,
+        overlays: Sequence[str],
+        asked: Request,
+        content: tuple[Sequence[Move], str],
+        unmet: Sequence[str],
+        notes: _Notes,
     ) -> None:
         moves, release = content
         shown = PendingRequest(
@@ -283,9 +325,9 @@ class Promoter:
             is_signed=asked.signer is not None,
             waived=dict(asked.waived),
         )
-        for name in stage.targets:
+        for name in overlays:
             notes.requests.setdefault(name, []).append(shown)
-        notes.say(list(stage.targets), f"request {asked.name} waits: {'; '.join(shown.gates)}")
+        notes.say(overlays, f"request {asked.name} waits: {'; '.join(shown.gates)}")
 
     def _taken_back(self, declared: Pipeline, stage: Stage, name: str, notes: _Notes) -> bool:
         """A promotion that made the overlay Degraded is taken back, unless automation is held."""
@@ -297,25 +339,56 @@ class Promoter:
             commit = self._retreats.of(declared, stage.overlays[name], stage.head, now)
             return self._writer.rollback(stage, name, commit) if commit else ""
 
-        revision, refused = self._writer.good(stage, f"rollback of {name}", written)
+        what = f"rollback of {name}"
+        revision, refused = self._writer.good(stage, what, written)
         if refused:
             notes.say([name], f"degraded, and not rolled back: {refused}")
-        if revision:
-            self._writer.push(stage.head, revision)
-            _log.warning("rolled back by itself", overlay=name, revision=revision)
-        return bool(revision)
+        if not revision or not self._is_let_in(stage, (what, revision), [name], notes):
+            return False
+        _log.warning("rolled back by itself", overlay=name, revision=revision)
+        return True
 
-    def _commit(self, stage: Stage, made: Promotion, notes: _Notes) -> bool:
+    def _attempted(self, stage: Stage, made: Promotion) -> Attempt:
+        """In the clone alone, and judged. What was refused once is not tried again on the same head."""
         now = self._parties.now()
         revision, refused = self._writer.good(stage, made.release, lambda: self._writer.promotion(stage, made, now))
-        if refused:
-            notes.say(
-                [move.overlay for move in made.moves], f"not promoted, since the result would be wrong: {refused}"
-            )
+        return Attempt(made, revision, refused)
+
+    def _commit(self, stage: Stage, attempt: Attempt, notes: _Notes) -> bool:
+        made, overlays = attempt.made, [move.overlay for move in attempt.made.moves]
+        notes.say(overlays, *attempt.sentences)
+        if attempt.refused or not self._is_let_in(stage, (made.release, attempt.revision), overlays, notes):
             return False
-        self._writer.push(stage.head, revision)
-        _log.info("promoted", environment=made.environment, revision=revision, cause=made.cause)
+        _log.info("promoted", environment=made.environment, revision=attempt.revision, cause=made.cause)
         return True
+
+    def _is_let_in(self, stage: Stage, written: tuple[str, str], overlays: Sequence[str], notes: _Notes) -> bool:
+        """Pushes what was written, by a hash of its content and its commit; a trunk that refused it is asked ever less.
+
+        Raises: Conflict when another replica may lead by now, or the trunk moved.
+        """
+        what, revision = written
+        if self._memory.head != stage.head:
+            self._memory.head, self._memory.unwelcome = stage.head, {}
+        known, now = self._memory.unwelcome.get(what), self._parties.now()
+        if known is None or now >= known.until:
+            if not self._leads():
+                raise Conflict("NotLeading", "another replica may lead by now, and know better; nothing was promoted")
+            try:
+                self._writer.push(stage.head, revision)
+            except Rejected as error:
+                known = self._memory.unwelcome[what] = Unwelcome.after(known, now, str(error))
+                _log.warning("not let in", environment=stage.name, reason=error.reason, message=str(error))
+            else:
+                return True
+        notes.say(overlays, f"not promoted: {known.message}; tried again at {known.until:%Y-%m-%d %H:%M} UTC")
+        return False
+
+
+def _of_its_own_accord(stage: Stage, moves: Sequence[Move]) -> Promotion:
+    asked = "" if stage.promote.when == "proven" else "committed on the trunk, "
+    cause = f"{asked}proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
+    return Promotion(stage.name, stage.source.environment, tuple(moves), _hash(stage, moves), cause)
 
 
 def _gates(

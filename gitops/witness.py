@@ -64,17 +64,37 @@ class Witness:
     def __init__(self, senses: Senses) -> None:
         self._senses = senses
         self._memory = _Memory()
+        self._terms = 0
+        self._has_recalled = False
         self._lock = threading.RLock()
 
     def recall(self) -> None:
-        """Forgets everything: this replica starts to lead, and another one may have written since."""
+        """Begins a term: this replica starts to lead, and another one may have written since."""
         with self._lock:
             self._memory = _Memory()
+            self._terms += 1
+            self._has_recalled = True
+
+    def forget(self) -> None:
+        """Ends it: others may write from now on. Nothing is seen, told or written until `recall`."""
+        with self._lock:
+            self._memory = _Memory()
+            self._has_recalled = False
+
+    @property
+    def term(self) -> int | None:
+        """Another one for each time that this replica leads; None while it does not, or knows nothing yet. What was
+        found out in one term is not to be acted upon in the next.
+        """
+        with self._lock:
+            return self._terms if self._has_recalled else None
 
     def see(self, desired: Desired | None, status: SyncStatus) -> None:
         """One pass is over. `desired` None: the overlay is stalled, so what runs is not what git wants."""
         declared, overlay = self._senses.pipeline(), status.overlay
         with self._lock:
+            if not self._has_recalled:
+                return
             if declared is None or desired is None or not declared.following(status.environment):
                 self._lose_sight(overlay)
                 return
@@ -89,9 +109,9 @@ class Witness:
                 self._look(overlay)
 
     def proofs(self, overlay: str) -> Proofs | None:
-        """What the overlay has proven so far."""
+        """What the overlay has proven so far; None when nothing is known."""
         with self._lock:
-            return self._known(overlay)
+            return self._known(overlay) if self._has_recalled else None
 
     def _lose_sight(self, overlay: str) -> None:
         self._memory.scenes.pop(overlay, None)

@@ -2,7 +2,8 @@
 clock that is moved by hand, and passes that end as a test says.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,12 +106,20 @@ class Shelf:
 
 
 class World:
-    """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs."""
+    """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs;
+    `meanwhile` happens between a decision and its push.
+    """
 
-    def __init__(self, directory: Path, declared: bytes, overlays: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        declared: bytes,
+        overlays: Mapping[str, bytes] | None = None,
+        base: Mapping[str, bytes] | None = None,
+    ) -> None:
         self.directory = directory
         self.now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - tags that git makes have its clock's date
-        files = {"environments/pipeline.yaml": declared, **BASE}
+        files = {"environments/pipeline.yaml": declared, **(base or BASE)}
         overlays = overlays or {name: overlay(name) for name in ("dev", "test", "prod")}
         files |= {f"environments/{name}/kustomization.yaml": text for name, text in overlays.items()}
         self.remote = Remote(directory / "remote.git", files)
@@ -122,9 +131,9 @@ class World:
         self.person = directory / "person"
         git(directory, "clone", "--quiet", self.remote.url, str(self.person))
         self.signers = directory / "signers"
-        self.repo = GitConfigRepo(
-            self.remote.url, "main", directory / "controller", Options(allowed_signers=self.signers)
-        )
+        self.trace = directory / "trace"
+        options = Options(allowed_signers=self.signers, environment={"GIT_TRACE2_EVENT": str(self.trace)})
+        self.repo = GitConfigRepo(self.remote.url, "main", directory / "controller", options)
         self.renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         self.shelf = Shelf()
         self.accounts: dict[str, Account] = {}
@@ -132,6 +141,7 @@ class World:
         self.observed = True
         self.skippable = SKIPPABLE
         self.stopped: set[str] = set()
+        self.meanwhile: Callable[[], None] = lambda: None
         self.news: list[frozenset[str]] = []
         self.repo.fetch()
         self.begin()
@@ -151,6 +161,7 @@ class World:
                 is_observing=lambda: self.observed,
             )
         )
+        self.witness.recall()
         self.promoter = Promoter(
             Parties(
                 repo=self.repo,
@@ -167,6 +178,7 @@ class World:
         )
 
     def _judge(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
+        self.meanwhile()
         memo = RenderCache(self.directory / "surveys")
         return Checker(self.repo, Surveyor(self.repo, self.renderer, memo)).check(revision, changed).forbidden()
 
@@ -238,6 +250,11 @@ class World:
 
     # -- what came of it
 
+    def processes(self) -> list[str]:
+        """The commands of git that the controller has started so far."""
+        events = (json.loads(line) for line in self.trace.read_text().splitlines())
+        return [event["name"] for event in events if event["event"] == "cmd_name" and event["sid"].count("/") == 0]
+
     def runs(self, environment: str) -> dict[str, str | None]:
         """Service -> tag, of what git wants there."""
         return {service: found.tag for service, found in self.desired.at_head(environment).images.items()}
@@ -279,10 +296,13 @@ class World:
 
 @contextmanager
 def world(
-    directory: Path, declared: bytes | None = None, overlays: Mapping[str, bytes] | None = None
+    directory: Path,
+    declared: bytes | None = None,
+    overlays: Mapping[str, bytes] | None = None,
+    base: Mapping[str, bytes] | None = None,
 ) -> Iterator[World]:
-    """`overlays`: name -> kustomization; by default each environment is one."""
-    made = World(directory, declared or pipeline(), overlays)
+    """`overlays`: name -> kustomization; by default each environment is one. `base`: path -> text, everything else."""
+    made = World(directory, declared or pipeline(), overlays, base)
     try:
         yield made
     finally:

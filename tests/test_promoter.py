@@ -2,11 +2,13 @@
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from gitops.core.errors import Conflict
 from gitops.core.gates import Gate
 from gitops.core.health import Health
 from tests.adapters.git_world import git
@@ -343,6 +345,52 @@ class TestRequests:
             place.look()
             assert place.runs("prod")["order"] == "1.1.0"
             assert "must be signed" in place.waiting("prod")[-1]
+
+
+class TestTermsOfLeading:
+    """Another replica leads for a while, sees the new image fail in dev, and writes that down."""
+
+    @pytest.fixture
+    def proven(self, place: World) -> World:
+        place.push_image("order", 2)
+        place.run()
+        place.pass_time(5)
+        return place
+
+    @staticmethod
+    def _led_by_another(place: World) -> None:
+        place.witness.forget()
+        place.now += timedelta(minutes=1)
+        known = place.shelf.kept["dev"]
+        records = tuple(replace(each, observed=0.0, healthy_since=None) for each in known.records)
+        place.shelf.kept["dev"] = replace(known, at=place.now, records=records, steady=frozenset())
+
+    def test_what_was_proven_in_an_earlier_term_is_read_again(self, proven: World) -> None:
+        self._led_by_another(proven)
+        written = proven.shelf.kept["dev"]
+        assert proven.promoter.look() is None, "it leads again, but has read nothing yet"
+        proven.witness.look_again()
+        proven.run()
+        assert proven.witness.proofs("dev") is None
+        assert proven.shelf.kept["dev"] == written
+        proven.witness.recall()
+        proven.look()
+        assert proven.runs("test")["order"] == "1.1.0"
+        proven.soak()
+        assert proven.runs("test")["order"] == "1.2.0"
+
+    def test_a_look_that_outlasts_its_term_pushes_nothing(self, proven: World) -> None:
+        def led_by_another() -> None:
+            self._led_by_another(proven)
+            proven.witness.recall()
+
+        proven.meanwhile = led_by_another
+        before = proven.remote.head()
+        with pytest.raises(Conflict, match="nothing was promoted"):
+            proven.promoter.look()
+        assert proven.remote.head() == before
+        assert proven.promoter.look() == 30.0
+        assert proven.remote.head() == before
 
 
 def _make_keys(place: World, *names: str) -> None:

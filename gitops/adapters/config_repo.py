@@ -8,10 +8,11 @@ removed by whoever owns the directory next.
 import contextlib
 import re
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from gitops.adapters import git_dates
 from gitops.adapters.git_clone import KEPT, LOCAL_LIMIT, Clone, Limits, Options, is_damage, kept
 from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
@@ -30,6 +31,7 @@ _REVISION = re.compile(r"[0-9a-f]{40}")
 # NUL is the one character that no message can hold. The paths come behind the format.
 _LOG = "%x00%H%x00%ct%x00%an <%ae>%x00%s%x00%(trailers:only=true,unfold=true)%x00"
 _FIELDS = 6
+_MOST_ANSWERS = 50_000
 
 
 class GitConfigRepo:
@@ -40,6 +42,8 @@ class GitConfigRepo:
         self._clone = Clone(url, trunk, directory, options)
         self._tags = Tags(options.allowed_signers)
         self._too_large: set[str] = set()
+        # The id of a commit names its whole past: whatever becomes of the trunk, an answer stays true. Errors do not.
+        self._ancestry = lru_cache(_MOST_ANSWERS)(self._asked_ancestry)
 
     # -- ports.ConfigRepo
 
@@ -93,6 +97,9 @@ class GitConfigRepo:
             raise too_large(blob, largest) from error
 
     def is_ancestor(self, older: str, newer: str) -> bool:
+        return self._ancestry(older, newer)
+
+    def _asked_ancestry(self, older: str, newer: str) -> bool:
         _check_revision(older)
         _check_revision(newer)
         finished = self._local(["merge-base", "--is-ancestor", "--end-of-options", older, newer])
@@ -274,7 +281,7 @@ def _past_commit(record: tuple[str, ...]) -> PastCommit:
     pairs = (line.partition(": ") for line in trailers.split("\n"))
     return PastCommit(
         id=revision,
-        committed_at=datetime.fromtimestamp(int(seconds), UTC),
+        committed_at=git_dates.nearest(seconds),
         author=shown(author),
         subject=shown(subject),
         trailers={key: value for key, separator, value in pairs if separator},

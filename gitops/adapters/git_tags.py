@@ -7,9 +7,9 @@ https://git-scm.com/docs/git-config#Documentation/git-config.txt-gpgsshallowedSi
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
+from gitops.adapters import git_dates
 from gitops.adapters.git_process import Finished, Git, shown
 from gitops.core.errors import Unavailable
 from gitops.core.requests import Tag
@@ -63,7 +63,7 @@ class Tags:
             commit=inner,
             is_annotated=True,
             name_inside=inside,
-            tagged_at=datetime.fromtimestamp(int(seconds), UTC) if seconds.isdecimal() else None,
+            tagged_at=git_dates.moment(seconds),
             message=(contents[: signature.start()] if signature else contents)[:_LONGEST_MESSAGE],
             tagger=shown(tagger),
             signer=self._signer(git, object_id) if signature and signature[1] == "SSH SIGNATURE" else None,

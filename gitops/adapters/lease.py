@@ -89,6 +89,9 @@ class Leader:
     def _run(self) -> None:
         leading = False
         while not self._stopping.is_set():
+            if leading and not self.is_leader():  # asleep past the deadline: another one may have led, and given back
+                leading = False
+                self._announce(leading=False)
             self._try()
             if self.is_leader() != leading:
                 leading = not leading

@@ -109,6 +109,11 @@ class KubernetesLedger:
         with self._lock:
             self._entries.pop(overlay, None)
 
+    def forget(self) -> None:
+        """Another one may write from now on: what is known here is read again before it is believed."""
+        with self._lock:
+            self._listed_at = None
+
     def _is_current(self) -> bool:
         if self._listed_at is None:
             return False

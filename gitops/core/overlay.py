@@ -8,7 +8,7 @@ https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,6 +19,7 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 from gitops.core import yaml_text
 from gitops.core.errors import Place, Rejected
 from gitops.core.images import Image, is_digest, is_tag
+from gitops.core.pipeline import Pipeline
 
 _BOM = "\ufeff"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -63,6 +64,12 @@ def images(text: bytes, file: str) -> tuple[Image, ...]:
     """
     parsed = _parse(text, file)
     return tuple(_image(parsed, entry, node) for entry, node in _entries(parsed))
+
+
+def by_service(found: Iterable[Image], declared: Pipeline) -> dict[str, Image]:
+    """Service -> its image, of those that are a service's."""
+    services = {service.image: name for name, service in declared.services.items()}
+    return {services[image.name]: image for image in found if image.name in services}
 
 
 def set_image(text: bytes, image: Image, file: str) -> bytes:

@@ -296,6 +296,11 @@ def overlays(pipeline: Pipeline, paths: Collection[str]) -> tuple[Overlay, ...]:
     return tuple(found)
 
 
+def kustomization(directory: str, paths: Collection[str]) -> str | None:
+    """The path of the kustomization that lies in a directory itself; None when none of these paths is."""
+    return next((path for name in KUSTOMIZATION_FILES if (path := f"{directory}/{name}") in paths), None)
+
+
 def misfits(pipeline: Pipeline, paths: Collection[str]) -> tuple[Rejected, ...]:
     """What `overlays` left out, to be shown: no overlay for an environment, unusable names, undeclared directories."""
     found = []

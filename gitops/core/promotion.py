@@ -32,7 +32,8 @@ class Target:
     """The overlay that would change. `locked`: service -> image of the release that it runs; `written`: the same as the
     trunk's head has it; `settings`: a hash of the head's settings, which `pending` tells to be other than the locked
     ones. `is_later(a, b)`: commit a comes after b. `lacks(base)`: services that the head's overlay would run with this
-    base though its kustomization names no image for them: they came new into base.
+    base though its kustomization names no image for them: they came new into base. `others`: services that other
+    overlays of the environment name and this one does not, so that it has no part in what they have proven.
     """
 
     overlay: str
@@ -43,6 +44,7 @@ class Target:
     settings: str = ""
     pending: bool = False
     lacks: Callable[[str], frozenset[str]] = field(default=lambda _base: frozenset())
+    others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ def _bases(source: Source, target: Target, terms: Terms) -> list[str]:
     """Bases of what is proven, newest first, that lie behind the locked one."""
     locked = target.release.base or ""
     found: list[str] = []
-    for proofs in source.proofs.values():
+    for proofs in (proofs for service, proofs in source.proofs.items() if service not in target.others):
         accepted = (proof for proof in proofs if terms.accepts(proof, target.release))
         for base in dict.fromkeys(proof.revision.base for proof in accepted):
             if base not in found and target.is_later(base, locked):
@@ -240,7 +242,7 @@ def _newcomers(source: Source, target: Target, services: Collection[str]) -> lis
     return [
         service
         for service, proofs in sorted(source.proofs.items())
-        if proofs and service not in services and service in target.lacks(proofs[0].revision.base)
+        if proofs and service not in {*services, *target.others} and service in target.lacks(proofs[0].revision.base)
     ]
 
 

@@ -86,7 +86,7 @@ def read(tag: Tag, services: Collection[str], skippable: Collection[str]) -> Req
         wrong = f"no service is called {', '.join(unknown)}"
     wrong = wrong or mistake
     if wrong or tag.tagged_at is None:
-        return Refused(environment, f"tag {one_line(tag.name)}: {wrong or 'has no date'}")
+        return Refused(environment, f"tag {one_line(tag.name)}: {wrong or 'has no date that can be read'}")
     return Request(
         tag.id, name, environment, tag.commit, tag.tagged_at, frozenset(named), waived, tag.signer, tag.tagger
     )

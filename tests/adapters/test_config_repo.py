@@ -173,6 +173,18 @@ def test_subjects_tell_what_lies_between_two_commits(repo: GitConfigRepo) -> Non
         repo.subjects("base", "--output=x", last)
 
 
+@pytest.mark.parametrize(("seconds", "year"), [("253402300800", 9998), ("99999999999999999999", 9998), ("soon", 1970)])
+def test_history_survives_a_date_that_cannot_be(repo: GitConfigRepo, remote: Remote, seconds: str, year: int) -> None:
+    tree = git(remote.directory, "rev-parse", "main^{tree}")
+    raw = f"tree {tree}\nparent {remote.head()}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> {seconds} +0000\n\nfar\n"
+    made = git(remote.directory, "hash-object", "--literally", "-t", "commit", "-w", "--stdin", stdin=raw.encode())
+    git(remote.directory, "update-ref", "refs/heads/main", made)
+    repo.fetch()
+    far, first = repo.history("", 5)
+    assert (far.subject, first.subject) == ("far", "the first commit")
+    assert far.committed_at.year == year
+
+
 def test_trailers_of_the_whole_history_and_of_what_is_new(repo: GitConfigRepo, remote: Remote) -> None:
     assert repo.trailers("Lockstep-Request") == frozenset()
     before = remote.write({"a": b"1"}, "one\n\nLockstep-Request: 1\nLockstep-Cause: x")
@@ -201,6 +213,16 @@ def test_ancestry(repo: GitConfigRepo) -> None:
     with pytest.raises(Rejected) as caught:
         repo.is_ancestor("1" * 40, newer)
     assert caught.value.reason == "UnknownRevision"
+
+
+def test_what_a_commit_came_after_stays_true_when_the_trunk_is_rewritten(repo: GitConfigRepo, remote: Remote) -> None:
+    older = repo.fetch()
+    newer = remote.write({"x": b"1"}, "a child")
+    repo.fetch()
+    assert repo.is_ancestor(older, newer)
+    rewritten = remote.write({"x": b"2"}, "another history", start=None)
+    repo.fetch()
+    assert (repo.is_ancestor(older, newer), repo.is_ancestor(older, rewritten)) == (True, False)
 
 
 def test_a_lost_race_is_a_conflict_and_keeps_the_other_commit(repo: GitConfigRepo, remote: Remote) -> None:

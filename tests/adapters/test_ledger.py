@@ -76,6 +76,19 @@ def test_a_new_leader_goes_on_with_the_history_it_finds(world: World, overlay: s
     assert [each.at for each in found[1]] == [record(n).at for n in (3, 2, 1)]
 
 
+def test_who_leads_again_reads_what_the_other_one_wrote(world: World, overlay: str) -> None:
+    first, second = ledger(world, is_writer=True), ledger(world, is_writer=True)
+    first.write(status(overlay), record(1))
+    first.write_proofs(overlay, Proofs(BEGUN))
+    first.read_all()
+    second.read_all()
+    second.write(status(overlay, Health.DEGRADED), record(2))
+    second.write_proofs(overlay, Proofs(BEGUN + timedelta(minutes=1)))
+    first.forget()
+    assert first.read_proofs(overlay) == Proofs(BEGUN + timedelta(minutes=1))
+    assert first.read_all()[overlay] == (status(overlay, Health.DEGRADED), (record(2), record(1)))
+
+
 def test_the_leader_reads_without_asking(world: World, overlay: str) -> None:
     """Seen by what it does not notice: a status that somebody deletes under it."""
     leader = ledger(world, is_writer=True)

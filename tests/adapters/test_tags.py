@@ -43,6 +43,13 @@ class Place:
         git(self.clone, "push", "--quiet", "--force", "origin", f"refs/tags/{name}:refs/tags/{ref or name}")
         return git(self.clone, "rev-parse", f"refs/tags/{name}")
 
+    def odd(self, name: str, *, seconds: str = "1700000000", message: bytes = b"x\n") -> None:
+        """A tag as no git would make it."""
+        head = f"object {self.remote.head()}\ntype commit\ntag {name}\ntagger Eve <eve@example> {seconds} +0000\n\n"
+        directory, raw = self.remote.directory, head.encode() + message
+        made = git(directory, "hash-object", "--literally", "-t", "tag", "-w", "--stdin", stdin=raw)
+        git(directory, "update-ref", f"refs/tags/{name}", made)
+
     def seen(self) -> dict[str, Tag]:
         return {tag.name: tag for tag in self.repo.tags(["promote/", "approve/"])}
 
@@ -85,6 +92,21 @@ def test_a_tag_that_was_tampered_with_has_no_signer(place: Place) -> None:
     git(place.clone, "update-ref", "refs/tags/promote/prod/friday", forged)
     place.push("promote/prod/friday")
     assert place.seen()["promote/prod/friday"].signer is None
+
+
+@pytest.mark.parametrize("seconds", ["253402300800", "99999999999999999999", "-1"])
+def test_a_date_that_cannot_be_is_that_tags_own_trouble(place: Place, seconds: str) -> None:
+    place.tag("promote/prod/friday")
+    place.odd("promote/prod/far", seconds=seconds)
+    seen = place.seen()
+    assert seen["promote/prod/friday"].tagged_at is not None
+    assert seen["promote/prod/far"].tagged_at is None
+
+
+def test_a_message_with_a_zero_byte_hides_no_other_tag(place: Place) -> None:
+    place.tag("promote/prod/friday")
+    place.odd("promote/prod/odd", message=b"a\0\1b\0\1c\n")
+    assert "promote/prod/friday" in place.seen()
 
 
 def test_a_signed_tag_under_another_name_says_its_own(place: Place) -> None:

@@ -56,6 +56,15 @@ def proposed(found: Source, wanted: Target, terms: Terms | None = None) -> tuple
     return moved, result.move.base, result
 
 
+def test_what_another_overlay_of_the_environment_names_is_none_of_this_ones_business() -> None:
+    lacks = {OLD: frozenset[str](), NEW: frozenset({"print"})}
+    found = source(proof("order", 1), proof("print", 2, base=NEW), closures={OLD: {"order": "a"}, NEW: {"order": "b"}})
+    alone = target({"order": 1}, lacks=lacks.__getitem__)
+    assert "print 1.2" in proposed(found, alone)[2].behind[0]
+    beside = replace(alone, others=frozenset({"print"}))
+    assert proposed(found, beside) == ({}, OLD, Proposal(proposed(found, beside)[2].move))
+
+
 def test_what_is_proven_moves_and_the_rest_stays_and_says_why() -> None:
     moved, base, result = proposed(source(proof("order", 2), proof("print", 2, minutes=3.5)), target())
     assert moved == {"order": "1.2"}

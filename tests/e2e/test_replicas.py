@@ -98,3 +98,26 @@ def test_a_leader_that_slept_past_its_lease_does_no_damage(pair: Pair) -> None:
     assert world.push_image("shop", "1.5.0", controller=sleeper).is_acked, "it goes on as a follower"
     world.until_image(world.names.dev, "shop", "1.5.0")
     pair.require_whole()
+
+
+def test_a_leader_that_slept_while_another_led_and_gave_back_begins_anew(worlds: MakeWorld) -> None:
+    """Nobody holds the Lease when it wakes up: it must not go on as if nothing had happened."""
+    world = worlds()
+    sleeper = world.start("state-1")
+    sleeper.until_leading()
+    world.until_ready()
+    follower = world.start("state-2")
+    sleeper.signal(signal.SIGSTOP)
+    follower.until_leading()
+    assert world.push_image("shop", "1.1.0", controller=follower).is_acked
+    world.until_image(world.names.dev, "shop", "1.1.0")
+    follower.stop()
+    sleeper.signal(signal.SIGCONT)
+    sleeper.until("leadership ends")
+    assert world.push_image("shop", "1.2.0", controller=sleeper).is_acked
+    world.until_image(world.names.dev, "shop", "1.2.0")
+    assert [line["message"] for line in sleeper.heard() if str(line["message"]).startswith("leadership")] == [
+        "leadership begins",
+        "leadership ends",
+        "leadership begins",
+    ]
