@@ -2,6 +2,7 @@
 where it lies. Who merges an old branch must not be able to choose the answer, so nothing of the history is left out.
 """
 
+import posixpath
 from collections.abc import Mapping, Sequence
 
 from gitops.adapters.git_process import Git, shown
@@ -21,10 +22,11 @@ def first_commits(git: Git, paths: Sequence[str], head: str, *, limit: float) ->
     # -c: a merge brings what none of its parents has. Without --full-history git follows one side of a merge only.
     listing = ["--literal-pathspecs", "-c", "core.quotePath=false", "log", "-c", "--full-history", "--topo-order"]
     listing += ["--no-renames", "--diff-filter=A", "--format=%x01%H", "--name-only", "--end-of-options", head, "--"]
+    listing += filter(None, [posixpath.commonpath(paths)])  # hundreds of paths would be matched one by one
     found: dict[str, list[str]] = {}
-    for record in _said(git, [*listing, *paths], limit).split("\1")[1:]:
+    for record in _said(git, listing, limit).split("\1")[1:]:
         commit, *brought = record.split("\n")
-        for path in filter(None, brought):
+        for path in set(paths).intersection(brought):
             found.setdefault(path, []).append(commit)
     return {path: None if is_shallow else _first(git, commits, limit) for path, commits in found.items()}
 

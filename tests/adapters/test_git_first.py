@@ -69,6 +69,14 @@ def test_what_was_removed_and_came_again_came_first_before(repo: Repo) -> None:
     assert repo.first() == first
 
 
+def test_of_several_files_each_has_its_own(repo: Repo) -> None:
+    other, never = "environments/test/release.yaml", "environments/prod/hold.yaml"
+    commits = {FILE: repo.commit(FILE, "first"), other: repo.commit(other, "second")}
+    repo.commit("environments/test/kustomization.yaml", "third")
+    assert first_commits(Git(repo.root / ".git"), [FILE, other, never], "HEAD", limit=10) == commits
+    assert first_commits(Git(repo.root / ".git"), [FILE, "README"], "HEAD", limit=10)["README"] == repo.begun
+
+
 def test_it_came_by_a_merged_branch(repo: Repo) -> None:
     repo.branch("idea", repo.begun)
     first = repo.commit(FILE, "first")
