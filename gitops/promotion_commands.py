@@ -20,7 +20,7 @@ from gitops.core.errors import Conflict, Rejected
 from gitops.core.gates import Gate
 from gitops.core.images import Image
 from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES, Overlay, Pipeline
-from gitops.core.release import Hold, Release
+from gitops.core.release import Hold, Release, require_reason
 from gitops.core.rollback import Edits, State
 from gitops.core.status import PendingRequest
 from gitops.core.tree import Tree
@@ -94,7 +94,11 @@ def approve(where: Where, environment: str, pending: PendingRequest) -> str:
 
 
 def roll_back(where: Where, target: str, why: str, now: datetime, to: str = "") -> str:
-    """One commit: an environment, or one overlay of it, as it was before its present release, and a hold."""
+    """One commit: an environment, or one overlay of it, as it was before its present release, and a hold.
+
+    Raises: Rejected(InvalidReason, NothingBefore).
+    """
+    require_reason(why)
 
     def edit(desk: _Desk) -> tuple[Edits, str]:
         places = desk.places(target)
@@ -112,7 +116,11 @@ def roll_back(where: Where, target: str, why: str, now: datetime, to: str = "") 
 
 
 def place_hold(where: Where, target: str, stop: Stop) -> str:
-    """One commit: automation writes nothing for the environment; with `suspend` nothing is applied either."""
+    """One commit: automation writes nothing for the environment; with `suspend` nothing is applied either.
+
+    Raises: Rejected(InvalidReason).
+    """
+    require_reason(stop.why)
 
     def edit(desk: _Desk) -> tuple[Edits, str]:
         desk.places(target)

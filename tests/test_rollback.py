@@ -185,3 +185,10 @@ def _written(place: World, number: int) -> str:
     outcomes = draft.take(event, "a test", place.now)
     draft.commits()
     return draft.sentence(outcomes, place.remote.head())
+
+
+def test_a_reason_has_a_bound(place: World) -> None:
+    head = place.remote.head()
+    for arguments in (("hold", "test", "--reason", "x" * 1001), ("rollback", "test", "--reason", "")):
+        assert "at least one character and at most 1000" in lockstep(place, *arguments, code=2)
+    assert place.remote.head() == head
