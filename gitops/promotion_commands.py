@@ -19,7 +19,7 @@ from gitops.core.changes import one_line
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.gates import Gate
 from gitops.core.images import Image
-from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES, Overlay, Pipeline
+from gitops.core.pipeline import ENVIRONMENTS, Overlay, Pipeline
 from gitops.core.release import Hold, Release, require_reason
 from gitops.core.rollback import Edits, State
 from gitops.core.status import PendingRequest
@@ -198,11 +198,9 @@ class _Desk:
             return None
 
     def _images(self, place: Overlay, tree: Tree) -> dict[str, Image]:
-        services = {service.image: name for name, service in self.declared.services.items()}
-        files = (f"{place.path}/{name}" for name in KUSTOMIZATION_FILES)
-        file = next((path for path in files if path in tree), None)
+        file = pipeline.kustomization(place.path, tree)
         found = overlay.images(self.files.read(tree[file].id), file) if file else ()
-        return {services[image.name]: image for image in found if image.name in services}
+        return overlay.by_service(found, self.declared)
 
 
 @contextmanager
