@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +30,7 @@ from gitops.comparisons import Compare
 from gitops.config import Config
 from gitops.core import remotes
 from gitops.core.errors import Rejected, Unavailable
+from gitops.core.gates import Gate
 from gitops.core.inventory import applyset_of
 from gitops.core.objects import Key
 from gitops.core.scope import Ceilings
@@ -41,6 +42,7 @@ from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
 from gitops.surveyor import Surveyor
 from gitops.witness import Senses, Witness
+from gitops.writer import Judgement
 
 _PARALLEL_WRITES = 8
 
@@ -180,18 +182,15 @@ class Promoting:
     promoter: Promoter
 
 
-Judgement = Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
-"""(commit, overlays that it changes) -> what the contract forbids there, by overlay."""
-
-
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """What it takes to promote: the time, the right to write, who knows the contract, and whom to tell: of a commit
-    that was pushed, and of overlays of which something else is said now.
+    """What it takes to promote: the time, the right to write, the gates that may be skipped, who knows the contract,
+    and whom to tell: of a commit that was pushed, and of overlays of which something else is said now.
     """
 
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
+    skippable: Collection[Gate]
     judge: Judgement
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
@@ -216,6 +215,8 @@ def promoting(
         witness=witness,
         now=leading.now,
         may_write=leading.may_write,
+        skippable=leading.skippable,
+        account=reached.ledger.read,
         judge=leading.judge,
         on_promotion=leading.on_promotion,
         on_news=leading.on_news,

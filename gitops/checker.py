@@ -136,15 +136,18 @@ class Checker:
         locked = release is not None
         return _Plan(overlay, now, composition.revision, newest if locked else None)
 
-    def _strayed(self, plans: Sequence[_Plan], head: str) -> Collection[str]:
+    def _strayed(self, plans: Sequence[_Plan], head: str) -> Mapping[str, bool]:
         named = {commit for plan in plans if plan.ahead for commit in (plan.revision.base, plan.revision.overlay)}
-        return self._past.off_trunk(head, named) if self._past is not None else ()
+        return self._past.off_trunk(head, named) if self._past is not None else {}
 
     def _adopted(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
-        if release is None or not release.is_adoption or self._past is None:
+        if release is None or not release.is_adoption:
             return None
-        first = self._past.first_releases(head).get(f"{overlay.path}/{RELEASE_FILE}")
-        return compose.adopted(overlay, first, self._repo.tree, self._repo.read)
+        file = f"{overlay.path}/{RELEASE_FILE}"
+        known = self._past.first_releases(head) if self._past is not None else {}
+        if file not in known:  # it was never committed
+            return release.revision
+        return compose.adopted(overlay, known[file], self._repo.tree, self._repo.read)
 
     def _judged(
         self,
@@ -197,7 +200,7 @@ def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
     return changed is None or overlay.name in changed
 
 
-def _with(verdict: Verdict, plan: _Plan, strayed: Collection[str]) -> Verdict:
+def _with(verdict: Verdict, plan: _Plan, strayed: Mapping[str, bool]) -> Verdict:
     """The verdict for the commits that were planned, and what is wrong with these."""
     found = evidence.off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
     return replace(verdict, revision=plan.revision, violations=(*found, *verdict.violations))

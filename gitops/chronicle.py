@@ -160,7 +160,7 @@ class Chronicle:
         for name, overlay in self._trunk.overlays().items():
             try:
                 release = compose.release(overlay, tree, self._repo.read)
-                hold = compose.hold(overlay, tree, self._repo.read)
+                hold = compose.holds(overlay, tree, self._repo.read).longest
             except Rejected:
                 continue
             releases |= {name: release} if release is not None else {}

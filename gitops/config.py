@@ -28,6 +28,7 @@ from pydantic_core import ErrorDetails
 
 from gitops.core import remotes
 from gitops.core.errors import Place, Rejected
+from gitops.core.gates import SKIPPABLE, Gate
 from gitops.secrets import Secrets
 
 _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
@@ -204,6 +205,7 @@ class Timeouts(_Section):
 class Config(_Section):
     """All of lockstep.yaml. Relative paths count from its directory. `lease`: how long after the leader's last sign of
     life another replica takes over; a process that paused for longer than two thirds of it has stepped down.
+    `skippable`: the gates that a request for a promotion may skip by name; no commit of the config repo can add one.
     """
 
     model_config = ConfigDict(title="lockstep.yaml")
@@ -214,6 +216,7 @@ class Config(_Section):
     senders: dict[Name, Sender] = Field(default_factory=dict)
     cluster: Cluster | None = None
     signers: Signers | None = None
+    skippable: tuple[Gate, ...] = tuple(gate for gate in Gate if gate in SKIPPABLE)
     listen: Listen = Listen()
     webhooks: Webhooks = Webhooks()
     poll: Duration = timedelta(seconds=30)

@@ -28,6 +28,7 @@ from gitops.core.errors import Conflict, GitopsError, Unavailable
 from gitops.core.events import ConfigPushed
 from gitops.core.objects import Key
 from gitops.core.requests import APPROVE, PROMOTE
+from gitops.core.summary import Stall
 from gitops.listener import Limits, Listener
 from gitops.metrics import Metrics
 from gitops.observer import Known, Observer
@@ -102,7 +103,7 @@ class Controller:
         self._chronicle = Chronicle(trunk, self._questions.add)
         known = Known(self._desired, self._reached.ledger, self._committer, self._chronicle, self._comparisons)
         judge = assembly.contract(self._repo, renderer)
-        hooks = assembly.Leading(clocks.now, self._leads, judge, self._on_promotion, self._on_news)
+        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, judge, self._on_promotion, self._on_news)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)
@@ -222,20 +223,25 @@ class Controller:
             return _STEP_ASIDE_SECONDS
         before = self._reconciling.reporter.status(name)
         began = self._clocks.monotonic()
-        outcome = "failed"
+        outcome = "bug"
         try:
             again = self._reconciling.reconciler.reconcile(name)
             outcome = "ok"
-        except Conflict:
-            self._tasks.add("refresh")  # the head that this pass knew may be an old one
+        except GitopsError as error:
+            outcome = "failed"
+            if isinstance(error, Conflict):
+                self._tasks.add("refresh")  # the head that this pass knew may be an old one
             raise
         finally:
+            if outcome == "bug":
+                self._tell_of_bug(name)
             self._metrics.reconcile_seconds.labels(name, outcome).observe(self._clocks.monotonic() - began)
             status = self._reconciling.reporter.status(name)
             if status is not None:
                 self._metrics.status(status)
         if status is not before:
             self._tasks.add("promote")
+            self._look_at(self._reconciling.reconciler.breached() - {name})  # what runs here is what they are judged by
         return again
 
     def _answer(self, question: str) -> float | None:
@@ -243,6 +249,13 @@ class Controller:
             self._chronicle.read()
             return None
         return self._comparisons.work(question)
+
+    def _tell_of_bug(self, name: str) -> None:
+        """What the page says must not be older than the last look, whatever became of that."""
+        overlay = self._desired.overlays().get(name)
+        if overlay is not None:
+            stall = Stall("InternalError", "a bug of Lockstep; the controller's log has more. It is tried again")
+            self._reconciling.reporter.report_stopped(name, overlay.environment, stall)
 
     # -- what others call
 

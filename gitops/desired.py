@@ -6,7 +6,7 @@ are composed again, and only changed content starts a kustomize process.
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitops import layout
 from gitops.builds import Builds
@@ -81,11 +81,11 @@ class DesiredState:
         before = self._memory
         if before.layout.head == head:
             return frozenset()
-        self._trunk.extend(before.layout.head, head)
+        grew = self._trunk.extend(before.layout.head, head)
         now = layout.read(self._repo, head, before.layout)
         touched = frozenset(now.overlays) | frozenset(before.layout.overlays)
         with self._lock:
-            if not now.is_new_pipeline:
+            if grew and not now.is_new_pipeline:  # a rewritten trunk may have lost what any of them is locked to
                 touched = frozenset(name for name in touched if _is_touched(name, before, now))
             self._memory = _Memory(
                 layout=now,
@@ -99,7 +99,7 @@ class DesiredState:
                 reached={name: known for name, known in before.reached.items() if name in now.overlays},
                 rendered={} if now.is_new_pipeline else dict(before.rendered),  # namespaces and scope are in there
                 used={name: known for name, known in before.used.items() if name not in touched},
-                used_before=_used_before(before),
+                used_before={name: used for name, used in _used_before(before).items() if name in now.overlays},
             )
         return touched
 
@@ -172,6 +172,13 @@ class DesiredState:
         except Rejected:
             return False
 
+    def situation_at(self, overlay: Overlay, revision: Revision) -> Situation | None:
+        """The overlay as it was at a revision that was applied before; None when the repo no longer has it."""
+        try:
+            return Situation(overlay, compose.composed(overlay, revision, self._repo.tree), revision.base)
+        except Rejected:
+            return None
+
     def may_want(self, name: str, key: Key) -> bool:
         """True when the overlay has this object, or cannot tell at the moment."""
         try:
@@ -213,7 +220,7 @@ class DesiredState:
         return self._builds.images(overlay, tree)
 
     def adopted(self, overlay: Overlay) -> Revision | None:
-        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read."""
+        """The commits of the first release.yaml that the overlay ever had; None when nobody can tell."""
         return self._trunk.adopted(overlay, self.head())
 
     def at(self, overlay: Overlay, revision: Revision) -> Desired:
@@ -243,7 +250,9 @@ class DesiredState:
         if name not in memory.used and image in before:
             return before
         if name not in memory.used:
-            memory.used[name] = self._images_rendered(name)
+            found = self._images_rendered(name)
+            with self._lock:  # a refresh may be reading it
+                memory.used[name] = found
         return memory.used[name]
 
     def _images_rendered(self, name: str) -> frozenset[str] | None:
@@ -284,7 +293,8 @@ class DesiredState:
         known = memory.compositions.get(overlay.name)
         if known is None:
             known = compose.compose(overlay, memory.layout.head, self._repo.tree, self._repo.read)
-            self._trunk.require(memory.layout.head, known.revision)
+            strayed = self._trunk.require(memory.layout.head, known.revision)
+            known = replace(known, strayed=strayed) if strayed else known
             with self._lock:
                 known = memory.compositions.setdefault(overlay.name, known)
         return known
@@ -343,8 +353,8 @@ def _used_before(before: _Memory) -> dict[str, frozenset[str]]:
 
 
 def _is_passing(known: Desired | Rejected) -> bool:
-    """True for what may be otherwise next time though git stays the same."""
-    return known.provisional if isinstance(known, Desired) else known.reason == "LimitExceeded"
+    """True for what may be otherwise next time though the head stays the same."""
+    return known.provisional if isinstance(known, Desired) else known.reason in {"LimitExceeded", "NotOnTrunk"}
 
 
 def _is_touched(name: str, before: _Memory, now: Layout) -> bool:

@@ -3,16 +3,19 @@ same head.
 """
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from gitops.core.contract.across import beside
 from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
-from gitops.core.errors import GitopsError, Rejected
+from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.ports import Memo, Renderer, Trees
 from gitops.surveyor import Contract, Docket, Situation, Surveyor
+
+Past = Mapping[str, Situation | None]
+"""Overlay -> what it was applied from last, None = nothing was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +41,35 @@ class Judge:
         self._verdicts: dict[str, tuple[Docket, tuple[Violation, ...]]] = {}
         self._lock = threading.Lock()
 
-    def judge(self, name: str, docket: Docket, changed: Collection[str] | None = None) -> tuple[Violation, ...]:
-        """Every violation that the overlay is charged with, with the file that most probably causes it. `changed`: the
-        overlays whose render is new; None = only this one, so that it is charged with all that it has a part in.
+    def judge(self, name: str, docket: Docket, before: Past | None = None) -> tuple[Violation, ...]:
+        """Every violation that the overlay is charged with, with the file that most probably causes it. `before`: the
+        overlays whose render is new, each as it still runs: what runs counts as well as what is about to. None = only
+        this one is new, so that it is charged with all that it has a part in.
 
         Raises: Rejected when the overlay or the reference does not render; Unavailable.
         """
-        situation = docket.situations.get(name)
-        if situation is None:  # the platform is no stage
-            return ()
-        before = self._verdicts.get(name)
-        if changed is None and before is not None and before[0] is docket:
-            return before[1]
+        situation = docket.situations[name]
+        known = self._verdicts.get(name)
+        if before is None and known is not None and known[0] is docket:
+            return known[1]
         surveys = self._surveys(docket, name)
-        own = surveys[name]
-        new = {name} if changed is None else changed
-        violations = (*own.violations, *beside(own, surveys.values(), docket.contract.book, new))
+        own, still = surveys[name], self._still(docket.contract, {name: None} if before is None else before)
+        others = [*surveys.values()]
+        others += [each for each in still.values() if each is not None and each.environment != own.environment]
+        violations = (*own.violations, *beside(own, others, docket.contract.book, still))
         found = self._surveyor.located(situation, docket.contract, violations)
-        if changed is None:
+        if before is None:
             self._verdicts[name] = (docket, found)
+        return found
+
+    def _still(self, contract: Contract, before: Past) -> dict[str, Survey | None]:
+        """What cannot be surveyed any more counts as unknown."""
+        found: dict[str, Survey | None] = {}
+        for name, situation in before.items():
+            try:
+                found[name] = None if situation is None else self._surveyor.survey(situation, contract)
+            except Rejected:
+                found[name] = None
         return found
 
     def _surveys(self, docket: Docket, name: str) -> Mapping[str, Survey]:
@@ -72,7 +85,7 @@ class Judge:
             error = survey.exception()
             if error is None:
                 found[each] = survey.result()
-            elif not isinstance(error, Rejected):
+            elif isinstance(error, Unavailable):
                 raise error
         bases = {each: docket.situations[each].base for each in found}
         return {each: replace(survey, base=bases[each]) for each, survey in found.items()}

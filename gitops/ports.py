@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from gitops.core.proof import Proofs
     from gitops.core.removal import Operation
     from gitops.core.requests import Tag
-    from gitops.core.status import Record, SyncStatus
+    from gitops.core.status import Account, Record, SyncStatus
 
 __all__ = [
     "Blob",
@@ -89,6 +89,14 @@ class ConfigRepo(Protocol):
     def history(self, path: str, limit: int) -> Sequence[PastCommit]:
         """The newest commits of the trunk that touched a file or directory, newest first."""
 
+    def trailers(self, key: str, since: str = "") -> frozenset[str]:
+        """Every value of a trailer in the commits of the trunk, whatever path they touched and however they came; only
+        those that are not reachable from `since`, if that commit is known.
+        """
+
+    def first_commit(self, path: str) -> str | None:
+        """The commit of the trunk that brought a file first; None when that cannot be told for certain."""
+
     def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
         """Writes the commits one after another on top of `parent` and pushes them in one compare-and-swap push; returns
         the new head. Durable on the remote when it returns.
@@ -105,11 +113,14 @@ class ConfigRepo(Protocol):
     def publish(self, parent: str, revision: str) -> str:
         """Pushes what was written on top of `parent`; returns the new head. Raises as `commit` does."""
 
-    def keep(self, revision: str) -> None:
-        """Pushes `refs/lockstep/base/<revision>`: a rewritten trunk does not lose the commit.
+    def keep(self, revisions: Collection[str]) -> None:
+        """Pushes `refs/lockstep/base/<revision>` for each: a rewritten trunk does not lose the commits.
 
         Raises: Rejected(PushRefused) when the host allows no such refs.
         """
+
+    def kept(self) -> Collection[str]:
+        """The commits that such refs of the remote keep, as of the last fetch."""
 
     def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
         """The remote's tags below these prefixes (`promote/`), asked for now, newest first."""
@@ -128,11 +139,15 @@ class Trees(Protocol):
 class Past(Protocol):
     """What a repository's history tells beyond its trees. Thread-safe."""
 
-    def first_releases(self, head: str) -> Mapping[str, str]:
-        """Path of a release.yaml -> the oldest commit of the history of `head` that has it."""
+    def first_releases(self, head: str) -> Mapping[str, str | None]:
+        """Path of a release.yaml -> the commit of the history of `head` that brought it first; None when that cannot be
+        told for certain. What was never committed is left out.
 
-    def off_trunk(self, head: str, commits: Collection[str]) -> Collection[str]:
-        """Those of the commits that are not in the history of `head`."""
+        Raises: Unavailable when git fails.
+        """
+
+    def off_trunk(self, head: str, commits: Collection[str]) -> Mapping[str, bool]:
+        """Those of the commits that are not in the history of `head` -> whether a ref of Lockstep's keeps them."""
 
 
 class Memo(Protocol):
@@ -237,10 +252,10 @@ class Parents(Protocol):
 class Ledger(Protocol):
     """Status and history of every overlay, readable by every replica and by the CLI. Raises as Cluster does."""
 
-    def read(self, overlay: str) -> tuple[SyncStatus, Sequence[Record]] | None:
+    def read(self, overlay: str) -> Account | None:
         """Current status and history, newest first."""
 
-    def read_all(self) -> Mapping[str, tuple[SyncStatus, Sequence[Record]]]: ...
+    def read_all(self) -> Mapping[str, Account]: ...
 
     def write(self, status: SyncStatus, record: Record | None) -> None:
         """Replaces the status; puts the record in front of the history, which keeps the newest 100."""

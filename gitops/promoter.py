@@ -16,24 +16,25 @@ from gitops.attempts import Attempt, Unwelcome
 from gitops.core import gates, promotion, promotion_commits, requests
 from gitops.core.changes import one_line
 from gitops.core.errors import Conflict, Rejected
-from gitops.core.gates import Shut
+from gitops.core.gates import Gate, Shut
 from gitops.core.pipeline import Pipeline, Promote, SyncMode
 from gitops.core.promotion import Move, Proposal, Terms
 from gitops.core.promotion_commits import Promotion
-from gitops.core.release import Hold
+from gitops.core.release import Holds
 from gitops.core.requests import Refused, Request, Tag
 from gitops.core.schema import duration_text
-from gitops.core.status import PendingRequest
+from gitops.core.status import Account, PendingRequest
 from gitops.desired import DesiredState
+from gitops.keeper import Keeper
 from gitops.notes import Notes, Said
-from gitops.ports import ConfigRepo, NewCommit
+from gitops.ports import ConfigRepo
+from gitops.retreat import Retreats
 from gitops.stage import Stage, Stages
 from gitops.witness import Witness
+from gitops.writer import Judgement, Writer
 
 _log = structlog.get_logger(__name__)
 
-_MOST_COMMITS = 1000
-_MOST_SHOWN = 3
 _FUTURE = timedelta(minutes=5)
 _SOON, _LATE = 1.0, 30.0
 """Seconds between two looks at what soaks; below proof.LONGEST_GAP, so that they add up."""
@@ -42,6 +43,7 @@ _SOON, _LATE = 1.0, 30.0
 @dataclass(frozen=True, slots=True)
 class Parties:
     """`judge` tells what the contract forbids at a commit that changes these overlays, by overlay, in sentences.
+    `skippable` are the gates that a request may skip by name, `account` is what the ledger knows of an overlay.
     `on_promotion(head)` is called after each push, `on_news(overlays)` when what is said about them has changed.
     """
 
@@ -50,7 +52,9 @@ class Parties:
     witness: Witness
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
-    judge: Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
+    skippable: Collection[Gate]
+    account: Callable[[str], Account | None]
+    judge: Judgement
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
@@ -63,9 +67,8 @@ class _Memory:
 
     term: int | None = None
     tags: tuple[Tag, ...] = ()
-    done: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    done: tuple[str, frozenset[str]] = ("", frozenset())
     head: str = ""
-    refused: dict[str, str] = field(default_factory=dict)
     unwelcome: dict[str, Unwelcome] = field(default_factory=dict)
 
 
@@ -75,6 +78,9 @@ class Promoter:
     def __init__(self, parties: Parties) -> None:
         self._parties = parties
         self._stages = Stages(parties.repo, parties.desired, parties.witness)
+        self._keeper = Keeper(parties.repo, parties.desired)
+        self._retreats = Retreats(parties.repo, parties.account)
+        self._writer = Writer(parties.repo, parties.desired, parties.judge, parties.on_promotion)
         self._memory = _Memory()
         self._said: dict[str, Said] = {}
         self._lock = threading.Lock()
@@ -109,6 +115,7 @@ class Promoter:
                 moved = self._environment(declared, name, notes) or moved
         self._hear_strays(declared, notes)
         self._publish(notes.said())
+        self._keeper.keep()
         return 0.0 if moved else (_SOON if self._is_young(declared) else _LATE)
 
     def _leads(self) -> bool:
@@ -141,6 +148,8 @@ class Promoter:
             stage = self._stages.of(declared, name)
             for overlay, trouble in stage.troubles.items():
                 notes.say([overlay], f"nothing can be promoted: {trouble}")
+            if any(self._taken_back(declared, stage, overlay, notes) for overlay in stage.targets):
+                return True
             asked = self._asked(declared, name, notes)
             return any(self._requested(stage, each, notes) for each in asked) or self._automatic(stage, notes)
         except Rejected as error:
@@ -149,12 +158,12 @@ class Promoter:
 
     def _asked(self, declared: Pipeline, name: str, notes: Notes) -> list[Request]:
         """Requests that are neither done nor expired, the oldest first."""
-        now, done = self._parties.now(), self._done(name)
+        now, done = self._parties.now(), self._done()
         found, refused = [], []
         for tag in self._tags_of(declared, name):
             if tag.id in done:
                 continue
-            asked = requests.read(tag, declared.services)
+            asked = requests.read(tag, declared.services, self._parties.skippable)
             if isinstance(asked, Refused):
                 refused.append(f"refused: {asked.message}")
             elif asked.asked_at > now + _FUTURE:
@@ -185,14 +194,16 @@ class Promoter:
     def _overlays_of(self, environment: str) -> list[str]:
         return [each.name for each in self._parties.desired.overlays().values() if each.environment == environment]
 
-    def _done(self, name: str) -> frozenset[str]:
+    def _done(self) -> frozenset[str]:
+        """Requests that were ever carried out: the whole history is read once, then what is new. What is done stays
+        done, also where a merge has put the environment's files back.
+        """
         head = self._parties.repo.head()
-        known = self._memory.done.get(name)
-        if known is None or known[0] != head:
-            history = self._parties.repo.history(f"environments/{name}", _MOST_COMMITS)
-            ids = frozenset(commit.trailers.get(promotion_commits.REQUEST_TRAILER, "") for commit in history)
-            self._memory.done[name] = known = (head, ids)
-        return known[1]
+        known, ids = self._memory.done
+        if known != head:
+            ids |= self._parties.repo.trailers(promotion_commits.REQUEST_TRAILER, known)
+            self._memory.done = (head, ids)
+        return ids
 
     def _automatic(self, stage: Stage, notes: Notes) -> bool:
         """What may move without anybody asking for it."""
@@ -201,8 +212,8 @@ class Promoter:
         for name, proposal in proposals.items():
             notes.say([name], *proposal.behind, *proposal.obstacles)
             move = self._own_accord(stage, name, proposal, notes)
-            hold = stage.holds[name]
-            shut = [gate for gate in _gates(stage, self._parties.now(), hold, None, {}) if move and not move.is_empty]
+            holds = stage.holds[name]
+            shut = [gate for gate in _gates(stage, self._parties.now(), holds, None, {}) if move and not move.is_empty]
             notes.say([name], *(f"{_summary(stage, move)}: {gate.message}" for gate in shut if move))
             if move and not move.is_empty and not shut and not proposal.obstacles:
                 moves.append(move)
@@ -238,8 +249,9 @@ class Promoter:
         if is_release and not notes.has_request(name):
             ask = f"asked for by the tag {requests.PROMOTE}{stage.name}/<name> (`lockstep promote {stage.name}`)"
             notes.say([name], f"{_summary(stage, move)}: proven in {stage.source.environment}, waits to be {ask}")
+        alone = promotion.settings_alone(target)
         follows = target.pending and stage.settings_follow and target.written == target.locked
-        return promotion.settings_alone(target) if follows else None
+        return alone if follows and alone.is_vouched_for else None
 
     def _requested(self, stage: Stage, asked: Request, notes: Notes) -> bool:
         """One request: written when all its gates are open, else shown with those that are not. Overlays that would not
@@ -317,92 +329,60 @@ class Promoter:
         notes.pend(overlays, shown)
         notes.say(overlays, f"request {asked.name} waits: {'; '.join(shown.gates)}")
 
-    # -- writing
+    def _taken_back(self, declared: Pipeline, stage: Stage, name: str, notes: Notes) -> bool:
+        """A promotion that made the overlay Degraded is taken back, unless automation is held."""
+        now = self._parties.now()
+        if stage.holds[name].at(now) is not None:
+            return False
+
+        def written() -> str:
+            commit = self._retreats.of(declared, stage.overlays[name], stage.head, now)
+            return self._writer.rollback(stage, name, commit) if commit else ""
+
+        what = f"rollback of {name}"
+        revision, refused = self._writer.good(stage, what, written)
+        if refused:
+            notes.say([name], f"degraded, and not rolled back: {refused}")
+        if not revision or not self._is_let_in(stage, (what, revision), [name], notes):
+            return False
+        _log.warning("rolled back by itself", overlay=name, revision=revision)
+        return True
 
     def _attempted(self, stage: Stage, made: Promotion) -> Attempt:
         """In the clone alone, and judged. What was refused once is not tried again on the same head."""
-        memory = self._memory
-        if memory.head != stage.head:
-            memory.head, memory.refused, memory.unwelcome = stage.head, {}, {}
-        known = memory.refused.get(made.release)
-        if known is not None:
-            return Attempt(made, refused=known)
-        try:
-            revision = self._written(stage, made)
-            self._require_good(made, revision)
-        except Rejected as error:
-            memory.refused[made.release] = str(error)
-            _log.warning("a promotion would not work", environment=stage.name, reason=error.reason, message=str(error))
-            return Attempt(made, refused=str(error))
-        return Attempt(made, revision)
+        now = self._parties.now()
+        revision, refused = self._writer.good(stage, made.release, lambda: self._writer.promotion(stage, made, now))
+        return Attempt(made, revision, refused)
 
     def _commit(self, stage: Stage, attempt: Attempt, notes: Notes) -> bool:
-        overlays = [move.overlay for move in attempt.made.moves]
+        made, overlays = attempt.made, [move.overlay for move in attempt.made.moves]
         notes.say(overlays, *attempt.sentences)
-        if attempt.refused:
+        if attempt.refused or not self._is_let_in(stage, (made.release, attempt.revision), overlays, notes):
             return False
-        known, now = self._memory.unwelcome.get(attempt.made.release), self._parties.now()
+        _log.info("promoted", environment=made.environment, revision=attempt.revision, cause=made.cause)
+        return True
+
+    def _is_let_in(self, stage: Stage, written: tuple[str, str], overlays: Sequence[str], notes: Notes) -> bool:
+        """Pushes what was written, by a hash of its content and its commit; a trunk that refused it is asked ever less.
+
+        Raises: Conflict when another replica may lead by now, or the trunk moved.
+        """
+        what, revision = written
+        if self._memory.head != stage.head:
+            self._memory.head, self._memory.unwelcome = stage.head, {}
+        known, now = self._memory.unwelcome.get(what), self._parties.now()
         if known is None or now >= known.until:
+            if not self._leads():
+                raise Conflict("NotLeading", "another replica may lead by now, and know better; nothing was promoted")
             try:
-                self._keep(attempt.made)
-                self._push(stage.head, attempt.revision, attempt.made)
+                self._writer.push(stage.head, revision)
             except Rejected as error:
-                known = self._memory.unwelcome[attempt.made.release] = Unwelcome.after(known, now, str(error))
-                _log.warning(
-                    "a promotion was not let in", environment=stage.name, reason=error.reason, message=str(error)
-                )
+                known = self._memory.unwelcome[what] = Unwelcome.after(known, now, str(error))
+                _log.warning("not let in", environment=stage.name, reason=error.reason, message=str(error))
             else:
                 return True
         notes.say(overlays, f"not promoted: {known.message}; tried again at {known.until:%Y-%m-%d %H:%M} UTC")
         return False
-
-    def _written(self, stage: Stage, made: Promotion) -> str:
-        """The commits, in the clone alone: images first if there are any, then the release that names them."""
-        now, repo, parent = self._parties.now(), self._parties.repo, stage.head
-        tree = repo.tree(parent)
-        files = promotion_commits.image_files(made.moves, stage.files, lambda path: repo.read(tree[path].id))
-        if files:
-            parent = repo.write(parent, [NewCommit(files, promotion_commits.images_message(made), now)])
-        commits = {move.overlay: _overlay_commit(stage, move, parent) for move in made.moves}
-        before = {name: (stage.overlays[name].path, target.release) for name, target in stage.targets.items()}
-        releases = promotion_commits.release_files(made, before, commits)
-        return repo.write(parent, [NewCommit(releases, promotion_commits.release_message(made), now)])
-
-    def _require_good(self, made: Promotion, revision: str) -> None:
-        """Raises: Rejected when the overlays would not render as promised, or break a rule."""
-        for move in made.moves:
-            would_be = self._parties.desired.as_of(move.overlay, revision)
-            wrong = [
-                f"no container of {move.overlay} would run {service} {image.tag}"
-                for service, image in move.images.items()
-                if (found := would_be.images.get(service)) is None or found.digest != image.digest
-            ]
-            if wrong:
-                raise Rejected("WouldNotRun", "; ".join(wrong))
-        forbidden = self._parties.judge(revision, {move.overlay for move in made.moves})
-        broken = [sentence for move in made.moves for sentence in forbidden.get(move.overlay, ())]
-        if broken:
-            raise Rejected("ContractViolated", "; ".join(broken[:_MOST_SHOWN]))
-
-    def _keep(self, made: Promotion) -> None:
-        for base in sorted({move.base for move in made.moves if move.moves_base}):
-            try:
-                self._parties.repo.keep(base)
-            except Rejected as error:
-                _log.warning("the base is not kept by a ref of its own", revision=base, message=error.message)
-
-    def _push(self, head: str, revision: str, made: Promotion) -> None:
-        if not self._leads():
-            raise Conflict("NotLeading", "another replica may lead by now, and know better; nothing was promoted")
-        try:
-            published = self._parties.repo.publish(head, revision)
-        except Conflict:
-            self._parties.repo.fetch()
-            self._parties.desired.refresh()
-            raise
-        self._parties.desired.refresh()
-        _log.info("promoted", environment=made.environment, revision=published, cause=made.cause)
-        self._parties.on_promotion(published)
 
 
 def _of_its_own_accord(stage: Stage, moves: Sequence[Move]) -> Promotion:
@@ -411,17 +391,11 @@ def _of_its_own_accord(stage: Stage, moves: Sequence[Move]) -> Promotion:
     return Promotion(stage.name, stage.source.environment, tuple(moves), _hash(stage, moves), cause)
 
 
-def _overlay_commit(stage: Stage, move: Move, written: str) -> str:
-    """The commit that the overlay's directory is taken from: the one it has, unless something in it changes."""
-    locked = stage.targets[move.overlay].release.overlay
-    return written if move.images or move.moves_settings or locked is None else locked
-
-
 def _gates(
-    stage: Stage, now: datetime, hold: Hold | None, approved: int | None, waived: Mapping[str, str]
+    stage: Stage, now: datetime, holds: Holds, approved: int | None, waived: Mapping[str, str]
 ) -> tuple[Shut, ...]:
     promote: Promote = stage.promote
-    return gates.shut(promote, now, hold=hold, approved=approved, waived=waived)
+    return gates.shut(promote, now, hold=holds.at(now), approved=approved, waived=waived)
 
 
 def _hash(stage: Stage, moves: Sequence[Move]) -> str:
@@ -436,5 +410,6 @@ def _summary(stage: Stage, move: Move) -> str:
 def _words(move: Move) -> str:
     parts = [f"{service} {image.tag or image.short_digest}" for service, image in sorted(move.images.items())]
     parts += [f"base {move.base[:12]}"] if move.moves_base else []
+    parts += [f"over base {move.base[:12]}, which nobody has proven ({move.base_waived})"] if move.base_waived else []
     parts += ["settings of the trunk"] if move.moves_settings else []
     return f"{move.overlay}: {', '.join(parts)}"

@@ -12,7 +12,7 @@ from gitops.chosen_config import CLOCKS, DEFAULT, ConfigFile, load
 from gitops.core import schema
 from gitops.core.errors import Rejected
 from gitops.core.status import PendingRequest
-from gitops.promotion_commands import Ask, Stop, Where
+from gitops.promotion_commands import Ask, Back, Stop, Where
 
 EnvironmentName = Annotated[str, typer.Argument(help="An environment of pipeline.yaml")]
 Target = Annotated[str, typer.Argument(help="An environment, or one overlay of it: prod/print-api")]
@@ -57,16 +57,20 @@ def approve(
 
 
 @app.command()
-def rollback(
+def rollback(  # noqa: PLR0913 - the arguments of a command are its options
     target: Target,
     *,
     to: Annotated[str, typer.Option(help="A commit; by default the release before the present one")] = "",
-    reason: Why = "rolled back",
+    waive: Annotated[list[str] | None, typer.Option(help="A digest or commit of it that was never proven")] = None,
+    reason: Why = "",
     repo: RepoUrl = "",
     config: ConfigFile = DEFAULT,
 ) -> None:
     """Go back to an earlier release, exactly as it was, and hold it there. Automation never undoes that."""
-    _say(promotion_commands.roll_back(_where(repo, config), target, reason, CLOCKS.now(), to))
+    if waive and not reason:
+        raise Rejected("NoReason", "to let in what was never proven takes --reason")
+    back = Back(reason or "rolled back", CLOCKS.now(), to, tuple(waive or ()))
+    _say(promotion_commands.roll_back(_where(repo, config), target, back))
 
 
 @app.command()

@@ -14,16 +14,14 @@ from pathlib import Path
 
 from gitops.adapters.person_git import PersonGit
 from gitops.adapters.work_tree import WorkTree
-from gitops.core import compose, overlay, pipeline, requests, rollback
-from gitops.core.changes import one_line
+from gitops.core import pipeline, requests, rollback
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.gates import Gate
-from gitops.core.images import Image
 from gitops.core.pipeline import ENVIRONMENTS, Overlay, Pipeline
-from gitops.core.release import Hold, Release, require_reason
+from gitops.core.release import Hold, require_reason
 from gitops.core.rollback import Edits, State
 from gitops.core.status import PendingRequest
-from gitops.core.tree import Tree
+from gitops.states import States
 
 _TRIES = 3
 
@@ -56,6 +54,18 @@ class Stop:
     since: datetime
     until: datetime | None = None
     suspend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """Why to go back, and when that was said. `to`: a commit; empty = the release before the present one. `waived`:
+    digests and commits that nobody has proven, to be let in for the same reason.
+    """
+
+    why: str
+    since: datetime
+    to: str = ""
+    waived: tuple[str, ...] = ()
 
 
 def promote(where: Where, ask: Ask, now: datetime) -> str:
@@ -93,26 +103,27 @@ def approve(where: Where, environment: str, pending: PendingRequest) -> str:
     return f"approved by the tag {name}: release {pending.release[:12]} of request {pending.name}"
 
 
-def roll_back(where: Where, target: str, why: str, now: datetime, to: str = "") -> str:
+def roll_back(where: Where, target: str, back: Back) -> str:
     """One commit: an environment, or one overlay of it, as it was before its present release, and a hold.
 
-    Raises: Rejected(InvalidReason, NothingBefore).
+    Raises: Rejected when there is nothing to go back to, or nobody had let it in.
     """
-    require_reason(why)
+    require_reason(back.why)
+    waived = dict.fromkeys(back.waived, back.why)
 
     def edit(desk: _Desk) -> tuple[Edits, str]:
         places = desk.places(target)
         edits: Edits = {}
         shown = []
         for place in places:
-            present = desk.state(place, desk.git.head)
-            commit = desk.git.commit_id(to) if to else desk.previous(place, present)
-            edits |= rollback.rollback(place, present, desk.state(place, commit), desk.files.read)
+            present = desk.states.state(place, desk.git.head)
+            commit = desk.git.commit_id(back.to) if back.to else desk.previous(place, present)
+            edits |= rollback.rollback(place, present, desk.states.state(place, commit), desk.files.read, waived)
             shown.append(f"{place.name} to {commit[:12]}")
-        hold = Hold(who=desk.git.identity, why=why, since=now)
+        hold = Hold(who=desk.git.identity, why=back.why, since=back.since)
         return edits | rollback.hold_edit(desk.directory(target), hold), f"{target}: roll back {', '.join(shown)}"
 
-    return _committed(where, edit, target, why)
+    return _committed(where, edit, target, back.why)
 
 
 def place_hold(where: Where, target: str, stop: Stop) -> str:
@@ -135,7 +146,7 @@ def resume(where: Where, target: str) -> str:
 
     def edit(desk: _Desk) -> tuple[Edits, str]:
         places = desk.places(target)
-        states = {place.name: desk.state(place, desk.git.head) for place in places}
+        states = {place.name: desk.states.state(place, desk.git.head) for place in places}
         return rollback.resume(target, places, states), f"{target}: resume"
 
     return _committed(where, edit, target, "")
@@ -175,32 +186,13 @@ class _Desk:
     def directory(self, target: str) -> str:
         return f"{ENVIRONMENTS}/{target}"
 
-    def state(self, place: Overlay, commit: str) -> State:
-        tree = self.files.tree(commit)
-        release = compose.release(place, tree, self.files.read)
-        locked = self.files.tree(release.overlay) if release and release.overlay else tree
-        return State(commit, tree, release, self._images(place, locked))
+    @property
+    def states(self) -> States:
+        return States(self.declared, self.files, self.files.first_releases(self.git.head).get)
 
     def previous(self, place: Overlay, now: State) -> str:
         """Raises: Rejected(NothingBefore)."""
-        is_locked = now.release is not None and now.release.base is not None
-        path = f"{place.path}/release.yaml" if is_locked else place.path
-        past = [(commit, self._release(place, commit)) for commit in self.git.log(path)]
-        found = rollback.previous(now.release, past)
-        if found is None:
-            raise Rejected("NothingBefore", f"{place.name} had no release before this one; name a commit with --to")
-        return found
-
-    def _release(self, place: Overlay, commit: str) -> Release | None:
-        try:
-            return compose.release(place, self.files.tree(commit), self.files.read)
-        except Rejected:
-            return None
-
-    def _images(self, place: Overlay, tree: Tree) -> dict[str, Image]:
-        file = pipeline.kustomization(place.path, tree)
-        found = overlay.images(self.files.read(tree[file].id), file) if file else ()
-        return overlay.by_service(found, self.declared)
+        return self.states.previous(place, now, self.git.log(self.states.path(place, now)))
 
 
 @contextmanager
@@ -219,10 +211,8 @@ def _committed(where: Where, edit: Callable[[_Desk], tuple[Edits, str]], target:
     for attempt in range(_TRIES):
         with _desk(where) as desk:
             edits, subject = edit(desk)
-            trailers = f"Lockstep-Environment: {target.partition('/')[0]}\n"
-            body = f"{one_line(why)}\n\n" if why else ""
             try:
-                commit = desk.git.push(edits, f"{one_line(subject)}\n\n{body}{trailers}")
+                commit = desk.git.push(edits, rollback.message(subject, target.partition("/")[0], why))
             except Conflict:
                 if attempt == _TRIES - 1:
                     raise

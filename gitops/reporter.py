@@ -72,6 +72,7 @@ class Reporter:
             waiting=known.waiting,
             requests=known.requests,
             waived=known.waived,
+            warnings=known.warnings,
         )
         try:
             self.report(results, {})

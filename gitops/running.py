@@ -5,8 +5,8 @@ import secrets
 import signal
 import socket
 import sys
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import typer
 
@@ -32,12 +32,35 @@ def run(config: ConfigFile = DEFAULT) -> None:
     log = settings.log
     telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(doors)))
     controller = Controller(settings, doors, _identity(), CLOCKS)
-    asked_to_stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked_to_stop.set())
-    controller.start()
-    asked_to_stop.wait()
-    controller.stop()
+    with asked_to_stop() as asked:
+        controller.start()
+        asked()
+        controller.stop()
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[Callable[[], None]]:
+    """Yields what waits for SIGTERM or SIGINT, from now on.
+
+    The kernel may give a signal to any thread, and Python runs its handler in the main thread, which nothing wakes
+    then. So the main thread reads what the signal itself writes:
+    https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
+    """
+    reading, writing = socket.socketpair()
+    with reading, writing:
+        writing.settimeout(0)
+        before = signal.set_wakeup_fd(writing.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        try:
+            yield lambda: _await(reading)
+        finally:
+            signal.set_wakeup_fd(before)
+
+
+def _await(reading: socket.socket) -> None:
+    while reading.recv(1)[0] not in {signal.SIGTERM, signal.SIGINT}:
+        pass  # another signal
 
 
 def _known_secrets(doors: Mapping[str, Sender]) -> telemetry.Secrets:

@@ -13,7 +13,7 @@ from gitops.core.gates import Gate
 from gitops.core.images import Image
 from gitops.core.pipeline import Overlay, Pipeline, Promote
 from gitops.core.promotion import Source, Target, Terms
-from gitops.core.release import Hold, Release
+from gitops.core.release import Holds, Release
 from gitops.core.requests import Request
 from gitops.core.status import Revision
 from gitops.desired import DesiredState
@@ -40,7 +40,7 @@ class Stage:
     sources: Mapping[str, Source]
     overlays: Mapping[str, Overlay]
     targets: Mapping[str, Target]
-    holds: Mapping[str, Hold | None]
+    holds: Mapping[str, Holds]
     files: Mapping[str, str]
     troubles: Mapping[str, Rejected]
     settings_follow: bool
@@ -51,15 +51,16 @@ class _Read:
     """One overlay as the head has it."""
 
     target: Target
-    hold: Hold | None
+    holds: Holds
     file: str
 
 
 @dataclass(slots=True)
 class _AtHead:
-    """What is a function of one head."""
+    """What is a function of one head. `trunk`: commits that were seen on it, which stay there while it only grows."""
 
     head: str = ""
+    trunk: set[str] = field(default_factory=set)
     read: dict[str, _Read] = field(default_factory=dict)
     asked: dict[str, Mapping[str, str]] = field(default_factory=dict)
     unknown: set[tuple[str, str]] = field(default_factory=set)
@@ -81,8 +82,10 @@ class Stages:
     def of(self, declared: Pipeline, name: str) -> Stage:
         """An overlay that cannot be read is that overlay's trouble alone."""
         head = self._desired.head()
-        if head != self._known.head:
-            self._known = _AtHead(head)
+        before = self._known
+        if head != before.head:
+            has_grown = bool(before.head) and self._is_ancestor(before.head, head)
+            self._known = _AtHead(head, before.trunk if has_grown else set())
         environment = declared.environments[name]
         promote = environment.promote or Promote(when="requested")
         own = {each.name: each for each in self._desired.overlays().values() if each.environment == name}
@@ -98,7 +101,7 @@ class Stages:
             sources={name: replace(source, closures=closures(target)) for name, target in targets.items()},
             overlays=own,
             targets=targets,
-            holds={name: each.hold for name, each in read.items()},
+            holds={name: each.holds for name, each in read.items()},
             files={name: each.file for name, each in read.items()},
             troubles=troubles,
             settings_follow=follow == "auto",
@@ -208,11 +211,12 @@ class Stages:
         tree = self._repo.tree(head)
         own = self._directories.of(place.path, head)
         target = self._target(declared, place, own, compose.release(place, tree, self._repo.read) or Release())
-        return _Read(target, compose.hold(place, tree, self._repo.read), own.kustomization)
+        return _Read(target, compose.holds(place, tree, self._repo.read), own.kustomization)
 
     def _target(self, declared: Pipeline, place: Overlay, own: Directory, release: Release) -> Target:
-        if release.is_adoption and self._desired.adopted(place) not in {None, release.revision}:
+        if release.is_adoption and self._desired.adopted(place) != release.revision:
             release = release.model_copy(update={"waived": None})  # a word alone waives the first release only
+        release = release.given_by(place.after or "")
         written, settings = self._images(declared, own), self._directories.settings(own)
         locked = self._directories.of(place.path, release.overlay) if release.overlay else None
 
@@ -246,7 +250,16 @@ class Stages:
         return self._directories.images(directory, declared)
 
     def _is_later(self, commit: str, than: str) -> bool:
-        return commit != than and (not than or self._is_ancestor(than, commit))
+        """Later than what a rewritten trunk has lost is all that it holds now."""
+        if commit == than or not than:
+            return commit != than
+        return self._is_ancestor(than, commit) or (not self._is_on_trunk(than) and self._is_on_trunk(commit))
+
+    def _is_on_trunk(self, commit: str) -> bool:
+        known = self._known
+        if commit not in known.trunk and self._is_ancestor(commit, known.head):
+            known.trunk.add(commit)
+        return commit in known.trunk
 
     def _is_ancestor(self, older: str, newer: str) -> bool:
         if (older, newer) in self._known.unknown:

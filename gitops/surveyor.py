@@ -45,7 +45,7 @@ class Contract:
 @dataclass(frozen=True, slots=True)
 class Situation:
     """An overlay at a tree. `base` is the commit of everything outside environments/; `release` says why it may run
-    there; `adopted`: the commits of its very first release, None = this is the first, or nobody asked.
+    there; `adopted`: the commits of its very first release, None = nobody can tell, or asked.
     """
 
     overlay: Overlay

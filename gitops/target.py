@@ -19,7 +19,7 @@ from gitops.core.plan import Outcome, Plan, Policy
 from gitops.core.status import Revision
 from gitops.core.summary import Stall
 from gitops.desired import DesiredState
-from gitops.surveyor import Docket
+from gitops.surveyor import Docket, Situation
 
 _log = structlog.get_logger(__name__)
 
@@ -70,7 +70,9 @@ class Target:
 class Judging(Protocol):
     """What finds the violations of an overlay, as gitops.judge.Judge does."""
 
-    def judge(self, name: str, docket: Docket, changed: frozenset[str] | None = None) -> tuple[Violation, ...]: ...
+    def judge(
+        self, name: str, docket: Docket, before: Mapping[str, Situation | None] | None = None
+    ) -> tuple[Violation, ...]: ...
 
 
 Applied = Callable[[str], Revision | None]
@@ -86,6 +88,7 @@ class Targets:
         self._applied = applied
         self._now = now
         self._breached: set[str] = set()
+        self._compared: dict[str, tuple[str, Revision, bool]] = {}
 
     @property
     def breached(self) -> frozenset[str]:
@@ -114,30 +117,42 @@ class Targets:
         if breach is not None:
             _log.warning("stalled", reason=breach.reason, message=breach.message)
             return Target(overlay, desired.revision, self._last_good(overlay, parent), breach)
-        hold = desired.hold
-        suspended = hold is not None and hold.suspend and hold.holds(self._now())
-        stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}") if hold and suspended else None
+        hold = desired.holds.at(self._now())
+        stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}") if hold and hold.suspend else None
         return Target(overlay, desired.revision, desired, stall, warnings)
 
     def _judged(self, desired: Desired, parent: Parent) -> tuple[Stall | None, tuple[str, ...]]:
         """Why the overlay is not let in, None = it is, with what is said of it all the same."""
         is_let_in = self._is_let_in(desired, parent)
         try:
-            found = (*(() if is_let_in else self._unproven(desired)), *self._violations(desired))
+            unproven = () if is_let_in else self._unproven(desired)
+            found = (*unproven, *self._violations(desired, is_let_in=is_let_in), *_strayed(desired))
         except Rejected as error:
             self._breached.add(desired.overlay.name)
             return (None, (str(error),)) if is_let_in else (Stall(error.reason, str(error)), ())
-        return admission.stall(found, is_admitted=is_let_in), admission.warnings(found)
+        breach = admission.stall(found, is_admitted=is_let_in)
+        if breach is not None and self._renders_as_before(desired, parent):
+            return None, admission.warnings(found)
+        return breach, admission.warnings(found)
 
-    def _violations(self, desired: Desired) -> tuple[Violation, ...]:
-        """What the overlay is charged with. What two environments break together is charged to the one that changed, to
-        the earlier one when both or none did; which those are is only asked for when it matters.
+    def _renders_as_before(self, desired: Desired, parent: Parent) -> bool:
+        """True when only files changed that make no difference, such as a comment. Asked for when it matters."""
+        try:
+            return parent.applied is not None and self._desired.at(desired.overlay, parent.applied).is_equal(desired)
+        except Rejected:
+            return False
+
+    def _violations(self, desired: Desired, *, is_let_in: bool) -> tuple[Violation, ...]:
+        """What the overlay is charged with, beside what the others are about to run and what they still do. What two
+        environments break together is charged to the one in which it is new, to the earlier one when that is both or
+        none; which those are is only asked for when it matters.
         """
         name, docket = desired.overlay.name, self._desired.docket()
-        found = self._judge.judge(name, docket)
-        if any(each.is_mutual for each in found):
-            changed = frozenset(each for each in docket.situations if self._is_new(each))
-            found = self._judge.judge(name, docket, changed)
+        if desired.overlay.is_platform:
+            return ()
+        found = self._judge.judge(name, docket) if is_let_in else ()
+        if not is_let_in or any(each.is_mutual for each in found):
+            found = self._judge.judge(name, docket, self._new())
         (self._breached.add if found else self._breached.discard)(name)
         return found
 
@@ -147,12 +162,24 @@ class Targets:
             return True
         return parent.applied is not None and self._desired.is_same(desired, parent.applied)
 
-    def _is_new(self, name: str) -> bool:
-        applied = self._applied(name)
+    def _new(self) -> dict[str, Situation | None]:
+        """The overlays whose files are not those that were applied last, each with what was."""
+        found: dict[str, Situation | None] = {}
+        for name, overlay in self._desired.overlays().items():
+            applied = None if overlay.is_platform else self._applied(name)
+            if not overlay.is_platform and not (applied and self._is_same(name, applied)):
+                found[name] = self._desired.situation_at(overlay, applied) if applied else None
+        return found
+
+    def _is_same(self, name: str, applied: Revision) -> bool:
         try:
-            return applied is None or not self._desired.is_same(self._desired.at_head(name), applied)
+            desired = self._desired.at_head(name)
         except Rejected:
-            return True
+            return False
+        known = self._compared.get(name)
+        if known is None or known[:2] != (desired.key, applied):
+            self._compared[name] = known = (desired.key, applied, self._desired.is_same(desired, applied))
+        return known[2]
 
     def _unproven(self, desired: Desired) -> tuple[Violation, ...]:
         """What of its release nobody has proven."""
@@ -170,3 +197,8 @@ class Targets:
         except Rejected as error:
             _log.warning("what was applied last cannot be rendered any more", reason=error.reason, message=str(error))
             return None
+
+
+def _strayed(desired: Desired) -> tuple[Violation, ...]:
+    """Warns of commits that the trunk has lost."""
+    return evidence.off_trunk(desired.overlay, desired.revision, dict.fromkeys(desired.strayed, True))

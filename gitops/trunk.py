@@ -20,21 +20,32 @@ class Trunk:
         self._known: set[str] = set()
         self._adopted: dict[tuple[str, str], Revision | None] = {}
 
-    def extend(self, before: str, head: str) -> None:
-        """The trunk is at `head` now. What was on it stays there for as long as it only grows."""
-        if len(self._known) > _MOST_KNOWN_COMMITS or not (before and self._is_ancestor(before, head)):
+    def extend(self, before: str, head: str) -> bool:
+        """The trunk is at `head` now. What was on it stays there for as long as it only grows: True when it did."""
+        grew = bool(before) and self._is_ancestor(before, head)
+        if len(self._known) > _MOST_KNOWN_COMMITS or not grew:
             self._known = set()
         self._known.add(head)
+        return grew
 
-    def require(self, head: str, revision: Revision) -> None:
-        """Raises: Rejected(NotOnTrunk) when a commit of the revision is not reachable from `head`."""
+    def require(self, head: str, revision: Revision) -> frozenset[str]:
+        """Those commits of the revision that are not reachable from `head`, but kept by a ref of their own.
+
+        Raises: Rejected(NotOnTrunk) when one is neither.
+        """
         known = self._known
+        strayed = set()
         for commit in {revision.base, revision.overlay} - known:
             if self._repo.is_ancestor(commit, head):
                 known.add(commit)
             else:
-                message = f"commit {commit[:12]} of release.yaml is not on the trunk; promote again from a trunk commit"
-                raise Rejected("NotOnTrunk", message)
+                strayed.add(commit)
+        lost = strayed - set(self._repo.kept()) if strayed else set()
+        if lost:
+            shown = " and ".join(sorted(commit[:12] for commit in lost))
+            message = f"commit {shown} of release.yaml is not on the trunk; promote again from a trunk commit"
+            raise Rejected("NotOnTrunk", message)
+        return frozenset(strayed)
 
     def is_behind(self, ours: str, head: str) -> bool:
         """True when a pass of `head` by another replica knew more than this one at `ours`, even after asking the
@@ -50,17 +61,18 @@ class Trunk:
         return self._repo.fetch() != ours
 
     def adopted(self, overlay: Overlay, head: str) -> Revision | None:
-        """The commits of the first release.yaml that the overlay ever had; None when there is none to be read. Git is
-        asked again only when the file has changed.
+        """The commits of the first release.yaml that the overlay ever had; None when nobody can tell. Git is asked
+        again only when the file has changed.
+
+        Raises: Unavailable when git fails.
         """
         file = f"{overlay.path}/{RELEASE_FILE}"
         blob = self._repo.tree(head).get(file)
         if blob is None:
             return None
         if (file, blob.id) not in self._adopted:
-            past = self._repo.history(file, _MOST_KNOWN_COMMITS)
-            found = compose.adopted(overlay, past[-1].id if past else None, self._repo.tree, self._repo.read)
-            self._adopted[file, blob.id] = found
+            first = self._repo.first_commit(file)
+            self._adopted[file, blob.id] = compose.adopted(overlay, first, self._repo.tree, self._repo.read)
         return self._adopted[file, blob.id]
 
     def _is_ancestor(self, older: str, newer: str) -> bool:

@@ -13,13 +13,15 @@ from gitops.adapters.config_repo import GitConfigRepo, Options
 from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.checker import Checker
+from gitops.core import summary
+from gitops.core.gates import SKIPPABLE
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.inventory import applyset_of
 from gitops.core.overlay import set_image
 from gitops.core.proof import Proofs
 from gitops.core.scope import Ceilings
-from gitops.core.status import ObjectStatus, Sync, SyncStatus
+from gitops.core.status import Account, Condition, ObjectStatus, Revisions, Sync, SyncStatus
 from gitops.desired import DesiredState, Rules
 from gitops.local import binaries
 from gitops.promoter import Parties, Promoter
@@ -134,7 +136,10 @@ class World:
         self.repo = GitConfigRepo(self.remote.url, "main", directory / "controller", options)
         self.renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         self.shelf = Shelf()
+        self.accounts: dict[str, Account] = {}
+        self.leads = True
         self.observed = True
+        self.skippable = SKIPPABLE
         self.stopped: set[str] = set()
         self.meanwhile: Callable[[], None] = lambda: None
         self.news: list[frozenset[str]] = []
@@ -163,7 +168,9 @@ class World:
                 desired=self.desired,
                 witness=self.witness,
                 now=lambda: self.now,
-                may_write=lambda: True,
+                may_write=lambda: self.leads,
+                skippable=self.skippable,
+                account=self.accounts.get,
                 judge=self._judge,
                 on_promotion=lambda _: None,
                 on_news=self.news.append,
@@ -204,7 +211,25 @@ class World:
                 ObjectStatus(key, Sync.SYNCED, (health or {}).get(key.name, Health.HEALTHY)) for key in wanted.keys
             )
             worst = max(each.health for each in objects)
-            self.witness.see(wanted, SyncStatus(name, found.environment, Sync.SYNCED, worst, self.now, objects=objects))
+            status = SyncStatus(
+                name,
+                found.environment,
+                Sync.SYNCED,
+                worst,
+                self.now,
+                revisions=Revisions(rendered=wanted.revision, applied=wanted.revision),
+                conditions=(Condition("Ready", worst is Health.HEALTHY, str(worst), f"{name} is {worst}", self.now),),
+                objects=objects,
+            )
+            self.witness.see(wanted, status)
+            self._report(status)
+
+    def _report(self, status: SyncStatus) -> None:
+        """As the reporter does: a line when something was done or is otherwise than before."""
+        before, history = self.accounts.get(status.overlay, (None, ()))
+        is_new = before is None or before.revisions != status.revisions
+        line = summary.record(before, status, {"configured": 1} if is_new else {})
+        self.accounts[status.overlay] = (status, (line, *history) if line else history)
 
     def pass_time(self, minutes: float) -> None:
         """Looks every half minute, as the controller does."""

@@ -14,7 +14,7 @@ from gitops.core.scope import Ceilings
 from gitops.core.status import Revision
 from gitops.desired import DesiredState, Rules
 from gitops.local import binaries
-from tests.adapters.git_world import Remote
+from tests.adapters.git_world import Remote, git
 
 PIPELINE = b"""services: {app: {image: registry.example/app, tags: {semver: ">=1"}}}
 environments:
@@ -184,6 +184,46 @@ def test_a_release_that_is_not_on_the_trunk_is_refused(place: Place) -> None:
     with pytest.raises(Rejected) as refused:
         place.desired.at_head("prod")
     assert refused.value.reason in {"NotOnTrunk", "UnknownRevision"}
+
+
+class TestARewrittenTrunk:
+    """prod is locked to a commit that a force-push has taken from the trunk."""
+
+    def rewrite(self, place: Place, *, keep: bool) -> tuple[str, frozenset[str]]:
+        first = place.remote.head()
+        place.push(place.release(first, first))
+        place.desired.at_head("prod")
+        if keep:
+            place.repo.keep([first])
+        files = {**TREE, **place.release(first, first), "environments/dev/kustomization.yaml": overlay("dev", "2.0.0")}
+        place.remote.write(files, "a history of its own", start=None)
+        return first, place.refresh()
+
+    def test_what_a_ref_keeps_goes_on(self, place: Place) -> None:
+        first, touched = self.rewrite(place, keep=True)
+        assert touched == {"dev", "prod"}
+        assert place.desired.at_head("prod").strayed == {first}
+        assert place.tag("prod") == "1.0.0"
+        assert place.desired.at_head("dev").strayed == frozenset()
+
+    def test_from_a_clone_that_is_made_anew_too(self, place: Place) -> None:
+        first, _ = self.rewrite(place, keep=True)
+        git(place.remote.directory, "gc", "--quiet", "--prune=now")
+        place.repo.close()
+        place.repo = GitConfigRepo(place.remote.url, "main", place.directory / "another")
+        place.desired = place.fresh()
+        place.refresh()
+        assert place.desired.at_head("prod").strayed == {first}
+        assert place.tag("prod") == "1.0.0"
+
+    def test_what_no_ref_keeps_is_refused_until_one_does(self, place: Place) -> None:
+        first, _ = self.rewrite(place, keep=False)
+        with pytest.raises(Rejected, match=rf"commit {first[:12]} of release\.yaml is not on the trunk") as refused:
+            place.desired.at_head("prod")
+        assert refused.value.reason == "NotOnTrunk"
+        git(place.remote.directory, "update-ref", f"refs/lockstep/base/{first}", first)
+        place.refresh()
+        assert place.tag("prod") == "1.0.0"
 
 
 def test_an_overlay_that_left_git_is_named_once(place: Place) -> None:

@@ -115,6 +115,39 @@ class TestOneAProvenBase:
             "promote again (`lockstep promote prod`)",
         )
 
+    def test_a_word_alone_where_nobody_can_tell_which_release_was_the_first(self, tmp_path: Path) -> None:
+        repo = made(tmp_path, binaries.ensure("kustomize"))
+        first = git(repo.root, "rev-parse", "HEAD")
+        repo.write({RELEASE: "base: soon\n"})
+        repo.commit("prod: a mistake")
+        repo.release("test", first)
+        repo.release("prod", first)
+        repo.commit("test, prod: adopted")
+        said = refused(
+            repo,
+            "prod: 3 violations",
+            "forbid: Release prod  /waived",
+            "a word alone waives the first release of an overlay only, and which one was the first cannot be told",
+            "fetch the full history, or let in by name what is listed here",
+            f'`waived: {{"{first}": "<why>"}}`',
+        )
+        assert "test: ok" in said
+        repo.write({RELEASE: f'base: {first}\noverlay: {first}\nwaived: {{"{first}": x, "{DIGEST["new"]}": x}}\n'})
+        assert lockstep(repo, "check")[0] == 0
+
+    def test_a_base_that_the_trunk_has_lost_and_a_ref_keeps(self, repo: JudgedRepo) -> None:
+        """The one that test and prod were adopted with."""
+        lost = git(repo.root, "rev-parse", "HEAD~1")
+        git(repo.root, "checkout", "--quiet", "--orphan", "rewritten")
+        repo.commit("a history of its own")
+        git(repo.root, "update-ref", f"refs/lockstep/base/{lost}", lost)
+        code, said = lockstep(repo, "check")
+        assert code == 0, said
+        assert "warn: Release prod  /base" in said
+        assert "this commit of release.yaml is no longer on the trunk, which was rewritten; a ref of its own" in said
+        git(repo.root, "update-ref", "-d", f"refs/lockstep/base/{lost}")
+        refused(repo, "forbid: Release prod  /base", "this commit of release.yaml is not on the trunk")
+
     def test_no_base_at_all(self, repo: JudgedRepo) -> None:
         (repo.root / RELEASE).unlink()
         repo.write({"environments/pipeline.yaml": PIPELINE})

@@ -124,6 +124,32 @@ def test_what_is_not_keeps_what_it_has_and_says_where_and_what_to_do(controller:
     assert controller.reasons("prod") == {}
 
 
+def test_a_release_that_the_trunk_has_lost_goes_on_with_a_warning_while_a_ref_keeps_it(
+    controller: Controller, tmp_path: Path
+) -> None:
+    lost = controller.applied["prod"].base
+    controller.repo.keep([lost])
+    git(controller.origin.root, "checkout", "--quiet", "--orphan", "rewritten")
+    git(controller.origin.root, "commit", "--quiet", "--message=a history of its own")
+    git(controller.origin.root, "branch", "--force", "main")
+    git(controller.origin.root, "reflog", "expire", "--expire=now", "--all")
+    git(controller.origin.root, "gc", "--quiet", "--prune=now")
+    controller.repo.close()
+    controller.repo = GitConfigRepo(f"file://{controller.origin.root}", "main", tmp_path / "another")
+    controller.start()
+    controller.repo.fetch()
+    controller.desired.refresh()
+    target = controller.target("prod")
+    assert (target.stall, target.desired is not None) == (None, True)
+    (warning,) = target.warnings
+    assert "this commit of release.yaml is no longer on the trunk, which was rewritten" in warning
+    git(controller.origin.root, "update-ref", "-d", f"refs/lockstep/base/{lost}")
+    controller.repo.fetch()
+    controller.start()
+    controller.desired.refresh()
+    assert controller.reasons("dev", "prod") == {"prod": "NotOnTrunk"}
+
+
 def test_a_variation_on_the_trunk_mends_it(controller: Controller) -> None:
     controller.origin.append(DEV, PATCH)
     controller.take_in()
@@ -179,8 +205,36 @@ def test_another_ones_change_mends_it_and_it_is_asked_again(controller: Controll
     assert controller.targets.breached == {"dev"}
     controller.origin.write({PROD: overlay("prod")})
     controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}, "prod still runs it"
+    controller.apply("prod")
     assert controller.reasons("dev", "prod") == {}
     assert controller.targets.breached == frozenset()
+
+
+def test_who_was_refused_is_not_let_in_by_another_ones_change(controller: Controller) -> None:
+    controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"prod": "ContractViolated"}
+    controller.origin.append(DEV, "replicas: [{name: order, count: 2}]\n")
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {"prod": "ContractViolated"}
+
+
+def test_what_runs_counts_though_its_overlay_is_broken_now(controller: Controller) -> None:
+    controller.origin.write({DEV: "resources: [nowhere.yaml]\n"})
+    controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"dev": "MissingFile", "prod": "ContractViolated"}
+
+
+def test_a_comment_stops_nobody(controller: Controller) -> None:
+    text = (controller.origin.root / PIPELINE).read_text()
+    controller.origin.write({PIPELINE: text.replace("required: [DB]", "schema: {type: string, pattern: '^jdbc:'}")})
+    controller.origin.append(DEV, "# a word about it\n")
+    controller.take_in()
+    target = controller.target("dev")
+    assert target.stall is None
+    assert any("/data/DB" in said for said in target.warnings)
 
 
 def test_an_overlay_that_is_gone_charges_nobody(controller: Controller) -> None:
@@ -211,8 +265,6 @@ def test_a_change_that_only_the_reference_reads_counts(controller: Controller) -
     )
     controller.origin.write({"base/kustomization.yaml": base, "base/more/one.yaml": service("one"), DEV: own})
     controller.origin.write({"base/more/kustomization.yaml": "resources: [one.yaml]\n"})
-    controller.take_in()
-    assert controller.reasons("dev") == {"dev": "ContractViolated"}
     controller.origin.append(PIPELINE, "- {objects: [{kind: Service, name: one}], environments: [dev]}\n")
     controller.take_in()
     controller.apply("dev")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gitops.core.errors import Conflict
+from gitops.core.gates import Gate
 from gitops.core.health import Health
 from tests.adapters.git_world import git
 from tests.promotion_world import SETTINGS, World, image, overlay, pipeline, world
@@ -221,6 +222,27 @@ class TestRequests:
         ready.look()
         assert ready.remote.head() == head
 
+    def test_done_once_also_where_a_merge_puts_back_what_was_before(self, ready: World) -> None:
+        """Git's simplified history of prod follows the side that the merge took, where no promotion was."""
+        ready.tag("promote/prod/one")
+        person = ready.person
+        git(person, "checkout", "--quiet", "-b", "side", "origin/main")
+        git(person, "commit", "--quiet", "--allow-empty", "--message", "an idea")
+        ready.look()
+        assert ready.runs("prod")["order"] == "1.2.0"
+        git(person, "fetch", "--quiet", "origin", "main")
+        git(person, "checkout", "--quiet", "-B", "main", "FETCH_HEAD")
+        git(person, "merge", "--quiet", "--no-commit", "--no-ff", "side")
+        git(person, "checkout", "side", "--", "environments/prod")
+        git(person, "commit", "--quiet", "--all", "--message", "merge: prod as before")
+        git(person, "push", "--quiet", "origin", "main")
+        ready.repo.fetch()
+        ready.begin()
+        ready.run()
+        ready.look()
+        assert ready.runs("prod")["order"] == "1.1.0"
+        assert ready.subjects(1) == ["merge: prod as before"]
+
     def test_what_was_there_at_the_tagged_commit(self, ready: World) -> None:
         at = ready.remote.head()
         ready.push_image("order", 3)
@@ -316,12 +338,34 @@ class TestRequests:
             place.look()
             assert place.runs("prod")["order"] == "1.1.0"
 
+    def test_who_asks_cannot_do_without_those_who_approve(self, tmp_path: Path) -> None:
+        """Unless the controller's own configuration lets this gate be skipped too."""
+        with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
+            _make_keys(place, "li")
+            place.soak()
+            place.push_image("order", 2)
+            place.soak()
+            place.soak()
+            place.tag("promote/prod/one", "--skip-gate approvals --reason urgent", by="li")
+            place.look()
+            assert place.runs("prod")["order"] == "1.1.0"
+            assert any("the gate approvals cannot be skipped: `skippable`" in each for each in place.waiting("prod"))
+            place.skippable = frozenset(Gate)
+            place.begin()
+            place.run()
+            place.look()
+            assert place.runs("prod")["order"] == "1.2.0"
+            assert "Lockstep-Waived: approvals: urgent" in place.last()
+
     def test_an_unsigned_request_cannot_be_approved_nor_skip_it(self, tmp_path: Path) -> None:
         with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
             place.soak()
             place.push_image("order", 2)
             place.soak()
             place.soak()
+            place.skippable = frozenset(Gate)
+            place.begin()
+            place.run()
             place.tag("promote/prod/one", "--skip-gate approvals --reason me")
             place.look()
             assert place.runs("prod")["order"] == "1.1.0"

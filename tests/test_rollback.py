@@ -1,6 +1,7 @@
 """`lockstep rollback`, `hold`, `resume` and `promote`, as a person runs them, on real git and real kustomize."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitops.core.events import ImagePushed
-from gitops.core.release import parse_release
+from gitops.core.release import Release, parse_release
 from gitops.draft import Draft, Memory
 from tests.adapters.git_world import git
 from tests.promotion_world import World, image, overlay, pipeline, world
@@ -181,7 +182,7 @@ def _written(place: World, number: int) -> str:
     """What the committer would answer to a push of this build of order."""
     found = image("order", number)
     event = ImagePushed(found.name, found.tag or "", found.digest or "", datetime(2026, 11, 1, tzinfo=UTC))
-    draft = Draft(place.repo, place.remote.head(), lambda _: None, Memory())
+    draft = Draft(place.repo, place.remote.head(), lambda *_: None, Memory())
     outcomes = draft.take(event, "a test", place.now)
     draft.commits()
     return draft.sentence(outcomes, place.remote.head())
@@ -189,6 +190,68 @@ def _written(place: World, number: int) -> str:
 
 def test_a_reason_has_a_bound(place: World) -> None:
     head = place.remote.head()
-    for arguments in (("hold", "test", "--reason", "x" * 1001), ("rollback", "test", "--reason", "")):
+    for arguments in (("hold", "test", "--reason", "x" * 1001), ("rollback", "test", "--reason", "x" * 1001)):
         assert "at least one character and at most 1000" in lockstep(place, *arguments, code=2)
     assert place.remote.head() == head
+
+
+class TestWhatWasNeverLetIn:
+    """A person wrote a release for test by hand: it was refused, and then reverted."""
+
+    @pytest.fixture
+    def refused(self, place: World) -> str:
+        """The commit of it."""
+        place.push_image("order", 2)
+        place.push_image("print", 2)
+        place.soak()
+        good = place.remote.read("environments/test/release.yaml")
+        unproven = place.edit_base("print", "never proven")
+        text = re.sub(rb"(?m)^base: [0-9a-f]{40}", b"base: " + unproven.encode(), good)
+        commit = place.write({"environments/test/release.yaml": text}, "test by hand")
+        place.write({"environments/test/release.yaml": good}, "Revert")
+        return commit
+
+    def test_is_not_gone_back_to(self, place: World, refused: str) -> None:
+        head = place.remote.head()
+        said = lockstep(place, "rollback", "test", "--to", refused, "--reason", "x", code=2)
+        base = released(place, refused).base
+        assert f"NeverProven: test was never let in as it is at {refused[:12]}: dev has not proven base {base}." in said
+        assert place.remote.head() == head
+
+    def test_is_gone_back_to_when_it_is_waived_by_name(self, place: World, refused: str) -> None:
+        base = released(place, refused).base or ""
+        assert "--reason" in lockstep(place, "rollback", "test", "--to", refused, "--waive", base, code=2)
+        lockstep(place, "rollback", "test", "--to", refused, "--waive", base, "--reason", "it is the lesser evil")
+        release = released(place)
+        assert release.waived == {"rollback": f"to {refused[:12]}", base: "it is the lesser evil"}
+        assert (release.base, release.has_proven_base, release.admits_base()) == (base, False, True)
+        assert release.admits("order", image("order", 2).digest or "")
+
+    def test_is_passed_over_on_the_way_back(self, place: World, refused: str) -> None:
+        """Also when it is what git says now."""
+        place.write({"environments/test/release.yaml": place.remote.read("environments/test/release.yaml", refused)})
+        lockstep(place, "rollback", "test")
+        assert place.note("test", "print") == ""
+        assert place.runs("test") == {"order": "1.2.0", "print": "1.2.0"}
+        assert released(place).has_proven_base
+
+    def test_an_environment_that_had_no_release_is_not_gone_back_to(self, place: World) -> None:
+        first = git(place.remote.directory, "rev-list", "--max-parents=0", "main")
+        assert "NeverProven" in lockstep(place, "rollback", "test", "--to", first, code=2)
+
+
+def test_what_was_adopted_stays_waived_by_its_word(place: World) -> None:
+    adopted = released(place)
+    release_two(place)
+    lockstep(place, "rollback", "test")
+    release = released(place)
+    assert release.base == adopted.base
+    assert release.waived is not None
+    assert "adoption" in release.waiver(release.base or "")
+    assert release.admission is not None
+    assert {each.waived for each in release.admission.services.values()} == {"adoption"}
+    assert not release.has_proven_base
+
+
+def released(place: World, revision: str = "main") -> Release:
+    return parse_release(place.remote.read("environments/test/release.yaml", revision), "release.yaml")

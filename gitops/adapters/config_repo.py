@@ -7,13 +7,14 @@ removed by whoever owns the directory next.
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from gitops.adapters import git_dates
-from gitops.adapters.git_clone import LOCAL_LIMIT, Clone, Limits, Options, is_damage
+from gitops.adapters.git_clone import KEPT, LOCAL_LIMIT, Clone, Limits, Options, is_damage, kept
+from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
 from gitops.adapters.git_push import Landed, import_stream, verdict
@@ -118,6 +119,18 @@ class GitConfigRepo:
         fields = iter(finished.stdout.decode(errors="replace").split("\0")[1:])
         return [_past_commit(record) for record in zip(*[fields] * _FIELDS, strict=True)]
 
+    def trailers(self, key: str, since: str = "") -> frozenset[str]:
+        head = self.head()
+        commits = f"{since}..{head}" if since and self._has(since) else head
+        shape = f"--format=%(trailers:key={key},valueonly=true,unfold=true)"
+        finished = self._local(["log", f"--grep=^{key}:", shape, "--end-of-options", commits])
+        if finished.code:
+            raise Unavailable("GitFailed", f"the history cannot be read: {shown(finished.stderr)}")
+        return frozenset(filter(None, finished.stdout.decode(errors="replace").splitlines()))
+
+    def first_commit(self, path: str) -> str | None:
+        return first_commits(self._clone.git(), [path], self.head(), limit=LOCAL_LIMIT).get(path)
+
     def subjects(self, path: str, older: str, newer: str) -> list[str]:
         """First lines of the commits from `older` (left out) to `newer` that touched a path, newest first, at most 100;
         none when either is not known.
@@ -149,18 +162,23 @@ class GitConfigRepo:
             self._require_head(parent)
             return self._push(self._clone.open(), parent, revision)
 
-    def keep(self, revision: str) -> None:
-        _check_revision(revision)
+    def keep(self, revisions: Collection[str]) -> None:
+        for revision in revisions:
+            _check_revision(revision)
         with self._clone.lock:
             git = self._clone.open()
             arguments = ["push", "--porcelain", "--no-verify", "--end-of-options", "origin"]
-            ref = f"refs/lockstep/base/{revision}"
-            finished = git.run([*arguments, f"{revision}:{ref}"], limit=self._clone.options.limits.push)
-        answer = verdict(finished)
-        if answer.landed is Landed.UNKNOWN:
-            raise Unavailable("RemoteUnavailable", f"{self._clone.where} cannot be pushed to: {answer.text}")
-        if answer.landed is not Landed.YES:
-            raise Rejected("PushRefused", f"the remote refuses {ref}: {answer.text}")
+            wanted = [f"{revision}:{KEPT}{revision}" for revision in revisions]
+            answer = verdict(git.run([*arguments, *wanted], limit=self._clone.options.limits.push))
+            if answer.landed is Landed.UNKNOWN:
+                raise Unavailable("RemoteUnavailable", f"{self._clone.where} cannot be pushed to: {answer.text}")
+            if answer.landed is not Landed.YES:
+                raise Rejected("PushRefused", f"the remote refuses {KEPT}*: {answer.text}")
+            known = "".join(f"update {KEPT}{revision} {revision}\n" for revision in revisions)
+            git.run(["update-ref", "--stdin"], limit=LOCAL_LIMIT, stdin=known.encode())
+
+    def kept(self) -> frozenset[str]:
+        return kept(self._clone.git())
 
     def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
         with self._clone.lock:

@@ -29,6 +29,9 @@ _CORRUPT = re.compile(
 )
 _COMMITS_PER_GC = 500
 
+KEPT = "refs/lockstep/base/"
+"""Refs of the remote, each named after the commit that it keeps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -175,10 +178,14 @@ class Clone:
             owner=self._owner,
             environment=self.options.environment,
             settings={
-                "remote.origin.fetch": f"+refs/heads/{self.trunk}:{self._tracking}",
+                "remote.origin.fetch": self._refspec,
                 "core.bigFileThreshold": largest,
             },
         )
+
+    @property
+    def _refspec(self) -> str:
+        return f"+refs/heads/{self.trunk}:{self._tracking}"
 
     @property
     def _tracking(self) -> str:
@@ -190,8 +197,10 @@ class Clone:
         return head if _REVISION.fullmatch(head) else ""
 
     def fetch(self, git: Git, *, limit: float | None = None) -> Finished:
-        arguments = ["fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head"]
+        """The trunk and what is kept beside it, in one exchange; refs that the remote no longer has are forgotten."""
+        arguments = ["fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head"]
         arguments += [f"--filter=blob:limit={self.options.limits.largest_file + 1}", "--end-of-options", "origin"]
+        arguments += [self._refspec, f"+{KEPT}*:{KEPT}*"]
         return git.run(arguments, limit=limit or self.options.limits.fetch)
 
     def fetch_error(self, stderr: str) -> GitopsError:
@@ -223,3 +232,10 @@ def is_damage(stderr: str) -> bool:
     """Whether git complains about this clone. What the remote says about itself is no reason to clone again."""
     own = (line for line in stderr.splitlines() if not line.startswith("remote:"))
     return any(_CORRUPT.search(line) for line in own)
+
+
+def kept(git: Git) -> frozenset[str]:
+    """Commits that a ref named after them keeps, in any repository. A ref that points elsewhere keeps nothing."""
+    listed = git.run(["for-each-ref", "--format=%(objectname) %(refname)", KEPT], limit=LOCAL_LIMIT)
+    pairs = (line.split(" ", 1) for line in listed.stdout.decode(errors="replace").splitlines())
+    return frozenset(commit for commit, ref in pairs if ref == f"{KEPT}{commit}")

@@ -37,15 +37,17 @@ class Verdict:
 
 
 def verdict(push: Finished) -> Verdict:
-    """Reads the one status line of a push of one ref. UNKNOWN: the connection broke before the remote said anything."""
-    status = _STATUS.search(push.stdout.decode(errors="replace"))
-    if status is None:
+    """Reads the status line of each ref: the first that did not land counts. UNKNOWN: the connection broke before the
+    remote said anything.
+    """
+    found = _STATUS.findall(push.stdout.decode(errors="replace"))
+    if not found:
         return Verdict(Landed.UNKNOWN, shown(push.stderr))
-    flag, summary = status.groups()
+    flag, summary = next((status for status in found if status[0] == "!"), found[0])
     if flag != "!":
         return Verdict(Landed.YES)
-    found = _REASON.search(summary)
-    kind, reason = found.groups() if found else ("", summary)
+    told = _REASON.search(summary)
+    kind, reason = told.groups() if told else ("", summary)
     if kind in {"remote failure", "no match"}:
         return Verdict(Landed.UNKNOWN, shown(f"{reason} {push.stderr}"))
     if _LOST_RACE.search(reason or ""):

@@ -22,19 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gitops.adapters.render_cache import RenderCache
+from gitops.core import build_errors
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.tree import Source
 
 _FLAGS = ("build", "--load-restrictor=LoadRestrictionsRootOnly")
-_LONGEST_MESSAGE = 1_000
 _SCRATCH = Path("/dev/shm")  # noqa: S108 - what is made there is 0700, checked, and named by its owner
 _LEAST_SCRATCH = 256 << 20
 _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate memory|failed to (?:reserve|commit)|errno=12\b")
-_SPOKEN_VALUE = re.compile(
-    r"(?<=line \[)[\d ]+(?=\])|(?<=utf8 bytes : ).*|(?<=literal sources \[).*?(?=\])|(?<=literal source \[).*?(?=\])"
-    r"|(?<=invalid literal source )\S.*|(?<=for value ).*"
-)
-"""Contents of files and literals that kustomize quotes in its errors: they may be those of a Secret."""
 _TOO_LARGE = re.compile(r"file too large|file size limit")
 
 
@@ -227,16 +222,8 @@ def _rejected(source: Source, ended: _Ended, directory: Path, limits: Limits) ->
     exceeded = _exceeded(ended, limits)
     if exceeded:
         return Rejected("LimitExceeded", f"{source.path}: the build {exceeded}; split it or make it smaller")
-    lines = [line.strip() for line in ended.errors.splitlines() if not line.startswith("# Warning")]
-    words = next((line for line in lines if line.startswith("Error:")), " ".join(lines)) or f"exit {ended.returncode}"
-    words = (
-        _SPOKEN_VALUE.sub("…", words)
-        .removeprefix("Error:")
-        .strip()
-        .replace(f"{directory / 'tree'}/", "")
-        .replace(str(directory), "")
-    )
-    return Rejected("BuildFailed", f"{source.path}: kustomize: {words[:_LONGEST_MESSAGE]}")
+    words = build_errors.readable(ended.errors, str(directory / "tree")) or f"exit {ended.returncode}"
+    return Rejected("BuildFailed", f"{source.path}: kustomize: {words}")
 
 
 def _exceeded(ended: _Ended, limits: Limits) -> str:

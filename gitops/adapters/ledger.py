@@ -6,7 +6,7 @@ Whoever leads writes and therefore knows; its reads cost no request. Followers a
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from gitops.adapters.state_namespace import CONFIG_MAPS, MANAGED_BY, NAMESPACE
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.inventory import REPO_ANNOTATION
 from gitops.core.proof import PROOFS_JSON, Proofs
-from gitops.core.status import HISTORY_JSON, STATUS_JSON, Record, SyncStatus
+from gitops.core.status import HISTORY_JSON, STATUS_JSON, Account, Record, SyncStatus
 
 LEDGER_LABEL = "lockstep.gitops/ledger"
 _PREFIX = "lockstep-ledger."
@@ -28,8 +28,6 @@ _FRESH_SECONDS = 2.0
 _TRIES = 3
 
 _log = structlog.get_logger(__name__)
-
-Account = tuple[SyncStatus, Sequence[Record]]
 
 
 @dataclass(frozen=True, slots=True)

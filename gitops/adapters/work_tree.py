@@ -7,6 +7,8 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from gitops.adapters.git_clone import kept
+from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, blob_id
 from gitops.adapters.git_process import Git, shown
 from gitops.core.errors import Rejected, Unavailable
@@ -34,7 +36,7 @@ class WorkTree:
         self._objects = Objects(self._git, _LARGEST_FILE) if self._git else None
         self._paths: dict[str, str] = {}
         self._files: _Files | None = None
-        self._first: dict[str, Mapping[str, str]] = {}
+        self._first: dict[str, Mapping[str, str | None]] = {}
 
     def head(self, revision: str = "") -> str:
         """What is to be looked at: a commit by any name that git knows, else the work tree, else a bare repository's
@@ -80,30 +82,30 @@ class WorkTree:
         )
         return [shown(line) for line in lines.splitlines()]
 
-    def first_releases(self, head: str) -> Mapping[str, str]:
-        """A file that was never committed is not there. Git is asked once for each head."""
+    def first_releases(self, head: str) -> Mapping[str, str | None]:
+        """Git is asked once for each head."""
         if head not in self._first:
             listed = [path for path in self.tree(head) if path.startswith("environments/")]
             releases = [path for path in listed if path.endswith(f"/{RELEASE_FILE}")]
-            self._first[head] = self._first_commits(head, releases) if releases else {}
+            self._first[head] = self._first_commits(head, releases)
         return self._first[head]
 
-    def _first_commits(self, head: str, paths: Sequence[str]) -> dict[str, str]:
-        arguments = ["-c", "core.quotePath=false", "log", "--format=%x01%H", "--name-only", "--diff-filter=A"]
-        commit = "HEAD" if head == WORK_TREE else head
-        found: dict[str, str] = {}
-        for record in self._run(*arguments, "--no-renames", "--end-of-options", commit, "--", *paths).split("\1")[1:]:
-            made, *added = record.split("\n")
-            found |= {path: made for path in added if path}
-        return found
+    def _first_commits(self, head: str, paths: Sequence[str]) -> Mapping[str, str | None]:
+        if self._git is None:
+            return dict.fromkeys(paths)
+        if head == WORK_TREE and not self._run("rev-parse", "--verify", "--quiet", "HEAD"):
+            return {}  # there is no commit at all yet
+        return first_commits(self._git, paths, "HEAD" if head == WORK_TREE else head, limit=_LIMIT)
 
-    def off_trunk(self, head: str, commits: Collection[str]) -> frozenset[str]:
+    def off_trunk(self, head: str, commits: Collection[str]) -> dict[str, bool]:
         wanted = {commit for commit in commits if commit not in {head, WORK_TREE}}
-        if not wanted:
-            return frozenset()
+        if not wanted or self._git is None:
+            return {}
         commit = "HEAD" if head == WORK_TREE else head
         listed = self._run("rev-list", "--end-of-options", *sorted(wanted), f"^{commit}", "--").split()
-        return frozenset(wanted & set(listed))
+        strayed = wanted & set(listed)
+        refs = kept(self._git) if strayed else frozenset()
+        return {commit: commit in refs for commit in strayed}
 
     def close(self) -> None:
         if self._objects is not None:
@@ -224,5 +226,6 @@ def _walked(root: Path) -> Iterator[str]:
 def _missing(what: str) -> str:
     return (
         f"{what} is not in this repository: fetch it with full history (git fetch --unshallow; in CI: "
-        "fetch-depth: 0, no filter)"
+        "fetch-depth: 0, no filter). If the trunk was rewritten: "
+        "git fetch origin '+refs/lockstep/base/*:refs/lockstep/base/*'"
     )

@@ -5,11 +5,11 @@ the overlay's own directory, from the overlay revision. So an overlay cannot rea
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gitops.core.errors import Place, Rejected
 from gitops.core.pipeline import ENVIRONMENTS, Overlay
-from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release, parse_hold, parse_release
+from gitops.core.release import HOLD_FILE, RELEASE_FILE, Holds, Release, parse_hold, parse_release
 from gitops.core.status import Revision
 from gitops.core.tree import Blob, Tree
 
@@ -44,13 +44,16 @@ class ComposedTree(Mapping[str, Blob]):
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """`pending`: the trunk's head has other settings for this overlay than the locked ones that are composed here."""
+    """`pending`: the trunk's head has other settings for this overlay than the locked ones that are composed here.
+    `strayed`: those of its commits that the trunk has lost, and a ref keeps.
+    """
 
     revision: Revision
     tree: Tree
     release: Release | None = None
-    hold: Hold | None = None
+    holds: Holds = field(default_factory=Holds)
     pending: bool = False
+    strayed: frozenset[str] = frozenset()
 
     @property
     def is_locked(self) -> bool:
@@ -68,7 +71,7 @@ def compose(overlay: Overlay, head: str, tree_of: TreeOf, read: Read) -> Composi
     the clone lacks a commit that it names; Rejected(InvalidRelease, InvalidHold) with file and line.
     """
     at_head = tree_of(head)
-    held = hold(overlay, at_head, read)
+    held = holds(overlay, at_head, read)
     found = release(overlay, at_head, read)
     if found is None or found.base is None or found.overlay is None:
         if overlay.after is not None:
@@ -98,8 +101,8 @@ def release(overlay: Overlay, at_head: Tree, read: Read) -> Release | None:
 
 
 def adopted(overlay: Overlay, first: str | None, tree_of: TreeOf, read: Read) -> Revision | None:
-    """The commits of the overlay's first release, which is in commit `first`; None when that cannot be read any more,
-    or was none. Raises nothing.
+    """The commits of the overlay's first release, which commit `first` brought; None when nobody can tell: that commit
+    is not known, or its release cannot be read or names none. Raises nothing.
     """
     try:
         found = release(overlay, tree_of(first), read) if first else None
@@ -108,14 +111,15 @@ def adopted(overlay: Overlay, first: str | None, tree_of: TreeOf, read: Read) ->
     return found.revision if found else None
 
 
-def hold(overlay: Overlay, at_head: Tree, read: Read) -> Hold | None:
-    """The hold on the overlay, its own or its environment's. Raises: Rejected(InvalidHold)."""
+def holds(overlay: Overlay, at_head: Tree, read: Read) -> Holds:
+    """The holds on the overlay, its own and its environment's. Raises: Rejected(InvalidHold)."""
+    found = []
     for directory in dict.fromkeys((overlay.path, f"{ENVIRONMENTS}/{overlay.environment}")):
         file = f"{directory}/{HOLD_FILE}"
         blob = None if overlay.is_platform else _regular(at_head, file)
         if blob is not None:
-            return parse_hold(read(blob.id), file)
-    return None
+            found.append(parse_hold(read(blob.id), file))
+    return Holds(tuple(found))
 
 
 def _regular(tree: Tree, file: str) -> Blob | None:

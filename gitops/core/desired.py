@@ -10,7 +10,7 @@ from gitops.core.images import Image
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.pipeline import DriftPolicy, Foreign, Overlay, Pipeline, SyncMode, SyncOptions
-from gitops.core.release import Hold, Release
+from gitops.core.release import Holds, Release
 from gitops.core.status import Revision
 from gitops.core.tree import Blob
 
@@ -23,7 +23,7 @@ class Desired:
     workloads whose replicas an autoscaler of the same render owns. `withheld`: why nothing is written though it could
     be (observe mode), empty = it is written; `kept`: the same for pruning. `strip`: fields that others added are
     removed. `waiting`: what waits for a promotion, in sentences. `provisional`: a kind in it is not served yet, so it
-    is looked at again.
+    is looked at again. `strayed`: commits of its release that the trunk has lost, and a ref keeps.
     """
 
     overlay: Overlay
@@ -36,7 +36,7 @@ class Desired:
     files: Mapping[str, Blob] = field(default_factory=dict)
     is_locked: bool = False
     release: Release | None = None
-    hold: Hold | None = None
+    holds: Holds = field(default_factory=Holds)
     heal: bool = True
     withheld: str = ""
     kept: str = ""
@@ -45,6 +45,12 @@ class Desired:
     adopt: frozenset[str] = frozenset()
     waiting: tuple[str, ...] = ()
     provisional: bool = False
+    strayed: frozenset[str] = frozenset()
+
+    def is_equal(self, other: "Desired") -> bool:
+        """True when both ask the cluster for the very same objects."""
+        mine, theirs = ({each.key: each.hash for each in one.manifests} for one in (self, other))
+        return mine == theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def treated(
         files=closure.files,
         is_locked=composition.is_locked,
         release=composition.release,
-        hold=composition.hold,
+        holds=composition.holds,
         heal=environment is None or environment.drift is not DriftPolicy.REPORT,
         withheld="observe mode: nothing is written (sync.mode: observe)" if observes else "",
         kept=_kept(overlay, sync),
@@ -84,6 +90,7 @@ def treated(
         prune_budget=sync.prune.budget if sync else 10,
         adopt=frozenset(sync.adopt) if sync else frozenset(),
         provisional=rendered.provisional,
+        strayed=composition.strayed,
         waiting=("settings on the trunk wait for a promotion",) if composition.pending else (),
     )
 

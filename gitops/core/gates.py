@@ -11,7 +11,9 @@ from gitops.core.release import Hold
 
 
 class Gate(StrEnum):
-    """What must hold before a promotion is written. Each can be skipped by name and with a reason."""
+    """What must hold before a promotion is written. Those that lockstep.yaml lets be skipped are skipped by name and
+    with a reason.
+    """
 
     SOAK = "soak"
     RAN = "ran"
@@ -19,6 +21,10 @@ class Gate(StrEnum):
     WINDOWS = "windows"
     APPROVALS = "approvals"
     HOLD = "hold"
+
+
+SKIPPABLE = frozenset(Gate) - {Gate.APPROVALS}
+"""Unless lockstep.yaml says otherwise: who asks must not be able to do without those who approve."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gitops.core import images, schema
+from gitops.core import expressions, images, schema
 from gitops.core.errors import Rejected
 from gitops.core.schema import (
     Cron,
@@ -82,7 +82,7 @@ class TagPolicy(Model):
             raise ValueError("needs exactly one of semver, pattern, follow")
         if self.order is not None and self.pattern is None:
             raise ValueError("order belongs to a pattern; semver and follow have their own")
-        if self.order is Order.NUMERIC and re.compile(self.pattern or "").groups != 1:
+        if self.order is Order.NUMERIC and expressions.groups(self.pattern or "") != 1:
             raise ValueError("order: numeric needs a pattern with exactly one group, around the number")
         if self.follow is not None and not images.is_tag(self.follow):
             raise ValueError("follow must be a tag")
@@ -109,8 +109,8 @@ class Service(Model):
 
 
 class Platform(Model):
-    """What exists once in a cluster: an overlay of its own, always at the trunk's head, never pruned. `kinds` are the
-    cluster-scoped kinds that it may hold.
+    """What exists once in a cluster: an overlay of its own, always at the trunk's head, never pruned. `kinds` are those
+    that it may hold besides roles, role bindings, service accounts, quotas and limit ranges.
     """
 
     path: RepoPath = "base/platform"
@@ -138,8 +138,16 @@ class Windows(Model):
     deny: tuple[Window, ...] = ()
 
 
+class Rollback(Model):
+    """A promotion is taken back by itself when it makes an overlay Degraded `within` that time."""
+
+    within: Annotated[Duration, Field(gt=timedelta(0))]
+
+
 class Promote(Model):
-    """When what the environment before has proven moves on: by itself (`proven`) or when a pushed tag asks."""
+    """When what the environment before has proven moves on: by itself (`proven`) or when a pushed tag asks. `rollback`:
+    None = only a person goes back.
+    """
 
     when: Literal["proven", "requested"]
     soak: Duration = timedelta(0)
@@ -147,6 +155,7 @@ class Promote(Model):
     approvals: Approvals = Approvals(count=0)
     windows: Windows = Windows()
     settings: Literal["auto", "promote"] | None = None
+    rollback: Rollback | None = None
 
 
 class Prune(Model):

@@ -71,7 +71,8 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class Move:
     """What a promotion writes into one overlay. `images`: those that change; `was`: what they were; `evidence`: of
-    every service of the overlay after it; `settings`: a hash of the overlay's settings that come along.
+    every service of the overlay after it; `settings`: a hash of the overlay's settings that come along. `proves_base`:
+    there is a proof of the base; `base_waived`: where there is none, why a person let it in.
     """
 
     overlay: str
@@ -82,6 +83,13 @@ class Move:
     settings: str = ""
     moves_base: bool = False
     moves_settings: bool = False
+    proves_base: bool = False
+    base_waived: str = ""
+
+    @property
+    def is_vouched_for(self) -> bool:
+        """False when nobody answers for the base: then nothing may be written."""
+        return self.proves_base or bool(self.base_waived)
 
     @property
     def is_empty(self) -> bool:
@@ -114,7 +122,10 @@ def propose(source: Source, target: Target, terms: Terms) -> Proposal:
         behind += _behind(service, source, target, terms, found)
     for service in _newcomers(source, target, services):
         behind += _behind(service, source, target, terms, None)
+    is_whole = bool(services) and len(picks) == len(services)
+    proves = is_whole or target.release.has_proven_base or base != (target.release.base or "")
     move = _move(target, base, picks, here, terms.waived)
+    move = replace(move, proves_base=proves, base_waived="" if proves else target.release.base_waiver)
     for service in sorted(written_by_hand(target).keys() & move.images.keys()):
         if target.written[service].digest != move.images[service].digest:
             behind.append(_by_hand(service, source, target))
@@ -141,11 +152,18 @@ def written_by_hand(target: Target) -> dict[str, str]:
 
 
 def settings_alone(target: Target) -> Move:
-    """The overlay's own settings as the head has them, over the same base and images."""
-    known = target.release.admission.services if target.release.admission else {}
-    evidence = {service: _kept(target, service, known.get(service), "") for service in sorted(target.locked)}
+    """The overlay's own settings as the head has them, over the same base and images. Nothing is proven by it."""
+    release = target.release
     return Move(
-        target.overlay, target.release.base or "", {}, {}, evidence, target.settings, moves_settings=target.pending
+        overlay=target.overlay,
+        base=release.base or "",
+        images={},
+        was={},
+        evidence={service: _kept(target, service, "") for service in sorted(target.locked)},
+        settings=target.settings,
+        moves_settings=target.pending,
+        proves_base=release.has_proven_base,
+        base_waived="" if release.has_proven_base else release.base_waiver,
     )
 
 
@@ -160,19 +178,25 @@ def release_hash(environment: str, moves: Sequence[Move]) -> str:
 
 _UNPROVEN = "runs by a release.yaml without evidence; promote something proven, or waive it there by name"
 _NEVER = "the first release needs a proof of every service"
+_UNPROVEN_BASE = "stands in release.yaml, but {} has never proven it; set it back, or waive it there by name"
 
 
 def _base(source: Source, target: Target, terms: Terms) -> str:
-    """The newest base on which every service of the target has a proof, or has the files that it has now."""
+    """The newest base on which every service of the target has a proof, or has the files that it has now. The files of
+    a base that nobody answers for count for nothing.
+    """
     locked = target.release.base or ""
     if terms.services:
         return locked
+    is_vouched_for = target.release.has_proven_base or bool(target.release.base_waiver)
     here = source.closures(locked)
     for base in _bases(source, target, terms):
         there = source.closures(base)
         if there == here or not there:
             continue
-        changed = {service for service in target.locked if there.get(service) != here.get(service)}
+        changed = {
+            service for service in target.locked if not is_vouched_for or there.get(service) != here.get(service)
+        }
         changed |= target.lacks(base) - target.locked.keys()
         if not changed and target.locked:
             continue  # other overlays of the environment before have changed, this one would render the same
@@ -277,6 +301,8 @@ def _obstacles(
     is_first = target.release.base is None
     for service in (each for each in services if is_first and each not in picks):
         yield f"{service}: {_NEVER}"
+    if not (is_first or move.is_vouched_for):
+        yield f"base {move.base[:12]} {_UNPROVEN_BASE.format(source.environment)}"
     for service, evidence in move.evidence.items():
         if not (is_first or evidence.since or evidence.waived):
             yield f"{service}: {_UNPROVEN}"
@@ -288,7 +314,6 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
         for service, proof in picks.items()
         if service not in target.locked or target.locked[service].digest != proof.image.digest
     }
-    known = target.release.admission.services if target.release.admission else {}
     evidence = {}
     for service in sorted({*target.locked, *picks}):
         if service in picks:
@@ -297,7 +322,7 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
                 digest=proof.image.digest or "", closure=proof.closure, since=proof.healthy_since, waived=waived
             )
         else:
-            evidence[service] = _kept(target, service, known.get(service), here.get(service, ""))
+            evidence[service] = _kept(target, service, here.get(service, ""), is_new_base=base != target.release.base)
     return Move(
         overlay=target.overlay,
         base=base,
@@ -310,11 +335,16 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
     )
 
 
-def _kept(target: Target, service: str, known: Evidence | None, closure: str) -> Evidence:
-    """Why what stays is there: its evidence, or what a person said instead of one."""
-    digest = target.locked[service].identity
-    if known is not None and known.digest == digest:
+def _kept(target: Target, service: str, closure: str, *, is_new_base: bool = False) -> Evidence:
+    """Why what stays is there: its evidence, or what a person said instead of one. Where base moves on from one that
+    was waived, the service takes its files along, and so the waiver of them.
+    """
+    release, digest = target.release, target.locked[service].identity
+    known = release.admission.services.get(service) if release.admission else None
+    if known is None or known.digest != digest:
+        waived = release.waived if isinstance(release.waived, str) and release.is_adoption else release.waiver(digest)
+        return Evidence(digest=digest, closure=closure, waived=waived)
+    if not is_new_base or release.has_proven_base:
         return known
-    waived = target.release.waived
-    why = waived if isinstance(waived, str) and target.release.is_adoption else target.release.waiver(digest)
-    return Evidence(digest=digest, closure=closure, waived=why)
+    why = dict.fromkeys(filter(None, (known.waived, release.base_waiver)))
+    return known.model_copy(update={"closure": closure, "waived": "; ".join(why)})

@@ -63,14 +63,18 @@ def release_files(
     for move in promotion.moves:
         path, release = before[move.overlay]
         admission = Admission(
-            source=promotion.source, base=move.base, services=dict(move.evidence), request=promotion.request
+            source=promotion.source,
+            base=move.base if move.proves_base else None,
+            services=dict(move.evidence),
+            request=promotion.request,
         )
+        waived = ({move.base: move.base_waived} if move.base_waived else {}) | dict(promotion.waived)
         after = release.model_copy(
             update={
                 "base": move.base,
                 "overlay": commits[move.overlay],
                 "admission": admission,
-                "waived": dict(promotion.waived) or None,
+                "waived": waived or None,
             }
         )
         written[f"{path}/{RELEASE_FILE}"] = release_text(after)

@@ -1,5 +1,6 @@
 """The two files beside an overlay's kustomization that automation reads: release.yaml and hold.yaml."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
@@ -92,10 +93,26 @@ class Release(Model):
         """True when a word alone waives all of it. Whether it is the first release is another question."""
         return isinstance(self.waived, str) and self.admission is None
 
+    def given_by(self, environment: str) -> "Release":
+        """Without evidence of another environment than this one: who copies a release copies no proof."""
+        if self.admission is None or self.admission.source == environment:
+            return self
+        named = self.waived if isinstance(self.waived, dict) else None  # a word alone counts without admission only
+        return self.model_copy(update={"admission": None, "waived": named})
+
+    @property
+    def has_proven_base(self) -> bool:
+        """True when the file holds evidence for its base."""
+        return self.admission is not None and self.admission.base is not None and self.admission.base == self.base
+
+    @property
+    def base_waiver(self) -> str:
+        """Why its base was let in without a proof; empty when nobody waived that."""
+        return self.waived if isinstance(self.waived, str) and self.is_adoption else self.waiver(self.base or "")
+
     def admits_base(self) -> bool:
-        """True when the file holds evidence, or a waiver, for its base."""
-        base = self.base or ""
-        return bool(self.waiver(base)) or (self.admission is not None and self.admission.base == base)
+        """True when the file holds evidence, or a waiver that names it, for its base."""
+        return self.has_proven_base or bool(self.waiver(self.base or ""))
 
     def admits(self, service: str, digest: str) -> bool:
         """True when the file holds evidence, or a waiver, for this image (Image.identity)."""
@@ -123,6 +140,25 @@ class Hold(Model):
     def holds(self, now: datetime) -> bool:
         """False once `until` has passed; `now` is aware."""
         return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The holds on one overlay, its own and its environment's: all of them count."""
+
+    each: tuple[Hold, ...] = ()
+
+    def at(self, now: datetime) -> Hold | None:
+        """One that holds at that time, one that suspends before others; None when none does."""
+        return max((found for found in self.each if found.holds(now)), key=lambda found: found.suspend, default=None)
+
+    @property
+    def longest(self) -> Hold | None:
+        return max(self.each, key=_lasts, default=None)
+
+
+def _lasts(hold: Hold) -> float:
+    return hold.until.timestamp() if hold.until else float("inf")
 
 
 def parse_release(text: bytes, file: str) -> Release:

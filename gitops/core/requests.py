@@ -84,14 +84,14 @@ def is_expired(tag: Tag, now: datetime, ttl: timedelta) -> bool:
     return tag.tagged_at is not None and tag.tagged_at <= now - ttl
 
 
-def read(tag: Tag, services: Collection[str]) -> Request | Refused:
-    """`services`: the names that pipeline.yaml knows."""
+def read(tag: Tag, services: Collection[str], skippable: Collection[str]) -> Request | Refused:
+    """`services`: the names that pipeline.yaml knows; `skippable`: the gates that may be skipped by name."""
     _, environment, name = (*tag.name.split("/", 2), "", "")[:3]
     wrong = _misfit(tag, name)
     lines = _SERVICES.findall(tag.message)
     named = _words(lines)
     unknown = sorted(named - set(services))
-    waived, mistake = _waived(tag.message)
+    waived, mistake = _waived(tag.message, skippable)
     if unknown and not wrong:
         wrong = f"no service is called {', '.join(map(one_line, unknown[:_MOST_NAMED]))}"
     if lines and not named and not wrong:
@@ -142,7 +142,7 @@ def _misfit(tag: Tag, name: str) -> str:
     return "" if name else "needs a name behind the environment: promote/<environment>/<name>"
 
 
-def _waived(text: str) -> tuple[dict[str, str], str]:
+def _waived(text: str, skippable: Collection[str]) -> tuple[dict[str, str], str]:
     """Gates with their reasons, and what is wrong with how they are written."""
     found: dict[str, str] = {}
     reasons = _REASON_LINE.findall(text)
@@ -156,12 +156,16 @@ def _waived(text: str) -> tuple[dict[str, str], str]:
         for gate in _SKIP_WORDS.findall(line):
             found[gate] = said[1] if said else (reasons[0] if reasons else "")
     cleaned = {gate: one_line(reason).strip("\"'") for gate, reason in found.items()}
-    for gate, reason in cleaned.items():
-        if gate not in set(Gate):
-            return {}, f"there is no gate {one_line(gate)}; gates are {', '.join(Gate)}"
-        if not reason:
-            return {}, f"to skip the gate {gate} give a reason: --reason ..."
-    return cleaned, ""
+    mistake = next(filter(None, (_mistake(gate, reason, skippable) for gate, reason in cleaned.items())), "")
+    return ({}, mistake) if mistake else (cleaned, "")
+
+
+def _mistake(gate: str, reason: str, skippable: Collection[str]) -> str:
+    if gate not in set(Gate):
+        return f"there is no gate {one_line(gate)}; gates are {', '.join(Gate)}"
+    if gate not in skippable:
+        return f"the gate {gate} cannot be skipped: `skippable` in the controller's lockstep.yaml does not name it"
+    return "" if reason else f"to skip the gate {gate} give a reason: --reason ..."
 
 
 def _words(found: Iterable[str]) -> set[str]:

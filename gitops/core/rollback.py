@@ -7,6 +7,7 @@ notes what was abandoned, so that automation never proposes it again, also after
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gitops.core.changes import CAUSE_TRAILER, one_line
 from gitops.core.errors import Rejected
 from gitops.core.images import Image
 from gitops.core.pipeline import ENVIRONMENTS, Overlay
@@ -47,19 +48,31 @@ class State:
         return self.release.base, self.release.overlay
 
 
-def rollback(place: Overlay, now: State, then: State, read: Read) -> Edits:
-    """The overlay's directory as it was, except for holds; release.yaml names what ran then and what is abandoned."""
+def rollback(place: Overlay, now: State, then: State, read: Read, waived: Mapping[str, str] | None = None) -> Edits:
+    """The overlay's directory as it was, except for holds; release.yaml names what ran then and what is abandoned.
+    `waived`: digests and commits that nobody has proven -> why they are let in.
+
+    Raises: Rejected(NeverProven) when going back would let in what nobody had let in then; Rejected(NotFound).
+    """
     base, overlay = then.pair
+    admission, kept = _admission(place, then, waived or {})
     release = Release(
         base=base,
         overlay=overlay,
-        admission=_admission(place, then),
-        waived={"rollback": f"to {then.commit[:12]}"},
+        admission=admission,
+        waived={"rollback": f"to {then.commit[:12]}"} | kept,
         rejected=_rejected(now, then),
     )
     edits = _restored(place, now.tree, then.tree, read)
     edits[f"{place.path}/{RELEASE_FILE}"] = release_text(release)
     return edits
+
+
+def message(subject: str, environment: str, why: str, cause: str = "") -> str:
+    """Of the commit. `cause`: what made automation write it; empty for a person's."""
+    trailers = {"Lockstep-Environment": environment, CAUSE_TRAILER: cause}
+    lines = "\n".join(f"{key}: {one_line(value)}" for key, value in trailers.items() if value)
+    return "\n\n".join(filter(None, (one_line(subject), one_line(why), lines))) + "\n"
 
 
 def hold_edit(directory: str, hold: Hold) -> Edits:
@@ -110,20 +123,39 @@ def _restored(place: Overlay, now: Tree, then: Tree, read: Read) -> Edits:
     return edits | dict.fromkeys(gone)
 
 
-def _admission(place: Overlay, then: State) -> Admission | None:
-    """Why what is gone back to may run: its evidence of then, and for what has none, that a person went back to it."""
-    was = then.release.admission if then.release else None
+def _admission(place: Overlay, then: State, waived: Mapping[str, str]) -> tuple[Admission | None, dict[str, str]]:
+    """The evidence of then for what is gone back to, and the waiver of its base if that has none. Nothing that had
+    neither gets any here.
+    """
+    was = then.release or Release()
     if place.after is None:
-        return was
-    services = {service: _readmitted(then, service, image) for service, image in sorted(then.images.items())}
-    return Admission(source=was.source if was else place.after, base=then.pair[0], services=services)
+        return was.admission, {}
+    base = then.pair[0]
+    why = "" if was.has_proven_base else was.base_waiver or waived.get(base, "")
+    services = {service: _readmitted(was, service, image, waived) for service, image in sorted(then.images.items())}
+    unproven = [] if was.has_proven_base or why else [f"base {base}"]
+    unproven += [f"{name} {each.digest}" for name, each in services.items() if not (each.since or each.waived)]
+    if unproven:
+        raise Rejected("NeverProven", _never_proven(place, then, unproven))
+    admission = Admission(source=place.after, base=base if was.has_proven_base else None, services=services)
+    return admission, {base: why} if why else {}
 
 
-def _readmitted(then: State, service: str, image: Image) -> Evidence:
-    digest, known = image.identity, _evidence(then, service)
+def _readmitted(was: Release, service: str, image: Image, waived: Mapping[str, str]) -> Evidence:
+    digest = image.identity
+    known = was.admission.services.get(service) if was.admission else None
     if known is not None and known.digest == digest and (known.since or known.waived):
         return known
-    return Evidence(digest=digest, waived=f"rolled back to {then.commit[:12]}")
+    word = was.waived if isinstance(was.waived, str) and was.is_adoption else ""
+    return Evidence(digest=digest, waived=word or was.waiver(digest) or waived.get(digest, ""))
+
+
+def _never_proven(place: Overlay, then: State, unproven: Sequence[str]) -> str:
+    return (
+        f"{place.name} was never let in as it is at {then.commit[:12]}: {place.after} has not proven "
+        f"{', '.join(unproven)}. Name a commit at which it ran (--to), or let each in by name and with a reason: "
+        "--waive <digest or commit> --reason ..."
+    )
 
 
 def _rejected(now: State, then: State) -> tuple[Rejection, ...]:

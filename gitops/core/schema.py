@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from gitops.core import images, yaml_text
+from gitops.core import expressions, images, yaml_text
 from gitops.core.errors import Rejected
 from gitops.core.yaml_text import Document
 
@@ -175,10 +175,7 @@ def _cron(text: str) -> str:
 
 
 def _expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from error
+    expressions.require(text)
     return text
 
 

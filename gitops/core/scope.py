@@ -6,11 +6,13 @@ from fnmatch import fnmatchcase
 
 from gitops.core.errors import Place, Rejected
 from gitops.core.inventory import ID_LABEL, PART_OF_LABEL, SYSTEM_NAMESPACE
-from gitops.core.manifests import Manifest
+from gitops.core.manifests import Manifest, images_of
 from gitops.core.pipeline import FILE, Overlay, Pipeline
 from gitops.core.references import references
 
 _MOST_SHOWN = 5
+_FURNITURE = frozenset({"LimitRange", "ResourceQuota", "Role", "RoleBinding", "ServiceAccount"})
+"""Who may do what in a namespace, and how much it may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,15 @@ class Ceilings:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What pipeline.yaml allows an overlay. `namespaces` None = any but the controller's own (the platform)."""
+    """What pipeline.yaml allows an overlay. `namespaces` None = any but the controller's own. `kinds`: the only ones
+    that it may hold in a namespace, None = all; `foreign_images`: those that must not run there.
+    """
 
     overlay: Overlay
     namespaces: frozenset[str] | None
     cluster_kinds: frozenset[str]
+    kinds: frozenset[str] | None = None
+    foreign_images: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,15 @@ class Violation:
 def of(overlay: Overlay, pipeline: Pipeline | None) -> Allowed:
     """What pipeline.yaml allows; without one only the overlay's own namespace and nothing cluster-scoped.
 
-    The platform holds the namespaces' own furniture (roles, members), so it may write into every environment's.
+    The platform holds the namespaces' own furniture (roles, members), so it may write into every environment's. It is
+    no stage and has no contract: what runs there does not belong into it, and a service's image never does.
     """
     if overlay.is_platform:
         environments = pipeline.environments.values() if pipeline else ()
-        kinds = pipeline.platform.kinds if pipeline and pipeline.platform else ()
-        return Allowed(overlay, frozenset(each.namespace for each in environments), frozenset(kinds))
+        named = frozenset(pipeline.platform.kinds if pipeline and pipeline.platform else ())
+        services = frozenset(service.image for service in pipeline.services.values()) if pipeline else frozenset()
+        namespaces = frozenset(each.namespace for each in environments)
+        return Allowed(overlay, namespaces, named, _FURNITURE | named, services)
     environment = pipeline.environments.get(overlay.environment) if pipeline else None
     kinds = environment.sync.allow.cluster if environment else ()
     return Allowed(overlay, frozenset({overlay.namespace}), frozenset(kinds))
@@ -113,6 +122,21 @@ def _namespace_violation(manifest: Manifest, allowed: Allowed, ceilings: Ceiling
     if allowed.namespaces is not None and namespace not in allowed.namespaces:
         mine = allowed.overlay.namespace or "one of the environments' namespaces"
         return Violation(manifest, f"is not in {mine}", "remove its namespace, or move it to the overlay it belongs to")
+    return _platform_violation(manifest, allowed) or _ceiling_violation(manifest, ceilings)
+
+
+def _platform_violation(manifest: Manifest, allowed: Allowed) -> Violation | None:
+    if allowed.kinds is not None and manifest.key.kind not in allowed.kinds:
+        remedy = f"move it to base and the overlays; if it is no part of them, add it to platform.kinds of {FILE}"
+        return Violation(manifest, "is not what a platform holds", remedy)
+    foreign = sorted({image.name for image in images_of(manifest.body)} & allowed.foreign_images)
+    if foreign:
+        return Violation(manifest, f"runs {foreign[0]}, a service's image", "run it in the environments' overlays")
+    return None
+
+
+def _ceiling_violation(manifest: Manifest, ceilings: Ceilings) -> Violation | None:
+    namespace = manifest.key.namespace
     if not _matches(namespace, ceilings.namespaces):
         remedy = f"the controller's configuration does not allow {namespace}; its administrator can"
         return Violation(manifest, "is outside what this controller may write", remedy)

@@ -3,6 +3,7 @@
 `SyncStatus` is the current state with its objects, `Record` one line of the history. Both live in the ledger as JSON.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -165,6 +166,9 @@ class Record:
     took: dict[str, float] = field(default_factory=dict)
     waived: tuple[str, ...] = ()
 
+
+Account = tuple[SyncStatus, Sequence[Record]]
+"""What is known of an overlay: its status, and its history, newest first."""
 
 STATUS_JSON: Stored[SyncStatus] = Stored(SyncStatus)
 HISTORY_JSON: Stored[tuple[Record, ...]] = Stored(tuple[Record, ...])

@@ -3,9 +3,6 @@
 Ranges follow node-semver: space means "and"; `^1.4`, `~1.4`, a part left out (`1`, `=1.4`, `>1.4`) stand for
 everything they cover; a pre-release matches only where the range names a pre-release of the same version.
 https://github.com/npm/node-semver#ranges
-
-Patterns are the operator's own and are tried on tags of at most 128 characters, yet a pattern with nested repetition
-(`(a+)+$`) can still take for ever: write `a+`.
 """
 
 import re
@@ -13,6 +10,7 @@ from dataclasses import dataclass
 
 import semver
 
+from gitops.core import expressions
 from gitops.core.pipeline import Order, TagPolicy
 
 _COMPARATOR = re.compile(
@@ -108,10 +106,10 @@ def _names_prerelease(match: re.Match[str], version: semver.Version) -> bool:
 
 
 def _pattern_rank(policy: TagPolicy, tag: str) -> Rank | None:
-    match = re.fullmatch(policy.pattern or "", tag)
-    if match is None:
+    found = expressions.whole(policy.pattern or "", tag)
+    if found is None:
         return None
     if policy.order is Order.NUMERIC:
-        number = match[1]
+        number = found[0]
         return int(number) if number is not None and number.isascii() and number.isdigit() else None
     return tag if policy.order is Order.ALPHABETICAL else ""

@@ -1,5 +1,6 @@
 """What every template gets besides its data: the reader's language, the mode, the moment, and addresses."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,8 +9,10 @@ from flask import Request, url_for
 from gitops.core.schema import is_name
 from gitops.status_page.plain import web_address
 from gitops.status_page.texts import LANGUAGES, Language, absolute, duration, machine
-from gitops.status_page.views import HEALTH_TONES, SYNC_TONES, Tone
+from gitops.status_page.views import HEALTH_TONES, SYNC_TONES, Tone, commit_id
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_SHORT = 12
 _TONES = {
     **{str(word): tone for word, tone in SYNC_TONES.items()},
     **{str(word): tone for word, tone in HEALTH_TONES.items()},
@@ -46,6 +49,17 @@ class Frame:
 
     def tone(self, word: object) -> Tone:
         return _TONES.get(str(word), Tone.OFF)
+
+    def waived(self, what: str) -> str:
+        """The name of an exception: a gate, or what was let in, in the short form of an image or a commit."""
+        if what == "rollback":
+            return self.t("deed.rollback")
+        said = what or self.t("waived.unnamed")
+        if _DIGEST.fullmatch(what):
+            said = self.t("waived.image", id=what.removeprefix("sha256:")[:_SHORT])
+        elif commit_id(what):
+            said = self.t("waived.base", id=what[:_SHORT])
+        return f"{self.t('waived')}: {said}"
 
     def ago(self, moment: datetime) -> str:
         return self.language.ago(moment, self.now)

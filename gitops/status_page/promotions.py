@@ -44,7 +44,9 @@ class HoldView:
 
 @dataclass(frozen=True, slots=True)
 class WaiverView:
-    """A gate that the present release did not pass but was let through; `gate` is empty where nobody named one."""
+    """What the present release was let in without: a gate that it did not pass, the proof of a digest or of a commit;
+    `gate` is empty where nobody named one.
+    """
 
     overlays: tuple[str, ...]
     gate: str

@@ -8,13 +8,16 @@ from gitops.core.pipeline import Pipeline, Promote, SyncMode
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """Times in seconds. `scan` is the worst severity let through, empty for any; `windows`: are there opening times."""
+    """Times in seconds. `scan` is the worst severity let through, empty for any; `windows`: are there opening times;
+    `rollback`: a promotion that turns Degraded within that time is taken back by itself, 0 = never.
+    """
 
     when: str
     soak: float
     scan: str
     approvals: int
     windows: bool
+    rollback: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +50,5 @@ def _promotion(promote: Promote) -> Promotion:
         scan=promote.scan.max if promote.scan else "",
         approvals=promote.approvals.count,
         windows=bool(promote.windows.allow or promote.windows.deny),
+        rollback=promote.rollback.within.total_seconds() if promote.rollback else 0.0,
     )

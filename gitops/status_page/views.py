@@ -32,6 +32,7 @@ from gitops.status_page.requests import RequestView, request
 MOST_OBJECTS = 500
 MOST_CHANGES = 30
 VALUE = 200
+_WAIVER = re.compile(r"(\S+): (.*)", re.DOTALL)
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 SECRET_KINDS = {("", "Secret")}
 # What kustomize appends to generated names (api/hasher): for a Secret it is a hash over the secret values.
@@ -169,10 +170,18 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class ContractView:
-    """What of the overlay breaks the contract: `broken` is why it is not synced, `warnings` was let in all the same."""
+    """What of the overlay breaks the contract: `broken` is why it is not synced, `warnings` was let in all the same;
+    `waived`: what a person let in by name (a gate, a digest, a commit; empty = all of it) -> the reason.
+    """
 
     broken: str = ""
     warnings: tuple[str, ...] = ()
+    waived: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_kept(self) -> bool:
+        """True when there is nothing to say."""
+        return not (self.broken or self.warnings or self.waived)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +291,15 @@ def _contract(status: SyncStatus) -> ContractView:
     broken = ""
     if stalled is not None and stalled.status and stalled.reason == admission.REASON:
         broken = clean(stalled.message or (ready.message if ready else ""), LONG)
-    return ContractView(broken, tuple(clean(sentence, LONG) for sentence in status.warnings))
+    warnings = tuple(clean(sentence, LONG) for sentence in status.warnings)
+    return ContractView(broken, warnings, dict(map(_waiver, status.waived)))
+
+
+def _waiver(sentence: str) -> tuple[str, str]:
+    """What was waived, and why, of one of Release.waivers; a bare word names nothing."""
+    told = _WAIVER.fullmatch(sentence)
+    what, why = told.groups() if told else ("", sentence)
+    return clean(what), clean(why, LONG)
 
 
 def _object(status: ObjectStatus) -> ObjectView:

@@ -66,6 +66,7 @@ TEXTS: Mapping[str, Text] = {
     "stage.scan": Text("scan up to {severity}", "漏洞不高于 {severity}"),
     "stage.approvals": Text("approvals: {count}", "审批：{count}"),
     "stage.windows": Text("in windows", "限定时段"),
+    "stage.rollback": Text("goes back by itself when Degraded within {time}", "{time} 内异常（Degraded）则自动回滚"),
     "cell.none": Text("not deployed", "未部署"),
     "cell.untagged": Text("no tag", "无标签"),
     "cell.unpinned": Text("not pinned", "未固定摘要"),
@@ -186,6 +187,10 @@ TEXTS: Mapping[str, Text] = {
         "It breaks the contract and is not synced; what ran before goes on.", "违反契约，未同步；原有版本继续运行。"
     ),
     "contract.warned": Text("It breaks the contract, though it was let in.", "违反契约，但已被放行。"),
+    "contract.waived": Text(
+        "It runs by exception; this is shown for as long as the release runs.",
+        "以豁免方式运行；此发布在运行期间始终显示。",
+    ),
     # promotions
     "promotions.hint": Text(
         "What waits to move on, which gate holds it, and what opens the gate.",
@@ -214,6 +219,8 @@ TEXTS: Mapping[str, Text] = {
     "hold.suspend": Text("nothing is applied either", "同时停止应用"),
     "waived": Text("Waived", "已豁免"),
     "waived.unnamed": Text("all gates", "全部关卡"),
+    "waived.image": Text("proof of image {id}", "镜像 {id} 的验证"),
+    "waived.base": Text("proof of base {id}", "base {id} 的验证"),
     "timeline": Text("Timeline", "时间线"),
     "timeline.caption": Text(
         "What was promoted, rolled back and held, newest first, as git tells it",

@@ -73,6 +73,65 @@ def test_a_commit_is_on_the_remote_when_it_returns(repo: GitConfigRepo, remote: 
     assert git(remote.directory, "fsck", "--strict") == ""
 
 
+class TestKept:
+    """refs/lockstep/base/<commit>: what a rewritten trunk does not lose."""
+
+    def test_a_kept_commit_survives_a_rewritten_trunk_and_a_lost_clone(
+        self, repo: GitConfigRepo, remote: Remote, tmp_path: Path
+    ) -> None:
+        first = repo.fetch()
+        second = repo.commit(first, [edit()])
+        repo.keep([first, second])
+        assert repo.kept() == {first, second}
+        remote.write(FILES, "a history of its own", start=None)
+        git(remote.directory, "gc", "--quiet", "--prune=now")
+        fresh = GitConfigRepo(remote.url, "main", tmp_path / "fresh")
+        head = fresh.fetch()
+        assert fresh.kept() == {first, second}
+        assert not fresh.is_ancestor(second, head)
+        tree = fresh.tree(second)
+        assert fresh.read(tree["environments/dev/kustomization.yaml"].id) == b"a: 2\n"
+        fresh.close()
+
+    def test_refs_come_and_go_with_a_fetch(self, repo: GitConfigRepo, remote: Remote) -> None:
+        first = repo.fetch()
+        git(remote.directory, "update-ref", f"refs/lockstep/base/{first}", first)
+        assert repo.kept() == frozenset()
+        repo.fetch()
+        assert repo.kept() == {first}
+        git(remote.directory, "update-ref", "-d", f"refs/lockstep/base/{first}")
+        assert repo.fetch() == first
+        assert repo.kept() == frozenset()
+
+    def test_a_ref_that_points_elsewhere_keeps_nothing(self, repo: GitConfigRepo, remote: Remote) -> None:
+        head = remote.write({"a": b"1"}, "another")
+        git(remote.directory, "update-ref", f"refs/lockstep/base/{'1' * 40}", head)
+        git(remote.directory, "update-ref", "refs/lockstep/base/main", head)
+        repo.fetch()
+        assert repo.kept() == frozenset()
+
+    def test_what_is_kept_already_can_be_kept_again(self, repo: GitConfigRepo) -> None:
+        first = repo.fetch()
+        repo.keep([first])
+        repo.keep([first, repo.commit(first, [edit()])])
+        assert len(repo.kept()) == 2
+
+    def test_a_host_that_refuses_one_such_ref(self, repo: GitConfigRepo, remote: Remote) -> None:
+        first = repo.fetch()
+        second = repo.commit(first, [edit()])
+        remote.hook("update", f'[ "$1" != refs/lockstep/base/{second} ] || {{ echo "no such refs" >&2; exit 1; }}')
+        with pytest.raises(Rejected, match="no such refs") as refused:
+            repo.keep([first, second])
+        assert refused.value.reason == "PushRefused"
+        assert repo.fetch() == second
+        assert repo.kept() == {first}
+
+    def test_names_are_commit_ids_and_nothing_else(self, repo: GitConfigRepo) -> None:
+        repo.fetch()
+        with pytest.raises(Rejected):
+            repo.keep(["--mirror"])
+
+
 def test_deleting_and_modes_survive_a_commit(repo: GitConfigRepo, remote: Remote) -> None:
     stream = b"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\nfrom refs/heads/main^0\n"
     git(remote.directory, "fast-import", "--quiet", stdin=stream + b"M 100755 inline run\ndata 1\nx\n")
@@ -124,6 +183,17 @@ def test_history_survives_a_date_that_cannot_be(repo: GitConfigRepo, remote: Rem
     far, first = repo.history("", 5)
     assert (far.subject, first.subject) == ("far", "the first commit")
     assert far.committed_at.year == year
+
+
+def test_trailers_of_the_whole_history_and_of_what_is_new(repo: GitConfigRepo, remote: Remote) -> None:
+    assert repo.trailers("Lockstep-Request") == frozenset()
+    before = remote.write({"a": b"1"}, "one\n\nLockstep-Request: 1\nLockstep-Cause: x")
+    remote.write({"a": b"2"}, "two\n\nLockstep-Request: 2")
+    remote.write({"a": b"3"}, "three\n\nLockstep-Request: 3 is what the text says\n\nbut no trailer")
+    repo.fetch()
+    assert repo.trailers("Lockstep-Request") == {"1", "2"}
+    assert repo.trailers("Lockstep-Request", before) == {"2"}
+    assert repo.trailers("Lockstep-Request", "f" * 40) == {"1", "2"}, "nobody knows that commit any more"
 
 
 def test_history_survives_control_characters_in_a_message(repo: GitConfigRepo, remote: Remote) -> None:

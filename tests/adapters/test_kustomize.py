@@ -80,6 +80,117 @@ def test_errors_are_kustomize_s_own_words_without_our_paths(kustomize: Kustomize
     assert str(tmp_path) not in error.message
 
 
+DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: app}\nspec:\n  replicas: 1\n"
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: s3cr3t}\n"
+FAULTS = {
+    "a patch without a target": (
+        {"kustomization.yaml": "resources: [a]\npatches: [{path: p.yaml}]", "a": CONFIG, "p.yaml": DEPLOYMENT},
+        'no resource matches strategic merge patch "Deployment.v1.apps/app": no matches for Id Deployment.v1.apps/app',
+    ),
+    "a patch of another shape": (
+        {
+            "kustomization.yaml": "resources: [a]\npatches: [{path: p.yaml}]",
+            "a": DEPLOYMENT + "  template: {spec: {containers: [{name: app, image: app}]}}\n",
+            "p.yaml": DEPLOYMENT + "  template: {spec: {containers: {password: s3cr3t}}}\n",
+        },
+        "wrong node kind: expected SequenceNode but got MappingNode",
+    ),
+    "a patch without a name": (
+        {"kustomization.yaml": "resources: [a]\npatches: [{path: p.yaml}]", "a": DEPLOYMENT, "p.yaml": "kind: Pod"},
+        'with config: (path: p.yaml): unable to parse SM or JSON patch from [path: "p.yaml"]',
+    ),
+    "an inline patch without a name": (
+        {
+            "kustomization.yaml": "resources: [a]\npatches:\n- patch: |\n    kind: Secret\n    stringData:\n"
+            "      password: s3cr3t\n",
+            "a": DEPLOYMENT,
+        },
+        "unable to parse SM or JSON patch from [patch: …]",
+    ),
+    "wrong YAML in an inline patch": (
+        {"kustomization.yaml": "resources: [a]\npatches: [{patch: 'password: s3cr3t: x'}]", "a": CONFIG},
+        "unable to parse SM or JSON patch from [patch: …]",
+    ),
+    "wrong YAML in a patch": (
+        {"kustomization.yaml": "resources: [a]\npatches: [{path: p.yaml}]", "a": CONFIG, "p.yaml": "a: s3cr3t: b"},
+        'unable to parse SM or JSON patch from [path: "p.yaml"]',
+    ),
+    "a path that is not there": (
+        {
+            "kustomization.yaml": "resources: [a]\npatches: [{target: {kind: Deployment}, "
+            "patch: '- {op: replace, path: /spec/nope/x, value: s3cr3t}'}]",
+            "a": DEPLOYMENT,
+        },
+        "replace operation does not apply: doc is missing path: /spec/nope/x: missing value",
+    ),
+    "a duplicate id": (
+        {"kustomization.yaml": "resources: [a, b]", "a": CONFIG, "b": CONFIG},
+        "already registered id: ConfigMap.v1/a': must build at directory: 'environments/dev/b'",
+    ),
+    "a merge of nothing": (
+        {
+            "kustomization.yaml": "resources: [a]\nconfigMapGenerator: [{name: settings, behavior: merge, "
+            "literals: [A=s3cr3t]}]",
+            "a": CONFIG,
+        },
+        "merging from generator: id ConfigMap/settings does not exist; cannot merge or replace",
+    ),
+    "a replacement of nothing": (
+        {
+            "kustomization.yaml": "resources: [a]\nreplacements: [{source: {kind: ConfigMap, name: nope, "
+            "fieldPath: data.key}, targets: [{select: {kind: ConfigMap}, fieldPaths: [data.key]}]}]",
+            "a": CONFIG,
+        },
+        "nothing selected by ConfigMap/nope:data.key",
+    ),
+    "a literal without a key": (
+        {
+            "kustomization.yaml": 'resources: [a]\nsecretGenerator: [{name: s, literals: ["s3cr3t\\nB", A=s3cr3t]}]',
+            "a": CONFIG,
+        },
+        "loading KV pairs: literal sources […",
+    ),
+    "a conflict of whole objects": (
+        {
+            "kustomization.yaml": "namespace: x\nresources: [a, b]",
+            "a": SECRET.replace("{name: s}", "{name: s, namespace: n1}"),
+            "b": SECRET.replace("{name: s}", "{name: s, namespace: n2}"),
+        },
+        "namespace transformation produces ID conflict: [Secret/s Secret/s]",
+    ),
+    "a path and a patch": (
+        {
+            "kustomization.yaml": "resources: [a]\npatches: [{path: p.yaml, patch: 'password: s3cr3t'}]",
+            "a": CONFIG,
+            "p.yaml": DEPLOYMENT,
+        },
+        "with config: (path: p.yaml): patch and path can't be set at the same time",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_error_tells_what_is_wrong_and_no_content(fault: str, kustomize: Kustomize, tmp_path: Path) -> None:
+    files, cause = FAULTS[fault]
+    message = refusal(kustomize, files).message
+    assert cause in message
+    assert "s3cr3t" not in message
+    assert str(tmp_path) not in message
+    assert "\n" not in message
+    assert len(message) < 700
+
+
+def test_the_cause_deep_in_a_base_is_told(kustomize: Kustomize, tmp_path: Path) -> None:
+    files = {
+        f"{APP}/kustomization.yaml": b"resources: [../../base]",
+        "base/kustomization.yaml": b"resources: [missing.yaml]",
+    }
+    with pytest.raises(Rejected) as caught:
+        kustomize.render(Source(APP, files, "k"))
+    assert "lstat base/missing.yaml: no such file or directory" in caught.value.message
+    assert str(tmp_path) not in caught.value.message
+
+
 def test_nothing_is_left_behind(kustomize: Kustomize) -> None:
     kustomize.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
     with pytest.raises(Rejected):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from gitops.adapters.config_repo import GitConfigRepo, Options
-from gitops.core.errors import Rejected
 from gitops.core.requests import Tag
 from gitops.ports import NewCommit
 from tests.adapters.git_world import Remote, git
@@ -137,14 +136,3 @@ def test_commits_that_are_only_written_are_read_and_published_later(place: Place
     assert place.repo.read(place.repo.tree(second)["b"].id) == first.encode()
     assert place.repo.publish(head, second) == second == place.remote.head()
     assert place.remote.subjects() == ["two", "one", "the first commit"]
-
-
-def test_a_base_is_kept_though_the_trunk_is_rewritten(place: Place) -> None:
-    head = place.remote.head()
-    place.repo.keep(head)
-    place.repo.keep(head)
-    assert git(place.remote.directory, "rev-parse", f"refs/lockstep/base/{head}") == head
-    place.remote.hook("pre-receive", "echo no such refs here >&2\nexit 1\n")
-    other = place.repo.write(head, [NewCommit({"a": b"1"}, "one\n", START)])
-    with pytest.raises(Rejected, match="no such refs here"):
-        place.repo.keep(other)

@@ -77,14 +77,13 @@ def test_release_and_hold_are_no_settings() -> None:
     head = {"environments/prod/k": "1", "environments/prod/release.yaml": locked(), "environments/prod/hold.yaml": hold}
     found = History(old={"environments/prod/k": "1"}, head=head).compose(PROD)
     assert not found.pending
-    assert found.hold is not None
-    assert found.hold.who == "Li"
+    assert [each.who for each in found.holds.each] == ["Li"]
 
 
 def test_the_hold_of_an_environment_holds_its_overlays() -> None:
     overlay = Overlay("dev/order", "dev", "environments/dev/order", "shop-dev")
     world = History(head={"environments/dev/hold.yaml": "who: Li\nwhy: x\nsince: 2026-11-01T00:00:00Z\n"})
-    assert world.compose(overlay).hold is not None
+    assert world.compose(overlay).holds.each
 
 
 def test_the_first_environment_may_be_locked_too() -> None:

@@ -55,6 +55,8 @@ def test_the_example_is_read() -> None:
             "p.yaml:5: `environments.dev.namespace` must be a valid string",
         ),
         ("1h30m", "soon", "p.yaml:10: `environments.prod.promote.soak` must be a duration"),
+        ("1h30m", "1h, rollback: {within: 0s}", "p.yaml:10: `environments.prod.promote.rollback.within` must be"),
+        ("1h30m", "1h, rollback: {}", "p.yaml:10: `environments.prod.promote.rollback"),
         ("1h30m", "90", "p.yaml:10: `environments.prod.promote.soak` must be a duration"),
         ("when: requested", "when: later", "p.yaml:10: `environments.prod.promote.when` must be 'proven' or"),
         ("after: dev", "after: nowhere", "p.yaml:9: prod comes after `nowhere`, which is not declared"),
@@ -137,6 +139,21 @@ def test_release_and_hold_are_read() -> None:
     )
     assert hold.holds(datetime(2026, 11, 1, tzinfo=UTC))
     assert not hold.holds(datetime(2026, 11, 2, tzinfo=UTC))
+
+
+def test_all_holds_count_and_one_that_suspends_before_others() -> None:
+    over, lasting, brief = (
+        release.parse_hold(f"{{who: {who}, why: x, since: 2026-11-01T00:00:00Z, {more}}}".encode(), "h")
+        for who, more in (
+            ("Li", "until: 2026-11-02T00:00:00Z"),
+            ("Wang", "until: 2026-11-09T00:00:00Z"),
+            ("Zhao", "until: 2026-11-05T00:00:00Z, suspend: true"),
+        )
+    )
+    holds = release.Holds((over, lasting, brief))
+    assert [found.who for day in (3, 6) if (found := holds.at(datetime(2026, 11, day, tzinfo=UTC)))] == ["Zhao", "Wang"]
+    assert holds.at(datetime(2026, 11, 9, tzinfo=UTC)) is None
+    assert holds.longest == lasting
 
 
 def test_wrong_release_and_hold_name_file_and_line() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gitops.core import gates, promotion, promotion_commits, requests
-from gitops.core.gates import Gate
+from gitops.core.gates import SKIPPABLE, Gate
 from gitops.core.images import Image
 from gitops.core.pipeline import Promote
 from gitops.core.promotion import Proposal, Source, Target, Terms
@@ -214,7 +214,7 @@ def tag(message: str = "out with it\n", **fields: object) -> Tag:
 
 
 def read(found: Tag) -> Request | Refused:
-    return requests.read(found, ("order", "print"))
+    return requests.read(found, ("order", "print"), SKIPPABLE)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +249,10 @@ def test_what_the_message_of_a_tag_asks_for(message: str, services: set[str], wa
         (tag("x\nSkip-Gate: soak\nReason:\nnone\n"), "give a reason"),
         (tag("x\n--skip-gate soak\n"), "give a reason"),
         (tag("x\n--skip-gate all --reason x\n"), "there is no gate all"),
+        (
+            tag("x\n--skip-gate soak --skip-gate approvals --reason x\n"),
+            "the gate approvals cannot be skipped: `skippable` in the controller's lockstep.yaml does not name it",
+        ),
     ],
 )
 def test_tags_that_are_not_heard(found: Tag, why: str) -> None:
@@ -305,7 +309,11 @@ def test_what_is_committed() -> None:
     before = {"test": ("environments/test", Release(base=OLD, overlay=OLD))}
     written = promotion_commits.release_files(made, before, {"test": NEW})
     release = parse_release(written["environments/test/release.yaml"], "release.yaml")
-    assert (release.base, release.overlay, release.waived) == (OLD, NEW, {"scan": "no scanner"})
+    assert (release.base, release.overlay, release.waived) == (
+        OLD,
+        NEW,
+        {OLD: "adoption", "scan": "no scanner"},
+    )
     assert release.admission is not None
     assert release.admission.services["order"].since == NOW
     message = promotion_commits.release_message(made).splitlines()

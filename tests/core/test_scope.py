@@ -8,7 +8,8 @@ from gitops.core.scope import Ceilings
 from tests.core.rejections import rejection
 
 PIPELINE = pipeline.parse(b"""\
-platform: {path: base/platform, kinds: [Namespace]}
+platform: {path: base/platform, kinds: [Namespace, DaemonSet]}
+services: {app: {image: r.example/app, tags: {semver: ">=1"}}}
 environments:
   dev: {namespace: shop-dev}
   prod: {namespace: shop-prod, after: dev, sync: {allow: {cluster: [ClusterRole]}}}
@@ -21,6 +22,12 @@ PROD = Overlay("prod", "prod", "environments/prod", "shop-prod", "dev")
 def manifest(kind: str, namespace: str = "", name: str = "x", **labels: str) -> Manifest:
     body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "labels": labels}}
     return Manifest(Key("", kind, namespace, name), body, manifests.body_hash(body))
+
+
+def running(image: str) -> Manifest:
+    pod = {"spec": {"containers": [{"name": "app", "image": image}]}}
+    body = {**manifest("DaemonSet", "shop-prod").body, "spec": {"template": pod}}
+    return Manifest(Key("", "DaemonSet", "shop-prod", "x"), body, manifests.body_hash(body))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +50,9 @@ def manifest(kind: str, namespace: str = "", name: str = "x", **labels: str) -> 
         (PLATFORM, manifest("RoleBinding", "kube-system"), "is not in one of the environments' namespaces"),
         (PLATFORM, manifest("ClusterRole"), "ClusterRole x is cluster-scoped; add ClusterRole to platform.kinds"),
         (PLATFORM, manifest("Namespace", name="lockstep-system"), "is the controller's own namespace"),
+        (PLATFORM, manifest("Deployment", "shop-prod"), "Deployment shop-prod/x is not what a platform holds"),
+        (PLATFORM, running("r.example/agent:1"), ""),
+        (PLATFORM, running("r.example/app:1"), "DaemonSet shop-prod/x runs r.example/app, a service's image"),
         (
             DEV,
             manifest("ConfigMap", "shop-dev", **{"applyset.kubernetes.io/part-of": "y"}),

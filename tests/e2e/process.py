@@ -37,7 +37,7 @@ class Controller:
         self._heard: list[Line] = []
         self._news = threading.Condition()
         self._ended = False
-        command = [sys.executable, *entry, "run", "-c", str(config)]
+        command = [sys.executable, "-X", "faulthandler", *entry, "run", "-c", str(config)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         self._reader = threading.Thread(target=self._listen, daemon=True)
         self._reader.start()
@@ -88,8 +88,10 @@ class Controller:
         try:
             self.await_death(60)
         except subprocess.TimeoutExpired:
-            self.kill()
-            raise
+            self.signal(signal.SIGABRT)  # says where every thread is
+            self.await_death()
+            stacks = "\n".join(str(line.get("message", "")) for line in self.heard()[-400:])
+            raise AssertionError(f"it did not end within 60 s of SIGTERM:\n{stacks}") from None
 
     def bugs(self) -> list[Line]:
         """What no controller may ever log: an exception that nobody expected."""

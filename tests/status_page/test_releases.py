@@ -81,6 +81,53 @@ def test_what_was_let_through_without_proof_stays_visible(client: FlaskClient, s
     assert queue["waivers"] == [{"overlays": ["test"], "gate": "", "reason": "adoption"}]
 
 
+def test_an_environment_that_goes_back_by_itself_says_so(client: FlaskClient) -> None:
+    assert "goes back by itself when Degraded within 10 min" in shown(client, "/promotions")
+    stages = [found["stage"] for found in json(client, "/api/v1/promotions")["queues"]]
+    told = {stage["name"]: stage["promotion"]["rollback"] for stage in stages if stage["promotion"]}
+    assert (told["test"], told["prod"]) == (0.0, 600.0)
+
+
+DIGEST, BASE = f"sha256:{'4f' * 32}", "4b825dc6" * 5
+
+
+@pytest.mark.parametrize(
+    ("language", "image", "base"),
+    [
+        (
+            "en",
+            "Waived: proof of image 4f4f4f4f4f4f orders are lost",
+            "Waived: proof of base 4b825dc64b82 only the image",
+        ),
+        ("zh", "已豁免: 镜像 4f4f4f4f4f4f 的验证 orders are lost", "已豁免: base 4b825dc64b82 的验证 only the image"),
+    ],
+)
+def test_exceptions_for_a_digest_or_a_commit_are_readable(
+    client: FlaskClient, source: Source, language: str, image: str, base: str
+) -> None:
+    release = Release(waived={DIGEST: "orders are lost", BASE: "only the image is new"})
+    source.git = replace(source.git, releases={"prod": release})
+    source.told = {**source.told, "prod": (replace(sample.prod(), waived=release.waivers), ())}
+
+    for page in ("/promotions", "/overlays/prod"):
+        text = shown(client, f"{page}?lang={language}")
+        assert image in text
+        assert base in text
+        assert f'title="{DIGEST}"' in client.get(page).text
+    assert json(client, "/api/v1/overlays/prod")["contract"]["waived"] == release.waived
+
+
+def test_what_an_overlay_runs_by_exception_is_on_its_page(client: FlaskClient, source: Source) -> None:
+    assert "It runs by exception" not in shown(client, "/overlays/dev")
+    assert "It runs by exception" in shown(client, "/overlays/prod")
+    assert "rolled back to 1179" in shown(client, "/overlays/prod")
+
+    status = replace(sample.dev(), waived=("adoption", "soak: two: words"))
+    source.told = {**source.told, "dev": (status, ())}
+    assert "Waived: all gates adoption Waived: soak two: words" in shown(client, "/overlays/dev")
+    assert json(client, "/api/v1/overlays/dev")["contract"]["waived"] == {"": "adoption", "soak": "two: words"}
+
+
 def test_the_timeline_names_who_when_and_on_what_evidence(client: FlaskClient) -> None:
     text = shown(client, "/promotions")
 

@@ -1,12 +1,13 @@
 """What only shows when environments are laid side by side: values that must be distinct, names of other environments,
 objects outside base that are not the same everywhere.
 
-A violation between two environments is charged to the one whose render changed, or, when that is both or not known, to
-the one that comes earlier in the pipeline.
+A violation between two environments is charged to the one in which the value in question is new, or, when that is both
+or not known, to the one that comes earlier in the pipeline.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gitops.core.contract import book as books
 from gitops.core.contract.book import Book
@@ -24,19 +25,25 @@ from gitops.core.variations import Severity
 _SHORTEST_VALUE = 6
 
 
+Before = Mapping[str, Survey | None]
+"""The overlays whose render is new, each with what was let in before; None = nothing was, or nobody knows."""
+
+
 def across(
     surveys: Collection[Survey], book: Book, changed: Collection[str] | None = None
 ) -> Mapping[str, tuple[Violation, ...]]:
     """Overlay -> its violations beside the others. `changed`: the overlays whose render is new, None = not known."""
     ranked = _ranked(surveys, book)
-    court = _Court(book, ranked, ranked, frozenset(changed) if changed is not None else None)
+    court = _Court(book, ranked, ranked, dict.fromkeys(changed) if changed is not None else None)
     return court.sentence()
 
 
-def beside(survey: Survey, others: Collection[Survey], book: Book, changed: Collection[str]) -> tuple[Violation, ...]:
-    """The violations of one overlay beside others. `changed`: the overlays whose render is new."""
+def beside(survey: Survey, others: Collection[Survey], book: Book, before: Before) -> tuple[Violation, ...]:
+    """The violations of one overlay beside others. An overlay may be among the others twice: as it is about to be, and
+    as it still runs.
+    """
     ranked = _ranked([survey, *(each for each in others if each.name != survey.name)], book)
-    return _Court(book, ranked, [survey], frozenset(changed)).sentence()[survey.name]
+    return _Court(book, ranked, [survey], before).sentence()[survey.name]
 
 
 def _ranked(surveys: Collection[Survey], book: Book) -> Sequence[Survey]:
@@ -51,7 +58,7 @@ class _Court:
     book: Book
     surveys: Sequence[Survey]
     accused: Sequence[Survey]
-    changed: frozenset[str] | None
+    before: Before | None
 
     def sentence(self) -> Mapping[str, tuple[Violation, ...]]:
         found: dict[str, dict[Violation, None]] = {each.name: {} for each in self.accused}
@@ -65,8 +72,7 @@ class _Court:
         owners: dict[tuple[str, Ident, str, str], tuple[Survey, Setting]] = {}
         for survey in self.surveys:
             for setting in survey.settings:
-                spot = (setting.rule, setting.ident, setting.where, setting.value)
-                other, theirs = owners.setdefault(spot, (survey, setting))
+                other, theirs = owners.setdefault(_setting_spot(setting), (survey, setting))
                 if other.environment != survey.environment and setting.severity is not Severity.FREE:
                     yield self._shared(other, theirs, survey, setting)
 
@@ -114,17 +120,20 @@ class _Court:
     def _unequal(self, one: tuple[Survey, Shape], two: tuple[Survey, Shape]) -> Iterator[tuple[str, Violation]]:
         (other, theirs), (survey, shape) = one, two
         both = (other.environment, survey.environment)
+        ident = self.book.ident(shape.ident, survey.environment)
         found = differences(theirs, shape, self.book.sides(*both))
         rules = self.book.field_rules(shape.ident, both)
         by_path = {each.path: each for each in found}
         for each in found:
             rule = ruling(rules, each, by_path)
             if books.costs(rule) is not Severity.FREE:
-                charged = self._charged(other, survey)
+                sides = {other.name: each.before, survey.name: each.after}
+                charged = self._charged(other, survey, partial(self._held, ident=ident, path=each.path, values=sides))
                 yield charged.name, _differing(charged, (other, survey), shape, each, books.costs(rule))
 
     def _shared(self, other: Survey, theirs: Setting, survey: Survey, setting: Setting) -> tuple[str, Violation]:
-        charged = self._charged(other, survey)
+        spot = _setting_spot(setting)
+        charged = self._charged(other, survey, lambda it: any(_setting_spot(each) == spot for each in it.settings))
         mine = theirs if charged is other else setting
         against = survey.environment if charged is other else other.environment
         why = f"`{mine.name}` must be distinct (`{mine.rule}`), but {against} has the same"
@@ -133,10 +142,24 @@ class _Court:
         violation = _violation(charged, mine.ident, (mine.path, shown, shown), (why, remedy), against)
         return charged.name, _with(violation, Breach.DISTINCT, mine.severity)
 
-    def _charged(self, earlier: Survey, later: Survey) -> Survey:
-        if self.changed is None or (earlier.name in self.changed) == (later.name in self.changed):
+    def _charged(self, earlier: Survey, later: Survey, had: Callable[[Survey], bool]) -> Survey:
+        """`had`: whether a survey holds the value in question."""
+        if self._is_new(earlier.name, had) == self._is_new(later.name, had):
             return earlier
-        return earlier if earlier.name in self.changed else later
+        return earlier if self._is_new(earlier.name, had) else later
+
+    def _is_new(self, name: str, had: Callable[[Survey], bool]) -> bool:
+        if self.before is None or name not in self.before:
+            return False
+        before = self.before[name]
+        return before is None or not had(before)
+
+    def _held(self, before: Survey, ident: Ident, path: str, values: Mapping[str, object]) -> bool:
+        """True when the overlay had this value of the object before."""
+        for known in before.extras:
+            if self.book.ident(known.ident, before.environment) == ident:
+                return bool(known.leaves.get(path, ABSENT) == values[before.name])
+        return False
 
     def _common(self) -> frozenset[tuple[str, Ident, str, str]]:
         """Texts of base that name an environment and that no environment has otherwise."""
@@ -150,6 +173,10 @@ class _Court:
         return frozenset(
             spot for spot, held in holders.items() if len(held) >= enough and held == environments[spot[0]]
         )
+
+
+def _setting_spot(setting: Setting) -> tuple[str, Ident, str, str]:
+    return setting.rule, setting.ident, setting.where, setting.value
 
 
 def _spot(survey: Survey, mention: Mention) -> tuple[str, Ident, str, str]:

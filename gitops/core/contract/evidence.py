@@ -5,7 +5,8 @@ Every piece of evidence, and every waiver, names the digest or the commit that i
 those of another release. A waiver that names nothing (`waived: adoption`) counts for the release that was adopted.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from gitops.core.contract.violations import Breach, Violation
 from gitops.core.errors import Place
@@ -23,38 +24,65 @@ def violations(
     place: Overlay, release: Release | None, images: Collection[Image], declared: Pipeline, adopted: Revision | None
 ) -> tuple[Violation, ...]:
     """What of the release was never proven. `images`: those that the overlay renders; `adopted`: the commits of the
-    first release.yaml that the overlay ever had, None = this is the first.
+    first release.yaml that the overlay ever had, None = nobody can tell; only asked for where a word alone waives.
     """
     if place.after is None or release is None or release.revision is None:
         return ()
-    if release.is_adoption and adopted in {None, release.revision}:
+    if release.is_adoption and adopted == release.revision:
         return ()
-    return tuple(_violations(place, release, images, declared))
+    unknown = [_unknown(place, release)] if release.is_adoption and adopted is None else []
+    return (*unknown, *_violations(place, release, images, declared))
 
 
-def off_trunk(place: Overlay, revision: Revision, strayed: Collection[str]) -> tuple[Violation, ...]:
-    """Commits of a release that the trunk does not have (`strayed`): nobody can tell what became of them."""
+def off_trunk(place: Overlay, revision: Revision, strayed: Mapping[str, bool]) -> tuple[Violation, ...]:
+    """Commits of a release that the trunk does not have. `strayed`: each of them -> whether a ref keeps it. Where one
+    does, its content is there for good, and running it goes on; else nobody can tell what became of it.
+    """
     found = {commit: field for field, commit in (("/overlay", revision.overlay), ("/base", revision.base))}
-    why = f"this commit of {RELEASE_FILE} is not on the trunk: it is on another branch, or the trunk was rewritten"
-    remedy = f"promote again (`lockstep promote {place.environment}`), or name a commit of the trunk"
     return tuple(
-        _violation(place, (field, commit), why, remedy) for commit, field in found.items() if commit in strayed
+        _strayed(place, (field, commit), is_kept=strayed[commit])
+        for commit, field in found.items()
+        if commit in strayed
     )
+
+
+def _strayed(place: Overlay, found: tuple[str, str], *, is_kept: bool) -> Violation:
+    remedy = f"promote again (`lockstep promote {place.environment}`), or name a commit of the trunk"
+    if is_kept:
+        why = f"this commit of {RELEASE_FILE} is no longer on the trunk, which was rewritten; a ref of its own keeps it"
+        return replace(_violation(place, found, why, remedy), severity=Severity.WARN)
+    why = f"this commit of {RELEASE_FILE} is not on the trunk: it is on another branch, or the trunk was rewritten"
+    return _violation(place, found, why, remedy)
 
 
 def _violations(place: Overlay, release: Release, images: Collection[Image], declared: Pipeline) -> Iterator[Violation]:
     names = {service.image: name for name, service in declared.services.items()}
-    base = release.base or ""
-    if not release.admits_base():
-        was = release.admission.base if release.admission else None
-        why = f"{place.after} has never proven this base: {RELEASE_FILE} " + (
-            f"holds evidence for base {was[:12]} only" if was else "holds no evidence of it"
-        )
+    base, given = release.base or "", release.given_by(place.after or "")
+    if not given.admits_base():
+        why = f"{place.after} has never proven this base: {RELEASE_FILE} {_instead(release, given)}"
         yield _violation(place, ("/base", base), why, _remedy(place, base))
     for image in sorted(images, key=str):
         service = names.get(image.name)
-        if service is not None and not release.admits(service, image.identity):
+        if service is not None and not given.admits(service, image.identity):
             yield _unproven(place, service, image)
+
+
+def _unknown(place: Overlay, release: Release) -> Violation:
+    why = (
+        "a word alone waives the first release of an overlay only, and which one was the first cannot be told: the "
+        "history is cut off, branches brought this file independently of each other, or the first one cannot be read"
+    )
+    remedy = "fetch the full history, or let in by name what is listed here"
+    return _violation(place, ("/waived", str(release.waived)), why, remedy)
+
+
+def _instead(release: Release, given: Release) -> str:
+    """What the file holds in place of evidence for its base. `given`: it without what other environments gave."""
+    if release.admission is not None and given.admission is None:
+        return f"holds evidence of {release.admission.source} only"
+    if given.admission is not None and given.admission.base:
+        return f"holds evidence for base {given.admission.base[:12]} only"
+    return "holds no evidence of it"
 
 
 def _unproven(place: Overlay, service: str, image: Image) -> Violation:

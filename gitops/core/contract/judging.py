@@ -18,7 +18,10 @@ from gitops.core.pipeline import FILE
 from gitops.core.variations import Severity
 
 _ITEM = re.compile(r"/(?:containers|initContainers|volumes|env)/[^/]+(?=/)")
-_IMAGE = re.compile(r"/(?:containers|initContainers|ephemeralContainers)/[^/]+/image$")
+_PODS = r"^/spec(?:/template/spec|/jobTemplate/spec/template/spec)?"
+_IMAGE_OF_POD = re.compile(rf"{_PODS}/(?:containers|initContainers|ephemeralContainers)/[^/]+/image$")
+"""Where manifests.images_of looks: the images that promotions know and prove."""
+_IMAGE = re.compile(r"^/spec/(?:.*/)?image$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,9 @@ def _declaration(shape: Shape, path: str) -> str:
 
 
 def without_tags(shape: Shape, book: Book) -> Iterator[tuple[str, Any]]:
-    """Leaves with the images of declared services reduced to their names: the rest is the business of promotions."""
+    """Leaves with the images of declared services reduced to their names where pods have them: there the rest is the
+    business of promotions. Anywhere else an image is a value like every other.
+    """
     for path, value in shape.leaves.items():
-        image = book.service_image(value) if path.endswith("/image") else None
+        image = book.service_image(value) if _IMAGE_OF_POD.search(path) else None
         yield path, image.name if image else value

@@ -17,6 +17,8 @@ _ENDINGS = frozenset(
 _DOMAIN = re.compile(r"[A-Za-z0-9-]\.\Z")
 _AFTER_DOMAIN = re.compile(r"(?:[:/?#\"'\s,;)\]]|\.(?:\s|\Z)|\Z)")
 _NEGATED = re.compile(r"(?<![A-Za-z0-9])(?:non|not|no)[-_]\Z", re.IGNORECASE)
+_SEEN = 8
+"""How many characters around a word tell what it is."""
 _DEVICE = re.compile(r"(?:\A|[^\w./~-])/\Z")
 
 
@@ -58,7 +60,7 @@ class Vocabulary:
     def namings(self, text: str) -> Iterator[Naming]:
         """Every environment that the text names, in its order. `/dev/...` and public endings of domains are none."""
         for found in self._expression.finditer(text):
-            before, after = text[: found.start()], text[found.end() :]
+            before, after = text[max(found.start() - _SEEN, 0) : found.start()], text[found.end() : found.end() + _SEEN]
             word = found.group()
             in_cluster = before.endswith(".") and after.startswith(".svc")
             if _NEGATED.search(before):  # `non-prod` is where prod is not
@@ -89,8 +91,9 @@ def has_word(text: str, word: str) -> bool:
     return False
 
 
-_COMMENT = re.compile(r"(?m)^\s*(?:#|//|;).*$")
-_PROPERTY = re.compile(r"(?m)^(\s*(?:-\s+)?)[\w.\-\"'\[\]]+\s*(?:=|:(?=\s|$))")
+# Blanks, but never the end of a line: else a run of empty lines is looked at from each of them anew.
+_COMMENT = re.compile(r"(?m)^[^\S\n]*(?:#|//|;).*$")
+_PROPERTY = re.compile(r"(?m)^([^\S\n]*(?:-[^\S\n]+)?)[\w.\-\"'\[\]]+[^\S\n]*(?:=|:(?=\s|$))")
 
 
 def values_only(text: str) -> str:

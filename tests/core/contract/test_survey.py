@@ -86,6 +86,18 @@ class TestDifferences:
         field = "/spec/template/spec/containers/app/image"
         assert alone(own, deployment(container="{image: 'r.example/app:x'}"), rules) == [("NotPinned", "forbid", field)]
 
+    def test_images_that_no_promotion_knows_are_values_like_others(self) -> None:
+        """An operator's own kinds, and texts: nobody proves what stands there."""
+        rules = contract(services="{app: {image: r.example/app, tags: {semver: '>=1'}}}")
+
+        def job(image: str) -> str:
+            return f"{{apiVersion: v1, kind: SparkApplication, metadata: {{name: a}}, spec: {{image: '{image}'}}}}"
+
+        old, new = (f"r.example/app:{number}@{DIGEST}" for number in (1, 2))
+        assert alone(job(new), job(old), rules) == [(UNDECLARED, "forbid", "/spec/image")]
+        assert ("NotPinned", "forbid", "/spec/image") in alone(job("r.example/app:2"), job(old), rules)
+        assert alone(config(image=new), config(image=old), rules) == [(UNDECLARED, "forbid", "/data/image")]
+
     def test_another_repository_is_no_promotion(self) -> None:
         rules = contract(services="{app: {image: r.example/app, tags: {semver: '>=1'}}}")
         own = deployment(container=f"{{image: 'r.example/fork:1@{DIGEST}'}}")
@@ -127,11 +139,29 @@ class TestVariations:
         [violation] = surveyed(deployment("{replicas: 2}"), deployment("{replicas: 1}"), rules).violations
         assert "not fetched" in violation.why
 
-    def test_a_schema_that_is_none(self) -> None:
+    @pytest.mark.parametrize(
+        ("schema", "why"),
+        [
+            ("{type: number of things}", "`r`: the schema is no JSON Schema"),
+            ("{anyOf: [{pattern: '(?=a)'}]}", "`r`: a pattern of the schema is not a regular expression of RE2"),
+            ("{patternProperties: {a: true}}", "`propertyNames`"),
+        ],
+    )
+    def test_a_schema_that_is_none(self, schema: str, why: str) -> None:
         with pytest.raises(Rejected) as caught:
-            contract("[{name: r, field: /spec/replicas, schema: {type: number of things}}]")
+            contract(f"[{{name: r, field: /spec/replicas, schema: {schema}}}]")
         assert caught.value.reason == "InvalidPipeline"
-        assert "`r`" in caught.value.message
+        assert why in caught.value.message
+
+    def test_a_schema_that_never_ends_is_said_and_ends(self) -> None:
+        rules = contract("[{name: r, field: /data/A, schema: {$ref: '#'}}]")
+        found = surveyed(config(A="b"), config(A="a"), rules).violations
+        assert ["refers to itself without an end" in each.why for each in found] == [True]
+
+    def test_a_pattern_that_python_would_never_finish(self) -> None:
+        rules = contract("[{name: r, field: /data/A, schema: {pattern: '^(a+)+$'}}]")
+        assert alone(config(A="a" * 10_000), config(A="a"), rules) == []
+        assert alone(config(A="a" * 10_000 + "b"), config(A="a"), rules) == [("OutOfSchema", "forbid", "/data/A")]
 
     def test_required_is_absolute(self) -> None:
         rules = contract("[{field: '/data/*', required: [DB_URL]}]")

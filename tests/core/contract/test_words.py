@@ -68,3 +68,9 @@ def test_whole_words_only() -> None:
     assert has_word("jdbc:mysql://db-1:3306", "db-1")
     assert not has_word("jdbc:mysql://db-12:3306", "db-1")
     assert has_word("db-12 and db-1", "db-1")
+
+
+def test_long_texts_come_to_an_end() -> None:
+    """Each of these took minutes once."""
+    assert values_only("\n" * 200_000) == "\n" * 200_000
+    assert len(named("prod " * 20_000)) == 20_000

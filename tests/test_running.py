@@ -1,0 +1,37 @@
+"""Whoever runs the controller can end it, whatever thread the kernel gives the signal to."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from gitops.running import asked_to_stop
+
+
+@pytest.fixture
+def bystander() -> Iterator[threading.Thread]:
+    """A thread that has nothing to do with it."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait, daemon=True)
+    thread.start()
+    yield thread
+    done.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_another_thread_gets_is_heard(bystander: threading.Thread, number: signal.Signals) -> None:
+    main, kept = threading.get_ident(), {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+
+    def strike_once_it_waits() -> None:
+        while sys._current_frames()[main].f_code.co_name != "_await":  # noqa: SLF001 - documented, for debugging
+            threading.Event().wait(0.001)
+        signal.pthread_kill(bystander.ident or 0, number)
+
+    with asked_to_stop() as asked:
+        threading.Thread(target=strike_once_it_waits, daemon=True).start()
+        asked()
+    for each, handler in kept.items():
+        signal.signal(each, handler)
