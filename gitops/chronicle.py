@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import structlog
 
-from gitops.core import compose
+from gitops.core import compose, pipeline
 from gitops.core import overlay as overlays
 from gitops.core.errors import Rejected
 from gitops.core.images import Image
 from gitops.core.lineage import Entry, Past
-from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES, Overlay
+from gitops.core.pipeline import ENVIRONMENTS, Overlay
 from gitops.core.release import HOLD_FILE, RELEASE_FILE, Hold, Release, parse_hold, parse_release
 from gitops.core.tree import Tree
 from gitops.ports import ConfigRepo, PastCommit
@@ -143,8 +143,7 @@ class Chronicle:
     def _images(self, overlay: str, commit: str) -> tuple[Image, ...]:
         """What an overlay's directory says at the commit that a release names."""
         tree = self._tree(commit)
-        files = (f"{ENVIRONMENTS}/{overlay}/{name}" for name in KUSTOMIZATION_FILES)
-        file = next((path for path in files if path in tree), None)
+        file = pipeline.kustomization(f"{ENVIRONMENTS}/{overlay}", tree)
         with contextlib.suppress(Rejected):
             return tuple(map(self._one, overlays.images(self._text(tree, file), file))) if file else ()
         return ()

@@ -13,7 +13,7 @@ from gitops.core.errors import Rejected
 from gitops.core.images import Image
 from gitops.core.manifests import Manifest
 from gitops.core.parity import Pair, Side
-from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay
+from gitops.core.pipeline import Overlay
 from gitops.core.status import Revision
 from gitops.core.tree import Blob, Tree
 from gitops.ports import Memo, Renderer, Trees
@@ -96,7 +96,7 @@ class Comparer:
             raise Rejected(error.reason, message) from error
 
     def _with_images(self, found: Overlay, tree: Tree, wanted: Collection[Image]) -> Tree:
-        file = next((path for name in KUSTOMIZATION_FILES if (path := f"{found.path}/{name}") in tree), None)
+        file = pipeline.kustomization(found.path, tree)
         if file is None or not wanted:
             return tree
         text = self._repo.read(tree[file].id)

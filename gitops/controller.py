@@ -288,6 +288,10 @@ class Controller:
     def _on_news(self, overlays: frozenset[str]) -> None:
         self._look_at(overlays & frozenset(self._desired.overlays()))
 
+    def _overlays_of(self, environment: str) -> list[str]:
+        """None for an environment that git does not know: a sender may say anything."""
+        return [each.name for each in self._desired.overlays().values() if each.environment == environment]
+
     def _tell_leader(self, *overlays: str) -> None:
         """Senders wait: whoever hears it is asked by another thread, since the cluster may take its time."""
         if not self._leads():
@@ -307,7 +311,7 @@ class Controller:
     def _on_config_push(self, event: ConfigPushed) -> str:
         if event.ref.startswith(tuple(f"refs/tags/{prefix}" for prefix in (PROMOTE, APPROVE))):
             self._tasks.add("tags")
-            self._tell_leader(event.ref.split("/")[3])
+            self._tell_leader(*self._overlays_of(event.ref.split("/")[3]))
             return "looking at what was asked for"
         if event.ref != f"refs/heads/{self._config.repo.trunk}":
             return f"{event.ref} is not the trunk; nothing depends on it"

@@ -12,7 +12,7 @@ from gitops.core.changes import Candidate, Change, Deployed, Target, Written
 from gitops.core.errors import Rejected
 from gitops.core.events import Ignored, ImagePushed
 from gitops.core.images import Image
-from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
+from gitops.core.pipeline import Overlay, Pipeline
 from gitops.ports import ConfigRepo, NewCommit, Tree
 
 ImagesInUse = Callable[[str, str], Collection[str] | None]
@@ -66,7 +66,8 @@ class Draft:
             memory.head = head
         self._pipeline, self._broken = self._read_pipeline()
         self._overlays = self._stages()
-        self._files = {place.name: self._kustomization(place.path) for place in self._overlays}
+        files = {place.name: pipeline.kustomization(place.path, self._tree) for place in self._overlays}
+        self._files = {name: file for name, file in files.items() if file is not None}  # that is what an overlay is
         self._index: dict[str, set[str]] = {}
         self._refused: dict[tuple[str, str], str] = {}
         self._planned: dict[tuple[str, str], Change] = {}
@@ -241,9 +242,6 @@ class Draft:
         if self._pipeline is None:
             return ()
         return tuple(place for place in pipeline.overlays(self._pipeline, self._tree) if not place.is_platform)
-
-    def _kustomization(self, path: str) -> str:
-        return next(f"{path}/{file}" for file in KUSTOMIZATION_FILES if f"{path}/{file}" in self._tree)
 
     def _read(self, path: str) -> bytes:
         return self._repo.read(self._tree[path].id)

@@ -26,6 +26,7 @@ from gitops.core.schema import duration_text
 from gitops.core.status import Account, PendingRequest
 from gitops.desired import DesiredState
 from gitops.keeper import Keeper
+from gitops.notes import Notes, Said
 from gitops.ports import ConfigRepo
 from gitops.retreat import Retreats
 from gitops.stage import Stage, Stages
@@ -60,14 +61,6 @@ class Parties:
     on_news: Callable[[frozenset[str]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the page shows of an overlay: sentences, and the requests that wait."""
-
-    waiting: tuple[str, ...] = ()
-    requests: tuple[PendingRequest, ...] = ()
-
-
 @dataclass(slots=True)
 class _Memory:
     """`term`: the witness's, of the look that is under way. By content hash, of promotions on top of `head`: `refused`,
@@ -79,19 +72,6 @@ class _Memory:
     done: tuple[str, frozenset[str]] = ("", frozenset())
     head: str = ""
     unwelcome: dict[str, Unwelcome] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Notes:
-    """What one look at an environment found out, by overlay."""
-
-    waiting: dict[str, list[str]] = field(default_factory=dict)
-    requests: dict[str, list[PendingRequest]] = field(default_factory=dict)
-
-    def say(self, overlays: Sequence[str], *sentences: str) -> None:
-        for overlay in overlays:
-            known = self.waiting.setdefault(overlay, [])
-            known += [sentence for sentence in sentences if sentence not in known]
 
 
 class Promoter:
@@ -128,15 +108,15 @@ class Promoter:
         self._memory.term = self._parties.witness.term
         if declared is None or self._parties.desired.trouble() is not None or not self._leads():
             return None
-        said: dict[str, Said] = {}
+        self._parties.witness.keep_only(self._parties.desired.overlays().keys())
+        notes = Notes()
         moved = False
         for name in declared.order:
             if declared.environments[name].promote is not None:
                 self._parties.witness.look_again()  # however long this takes: what is not looked at does not soak
-                notes = _Notes()
                 moved = self._environment(declared, name, notes) or moved
-                said |= _gathered(notes)
-        self._publish(said)
+        self._hear_strays(declared, notes)
+        self._publish(notes.said())
         self._keeper.keep()
         return 0.0 if moved else (_SOON if self._is_young(declared) else _LATE)
 
@@ -161,11 +141,10 @@ class Promoter:
 
     # -- one environment
 
-    def _environment(self, declared: Pipeline, name: str, notes: _Notes) -> bool:
+    def _environment(self, declared: Pipeline, name: str, notes: Notes) -> bool:
         """True when something was committed."""
-        overlays = [each.name for each in self._parties.desired.overlays().values() if each.environment == name]
         if declared.environments[name].sync.mode is SyncMode.OBSERVE:
-            notes.say(overlays, "observe mode: nothing is promoted (sync.mode: observe)")
+            notes.say(self._overlays_of(name), "observe mode: nothing is promoted (sync.mode: observe)")
             return False
         try:
             stage = self._stages.of(declared, name)
@@ -173,27 +152,49 @@ class Promoter:
                 notes.say([overlay], f"nothing can be promoted: {trouble}")
             if any(self._taken_back(declared, stage, overlay, notes) for overlay in stage.targets):
                 return True
-            asked = self._asked(declared, name, notes, overlays)
+            asked = self._asked(declared, name, notes)
             return any(self._requested(stage, each, notes) for each in asked) or self._automatic(stage, notes)
         except Rejected as error:
-            notes.say(overlays, f"nothing can be promoted: {error}")
+            notes.say(self._overlays_of(name), f"nothing can be promoted: {error}")
             return False
 
-    def _asked(self, declared: Pipeline, name: str, notes: _Notes, overlays: Sequence[str]) -> list[Request]:
+    def _asked(self, declared: Pipeline, name: str, notes: Notes) -> list[Request]:
         """Requests that are neither done nor expired, the oldest first."""
         now, done = self._parties.now(), self._done()
-        found = []
-        for tag in self._memory.tags:
-            if not tag.name.startswith(f"{requests.PROMOTE}{name}/") or tag.id in done:
+        found, refused = [], []
+        for tag in self._tags_of(declared, name):
+            if tag.id in done:
                 continue
             asked = requests.read(tag, declared.services, self._parties.skippable)
             if isinstance(asked, Refused):
-                notes.say(overlays, f"refused: {asked.message}")
+                refused.append(f"refused: {asked.message}")
             elif asked.asked_at > now + _FUTURE:
-                notes.say(overlays, f"refused: tag {one_line(tag.name)}: its date lies in the future")
-            elif not asked.is_expired(now, declared.request.ttl):
+                refused.append(f"refused: tag {one_line(tag.name)}: its date lies in the future")
+            else:
                 found.append(asked)
+        notes.refuse(self._overlays_of(name), refused)
         return sorted(found, key=lambda each: each.asked_at)
+
+    def _tags_of(self, declared: Pipeline, environment: str) -> list[Tag]:
+        """Those that ask for something there, and have not expired."""
+        now, ttl = self._parties.now(), declared.request.ttl
+        return [
+            tag
+            for tag in self._memory.tags
+            if requests.environment_of(tag) == environment and not requests.is_expired(tag, now, ttl)
+        ]
+
+    def _hear_strays(self, declared: Pipeline, notes: Notes) -> None:
+        """Requests for what nothing is promoted to: said wherever something is, since nobody looks elsewhere."""
+        promotable = [name for name in declared.order if declared.environments[name].promote is not None]
+        names = {requests.environment_of(tag) for tag in self._memory.tags} - {"", *promotable}
+        strays = [tag for name in sorted(names) for tag in self._tags_of(declared, name)]
+        known = f"promotions are asked for by promote/<environment>/<name>, and lead to {', '.join(promotable)}"
+        for name in promotable:
+            notes.refuse(self._overlays_of(name), [f"refused: tag {one_line(tag.name)}: {known}" for tag in strays])
+
+    def _overlays_of(self, environment: str) -> list[str]:
+        return [each.name for each in self._parties.desired.overlays().values() if each.environment == environment]
 
     def _done(self) -> frozenset[str]:
         """Requests that were ever carried out: the whole history is read once, then what is new. What is done stays
@@ -206,7 +207,7 @@ class Promoter:
             self._memory.done = (head, ids)
         return ids
 
-    def _automatic(self, stage: Stage, notes: _Notes) -> bool:
+    def _automatic(self, stage: Stage, notes: Notes) -> bool:
         """What may move without anybody asking for it."""
         proposals = {name: self._proposed(stage, name) for name in stage.targets}
         moves = []
@@ -241,20 +242,20 @@ class Promoter:
                 return asked
         return promotion.propose(stage.sources[name], target, terms)
 
-    def _own_accord(self, stage: Stage, name: str, proposal: Proposal, notes: _Notes) -> Move | None:
+    def _own_accord(self, stage: Stage, name: str, proposal: Proposal, notes: Notes) -> Move | None:
         """The move that automation may make of a proposal; says what else would wait for a request."""
         move, target = proposal.move, stage.targets[name]
         is_release = bool(move.images or move.moves_base)
         if is_release and (stage.promote.when == "proven" or proposal.is_asked):
             return move
-        if is_release and not notes.requests.get(name):
+        if is_release and not notes.has_request(name):
             ask = f"asked for by the tag {requests.PROMOTE}{stage.name}/<name> (`lockstep promote {stage.name}`)"
             notes.say([name], f"{_summary(stage, move)}: proven in {stage.source.environment}, waits to be {ask}")
         alone = promotion.settings_alone(target)
         follows = target.pending and stage.settings_follow and target.written == target.locked
         return alone if follows and alone.is_vouched_for else None
 
-    def _requested(self, stage: Stage, asked: Request, notes: _Notes) -> bool:
+    def _requested(self, stage: Stage, asked: Request, notes: Notes) -> bool:
         """One request: written when all its gates are open, else shown with those that are not. Overlays that would not
         move have no say in it.
         """
@@ -313,7 +314,7 @@ class Promoter:
         asked: Request,
         content: tuple[Sequence[Move], str],
         unmet: Sequence[str],
-        notes: _Notes,
+        notes: Notes,
     ) -> None:
         moves, release = content
         shown = PendingRequest(
@@ -327,11 +328,10 @@ class Promoter:
             is_signed=asked.signer is not None,
             waived=dict(asked.waived),
         )
-        for name in overlays:
-            notes.requests.setdefault(name, []).append(shown)
+        notes.pend(overlays, shown)
         notes.say(overlays, f"request {asked.name} waits: {'; '.join(shown.gates)}")
 
-    def _taken_back(self, declared: Pipeline, stage: Stage, name: str, notes: _Notes) -> bool:
+    def _taken_back(self, declared: Pipeline, stage: Stage, name: str, notes: Notes) -> bool:
         """A promotion that made the overlay Degraded is taken back, unless automation is held."""
         now = self._parties.now()
         if stage.holds[name].at(now) is not None:
@@ -356,7 +356,7 @@ class Promoter:
         revision, refused = self._writer.good(stage, made.release, lambda: self._writer.promotion(stage, made, now))
         return Attempt(made, revision, refused)
 
-    def _commit(self, stage: Stage, attempt: Attempt, notes: _Notes) -> bool:
+    def _commit(self, stage: Stage, attempt: Attempt, notes: Notes) -> bool:
         made, overlays = attempt.made, [move.overlay for move in attempt.made.moves]
         notes.say(overlays, *attempt.sentences)
         if attempt.refused or not self._is_let_in(stage, (made.release, attempt.revision), overlays, notes):
@@ -364,7 +364,7 @@ class Promoter:
         _log.info("promoted", environment=made.environment, revision=attempt.revision, cause=made.cause)
         return True
 
-    def _is_let_in(self, stage: Stage, written: tuple[str, str], overlays: Sequence[str], notes: _Notes) -> bool:
+    def _is_let_in(self, stage: Stage, written: tuple[str, str], overlays: Sequence[str], notes: Notes) -> bool:
         """Pushes what was written, by a hash of its content and its commit; a trunk that refused it is asked ever less.
 
         Raises: Conflict when another replica may lead by now, or the trunk moved.
@@ -416,8 +416,3 @@ def _words(move: Move) -> str:
     parts += [f"over base {move.base[:12]}, which nobody has proven ({move.base_waived})"] if move.base_waived else []
     parts += ["settings of the trunk"] if move.moves_settings else []
     return f"{move.overlay}: {', '.join(parts)}"
-
-
-def _gathered(notes: _Notes) -> dict[str, Said]:
-    names = notes.waiting.keys() | notes.requests.keys()
-    return {name: Said(tuple(notes.waiting.get(name, ())), tuple(notes.requests.get(name, ()))) for name in names}

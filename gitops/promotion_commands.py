@@ -18,7 +18,7 @@ from gitops.core import pipeline, requests, rollback
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.gates import Gate
 from gitops.core.pipeline import ENVIRONMENTS, Overlay, Pipeline
-from gitops.core.release import Hold
+from gitops.core.release import Hold, require_reason
 from gitops.core.rollback import Edits, State
 from gitops.core.status import PendingRequest
 from gitops.states import States
@@ -108,6 +108,7 @@ def roll_back(where: Where, target: str, back: Back) -> str:
 
     Raises: Rejected when there is nothing to go back to, or nobody had let it in.
     """
+    require_reason(back.why)
     waived = dict.fromkeys(back.waived, back.why)
 
     def edit(desk: _Desk) -> tuple[Edits, str]:
@@ -126,7 +127,11 @@ def roll_back(where: Where, target: str, back: Back) -> str:
 
 
 def place_hold(where: Where, target: str, stop: Stop) -> str:
-    """One commit: automation writes nothing for the environment; with `suspend` nothing is applied either."""
+    """One commit: automation writes nothing for the environment; with `suspend` nothing is applied either.
+
+    Raises: Rejected(InvalidReason).
+    """
+    require_reason(stop.why)
 
     def edit(desk: _Desk) -> tuple[Edits, str]:
         desk.places(target)

@@ -57,9 +57,10 @@ class _Read:
 
 @dataclass(slots=True)
 class _AtHead:
-    """What is a function of one head."""
+    """What is a function of one head. `trunk`: commits that were seen on it, which stay there while it only grows."""
 
     head: str = ""
+    trunk: set[str] = field(default_factory=set)
     read: dict[str, _Read] = field(default_factory=dict)
     asked: dict[str, Mapping[str, str]] = field(default_factory=dict)
     unknown: set[tuple[str, str]] = field(default_factory=set)
@@ -81,8 +82,10 @@ class Stages:
     def of(self, declared: Pipeline, name: str) -> Stage:
         """An overlay that cannot be read is that overlay's trouble alone."""
         head = self._desired.head()
-        if head != self._known.head:
-            self._known = _AtHead(head)
+        before = self._known
+        if head != before.head:
+            has_grown = bool(before.head) and self._is_ancestor(before.head, head)
+            self._known = _AtHead(head, before.trunk if has_grown else set())
         environment = declared.environments[name]
         promote = environment.promote or Promote(when="requested")
         own = {each.name: each for each in self._desired.overlays().values() if each.environment == name}
@@ -250,10 +253,13 @@ class Stages:
         """Later than what a rewritten trunk has lost is all that it holds now."""
         if commit == than or not than:
             return commit != than
-        head = self._desired.head()
-        return self._is_ancestor(than, commit) or (
-            not self._is_ancestor(than, head) and self._is_ancestor(commit, head)
-        )
+        return self._is_ancestor(than, commit) or (not self._is_on_trunk(than) and self._is_on_trunk(commit))
+
+    def _is_on_trunk(self, commit: str) -> bool:
+        known = self._known
+        if commit not in known.trunk and self._is_ancestor(commit, known.head):
+            known.trunk.add(commit)
+        return commit in known.trunk
 
     def _is_ancestor(self, older: str, newer: str) -> bool:
         if (older, newer) in self._known.unknown:

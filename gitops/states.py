@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gitops.core import compose, overlay, rollback
+from gitops.core import compose, overlay, pipeline, rollback
 from gitops.core.errors import Rejected
 from gitops.core.images import Image
-from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
+from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import RELEASE_FILE, Release
 from gitops.core.rollback import State
 from gitops.core.tree import Tree
@@ -63,8 +63,6 @@ class States:
         return release.given_by(place.after)
 
     def _images(self, place: Overlay, tree: Tree) -> dict[str, Image]:
-        services = {service.image: name for name, service in self.declared.services.items()}
-        files = (f"{place.path}/{name}" for name in KUSTOMIZATION_FILES)
-        file = next((path for path in files if path in tree), None)
+        file = pipeline.kustomization(place.path, tree)
         found = overlay.images(self.trees.read(tree[file].id), file) if file else ()
-        return {services[image.name]: image for image in found if image.name in services}
+        return overlay.by_service(found, self.declared)

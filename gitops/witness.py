@@ -108,6 +108,14 @@ class Witness:
             for overlay in list(self._memory.scenes):
                 self._look(overlay)
 
+    def keep_only(self, overlays: Collection[str]) -> None:
+        """The others are gone from git: nobody looks at them, or writes what they prove."""
+        with self._lock:
+            memory = self._memory
+            for known in (memory.scenes, memory.contents, memory.proofs, memory.written_at, memory.asked_at):
+                for gone in known.keys() - set(overlays):
+                    known.pop(gone)
+
     def proofs(self, overlay: str) -> Proofs | None:
         """What the overlay has proven so far; None when nothing is known."""
         with self._lock:

@@ -279,6 +279,31 @@ class TestRequests:
         assert pending.moves == ("prod: order 1.2.0, print 1.2.0",)
         assert pending.gates[0].startswith("held by Li")
 
+    def test_refused_tags_crowd_nothing_out_and_expire(self, ready: World) -> None:
+        for number in range(10):
+            git(ready.person, "tag", f"promote/prod/light-{number}", "HEAD")
+        git(ready.person, "push", "--quiet", "origin", "--tags")
+        ready.tag("promote/prdo/one")
+        ready.tag("promote/prod/basket", "x\n\nServices: basket")
+        ready.promoter.read_tags()
+        ready.promoter.look()
+        first, *refused = ready.waiting("prod")
+        assert first.startswith("order 1.2.0, print 1.2.0: proven in test, waits to be asked for")
+        assert len(refused) == 4
+        assert refused[-1] == "and 9 more"
+        asked_for_by = "promotions are asked for by promote/<environment>/<name>"
+        assert sum(f"promote/prdo/one: {asked_for_by}" in said for said in ready.waiting("test")) == 1
+        git(ready.person, "push", "--quiet", "origin", *[f":refs/tags/promote/prod/light-{n}" for n in range(10)])
+        ready.promoter.read_tags()
+        ready.promoter.look()
+        assert ready.waiting("prod")[1:] == (
+            "refused: tag promote/prod/basket: no service is called basket",
+            f"refused: tag promote/prdo/one: {asked_for_by}, and lead to test, prod",
+        )
+        ready.now += timedelta(hours=24)
+        ready.promoter.look()
+        assert ready.waiting("prod")[1:] == ()
+
     def test_approvals_are_others_signatures_under_this_release(self, tmp_path: Path) -> None:
         with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
             _make_keys(place, "li", "wang")
@@ -347,6 +372,26 @@ class TestRequests:
             place.look()
             assert place.runs("prod")["order"] == "1.1.0"
             assert "must be signed" in place.waiting("prod")[-1]
+
+
+def test_what_people_write_never_outgrows_a_status(place: World) -> None:
+    held = f"who: Li\nwhy: '{'x y ' * 200_000}'\nsince: '2026-01-01T00:00:00+00:00'\n"
+    place.write({"environments/test/hold.yaml": held.encode()})
+    place.push_image("order", 2)
+    place.run(environments=("dev",))
+    place.pass_time(5)
+    place.promoter.look()
+    assert place.waiting("test") == (
+        "nothing can be promoted: environments/test/hold.yaml:2: `why` must have at most 1000 characters",
+    )
+
+
+def test_an_overlay_that_is_gone_is_watched_no_more(place: World) -> None:
+    known = place.shelf.kept["test"]
+    place.witness.keep_only(["dev"])
+    place.pass_time(5)
+    assert place.shelf.kept["test"] == known
+    assert place.shelf.kept["dev"].at >= known.at
 
 
 class TestTermsOfLeading:

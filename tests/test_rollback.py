@@ -188,6 +188,13 @@ def _written(place: World, number: int) -> str:
     return draft.sentence(outcomes, place.remote.head())
 
 
+def test_a_reason_has_a_bound(place: World) -> None:
+    head = place.remote.head()
+    for arguments in (("hold", "test", "--reason", "x" * 1001), ("rollback", "test", "--reason", "x" * 1001)):
+        assert "at least one character and at most 1000" in lockstep(place, *arguments, code=2)
+    assert place.remote.head() == head
+
+
 class TestWhatWasNeverLetIn:
     """A person wrote a release for test by hand: it was refused, and then reverted."""
 

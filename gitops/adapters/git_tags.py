@@ -29,11 +29,12 @@ _GOOD = re.compile(r'^Good "git" signature for (.+) with \S+ key SHA256:', re.MU
 @dataclass(slots=True)
 class Tags:
     """`allowed_signers`: the file; without it no signature counts. What was verified once is remembered for as long as
-    the file stays the same.
+    the file stays the same and the tag is there.
     """
 
     allowed_signers: Path | None = None
-    _verified: dict[tuple[str, bytes], str | None] = field(default_factory=dict)
+    _allowed: bytes = b""
+    _verified: dict[str, str | None] = field(default_factory=dict)
 
     def fetch(self, git: Git, prefixes: Sequence[str], *, filtered: str, limit: float) -> Finished:
         """Brings the tags below these prefixes up to date, those that are gone included."""
@@ -48,8 +49,12 @@ class Tags:
         finished = git.run([*arguments, *patterns], limit=_LIMIT)
         if finished.code:
             raise Unavailable("GitFailed", f"the tags cannot be read: {shown(finished.stderr)}")
+        self._reread_signers()
         records = finished.stdout.decode(errors="replace").split("\0\1")
-        return tuple(self._tag(git, record.lstrip("\n")) for record in records if record.strip())
+        tags = tuple(self._tag(git, record.lstrip("\n")) for record in records if record.strip())
+        there = {tag.id for tag in tags}
+        self._verified = {tag: signer for tag, signer in self._verified.items() if tag in there}
+        return tags
 
     def _tag(self, git: Git, record: str) -> Tag:
         ref, object_id, kind, inner_kind, inner, inside, seconds, tagger, contents = record.split("\0", 8)
@@ -69,17 +74,20 @@ class Tags:
             signer=self._signer(git, object_id) if signature and signature[1] == "SSH SIGNATURE" else None,
         )
 
-    def _signer(self, git: Git, tag: str) -> str | None:
+    def _reread_signers(self) -> None:
         try:
             allowed = self.allowed_signers.read_bytes() if self.allowed_signers else b""
         except OSError:
             allowed = b""
-        if not allowed:
+        if allowed != self._allowed:
+            self._allowed, self._verified = allowed, {}
+
+    def _signer(self, git: Git, tag: str) -> str | None:
+        if not self._allowed:
             return None
-        if (tag, allowed) not in self._verified:
-            self._verified = {key: found for key, found in self._verified.items() if key[1] == allowed}
-            self._verified[tag, allowed] = self._verify(git, tag)
-        return self._verified[tag, allowed]
+        if tag not in self._verified:
+            self._verified[tag] = self._verify(git, tag)
+        return self._verified[tag]
 
     def _verify(self, git: Git, tag: str) -> str | None:
         setting = f"gpg.ssh.allowedSignersFile={self.allowed_signers}"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
@@ -49,7 +50,7 @@ class KubernetesParents:
         self._repo = repo
 
     def read(self, overlay: str) -> Parent | None:
-        body = state_namespace.read(self._api, f"{CONFIG_MAPS}/{parent_name(overlay)}")
+        body = state_namespace.read(self._api, _path(overlay))
         if body is None:
             return None
         self._require_ours(body)
@@ -71,13 +72,13 @@ class KubernetesParents:
         return {parent.overlay: parent for parent in parents if parent is not None}
 
     def remove(self, parent: Parent) -> None:
-        path = f"{CONFIG_MAPS}/{parent_name(parent.overlay)}"
+        path = _path(parent.overlay)
         preconditions = {"preconditions": {"resourceVersion": parent.resource_version}}
         self._api.request(Request("DELETE", path, path, body=preconditions))
 
     def request(self, overlay: str, at: datetime) -> None:
         """Asks whoever leads to look at the overlay again. Raises Rejected(NotFound) when it was never applied."""
-        path = f"{CONFIG_MAPS}/{parent_name(overlay)}"
+        path = _path(overlay)
         patch = {"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: at.isoformat()}}}
         query = (("fieldManager", "lockstep"),)
         try:
@@ -101,6 +102,11 @@ class KubernetesParents:
             f"in one of the repos; or, if the other one is retired, set the annotations {REPO_ANNOTATION} and "
             f"{TOOLING_ANNOTATION} to ours to take it over.",
         )
+
+
+def _path(overlay: str) -> str:
+    """Whatever an overlay is said to be called, it is one name below the ConfigMaps and nothing else."""
+    return f"{CONFIG_MAPS}/{quote(parent_name(overlay), safe='')}"
 
 
 def is_parent_of(metadata: Mapping[str, Any], repo: str) -> bool:

@@ -2,24 +2,32 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 import yaml
 from pydantic import AwareDatetime, Field, model_validator
 
 from gitops.core import schema
+from gitops.core.errors import Rejected
 from gitops.core.schema import CommitId, Model, Name
 from gitops.core.status import Revision
 
 RELEASE_FILE = "release.yaml"
 HOLD_FILE = "hold.yaml"
 
+LONGEST_REASON = 1000
+"""Characters: what people say here is shown with every status and in every line of the history."""
+
+_Word = Annotated[str, Field(max_length=500)]
+_Reason = Annotated[str, Field(max_length=LONGEST_REASON)]
+
 
 class Rejection(Model):
     """What a rollback abandoned: automation never proposes it again."""
 
     service: Name
-    digest: str
-    closure: str = ""
+    digest: _Word
+    closure: _Word = ""
 
 
 class Evidence(Model):
@@ -28,10 +36,10 @@ class Evidence(Model):
     was enough, in a person's words.
     """
 
-    digest: str
-    closure: str = ""
+    digest: _Word
+    closure: _Word = ""
     since: AwareDatetime | None = None
-    waived: str = ""
+    waived: _Reason = ""
 
 
 class Admission(Model):
@@ -42,7 +50,7 @@ class Admission(Model):
     source: Name
     base: CommitId | None = None
     services: dict[Name, Evidence] = Field(default_factory=dict)
-    request: str = ""
+    request: _Word = ""
 
 
 class Release(Model):
@@ -55,7 +63,7 @@ class Release(Model):
     base: CommitId | None = None
     overlay: CommitId | None = None
     admission: Admission | None = None
-    waived: str | dict[str, str] | None = None
+    waived: _Reason | Annotated[dict[_Word, _Reason], Field(max_length=100)] | None = None
     rejected: tuple[Rejection, ...] = ()
 
     @model_validator(mode="after")
@@ -123,8 +131,8 @@ class Release(Model):
 class Hold(Model):
     """Automation writes nothing for this environment; with `suspend` nothing is applied either."""
 
-    who: str = Field(min_length=1)
-    why: str = Field(min_length=1)
+    who: _Word = Field(min_length=1)
+    why: _Reason = Field(min_length=1)
     since: AwareDatetime
     until: AwareDatetime | None = None
     suspend: bool = False
@@ -161,6 +169,13 @@ def parse_release(text: bytes, file: str) -> Release:
 def parse_hold(text: bytes, file: str) -> Hold:
     """Raises: Rejected(InvalidHold, InvalidYaml, LimitExceeded) with file and line."""
     return schema.read(text, file, Hold, "InvalidHold")
+
+
+def require_reason(text: str) -> str:
+    """The text itself. Raises: Rejected(InvalidReason) for one that none of the two files may hold."""
+    if not 0 < len(text) <= LONGEST_REASON:
+        raise Rejected("InvalidReason", f"a reason has at least one character and at most {LONGEST_REASON}")
+    return text
 
 
 def release_text(release: Release) -> bytes:

@@ -16,12 +16,14 @@ from gitops.core.gates import Gate
 PROMOTE = "promote/"
 APPROVE = "approve/"
 
-_SERVICES = re.compile(r"^services?:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
-_SKIP_LINE = re.compile(r"^skip-gates?:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
-_REASON_LINE = re.compile(r"^reason:\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
+_MOST_NAMED = 5
+
+_SERVICES = re.compile(r"^services?:(.*)$", re.IGNORECASE | re.MULTILINE)
+_SKIP_LINE = re.compile(r"^skip-gates?:(.*)$", re.IGNORECASE | re.MULTILINE)
+_REASON_LINE = re.compile(r"^reason:[ \t]*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 _SKIP_WORDS = re.compile(r"--skip-gate[ =](\S+)")
 _REASON_WORDS = re.compile(r"--reason[ =](.+?)(?=\s+--[a-z]|$)", re.MULTILINE)
-_FIELD = re.compile(r"^(request|release):\s*(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
+_FIELD = re.compile(r"^(request|release):[ \t]*(\S+)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,6 @@ class Request:
     signer: str | None = None
     tagger: str = ""
 
-    def is_expired(self, now: datetime, ttl: timedelta) -> bool:
-        return now >= self.asked_at + ttl
-
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -75,15 +74,28 @@ class Approval:
     signer: str
 
 
+def environment_of(tag: Tag) -> str:
+    """The environment that a tag asks for something in; empty when it is no request."""
+    return tag.name.removeprefix(PROMOTE).partition("/")[0] if tag.name.startswith(PROMOTE) else ""
+
+
+def is_expired(tag: Tag, now: datetime, ttl: timedelta) -> bool:
+    """False for one without a date: nobody knows."""
+    return tag.tagged_at is not None and tag.tagged_at <= now - ttl
+
+
 def read(tag: Tag, services: Collection[str], skippable: Collection[str]) -> Request | Refused:
     """`services`: the names that pipeline.yaml knows; `skippable`: the gates that may be skipped by name."""
     _, environment, name = (*tag.name.split("/", 2), "", "")[:3]
     wrong = _misfit(tag, name)
-    named = _words(_SERVICES.findall(tag.message))
+    lines = _SERVICES.findall(tag.message)
+    named = _words(lines)
     unknown = sorted(named - set(services))
     waived, mistake = _waived(tag.message, skippable)
     if unknown and not wrong:
-        wrong = f"no service is called {', '.join(unknown)}"
+        wrong = f"no service is called {', '.join(map(one_line, unknown[:_MOST_NAMED]))}"
+    if lines and not named and not wrong:
+        wrong = "its line `Services:` names none; write them behind it, or leave the line out to ask for all"
     wrong = wrong or mistake
     if wrong or tag.tagged_at is None:
         return Refused(environment, f"tag {one_line(tag.name)}: {wrong or 'has no date that can be read'}")
@@ -134,24 +146,26 @@ def _waived(text: str, skippable: Collection[str]) -> tuple[dict[str, str], str]
     """Gates with their reasons, and what is wrong with how they are written."""
     found: dict[str, str] = {}
     reasons = _REASON_LINE.findall(text)
-    for gate in _words(_SKIP_LINE.findall(text)):
+    lines = _SKIP_LINE.findall(text)
+    if lines and not _words(lines):
+        return {}, "its line `Skip-Gate:` names none"
+    for gate in _words(lines):
         found[gate] = reasons[0] if reasons else ""
     for line in text.splitlines():
         said = _REASON_WORDS.search(line)
         for gate in _SKIP_WORDS.findall(line):
             found[gate] = said[1] if said else (reasons[0] if reasons else "")
     cleaned = {gate: one_line(reason).strip("\"'") for gate, reason in found.items()}
-    for gate, reason in cleaned.items():
-        if gate not in set(Gate):
-            return {}, f"there is no gate {one_line(gate)}; gates are {', '.join(Gate)}"
-        if gate not in skippable:
-            return (
-                {},
-                f"the gate {gate} cannot be skipped: `skippable` in the controller's lockstep.yaml does not name it",
-            )
-        if not reason:
-            return {}, f"to skip the gate {gate} give a reason: --reason ..."
-    return cleaned, ""
+    mistake = next(filter(None, (_mistake(gate, reason, skippable) for gate, reason in cleaned.items())), "")
+    return ({}, mistake) if mistake else (cleaned, "")
+
+
+def _mistake(gate: str, reason: str, skippable: Collection[str]) -> str:
+    if gate not in set(Gate):
+        return f"there is no gate {one_line(gate)}; gates are {', '.join(Gate)}"
+    if gate not in skippable:
+        return f"the gate {gate} cannot be skipped: `skippable` in the controller's lockstep.yaml does not name it"
+    return "" if reason else f"to skip the gate {gate} give a reason: --reason ..."
 
 
 def _words(found: Iterable[str]) -> set[str]:

@@ -80,6 +80,9 @@ def _sentence(document: Document, found: Any) -> str:
         return f"unknown field `{path}`"
     if found["type"] == "missing":
         return f"`{'.'.join(filter(None, (path, str(found['loc'][-1]))))}` is missing"
+    if found["type"] in {"string_too_long", "too_long"}:
+        unit = "characters" if found["type"] == "string_too_long" else "entries"
+        return f"`{path}` must have at most {found['ctx']['max_length']} {unit}"
     words = found["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if found["type"] == "string_type":
         words += ' (put it in quotes: "...")'

@@ -168,6 +168,13 @@ def test_a_request_for_what_was_never_applied_says_so(parents: KubernetesParents
     assert caught.value.reason == "NotFound"
 
 
+@pytest.mark.parametrize("name", ["x?fieldManager=y", "x#y", "../../secrets/x", "x%2fy"])
+def test_a_name_from_somewhere_is_never_a_path_or_a_query(parents: KubernetesParents, name: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        parents.request(name, now())
+    assert caught.value.reason in {"NotFound", "BadRequest"}  # the latter: no object can be called so
+
+
 def test_kubectl_refuses_to_prune_by_our_parent(
     control_plane: SharedControlPlane, world: World, parents: KubernetesParents, overlay: str, tmp_path: Path
 ) -> None:

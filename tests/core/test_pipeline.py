@@ -168,6 +168,19 @@ def test_wrong_release_and_hold_name_file_and_line() -> None:
     )
 
 
+def test_what_people_write_into_release_and_hold_has_a_bound() -> None:
+    long = "x" * 1001
+    held = f"who: Li\nwhy: {long}\nsince: 2026-11-23T08:00:00Z"
+    with pytest.raises(Rejected, match=r"^h.yaml:2: `why` must have at most 1000 characters$"):
+        release.parse_hold(held.encode(), "h.yaml")
+    assert release.parse_hold(held.replace(long, long[1:]).encode(), "h.yaml").why == long[1:]
+    commits = f"base: {SHA}\noverlay: {SHA}\n"
+    many = "".join(f"  sha256:{number:064x}: why\n" for number in range(101))
+    for waived in (f" {long}", f"\n  {SHA}: {long}", f"\n{many}"):
+        with pytest.raises(Rejected, match=r"^r.yaml:3: .*`waived[^`]*` must have at most \d+ (characters|entries)"):
+            release.parse_release(f"{commits}waived:{waived}\n".encode(), "r.yaml")
+
+
 @pytest.mark.parametrize(
     ("file", "model", "title"),
     [("pipeline", Pipeline, pipeline.FILE), ("release", Release, "release.yaml")],

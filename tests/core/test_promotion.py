@@ -222,6 +222,7 @@ def read(found: Tag) -> Request | Refused:
     [
         ("out with it\n", set(), {}),
         ("x\n\nServices: order, print\n", {"order", "print"}, {}),
+        ("x\r\n\r\nServices: order\r\nNobody: knows\r\n", {"order"}, {}),
         ("x\n\n--skip-gate soak --reason production is down\n", set(), {"soak": "production is down"}),
         ("x\n--skip-gate=soak --skip-gate scan --reason 'a leak'", set(), {"soak": "a leak", "scan": "a leak"}),
         ("x\nSkip-Gate: soak, windows\nReason: a leak\n", set(), {"soak": "a leak", "windows": "a leak"}),
@@ -243,6 +244,9 @@ def test_what_the_message_of_a_tag_asks_for(message: str, services: set[str], wa
         (tag(name_inside="promote/test/friday"), "calls itself promote/test/friday"),
         (tag(name="promote/prod", name_inside="promote/prod"), "needs a name"),
         (tag("x\nServices: orders\n"), "no service is called orders"),
+        (tag("x\nServices:\n\norder is what we want\n"), "`Services:` names none"),
+        (tag("x\nSkip-Gate:\nsoak\nReason: x\n"), "`Skip-Gate:` names none"),
+        (tag("x\nSkip-Gate: soak\nReason:\nnone\n"), "give a reason"),
         (tag("x\n--skip-gate soak\n"), "give a reason"),
         (tag("x\n--skip-gate all --reason x\n"), "there is no gate all"),
         (
@@ -256,6 +260,13 @@ def test_tags_that_are_not_heard(found: Tag, why: str) -> None:
     assert isinstance(refused, Refused)
     assert refused.environment == "prod"
     assert why in refused.message
+
+
+def test_an_approval_names_both_on_lines_of_their_own() -> None:
+    signed = {"name": "approve/prod/friday/wang", "name_inside": "approve/prod/friday/wang", "signer": "wang@example"}
+    given = requests.approval(tag(requests.approval_message("r1", "c1").replace("\n", "\r\n"), **signed))
+    assert given == Approval("r1", "c1", "wang@example")
+    assert requests.approval(tag("Request:\nRelease: c1\n", **signed)) == Approval("", "c1", "wang@example")
 
 
 def test_who_approves_counts_once_for_this_release_and_never_oneself() -> None:

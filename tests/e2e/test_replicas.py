@@ -4,10 +4,12 @@ import signal
 
 import pytest
 
+from gitops.core.inventory import REQUESTED_AT_ANNOTATION, parent_name
+from gitops.local.announce import delivery
 from tests.adapters.git_world import git
 from tests.e2e import config_repo
 from tests.e2e.conftest import MakeWorld
-from tests.e2e.harness import World
+from tests.e2e.harness import GIT_SECRET, SYSTEM, World
 from tests.e2e.invariants import Checker
 from tests.e2e.process import Controller
 
@@ -52,6 +54,21 @@ def test_a_webhook_to_the_follower_is_committed_there_and_applied_by_the_leader(
     assert not _leads(pair.follower)
     assert not any(line["message"] == "applied" for line in pair.follower.heard())
     pair.require_whole()
+
+
+def test_a_tag_that_the_follower_hears_of_is_news_for_the_leader_too(pair: Pair) -> None:
+    """Where an environment has an overlay for each service there is no parent of its own name to be touched."""
+    world, environment = pair.world, pair.world.names.split
+    world.until_ready()
+    line = f"{'0' * 40} {'1' * 40} refs/tags/promote/{environment}/friday"
+    body, headers = delivery(line, str(world.remote), GIT_SECRET.encode())
+    assert world.post("git-host", body, headers, controller=pair.follower).status == 200
+    world.console.until_one(
+        "ConfigMap",
+        SYSTEM,
+        parent_name(f"{environment}/desk"),
+        lambda parent: REQUESTED_AT_ANNOTATION in parent["metadata"]["annotations"],
+    )
 
 
 def test_the_page_of_a_follower_shows_what_the_leader_knows(pair: Pair) -> None:
