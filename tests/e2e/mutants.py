@@ -12,7 +12,7 @@ from gitops.adapters.parents import KubernetesParents
 from gitops.core.inventory import Parent
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body
-from gitops.ports import NewCommit
+from gitops.ports import NOWHERE, NewCommit
 
 
 class WithoutWriteAhead(KubernetesParents):
@@ -37,7 +37,7 @@ class WithoutApply(KubernetesCluster):
     """Takes the dry run for the deed, once the objects are there."""
 
     def apply(self, manifest: Manifest, resource_version: str) -> Body:
-        if resource_version:
+        if resource_version not in {"", NOWHERE}:
             return self.preview(manifest, resource_version)
         return super().apply(manifest, resource_version)
 
