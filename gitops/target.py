@@ -150,6 +150,8 @@ class Targets:
         name, docket = desired.overlay.name, self._desired.docket()
         if desired.overlay.is_platform:
             return ()
+        if name not in docket.situations:
+            raise Conflict("TrunkMoved", f"{name} left the trunk while it was looked at")
         found = self._judge.judge(name, docket) if is_let_in else ()
         if not is_let_in or any(each.is_mutual for each in found):
             found = self._judge.judge(name, docket, self._new())

@@ -9,6 +9,7 @@ import pytest
 
 from gitops.adapters.config_repo import GitConfigRepo
 from gitops.core import cluster_kinds
+from gitops.core.errors import Conflict
 from gitops.core.inventory import Parent, applyset_of
 from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
@@ -307,3 +308,10 @@ def test_a_new_head_in_between_does_not_let_the_old_one_in(controller: Controlle
     assert target.stall is None
     assert target.desired is not None
     assert target.desired.revision.base == controller.repo.head()
+
+
+def test_an_overlay_that_leaves_in_between_is_looked_at_again(controller: Controller) -> None:
+    git(controller.origin.root, "rm", "-r", "--quiet", "environments/dev")
+    controller.desired.meanwhile = controller.take_in
+    with pytest.raises(Conflict):
+        controller.target("dev")
