@@ -21,7 +21,7 @@ from gitops.core.pipeline import Pipeline, Promote, SyncMode
 from gitops.core.promotion import Move, Proposal, Terms
 from gitops.core.promotion_commits import Promotion
 from gitops.core.release import Holds
-from gitops.core.requests import Refused, Request, Tag
+from gitops.core.requests import Request
 from gitops.core.schema import duration_text
 from gitops.core.status import Account, PendingRequest
 from gitops.desired import DesiredState
@@ -30,12 +30,12 @@ from gitops.notes import Notes, Said
 from gitops.ports import ConfigRepo
 from gitops.retreat import Retreats
 from gitops.stage import Stage, Stages
+from gitops.tagged import Tagged
 from gitops.witness import Witness
 from gitops.writer import Judgement, Writer
 
 _log = structlog.get_logger(__name__)
 
-_FUTURE = timedelta(minutes=5)
 _SOON, _LATE = 1.0, 30.0
 """Seconds between two looks at what soaks; below proof.LONGEST_GAP, so that they add up."""
 
@@ -63,13 +63,11 @@ class Parties:
 
 @dataclass(slots=True)
 class _Memory:
-    """`term`: the witness's, of the look that is under way. By content hash, of promotions on top of `head`: `refused`,
-    why the result would be wrong, and `unwelcome`, why the remote does not take it.
+    """`term`: the witness's, of the look that is under way. `unwelcome`: why the remote does not take promotions on top
+    of `head`, by content hash.
     """
 
     term: int | None = None
-    tags: tuple[Tag, ...] = ()
-    done: tuple[str, frozenset[str]] = ("", frozenset())
     head: str = ""
     unwelcome: dict[str, Unwelcome] = field(default_factory=dict)
 
@@ -83,6 +81,7 @@ class Promoter:
         self._keeper = Keeper(parties.repo, parties.desired)
         self._retreats = Retreats(parties.repo, parties.account)
         self._writer = Writer(parties.repo, parties.desired, parties.judge, parties.on_head)
+        self._tagged = Tagged(parties.repo, parties.skippable, parties.now)
         self._memory = _Memory()
         self._said: dict[str, Said] = {}
         self._lock = threading.Lock()
@@ -97,7 +96,7 @@ class Promoter:
         """Asks the remote for the tags of requests and approvals, when an environment can be promoted to at all."""
         declared = self._parties.desired.pipeline()
         if declared is not None and any(found.promote for found in declared.environments.values()):
-            self._memory.tags = tuple(self._parties.repo.tags([requests.PROMOTE, requests.APPROVE]))
+            self._tagged.read()
 
     def look(self) -> float | None:
         """One look at every environment; returns after how many seconds the next one is worth it.
@@ -152,60 +151,22 @@ class Promoter:
                 notes.say([overlay], f"nothing can be promoted: {trouble}")
             if any(self._taken_back(declared, stage, overlay, notes) for overlay in stage.targets):
                 return True
-            asked = self._asked(declared, name, notes)
+            asked, refused = self._tagged.requests(declared, name)
+            notes.refuse(self._overlays_of(name), refused)
             return any(self._requested(stage, each, notes) for each in asked) or self._automatic(stage, notes)
         except Rejected as error:
             notes.say(self._overlays_of(name), f"nothing can be promoted: {error}")
             return False
 
-    def _asked(self, declared: Pipeline, name: str, notes: Notes) -> list[Request]:
-        """Requests that are neither done nor expired, the oldest first."""
-        now, done = self._parties.now(), self._done()
-        found, refused = [], []
-        for tag in self._tags_of(declared, name):
-            if tag.id in done:
-                continue
-            asked = requests.read(tag, declared.services, self._parties.skippable)
-            if isinstance(asked, Refused):
-                refused.append(f"refused: {asked.message}")
-            elif asked.asked_at > now + _FUTURE:
-                refused.append(f"refused: tag {one_line(tag.name)}: its date lies in the future")
-            else:
-                found.append(asked)
-        notes.refuse(self._overlays_of(name), refused)
-        return sorted(found, key=lambda each: each.asked_at)
-
-    def _tags_of(self, declared: Pipeline, environment: str) -> list[Tag]:
-        """Those that ask for something there, and have not expired."""
-        now, ttl = self._parties.now(), declared.request.ttl
-        return [
-            tag
-            for tag in self._memory.tags
-            if requests.environment_of(tag) == environment and not requests.is_expired(tag, now, ttl)
-        ]
-
     def _hear_strays(self, declared: Pipeline, notes: Notes) -> None:
         """Requests for what nothing is promoted to: said wherever something is, since nobody looks elsewhere."""
-        promotable = [name for name in declared.order if declared.environments[name].promote is not None]
-        names = {requests.environment_of(tag) for tag in self._memory.tags} - {"", *promotable}
-        strays = [tag for name in sorted(names) for tag in self._tags_of(declared, name)]
-        known = f"promotions are asked for by promote/<environment>/<name>, and lead to {', '.join(promotable)}"
-        for name in promotable:
-            notes.refuse(self._overlays_of(name), [f"refused: tag {one_line(tag.name)}: {known}" for tag in strays])
+        strays = self._tagged.strays(declared)
+        for name, environment in declared.environments.items():
+            if environment.promote is not None:
+                notes.refuse(self._overlays_of(name), strays)
 
     def _overlays_of(self, environment: str) -> list[str]:
         return [each.name for each in self._parties.desired.overlays().values() if each.environment == environment]
-
-    def _done(self) -> frozenset[str]:
-        """Requests that were ever carried out: the whole history is read once, then what is new. What is done stays
-        done, also where a merge has put the environment's files back.
-        """
-        head = self._parties.repo.head()
-        known, ids = self._memory.done
-        if known != head:
-            ids |= self._parties.repo.trailers(promotion_commits.REQUEST_TRAILER, known)
-            self._memory.done = (head, ids)
-        return ids
 
     def _automatic(self, stage: Stage, notes: Notes) -> bool:
         """What may move without anybody asking for it."""
@@ -268,7 +229,7 @@ class Promoter:
             unmet += [sentence for proposal in concerned.values() for sentence in proposal.behind]
             unmet += [f"{service}: nothing newer to promote" for service in sorted(missing) if not unmet]
         release = _hash(stage, moves)
-        approvers = self._approvers(asked, release)
+        approvers = self._tagged.approvers(asked, release)
         approved = len(approvers) if asked.signer is not None else 0
         holds = {gate.message: gate for name in moving or concerned
                  for gate in _gates(stage, self._parties.now(), stage.holds[name], approved, asked.waived)}  # fmt: skip
@@ -302,11 +263,6 @@ class Promoter:
             if asked.services & {*stage.targets[name].locked, *stage.targets[name].written, *found.move.images}
         }
         return own or proposals
-
-    def _approvers(self, asked: Request, release: str) -> frozenset[str]:
-        prefix = f"{requests.APPROVE}{asked.environment}/{asked.name}/"
-        given = (requests.approval(tag) for tag in self._memory.tags if tag.name.startswith(prefix))
-        return requests.approvers(asked, release, [each for each in given if each is not None])
 
     def _pend(
         self,
