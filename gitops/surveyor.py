@@ -28,7 +28,7 @@ from gitops.core.stored import Stored
 from gitops.core.tree import Source, Tree
 from gitops.ports import Memo, Renderer, Trees
 
-_FORMAT = "survey v2"
+_FORMAT = "survey v3"
 _MOST_REFERENCES = 16
 _SURVEY: Stored[Survey] = Stored(Survey)
 
@@ -79,9 +79,9 @@ class Surveyor:
         blob = tree.get(pipeline.FILE)
         if blob is None:
             raise Rejected("NoPipeline", f"there is no {pipeline.FILE}; `lockstep init` writes one")
-        declared = pipeline.parse(self._repo.read(blob.id))
         key = _key("schemas", blob.id)
         checked = self._memo.read(key) is not None
+        declared = pipeline.parse(self._repo.read(blob.id), checked=checked)
         compiled = Contract(blob.id, declared, books.of(declared, checked=checked))
         if not checked:
             self._memo.write(key, b"")

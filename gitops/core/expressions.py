@@ -9,14 +9,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import re2
-
-_QUIET = re2.Options()
-_QUIET.log_errors = False
-
 
 def require(expression: str) -> None:
     """Raises: ValueError with what is wrong with it."""
+    import re2  # noqa: PLC0415 - the engine is a tenth of the start of a check that needs none
+
     try:
         _compiled(expression)
     except re2.error as error:
@@ -42,4 +39,8 @@ def whole(expression: str, text: str) -> Sequence[str | None] | None:
 
 @lru_cache(maxsize=512)
 def _compiled(expression: str) -> Any:
-    return re2.compile(expression, _QUIET)
+    import re2  # noqa: PLC0415 - see require
+
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(expression, options)

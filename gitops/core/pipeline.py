@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from gitops.core import expressions, images, schema
 from gitops.core.errors import Rejected
@@ -77,12 +77,13 @@ class TagPolicy(Model):
     follow: str | None = None
 
     @model_validator(mode="after")
-    def _one_policy(self) -> "TagPolicy":
+    def _one_policy(self, info: ValidationInfo) -> "TagPolicy":
         if [self.semver, self.pattern, self.follow].count(None) != 2:
             raise ValueError("needs exactly one of semver, pattern, follow")
         if self.order is not None and self.pattern is None:
             raise ValueError("order belongs to a pattern; semver and follow have their own")
-        if self.order is Order.NUMERIC and expressions.groups(self.pattern or "") != 1:
+        is_numeric = self.order is Order.NUMERIC and not schema.is_checked(info)
+        if is_numeric and expressions.groups(self.pattern or "") != 1:
             raise ValueError("order: numeric needs a pattern with exactly one group, around the number")
         if self.follow is not None and not images.is_tag(self.follow):
             raise ValueError("follow must be a tag")
@@ -275,9 +276,12 @@ class Overlay:
         return f"{self.path}/{KUSTOMIZATION_FILES[0]}"
 
 
-def parse(text: bytes, file: str = FILE) -> Pipeline:
-    """Raises: Rejected(InvalidPipeline, InvalidYaml, LimitExceeded) with file, line and what is wrong."""
-    return schema.read(text, file, Pipeline, "InvalidPipeline")
+def parse(text: bytes, file: str = FILE, *, checked: bool = False) -> Pipeline:
+    """`checked`: this very text was parsed before.
+
+    Raises: Rejected(InvalidPipeline, InvalidYaml, LimitExceeded) with file, line and what is wrong.
+    """
+    return schema.read(text, file, Pipeline, "InvalidPipeline", checked=checked)
 
 
 def overlays(pipeline: Pipeline, paths: Collection[str]) -> tuple[Overlay, ...]:

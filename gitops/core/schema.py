@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     PlainSerializer,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -24,6 +25,7 @@ from gitops.core.errors import Rejected
 from gitops.core.yaml_text import Document
 
 _MOST_SHOWN = 5
+_CHECKED = "checked"
 
 
 class Model(BaseModel):
@@ -35,14 +37,14 @@ class Model(BaseModel):
 _M = TypeVar("_M", bound=Model)
 
 
-def read(text: bytes, file: str, model: type[_M], reason: str) -> _M:
-    """One YAML document -> model.
+def read(text: bytes, file: str, model: type[_M], reason: str, *, checked: bool = False) -> _M:
+    """One YAML document -> model. `checked`: this very text was read before, so its expressions need no engine now.
 
     Raises: Rejected(reason) at the first wrong place, naming up to five of them; Rejected(InvalidYaml, LimitExceeded).
     """
     document = yaml_text.document(text, file)
     try:
-        return model.model_validate_json(json.dumps(document.value))
+        return model.model_validate_json(json.dumps(document.value), context={_CHECKED: checked})
     except ValidationError as error:
         raise rejected(document, error, reason) from None
 
@@ -174,8 +176,13 @@ def _cron(text: str) -> str:
     return text
 
 
-def _expression(text: str) -> str:
-    expressions.require(text)
+def is_checked(info: ValidationInfo) -> bool:
+    return bool(info.context and info.context.get(_CHECKED))
+
+
+def _expression(text: str, info: ValidationInfo) -> str:
+    if not is_checked(info):
+        expressions.require(text)
     return text
 
 
