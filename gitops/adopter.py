@@ -10,7 +10,7 @@ from itertools import islice
 
 from gitops.builds import Builds
 from gitops.checker import Checker, Report
-from gitops.core import cluster_kinds, guard, manifests
+from gitops.core import cluster_kinds, guard, manifests, pipeline
 from gitops.core.adoption import discovery, doubts, pipeline_text, questions, reference, relocation, services
 from gitops.core.adoption import environments as environments_of
 from gitops.core.adoption.discovery import Found, Graph, Root
@@ -25,7 +25,7 @@ from gitops.core.contract.survey import Subject
 from gitops.core.errors import Place, Rejected
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body
-from gitops.core.pipeline import FILE, KUSTOMIZATION_FILES, Environment, Overlay, Pipeline, Registry
+from gitops.core.pipeline import FILE, Environment, Overlay, Pipeline, Registry
 from gitops.planned_tree import PlannedTree
 from gitops.ports import Memo, Renderer, Trees
 from gitops.surveyor import Surveyor
@@ -245,7 +245,7 @@ class Adopter:
         for each in draft.moved:
             root = each.root
             path = f"{declared.reference}/{root.service}"
-            if not root.service or not any(f"{path}/{file}" in tree for file in KUSTOMIZATION_FILES):
+            if not root.service or not pipeline.kustomization(path, tree):
                 path = declared.reference
             if path not in bodies:
                 bodies[path] = self._bodies(path, draft)

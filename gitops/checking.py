@@ -27,7 +27,6 @@ from gitops.core.contract.annotations import annotation
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
 from gitops.core.parity import Pair, Standing
-from gitops.core.pipeline import KUSTOMIZATION_FILES
 from gitops.surveyor import Surveyor
 
 Format = Literal["text", "json"]
@@ -160,7 +159,7 @@ def _annotations(report: Report, *, ahead: bool) -> Iterator[str]:
 
 
 def _findings(checked: Checked, verdict: Verdict) -> Iterator[tuple[str, Place, bool]]:
-    home = Place(f"{checked.overlay.path}/{KUSTOMIZATION_FILES[0]}")
+    home = Place(checked.overlay.file)
     if verdict.refusal is not None:
         yield f"{verdict.refusal.reason}: {verdict.refusal.message}", verdict.refusal.place or home, True
     for violation in verdict.violations:

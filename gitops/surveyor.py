@@ -21,7 +21,7 @@ from gitops.core.errors import Place, Rejected
 from gitops.core.guard import Closure
 from gitops.core.manifests import Manifest
 from gitops.core.objects import Body
-from gitops.core.pipeline import KUSTOMIZATION_FILES, Overlay, Pipeline
+from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import Release
 from gitops.core.status import Revision
 from gitops.core.stored import Stored
@@ -189,7 +189,7 @@ def reference_path(declared: Pipeline, situation: Situation) -> str:
     """
     _, slash, name = situation.overlay.name.partition("/")
     own = f"{declared.reference}/{name}"
-    if slash and any(f"{own}/{file}" in situation.tree for file in KUSTOMIZATION_FILES):
+    if slash and pipeline.kustomization(own, situation.tree):
         return own
     return declared.reference
 
