@@ -29,6 +29,7 @@ from gitops.core.events import ConfigPushed
 from gitops.core.objects import Key
 from gitops.core.requests import APPROVE, PROMOTE
 from gitops.core.summary import Stall
+from gitops.draft import Elsewhere
 from gitops.listener import Limits, Listener
 from gitops.metrics import Metrics
 from gitops.observer import Known, Observer
@@ -84,11 +85,14 @@ class Controller:
         backoff = Backoff(_random.random, first=0.2)
         self._tasks = Workqueue(self._task, backoff=backoff, clock=clocks.monotonic, workers=2)
         self._overlays = Workqueue(self._pass, backoff=backoff, clock=clocks.monotonic, workers=config.workers)
+        self._provenance = assembly.provenance(
+            assembly.registry_of(config), self._desired, clocks, backoff, lambda: self._tasks.add("promote")
+        )
         self._committer = Committer(
             self._repo,
             clock=Clock(clocks.now, clocks.monotonic, _random.random),
             on_commit=self._on_commit,
-            images_in_use=self._desired.images_in_use,
+            elsewhere=Elsewhere(self._desired.images_in_use, self._provenance.registries.origins.revision),
         )
         self._questions = Workqueue(self._answer, backoff=backoff, clock=clocks.monotonic, workers=1)
         means = Means(
@@ -101,10 +105,11 @@ class Controller:
         self._comparisons = Comparisons(means)
         trunk = Trunk(self._repo, self._desired.head, self._desired.overlays)
         self._chronicle = Chronicle(trunk, self._questions.add)
-        known = Known(self._desired, self._reached.ledger, self._committer, self._chronicle, self._comparisons)
+        told = (self._chronicle, self._comparisons, self._provenance)
+        known = Known(self._desired, self._reached.ledger, self._committer, *told)
         judge = assembly.contract(self._repo, renderer)
         tell = (self._on_head, self._on_promotion, self._on_news)
-        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, judge, *tell)
+        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, judge, self._provenance.registries, *tell)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)
@@ -117,6 +122,7 @@ class Controller:
         self._tasks.start()
         self._overlays.start()
         self._questions.start()
+        self._provenance.start()
         self._committer.start()
         self._tasks.add("fetch")
         self._leader.start()
@@ -141,6 +147,7 @@ class Controller:
         if self._overlays.stop(left()):
             self._leader.stop()  # else a pass still writes: the Lease runs out instead
         self._questions.stop(_STOP_SECONDS)
+        self._provenance.stop()
         self._reconciling.watcher.stop()
         for listener in others:
             listener.stop(1.0)
@@ -331,6 +338,7 @@ class Controller:
             observe=self._metrics.delivery,
             clock=self._clocks.monotonic,
             deadline=self._config.webhooks.deadline.total_seconds(),
+            on_source_push=self._provenance.pushes.on_source_push,
         )
         probes = Probes(alive=self._observer.dead_loops, ready=self._observer.unready)
         listen = self._config.listen
@@ -348,6 +356,7 @@ class Controller:
             "committer": self._committer.is_alive(),
             "overlays": self._overlays.is_alive(),
             "questions": self._questions.is_alive(),
+            "registries": self._provenance.is_alive(),
             "tasks": self._tasks.is_alive(),
             "timers": self._timers.running,
             "webhooks": self._listeners[0].is_alive(),

@@ -20,7 +20,7 @@ from gitops.committer import Clock, Committer, Pace
 from gitops.core.errors import Unavailable
 from gitops.core.events import ImagePushed
 from gitops.core.overlay import images
-from gitops.draft import ImagesInUse
+from gitops.draft import Elsewhere, ImagesInUse
 from tests.adapters.git_world import Remote, git
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class World:
             self.remote.url, "main", tmp_path / "clone", Options(limits=Limits(fetch=10.0, push=10.0))
         )
         self.rechecked: list[tuple[str, tuple[Change, ...]]] = []
+        self.revisions: dict[str, str] = {}
         self._committers: list[Committer] = []
 
     def committer(self, used: ImagesInUse = lambda _overlay, _image: None, pace: Pace | None = None) -> Committer:
@@ -75,7 +76,7 @@ class World:
             self.repo,
             clock=clock,
             on_commit=lambda head, changes: self.rechecked.append((head, tuple(changes))),
-            images_in_use=used,
+            elsewhere=Elsewhere(used, lambda image: self.revisions.get(image.digest or "", "")),
             pace=pace or Pace(first_retry=0.02, last_retry=0.1),
         )
         self.repo.fetch()
@@ -414,11 +415,11 @@ CONTROLLER = """
 import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from tests.test_committer import accept, pushed, World, Clock, Committer, GitConfigRepo
+from tests.test_committer import accept, pushed, World, Clock, Committer, Elsewhere, GitConfigRepo
 
 repo = GitConfigRepo(sys.argv[1], "main", Path(sys.argv[2]))
 clock = Clock(now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5)
-committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, images_in_use=lambda *_: None)
+committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, elsewhere=Elsewhere(lambda *_: None))
 while True:
     try:
         repo.fetch()

@@ -45,9 +45,10 @@ _log = structlog.get_logger(__name__)
 class Door:
     """What the receivers work with.
 
-    `repos` are the names of the one config repo; a push to any other is ignored. `on_config_push` says in a sentence
-    what comes of a push to it. `observe` is told (sender's name, HTTP status, seconds) of each answer; the name is
-    empty when nobody was recognised. `deadline` is in seconds and counts from ARRIVED.
+    `repos` are the names of the one config repo. `on_config_push` says in a sentence what comes of a push to it;
+    `on_source_push` what comes of one to a repository that a service is built from, None for all others. `observe` is
+    told (sender's name, HTTP status, seconds) of each answer; the name is empty when nobody was recognised. `deadline`
+    is in seconds and counts from ARRIVED.
     """
 
     senders: Mapping[str, Sender]
@@ -57,6 +58,7 @@ class Door:
     observe: Callable[[str, int, float], None]
     clock: Clock
     deadline: float = 2.5
+    on_source_push: Callable[[ConfigPushed], str | None] = lambda _event: None
 
 
 def blueprint(door: Door) -> Blueprint:
@@ -148,7 +150,8 @@ class _Reception:
 
     def _pass_on(self, event: ConfigPushed) -> str:
         if not names_any(event.urls, self._door.repos):
-            return "the push is to another repository than the config repo"
+            told = self._door.on_source_push(event)
+            return told or "the push is to another repository than the config repo"
         return self._door.on_config_push(event)
 
     def _arrived(self) -> float:

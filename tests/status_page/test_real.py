@@ -1,7 +1,7 @@
 """The pages over real git and real kustomize: a release on its way through three environments, and back."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,14 @@ from gitops.chronicle import Chronicle, Trunk
 from gitops.comparer import Comparer
 from gitops.comparisons import Comparisons, Means
 from gitops.core.health import Health
+from gitops.core.images import Image
 from gitops.core.lineage import Past
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
 from gitops.core.status import Sync, SyncStatus
 from gitops.server import Probes, create_page_app
+from gitops.source_pushes import SourcePushes
 from gitops.status_page import Controller, Statuses, Views, blueprint
 from tests.promotion_world import SETTINGS, World, image, overlay, pipeline, world
 from tests.status_page.test_page import json
@@ -47,6 +50,7 @@ class Real:
             monotonic=lambda: 0.0,
         )
         self.comparisons = Comparisons(means)
+        self.pushes = SourcePushes(place.desired.pipeline, lambda: place.now)
 
     def statuses(self) -> Statuses:
         found = {}
@@ -71,6 +75,14 @@ class Real:
     def past(self) -> Past:
         self._chronicle.read()
         return self._chronicle.past()
+
+    def origin(self, image: Image) -> Origin | None:
+        found = self._place.asking.origins.of(image)
+        self._place.asking.work()
+        return found
+
+    def source_pushes(self, service: str) -> Sequence[SourcePush]:
+        return self.pushes.of(service)
 
     def parity(self, a: str, b: str) -> Comparison:
         return self.comparisons.of(a, b)

@@ -243,7 +243,7 @@ def test_an_image_is_followed_through_the_environments(client: FlaskClient) -> N
 
 
 def test_an_image_that_only_the_ledger_knows_is_listed_by_when_it_came(source: Source) -> None:
-    found = lineage.service("gateway", source.told, PIPELINE, source.git)
+    found = lineage.service("gateway", source)
 
     assert [(line.image.tag, [run.overlay for run in line.runs]) for line in found.images] == [
         (TAGS["gateway"], ["dev", "prod", "test"])
@@ -252,7 +252,7 @@ def test_an_image_that_only_the_ledger_knows_is_listed_by_when_it_came(source: S
 
 
 def test_an_image_has_the_tone_of_the_worst_place_it_runs_in(source: Source) -> None:
-    found = lineage.service("order", source.told, PIPELINE, source.git)
+    found = lineage.service("order", source)
 
     assert [(line.image.tag, line.tone) for line in found.images] == [
         (TAGS["order"], Tone.OK),
@@ -298,7 +298,7 @@ def test_pages_and_twins_show_the_same_values(client: FlaskClient, source: Sourc
         parity.parity("dev", "prod", past.comparison("dev", "prod"))
     )
     assert json(client, "/api/v1/images/order") == json_twin.plain(
-        lineage.service("order", source.told, PIPELINE, source.git)
+        lineage.service("order", source)
     )
 
 
