@@ -17,6 +17,7 @@ from gitops.core.pipeline import Pipeline
 
 _LABEL = "org.opencontainers.image."
 _REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/%+-]+")
 _LONGEST_URL = 300
 _LONGEST_VERSION = 100
 _MOST_NAMED = 50
@@ -113,5 +114,4 @@ def parse(trailer: str) -> dict[str, str]:
 
 
 def _is_address(text: str) -> bool:
-    is_web = text.startswith(("https://", "http://")) and len(text) <= _LONGEST_URL
-    return is_web and "@" not in text and text.isascii() and remotes.parse(text) is not None
+    return len(text) <= _LONGEST_URL and _ADDRESS.fullmatch(text) is not None and remotes.parse(text) is not None

@@ -185,6 +185,12 @@ def _repo_url(text: str) -> str:
     return text
 
 
+def _listed(found: Any) -> Any:
+    if not isinstance(found, (str, list)):
+        raise ValueError("must be a text or a list of texts")  # noqa: TRY004 - pydantic reports ValueErrors
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
 def is_checked(info: ValidationInfo) -> bool:
     return bool(info.context and info.context.get(_CHECKED))
 
@@ -209,6 +215,6 @@ Timezone = Annotated[str, AfterValidator(_timezone)]
 Expression = Annotated[str, AfterValidator(_expression)]
 CommitId = Annotated[str, require(re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?"), "a full commit id")]
 RepoUrl = Annotated[str, AfterValidator(_repo_url)]
-OneOrMore = BeforeValidator(lambda found: (found,) if isinstance(found, str) else found, str | list[str])
+OneOrMore = BeforeValidator(_listed, str | list[str])
 """A text stands for a list of one."""
 Kind = Annotated[str, require(re.compile(r"[A-Z][A-Za-z0-9]*"), "a kind, such as Namespace")]
