@@ -131,6 +131,16 @@ def test_an_answer_means_that_the_commit_is_on_the_remote(world: World) -> None:
     assert [(revision, changes[0].target.overlay) for revision, changes in world.rechecked] == [(head, "dev")]
 
 
+def test_a_commit_names_the_commit_that_its_image_was_built_from_where_that_is_known(world: World) -> None:
+    committer = world.committer()
+    accept(committer, pushed("order", "1.5.0"))
+    assert "Lockstep-Source-Revision" not in git(world.remote.directory, "log", "-1", "--format=%B", "main")
+    world.revisions[pushed("print-api", "1.5.0").digest] = "ab" * 20
+    accept(committer, pushed("print-api", "1.5.0"))
+    trailers = git(world.remote.directory, "log", "-1", "--format=%(trailers:only)", "main")
+    assert f"Lockstep-Source-Revision: {'ab' * 20}" in trailers.splitlines()
+
+
 def test_a_repeated_event_makes_no_second_commit(world: World) -> None:
     committer = world.committer()
     accept(committer, pushed("print-api", "1.5.0"))

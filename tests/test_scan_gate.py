@@ -158,8 +158,10 @@ def test_a_request_waits_for_its_scan_like_the_rest(place: World) -> None:
     assert place.runs("prod")["order"] == "1.1.0"
     ((request,),) = [place.promoter.said("prod")[1]]
     assert request.gates == (
-        f"the scan of order 1.2.0 ({ORDER.short_digest}) found Low, and scan.max allows none: push an image without "
-        f"that. It is asked again when {HOST} announces a scan, and every 3 min",
+        (
+            f"the scan of order 1.2.0 ({ORDER.short_digest}) found Low, and scan.max allows none: push an image without"
+            f" that. It is asked again when {HOST} announces a scan, and every 3 min"
+        ),
     )
     place.asking.registry.rated(ORDER, Severity.NONE)
     place.now += ASKED_EVERY

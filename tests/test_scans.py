@@ -1,5 +1,6 @@
 """What registries are asked of scans and labels: in the background, once, bounded, and never from a stale memory."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -134,7 +135,7 @@ def test_a_registry_that_is_down_is_asked_ever_less(place: Place) -> None:
         place.now += timedelta(seconds=1)
         place.scans.of(APP)
         asked_at += [place.now] if place.work() else []
-    pauses = [(after - before).total_seconds() for before, after in zip(asked_at, asked_at[1:], strict=False)]
+    pauses = [(after - before).total_seconds() for before, after in itertools.pairwise(asked_at)]
     assert pauses[:3] == [10, 20, 40]
     assert max(pauses) == inquiries.LONGEST_PAUSE.total_seconds()
     place.registry.rated(APP, Severity.NONE)

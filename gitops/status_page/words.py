@@ -267,7 +267,7 @@ TEXTS: Mapping[str, Text] = {
     "images.built": Text("built {ago}", "{ago}构建"),
     "images.label": Text("Its labels name the source {source}", "镜像标签注明的源码仓库 {source}"),
     "pushes": Text("Pushed, and no image yet", "已推送，尚无镜像"),
-    "pushes.at": Text("pushed {ago}, no image names it yet", "{ago}推送，尚无镜像注明由它构建"),
+    "pushes.at": Text("no image names it yet; pushed {ago}", "尚无镜像注明由它构建；{ago}推送"),
     "pushes.hint": Text(
         "As the git host has announced it to this replica since it started; a hint, no record.",
         "来自 git 服务器发给本副本的通知，自本副本启动起；仅供参考，并非记录。",

@@ -41,8 +41,10 @@ WHAT = "print-service 1.4.2 (abababababab)"
     [
         (
             Told(Scan(ScanState.ABSENT)),
-            f"harbor.example has not scanned {WHAT} for vulnerabilities yet: start a scan there (an SBOM alone is "
-            f"none). {AGAIN}",
+            (
+                f"harbor.example has not scanned {WHAT} for vulnerabilities yet: start a scan there (an SBOM alone is "
+                f"none). {AGAIN}"
+            ),
         ),
         (Told(Scan(ScanState.RUNNING)), f"harbor.example is still scanning {WHAT}. {AGAIN}"),
         (
@@ -51,8 +53,10 @@ WHAT = "print-service 1.4.2 (abababababab)"
         ),
         (
             done(None),
-            f"the scan of {WHAT} at harbor.example has findings that are rated Unknown, which is no pass: rate them "
-            f"there, or skip this gate by name. {AGAIN}",
+            (
+                f"the scan of {WHAT} at harbor.example has findings that are rated Unknown, which is no pass: rate "
+                f"them there, or skip this gate by name. {AGAIN}"
+            ),
         ),
         (
             done(Severity.CRITICAL),
@@ -61,8 +65,10 @@ WHAT = "print-service 1.4.2 (abababababab)"
         (Told(), f"harbor.example is being asked for the scan of {WHAT}"),
         (
             Told(untold=Untold.NO_REGISTRY),
-            f"nobody can be asked for the scan of {WHAT}: lockstep.yaml knows no registry harbor.example; add it under "
-            "`registries` there, with an account that may read scans",
+            (
+                f"nobody can be asked for the scan of {WHAT}: lockstep.yaml knows no registry harbor.example; add it "
+                "under `registries` there, with an account that may read scans"
+            ),
         ),
         (
             Told(untold=Untold.UNREACHABLE, why="timed out"),
@@ -70,8 +76,10 @@ WHAT = "print-service 1.4.2 (abababababab)"
         ),
         (
             Told(untold=Untold.UNSUPPORTED),
-            f"harbor.example is a registry without scans, so that nobody will ever tell of {WHAT}; take `scan` out of "
-            "pipeline.yaml, or skip this gate by name",
+            (
+                f"harbor.example is a registry without scans, so that nobody will ever tell of {WHAT}; take `scan` out "
+                "of pipeline.yaml, or skip this gate by name"
+            ),
         ),
         (
             Told(untold=Untold.REFUSED, why="Unauthorized: no such account"),
