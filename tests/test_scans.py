@@ -4,8 +4,11 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gitops import inquiries
+from gitops.core import scans
 from gitops.core.artifacts import Scan, ScanState, Severity
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.events import ImageScanned
@@ -181,6 +184,54 @@ def test_what_is_kept_is_bounded(place: Place) -> None:
         place.work()
     assert place.scans.of(Image(APP.name, None, f"sha256:{2_000:064x}")).scan == Scan(ScanState.ABSENT)
     assert place.scans.of(Image(APP.name, None, f"sha256:{0:064x}")) == Told()
+
+
+ANSWERS = st.one_of(
+    st.builds(Scan, st.sampled_from(ScanState), st.none() | st.sampled_from(Severity)),
+    st.just(Unavailable("Timeout", "no answer")),
+    st.sampled_from([Rejected("Unsupported", "none here"), Rejected("Unauthorized", "who?")]),
+)
+STEPS = st.one_of(
+    st.tuples(st.just("the registry has"), ANSWERS),
+    st.tuples(st.just("time passes"), st.integers(-600, 900)),
+    st.tuples(st.just("it is announced"), st.none()),
+    st.tuples(st.just("somebody looks"), st.none()),
+    st.tuples(st.just("the queue works"), st.none()),
+)
+
+
+@given(steps=st.lists(STEPS, max_size=30), limit=st.sampled_from(Severity))
+def test_whatever_happens_the_gate_is_open_only_for_a_good_and_fresh_answer(
+    steps: list[tuple[str, object]], limit: Severity
+) -> None:
+    """An answer opens the gate when the registry gave it minutes ago at most, it is done, rated and good enough, and
+    nothing was announced since.
+    """
+    place = Place()
+    given_at, given_answer = None, None
+
+    def answered() -> None:
+        nonlocal given_at, given_answer
+        given_at, given_answer = place.now, place.registry.scans.get(APP.digest or "", Scan(ScanState.ABSENT))
+
+    place.registry.meanwhile = answered
+    for step, value in steps:
+        if step == "the registry has" and isinstance(value, (Scan, Rejected, Unavailable)):
+            place.registry.scans[APP.digest or ""] = value
+        elif step == "time passes" and isinstance(value, int):
+            place.now += timedelta(seconds=value)
+        elif step == "it is announced":
+            place.scans.announced(ImageScanned(APP.name, APP.digest or ""))
+            given_at = given_answer = None
+        elif step == "the queue works":
+            place.work()
+        if scans.passes(APP, place.scans.of(APP), limit):
+            assert isinstance(given_answer, Scan)
+            assert given_answer.state is ScanState.DONE
+            assert given_answer.severity is not None
+            assert given_answer.severity <= limit
+            assert given_at is not None
+            assert abs(place.now - given_at) <= COUNTS_FOR
 
 
 def test_labels_are_asked_for_once_for_ever(place: Place) -> None:

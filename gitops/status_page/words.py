@@ -64,6 +64,7 @@ TEXTS: Mapping[str, Text] = {
     "stage.when.requested": Text("moves on when asked for", "按请求晋级"),
     "stage.soak": Text("proven = {time} Healthy", "验证 = 健康运行 {time}"),
     "stage.scan": Text("scan up to {severity}", "漏洞不高于 {severity}"),
+    "stage.scan.None": Text("scan without findings", "扫描无漏洞"),
     "stage.approvals": Text("approvals: {count}", "审批：{count}"),
     "stage.windows": Text("in windows", "限定时段"),
     "stage.rollback": Text("goes back by itself when Degraded within {time}", "{time} 内异常（Degraded）则自动回滚"),

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison, Standing
+from gitops.core.pipeline import Promote
 from gitops.core.release import Release
 from gitops.status_page import json_twin, lineage, parity, promotions
 from gitops.status_page.views import Tone
@@ -46,6 +47,23 @@ def test_each_environment_says_what_waits_and_which_gate_holds_it(client: FlaskC
     assert "h5-web SNAPSHOT-master-977: proven in dev in 6 min" in text
     assert "Held by Anna Wang <anna@tuling.example> 24 h ago" in text
     assert "until somebody resumes it orders were lost" in text
+
+
+@pytest.mark.parametrize(
+    ("limit", "en", "zh"),
+    [("Low", "scan up to Low", "漏洞不高于 Low"), ("None", "scan without findings", "扫描无漏洞")],
+)
+def test_the_scan_gate_says_what_it_lets_through(
+    client: FlaskClient, source: Source, limit: str, en: str, zh: str
+) -> None:
+    prod = PIPELINE.environments["prod"]
+    promote = Promote.model_validate_json(f'{{"when": "requested", "scan": {{"max": "{limit}"}}}}')
+    environments = PIPELINE.environments | {"prod": prod.model_copy(update={"promote": promote})}
+    source.pipe = PIPELINE.model_copy(update={"environments": environments})
+
+    for page in ("/", "/promotions"):
+        assert en in shown(client, page)
+        assert zh in client.get(f"{page}?lang=zh").text
 
 
 def test_a_sentence_that_only_repeats_a_request_is_not_said_twice(source: Source) -> None:
