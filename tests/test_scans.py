@@ -187,6 +187,7 @@ def test_what_is_kept_is_bounded(place: Place) -> None:
 
 
 ANSWERS = st.one_of(
+    st.builds(done, st.sampled_from(Severity)),
     st.builds(Scan, st.sampled_from(ScanState), st.none() | st.sampled_from(Severity)),
     st.just(Unavailable("Timeout", "no answer")),
     st.sampled_from([Rejected("Unsupported", "none here"), Rejected("Unauthorized", "who?")]),
@@ -215,6 +216,8 @@ def test_whatever_happens_the_gate_is_open_only_for_a_good_and_fresh_answer(
         given_at, given_answer = place.now, place.registry.scans.get(APP.digest or "", Scan(ScanState.ABSENT))
 
     place.registry.meanwhile = answered
+    place.registry.rated(APP, Severity.NONE)
+    place.told()
     for step, value in steps:
         if step == "the registry has" and isinstance(value, (Scan, Rejected, Unavailable)):
             place.registry.scans[APP.digest or ""] = value
