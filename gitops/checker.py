@@ -17,7 +17,7 @@ from gitops.core.contract.violations import Violation
 from gitops.core.errors import Rejected
 from gitops.core.pipeline import Overlay
 from gitops.core.release import RELEASE_FILE, Release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.ports import Past, Trees
 from gitops.surveyor import Contract, Situation, Surveyor
 

@@ -14,7 +14,7 @@ from gitops.core.images import Image
 from gitops.core.manifests import Manifest
 from gitops.core.parity import Pair, Side
 from gitops.core.pipeline import Overlay
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.tree import Blob, Tree
 from gitops.ports import Memo, Renderer, Trees
 from gitops.surveyor import Contract, Situation, Surveyor

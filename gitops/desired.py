@@ -20,8 +20,8 @@ from gitops.core.images import Image
 from gitops.core.objects import Key
 from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import HOLD_FILE
+from gitops.core.revision import Revision
 from gitops.core.scope import Ceilings
-from gitops.core.status import Revision
 from gitops.core.tree import Tree
 from gitops.layout import Layout
 from gitops.ports import Cluster, ConfigRepo, Renderer

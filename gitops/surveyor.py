@@ -23,7 +23,7 @@ from gitops.core.manifests import Manifest
 from gitops.core.objects import Body
 from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import Release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.stored import Stored
 from gitops.core.tree import Source, Tree
 from gitops.ports import Memo, Renderer, Trees

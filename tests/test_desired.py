@@ -10,8 +10,8 @@ from gitops.adapters.config_repo import GitConfigRepo
 from gitops.adapters.kustomize import Kustomize
 from gitops.core.errors import Rejected
 from gitops.core.inventory import PART_OF_LABEL, applyset_of
+from gitops.core.revision import Revision
 from gitops.core.scope import Ceilings
-from gitops.core.status import Revision
 from gitops.desired import DesiredState, Rules
 from gitops.local import binaries
 from tests.adapters.git_world import Remote, git

@@ -9,7 +9,7 @@ import pytest
 from gitops.adapters.render_cache import RenderCache
 from gitops.core.inventory import Parent
 from gitops.core.release import parse_release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.judge import Judge
 from gitops.target import Target, Targets
 from tests.promotion_world import World, image, pipeline, workload, world
