@@ -16,6 +16,7 @@ import typer
 from gitops.adapters import new_files
 from gitops.adopter import Adopter, Adoption
 from gitops.adoption_report import printed, told, verdict, written
+from gitops.builds import Builds
 from gitops.checker import Checker, Report
 from gitops.core.adoption.environments import Wishes
 from gitops.core.errors import Rejected
@@ -183,7 +184,7 @@ def _checked(root: Path) -> Report:
 
 
 def _report(place: Workplace) -> Report:
-    return Checker(place.repo, Surveyor(place.repo, place.renderer, place.memo)).check(place.repo.head())
+    return Checker(place.repo, Surveyor(Builds(place.repo, place.renderer), place.memo)).check(place.repo.head())
 
 
 def _within(place: Workplace, path: Path) -> str:

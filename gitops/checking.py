@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from gitops.builds import Builds
 from gitops.checker import Checked, Checker, Report, Verdict
 from gitops.core import pipeline
 from gitops.core.contract.annotations import annotation
@@ -33,7 +34,7 @@ def check(
 ) -> None:
     """Is every environment within its declared variations? Exit code 0 = yes, 1 = no, 2 = cannot be judged."""
     with workplace(path) as place:
-        surveyor = Surveyor(place.repo, place.renderer, place.memo)
+        surveyor = Surveyor(Builds(place.repo, place.renderer), place.memo)
         checker = Checker(place.repo, surveyor, place.repo)
         report = checker.check(place.repo.head(revision))
     passes = report.passes(ahead=next_)

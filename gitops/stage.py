@@ -75,7 +75,7 @@ class Stages:
         self._repo = repo
         self._desired = desired
         self._witness = witness
-        self._directories = Directories(repo)
+        self._directories = Directories(repo, desired.closure)
         self._images_over = lru_cache(_MOST_BUILDS)(self._rendered_images)
         self._known = _AtHead()
 

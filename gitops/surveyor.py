@@ -26,7 +26,7 @@ from gitops.core.release import Release
 from gitops.core.revision import Revision
 from gitops.core.stored import Stored
 from gitops.core.tree import Source, Tree
-from gitops.ports import Memo, Renderer, Trees
+from gitops.ports import Memo
 
 _FORMAT = "survey v3"
 _MOST_REFERENCES = 16
@@ -75,10 +75,10 @@ class _Case:
 class Surveyor:
     """Thread-safe."""
 
-    def __init__(self, repo: Trees, renderer: Renderer, memo: Memo) -> None:
-        self._repo = repo
-        self._renderer = renderer
-        self._builds = Builds(repo, renderer)
+    def __init__(self, builds: Builds, memo: Memo) -> None:
+        self._builds = builds
+        self._repo = builds.repo
+        self._renderer = builds.renderer
         self._memo = memo
         self._references: dict[str, Sequence[Body]] = {}
         self._lock = threading.Lock()
