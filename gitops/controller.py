@@ -107,9 +107,9 @@ class Controller:
         self._chronicle = Chronicle(trunk, self._questions.add)
         told = (self._chronicle, self._comparisons, self._provenance)
         known = Known(self._desired, self._reached.ledger, self._committer, *told)
-        judge = assembly.contract(self._repo, renderer)
         tell = (self._on_head, self._on_promotion, self._on_news)
-        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, judge, self._provenance.registries, *tell)
+        registries = self._provenance.registries
+        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, wanted.contract, registries, *tell)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)

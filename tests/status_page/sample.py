@@ -17,6 +17,7 @@ from gitops.core.objects import Key
 from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
+from gitops.core.revision import Revision
 from gitops.core.status import (
     Action,
     Condition,
@@ -25,7 +26,6 @@ from gitops.core.status import (
     ObjectStatus,
     PendingRequest,
     Record,
-    Revision,
     Revisions,
     Sync,
     SyncStatus,
