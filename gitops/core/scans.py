@@ -108,8 +108,8 @@ def _unpassed(what: str, host: str, scan: Scan, limit: Severity) -> str:
         return f"the scan of {what} failed at {host}, or was stopped: start it again there"
     if scan.severity is None:
         return (
-            f"the scan of {what} at {host} has findings that are rated Unknown, which is no pass: rate them there, "
-            "or skip this gate by name"
+            f"the scan of {what} at {host} has findings that are rated Unknown, which is no pass: scan it again when "
+            "the scanner knows more, or skip this gate by name"
         )
     allowed = "none" if limit is Severity.NONE else f"{word(limit)} at most"
     return f"the scan of {what} found {word(scan.severity)}, and scan.max allows {allowed}: push an image without that"

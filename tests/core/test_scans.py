@@ -54,8 +54,8 @@ WHAT = "print-service 1.4.2 (abababababab)"
         (
             done(None),
             (
-                f"the scan of {WHAT} at harbor.example has findings that are rated Unknown, which is no pass: rate "
-                f"them there, or skip this gate by name. {AGAIN}"
+                f"the scan of {WHAT} at harbor.example has findings that are rated Unknown, which is no pass: scan it "
+                f"again when the scanner knows more, or skip this gate by name. {AGAIN}"
             ),
         ),
         (
