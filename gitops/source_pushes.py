@@ -33,7 +33,7 @@ class SourcePushes:
         if declared is None or not services:
             return None
         what = f"the push is to the source of {', '.join(services)}"
-        if event.after is None or not (origin.is_revision(event.after) and remotes.is_ref(event.ref)):
+        if not event.after or not event.ref or not (origin.is_revision(event.after) and remotes.is_ref(event.ref)):
             return f"{what}; there is no commit to show"
         push = SourcePush(event.after, event.ref, self._now())
         with self._lock:

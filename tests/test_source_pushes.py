@@ -65,9 +65,14 @@ class World:
         self.pushes = SourcePushes(lambda: self.declared, lambda: self.now)
         sender = Sender("git", KINDS["github"], lambda: (SECRET,), 1 << 20, Rate(per_second=1000, burst=1000))
         door = Door(
-            {"git": sender}, RecordingInbox(), frozenset(), str, lambda *_: None, Clock(),
+            senders={"git": sender},
+            inbox=RecordingInbox(),
+            repos=frozenset(),
+            on_config_push=str,
+            observe=lambda *_: None,
+            clock=Clock(),
             on_source_push=self.pushes.on_source_push,
-        )  # fmt: skip
+        )
         self.client = create_webhook_app(door, Probes(alive=tuple, ready=tuple)).test_client()
 
     def post(self, url: str, ref: str = "refs/heads/main", after: str = SHA) -> str:
