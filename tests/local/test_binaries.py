@@ -164,6 +164,9 @@ def test_an_installation_without_the_pins_says_so(tmp_path: Path) -> None:
 
 
 def test_every_program_is_pinned_in_the_repository() -> None:
-    versions = {name: binaries.version(program, binaries.LOCALCLUSTER) for name, program in binaries.PROGRAMS.items()}
+    versions = {
+        name: binaries.version(program, binaries.LOCALCLUSTER / program.directory)
+        for name, program in binaries.PROGRAMS.items()
+    }
     assert versions["kustomize"] == "v5.8.1"
     assert len({versions[name] for name in versions if name.startswith("kube-")}) == 1
