@@ -326,8 +326,8 @@ def _missing_secrets(
             yield _line(root, where), f"{_where(where)}: {missing} is empty or cannot be read; put the secret there"
     for host, registry in config.registries.items():
         for missing in registry.missing(environ):
-            where = ("registries", host)
-            yield _line(root, where), f"{_where(where)}: {missing} is empty or cannot be read; put it there"
+            line = _line(root, ("registries", host))
+            yield line, f"registries.{host}: {missing} is empty or cannot be read; put it there"
 
 
 def _line(root: yaml.Node | None, location: tuple[int | str, ...]) -> int | None:

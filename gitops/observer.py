@@ -1,9 +1,10 @@
 """What this process knows of itself and of the overlays: for the page, for the probes. It changes nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
+from typing import Protocol
 
 from gitops.adapters.reflector import Condition
 from gitops.chronicle import Chronicle
@@ -15,11 +16,20 @@ from gitops.core.errors import Unavailable
 from gitops.core.lineage import Past
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
+from gitops.core.sweep import RegistryState
 from gitops.desired import DesiredState
 from gitops.ports import Ledger
 from gitops.status_page.source import Controller, Statuses, Trouble
 
 Conditions = Callable[[], Mapping[str, Condition]]
+
+
+class Sweeps(Protocol):
+    """How the registries fare, as gitops.sweeper.Sweeper tells."""
+
+    def states(self) -> Sequence[RegistryState]: ...
+
+    def unknown(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +54,15 @@ class Observer:
         self._loops: Callable[[], Mapping[str, bool]] = dict
         self._head: tuple[str, datetime] | None = None
         self._remote: Trouble | None = None
+        self._sweeps: Sweeps | None = None
 
-    def listen_to(self, conditions: Conditions, loops: Callable[[], Mapping[str, bool]]) -> None:
-        """`conditions`: how each watch fares; `loops`: whether each loop of the process turns."""
+    def listen_to(self, conditions: Conditions, loops: Callable[[], Mapping[str, bool]], sweeps: Sweeps) -> None:
+        """`conditions`: how each watch fares; `loops`: whether each loop of the process turns; `sweeps`: how those of
+        the registries do.
+        """
         self._conditions = conditions
         self._loops = loops
+        self._sweeps = sweeps
 
     # -- what happened
 
@@ -60,8 +74,10 @@ class Observer:
         if self._remote is None:
             self._remote = Trouble("RemoteUnreachable", error.message, now)
 
-    def remote_answered(self) -> None:
-        self._remote = None
+    def remote_answered(self) -> bool:
+        """True when it had not before: an outage is over."""
+        was_down, self._remote = self._remote is not None, None
+        return was_down
 
     # -- status_page.source.StatusSource
 
@@ -90,8 +106,18 @@ class Observer:
             version=metadata.version("lockstep-gitops"),
             head=head,
             head_since=since,
-            troubles=tuple(self._troubles(since)),
+            troubles=(*self._troubles(since), *self._sweep_troubles(since)),
+            registries=tuple(self._sweeps.states()) if self._sweeps else (),
         )
+
+    def _sweep_troubles(self, since: datetime | None) -> Iterator[Trouble]:
+        if self._sweeps is None:
+            return
+        for state in self._sweeps.states():
+            if state.failing_since is not None:
+                yield Trouble("SweepFailing", state.message, state.failing_since)
+        if since is not None:
+            yield from (Trouble("RegistryUnknown", sentence, since) for sentence in self._sweeps.unknown())
 
     def _troubles(self, since: datetime | None) -> list[Trouble]:
         found = [self._remote] if self._remote else []

@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError
-from urllib3.response import HTTPResponse
+from urllib3.response import BaseHTTPResponse
 
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 
@@ -174,7 +174,7 @@ class RegistryHttp:
             raise self._unreachable(call, error) from None
         return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
 
-    def _read(self, call: Call, response: HTTPResponse, ends: float) -> bytes:
+    def _read(self, call: Call, response: BaseHTTPResponse, ends: float) -> bytes:
         """All of it, unless it is too large or does not come to an end in time."""
         found = bytearray()
         while piece := response.read1(_PIECE):
