@@ -5,7 +5,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import typer
@@ -67,7 +67,7 @@ def _await(reading: socket.socket) -> None:
 def _known_secrets(settings: Config, doors: Mapping[str, Sender]) -> telemetry.Secrets:
     environ = os.environ  # noqa: TID251 - handed on, not read
     passwords = [each.password.current(environ) for each in settings.registries.values() if each.password]
-    sources = [*(door.secrets for door in doors.values()), *passwords]
+    sources: list[Callable[[], Sequence[bytes]]] = [*(door.secrets for door in doors.values()), *passwords]
     return lambda: [value.decode("utf-8", "replace") for source in sources for value in source()]
 
 
