@@ -84,7 +84,7 @@ def choose(policy: TagPolicy, found: Sequence[Tagged]) -> Tagged | None:
     Raises: Rejected(NoPushTimes) when only push times could tell, and the registry has none.
     """
     ranked = [(rank, each) for each in found if (rank := tag_policy.rank(policy, each.tag)) is not None]
-    if len(ranked) > 1 and any(rank == "" and each.pushed_at is None for rank, each in ranked):
+    if len(ranked) > 1 and any(isinstance(rank, str) and not rank and each.pushed_at is None for rank, each in ranked):
         raise Rejected(
             "NoPushTimes",
             "its tags are ordered by push time (order: pushed), which a registry of kind oci does not tell: "

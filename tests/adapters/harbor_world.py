@@ -1,5 +1,5 @@
-"""A server that answers as Harbor's API v2.0 does, as far as the adapter asks. It is written after Harbor's swagger.yaml
-and handlers, and is not Harbor, which needs databases that are not to be had here.
+"""A server that answers as Harbor's API v2.0 does, as far as the adapter asks. It is written after Harbor's swagger
+and its handlers, and is not Harbor, which needs databases that are not to be had here.
 
 What it takes over: names of repositories are decoded twice; artifacts are sorted by push time and paged with
 X-Total-Count and Link; `q=tags=*` leaves out what has no tag; a tag that moves gets a new push time, one that stays
