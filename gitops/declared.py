@@ -12,7 +12,7 @@ _MOST_REMEMBERED = 20_000
 
 
 class Declared:
-    """For one thread at a time. `pipeline` and `overlays`: as of the head that was taken in last."""
+    """Thread-safe: at worst a file is read twice. `declared` and `overlays`: as of the head that was taken in last."""
 
     def __init__(
         self,
@@ -45,9 +45,11 @@ class Declared:
     def _read(self, blob: str, file: str) -> tuple[Image, ...]:
         if len(self._known) > _MOST_REMEMBERED:
             self._known.clear()
-        if blob not in self._known:
+        known = self._known.get(blob)
+        if known is None:
             try:
-                self._known[blob] = tuple(overlay.images(self._repo.read(blob), file))
+                known = tuple(overlay.images(self._repo.read(blob), file))
             except Rejected:
-                self._known[blob] = ()  # what is wrong with it is said where it is edited or rendered
-        return self._known[blob]
+                known = ()  # what is wrong with it is said where it is edited or rendered
+            self._known[blob] = known
+        return known
