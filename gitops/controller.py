@@ -142,7 +142,7 @@ class Controller:
         webhooks, *others = self._listeners
         webhooks.stop(left() / 2)
         self._timers.shutdown(wait=False)
-        self._sweeping.stop(0.0)
+        self._sweeping.stop(left() / 4)
         self._committer.stop(left())
         self._tasks.stop(left())
         if self._overlays.stop(left()):

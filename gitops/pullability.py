@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 import structlog
 
 from gitops.core import manifests, missing, sweep
+from gitops.core.desired import Desired
 from gitops.core.errors import GitopsError
 from gitops.core.images import Image
 from gitops.core.missing import Missing, Needs
@@ -37,11 +38,9 @@ class Needed:
         return missing.needs({*known, *self._rendered(overlay)}, history)
 
     def _rendered(self, overlay: str) -> Collection[Image]:
-        """Also those of no service. What cannot be rendered now uses what it used before."""
-        try:
-            return manifests.images(self._desired.at_head(overlay).manifests)
-        except (GitopsError, KeyError):
-            return ()
+        """Also those of no service. What was not rendered yet, or cannot be, uses what it used before."""
+        known = self._desired.known(overlay)
+        return manifests.images(known.manifests) if known else ()
 
 
 class Pullability:
@@ -70,15 +69,17 @@ class Pullability:
         with self._lock:
             self._absent, self._seen_at, self._checked = set(), {}, set()
 
-    def missing(self, overlay: str, in_use: Collection[Image]) -> Missing | None:
-        """What of an overlay cannot be pulled any more; None while nobody has looked. `in_use`: by its newest pass."""
+    def missing(self, desired: Desired) -> Missing | None:
+        """What of an overlay, as its newest pass wants it, cannot be pulled any more; None while nobody has looked."""
         with self._lock:
             absent, checked = frozenset(self._absent), frozenset(self._checked)
-        hosts = {sweep.host_of(each.name) for each in in_use} & self._registries.keys()
+        hosts = {sweep.host_of(each.name) for each in desired.images.values()} & self._registries.keys()
         if not hosts or not hosts <= checked:
             return None
-        reach = self._needed.of(overlay).in_reach if absent else frozenset()
-        return missing.told(overlay, Needs(frozenset(in_use), reach - frozenset(in_use)), absent)
+        if not absent:
+            return Missing()
+        in_use, name = manifests.images(desired.manifests), desired.overlay.name
+        return missing.told(name, Needs(in_use, self._needed.of(name).in_reach), absent)
 
     def check(self, image: str, digest: str) -> None:
         """Asks for one digest, because somebody says that it was deleted. Raises as Registry.has does."""

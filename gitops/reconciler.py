@@ -5,17 +5,16 @@ the delay it returns, brings it back. Its caller, the workqueue, turns a GitopsE
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
-from gitops.core import healing, manifests, plan, summary
+from gitops.core import healing, plan, summary
 from gitops.core.desired import Desired
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.core.health import Health
-from gitops.core.images import Image
 from gitops.core.inventory import Parent, applyset_of
 from gitops.core.manifests import Manifest
 from gitops.core.missing import Missing
@@ -47,7 +46,7 @@ Said = Callable[[str], tuple[tuple[str, ...], tuple[PendingRequest, ...]]]
 """What waits for an overlay, in sentences, and who asked for it."""
 
 
-Absent = Callable[[str, Collection[Image]], Missing | None]
+Absent = Callable[[Desired], Missing | None]
 """What of an overlay's images cannot be pulled any more; None when nobody has looked yet."""
 
 
@@ -344,7 +343,7 @@ class Reconciler:
             waiting=((target.desired.waiting if target.desired else ()) + waiting)[:_MOST_SENTENCES],
             requests=requests,
             warnings=target.warnings[:_MOST_SENTENCES],
-            missing=self._missing(name, manifests.images(target.desired.manifests)) if target.desired else None,
+            missing=self._missing(target.desired) if target.desired else None,
         )
         status = self._world.reporter.report(results, summary.actions(outcomes.values()))
         self._see(target.desired if target.stall is None else None, status)
@@ -377,7 +376,7 @@ def _nobody_sees(_desired: Desired | None, _status: SyncStatus) -> None:
     """Commands look once; proofs are of time."""
 
 
-def _nobody_looked(_overlay: str, _in_use: Collection[Image]) -> None:
+def _nobody_looked(_desired: Desired) -> None:
     """Without a registry nobody can tell."""
 
 

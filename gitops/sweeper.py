@@ -19,7 +19,7 @@ import structlog
 
 from gitops.core import sweep
 from gitops.core.artifacts import Tagged
-from gitops.core.errors import GitopsError
+from gitops.core.errors import GitopsError, Unavailable
 from gitops.core.images import Image
 from gitops.core.pipeline import Pipeline, Service, TagPolicy
 from gitops.core.sweep import Found, RegistryState
@@ -92,6 +92,16 @@ class Sweeper:
         self._lock = threading.Lock()
         self._looked: dict[str, _Looked] = {}
         self._states: dict[str, RegistryState] = {}
+        self._is_halted = False
+
+    def halt(self) -> None:
+        """What is under way asks for nothing more."""
+        self._is_halted = True
+
+    def forget(self) -> None:
+        """Called when this replica stops to lead."""
+        with self._lock:
+            self._states.clear()
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -155,6 +165,8 @@ class Sweeper:
     def _look(self, round_: _Round, service: Service) -> Tagged | None:
         if round_.failure is not None:
             raise round_.failure
+        if self._is_halted:
+            raise Unavailable("Stopping", "the controller is stopping")
         registry, policy = self._parties.registries[round_.host], service.tags
         if policy.follow is not None:
             return registry.tagged(service.image, policy.follow)

@@ -2,11 +2,11 @@
 webhook says that something was deleted. Never while senders wait: a sweep has time, and what they push it would find.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gitops.core import changes
-from gitops.core.images import Image
+from gitops.core.desired import Desired
 from gitops.core.missing import Missing
 from gitops.core.pipeline import Pipeline
 from gitops.core.sweep import RegistryState
@@ -48,7 +48,8 @@ class Sweeping:
         self._queue.start()
 
     def stop(self, timeout: float) -> bool:
-        """True when nothing is under way any more; what is, writes by compare-and-swap like everybody."""
+        """Asks for nothing more. True when nothing is under way; what is, writes by compare-and-swap like everybody."""
+        self.sweeper.halt()
         stopped = self._queue.stop(timeout)
         self.sweeper.close()
         return stopped
@@ -70,12 +71,13 @@ class Sweeping:
         self._queue.add(f"{name}@{digest}")
 
     def forget(self) -> None:
-        """Called when this replica stops to lead."""
+        """Called when this replica stops to lead: what it knows grows old."""
+        self.sweeper.forget()
         self._pullability.forget()
 
-    def missing(self, overlay: str, in_use: Collection[Image]) -> Missing | None:
+    def missing(self, desired: Desired) -> Missing | None:
         """What of an overlay cannot be pulled any more; None while nobody has looked."""
-        return self._pullability.missing(overlay, in_use)
+        return self._pullability.missing(desired)
 
     def _run(self, name: str) -> float | None:
         if not self._terms.leads():

@@ -10,11 +10,15 @@ from gitops.adapters.config_repo import GitConfigRepo, Limits, Options
 from gitops.committer import Clock, Committer, Pace
 from gitops.core import pipeline
 from gitops.core.artifacts import Described, Scan, Tagged
+from gitops.core.desired import Desired
 from gitops.core.errors import GitopsError, Rejected
 from gitops.core.events import Event, ImagePushed
 from gitops.core.images import Image
+from gitops.core.manifests import Manifest
+from gitops.core.objects import Key
 from gitops.core.overlay import images
 from gitops.core.pipeline import Overlay, Pipeline
+from gitops.core.status import Revision
 from gitops.declared import Declared
 from gitops.ports import Registry
 from gitops.pullability import Pullability
@@ -56,7 +60,9 @@ def kustomization(host: str, policies: Mapping[str, str] = POLICIES) -> bytes:
 
 
 class Shelf:
-    """A Registry in memory, for what only the order of events matters to. `pushed_at` None: tells no push times."""
+    """A Registry in memory, where only what it holds and what it was asked matters. Without times it tells digests one
+    by one, as registries of kind oci do.
+    """
 
     def __init__(self, *, has_times: bool = True) -> None:
         self.tagged_at: dict[tuple[str, str], Tagged] = {}
@@ -174,6 +180,29 @@ class World:
             sweeper.close()
         self.committer.stop(10)
         self.repo.close()
+
+
+def wanting(overlay: str, wanted: Collection[Image]) -> Desired:
+    """An overlay that uses these images, each in a Deployment of its own."""
+    manifests = []
+    for number, image in enumerate(sorted(wanted)):
+        containers = [{"name": "app", "image": str(image)}]
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": f"d{number}", "namespace": overlay},
+            "spec": {"template": {"spec": {"containers": containers}}},
+        }
+        manifests.append(Manifest(Key("apps", "Deployment", overlay, f"d{number}"), body, str(image)))
+    return Desired(
+        overlay=Overlay(overlay, overlay, f"environments/{overlay}", overlay),
+        revision=Revision("a" * 40, "a" * 40),
+        key="",
+        manifests=tuple(manifests),
+        keys=frozenset(each.key for each in manifests),
+        images={image.name: image for image in wanted},
+        scaled=frozenset(),
+    )
 
 
 def refused(reason: str) -> Rejected:

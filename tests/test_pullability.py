@@ -15,7 +15,7 @@ from gitops.core.status import Record, Sync, SyncStatus
 from gitops.core.summary import Results
 from gitops.pullability import Pullability
 from tests.adapters.harbor_world import digest
-from tests.sweep_world import Shelf
+from tests.sweep_world import Shelf, wanting
 
 HOST = "harbor.example"
 NOW = datetime(2026, 11, 1, 8, tzinfo=UTC)
@@ -60,7 +60,7 @@ class World:
         self.pullability.check_all(HOST, seen, self.pool)
 
     def missing(self, overlay: str = "prod") -> Missing | None:
-        return self.pullability.missing(overlay, self.needs[overlay].in_use)
+        return self.pullability.missing(wanting(overlay, self.needs[overlay].in_use))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_who_rolls_forward_does_not_miss_it_any_more(world: World) -> None:
     world.shelf.digests.discard(missing.pinned(USED))
     world.check()
     new = image("print-api", "1.4.3")
-    assert world.pullability.missing("prod", {new}) == Missing()
+    assert world.pullability.missing(wanting("prod", {new})) == Missing()
     world.needs["prod"] = Needs(frozenset({new}))
     world.shelf.digests.add(missing.pinned(new))
     world.told.clear()
@@ -148,6 +148,11 @@ def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World)
     assert world.missing() == Missing()
     world.pullability.forget()
     assert world.missing() is None
+
+
+def test_of_images_in_registries_that_nobody_knows_nothing_is_said(world: World) -> None:
+    world.check()
+    assert world.pullability.missing(wanting("prod", {image("print-api", "1.4.2", "other.example")})) is None
 
 
 def test_a_rollback_may_need_the_newest_images_that_ran_before() -> None:

@@ -11,7 +11,7 @@ from gitops.core.errors import Unavailable
 from gitops.core.missing import Needs
 from gitops.pullability import Pullability
 from gitops.sweeping import Sweeping, Terms
-from tests.sweep_world import Shelf, World, at, pipeline_text, until
+from tests.sweep_world import Shelf, World, at, pipeline_text, until, wanting
 
 if TYPE_CHECKING:
     from gitops.core.sweep import RegistryState
@@ -72,7 +72,7 @@ def test_who_leads_sweeps_and_tells_how_it_went(rig: Rig) -> None:
     until(lambda: bool(rig.seen))
     assert rig.world.deployed()["print-api"].digest == rig.digest
     assert rig.seen[0].swept_at is not None
-    assert rig.sweeping.missing("dev", rig.world.deployed().values()) is not None
+    assert rig.sweeping.missing(wanting("dev", rig.world.deployed().values())) is not None
 
 
 def test_who_follows_does_not(rig: Rig) -> None:
@@ -109,12 +109,12 @@ def test_a_deletion_is_looked_at_by_the_name_that_manifests_use(rig: Rig) -> Non
     until(lambda: bool(rig.seen))
     rig.shelf.digests.clear()
     rig.sweeping.look_at("10.0.0.1:30002/tuling/print-api", rig.digest)
-    in_use = rig.world.deployed().values()
+    wanted = wanting("dev", rig.world.deployed().values())
 
     def reason() -> str:
-        found = rig.sweeping.missing("dev", in_use)
+        found = rig.sweeping.missing(wanted)
         return found.reason if found else ""
 
     until(lambda: reason() == "ImageMissing")
     rig.sweeping.forget()
-    assert rig.sweeping.missing("dev", in_use) is None
+    assert rig.sweeping.missing(wanted) is None

@@ -148,11 +148,6 @@ class RegistryHttp:
             return Unavailable(reason, f"{about}: HTTP {status}{words}", retry_after=_retry_after(answer))
         return Rejected("BadAnswer", f"{about}: HTTP {status}{words}")
 
-    def close(self) -> None:
-        with self._lock:
-            if self._pool is not None:
-                self._pool.clear()
-
     def _is_own(self, url: str) -> bool:
         return _place(url) == _place(self._base)
 

@@ -67,6 +67,8 @@ def needs(in_use: Iterable[Image], history: Iterable[Record]) -> Needs:
 
 def told(overlay: str, needed: Needs, absent: Collection[str]) -> Missing:
     """`absent`: `name@digest` of what a registry does not have."""
+    used = set(map(pinned, needed.in_use))
+    in_reach = [each for each in needed.in_reach if pinned(each) not in used]
     return Missing(
         tuple(
             f"{_named(overlay, each)}: a pod that starts on another node cannot pull it; push it again, or roll forward"
@@ -75,7 +77,7 @@ def told(overlay: str, needed: Needs, absent: Collection[str]) -> Missing:
         tuple(
             f"{_named(overlay, each)}: a rollback to it would not start; push it again, or keep it from the registry's "
             "retention"
-            for each in _absent(needed.in_reach, absent)
+            for each in _absent(in_reach, absent)
         ),
     )
 

@@ -349,3 +349,14 @@ def test_a_registry_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable) as gone:
         found.tags(f"{host}/tuling/x")
     assert gone.value.reason == "RegistryUnreachable"
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused_with_a_hint(tmp_path: Path) -> None:
+    key, certificate = _certificate(tmp_path)
+    with serving(lambda handler: said(handler, 200, b'{"tags": []}'), (key, certificate)) as (host, seen):
+        image = f"{host}/tuling/x"
+        with pytest.raises(Unavailable) as refused:
+            OciRegistry(Access(host, f"https://{host}", lambda: (USER, PASSWORD))).tags(image)
+        assert "does caFile name the authority" in str(refused.value)
+        assert not seen
+        assert OciRegistry(Access(host, f"https://{host}", ca_file=certificate)).tags(image) == []
