@@ -72,9 +72,12 @@ class _Looked:
 
 @dataclass(slots=True)
 class _Round:
-    """One sweep. `failure`: why the registry cannot be asked; what was not asked by then is left out."""
+    """One sweep, from `began` on. `failure`: why the registry cannot be asked; what was not asked by then is left out.
+    `seen`: `name@digest` of what the registry has as of just now.
+    """
 
     host: str
+    began: datetime
     declared: Mapping[str, Collection[Image]]
     failure: GitopsError | None = None
     seen: set[str] = field(default_factory=set)
@@ -84,7 +87,7 @@ class _Round:
 
 
 class Sweeper:
-    """`sweep` and `check` are called by one thread at a time for each registry, the others by any."""
+    """`sweep` is called by one thread at a time for each registry, the others by any."""
 
     def __init__(self, parties: Parties) -> None:
         self._parties = parties
@@ -92,6 +95,7 @@ class Sweeper:
         self._lock = threading.Lock()
         self._looked: dict[str, _Looked] = {}
         self._states: dict[str, RegistryState] = {}
+        self._told: dict[str, Found] = {}
         self._is_halted = False
 
     def halt(self) -> None:
@@ -136,7 +140,7 @@ class Sweeper:
         if declared is None:
             return ()
         services = {name: each for name, each in sweep.services(declared, host).items() if only is None or name in only}
-        round_ = _Round(host, self._parties.declared())
+        round_ = _Round(host, self._parties.now(), self._parties.declared())
         try:
             found = self._handed_in(round_, services, self._looks(round_, services))
             if self._parties.pullability is not None and round_.failure is None and only is None:
@@ -172,23 +176,28 @@ class Sweeper:
             return registry.tagged(service.image, policy.follow)
         known = self._looked.get(service.image)
         if known is None or known.policy != policy or self._parties.clock() - known.whole_at > _WHOLE_EVERY:
-            return self._look_at_all(registry, service)
-        began = self._parties.now() - _OVERLAP
-        tags = registry.tags(service.image, known.since)
-        round_.seen.update(f"{service.image}@{each.digest}" for each in tags if each.digest)
-        best = sweep.choose(policy, [*tags, *([known.best] if known.best else [])])
-        is_old_news = best is not None and best not in tags and not self._is_declared(round_, service, best)
-        if best is not None and is_old_news and registry.tagged(service.image, best.tag) != best:
-            return self._look_at_all(registry, service)
-        self._looked[service.image] = replace(known, since=began, best=best)
-        return self._whole(registry, service, best)
-
-    def _look_at_all(self, registry: Registry, service: Service) -> Tagged | None:
-        began, at = self._parties.now() - _OVERLAP, self._parties.clock()
-        best = sweep.choose(service.tags, registry.tags(service.image))
+            return self._look_at_all(round_, service)
+        tags = self._tags(round_, service, known.since)
+        before = known.best if known.best is not None and known.best.tag not in {each.tag for each in tags} else None
+        best = sweep.choose(policy, [*tags, *([before] if before else [])])
+        is_remembered = best is not None and best is before and not self._is_declared(round_, service, best)
+        if best is not None and is_remembered and registry.tagged(service.image, best.tag) != best:
+            return self._look_at_all(round_, service)
         best = self._whole(registry, service, best)
-        self._looked[service.image] = _Looked(service.tags, at, began, best)
+        self._looked[service.image] = replace(known, since=round_.began - _OVERLAP, best=best)
         return best
+
+    def _look_at_all(self, round_: _Round, service: Service) -> Tagged | None:
+        at = self._parties.clock()
+        best = sweep.choose(service.tags, self._tags(round_, service, None))
+        best = self._whole(self._parties.registries[round_.host], service, best)
+        self._looked[service.image] = _Looked(service.tags, at, round_.began - _OVERLAP, best)
+        return best
+
+    def _tags(self, round_: _Round, service: Service, since: datetime | None) -> Sequence[Tagged]:
+        tags = self._parties.registries[round_.host].tags(service.image, since)
+        round_.seen.update(f"{service.image}@{each.digest}" for each in tags if each.digest)
+        return tags
 
     def _whole(self, registry: Registry, service: Service, best: Tagged | None) -> Tagged | None:
         """With its digest."""
@@ -203,9 +212,11 @@ class Sweeper:
     def _handed_in(self, round_: _Round, services: Mapping[str, Service], looks: Mapping[str, Look]) -> Sequence[Found]:
         found = {name: self._compared(round_, name, services[name], look) for name, look in looks.items()}
         news = [name for name, each in found.items() if not each.outcome]
-        now = self._parties.now()
         events = [
-            sweep.event(services[name].image, look, now) for name in news if isinstance(look := looks[name], Tagged)
+            # What came after the look is newer, whenever it is decided.
+            sweep.event(services[name].image, look, round_.began)
+            for name in news
+            if isinstance(look := looks[name], Tagged)
         ]
         if events:
             answers = self._parties.inbox.accept(
@@ -215,8 +226,10 @@ class Sweeper:
                 cause=f"found by a sweep of {round_.host}",
             )
             found |= {name: replace(found[name], outcome=said) for name, said in zip(news, answers, strict=True)}
-            for name in news:
-                _log.info("found by a sweep", service=name, image=str(found[name].image), outcome=found[name].outcome)
+            for each in (found[name] for name in news):
+                if self._told.get(each.service) != each:  # what is held is found again and again
+                    self._told[each.service] = each
+                    _log.info("found by a sweep", service=each.service, image=str(each.image), outcome=each.outcome)
         return list(found.values())
 
     def _compared(self, round_: _Round, name: str, service: Service, look: Look) -> Found:

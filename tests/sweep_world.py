@@ -118,6 +118,7 @@ class World:
         self.now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC)
         self.elapsed = 0.0
         self.handed_in: list[Event] = []
+        self.before_handing_in: Callable[[], None] = lambda: None
         self.committer = Committer(
             self.repo,
             clock=Clock(now=self.now, monotonic=time.monotonic, jitter=lambda: 0.5),
@@ -146,6 +147,7 @@ class World:
     def accept(self, events: Sequence[Event], *, delivery: str, deadline: float, cause: str = "") -> Sequence[str]:
         """ports.Inbox: the committer's, with a record of what came in."""
         self.handed_in += events
+        self.before_handing_in()
         return self.committer.accept(events, delivery=delivery, deadline=deadline, cause=cause)
 
     def webhook(self, service: str, tag: str, minutes: float, content: str = "") -> ImagePushed:

@@ -10,8 +10,9 @@ from gitops.adapters.harbor_registry import HarborRegistry
 from gitops.adapters.oci_registry import OciRegistry
 from gitops.adapters.registry_http import Access
 from gitops.core.errors import Rejected, Unavailable
+from gitops.core.events import ImagePushed
 from tests.adapters import registry_world
-from tests.adapters.harbor_world import PASSWORD, USER, Harbor, harbor
+from tests.adapters.harbor_world import PASSWORD, USER, Harbor, digest, harbor
 from tests.sweep_world import OVERLAY, POLICIES, Shelf, World, at, kustomization, pipeline_text, refused
 
 HOST = "registry.example"
@@ -177,8 +178,8 @@ def test_a_held_environment_stays_held_and_is_caught_up_with_afterwards(world: W
 
 def test_what_a_rollback_abandoned_stays_abandoned(world: World) -> None:
     shelf = filled()
-    digest = shelf.tagged_at[image("print-api"), "1.6.0"].digest
-    rejected = f"rejected: [{{service: print-api, digest: '{digest}'}}]\n".encode()
+    abandoned = shelf.tagged_at[image("print-api"), "1.6.0"].digest
+    rejected = f"rejected: [{{service: print-api, digest: '{abandoned}'}}]\n".encode()
     world.remote.write({"environments/dev/release.yaml": rejected}, "roll back")
     found = {each.service: each.outcome for each in world.sweeper({HOST: shelf}).sweep(HOST)}
     assert found["print-api"] == "dev: print-api 1.6.0 was rolled back; push another one"
@@ -189,9 +190,9 @@ def test_what_a_rollback_abandoned_stays_abandoned(world: World) -> None:
 def test_a_revert_by_hand_stays_though_the_webhook_s_clock_was_another(world: World, seconds: int) -> None:
     before = world.remote.read(OVERLAY)
     shelf = Shelf()
-    digest = shelf.push(image("print-api"), "1.6.0", at(2) + timedelta(seconds=seconds))
-    event = world.webhook("print-api", "1.6.0", 2)
-    world.committer.accept([type(event)(image("print-api"), "1.6.0", digest, at(2))], delivery="d", deadline=60)
+    pushed = shelf.push(image("print-api"), "1.6.0", at(2) + timedelta(seconds=seconds))
+    event = ImagePushed(image("print-api"), "1.6.0", pushed, at(2))
+    world.committer.accept([event], delivery="d", deadline=60)
     world.remote.write({OVERLAY: before}, "back, by hand")
     world.sweeper({HOST: shelf}).sweep(HOST)
     assert "was written before and has been replaced since" in _outcome(world, shelf, "print-api")
@@ -223,6 +224,30 @@ def test_order_by_push_time_is_refused_where_there_is_none_and_the_others_go_on(
     assert state.notes[0].startswith("gallery: its tags are ordered by push time (order: pushed), which")
     assert state.failing_since is None
     assert sorted(world.deployed()) == ["design", "order", "print-api"]
+
+
+def test_a_push_that_comes_while_a_registry_without_push_times_is_swept_wins(world: World) -> None:
+    """The sweep has seen the older one, and hands it in after the webhook of the newer one."""
+    shelf = Shelf(has_times=False)
+    shelf.push(image("design"), "latest", at(1), "older")
+    newer = digest("newer")
+
+    def heard_meanwhile() -> None:
+        event = ImagePushed(image("design"), "latest", newer, world.now())
+        world.committer.accept([event], delivery="d-1", deadline=60)
+
+    world.before_handing_in = heard_meanwhile
+    world.sweeper({HOST: shelf}).sweep(HOST, ["design"])
+    assert world.deployed()["design"].digest == newer
+
+
+def test_one_tag_alone_needs_no_push_time_however_often_it_is_looked_at(world: World) -> None:
+    shelf = Shelf(has_times=False)
+    shelf.push(image("gallery"), "build-1", at(1))
+    sweeper = world.sweeper({HOST: shelf})
+    for _ in range(2):
+        sweeper.sweep(HOST, ["gallery"])
+        assert world.deployed()["gallery"].tag == "build-1"
 
 
 def test_a_repository_that_does_not_exist_yet_is_a_note_and_no_failure(world: World) -> None:

@@ -100,7 +100,7 @@ def choose(policy: TagPolicy, found: Sequence[Tagged]) -> Tagged | None:
 
 
 def event(image: str, found: Tagged, now: datetime) -> ImagePushed:
-    """What a webhook would have said."""
+    """What a webhook would have said. `now`: before the registry was asked."""
     return ImagePushed(image, found.tag, found.digest, found.pushed_at or now, is_exact=found.pushed_at is not None)
 
 
