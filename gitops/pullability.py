@@ -1,14 +1,14 @@
 """Whether the registries still have what is in use, or what a rollback may need: asked before a node needs it."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 
 import structlog
 
 from gitops.core import manifests, missing, sweep
 from gitops.core.desired import Desired
-from gitops.core.errors import GitopsError
+from gitops.core.errors import Rejected, Unavailable
 from gitops.core.images import Image
 from gitops.core.missing import Missing, Needs
 from gitops.desired import DesiredState
@@ -88,26 +88,30 @@ class Pullability:
         if registry is not None and any(name in each.names for each in self._needed.everywhere().values()):
             self._take(name, is_there=registry.has(image, digest))
 
-    def check_all(self, host: str, seen: Collection[str], pool: Executor) -> None:
-        """Everything that is needed of one registry; `seen`: what it is known to have as of just now.
+    def check_all(self, host: str, seen: Collection[str], pool: Executor) -> Sequence[str]:
+        """Everything that is needed of one registry; `seen`: what it is known to have as of just now. Returns sentences
+        about images that it does not tell of, such as those of a project that its user may not read.
 
-        Raises: Unavailable, Rejected when the registry cannot be asked; what it said until then counts.
+        Raises: Unavailable when the registry cannot be asked; what it said until then counts.
         """
-        asked = self._due(host)
-        failures: list[GitopsError] = []
+        failures: list[Unavailable] = []
+        unsure: list[str] = []
 
         def check(name: str) -> None:
             image, _, digest = name.partition("@")
             try:
                 if not failures:
                     self._take(name, is_there=name in seen or self._registries[host].has(image, digest))
-            except GitopsError as error:
+            except Unavailable as error:
                 failures.append(error)
+            except Rejected as error:
+                unsure.append(f"it cannot be told whether it has {image}@{digest[:19]}: {error}")
 
-        list(pool.map(check, sorted(asked)))
+        list(pool.map(check, sorted(self._due(host))))
         if failures:
             raise failures[0]
         self._settle(host)
+        return sorted(unsure)
 
     def _due(self, host: str) -> set[str]:
         now, found = self._clock(), set()

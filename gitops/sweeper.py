@@ -36,6 +36,8 @@ _OVERLAP = timedelta(minutes=10)
 """The registry's clock and ours may differ by as much."""
 _CONCERNS_ONE = frozenset({"NotFound", "NoPushTimes", "TooManyTags", "InvalidImage"})
 """Reasons that are about one service, and no word on the registry."""
+_MOST_REFUSALS = 3
+"""Of so many services, and nothing else said: it is not about the services. A robot may lack one project."""
 _MOST_NOTES = 50
 
 Look = Tagged | GitopsError | None
@@ -81,9 +83,23 @@ class _Round:
     declared: Mapping[str, Collection[Image]]
     failure: GitopsError | None = None
     seen: set[str] = field(default_factory=set)
+    refusals: list[GitopsError] = field(default_factory=list)
+    has_answered: bool = False
 
-    def fail(self, error: GitopsError) -> None:
-        self.failure = self.failure or error
+    def note(self, error: GitopsError) -> None:
+        """What a look came to that came to nothing."""
+        if isinstance(error, Unavailable):
+            self.failure = self.failure or error
+        elif error.reason in _CONCERNS_ONE:
+            self.has_answered = True
+        else:
+            self.refusals.append(error)
+            self.judge(_MOST_REFUSALS)
+
+    def judge(self, most: int) -> None:
+        """The registry fails when it refuses that many services and answers none."""
+        if len(self.refusals) >= most and not self.has_answered:
+            self.failure = self.failure or self.refusals[0]
 
 
 class Sweeper:
@@ -143,14 +159,15 @@ class Sweeper:
         round_ = _Round(host, self._parties.now(), self._parties.declared())
         try:
             found = self._handed_in(round_, services, self._looks(round_, services))
-            if self._parties.pullability is not None and round_.failure is None and only is None:
-                self._parties.pullability.check_all(host, round_.seen, self._pool)
+            notes = [f"{each.service}: {each.outcome}" for each in found if each.is_trouble]
             if round_.failure is not None:
                 raise round_.failure
+            if self._parties.pullability is not None and only is None:
+                notes += self._parties.pullability.check_all(host, round_.seen, self._pool)
         except GitopsError as error:
             self._note_failure(host, error)
             raise
-        self._note_success(host, found)
+        self._note_success(host, notes)
         return found
 
     # -- look
@@ -158,13 +175,16 @@ class Sweeper:
     def _looks(self, round_: _Round, services: Mapping[str, Service]) -> Mapping[str, Look]:
         def look(service: Service) -> Look:
             try:
-                return self._look(round_, service)
+                found = self._look(round_, service)
             except GitopsError as error:
-                if error.reason not in _CONCERNS_ONE:
-                    round_.fail(error)
+                round_.note(error)
                 return error
+            round_.has_answered = True
+            return found
 
-        return dict(zip(services, self._pool.map(look, services.values()), strict=True))
+        looks = dict(zip(services, self._pool.map(look, services.values()), strict=True))
+        round_.judge(1)
+        return looks
 
     def _look(self, round_: _Round, service: Service) -> Tagged | None:
         if round_.failure is not None:
@@ -250,7 +270,6 @@ class Sweeper:
             self._states[host] = replace(known, failing_since=since, reason=error.reason, message=error.message)
         _log.warning("sweep failed", registry=host, reason=error.reason, message=error.message)
 
-    def _note_success(self, host: str, found: Sequence[Found]) -> None:
-        notes = tuple(f"{each.service}: {each.outcome}" for each in found if each.is_trouble)
+    def _note_success(self, host: str, notes: Sequence[str]) -> None:
         with self._lock:
-            self._states[host] = RegistryState(host, swept_at=self._parties.now(), notes=notes[:_MOST_NOTES])
+            self._states[host] = RegistryState(host, swept_at=self._parties.now(), notes=tuple(notes[:_MOST_NOTES]))

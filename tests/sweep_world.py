@@ -68,6 +68,7 @@ class Shelf:
         self.tagged_at: dict[tuple[str, str], Tagged] = {}
         self.digests: set[str] = set()
         self.error: GitopsError | None = None
+        self.errors: dict[str, GitopsError] = {}
         self.asked: list[tuple[str, str]] = []
         self._has_times = has_times
 
@@ -100,8 +101,9 @@ class Shelf:
 
     def _ask(self, what: str, about: str) -> None:
         self.asked.append((what, about))
-        if self.error is not None:
-            raise self.error
+        error = self.error or self.errors.get(about)
+        if error is not None:
+            raise error
 
 
 class World:

@@ -15,7 +15,7 @@ from gitops.core.status import Record, Sync, SyncStatus
 from gitops.core.summary import Results
 from gitops.pullability import Pullability
 from tests.adapters.harbor_world import digest
-from tests.sweep_world import Shelf, wanting
+from tests.sweep_world import Shelf, refused, wanting
 
 HOST = "harbor.example"
 NOW = datetime(2026, 11, 1, 8, tzinfo=UTC)
@@ -148,6 +148,13 @@ def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World)
     assert world.missing() == Missing()
     world.pullability.forget()
     assert world.missing() is None
+
+
+def test_an_image_that_may_not_be_read_is_no_missing_one(world: World) -> None:
+    world.shelf.errors[missing.pinned(USED)] = refused("Forbidden")
+    (sentence,) = world.pullability.check_all(HOST, frozenset(), world.pool)
+    assert sentence.startswith(f"it cannot be told whether it has {USED.name}@sha256:{USED.short_digest}")
+    assert world.missing() == Missing()
 
 
 def test_of_images_in_registries_that_nobody_knows_nothing_is_said(world: World) -> None:

@@ -260,6 +260,19 @@ def test_a_repository_that_does_not_exist_yet_is_a_note_and_no_failure(world: Wo
     assert len(state.notes) == 4
 
 
+def test_a_project_that_the_robot_may_not_read_keeps_nothing_else_from_being_found(world: World) -> None:
+    shelf = filled()
+    shelf.errors[image("order")] = refused("Forbidden")
+    sweeper = world.sweeper({HOST: shelf})
+    sweeper.sweep(HOST)
+    (state,) = sweeper.states()
+    assert state.failing_since is None
+    assert state.notes == ("order: Forbidden, says the registry",)
+    assert sorted(world.deployed()) == ["design", "gallery", "print-api"]
+    with pytest.raises(Rejected):
+        sweeper.sweep(HOST, ["order"])
+
+
 @pytest.mark.parametrize("error", [Unavailable("RegistryUnreachable", "no answer"), refused("Unauthorized")])
 def test_a_failing_registry_is_told_with_its_reason_until_it_answers(
     world: World, error: Unavailable | Rejected
