@@ -49,11 +49,12 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whatever its status is. Names of headers are in lower case."""
+    """Whatever its status is. Names of headers are in lower case. `authorization`: what was sent to get it."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
+    authorization: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class RegistryHttp:
     def failure(self, call: Call, answer: Answer) -> GitopsError:
         """What an answer that is no success means."""
         about, status = f"{self.access.host}: {call.about}", answer.status
-        words = _words(answer.body)
+        words = self._harmless(_words(answer.body), answer)
         if status == 401:
             return Rejected("Unauthorized", f"{about}: the registry takes no such user name and password{words}")
         if status == 403:
@@ -146,7 +147,15 @@ class RegistryHttp:
         if status == 429 or status >= 500:
             reason = "TooManyRequests" if status == 429 else "RegistryFailed"
             return Unavailable(reason, f"{about}: HTTP {status}{words}", retry_after=_retry_after(answer))
-        return Rejected("BadAnswer", f"{about}: HTTP {status}{words}")
+        hint = "; it redirects: is that the registry's URL?" if 300 <= status < 400 else ""
+        return Rejected("BadAnswer", f"{about}: HTTP {status}{words}{hint}")
+
+    def _harmless(self, words: str, answer: Answer) -> str:
+        """Without what a registry repeats of our credentials: what it says is shown to everybody."""
+        secrets = [answer.authorization.rpartition(" ")[2], *(self.access.credentials() or ())[1:]]
+        for secret in filter(None, secrets):
+            words = words.replace(secret, "***")
+        return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…)"
 
     def _is_own(self, url: str) -> bool:
         return _place(url) == _place(self._base)
@@ -167,7 +176,8 @@ class RegistryHttp:
                 response.release_conn()
         except (HTTPError, OSError) as error:
             raise self._unreachable(call, error) from None
-        return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+        said = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, said, body, headers.get("Authorization", ""))
 
     def _read(self, call: Call, response: BaseHTTPResponse, ends: float) -> bytes:
         """All of it, unless it is too large or does not come to an end in time."""
@@ -229,14 +239,14 @@ def _place(url: str) -> tuple[str, str, int | None]:
 
 
 def _words(body: bytes) -> str:
-    """What the registry says, shortened; it never sees more of us than a URL and the credentials' header."""
+    """What the registry says, on one line."""
     try:
         errors = json.loads(body)["errors"]
         said = "; ".join(str(each.get("message") or each.get("code")) for each in errors[:3])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
     printable = "".join(c if c.isprintable() else " " for c in said)
-    return f" ({printable[:_LONGEST_WORDS]})" if printable.strip() else ""
+    return f" ({printable})" if printable.strip() else ""
 
 
 def _retry_after(answer: Answer) -> float | None:

@@ -312,6 +312,22 @@ def test_answers_are_told_apart(status: int, body: bytes, reason: str) -> None:
         assert failed.retry_after == 7.0
 
 
+def test_a40_what_a_registry_repeats_of_our_credentials_is_not_passed_on() -> None:
+    def echo(handler: BaseHTTPRequestHandler) -> None:
+        sent = handler.headers.get("Authorization", "")
+        if not sent:
+            said(handler, 401, WWW_Authenticate='Basic realm="x"')
+            return
+        message = f"user {USER} password {PASSWORD} header {sent}\n{'long ' * 500}"
+        said(handler, 403, json.dumps({"errors": [{"code": "DENIED", "message": message}]}).encode())
+
+    failed = outcome(echo)
+    assert failed.reason == "Forbidden"
+    assert "password *** header Basic ***" in str(failed)
+    assert base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode() not in str(failed)
+    assert len(str(failed)) < 600
+
+
 def test_an_answer_without_end_is_given_up() -> None:
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
