@@ -92,6 +92,7 @@ def test_webhooks_that_come_late_after_a_sweep_change_nothing(tmp_path: Path, re
     world.close()
 
 
+@pytest.mark.timeout(1500)  # it may have to build the registry
 def test_an_oci_registry_is_caught_up_with_as_far_as_it_tells(tmp_path: Path) -> None:
     policies = {name: POLICIES[name] for name in ("print-api", "order", "design")}
     with registry_world.registry(tmp_path) as images:

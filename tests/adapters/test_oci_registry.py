@@ -21,6 +21,7 @@ from gitops.core.errors import GitopsError, Rejected, Unavailable
 from tests.adapters import registry_world
 from tests.adapters.registry_world import PASSWORD, USER, World, registry
 
+pytestmark = pytest.mark.timeout(1500)  # the first of them may have to build the registry, on a busy machine
 LABELS = {"org.opencontainers.image.revision": "0123456789abcdef", "maintainer": "print team"}
 NOBODY = "sha256:" + "0" * 64
 
