@@ -18,7 +18,7 @@ from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.overlay import images
 from gitops.core.pipeline import Overlay, Pipeline
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.declared import Declared
 from gitops.ports import Registry
 from gitops.pullability import Pullability

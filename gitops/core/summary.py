@@ -15,6 +15,7 @@ from gitops.core.missing import PULLABLE, Missing
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.plan import Outcome, Plan, Skipped
+from gitops.core.revision import Revision
 from gitops.core.status import (
     Action,
     Condition,
@@ -22,7 +23,6 @@ from gitops.core.status import (
     ObjectStatus,
     PendingRequest,
     Record,
-    Revision,
     Revisions,
     Sync,
     SyncStatus,
