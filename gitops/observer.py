@@ -1,6 +1,6 @@
 """What this process knows of itself and of the overlays: for the page, for the probes. It changes nothing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
@@ -28,8 +28,6 @@ class Sweeps(Protocol):
     """How the registries fare, as gitops.sweeper.Sweeper tells."""
 
     def states(self) -> Sequence[RegistryState]: ...
-
-    def unknown(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +97,10 @@ class Observer:
     def controller(self) -> Controller:
         head, since = self._head or (None, None)
         remote = remotes.parse(self._config.repo.url)
+        registries = tuple(self._sweeps.states()) if self._sweeps else ()
+        failing = [
+            Trouble("SweepFailing", each.message, each.failing_since) for each in registries if each.failing_since
+        ]
         return Controller(
             repo=str(remote) if remote else "config repo",
             trunk=self._config.repo.trunk,
@@ -106,18 +108,9 @@ class Observer:
             version=metadata.version("lockstep-gitops"),
             head=head,
             head_since=since,
-            troubles=(*self._troubles(since), *self._sweep_troubles(since)),
-            registries=tuple(self._sweeps.states()) if self._sweeps else (),
+            troubles=(*self._troubles(since), *failing),
+            registries=registries,
         )
-
-    def _sweep_troubles(self, since: datetime | None) -> Iterator[Trouble]:
-        if self._sweeps is None:
-            return
-        for state in self._sweeps.states():
-            if state.failing_since is not None:
-                yield Trouble("SweepFailing", state.message, state.failing_since)
-        if since is not None:
-            yield from (Trouble("RegistryUnknown", sentence, since) for sentence in self._sweeps.unknown())
 
     def _troubles(self, since: datetime | None) -> list[Trouble]:
         found = [self._remote] if self._remote else []

@@ -131,20 +131,16 @@ class Sweeper:
         return tuple(self._parties.registries)
 
     def states(self) -> Sequence[RegistryState]:
-        """How the sweeps of each registry fare; of one that was not swept yet, that it was not."""
+        """How the sweeps of each registry fare; of one that was not swept yet, that it was not; and those that
+        pipeline.yaml wants swept and nobody can ask.
+        """
         declared = self._parties.pipeline()
         with self._lock:
-            known = dict(self._states)
-        return tuple(
-            replace(
-                known.get(host, RegistryState(host)), every=sweep.every(declared, host) if declared else sweep.EVERY
-            )
-            for host in self._parties.registries
-        )
-
-    def unknown(self) -> Sequence[str]:
-        """Sentences about registries that pipeline.yaml wants swept and nobody can ask."""
-        return sweep.unknown(self._parties.pipeline(), self._parties.registries)
+            known = [self._states.get(host, RegistryState(host)) for host in self._parties.registries]
+        if declared is None:
+            return known
+        unknown = sweep.unknown(declared, self._parties.registries)
+        return [*(replace(state, every=sweep.every(declared, state.host)) for state in known), *unknown]
 
     def sweep(self, host: str, only: Collection[str] | None = None) -> Sequence[Found]:
         """One look at a registry, at all its services or some; returns what was found and what came of each.

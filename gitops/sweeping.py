@@ -5,6 +5,8 @@ webhook says that something was deleted. Never while senders wait: a sweep has t
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from gitops.core import changes
 from gitops.core.desired import Desired
 from gitops.core.missing import Missing
@@ -13,6 +15,8 @@ from gitops.core.sweep import RegistryState
 from gitops.pullability import Pullability
 from gitops.sweeper import Sweeper
 from gitops.workqueue import Backoff, Workqueue
+
+_log = structlog.get_logger(__name__)
 
 _STEP_ASIDE_SECONDS = 2.0
 _FIRST_RETRY = 5.0
@@ -59,6 +63,9 @@ class Sweeping:
 
     def look_everywhere(self) -> None:
         """Sweeps every registry now: this replica leads from now on, or an outage is over."""
+        for state in self.sweeper.states():
+            if state.reason == "RegistryUnknown":
+                _log.warning("a registry is not swept", registry=state.host, message=state.message)
         for host in self.sweeper.hosts():
             self._queue.add(host)
 

@@ -165,14 +165,15 @@ def test_a_followed_tag_that_went_back_is_followed(world: World, registry: Harbo
 def test_a_held_environment_stays_held_and_is_caught_up_with_afterwards(world: World) -> None:
     shelf, now = filled(), [at(60)]
     world.now = lambda: now[0]
-    world.remote.write({"environments/dev/hold.yaml": b"who: ann\nwhy: demo\n"}, "hold")
+    hold = b"who: ann\nwhy: demo\nsince: 2026-01-01T00:00:00Z\n"
+    world.remote.write({"environments/dev/hold.yaml": hold}, "hold")
     sweeper = world.sweeper({HOST: shelf})
     found = sweeper.sweep(HOST)
-    assert all(each.outcome.startswith("held: ") for each in found)
+    assert all("held by ann" in each.outcome for each in found)
     assert not world.deployed()
     now[0], world.elapsed = at(100), 2400.0
-    assert all(each.outcome.startswith("held: ") for each in sweeper.sweep(HOST)), "remembered, though not pushed since"
-    world.remote.write({"environments/dev/hold.yaml": b"until: 2026-11-01T08:00:00Z\n"}, "the hold is over")
+    assert all("held by ann" in each.outcome for each in sweeper.sweep(HOST)), "remembered, though not pushed since"
+    world.remote.write({"environments/dev/hold.yaml": hold + b"until: 2026-02-01T00:00:00Z\n"}, "the hold is over")
     sweeper.sweep(HOST)
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST
 
@@ -310,9 +311,11 @@ def test_a_sweep_whose_commit_does_not_get_through_fails_and_is_made_up_for(worl
 def test_a_registry_that_nobody_can_ask_is_named(tmp_path: Path) -> None:
     text = pipeline_text(HOST, registry=", sweep: {every: 5m}")
     world = World(tmp_path, HOST, text)
-    (sentence,) = world.sweeper({}).unknown()
-    assert sentence.startswith(f"{HOST} is to be swept every 5m (pipeline.yaml), but lockstep.yaml has no")
-    assert not world.sweeper({HOST: Shelf()}).unknown()
+    (state,) = world.sweeper({}).states()
+    assert (state.host, state.reason, state.failing_since) == (HOST, "RegistryUnknown", None)
+    assert state.message.startswith(f"to be swept every 5m (pipeline.yaml), but lockstep.yaml has no registries.{HOST}")
+    (known,) = world.sweeper({HOST: Shelf()}).states()
+    assert (known.host, known.reason, known.swept_at) == (HOST, "", None)
     world.close()
 
 

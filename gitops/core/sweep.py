@@ -38,7 +38,7 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class RegistryState:
     """How the sweeps of one registry fare. `swept_at`: the end of the last one that reached it; `failing_since`: since
-    when none does, and why. `notes`: what of single services could not be done.
+    when none does, and why; of one that nobody can ask, only why. `notes`: what of single services could not be done.
     """
 
     host: str
@@ -66,14 +66,17 @@ def host_of(image: str) -> str:
     return image.partition("/")[0]
 
 
-def unknown(pipeline: Pipeline | None, known: Collection[str]) -> tuple[str, ...]:
-    """Sentences about registries that are to be swept but that lockstep.yaml does not know."""
-    if pipeline is None:
-        return ()
+def unknown(pipeline: Pipeline, known: Collection[str]) -> tuple[RegistryState, ...]:
+    """Registries that pipeline.yaml wants swept but that lockstep.yaml does not know."""
     asked = {each.host: each.sweep.every for each in pipeline.registries if each.sweep and each.host not in known}
     return tuple(
-        f"{host} is to be swept every {duration_text(wanted)} (pipeline.yaml), but lockstep.yaml has no "
-        f"registries.{host}: pushes whose webhook was lost are not found"
+        RegistryState(
+            host,
+            wanted,
+            reason="RegistryUnknown",
+            message=f"to be swept every {duration_text(wanted)} (pipeline.yaml), but lockstep.yaml has no "
+            f"registries.{host}: pushes whose webhook was lost are not found",
+        )
         for host, wanted in sorted(asked.items())
     )
 

@@ -77,12 +77,15 @@ class TroubleView:
 
 @dataclass(frozen=True, slots=True)
 class RegistryView:
-    """How the sweeps of a registry fare; `every` in seconds. `notes`: what could not be done for single services."""
+    """How the sweeps of a registry fare; `every` in seconds. With a `message` and nothing that fails, nobody can ask
+    it. `notes`: what could not be done for single services.
+    """
 
     host: str
     every: float
     swept_at: datetime | None
     failing_since: datetime | None
+    reason: str
     message: str
     notes: tuple[str, ...]
 
@@ -153,6 +156,7 @@ def _registry(state: RegistryState) -> RegistryView:
         every=state.every.total_seconds(),
         swept_at=state.swept_at,
         failing_since=state.failing_since,
+        reason=clean(state.reason),
         message=clean(state.message, LONG),
         notes=tuple(clean(note, LONG) for note in state.notes),
     )

@@ -42,7 +42,6 @@ TEXTS: Mapping[str, Text] = {
         "pipeline.yaml is not valid; the last valid one is used", "pipeline.yaml 无效，沿用上一个有效版本"
     ),
     "trouble.SweepFailing": Text("A registry cannot be swept", "无法巡检镜像仓库"),
-    "trouble.RegistryUnknown": Text("A registry is not swept", "有镜像仓库未被巡检"),
     "trouble.since": Text("since {ago}", "{ago}开始"),
     # overview
     "summary.ok": Text("Everything is Synced and Healthy", "全部已同步（Synced）且健康（Healthy）"),

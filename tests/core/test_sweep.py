@@ -88,4 +88,3 @@ environments: {{dev: {{namespace: dev, images: newest}}}}
     assert list(sweep.services(declared, "r.example")) == ["x"]
     assert len(sweep.unknown(declared, [])) == bool(written)
     assert not sweep.unknown(declared, ["r.example"])
-    assert not sweep.unknown(None, [])

@@ -233,6 +233,7 @@ def test_how_the_sweeps_of_registries_fare(
         "every": 300.0,
         "swept_at": "2026-03-05T07:30:00Z",
         "failing_since": "2026-03-05T07:30:00Z",
+        "reason": "Unauthorized",
         "message": "no such user",
         "notes": ["gallery: no push times"],
     }
