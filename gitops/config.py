@@ -102,8 +102,6 @@ ListenAddress = Annotated[
 AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
 RepoUrl = Annotated[str, AfterValidator(_repo_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-
-
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?$")]
 
 

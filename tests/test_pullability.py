@@ -197,6 +197,12 @@ def test_a_status_has_a_condition_and_the_history_a_line() -> None:
     assert summary.record(gone, summarised(GONE, gone), {}) is None
 
 
+def test_what_is_missing_is_told_also_with_a_pass_that_did_something() -> None:
+    line = summary.record(summarised(Missing()), summarised(GONE), {"configured": 1})
+    assert line is not None
+    assert (line.reason, line.message) == ("Unknown", GONE.message)
+
+
 def test_a_new_leader_keeps_what_is_known_until_it_has_looked() -> None:
     gone = summarised(GONE)
     assert summarised(None, gone).condition(PULLABLE) == gone.condition(PULLABLE)

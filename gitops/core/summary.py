@@ -216,17 +216,19 @@ def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, i
     ready = status.condition("Ready")
     before = previous.condition("Ready") if previous else None
     reason, message = (ready.reason, ready.message) if ready else ("", "")
-    pullable = status.condition(PULLABLE)
-    is_pullable_news = pullable is not None and _is_news(pullable, previous)
     same = previous is not None and (previous.sync, previous.health, previous.waived) == (
         status.sync,
         status.health,
         status.waived,
     )
-    if same and not done and before is not None and before.reason == reason:
-        if pullable is None or not is_pullable_news:
-            return None
-        reason, message = pullable.reason, pullable.message or "all images can be pulled again"
+    is_quiet = same and not done and before is not None and before.reason == reason
+    pullable = _pullable_news(status, previous)
+    if is_quiet and pullable is None:
+        return None
+    if pullable is not None:
+        is_alone = is_quiet or (ready is not None and ready.status and not pullable.status)
+        reason = pullable.reason if is_alone else reason
+        message = "; ".join(filter(None, (message, pullable.message))) or "all images can be pulled again"
     return Record(
         at=status.at,
         revision=status.revisions.rendered,
@@ -241,8 +243,8 @@ def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, i
     )
 
 
-def _is_news(pullable: Condition, previous: SyncStatus | None) -> bool:
-    """Of images that can be pulled nothing is said, unless one could not before."""
-    before = previous.condition(PULLABLE) if previous else None
+def _pullable_news(status: SyncStatus, previous: SyncStatus | None) -> Condition | None:
+    """What is new about missing images. Of images that can be pulled nothing is, unless one could not before."""
+    now, before = status.condition(PULLABLE), previous.condition(PULLABLE) if previous else None
     known = (before.status, before.message) if before is not None else (True, "")
-    return (pullable.status, pullable.message) != known
+    return now if now is not None and (now.status, now.message) != known else None
