@@ -189,11 +189,6 @@ def reconciling(
     return Reconciling(Reconciler(world), reporter, watcher, executor, pool)
 
 
-def registry_of(_config: Config) -> RegistryOf:
-    """Who has an image. lockstep.yaml names no registries yet, so nobody is known to have any."""
-    return lambda _image: None
-
-
 def provenance(
     registry_of: RegistryOf, desired: DesiredState, clocks: Clocks, backoff: Backoff, on_scan: Callable[[], None]
 ) -> Provenance:

@@ -143,8 +143,8 @@ class Committer:
 
     # -- ports.Inbox
 
-    def accept(self, events: Sequence[Event], *, delivery: str, deadline: float) -> Sequence[str]:
-        waiting = _Delivery(events, f"registry push, delivery {one_line(delivery)}")
+    def accept(self, events: Sequence[Event], *, delivery: str, deadline: float, cause: str = "") -> Sequence[str]:
+        waiting = _Delivery(events, cause or f"registry push, delivery {one_line(delivery)}")
         self._enqueue(waiting, deadline)
         if not waiting.settled.wait(deadline):
             waiting.settled.set()

@@ -135,6 +135,11 @@ class DesiredState:
             raise known
         return known
 
+    def known(self, name: str) -> Desired | None:
+        """The same, if it was worked out already: nothing is rendered for the answer."""
+        known = self._memory.desired.get(name)
+        return known if isinstance(known, Desired) else None
+
     def docket(self) -> Docket:
         """All overlays of the head as they are about to run, but for those that cannot be composed, and the contract.
 

@@ -41,6 +41,7 @@ TEXTS: Mapping[str, Text] = {
     "trouble.InvalidPipeline": Text(
         "pipeline.yaml is not valid; the last valid one is used", "pipeline.yaml 无效，沿用上一个有效版本"
     ),
+    "trouble.SweepFailing": Text("A registry cannot be swept", "无法巡检镜像仓库"),
     "trouble.since": Text("since {ago}", "{ago}开始"),
     # overview
     "summary.ok": Text("Everything is Synced and Healthy", "全部已同步（Synced）且健康（Healthy）"),
@@ -53,6 +54,17 @@ TEXTS: Mapping[str, Text] = {
         "{environments} 个环境 · {services} 个服务 · {overlays} 个 overlay",
     ),
     "attention.more": Text("and {count} more, below", "另有 {count} 条，见下文"),
+    "registries": Text("Registries", "镜像仓库"),
+    "registries.hint": Text(
+        "Swept for pushes whose webhook was lost, and for images that are gone.",
+        "定期巡检，找回丢失 webhook 的推送，并发现已被删除的镜像。",
+    ),
+    "registry": Text("Registry", "镜像仓库"),
+    "registry.every": Text("every {time}", "每 {time}"),
+    "registry.swept": Text("Last sweep", "上次巡检"),
+    "registry.never": Text("not yet", "尚未巡检"),
+    "registry.failing": Text("failing since {ago}", "{ago}起失败"),
+    "registry.elsewhere": Text("The leader sweeps; its page says how.", "由主副本巡检，详见其页面。"),
     "services": Text("Services", "服务"),
     "service": Text("Service", "服务"),
     "matrix.caption": Text("Which image runs in which environment", "各环境正在运行的镜像"),
@@ -154,6 +166,9 @@ TEXTS: Mapping[str, Text] = {
     "word.Degraded": Text("", "异常"),
     "word.Stalled": Text("", "已停滞"),
     "word.Drifted": Text("", "已漂移"),
+    "word.ImageMissing": Text("", "镜像缺失"),
+    "word.RollbackImageMissing": Text("", "回滚镜像缺失"),
+    "word.Pullable": Text("", "可拉取"),
     "word.Ready": Text("", "就绪"),
     "word.Reconciling": Text("", "同步中"),
     "action.created": Text("", "已创建"),
