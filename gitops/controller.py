@@ -25,10 +25,9 @@ from gitops.comparisons import Comparisons, Means
 from gitops.config import Config
 from gitops.core.changes import Change
 from gitops.core.errors import Conflict, GitopsError, Unavailable
-from gitops.core.events import ConfigPushed
 from gitops.core.objects import Key
-from gitops.core.requests import APPROVE, PROMOTE
 from gitops.core.summary import Stall
+from gitops.hints import Hints
 from gitops.listener import Limits, Listener
 from gitops.metrics import Metrics
 from gitops.observer import Known, Observer
@@ -288,10 +287,6 @@ class Controller:
     def _on_news(self, overlays: frozenset[str]) -> None:
         self._look_at(overlays & frozenset(self._desired.overlays()))
 
-    def _overlays_of(self, environment: str) -> list[str]:
-        """None for an environment that git does not know: a sender may say anything."""
-        return [each.name for each in self._desired.overlays().values() if each.environment == environment]
-
     def _tell_leader(self, *overlays: str) -> None:
         """Senders wait: whoever hears it is asked by another thread, since the cluster may take its time."""
         if not self._leads():
@@ -308,28 +303,19 @@ class Controller:
             else:
                 return
 
-    def _on_config_push(self, event: ConfigPushed) -> str:
-        if event.ref.startswith(tuple(f"refs/tags/{prefix}" for prefix in (PROMOTE, APPROVE))):
-            self._tasks.add("tags")
-            self._tell_leader(*self._overlays_of(event.ref.split("/")[3]))
-            return "looking at what was asked for"
-        if event.ref != f"refs/heads/{self._config.repo.trunk}":
-            return f"{event.ref} is not the trunk; nothing depends on it"
-        if event.after is not None and event.after == self._desired.head():
-            return f"already at {event.after[:12]}"
-        self._tasks.add("fetch")
-        return "looking at the trunk's new head"
-
     # -- what start() needs
 
     def _made_listeners(self, senders: Mapping[str, Sender]) -> tuple[Listener, Listener, Listener]:
+        hints = Hints(self._repo, self._config.repo.trunk, self._desired, self._tasks.add, self._tell_leader)
         door = Door(
             senders=senders,
             inbox=self._committer,
             repos=self._config.repo.remotes(),
-            on_config_push=self._on_config_push,
+            on_config_push=hints.config_pushed,
+            on_registry_news=hints.registry_news,
             observe=self._metrics.delivery,
             clock=self._clocks.monotonic,
+            now=lambda: self._clocks.now().timestamp(),
             deadline=self._config.webhooks.deadline.total_seconds(),
         )
         probes = Probes(alive=self._observer.dead_loops, ready=self._observer.unready)
