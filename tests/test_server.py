@@ -30,7 +30,7 @@ def page_client(probes: Probes = WELL) -> FlaskClient:
 
 
 def webhook_client(probes: Probes = WELL) -> FlaskClient:
-    door = Door(SENDERS, RecordingInbox(), frozenset(), str, lambda *_: None, Clock())
+    door = Door(SENDERS, RecordingInbox(), frozenset(), str, str, lambda *_: None, Clock(), Clock())
     return create_webhook_app(door, probes).test_client()
 
 
@@ -110,5 +110,12 @@ def test_every_kind_of_the_configuration_has_its_dialect_and_its_cap() -> None:
     assert {name: sender.largest_body for name, sender in made.items()} == {
         "harbor": MEBIBYTE,
         "github": 25 * MEBIBYTE,
+        "gitlab": 25 * MEBIBYTE,
+        "gitea": 25 * MEBIBYTE,
+        "forgejo": 25 * MEBIBYTE,
+        "gogs": 25 * MEBIBYTE,
+        "bitbucket-cloud": MEBIBYTE,
+        "bitbucket-data-center": MEBIBYTE,
+        "cloudevents": MEBIBYTE,
     }
     assert {sender.secrets() for sender in made.values()} == {(b"s3cr3t",)}

@@ -50,7 +50,7 @@ def inbox() -> WaitingInbox:
 
 @pytest.fixture
 def port(inbox: WaitingInbox) -> Iterator[int]:
-    door = Door(SENDERS, inbox, frozenset(), str, lambda *_: None, time.monotonic, deadline=20)
+    door = Door(SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20)
     limits = Limits(threads=STORM + 24, body=body_limit(SENDERS), arrival=30, idle=30)
     listener = Listener(create_webhook_app(door, WELL), "127.0.0.1", 0, limits)
     yield listener.start()[1]
