@@ -130,7 +130,7 @@ def test_an_answer_means_that_the_commit_is_on_the_remote(world: World) -> None:
     assert [(revision, changes[0].target.overlay) for revision, changes in world.rechecked] == [(head, "dev")]
 
 
-def test_a_repeated_event_makes_no_second_commit(world: World) -> None:
+def test_a06_a_repeated_event_makes_no_second_commit(world: World) -> None:
     committer = world.committer()
     accept(committer, pushed("print-api", "1.5.0"))
     assert accept(committer, pushed("print-api", "1.5.0")).startswith("dev: print-api is at 1.5.0")
@@ -151,7 +151,7 @@ def test_what_is_older_or_not_followed_is_answered_with_the_reason(world: World)
     assert world.remote.head() == head
 
 
-def test_a_replayed_push_does_not_undo_a_rollback_by_hand(world: World) -> None:
+def test_a06_a_replayed_push_does_not_undo_a_rollback_by_hand(world: World) -> None:
     committer = world.committer()
     before = world.remote.read("environments/dev/kustomization.yaml")
     accept(committer, pushed("print-api", "1.5.0"))

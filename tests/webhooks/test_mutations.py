@@ -176,7 +176,7 @@ def test_a05_any_headers_prove_nothing_and_break_nothing(data: st.DataObject) ->
 
 
 def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
-    """werkzeug's client refuses line breaks, as does every server."""
+    """Werkzeug's client refuses line breaks, as does every server."""
     return {name: value.translate({10: " ", 13: " ", 0: " "}) for name, value in headers.items()}
 
 
