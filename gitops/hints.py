@@ -62,7 +62,7 @@ class Hints:
         if not named:
             return f"no overlay of the trunk names {event.image} ({short})"
         where = ", ".join(named[:_MOST_NAMED]) + (" and others" if len(named) > _MOST_NAMED else "")
-        _log.warning("a deployed image was deleted", image=event.image, digest=event.digest, overlays=where)
+        _log.warning("a deployed image was deleted", image=event.image, digest=event.digest, deployed_in=where)
         return (
             f"{where}: {event.image} ({short}) is deployed, and the registry no longer has it: "
             "push it again or deploy another one before a pod has to pull it"

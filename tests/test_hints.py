@@ -1,5 +1,7 @@
 """What a push, a scan and a deletion make the controller look at, over a real config repo."""
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,7 @@ from structlog.testing import capture_logs
 
 from gitops.core.events import ConfigPushed, ImageDeleted, ImageScanned
 from gitops.hints import Hints
+from gitops.workqueue import Backoff, Workqueue
 from tests.test_desired import Place
 
 URLS = ("https://git.example/platform/config",)
@@ -107,7 +110,7 @@ def test_a_deleted_image_that_is_deployed_is_answered_and_logged_with_its_overla
     with capture_logs() as logs:
         answer = hints.registry_news(gone)
     assert answer.startswith(f"dev, prod: {IMAGE} (aaaaaaaaaaaa) is deployed")
-    assert [entry["overlays"] for entry in logs] == ["dev, prod"]
+    assert [entry["deployed_in"] for entry in logs] == ["dev, prod"]
     deploy(world.place, "prod", OTHER)
     assert hints.registry_news(gone).startswith(f"dev: {IMAGE}")
     assert not world.looked
@@ -120,3 +123,39 @@ def test_before_the_first_fetch_nothing_is_known_and_nothing_breaks(tmp_path: Pa
     assert world.hints().config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
     assert world.looked == ["fetch"]
     place.repo.close()
+
+
+def test_pushes_during_a_pass_make_exactly_one_more_and_none_is_lost(world: World) -> None:
+    """A hook that arrives while the head is being read must not be lost, and a hundred must not make a hundred."""
+    place, passes = world.place, list[str]()
+    entered, leave, done = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def work(name: str) -> None:
+        place.refresh()
+        passes.append(name)
+        entered.set()
+        assert leave.wait(20)
+        done.release()
+
+    backoff = Backoff(lambda: 0.0, first=0.01, most=0.05)
+    queue = Workqueue(work, backoff=backoff, clock=time.monotonic, workers=2)
+    hints = Hints(place.repo, "main", place.desired, queue.add, lambda *_: None)
+    queue.start()
+    try:
+        hints.config_pushed(push("refs/heads/main"))
+        assert entered.wait(20)
+        for count in range(100):
+            if count % 20 == 0:
+                place.remote.write({"note": str(count).encode()}, f"push {count}")
+            hints.config_pushed(push("refs/heads/main", place.remote.head()))
+        leave.set()
+        assert done.acquire(timeout=20)
+        assert done.acquire(timeout=20)
+        assert place.desired.head() == place.remote.head()
+        assert hints.config_pushed(push("refs/heads/main", place.remote.head())).startswith("already at")
+        queue.add("fence")
+        assert done.acquire(timeout=20)
+        assert passes == ["fetch", "fetch", "fence"]
+    finally:
+        leave.set()
+        queue.stop(20)
