@@ -3,6 +3,7 @@ anybody here: whoever sent it is answered at once, and a wrong hint costs one lo
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -34,6 +35,7 @@ class Hints:
         self._look = look
         self._tell = tell
         self._named: tuple[str, Mapping[bytes, list[str]]] = ("", {})
+        self._warned: deque[ImageDeleted] = deque(maxlen=100)
 
     def config_pushed(self, event: ConfigPushed) -> str:
         """A push to the config repo. The sentence says what comes of it."""
@@ -62,7 +64,9 @@ class Hints:
         if not named:
             return f"no overlay of the trunk names {event.image} ({short})"
         where = ", ".join(named[:_MOST_NAMED]) + (" and others" if len(named) > _MOST_NAMED else "")
-        _log.warning("a deployed image was deleted", image=event.image, digest=event.digest, deployed_in=where)
+        if event not in self._warned:
+            self._warned.append(event)
+            _log.warning("a deployed image was deleted", image=event.image, digest=event.digest, deployed_in=where)
         return (
             f"{where}: {event.image} ({short}) is deployed, and the registry no longer has it: "
             "push it again or deploy another one before a pod has to pull it"
@@ -73,8 +77,10 @@ class Hints:
         self._tell_of_head()
 
     def _tell_of_head(self) -> None:
-        """Whatever overlay the leader is asked about, it fetches the head, reads the tags and looks at promotions."""
-        self._tell(*list(self._desired.overlays())[:1])
+        """Whatever overlay the leader is asked about, it fetches the head, reads the tags and looks at promotions. One
+        that was never applied cannot be asked about, hence several.
+        """
+        self._tell(*list(self._desired.overlays())[:_MOST_NAMED])
 
     def _overlays_of(self, environment: str) -> list[str]:
         """None for an environment that git does not know: a sender may say anything."""

@@ -169,17 +169,16 @@ class _Parser(HTTPRequestParser):
             return
         headers = {key.lower().replace("_", "-"): value for key, value in self.headers.items()}
         path: Any = self.path  # type: ignore[attr-defined]  # the stubs do not know it
-        most = self._limit(path, headers)
         self.adj = copy.copy(self.adj)
-        self.adj.max_request_body_size = most + 1
-        self.is_large = (most if self.chunked else min(self.content_length, most + 1)) > _SMALL_BODY
+        self.adj.max_request_body_size = self._limit(path, headers) + 1
 
     def received(self, data: bytes) -> int:
-        was_large = self.is_large
         consumed = super().received(data)
-        if self.is_large and not was_large and self.error is None and not self._has_room():
-            self.error = _Busy("too many large bodies arrive at once: send it again later")
-            self.completed = True
+        if not self.is_large and max(self.content_length, self.body_bytes_received) > _SMALL_BODY:
+            self.is_large = True  # a chunked body shows only as it comes
+            if self.error is None and not self._has_room():
+                self.error = _Busy("too many large bodies arrive at once: send it again later")
+                self.completed = True
         if self.chunked and not self.completed and self._lingers():
             # waitress copies the whole unfinished line for each piece of it that arrives
             self.error = BadRequest("a chunk's header or the trailer is too long")

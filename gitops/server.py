@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException
 
 from gitops import config
+from gitops.core.errors import Rejected
 from gitops.listener import SECURITY_HEADERS
 from webhooks import receivers
 from webhooks.limits import Rate
@@ -28,7 +29,10 @@ class Probes:
 
 
 def senders(configured: Mapping[str, config.Sender], environ: Mapping[str, str]) -> dict[str, Sender]:
-    """The `senders` of lockstep.yaml, each with its secrets at hand."""
+    """The `senders` of lockstep.yaml, each with its secrets at hand.
+
+    Raises: Rejected(InvalidConfiguration) when a secret cannot be one of its kind.
+    """
     return {name: _sender(name, sender, environ) for name, sender in configured.items()}
 
 
@@ -58,8 +62,11 @@ def create_metrics_app(registry: CollectorRegistry) -> Flask:
 
 def _sender(name: str, sender: config.Sender, environ: Mapping[str, str]) -> Sender:
     kind = KINDS[sender.kind]
+    secrets = sender.current_secrets(environ)
+    if flaw := next(filter(None, map(kind.flaw, secrets())), None):
+        raise Rejected("InvalidConfiguration", f"senders.{name}.secrets: one {flaw}")
     rate = Rate(sender.rate.per_second, sender.rate.burst)
-    return Sender(name, kind, sender.current_secrets(environ), sender.largest_body or kind.largest_body, rate)
+    return Sender(name, kind, secrets, sender.largest_body or kind.largest_body, rate)
 
 
 def _app() -> Flask:

@@ -118,6 +118,16 @@ def test_a01_forged_signatures_cannot_fill_the_memory(tmp_path: Path) -> None:
         until_admitted(door.hooks, head("/hooks/github", JSON, *right), body)
 
 
+def test_a_small_body_is_never_a_large_one_however_it_comes(tmp_path: Path) -> None:
+    """A proxy may pass a hook on in chunks, and a thousand of them wait for their commits at once."""
+    with running(tmp_path, large=0) as door, connect(door.hooks) as client:
+        chunk = f"{len(PUSH.body):x}".encode() + b"\r\n" + PUSH.body + b"\r\n0\r\n\r\n"
+        client.sendall(head("/hooks/harbor", JSON, BEARER, "Transfer-Encoding: chunked") + chunk)
+        assert read_answer(client).status == 200
+        client.sendall(head("/hooks/harbor", JSON, BEARER, "Transfer-Encoding: chunked") + b"10001\r\n" + PIECE + b"xx")
+        assert read_answer(client).status == 503
+
+
 def until_admitted(port: int, announced: bytes, body: bytes) -> None:
     """The place of a connection that went away is free once the server has noticed."""
     for _ in range(200):

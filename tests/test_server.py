@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry, Counter
 
 from gitops import config
+from gitops.core.errors import Rejected
 from gitops.listener import SECURITY_HEADERS
 from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app, senders
 from tests.webhooks.test_limits import Clock
@@ -119,3 +120,12 @@ def test_every_kind_of_the_configuration_has_its_dialect_and_its_cap() -> None:
         "cloudevents": MEBIBYTE,
     }
     assert {sender.secrets() for sender in made.values()} == {(b"s3cr3t",)}
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ", "whsec_c2hvcnQ=", "whsec_!!!!"])
+def test_a_signing_token_that_is_none_is_refused_at_the_start(secret: str) -> None:
+    configured = {"git-host": config.Sender(kind="gitlab", secrets=(config.SecretSource(env="SECRET"),))}
+    with pytest.raises(Rejected, match=r"senders\.git-host\.secrets.*copy the whole token") as refused:
+        senders(configured, {"SECRET": secret})
+    assert secret == "whsec_" or secret not in str(refused.value)
+    assert senders(configured, {"SECRET": "a plain token"})["git-host"].secrets() == (b"a plain token",)

@@ -144,7 +144,7 @@ class _Reception:
         return jsonify(results=results)
 
     def _hand_in(self, events: tuple[Event, ...]) -> list[str]:
-        """What comes of each: first of those that wait for nobody. A delivery holds events of one type."""
+        """What comes of each. The events of one delivery are of one type, so the order is theirs."""
         pushed = [event for event in events if isinstance(event, ImagePushed)]
         try:
             results = [self._pass_on(event) for event in events if not isinstance(event, ImagePushed)]

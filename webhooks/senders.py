@@ -4,11 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from webhooks import bitbucket_cloud, bitbucket_data_center, cloudevents, gitea, github, gitlab, gogs, harbor
+from webhooks import (
+    bitbucket_cloud,
+    bitbucket_data_center,
+    cloudevents,
+    gitea,
+    github,
+    gitlab,
+    gogs,
+    harbor,
+    standard_webhooks,
+)
 from webhooks.auth import Bearer, Request, Scheme, Signature
 from webhooks.deliveries import Delivery
 from webhooks.limits import Rate
-from webhooks.standard_webhooks import SignedOrToken
 
 MEBIBYTE = 1024 * 1024
 STRANGERS_BYTES = 64 * 1024
@@ -20,11 +29,14 @@ _GIT_PUSH_BYTES = 25 * MEBIBYTE
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A dialect, how its senders show who they are, and how much they have to say, in bytes."""
+    """A dialect, how its senders show who they are, and how much they have to say, in bytes. `flaw` says why a secret
+    can be none.
+    """
 
     parse: Callable[[Mapping[str, str], bytes], Delivery]
     scheme: Scheme
     largest_body: int
+    flaw: Callable[[bytes], str | None] = lambda _: None
 
 
 _GITHUB = Signature("x-hub-signature-256", b"sha256=")
@@ -37,7 +49,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "harbor": Kind(harbor.parse, Bearer("authorization"), MEBIBYTE),
         "github": Kind(github.parse, _GITHUB, _GIT_PUSH_BYTES),
-        "gitlab": Kind(gitlab.parse, SignedOrToken(), _GIT_PUSH_BYTES),
+        "gitlab": Kind(gitlab.parse, standard_webhooks.SignedOrToken(), _GIT_PUSH_BYTES, standard_webhooks.flaw),
         "gitea": Kind(gitea.parse, _GITEA, _GIT_PUSH_BYTES),
         "forgejo": Kind(gitea.parse_forgejo, _FORGEJO, _GIT_PUSH_BYTES),
         "gogs": Kind(gogs.parse, _GOGS, _GIT_PUSH_BYTES),

@@ -22,6 +22,7 @@ _ID = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")  # a dot would make it ambiguo
 _TIMESTAMP = re.compile(rb"[0-9]{1,12}")
 _SIGNATURE = re.compile(rb"v1,[A-Za-z0-9+/]{43}=")
 _MOST_SIGNATURES = 8
+_SHORTEST_KEY = 24  # bytes, by the specification
 
 
 class Signed:
@@ -65,6 +66,13 @@ class SignedOrToken:
         return self._token.is_bearer([secret for secret in secrets if not secret.startswith(PREFIX)], headers)
 
 
+def flaw(secret: bytes) -> str | None:
+    """Why nobody could ever be authentic by this secret."""
+    if not secret.startswith(PREFIX) or _key(secret):
+        return None
+    return "begins with whsec_ and is no signing token: copy the whole token, whsec_ and 32 bytes in base64"
+
+
 def _signatures(headers: Mapping[str, str]) -> list[bytes]:
     given = auth.raw(headers.get("webhook-signature")).split(b" ", _MOST_SIGNATURES)[:_MOST_SIGNATURES]
     return [each for each in given if _SIGNATURE.fullmatch(each)]
@@ -74,9 +82,10 @@ def _key(secret: bytes) -> bytes | None:
     if not secret.startswith(PREFIX):
         return None
     try:
-        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error:
         return None
+    return key if len(key) >= _SHORTEST_KEY else None
 
 
 def _signature(key: bytes, signed: bytes) -> bytes:
