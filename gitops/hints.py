@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from gitops.core import pipeline
+from gitops.core.errors import Rejected
 from gitops.core.events import ConfigPushed, ImageDeleted, ImageScanned
 from gitops.core.requests import APPROVE, PROMOTE
+from gitops.core.tree import Tree
 from gitops.desired import DesiredState
 from gitops.ports import Trees
 
@@ -66,9 +68,9 @@ class Hints:
         where = ", ".join(named[:_MOST_NAMED]) + (" and others" if len(named) > _MOST_NAMED else "")
         if event not in self._warned:
             self._warned.append(event)
-            _log.warning("a deployed image was deleted", image=event.image, digest=event.digest, deployed_in=where)
+            _log.warning("an image in use was deleted", image=event.image, digest=event.digest, deployed_in=where)
         return (
-            f"{where}: {event.image} ({short}) is deployed, and the registry no longer has it: "
+            f"{where}: names {event.image} ({short}), which the registry no longer has: "
             "push it again or deploy another one before a pod has to pull it"
         )
 
@@ -99,7 +101,13 @@ class Hints:
         tree, found = self._repo.tree(head), dict[bytes, list[str]]()
         for name, overlay in self._desired.overlays().items():
             file = pipeline.kustomization(overlay.path, tree)
-            text = self._repo.read(tree[file].id) if file is not None else b""
-            for digest in set(_DIGEST.findall(text)):
+            for digest in set(_DIGEST.findall(self._text(tree, file))):
                 found.setdefault(digest, []).append(name)
         return found
+
+    def _text(self, tree: Tree, file: str | None) -> bytes:
+        """Empty for what is not there or too large to be read: the passes say so."""
+        try:
+            return b"" if file is None else self._repo.read(tree[file].id)
+        except Rejected:
+            return b""

@@ -109,10 +109,10 @@ def test_a_deleted_image_that_is_deployed_is_answered_and_logged_with_its_overla
         deploy(world.place, environment, DEPLOYED)
     with capture_logs() as logs:
         (answer,) = {hints.registry_news(gone) for _ in range(3)}
-    assert answer.startswith(f"dev, prod: {IMAGE} (aaaaaaaaaaaa) is deployed")
+    assert answer.startswith(f"dev, prod: names {IMAGE} (aaaaaaaaaaaa), which the registry no longer has")
     assert [entry["deployed_in"] for entry in logs] == ["dev, prod"]
     deploy(world.place, "prod", OTHER)
-    assert hints.registry_news(gone).startswith(f"dev: {IMAGE}")
+    assert hints.registry_news(gone).startswith(f"dev: names {IMAGE}")
     assert not world.looked
 
 

@@ -93,7 +93,7 @@ def test_a_scan_is_looked_at_and_a_deployed_image_that_is_deleted_is_told_of(run
     headers = {**JSON, "Authorization": HARBOR_SECRET}
     for kind, expected in (
         ("SCANNING_COMPLETED", "looking at what waits for the scan of"),
-        ("DELETE_ARTIFACT", f"{running.names.dev}: {sent.image}"),
+        ("DELETE_ARTIFACT", f"{running.names.dev}: names {sent.image}"),
     ):
         body = json.dumps({"type": kind, "occur_at": 1795425094, "operator": "auto", "event_data": about}).encode()
         answer = running.post("harbor", body, headers)
