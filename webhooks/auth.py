@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
+_HEX = re.compile(rb"[0-9a-f]{64}")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -78,9 +80,6 @@ class Signature:
 
     def is_bearer(self, _secrets: Sequence[bytes], _headers: Mapping[str, str]) -> bool:
         return False
-
-
-_HEX = re.compile(rb"[0-9a-f]{64}")
 
 
 def raw(given: str | None) -> bytes:

@@ -19,6 +19,7 @@ Url = Annotated[str, Field(max_length=2048)]
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MOST_REFS = 100
+_MOST_URLS = 10  # each is compared for each ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def events(urls: Iterable[str | None], moved: Sequence[Moved]) -> tuple[ConfigPu
     A ref that git would not take is left out as long as others came with it.
     Raises: Rejected(MalformedDelivery) when nothing else is left.
     """
-    named = tuple(url for url in urls if url)
+    named = tuple(url for url in urls if url)[:_MOST_URLS]
     if not named:
         return Ignored("the payload names no repository")
     if not moved or len(moved) > _MOST_REFS:

@@ -19,6 +19,7 @@ from tests.webhooks import samples
 from tests.webhooks.samples import Sample
 from tests.webhooks.test_bodies import WRONG
 from tests.webhooks.test_receivers import World, build
+from tests.webhooks.test_senders import MOVED
 from webhooks.limits import Rate
 from webhooks.senders import KINDS, Sender
 
@@ -182,3 +183,32 @@ def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
 
 def test_every_kind_is_among_those_that_are_spoilt() -> None:
     assert {sample.kind_name for sample in ALL} == set(KINDS)
+
+
+EVIL_REFS = [
+    "refs/heads/--upload-pack=touch x", "--upload-pack=x", "../../x", "refs/heads/../../x", "refs/heads/a\nb", "a b",
+    "a\rb", "refs/heads/" + "x" * 10_000, "x" * 10_000, "a..b", "a.lock", "a@{1}", "a:b", "-x", "\u202etxt", "refs/heads/", "",
+]  # fmt: skip
+NAMES_OF_REFS = {"refs/heads/main", "refs/tags/promote/test/42", "refs/heads/feature/x", "main", "feature/x", "v1.2.0"}
+PUSHES = [samples.ALL[name] for name in MOVED]
+
+
+@pytest.mark.parametrize("sample", PUSHES, ids=lambda sample: sample.name)
+def test_a09_a_hostile_ref_in_any_place_is_no_event(sample: Sample) -> None:
+    """400, or 200 for the sound refs that came with it; what is handed on could be an argument of git."""
+    world, document = door(sample), json.loads(sample.delivery.body)
+    named = [path for path in paths(document) if _value(document, path) in NAMES_OF_REFS]
+    assert named or "without-changes" in sample.name
+    for path in named:
+        for evil in EVIL_REFS:
+            assert post(world, sample, json.dumps(replaced(document, path, evil)).encode()) in {200, 400}
+    assert {event.ref for event in world.looked} <= {
+        None,
+        *NAMES_OF_REFS,
+        *(f"refs/tags/{name}" for name in NAMES_OF_REFS),
+    }
+
+
+def _value(document: Any, path: tuple[Any, ...]) -> Any:
+    value = parent(document, path)[path[-1]]
+    return value if isinstance(value, str) else None
