@@ -187,7 +187,8 @@ def test_every_kind_is_among_those_that_are_spoilt() -> None:
 
 EVIL_REFS = [
     "refs/heads/--upload-pack=touch x", "--upload-pack=x", "../../x", "refs/heads/../../x", "refs/heads/a\nb", "a b",
-    "a\rb", "refs/heads/" + "x" * 10_000, "x" * 10_000, "a..b", "a.lock", "a@{1}", "a:b", "-x", "\u202etxt", "refs/heads/", "",
+    "a\rb", "refs/heads/" + "x" * 10_000, "x" * 10_000, "a..b", "a.lock", "a@{1}", "a:b", "-x", "\u202etxt",
+    "refs/heads/", "",
 ]  # fmt: skip
 NAMES_OF_REFS = {"refs/heads/main", "refs/tags/promote/test/42", "refs/heads/feature/x", "main", "feature/x", "v1.2.0"}
 PUSHES = [samples.ALL[name] for name in MOVED]
