@@ -141,7 +141,7 @@ def test_a_commit_names_the_commit_that_its_image_was_built_from_where_that_is_k
     assert f"Lockstep-Source-Revision: {'ab' * 20}" in trailers.splitlines()
 
 
-def test_a_repeated_event_makes_no_second_commit(world: World) -> None:
+def test_a06_a_repeated_event_makes_no_second_commit(world: World) -> None:
     committer = world.committer()
     accept(committer, pushed("print-api", "1.5.0"))
     assert accept(committer, pushed("print-api", "1.5.0")).startswith("dev: print-api is at 1.5.0")
@@ -162,7 +162,7 @@ def test_what_is_older_or_not_followed_is_answered_with_the_reason(world: World)
     assert world.remote.head() == head
 
 
-def test_a_replayed_push_does_not_undo_a_rollback_by_hand(world: World) -> None:
+def test_a06_a_replayed_push_does_not_undo_a_rollback_by_hand(world: World) -> None:
     committer = world.committer()
     before = world.remote.read("environments/dev/kustomization.yaml")
     accept(committer, pushed("print-api", "1.5.0"))
