@@ -14,21 +14,20 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from gitops.config_fields import AnchoredPath, SecretSource, Section
 from gitops.core import remotes
 from gitops.core.errors import Place, Rejected
 from gitops.core.gates import SKIPPABLE, Gate
+from gitops.repo_access import Credentials, missing_access, require_fit
 from gitops.secrets import Secrets
 
 _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
@@ -55,11 +54,6 @@ def _address(value: Any) -> Any:
     return Address(host=match["host"].strip("[]"), port=int(match["port"]))
 
 
-def _anchored(path: Path, info: ValidationInfo) -> Path:
-    """Relative paths count from the directory of lockstep.yaml."""
-    return Path((info.context or {}).get("directory", "")) / path
-
-
 def _repo_url(url: str) -> str:
     if remotes.parse(url) is None:
         raise ValueError("write an https://, ssh://, git:// or file:// URL, user@host:path or an absolute path")
@@ -74,15 +68,7 @@ def _branch(name: str) -> str:
     return name
 
 
-class _Section(BaseModel):
-    """Fields are camelCase in YAML. Unknown ones are refused: a typo must not become a default."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True
-    )
-
-
-class Address(_Section):
+class Address(Section):
     host: str
     port: int
 
@@ -99,32 +85,18 @@ ListenAddress = Annotated[
         {"type": "string", "pattern": f"^{_ADDRESS.pattern.replace('?P<host>', '').replace('?P<port>', '')}$"}
     ),
 ]
-AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
 RepoUrl = Annotated[str, AfterValidator(_repo_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
-class SecretSource(_Section):
-    """Where a secret is: a file (re-read when it changes) or an environment variable, exactly one of the two."""
-
-    file: AnchoredPath | None = None
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.file is None) == (self.env is None):
-            raise ValueError("give either `file:` or `env:`")
-        return self
-
-
-class Rate(_Section):
+class Rate(Section):
     """Accepted requests: `burst` at once, then `perSecond` on. The rest is answered 429."""
 
     per_second: Annotated[float, Field(gt=0, le=100_000)] = 200.0
     burst: Annotated[int, Field(gt=0, le=1_000_000)] = 10_000
 
 
-class Sender(_Section):
+class Sender(Section):
     """One URL, /hooks/<name>, for one party. Several secrets are accepted side by side while one is being rotated.
     `largestBody` is in bytes; by default what the kind needs.
     """
@@ -139,26 +111,35 @@ class Sender(_Section):
         return Secrets(files, [source.env for source in self.secrets if source.env], environ)
 
 
-class Repo(_Section):
-    """The config repo. `aliases` are further URLs by which its host names it in webhooks."""
+class Repo(Section):
+    """The config repo. `aliases` are further URLs by which its host names it in webhooks. `credentials`: how the host
+    knows us, and for ssh how we know it; `caFile`: certificates that prove an https host, instead of the system's.
+    """
 
     url: RepoUrl
     trunk: Annotated[str, AfterValidator(_branch)] = "main"
     aliases: tuple[RepoUrl, ...] = ()
+    credentials: Credentials | None = None
+    ca_file: AnchoredPath | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        require_fit(self.url, self.credentials, has_ca_file=self.ca_file is not None)
+        return self
 
     def remotes(self) -> frozenset[remotes.Remote]:
         parsed = (remotes.parse(url) for url in (self.url, *self.aliases))
         return frozenset(remote for remote in parsed if remote is not None)
 
 
-class Cluster(_Section):
+class Cluster(Section):
     """Absent: the cluster that the controller runs in."""
 
     kubeconfig: AnchoredPath
     context: str | None = None
 
 
-class Signers(_Section):
+class Signers(Section):
     """`file`: git's allowed-signers file (ALLOWED SIGNERS of ssh-keygen(1)): whose signatures under promotion tags
     count. It is read anew whenever it changes.
     """
@@ -166,13 +147,13 @@ class Signers(_Section):
     file: AnchoredPath
 
 
-class Listen(_Section):
+class Listen(Section):
     webhooks: ListenAddress = Address(host="127.0.0.1", port=8080)
     page: ListenAddress = Address(host="127.0.0.1", port=8081)
     metrics: ListenAddress = Address(host="127.0.0.1", port=8082)
 
 
-class Webhooks(_Section):
+class Webhooks(Section):
     """`threads` is how many deliveries may wait for their commit at once; `deadline` is when they are answered 503
     (Harbor hangs up after 3 s).
     """
@@ -181,7 +162,7 @@ class Webhooks(_Section):
     deadline: Duration = timedelta(seconds=2.5)
 
 
-class Ceilings(_Section):
+class Ceilings(Section):
     """What pipeline.yaml may use and can only narrow. Namespaces are globs, cluster kinds `Kind` or `Kind.group`."""
 
     namespaces: tuple[str, ...] = ()
@@ -189,12 +170,12 @@ class Ceilings(_Section):
     service_accounts: tuple[str, ...] = ()
 
 
-class Log(_Section):
+class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
 
-class Timeouts(_Section):
+class Timeouts(Section):
     """The longest that one call to a party may take. An admission webhook of the cluster may use 30 s of its own."""
 
     git: Duration = timedelta(seconds=30)
@@ -202,7 +183,7 @@ class Timeouts(_Section):
     cluster: Duration = timedelta(seconds=35)
 
 
-class Config(_Section):
+class Config(Section):
     """All of lockstep.yaml. Relative paths count from its directory. `lease`: how long after the leader's last sign of
     life another replica takes over; a process that paused for longer than two thirds of it has stepped down.
     `skippable`: the gates that a request for a promotion may skip by name; no commit of the config repo can add one.
@@ -237,7 +218,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     if repeated := list(_repeated_keys(root)):
         raise _invalid(path, [(line, f"{key}: stands twice; keep one") for line, key in repeated])
     try:
-        config = Config.model_validate(document, context={"directory": path.resolve().parent})
+        config = Config.model_validate(document, context={"directory": path.resolve().parent, "environ": environ})
     except ValidationError as error:
         raise _invalid(path, _mistakes(error, root)) from None  # pydantic's own text would show values
     if missing := list(_missing_secrets(config, root, environ)):
@@ -282,6 +263,9 @@ def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
 def _missing_secrets(
     config: Config, root: yaml.Node | None, environ: Mapping[str, str]
 ) -> Iterator[tuple[int | None, str]]:
+    for what, trouble in missing_access(config.repo.credentials, config.repo.ca_file):
+        where: tuple[str, ...] = ("repo", *what)
+        yield _line(root, where), f"{_where(where)}: {trouble}"
     for name, sender in config.senders.items():
         for missing in sender.current_secrets(environ).missing():
             where = ("senders", name, "secrets")

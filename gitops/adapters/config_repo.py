@@ -19,7 +19,7 @@ from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
 from gitops.adapters.git_push import Landed, import_stream, verdict
 from gitops.adapters.git_tags import Tags
-from gitops.core.errors import Conflict, Rejected, Unavailable
+from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.requests import Tag
 from gitops.ports import NewCommit, PastCommit, Tree
 
@@ -58,7 +58,7 @@ class GitConfigRepo:
                 self._clone.remove_leftovers()
                 finished = self._clone.fetch(git)
             if finished.code:
-                raise self._clone.fetch_error(finished.stderr)
+                raise self._clone.remote.trouble(finished.stderr, "fetched")
             self._clone.head = self._clone.stored_head(git)
             return self._clone.head
 
@@ -169,9 +169,10 @@ class GitConfigRepo:
             git = self._clone.open()
             arguments = ["push", "--porcelain", "--no-verify", "--end-of-options", "origin"]
             wanted = [f"{revision}:{KEPT}{revision}" for revision in revisions]
-            answer = verdict(git.run([*arguments, *wanted], limit=self._clone.options.limits.push))
+            pushed = self._clone.remote.ask(git, [*arguments, *wanted], limit=self._clone.options.limits.push)
+            answer = verdict(pushed)
             if answer.landed is Landed.UNKNOWN:
-                raise Unavailable("RemoteUnavailable", f"{self._clone.where} cannot be pushed to: {answer.text}")
+                raise self._clone.remote.trouble(answer.text, "pushed to")
             if answer.landed is not Landed.YES:
                 raise Rejected("PushRefused", f"the remote refuses {KEPT}*: {answer.text}")
             known = "".join(f"update {KEPT}{revision} {revision}\n" for revision in revisions)
@@ -184,9 +185,11 @@ class GitConfigRepo:
         with self._clone.lock:
             git = self._clone.open()
             filtered = f"--filter=blob:limit={self._clone.options.limits.largest_file + 1}"
-            finished = self._tags.fetch(git, prefixes, filtered=filtered, limit=self._clone.options.limits.fetch)
+            finished = self._clone.remote.ask(
+                git, self._tags.fetching(prefixes, filtered), limit=self._clone.options.limits.fetch
+            )
             if finished.code:
-                raise self._clone.fetch_error(finished.stderr)
+                raise self._clone.remote.trouble(finished.stderr, "fetched")
         return self._tags.read(git, prefixes)
 
     def close(self) -> None:
@@ -226,7 +229,7 @@ class GitConfigRepo:
         target = f"{revision}:refs/heads/{self._clone.trunk}"
         arguments = ["push", "--porcelain", "--no-verify", lease, "--end-of-options", "origin", target]
         try:
-            finished = git.run(arguments, limit=self._clone.options.limits.push)
+            finished = self._clone.remote.ask(git, arguments, limit=self._clone.options.limits.push)
         except Unavailable as error:
             return self._landed_after_all(git, revision, error)
         answer = verdict(finished)
@@ -236,12 +239,11 @@ class GitConfigRepo:
             raise Rejected("PushRefused", f"the remote refuses commits on {self._clone.trunk}: {answer.text}")
         if answer.landed is Landed.UNKNOWN:
             self._clone.replace_if_damaged(finished.stderr)
-            unknown = Unavailable("RemoteUnavailable", f"{self._clone.where} cannot be pushed to: {answer.text}")
-            return self._landed_after_all(git, revision, unknown)
+            return self._landed_after_all(git, revision, self._clone.remote.trouble(answer.text, "pushed to"))
         self._clone.head = revision
         return revision
 
-    def _landed_after_all(self, git: Git, revision: str, error: Unavailable) -> str:
+    def _landed_after_all(self, git: Git, revision: str, error: GitopsError) -> str:
         """A push without an answer may have been taken: the remote's trunk tells. Raises `error` when it was not."""
         with contextlib.suppress(Unavailable):
             if self._clone.fetch(git).code == 0:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitops.adapters.git_objects import Objects
-from gitops.adapters.git_process import Finished, Git, check_url, is_local, own, shown
+from gitops.adapters.git_process import Finished, Git, check_url, own, shown
+from gitops.adapters.git_remote import Access, Remote
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 
 LOCAL_LIMIT = 30.0
@@ -45,13 +46,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`author` signs the commits, as `Name <mail>`. `environment` is added to git's (proxies, certificates).
-    `allowed_signers`: git's file of those whose signatures under tags count.
+    """`author` signs the commits, as `Name <mail>`. `access`: what the host is shown. `allowed_signers`: git's file of
+    those whose signatures under tags count.
     """
 
     author: str = "Lockstep <lockstep@localhost>"
     limits: Limits = field(default_factory=Limits)
-    environment: dict[str, str] = field(default_factory=dict)
+    access: Access = field(default_factory=Access)
     allowed_signers: Path | None = None
 
 
@@ -67,6 +68,7 @@ class Clone:
         self.trunk = trunk
         self.directory = directory
         self.options = options
+        self.remote = Remote(self.url, options.access, self.where)
         self.lock = threading.RLock()
         self.head = ""
         self.untidy = _COMMITS_PER_GC
@@ -168,15 +170,14 @@ class Clone:
                 raise Unavailable("CloneFailed", f"no clone can be made in {git.directory}: {shown(finished.stderr)}")
         finished = self.fetch(git, limit=self.options.limits.clone)
         if finished.code:
-            raise self.fetch_error(finished.stderr)
+            raise self.remote.trouble(finished.stderr, "fetched")
 
     def _runner(self, directory: Path) -> Git:
         largest = str(self.options.limits.largest_file)
         return Git(
             directory,
-            protocols="file" if is_local(self.url) else "https:ssh",
+            protocols="none",
             owner=self._owner,
-            environment=self.options.environment,
             settings={
                 "remote.origin.fetch": self._refspec,
                 "core.bigFileThreshold": largest,
@@ -201,17 +202,7 @@ class Clone:
         arguments = ["fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head"]
         arguments += [f"--filter=blob:limit={self.options.limits.largest_file + 1}", "--end-of-options", "origin"]
         arguments += [self._refspec, f"+{KEPT}*:{KEPT}*"]
-        return git.run(arguments, limit=limit or self.options.limits.fetch)
-
-    def fetch_error(self, stderr: str) -> GitopsError:
-        where = self.where
-        if "couldn't find remote ref" in stderr:
-            return Rejected("TrunkGone", f"{where}: the remote has no such branch; what it last held stays in use")
-        if "object-format" in stderr or "mismatched algorithms" in stderr:
-            return Rejected("Sha256Repository", f"{where}: repositories with SHA-256 object names are not supported")
-        if "No space left" in stderr or "File too large" in stderr:
-            return Unavailable("DiskFull", f"{where} cannot be fetched: {shown(stderr)}")
-        return Unavailable("RemoteUnavailable", f"{where} cannot be fetched: {shown(stderr)}")
+        return self.remote.ask(git, arguments, limit=limit or self.options.limits.fetch)
 
     def remove_leftovers(self) -> None:
         """Lock and temporary files of a git that was killed. Only for the owner, while it runs no git that writes."""

@@ -34,7 +34,7 @@ _SETTINGS = {
     "core.fsync": "none",  # the clone is disposable; the remote decides for itself what durable means
     "credential.helper": "",
     "protocol.ext.allow": "never",
-    "http.followRedirects": "initial",
+    "http.followRedirects": "false",
     "http.lowSpeedLimit": "1000",
     "http.lowSpeedTime": "20",
     "fetch.recurseSubmodules": "false",
@@ -100,7 +100,7 @@ class Git:
         """
         process = self.start(arguments)
         with process:
-            _cap_file_size(process.pid)
+            _cap(process.pid)
             try:
                 stdout, stderr = process.communicate(stdin, timeout=limit)
             except subprocess.TimeoutExpired as error:
@@ -145,8 +145,8 @@ class Git:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "true",
-            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oConnectTimeout=10",
+            "GIT_ASKPASS": "false",  # ends a question at once; an empty answer would be one more failed log-in
+            "GIT_SSH_COMMAND": "false",
             "GIT_ALLOW_PROTOCOL": protocols,
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_LITERAL_PATHSPECS": "1",
@@ -178,7 +178,8 @@ def own(lock: Path) -> int:
     return descriptor
 
 
-def _cap_file_size(pid: int) -> None:
-    # A remote that sends without end fills a pack file, not the disk.
+def _cap(pid: int) -> None:
+    """A remote that sends without end fills a pack file, not the disk. What crashes leaves no copy of a token."""
     with contextlib.suppress(ProcessLookupError, PermissionError, ValueError, AttributeError):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
