@@ -27,7 +27,7 @@ _REFUSALS = (
         "host publishes and put it into `repo.credentials.knownHosts`; if not, somebody else answers in its place",
     ),
     Refusal(
-        re.compile(r"UNPROTECTED PRIVATE KEY|bad permissions|Load key |Identity file .* not accessible"),
+        re.compile(r"UNPROTECTED PRIVATE KEY|bad permissions|Load key |no such identity"),
         "KeyUnusable",
         "ssh cannot use {identity}: it must be a private key without a passphrase, readable by nobody else (mode 0400)",
     ),
