@@ -1,6 +1,7 @@
 """`lockstep run`, apart from the other commands: what restarts does not wait until what they need is imported."""
 
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -10,8 +11,9 @@ from contextlib import contextmanager
 
 import typer
 
-from gitops import server, telemetry
+from gitops import assembly, server, telemetry
 from gitops.chosen_config import CLOCKS, DEFAULT, ConfigFile, load
+from gitops.config import Config
 from gitops.controller import Controller
 from gitops.telemetry import Output
 from webhooks.senders import Sender
@@ -27,10 +29,11 @@ def _commands() -> None:
 @app.command()
 def run(config: ConfigFile = DEFAULT) -> None:
     """Run the controller in the foreground, until SIGTERM or Ctrl-C."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no copy of a secret on any disk
     settings = load(config)
     doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
-    telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(doors)))
+    telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(doors, settings)))
     controller = Controller(settings, doors, _identity(), CLOCKS)
     with asked_to_stop() as asked:
         controller.start()
@@ -63,8 +66,12 @@ def _await(reading: socket.socket) -> None:
         pass  # another signal
 
 
-def _known_secrets(doors: Mapping[str, Sender]) -> telemetry.Secrets:
-    return lambda: [value.decode("utf-8", "replace") for door in doors.values() for value in door.secrets()]
+def _known_secrets(doors: Mapping[str, Sender], settings: Config) -> telemetry.Secrets:
+    access = assembly.access(settings.repo)
+    return lambda: [
+        *access.forms(),
+        *(value.decode("utf-8", "replace") for door in doors.values() for value in door.secrets()),
+    ]
 
 
 def _identity() -> str:

@@ -48,6 +48,10 @@ class Access:
     key: Path | None = None
     known_hosts: Path | None = None
 
+    def forms(self) -> Sequence[str]:
+        """Every form in which the token could show; nothing that is told anybody may hold one."""
+        return [form for value in (self.token() if self.token else ()) for form in _forms(self.username, value)]
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:
