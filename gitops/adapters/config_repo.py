@@ -59,8 +59,7 @@ class GitConfigRepo:
                 finished = self._clone.fetch(git)
             if finished.code:
                 raise self._clone.remote.trouble(finished.stderr, "fetched")
-            self._clone.head = self._clone.stored_head(git)
-            return self._clone.head
+            return self._clone.advance(git)
 
     def head(self) -> str:
         if not self._clone.head:
@@ -86,15 +85,7 @@ class GitConfigRepo:
         try:
             return self._clone.objects().blob(blob)
         except MissingObject:
-            pass
-        try:
-            return self._repaired(lambda objects: objects.blob(blob))
-        except Unavailable as error:
-            if error.reason != "ObjectMissing":
-                raise
-            # A fresh clone leaves out exactly the files above the limit.
-            self._too_large.add(blob)
-            raise too_large(blob, largest) from error
+            return self._brought(blob)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         return self._ancestry(older, newer)
@@ -111,7 +102,7 @@ class GitConfigRepo:
         return finished.code == 0
 
     def history(self, path: str, limit: int) -> Sequence[PastCommit]:
-        arguments = ["-c", "core.quotePath=false", "log", "--name-only", f"--format={_LOG}"]
+        arguments = ["-c", "core.quotePath=false", "log", "--name-only", "--no-renames", f"--format={_LOG}"]
         arguments += [f"--max-count={int(limit)}", "--end-of-options", self.head(), "--"]
         finished = self._local([*arguments, path] if path else arguments)
         if finished.code:
@@ -184,7 +175,7 @@ class GitConfigRepo:
     def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
         with self._clone.lock:
             git = self._clone.open()
-            filtered = f"--filter=blob:limit={self._clone.options.limits.largest_file + 1}"
+            filtered = f"--filter=blob:limit={self._clone.options.limits.small_file + 1}"
             finished = self._clone.remote.ask(
                 git, self._tags.fetching(prefixes, filtered), limit=self._clone.options.limits.fetch
             )
@@ -247,7 +238,7 @@ class GitConfigRepo:
         """A push without an answer may have been taken: the remote's trunk tells. Raises `error` when it was not."""
         with contextlib.suppress(Unavailable):
             if self._clone.fetch(git).code == 0:
-                self._clone.head = self._clone.stored_head(git)
+                self._clone.advance(git)
                 if self.is_ancestor(revision, self._clone.head):
                     return revision
         raise error
@@ -265,6 +256,26 @@ class GitConfigRepo:
                 except MissingObject as error:
                     missing = error
         raise Unavailable("ObjectMissing", f"object {missing} is missing in the clone and on the remote") from missing
+
+    def _brought(self, blob: str) -> bytes:
+        """Together with all that is missing in the tree that the file was found in."""
+        with self._clone.lock:
+            with contextlib.suppress(MissingObject):
+                return self._clone.objects().blob(blob)  # somebody else has brought it
+            home = self._clone.objects().home(blob)
+            if home is not None and self._filled(home):
+                with contextlib.suppress(MissingObject):
+                    return self._clone.objects().blob(blob)
+                self._too_large.add(blob)
+                raise too_large(blob, self._clone.options.limits.largest_file)
+            return self._repaired(lambda objects: objects.blob(blob))
+
+    def _filled(self, tree: str) -> bool:
+        """False: the clone is damaged. Raises: Unavailable."""
+        finished = self._clone.blobs.fill(self._clone.open(), [tree], limit=self._clone.options.limits.fetch)
+        if finished.code and not is_damage(finished.stderr):
+            raise self._clone.remote.trouble(finished.stderr, "fetched")
+        return finished.code == 0
 
     def _has(self, revision: str) -> bool:
         return self._local(["rev-list", "--max-count=1", "--end-of-options", revision]).code == 0

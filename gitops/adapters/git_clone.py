@@ -1,7 +1,7 @@
 """One bare clone in a state directory: made, opened, repaired and replaced here, and owned by one controller at a time.
 
-A damaged clone is never mended: a new one is made beside it and takes its place when it is complete. Blobs above the
-size limit are left on the remote (a partial clone), so nobody fills the disk by a push.
+A damaged clone is never mended: a new one is made beside it and takes its place when it is complete. Large files stay
+on the remote until they are needed (git_blobs), so that neither a long history nor a push fills the disk.
 """
 
 import contextlib
@@ -12,9 +12,10 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gitops.adapters.git_blobs import FETCH, Blobs
 from gitops.adapters.git_objects import Objects
 from gitops.adapters.git_process import Finished, Git, check_url, own, shown
-from gitops.adapters.git_remote import Access, Remote
+from gitops.adapters.git_remote import Access, Remote, is_too_much
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 
 LOCAL_LIMIT = 30.0
@@ -29,6 +30,7 @@ _CORRUPT = re.compile(
     r"|unable to parse object|failed to traverse|fatal: bad (?:config|default revision)|is not a commit"
 )
 _COMMITS_PER_GC = 500
+_COMMITS_PER_FETCH = 10  # each leaves a pack
 
 KEPT = "refs/lockstep/base/"
 """Refs of the remote, each named after the commit that it keeps."""
@@ -36,9 +38,13 @@ KEPT = "refs/lockstep/base/"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes of one file; seconds that a fetch, a first clone and a push may take."""
+    """In bytes: the largest file that is read, the largest of which the clone has every version, and what one exchange
+    may bring. In seconds: what a fetch, a first clone and a push may take.
+    """
 
     largest_file: int = 5 << 20
+    small_file: int = 16 << 10
+    exchange: int = 2 << 30
     fetch: float = 60.0
     clone: float = 600.0
     push: float = 30.0
@@ -69,9 +75,11 @@ class Clone:
         self.directory = directory
         self.options = options
         self.remote = Remote(self.url, options.access, self.where)
+        self.blobs = Blobs(self.remote, options.limits.largest_file, (self._refspec, f"+{KEPT}*:{KEPT}*"))
         self.lock = threading.RLock()
         self.head = ""
         self.untidy = _COMMITS_PER_GC
+        self._is_lean = True
         self._objects: Objects | None = None
         self._git: Git | None = None
         self._owner: int | None = None
@@ -168,7 +176,10 @@ class Clone:
             finished = git.run(arguments, limit=LOCAL_LIMIT)
             if finished.code:
                 raise Unavailable("CloneFailed", f"no clone can be made in {git.directory}: {shown(finished.stderr)}")
+        self._is_lean = True
         finished = self.fetch(git, limit=self.options.limits.clone)
+        if finished.code == 0:
+            finished = self.blobs.complete(git, self.stored_head(git), "", limit=self.options.limits.clone)
         if finished.code:
             raise self.remote.trouble(finished.stderr, "fetched")
 
@@ -178,6 +189,7 @@ class Clone:
             directory,
             protocols="none",
             owner=self._owner,
+            largest_output=self.options.limits.exchange,
             settings={
                 "remote.origin.fetch": self._refspec,
                 "core.bigFileThreshold": largest,
@@ -198,11 +210,37 @@ class Clone:
         return head if _REVISION.fullmatch(head) else ""
 
     def fetch(self, git: Git, *, limit: float | None = None) -> Finished:
-        """The trunk and what is kept beside it, in one exchange; refs that the remote no longer has are forgotten."""
-        arguments = ["fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head"]
-        arguments += [f"--filter=blob:limit={self.options.limits.largest_file + 1}", "--end-of-options", "origin"]
-        arguments += [self._refspec, f"+{KEPT}*:{KEPT}*"]
-        return self.remote.ask(git, arguments, limit=limit or self.options.limits.fetch)
+        """The trunk and what is kept beside it, in one exchange; refs that the remote no longer has are forgotten.
+
+        What is new since the last time comes with its files. The first time, and after an exchange that was cut off
+        because it was too much, only small ones come; what the head needs besides is brought by `advance`.
+        """
+        largest = self.options.limits.small_file if self._is_lean else self.options.limits.largest_file
+        arguments = [*FETCH, "--prune", f"--filter=blob:limit={largest + 1}", "--end-of-options", "origin"]
+        was_lean, self._is_lean = self._is_lean, True  # which an exchange that is cut off leaves so
+        try:
+            finished = self.remote.ask(
+                git, [*arguments, *self.blobs.refspecs], limit=limit or self.options.limits.fetch
+            )
+        except Unavailable:
+            self.remove_leftovers()
+            raise
+        if finished.code:
+            self.remove_leftovers()
+        self._is_lean = finished.code != 0 and (was_lean or is_too_much(finished.stderr))
+        return finished
+
+    def advance(self, git: Git) -> str:
+        """What was fetched last becomes the head that is read, once all that it needs is here. Raises: Unavailable."""
+        head = self.stored_head(git)
+        if head != self.head:
+            self.untidy += _COMMITS_PER_FETCH
+            finished = self.blobs.complete(git, head, self.head, limit=self.options.limits.fetch)
+            if finished.code:
+                self.remove_leftovers()
+                raise self.remote.trouble(finished.stderr, "fetched")
+            self.head = head
+        return head
 
     def remove_leftovers(self) -> None:
         """Lock and temporary files of a git that was killed. Only for the owner, while it runs no git that writes."""

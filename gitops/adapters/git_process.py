@@ -26,7 +26,6 @@ _LOCAL = re.compile(r"(?:file://)?/[^\x00-\x1f\x7f]*")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _LONGEST_TEXT = 500
-_LARGEST_FILE = 2 << 30
 
 _SETTINGS = {
     "core.hooksPath": "/dev/null",
@@ -83,8 +82,8 @@ class Git:
     """Git commands in one bare clone. `owner` is a file descriptor that every child inherits: a lock on it outlives a
     killed controller for exactly as long as one of its git processes lives.
 
-    `environment` is added to the environment from scratch (proxies, certificates, an ssh agent); `settings` are git
-    configuration keys added to the fixed ones.
+    `environment` is added to the environment from scratch; `settings` are git configuration keys added to the fixed
+    ones. `largest_output` caps every file that a command writes, in bytes.
     """
 
     directory: Path
@@ -92,6 +91,7 @@ class Git:
     owner: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    largest_output: int = 2 << 30
 
     def run(self, arguments: Sequence[str], *, limit: float, stdin: bytes = b"") -> Finished:
         """Waits for the command; a non-zero exit is the caller's to judge.
@@ -100,7 +100,7 @@ class Git:
         """
         process = self.start(arguments)
         with process:
-            _cap(process.pid)
+            _cap(process.pid, self.largest_output)
             try:
                 stdout, stderr = process.communicate(stdin, timeout=limit)
             except subprocess.TimeoutExpired as error:
@@ -178,8 +178,8 @@ def own(lock: Path) -> int:
     return descriptor
 
 
-def _cap(pid: int) -> None:
+def _cap(pid: int, largest: int) -> None:
     """A remote that sends without end fills a pack file, not the disk. What crashes leaves no copy of a token."""
     with contextlib.suppress(ProcessLookupError, PermissionError, ValueError, AttributeError):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
         resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))

@@ -32,7 +32,8 @@ _NOBODY = (
     "-oServerAliveInterval=10",
     "-oServerAliveCountMax=2",
 )
-_NO_ROOM = re.compile(r"No space left|File too large|died of signal 25|Disk quota exceeded")
+_NO_ROOM = re.compile(r"No space left|Disk quota exceeded")
+_TOO_MUCH = re.compile(r"File too large|died of signal 25")  # 25 = SIGXFSZ
 _HIDDEN = "…"
 
 
@@ -90,6 +91,9 @@ class Remote:
             return Rejected(
                 "Sha256Repository", f"{self.where}: repositories with SHA-256 object names are not supported"
             )
+        if is_too_much(stderr):
+            said = "the host sends more than one exchange may bring; does it allow partial clones?"
+            return Unavailable("FetchTooLarge", f"{self.where} cannot be {verb}: {said} (uploadpack.allowFilter)")
         reason = "DiskFull" if _NO_ROOM.search(stderr) else "RemoteUnavailable"
         return Unavailable(reason, f"{self.where} cannot be {verb}: {shown(stderr)}")
 
@@ -131,6 +135,11 @@ class Remote:
         files = {"UserKnownHostsFile": self.access.known_hosts, "IdentityFile": self.access.key}
         given = [f'-o{name}="{file.absolute() if file else "/dev/null"}"' for name, file in files.items()]
         return shlex.join(["ssh", *_NOBODY, *given])
+
+
+def is_too_much(stderr: str) -> bool:
+    """Whether git ended because what it received grew above the cap."""
+    return _TOO_MUCH.search(stderr) is not None
 
 
 def _header(username: str, token: bytes) -> str:
