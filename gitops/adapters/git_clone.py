@@ -9,13 +9,13 @@ import os
 import re
 import shutil
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gitops.adapters.git_blobs import FETCH, Blobs
 from gitops.adapters.git_objects import Objects
 from gitops.adapters.git_process import Finished, Git, check_url, own, shown
-from gitops.adapters.git_remote import Access, Remote, is_too_much
+from gitops.adapters.git_remote import PARTIAL, Access, Remote, is_too_much
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 
 LOCAL_LIMIT = 30.0
@@ -29,6 +29,7 @@ _CORRUPT = re.compile(
     r"|Could not read [0-9a-f]{40}|bad tree object|index file .* is too small|unresolved delta|not a valid object"
     r"|unable to parse object|failed to traverse|fatal: bad (?:config|default revision)|is not a commit"
 )
+_LONGEST_NAME = 200
 _COMMITS_PER_GC = 500
 _COMMITS_PER_FETCH = 10  # each leaves a pack
 
@@ -68,8 +69,13 @@ class Clone:
     """
 
     def __init__(self, url: str, trunk: str, directory: Path, options: Options) -> None:
-        if _TRUNK.fullmatch(trunk) is None or ".." in trunk or trunk.endswith((".lock", ".")):
-            raise Rejected("BadTrunk", f"{trunk!r} is not a branch name")
+        if (
+            len(trunk) > _LONGEST_NAME
+            or _TRUNK.fullmatch(trunk) is None
+            or ".." in trunk
+            or trunk.endswith((".lock", "."))
+        ):
+            raise Rejected("BadTrunk", f"{shown(trunk)!r} is not a branch name")
         self.url = check_url(url)
         self.trunk = trunk
         self.directory = directory
@@ -126,7 +132,8 @@ class Clone:
         if self.untidy >= _COMMITS_PER_GC:
             self.untidy = 0
             with contextlib.suppress(Unavailable):
-                git.run(["gc", "--auto", "--quiet"], limit=self.options.limits.fetch)
+                knowing = replace(git, settings={**git.settings, **PARTIAL})
+                knowing.run(["gc", "--auto", "--quiet"], limit=self.options.limits.fetch)
 
     def _is_ours(self, git: Git) -> bool:
         if not (self.directory / "HEAD").is_file():

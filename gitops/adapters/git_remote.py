@@ -34,6 +34,10 @@ _NOBODY = (
 )
 _NO_ROOM = re.compile(r"No space left|Disk quota exceeded")
 _TOO_MUCH = re.compile(r"File too large|died of signal 25")  # 25 = SIGXFSZ
+PARTIAL = {"remote.origin.promisor": "true", "remote.origin.partialclonefilter": "blob:none"}
+"""For commands that must know that objects are left out on purpose. The others do without: where git knows, it takes
+seconds to say that an object is missing, since it looks for whoever promised it first.
+"""
 _HIDDEN = "…"
 
 
@@ -68,9 +72,10 @@ class Remote:
         Raises: Unavailable(CredentialsMissing, GitTimeout).
         """
         if is_local(self.url):
-            return replace(git, protocols="file").run(arguments, limit=limit, stdin=stdin)
+            local = replace(git, protocols="file", settings={**git.settings, **PARTIAL})
+            return local.run(arguments, limit=limit, stdin=stdin)
         token = self._token()
-        settings = {**git.settings, **self._settings(token)}
+        settings = {**git.settings, **PARTIAL, **self._settings(token)}
         environment = {**git.environment, "GIT_SSH_COMMAND": self._ssh(), "GIT_SSH_VARIANT": "ssh"}
         remote = replace(git, protocols=self._protocol, settings=settings, environment=environment)
         finished = remote.run(arguments, limit=limit, stdin=stdin)

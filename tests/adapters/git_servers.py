@@ -89,12 +89,14 @@ class Asked:
 @dataclass(slots=True)
 class HttpsHost:
     """Serves the repositories below a directory. `accounts`: user -> token, changed at any time; None: no log-in.
-    `answer`: what it does instead of serving; it is given the request and returns whether it answered.
+    `answer`: what it does instead of serving; it is given the request and returns whether it answered. `holding`: half
+    of each answer is sent, the other half not before this is set.
     """
 
     directory: Path
     accounts: dict[str, str] | None = None
     answer: Callable[[BaseHTTPRequestHandler], bool] = field(default=lambda _: False)
+    holding: threading.Event | None = None
     asked: list[Asked] = field(default_factory=list)
     port: int = 0
 
@@ -140,6 +142,10 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     host: HttpsHost
+
+    def end_headers(self) -> None:
+        self.send_header("Connection", "close")
+        super().end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -197,7 +203,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        half = len(content) // 2 if self.host.holding else len(content)
+        self.wfile.write(content[:half])
+        if self.host.holding:
+            self.host.holding.wait(60)
+        self.wfile.write(content[half:])
 
 
 def _headers(accounts: Mapping[str, str]) -> Iterator[str]:
