@@ -16,8 +16,8 @@ Statuses = Mapping[str, tuple[SyncStatus, Sequence[Record]]]
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that keeps this replica from doing its work. `reason` is CamelCase: PushRefused, RemoteUnreachable,
-    WatchFailing and InvalidPipeline have translations, others are shown as they are. No credentials in `message`.
+    """Something that keeps this replica from doing its work. `reason` is CamelCase: those of words.py, such as
+    PushRefused and RemoteUnreachable, have translations, others are shown as they are. No credentials in `message`.
     """
 
     reason: str

@@ -173,7 +173,7 @@ def test_a31_files_that_are_left_out_survive_housekeeping(site: Site) -> None:
 
 
 def test_a31_more_than_one_exchange_may_bring(site: Site) -> None:
-    """First with what the environments need: the old head stays. Then elsewhere: it is left out, and the head is new."""
+    """Where the environments need it the old head stays; elsewhere it is left out, the second time."""
     repo = site.repo(exchange=200_000)
     head = repo.fetch()
     site.remote.write({f"base/{number}.bin": noise(90_000, number) for number in range(5)}, "far too much")
