@@ -50,7 +50,6 @@ class GitConfigRepo:
     def fetch(self) -> str:
         with self._clone.lock:
             git = self._clone.open()
-            self._clone.tidy(git)
             finished = self._clone.fetch(git)
             if finished.code and is_damage(finished.stderr):
                 return self._clone.replace()
@@ -59,7 +58,10 @@ class GitConfigRepo:
                 finished = self._clone.fetch(git)
             if finished.code:
                 raise self._clone.remote.trouble(finished.stderr, "fetched")
-            return self._clone.advance(git)
+            before = self._clone.head
+            head = self._clone.advance(git)
+            self._clone.tidy(git, is_idle=head == before)
+            return head
 
     def head(self) -> str:
         if not self._clone.head:

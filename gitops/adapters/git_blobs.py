@@ -16,6 +16,9 @@ from gitops.adapters.git_remote import Remote
 NEEDED = ("base", "environments")
 """Directories of the head that are complete before the head counts as fetched."""
 
+FETCH = ("fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head")
+
+_NOTHING = Finished(0, b"", "")
 _LOCAL_LIMIT = 30.0
 # A host that speaks protocol 0, or allows single objects to no client.
 _NO_SINGLE_OBJECTS = re.compile(r"not our ref|unadvertised object|bad pack header|not valid: want")
@@ -31,10 +34,10 @@ class Blobs:
 
     def complete(self, git: Git, head: str, before: str, *, limit: float) -> Finished:
         """Brings what the head's directories need. `before`: a head that is complete; empty: there is none."""
-        if before and not missing(git, [f"{head}^{{tree}}", f"^{before}^{{tree}}"]):
+        if before and not _lacks(git, [f"{head}^{{tree}}", f"^{before}^{{tree}}"]):
             return _NOTHING
         trees = self._needed(git, head)
-        return self.fill(git, trees, limit=limit) if missing(git, trees) else _NOTHING
+        return self.fill(git, trees, limit=limit) if trees and _lacks(git, trees) else _NOTHING
 
     def fill(self, git: Git, trees: Sequence[str], *, limit: float) -> Finished:
         """Brings every file of these trees that is not too large; with a host that gives out no single trees, every
@@ -52,15 +55,9 @@ class Blobs:
         return [line.split()[2] for line in listed.stdout.decode(errors="replace").splitlines()]
 
 
-FETCH = ("fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head")
-_NOTHING = Finished(0, b"", "")
-
-
-def missing(git: Git, revisions: Sequence[str]) -> frozenset[str]:
-    """Objects that these revisions and trees need and the clone does not have."""
+def _lacks(git: Git, revisions: Sequence[str]) -> bool:
+    """Whether the clone has not every object of these trees; True also when git cannot tell."""
     stdin = "".join(f"{revision}\n" for revision in revisions).encode()
-    listed = git.run(
-        ["rev-list", "--objects", "--no-walk", "--missing=print", "--stdin"], limit=_LOCAL_LIMIT, stdin=stdin
-    )
-    lines = listed.stdout.decode(errors="replace").splitlines()
-    return frozenset(line[1:] for line in lines if line.startswith("?"))
+    arguments = ["rev-list", "--objects", "--no-walk", "--missing=print", "--stdin"]
+    listed = git.run(arguments, limit=_LOCAL_LIMIT, stdin=stdin)
+    return listed.code != 0 or any(line.startswith(b"?") for line in listed.stdout.splitlines())

@@ -53,13 +53,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`author` signs the commits, as `Name <mail>`. `access`: what the host is shown. `allowed_signers`: git's file of
-    those whose signatures under tags count.
+    """`author` signs the commits, as `Name <mail>`. `access`: what the host is shown. `environment` is added to git's.
+    `allowed_signers`: git's file of those whose signatures under tags count.
     """
 
     author: str = "Lockstep <lockstep@localhost>"
     limits: Limits = field(default_factory=Limits)
     access: Access = field(default_factory=Access)
+    environment: dict[str, str] = field(default_factory=dict)
     allowed_signers: Path | None = None
 
 
@@ -127,9 +128,11 @@ class Clone:
         self._use(git)
         return git
 
-    def tidy(self, git: Git) -> None:
-        """Packs loose objects: a commit leaves four or five of them. What fails here is no reason not to go on."""
-        if self.untidy >= _COMMITS_PER_GC:
+    def tidy(self, git: Git, *, is_idle: bool) -> None:
+        """Packs loose objects and small packs: a commit leaves four or five objects, a fetch a pack. Sooner when nobody
+        waits. What fails here is no reason not to go on.
+        """
+        if self.untidy >= (_COMMITS_PER_GC if is_idle else _COMMITS_PER_GC * 4):
             self.untidy = 0
             with contextlib.suppress(Unavailable):
                 knowing = replace(git, settings={**git.settings, **PARTIAL})
@@ -194,8 +197,8 @@ class Clone:
         largest = str(self.options.limits.largest_file)
         return Git(
             directory,
-            protocols="none",
             owner=self._owner,
+            environment=self.options.environment,
             largest_output=self.options.limits.exchange,
             settings={
                 "remote.origin.fetch": self._refspec,

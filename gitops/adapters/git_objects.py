@@ -182,7 +182,7 @@ class Objects:
 
             protocol = Protocol(str(self._git.directory))
             for name, option in (("cat_file_all", "--batch"), ("cat_file_header", "--batch-check")):
-                process = self._git.start(["cat-file", option], offline=True)
+                process = self._git.start(["cat-file", option])
                 setattr(protocol, name, Protocol.AutoInterrupt(process, ["cat-file"]))
             self._protocol = protocol
         return self._protocol

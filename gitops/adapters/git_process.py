@@ -87,7 +87,7 @@ class Git:
     """
 
     directory: Path
-    protocols: str = "https:ssh"
+    protocols: str = "none"
     owner: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -111,10 +111,8 @@ class Git:
                 kill_group(process)
         return Finished(process.returncode, stdout, stderr.decode(errors="replace"))
 
-    def start(self, arguments: Sequence[str], *, offline: bool = False) -> subprocess.Popen[bytes]:
-        """A running git whose three streams are pipes. `offline` forbids every transport: a missing object of a
-        partial clone is then an error instead of a download.
-        """
+    def start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """A running git whose three streams are pipes."""
         program = shutil.which("git")
         if program is None:
             raise Unavailable("GitMissing", "there is no git on the PATH: install git 2.36 or newer")
@@ -124,12 +122,12 @@ class Git:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self.directory,
-            env=self._environment(Path(program).parent, "none" if offline else self.protocols),
+            env=self._environment(Path(program).parent),
             start_new_session=True,
             pass_fds=() if self.owner is None else (self.owner,),
         )
 
-    def _environment(self, programs: Path, protocols: str) -> dict[str, str]:
+    def _environment(self, programs: Path) -> dict[str, str]:
         settings = {**_SETTINGS, **self.settings}
         pairs = [
             pair
@@ -147,7 +145,7 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "false",  # ends a question at once; an empty answer would be one more failed log-in
             "GIT_SSH_COMMAND": "false",
-            "GIT_ALLOW_PROTOCOL": protocols,
+            "GIT_ALLOW_PROTOCOL": self.protocols,
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_LITERAL_PATHSPECS": "1",
             **self.environment,
