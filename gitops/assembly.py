@@ -90,7 +90,7 @@ def access(repo: Repo) -> GitAccess:
     """What the host of the config repo is shown."""
     given = repo.credentials or Credentials()
     token = given.token.current() if given.token else None
-    return GitAccess(given.username, token, repo.ca_file, given.key, given.known_hosts)
+    return GitAccess(given.username, token, repo.ca_file, repo.proxy or "", given.key, given.known_hosts)
 
 
 def kustomize(config: Config, cache: Path) -> Kustomize:

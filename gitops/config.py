@@ -27,7 +27,7 @@ from gitops.config_fields import AnchoredPath, SecretSource, Section
 from gitops.core import remotes
 from gitops.core.errors import Place, Rejected
 from gitops.core.gates import SKIPPABLE, Gate
-from gitops.repo_access import Credentials, missing_access, require_fit
+from gitops.repo_access import PROXY, Credentials, missing_access, require_fit
 from gitops.secrets import Secrets
 
 _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
@@ -113,7 +113,8 @@ class Sender(Section):
 
 class Repo(Section):
     """The config repo. `aliases` are further URLs by which its host names it in webhooks. `credentials`: how the host
-    knows us, and for ssh how we know it; `caFile`: certificates that prove an https host, instead of the system's.
+    knows us, and for ssh how we know it; `caFile`: certificates that prove an https host, instead of the system's;
+    `proxy`: through which an https host is reached.
     """
 
     url: RepoUrl
@@ -121,10 +122,11 @@ class Repo(Section):
     aliases: tuple[RepoUrl, ...] = ()
     credentials: Credentials | None = None
     ca_file: AnchoredPath | None = None
+    proxy: Annotated[str, Field(pattern=PROXY)] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        require_fit(self.url, self.credentials, has_ca_file=self.ca_file is not None)
+        require_fit(self.url, self.credentials, {"caFile": self.ca_file, "proxy": self.proxy})
         return self
 
     def remotes(self) -> frozenset[remotes.Remote]:

@@ -1,7 +1,7 @@
 """`repo.credentials` of lockstep.yaml: how the config repo's host knows Lockstep, and how it is known itself."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,9 @@ from pydantic import AfterValidator, Field
 
 from gitops.config_fields import AnchoredPath, SecretSource, Section
 from gitops.core import remotes
+
+PROXY = r"^https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?$"
+"""Without a password: it would have to be kept from as many places as the token."""
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f%\"'$`\\]")
 
@@ -36,8 +39,11 @@ class Credentials(Section):
     known_hosts: SshPath | None = None
 
 
-def require_fit(url: str, credentials: Credentials | None, *, has_ca_file: bool) -> None:
-    """Raises: ValueError when the URL's transport cannot use them, or cannot do without."""
+def require_fit(url: str, credentials: Credentials | None, https: Mapping[str, object]) -> None:
+    """`https`: the other fields that are for https alone, None where they are not set.
+
+    Raises: ValueError when the URL's transport cannot use what is set, or cannot do without what is not.
+    """
     given = credentials or Credentials()
     parsed = remotes.parse(url)
     is_https, is_ssh = url.startswith("https://"), parsed is not None and parsed.family == "ssh"
@@ -49,8 +55,9 @@ def require_fit(url: str, credentials: Credentials | None, *, has_ca_file: bool)
         raise ValueError("`credentials.token` belongs to an https:// URL")
     if (given.key or given.known_hosts) and not is_ssh:
         raise ValueError("`credentials.key` and `credentials.knownHosts` belong to an ssh URL")
-    if has_ca_file and not is_https:
-        raise ValueError("`caFile` belongs to an https:// URL")
+    for name, value in https.items():
+        if value is not None and not is_https:
+            raise ValueError(f"`{name}` belongs to an https:// URL")
 
 
 def missing_access(credentials: Credentials | None, ca_file: Path | None) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -199,6 +199,11 @@ def test_who_we_are_to_the_git_host(tmp_path: Path) -> None:
         ("{url: 'https://h/c', credentials: {key: key, knownHosts: hosts}}", "repo: `credentials.key` and"),
         ("{url: /srv/c, credentials: {token: {file: key}}}", "repo: `credentials.token` belongs to an https:// URL"),
         ("{url: /srv/c, caFile: key}", "repo: `caFile` belongs to an https:// URL"),
+        (
+            "{url: 'ssh://h/c', credentials: {key: key, knownHosts: hosts}, proxy: 'http://p:3128'}",
+            "repo: `proxy` belongs",
+        ),
+        ("{url: 'https://h/c', proxy: 'http://me:hunter2@p:3128'}", "repo.proxy: "),
         ("{url: 'https://h/c', credentials: {username: 'a:b'}}", "repo.credentials.username: "),
         ("{url: 'https://h/c', credentials: {token: hunter2}}", "repo.credentials.token: write fields here"),
         ("{url: 'https://h/c', credentials: {token: {env: GIT}}}", "repo.credentials.token: environment variable GIT"),

@@ -265,19 +265,12 @@ class GitConfigRepo:
             with contextlib.suppress(MissingObject):
                 return self._clone.objects().blob(blob)  # somebody else has brought it
             home = self._clone.objects().home(blob)
-            if home is not None and self._filled(home):
+            if home is not None and self._clone.bring(home):
                 with contextlib.suppress(MissingObject):
                     return self._clone.objects().blob(blob)
                 self._too_large.add(blob)
                 raise too_large(blob, self._clone.options.limits.largest_file)
             return self._repaired(lambda objects: objects.blob(blob))
-
-    def _filled(self, tree: str) -> bool:
-        """False: the clone is damaged. Raises: Unavailable."""
-        finished = self._clone.blobs.fill(self._clone.open(), [tree], limit=self._clone.options.limits.fetch)
-        if finished.code and not is_damage(finished.stderr):
-            raise self._clone.remote.trouble(finished.stderr, "fetched")
-        return finished.code == 0
 
     def _has(self, revision: str) -> bool:
         return self._local(["rev-list", "--max-count=1", "--end-of-options", revision]).code == 0

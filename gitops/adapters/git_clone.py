@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -228,15 +229,8 @@ class Clone:
         largest = self.options.limits.small_file if self._is_lean else self.options.limits.largest_file
         arguments = [*FETCH, "--prune", f"--filter=blob:limit={largest + 1}", "--end-of-options", "origin"]
         was_lean, self._is_lean = self._is_lean, True  # which an exchange that is cut off leaves so
-        try:
-            finished = self.remote.ask(
-                git, [*arguments, *self.blobs.refspecs], limit=limit or self.options.limits.fetch
-            )
-        except Unavailable:
-            self.remove_leftovers()
-            raise
-        if finished.code:
-            self.remove_leftovers()
+        limit = limit or self.options.limits.fetch
+        finished = self._swept(lambda: self.remote.ask(git, [*arguments, *self.blobs.refspecs], limit=limit))
         self._is_lean = finished.code != 0 and (was_lean or is_too_much(finished.stderr))
         return finished
 
@@ -245,12 +239,31 @@ class Clone:
         head = self.stored_head(git)
         if head != self.head:
             self.untidy += _COMMITS_PER_FETCH
-            finished = self.blobs.complete(git, head, self.head, limit=self.options.limits.fetch)
+            limit = self.options.limits.fetch
+            finished = self._swept(lambda: self.blobs.complete(git, head, self.head, limit=limit))
             if finished.code:
-                self.remove_leftovers()
                 raise self.remote.trouble(finished.stderr, "fetched")
             self.head = head
         return head
+
+    def bring(self, tree: str) -> bool:
+        """Every file of a tree that is not too large. False: the clone is damaged. Raises: Unavailable."""
+        git, limit = self.open(), self.options.limits.fetch
+        finished = self._swept(lambda: self.blobs.fill(git, [tree], limit=limit))
+        if finished.code and not is_damage(finished.stderr):
+            raise self.remote.trouble(finished.stderr, "fetched")
+        return finished.code == 0
+
+    def _swept(self, exchange: Callable[[], Finished]) -> Finished:
+        """Half a pack of an exchange that was cut off is of no use to anybody."""
+        try:
+            finished = exchange()
+        except Unavailable:
+            self.remove_leftovers()
+            raise
+        if finished.code:
+            self.remove_leftovers()
+        return finished
 
     def remove_leftovers(self) -> None:
         """Lock and temporary files of a git that was killed. Only for the owner, while it runs no git that writes."""

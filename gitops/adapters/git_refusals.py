@@ -45,7 +45,7 @@ _REFUSALS = (
         "the host refuses {identity}: it needs to read and to write this repository",
     ),
     Refusal(
-        re.compile(r"returned error: 30[0-9]|HTTP 30[0-9]|redirect"),
+        re.compile(r"returned error: 30[0-9]|HTTP 30[0-9]|update url base from redirection"),
         "RedirectRefused",
         "the host redirects to another URL, which is never followed; write the URL of the repository itself into "
         "`repo.url`, often the same with `.git` at its end",
@@ -69,7 +69,9 @@ _NOISE = re.compile(
 
 
 def find(stderr: str) -> Refusal | None:
-    return next((refusal for refusal in _REFUSALS if refusal.complaint.search(stderr)), None)
+    """By what git and ssh say, without the remote's URL in it; what the host says may be anything."""
+    own = "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
+    return next((refusal for refusal in _REFUSALS if refusal.complaint.search(own)), None)
 
 
 def words(stderr: str) -> str:

@@ -44,12 +44,14 @@ _HIDDEN = "…"
 @dataclass(frozen=True, slots=True)
 class Access:
     """`token` is the password of `username` on an https host, `ca_file` holds the certificates that prove the host
-    instead of the system's. `key` and `known_hosts`: files of a private key and of an ssh host's public keys.
+    instead of the system's, `proxy` is the URL of what lies in between. `key` and `known_hosts`: files of a private key
+    and of an ssh host's public keys.
     """
 
     username: str = "git"
     token: Secrets | None = None
     ca_file: Path | None = None
+    proxy: str = ""
     key: Path | None = None
     known_hosts: Path | None = None
 
@@ -83,13 +85,11 @@ class Remote:
 
     def trouble(self, stderr: str, verb: str) -> GitopsError:
         """What git's complaint means. `verb`: what the remote cannot be, `fetched` or `pushed to`."""
-        refusal = git_refusals.find(stderr)
+        refusal = git_refusals.find(stderr.replace(self.url, ""))
         if refusal is not None:
             said = refusal.sentence.format(asked=self._asked, identity=self._identity)
-            told = git_refusals.words(stderr)
-            return Unavailable(
-                refusal.reason, f"{self.where} cannot be {verb}: {said}" + (f" ({told})" if told else "")
-            )
+            told = f" ({words})" if (words := git_refusals.words(stderr)) else ""
+            return Unavailable(refusal.reason, f"{self.where} cannot be {verb}: {said}{told}")
         if "couldn't find remote ref" in stderr:
             return Rejected("TrunkGone", f"{self.where}: the remote has no such branch; what it last held stays in use")
         if "object-format" in stderr or "mismatched algorithms" in stderr:
@@ -108,9 +108,9 @@ class Remote:
 
     @property
     def _identity(self) -> str:
-        if self._protocol == "ssh":
+        if self.access.key:
             return f"the key {self.access.key}"
-        return f"the token of {self.access.username}" if self.access.token else "a visitor without a token"
+        return f"the token of {self.access.username}" if self.access.token else "a visitor without credentials"
 
     @property
     def _asked(self) -> str:
@@ -128,7 +128,7 @@ class Remote:
         return values[0]
 
     def _settings(self, token: bytes) -> Mapping[str, str]:
-        settings = {"http.followRedirects": "false", "http.sslVerify": "true"}
+        settings = {"http.followRedirects": "false", "http.sslVerify": "true", "http.proxy": self.access.proxy}
         if self.access.ca_file:
             settings["http.sslCAInfo"] = str(self.access.ca_file.absolute())
         if token:

@@ -4,8 +4,10 @@ The https host asks for a user and a token, and can be told to misbehave in the 
 """
 
 import base64
+import contextlib
 import gzip
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -225,6 +227,45 @@ def refuse(
     handler.end_headers()
     handler.wfile.write(text.encode())
     return True
+
+
+@contextmanager
+def forwarding(connections: list[str]) -> Iterator[str]:
+    """An HTTP proxy that knows CONNECT (RFC 9110, 9.3.6) and writes down where to; yields its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Proxy", (_Proxy,), {"connections": connections}))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    connections: list[str]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_CONNECT(self) -> None:
+        self.connections.append(self.path)
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port))) as beyond:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=_pass_on, args=(beyond, self.connection), daemon=True)
+            back.start()
+            _pass_on(self.connection, beyond)
+            back.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while received := source.recv(65536):
+            target.sendall(received)
+        target.shutdown(socket.SHUT_WR)
 
 
 # -- ssh

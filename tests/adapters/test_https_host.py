@@ -17,7 +17,7 @@ from gitops.adapters.git_remote import Access
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.ports import NewCommit
 from gitops.secrets import Secrets
-from tests.adapters.git_servers import Authority, HttpsHost, refuse, serving_https
+from tests.adapters.git_servers import Authority, HttpsHost, forwarding, refuse, serving_https
 from tests.adapters.git_world import Remote, git
 from tests.adapters.kubernetes_world import eventually
 
@@ -209,6 +209,18 @@ def test_a40_a_host_that_hangs_is_left_and_nothing_of_the_token_shows_meanwhile(
     assert not [form for form in forms() for text in everything if form in text]
     eventually(lambda: not any("remote-https" in line for line in _command_lines(site.clone)))
     assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
+
+
+def test_through_a_proxy_that_learns_nothing(site: Site) -> None:
+    connections: list[str] = []
+    with forwarding(connections) as proxy:
+        access = Access(token=Secrets([site.token], [], {}), ca_file=site.authority.file, proxy=proxy)
+        repo = GitConfigRepo(site.host.url(), "main", site.clone, Options(access=access))
+        assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
+        repo.close()
+    assert set(connections) == {f"127.0.0.1:{site.host.port}"}
+    assert refusal(repo.fetch).reason == "RemoteUnavailable", "there is no way around it"
+    repo.close()
 
 
 def test_a_host_that_goes_away_and_comes_back(tmp_path: Path) -> None:

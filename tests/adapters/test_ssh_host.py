@@ -1,6 +1,7 @@
 """The config repo on an ssh host: the real ssh client, a server that runs git's own programs, a pinned host key."""
 
 import shutil
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -154,6 +155,12 @@ def test_a_host_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     with serving_ssh(site.host):
         assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
     repo.close()
+
+
+def test_a_host_that_says_nothing(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ssh://git@127.0.0.1:{silent.getsockname()[1]}/srv/config.git"
+        assert "did not finish within 2 s" in refusal(site.repo(url, seconds=2).fetch, "GitTimeout")
 
 
 @pytest.mark.parametrize("path", ["-oProxyCommand=touch owned", "/srv/`touch owned`", "/srv/$(touch owned)", "/a'b"])
