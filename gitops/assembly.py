@@ -25,6 +25,7 @@ from gitops.adapters.ledger import KubernetesLedger
 from gitops.adapters.parents import KubernetesParents
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.watcher import Watcher
+from gitops.builds import Builds
 from gitops.checker import Checker
 from gitops.comparer import Comparer
 from gitops.comparisons import Compare
@@ -120,15 +121,14 @@ def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reac
     )
 
 
-def _desired_state(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> DesiredState:
+def _rules(config: Config, reached: Reached) -> Rules:
     ceilings = Ceilings(
         namespaces=config.ceilings.namespaces,
         cluster_kinds=config.ceilings.cluster_kinds,
         service_accounts=config.ceilings.service_accounts,
     )
     key = _Once(lambda: installation_key(reached.api, secrets.token_bytes))
-    rules = Rules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
-    return DesiredState(repo, renderer, reached.cluster, rules)
+    return Rules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +144,21 @@ class Reconciling:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What git wants, and who knows whether it may."""
+    """What git wants, and who knows whether it may: `judge` in each pass, `contract` before a commit is pushed."""
 
     desired: DesiredState
     judge: Judge
+    contract: Judgement
 
 
 def wanted(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> Wanted:
-    judge = Judge(repo, renderer, RenderCache(renderer.directory / "surveys"))
-    return Wanted(_desired_state(config, repo, renderer, reached), judge)
+    builds, memo = Builds(repo, renderer), RenderCache(renderer.directory / "surveys")
+    checker = Checker(repo, Surveyor(builds, memo))
+    return Wanted(
+        DesiredState(repo, builds, reached.cluster, _rules(config, reached)),
+        Judge(builds, memo),
+        lambda revision, changed: checker.check(revision, changed).forbidden(),
+    )
 
 
 def reconciling(
@@ -237,11 +243,6 @@ def promoting(
     promoter = Promoter(parties)
     made.reconciler.attend(witness.see, promoter.said)
     return Promoting(witness, promoter)
-
-
-def contract(repo: GitConfigRepo, renderer: Kustomize) -> Judgement:
-    checker = Checker(repo, Surveyor(repo, renderer, RenderCache(renderer.directory / "surveys")))
-    return lambda revision, changed: checker.check(revision, changed).forbidden()
 
 
 def compare(repo: GitConfigRepo, renderer: Kustomize) -> Compare:

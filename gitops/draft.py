@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gitops.core import changes, compose, overlay, pipeline, yaml_text
+from gitops.core import changes, compose, overlay, pipeline
 from gitops.core.changes import Candidate, Change, Deployed, Target, Written
 from gitops.core.errors import Rejected
 from gitops.core.events import Ignored, ImagePushed
@@ -66,6 +66,7 @@ class Draft:
             memory.head = head
         self._pipeline, self._broken = self._read_pipeline()
         self._overlays = self._stages()
+        self._places = {place.name: place for place in self._overlays}
         files = {place.name: pipeline.kustomization(place.path, self._tree) for place in self._overlays}
         self._files = {name: file for name, file in files.items() if file is not None}  # that is what an overlay is
         self._index: dict[str, set[str]] = {}
@@ -136,7 +137,7 @@ class Draft:
 
     def _decide(self, found: Candidate, target: Target, cause: str, now: datetime) -> Outcome:
         policy = self._pipeline.services[target.service].tags if self._pipeline else None
-        held = self._held(target.environment, now) or self._held(target.overlay, now)
+        held = self._held(self._places[target.overlay], now)
         if held or policy is None:
             return Outcome(held)
         key = (target.overlay, found.image.name)
@@ -197,24 +198,20 @@ class Draft:
 
     def _is_rejected(self, target: Target, image: Image) -> bool:
         """True for what a rollback abandoned here, whatever files of base it ran with."""
-        place = next(each for each in self._overlays if each.name == target.overlay)
-        release = compose.release(place, self._tree, self._repo.read)
+        release = compose.release(self._places[target.overlay], self._tree, self._repo.read)
         abandoned = {(entry.service, entry.digest) for entry in release.rejected} if release else set()
         return (target.service, image.digest) in abandoned
 
-    def _held(self, environment: str, now: datetime) -> str:
-        """`environment`: an environment or an overlay."""
-        path = f"{pipeline.ENVIRONMENTS}/{environment}/hold.yaml"
-        if path not in self._tree:
-            return ""
+    def _held(self, overlay: Overlay, now: datetime) -> str:
+        """Why automation writes nothing there; a hold that cannot be read holds."""
         try:
-            content = yaml_text.document(self._read(path), path).value
-            until = datetime.fromisoformat(str(content["until"]))
-        except (Rejected, KeyError, TypeError, ValueError):
-            return f"held: {path} stops new images in {environment} until a commit removes it"
-        if until.tzinfo is not None and until <= now:
+            hold = compose.holds(overlay, self._tree, self._repo.read).at(now)
+        except Rejected as error:
+            return f"held: {error}"
+        if hold is None:
             return ""
-        return f"held: {path} stops new images in {environment} until {until.isoformat()}"
+        until = hold.until.isoformat() if hold.until else "`lockstep resume`"
+        return f"held by {hold.who}: no new images in {overlay.name} until {until} ({hold.why})"
 
     def _declaring(self) -> Mapping[str, set[str]]:
         """Image -> the overlays whose `images` name it."""

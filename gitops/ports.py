@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from gitops.core.artifacts import Described, Scan, Tagged
     from gitops.core.events import Event
     from gitops.core.images import Image
     from gitops.core.inventory import Parent
@@ -35,6 +36,7 @@ __all__ = [
     "Past",
     "PastCommit",
     "ProofLedger",
+    "Registry",
     "Renderer",
     "Source",
     "Tree",
@@ -272,6 +274,26 @@ class ProofLedger(Protocol):
 
     def write_proofs(self, overlay: str, proofs: Proofs) -> None:
         """Replaces them. Nothing is kept for an overlay that has no status yet."""
+
+
+class Registry(Protocol):
+    """A registry of container images, asked over its API. Thread-safe; every call is bounded in time and size.
+
+    `image` is a repository as the manifests say it, host included. Every method raises Unavailable when the registry
+    cannot be asked now, and Rejected when it refuses for good (Unauthorized, NotFound of a repository, BadAnswer).
+    """
+
+    def tags(self, image: str) -> Sequence[Tagged]:
+        """Every tag of a repository, the newest push first where that is known."""
+
+    def has(self, image: str, digest: str) -> bool:
+        """Whether the artifact can be pulled by its digest."""
+
+    def scan(self, image: str, digest: str) -> Scan:
+        """What a vulnerability scan came to. Raises Rejected(Unsupported) when this kind of registry has no scans."""
+
+    def describe(self, image: str, digest: str) -> Described:
+        """The labels of an image; they never change for one digest."""
 
 
 class Announcer(Protocol):

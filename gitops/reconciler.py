@@ -21,7 +21,8 @@ from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.pipeline import Overlay
 from gitops.core.plan import Configure, Outcome, Plan
-from gitops.core.status import Action, PendingRequest, Revision, Sync, SyncStatus
+from gitops.core.revision import Revision
+from gitops.core.status import Action, PendingRequest, Sync, SyncStatus
 from gitops.core.summary import Results, Stall
 from gitops.desired import DesiredState
 from gitops.executor import Executor, Scope

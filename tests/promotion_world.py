@@ -12,6 +12,7 @@ from typing import Any
 from gitops.adapters.config_repo import GitConfigRepo, Options
 from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
+from gitops.builds import Builds
 from gitops.checker import Checker
 from gitops.core import summary
 from gitops.core.gates import SKIPPABLE
@@ -150,7 +151,9 @@ class World:
     def begin(self) -> None:
         """As after a restart: what was in memory is gone."""
         cluster: Any = Kinds()
-        self.desired = DesiredState(self.repo, self.renderer, cluster, Rules(Ceilings(), lambda: b"key", applyset_of))
+        self.desired = DesiredState(
+            self.repo, Builds(self.repo, self.renderer), cluster, Rules(Ceilings(), lambda: b"key", applyset_of)
+        )
         self.desired.refresh()
         self.witness = Witness(
             Senses(
@@ -182,7 +185,7 @@ class World:
     def _judge(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
         self.meanwhile()
         memo = RenderCache(self.directory / "surveys")
-        return Checker(self.repo, Surveyor(self.repo, self.renderer, memo)).check(revision, changed).forbidden()
+        return Checker(self.repo, Surveyor(Builds(self.repo, self.renderer), memo)).check(revision, changed).forbidden()
 
     # -- what happens
 

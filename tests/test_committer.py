@@ -176,10 +176,13 @@ def test_the_registry_s_time_decides_between_pushes_of_one_tag(tmp_path: Path) -
 
 def test_a_held_environment_is_left_alone_until_the_hold_ends(world: World) -> None:
     committer = world.committer()
-    world.remote.write({"environments/dev/hold.yaml": b"who: ann\nwhy: demo\n"}, "hold")
+    hold = b"who: ann\nwhy: demo\nsince: 2026-01-01T00:00:00Z\n"
+    world.remote.write({"environments/dev/hold.yaml": hold}, "hold")
     # The committer has not seen this head: a push that loses the race must find the hold.
-    assert accept(committer, pushed("print-api", "1.5.0")).startswith("held: ")
-    world.remote.write({"environments/dev/hold.yaml": b"who: ann\nuntil: 2026-01-01T00:00:00Z\n"}, "short hold")
+    assert accept(committer, pushed("print-api", "1.5.0")).startswith("held by ann: no new images in dev until")
+    world.remote.write({"environments/dev/hold.yaml": b"who: ann\n"}, "a hold that cannot be read")
+    assert "hold.yaml:1: `why` is missing" in accept(committer, pushed("print-api", "1.5.0"))
+    world.remote.write({"environments/dev/hold.yaml": hold + b"until: 2026-01-01T01:00:00Z\n"}, "short hold")
     assert "in the config repo" in accept(committer, pushed("print-api", "1.5.0"))
 
 

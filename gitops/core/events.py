@@ -32,6 +32,23 @@ class ConfigPushed:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageScanned:
+    """A registry finished, stopped or failed a scan. Only a hint: what it came to is asked of the registry."""
+
+    image: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDeleted:
+    """A registry no longer has an artifact. `tag` is one of those that it had, or None."""
+
+    image: str
+    digest: str
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """An authentic delivery that asks for nothing. Answered with 200 and the reason: a sender that gets an error
     would only send it again, or switch the webhook off.
@@ -40,4 +57,4 @@ class Ignored:
     reason: str
 
 
-Event = ImagePushed | ConfigPushed
+Event = ImagePushed | ConfigPushed | ImageScanned | ImageDeleted

@@ -14,6 +14,7 @@ from gitops.core.images import Image
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.plan import Outcome, Plan, Skipped
+from gitops.core.revision import Revision
 from gitops.core.status import (
     Action,
     Condition,
@@ -21,7 +22,6 @@ from gitops.core.status import (
     ObjectStatus,
     PendingRequest,
     Record,
-    Revision,
     Revisions,
     Sync,
     SyncStatus,

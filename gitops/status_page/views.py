@@ -15,6 +15,7 @@ from gitops.core.contract import admission
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.objects import Key
+from gitops.core.revision import Revision
 from gitops.core.status import (
     Action,
     Condition,
@@ -22,7 +23,6 @@ from gitops.core.status import (
     FieldChange,
     ObjectStatus,
     Record,
-    Revision,
     Sync,
     SyncStatus,
 )

@@ -16,7 +16,7 @@ from gitops.core.promotion_commits import Promotion
 from gitops.core.proof import Proof
 from gitops.core.release import Hold, Rejection, Release, parse_release
 from gitops.core.requests import Approval, Refused, Request, Tag
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 SOAK = timedelta(minutes=10)

@@ -16,6 +16,7 @@ from gitops.core.lineage import Past
 from gitops.core.objects import Key
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
+from gitops.core.revision import Revision
 from gitops.core.status import (
     Action,
     Condition,
@@ -24,7 +25,6 @@ from gitops.core.status import (
     ObjectStatus,
     PendingRequest,
     Record,
-    Revision,
     Revisions,
     Sync,
     SyncStatus,
