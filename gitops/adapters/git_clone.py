@@ -45,7 +45,7 @@ class Limits:
     """
 
     largest_file: int = 5 << 20
-    small_file: int = 16 << 10
+    small_file: int = 64 << 10
     exchange: int = 2 << 30
     fetch: float = 60.0
     clone: float = 600.0

@@ -522,6 +522,9 @@ def test_a53_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote)
         "GIT_DIR": str(tmp_path / "nowhere"),
         "GIT_CONFIG_GLOBAL": str(hostile),
         "GIT_ASKPASS": "/nowhere/askpass",
+        "GIT_TRACE": str(tmp_path / "trace"),
+        "GIT_TRACE_CURL": str(tmp_path / "trace"),
+        "GIT_TRACE2_EVENT": str(tmp_path / "trace"),
         "SECRET_TOKEN": "hunter2",
     }
     seen = subprocess.run(
@@ -529,6 +532,7 @@ def test_a53_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote)
     ).stdout.decode()
     assert "GIT_TERMINAL_PROMPT=0" in seen
     assert not [word for word in ("hostile", "sshcommand", "nowhere", "hunter2") if word in seen.lower()]
+    assert not (tmp_path / "trace").exists()
 
 
 def test_a53_gitpython_starts_no_process_and_opens_no_repository() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -146,6 +147,10 @@ class TestHostWithLogIn:
         world = hosted.world
         assert world.push_image("shop", "1.4.0").is_acked
         world.until_image(world.names.dev, "shop", "1.4.0")
+
+    def test_a40_a_crash_would_leave_no_copy_of_it(self, hosted: Hosted) -> None:
+        limits = Path(f"/proc/{hosted.world.controller.pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
     def test_a40_a_token_that_is_revoked_and_renewed(self, hosted: Hosted) -> None:
         """Meanwhile senders get 503, drift is healed, and the page says what is wrong, since when."""
