@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import bursts, changes, checks, counting, fleet, rendering, storms, syncing, world
+from benchmarks import bursts, changes, checks, counting, fleet, history, rendering, storms, syncing, world
 from benchmarks.figures import Figure
 from benchmarks.world import World
 
@@ -22,6 +22,7 @@ DEFAULT: Mapping[str, str] = {
 }
 OFFLINE: Mapping[str, str] = {
     "check": "lockstep check, cold and warm, beside as many plain kustomize builds",
+    "history": "the first fetch of a config repo whose history is large, beside a full clone",
 }
 """They need no control plane."""
 
@@ -41,6 +42,9 @@ def measure_offline(scratch: Path, kustomize: Path, wish: Wish) -> Iterator[Figu
     if "check" in wish.shapes:
         wish.tell("check")
         yield from checks.checks(scratch, kustomize, wish.overlays)
+    if "history" in wish.shapes:
+        wish.tell("history")
+        yield from history.history(scratch, wish.overlays)
 
 
 def measure(where: World, wish: Wish) -> Iterator[Figure]:

@@ -14,6 +14,7 @@ from gitops.adapters.config_repo import GitConfigRepo
 from gitops.adapters.config_repo import Limits as GitLimits
 from gitops.adapters.config_repo import Options as GitOptions
 from gitops.adapters.events import KubernetesEvents
+from gitops.adapters.git_remote import Access as GitAccess
 from gitops.adapters.installation_key import installation_key
 from gitops.adapters.kubeconfig import Access
 from gitops.adapters.kubernetes_api import KubernetesApi
@@ -28,7 +29,7 @@ from gitops.builds import Builds
 from gitops.checker import Checker
 from gitops.comparer import Comparer
 from gitops.comparisons import Compare
-from gitops.config import Config
+from gitops.config import Config, Repo
 from gitops.core import remotes
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.gates import Gate
@@ -44,6 +45,7 @@ from gitops.origins import Origins
 from gitops.promoter import Parties, Promoter
 from gitops.provenance import Provenance
 from gitops.reconciler import Reconciler, World
+from gitops.repo_access import Credentials
 from gitops.reporter import Reporter
 from gitops.scans import Scans
 from gitops.source_pushes import SourcePushes
@@ -89,8 +91,16 @@ def manager(config: Config) -> str:
 
 def config_repo(config: Config, directory: Path) -> GitConfigRepo:
     limits = GitLimits(fetch=config.timeouts.git.total_seconds(), push=config.timeouts.git.total_seconds())
-    options = GitOptions(limits=limits, allowed_signers=config.signers.file if config.signers else None)
+    signers = config.signers.file if config.signers else None
+    options = GitOptions(limits=limits, access=access(config.repo), allowed_signers=signers)
     return GitConfigRepo(config.repo.url, config.repo.trunk, directory, options)
+
+
+def access(repo: Repo) -> GitAccess:
+    """What the host of the config repo is shown."""
+    given = repo.credentials or Credentials()
+    token = given.token.current() if given.token else None
+    return GitAccess(given.username, token, repo.ca_file, repo.proxy or "", given.key, given.known_hosts)
 
 
 def kustomize(config: Config, cache: Path) -> Kustomize:

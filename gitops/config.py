@@ -14,36 +14,25 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from gitops.config_fields import AnchoredPath, Duration, SecretSource, Section
 from gitops.core import remotes
 from gitops.core.errors import Place, Rejected
 from gitops.core.gates import SKIPPABLE, Gate
+from gitops.registry_access import HostName, Registry
+from gitops.repo_access import PROXY, Credentials, missing_access, require_fit
 from gitops.secrets import Secrets
 
-_DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _LARGEST_CONFIG = 1024 * 1024
-
-
-def _duration(value: Any) -> Any:
-    if isinstance(value, timedelta):
-        return value
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("write a number and a unit: 500ms, 2.5s, 5m, 1h or 1d")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
 
 
 def _address(value: Any) -> Any:
@@ -53,11 +42,6 @@ def _address(value: Any) -> Any:
     if match is None or int(match["port"]) > 65535:
         raise ValueError("write host:port, such as 127.0.0.1:8080 or [::]:8080")
     return Address(host=match["host"].strip("[]"), port=int(match["port"]))
-
-
-def _anchored(path: Path, info: ValidationInfo) -> Path:
-    """Relative paths count from the directory of lockstep.yaml."""
-    return Path((info.context or {}).get("directory", "")) / path
 
 
 def _repo_url(url: str) -> str:
@@ -74,24 +58,11 @@ def _branch(name: str) -> str:
     return name
 
 
-class _Section(BaseModel):
-    """Fields are camelCase in YAML. Unknown ones are refused: a typo must not become a default."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True
-    )
-
-
-class Address(_Section):
+class Address(Section):
     host: str
     port: int
 
 
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["2.5s", "5m"]}),
-]
 ListenAddress = Annotated[
     Address,
     BeforeValidator(_address),
@@ -99,36 +70,18 @@ ListenAddress = Annotated[
         {"type": "string", "pattern": f"^{_ADDRESS.pattern.replace('?P<host>', '').replace('?P<port>', '')}$"}
     ),
 ]
-AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
 RepoUrl = Annotated[str, AfterValidator(_repo_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?$")]
 
 
-class SecretSource(_Section):
-    """Where a secret is: a file (re-read when it changes) or an environment variable, exactly one of the two."""
-
-    file: AnchoredPath | None = None
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.file is None) == (self.env is None):
-            raise ValueError("give either `file:` or `env:`")
-        return self
-
-    def current(self, environ: Mapping[str, str]) -> Secrets:
-        return Secrets([self.file] if self.file else [], [self.env] if self.env else [], environ)
-
-
-class Rate(_Section):
+class Rate(Section):
     """Accepted requests: `burst` at once, then `perSecond` on. The rest is answered 429."""
 
     per_second: Annotated[float, Field(gt=0, le=100_000)] = 200.0
     burst: Annotated[int, Field(gt=0, le=1_000_000)] = 10_000
 
 
-class Sender(_Section):
+class Sender(Section):
     """One URL, /hooks/<name>, for one party. Several secrets are accepted side by side while one is being rotated.
     `largestBody` is in bytes; by default what the kind needs.
     """
@@ -153,56 +106,37 @@ class Sender(_Section):
         return Secrets(files, [source.env for source in self.secrets if source.env], environ)
 
 
-class Registry(_Section):
-    """How a registry is asked what it holds. `url`: where its API is, https://<host> unless said otherwise.
-    `otherHosts`: what else may be spoken to on its word, such as a token server or the storage of its blobs.
+class Repo(Section):
+    """The config repo. `aliases` are further URLs by which its host names it in webhooks. `credentials`: how the host
+    knows us, and for ssh how we know it; `caFile`: certificates that prove an https host, instead of the system's;
+    `proxy`: through which an https host is reached.
     """
-
-    kind: Literal["harbor", "oci"]
-    url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$")] | None = None
-    username: SecretSource | None = None
-    password: SecretSource | None = None
-    ca_file: AnchoredPath | None = None
-    timeout: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(seconds=10)
-    other_hosts: tuple[HostName, ...] = ()
-
-    @model_validator(mode="after")
-    def _both_or_neither(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("give both `username:` and `password:`, or neither for a registry that anybody may read")
-        return self
-
-    def current_secrets(self, environ: Mapping[str, str]) -> tuple[Secrets, ...]:
-        """Of the user name and of the password; none of a registry that anybody may read."""
-        sources = [source for source in (self.username, self.password) if source is not None]
-        return tuple(source.current(environ) for source in sources)
-
-    def missing(self, environ: Mapping[str, str]) -> tuple[str, ...]:
-        absent = self.ca_file is not None and not self.ca_file.is_file()
-        found = [missing for secrets in self.current_secrets(environ) for missing in secrets.missing()]
-        return (*found, *([f"file {self.ca_file}"] if absent else []))
-
-
-class Repo(_Section):
-    """The config repo. `aliases` are further URLs by which its host names it in webhooks."""
 
     url: RepoUrl
     trunk: Annotated[str, AfterValidator(_branch)] = "main"
     aliases: tuple[RepoUrl, ...] = ()
+    credentials: Credentials | None = None
+    ca_file: AnchoredPath | None = None
+    proxy: Annotated[str, Field(pattern=PROXY)] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        require_fit(self.url, self.credentials, {"caFile": self.ca_file, "proxy": self.proxy})
+        return self
 
     def remotes(self) -> frozenset[remotes.Remote]:
         parsed = (remotes.parse(url) for url in (self.url, *self.aliases))
         return frozenset(remote for remote in parsed if remote is not None)
 
 
-class Cluster(_Section):
+class Cluster(Section):
     """Absent: the cluster that the controller runs in."""
 
     kubeconfig: AnchoredPath
     context: str | None = None
 
 
-class Signers(_Section):
+class Signers(Section):
     """`file`: git's allowed-signers file (ALLOWED SIGNERS of ssh-keygen(1)): whose signatures under promotion tags
     count. It is read anew whenever it changes.
     """
@@ -210,13 +144,13 @@ class Signers(_Section):
     file: AnchoredPath
 
 
-class Listen(_Section):
+class Listen(Section):
     webhooks: ListenAddress = Address(host="127.0.0.1", port=8080)
     page: ListenAddress = Address(host="127.0.0.1", port=8081)
     metrics: ListenAddress = Address(host="127.0.0.1", port=8082)
 
 
-class Webhooks(_Section):
+class Webhooks(Section):
     """`threads` is how many deliveries may wait for their commit at once; `deadline` is when they are answered 503
     (Harbor hangs up after 3 s).
     """
@@ -225,7 +159,7 @@ class Webhooks(_Section):
     deadline: Duration = timedelta(seconds=2.5)
 
 
-class Ceilings(_Section):
+class Ceilings(Section):
     """What pipeline.yaml may use and can only narrow. Namespaces are globs, cluster kinds `Kind` or `Kind.group`."""
 
     namespaces: tuple[str, ...] = ()
@@ -233,12 +167,12 @@ class Ceilings(_Section):
     service_accounts: tuple[str, ...] = ()
 
 
-class Log(_Section):
+class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
 
-class Timeouts(_Section):
+class Timeouts(Section):
     """The longest that one call to a party may take. An admission webhook of the cluster may use 30 s of its own."""
 
     git: Duration = timedelta(seconds=30)
@@ -246,7 +180,7 @@ class Timeouts(_Section):
     cluster: Duration = timedelta(seconds=35)
 
 
-class Config(_Section):
+class Config(Section):
     """All of lockstep.yaml. Relative paths count from its directory. `lease`: how long after the leader's last sign of
     life another replica takes over; a process that paused for longer than two thirds of it has stepped down.
     `skippable`: the gates that a request for a promotion may skip by name; no commit of the config repo can add one.
@@ -283,7 +217,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     if repeated := list(_repeated_keys(root)):
         raise _invalid(path, [(line, f"{key}: stands twice; keep one") for line, key in repeated])
     try:
-        config = Config.model_validate(document, context={"directory": path.resolve().parent})
+        config = Config.model_validate(document, context={"directory": path.resolve().parent, "environ": environ})
     except ValidationError as error:
         raise _invalid(path, _mistakes(error, root)) from None  # pydantic's own text would show values
     if missing := list(_missing_secrets(config, root, environ)):
@@ -328,12 +262,15 @@ def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
 def _missing_secrets(
     config: Config, root: yaml.Node | None, environ: Mapping[str, str]
 ) -> Iterator[tuple[int | None, str]]:
+    for what, trouble in missing_access(config.repo.credentials, config.repo.ca_file):
+        where: tuple[str, ...] = ("repo", *what)
+        yield _line(root, where), f"{_where(where)}: {trouble}"
     for name, sender in config.senders.items():
         for missing in sender.current_secrets(environ).missing():
             where = ("senders", name, "secrets")
             yield _line(root, where), f"{_where(where)}: {missing} is empty or cannot be read; put the secret there"
     for host, registry in config.registries.items():
-        for missing in registry.missing(environ):
+        for missing in registry.missing():
             line = _line(root, ("registries", host))
             yield line, f"registries.{host}: {missing} is empty or cannot be read; put it there"
 

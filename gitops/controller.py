@@ -23,7 +23,7 @@ from gitops.committer import Clock, Committer
 from gitops.comparisons import Comparisons, Means
 from gitops.config import Config
 from gitops.core.changes import Change
-from gitops.core.errors import Conflict, GitopsError, Unavailable
+from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.events import ImageDeleted, ImageScanned
 from gitops.core.objects import Key
 from gitops.core.summary import Stall
@@ -195,7 +195,7 @@ class Controller:
         began = self._clocks.monotonic()
         try:
             self._repo.fetch()
-        except Unavailable as error:
+        except (Unavailable, Rejected) as error:
             self._observer.remote_failed(error, self._clocks.now())
             self._metrics.fetch_seconds.labels("failed").observe(self._clocks.monotonic() - began)
             raise

@@ -12,7 +12,7 @@ from gitops.committer import Committer
 from gitops.comparisons import Comparisons
 from gitops.config import Config
 from gitops.core import remotes
-from gitops.core.errors import Unavailable
+from gitops.core.errors import GitopsError
 from gitops.core.images import Image
 from gitops.core.lineage import Past
 from gitops.core.origin import Origin, SourcePush
@@ -72,9 +72,10 @@ class Observer:
         if head and (self._head is None or self._head[0] != head):
             self._head = (head, now)
 
-    def remote_failed(self, error: Unavailable, now: datetime) -> None:
-        if self._remote is None:
-            self._remote = Trouble("RemoteUnreachable", error.message, now)
+    def remote_failed(self, error: GitopsError, now: datetime) -> None:
+        """Since when it fails is told, and what it says now."""
+        reason = "TrunkGone" if error.reason == "TrunkGone" else "RemoteUnreachable"
+        self._remote = Trouble(reason, error.message, self._remote.since if self._remote else now)
 
     def remote_answered(self) -> bool:
         """True when it had not before: an outage is over."""

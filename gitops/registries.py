@@ -1,10 +1,9 @@
 """From the configuration to the registries, and to whoever looks at them: for the controller and the commands alike."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gitops import config as configuration
+from gitops import registry_access
 from gitops.adapters.config_repo import GitConfigRepo
 from gitops.adapters.harbor_registry import HarborRegistry
 from gitops.adapters.oci_registry import OciRegistry
@@ -67,8 +66,8 @@ def sweeping(
     return Sweeping(sweeper(found, means, pullability), pullability, terms)
 
 
-def _access(host: str, registry: configuration.Registry) -> Access:
-    sources = registry.current_secrets(os.environ)  # noqa: TID251 - handed on, not read
+def _access(host: str, registry: registry_access.Registry) -> Access:
+    sources = registry.current_secrets()
 
     def credentials() -> tuple[str, str] | None:
         """As they are now: a file that was replaced is read again."""

@@ -1,6 +1,7 @@
 """`lockstep run`, apart from the other commands: what restarts does not wait until what they need is imported."""
 
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 
 import typer
 
-from gitops import server, telemetry
+from gitops import assembly, server, telemetry
 from gitops.chosen_config import CLOCKS, DEFAULT, ConfigFile, load
 from gitops.config import Config
 from gitops.controller import Controller
@@ -28,6 +29,7 @@ def _commands() -> None:
 @app.command()
 def run(config: ConfigFile = DEFAULT) -> None:
     """Run the controller in the foreground, until SIGTERM or Ctrl-C."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no copy of a secret on any disk
     settings = load(config)
     doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
@@ -65,10 +67,13 @@ def _await(reading: socket.socket) -> None:
 
 
 def _known_secrets(settings: Config, doors: Mapping[str, Sender]) -> telemetry.Secrets:
-    environ = os.environ  # noqa: TID251 - handed on, not read
-    passwords = [each.password.current(environ) for each in settings.registries.values() if each.password]
+    access = assembly.access(settings.repo)
+    passwords = [each.password.current() for each in settings.registries.values() if each.password]
     sources: list[Callable[[], Sequence[bytes]]] = [*(door.secrets for door in doors.values()), *passwords]
-    return lambda: [value.decode("utf-8", "replace") for source in sources for value in source()]
+    return lambda: [
+        *access.forms(),
+        *(value.decode("utf-8", "replace") for source in sources for value in source()),
+    ]
 
 
 def _identity() -> str:

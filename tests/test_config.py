@@ -34,7 +34,7 @@ def test_the_published_schema_is_fresh() -> None:
 
 def test_the_documented_example_is_valid_and_says_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
-    for name in ("harbor", "harbor-robot-name", "jenkins"):
+    for name in ("harbor", "harbor-robot-name", "jenkins", "git-token", "git-ca.pem"):
         (tmp_path / "secrets" / name).write_text("x\n")
     text = (ROOT / "docs/lockstep.yaml").read_text()
     example = config.load(write(tmp_path, text), {"GIT_HOOK_SECRET": "y", "HARBOR_ROBOT_SECRET": "z"})
@@ -176,6 +176,56 @@ def sender(tmp_path: Path) -> tuple[config.Sender, Path]:
     return config.load(write(tmp_path, text), {"OTHER": "hunter2"}).senders["h"], file
 
 
+SSH = "repo:\n  url: git@git.example:config.git\n  credentials: {key: key, knownHosts: hosts}\n"
+
+
+def test_who_we_are_to_the_git_host(tmp_path: Path) -> None:
+    for name in ("key", "hosts", "token", "ca"):
+        (tmp_path / name).write_text(f"of {name}\n")
+    over_ssh = config.load(write(tmp_path, SSH), {}).repo.credentials
+    assert over_ssh
+    assert (over_ssh.key, over_ssh.known_hosts) == (tmp_path / "key", tmp_path / "hosts")
+    https = "repo: {url: https://git.example/config.git, caFile: ca, credentials: {username: bot, token: {%s}}}\n"
+    for source, expected in (("file: token", b"of token"), ("env: TOKEN", b"of the environment")):
+        repo = config.load(write(tmp_path, https % source), {"TOKEN": "of the environment"}).repo
+        assert repo.credentials
+        assert repo.credentials.token
+        assert (repo.credentials.username, repo.ca_file) == ("bot", tmp_path / "ca")
+        assert repo.credentials.token.current()() == (expected,)
+        assert "environment" not in f"{repo!r} {repo.model_dump()} {vars(repo.credentials.token)}"
+
+
+@pytest.mark.parametrize(
+    ("repo", "said"),
+    [
+        ("{url: 'git@git.example:config.git'}", "lockstep.yaml:1: repo: an ssh URL needs `credentials: {key: …"),
+        ("{url: 'ssh://git@h/c', credentials: {key: key}}", "repo: an ssh URL needs `credentials: {key: …"),
+        ("{url: 'https://h/c', credentials: {key: key, knownHosts: hosts}}", "repo: `credentials.key` and"),
+        ("{url: /srv/c, credentials: {token: {file: key}}}", "repo: `credentials.token` belongs to an https:// URL"),
+        ("{url: /srv/c, caFile: key}", "repo: `caFile` belongs to an https:// URL"),
+        (
+            "{url: 'ssh://h/c', credentials: {key: key, knownHosts: hosts}, proxy: 'http://p:3128'}",
+            "repo: `proxy` belongs",
+        ),
+        ("{url: 'https://h/c', proxy: 'http://me:hunter2@p:3128'}", "repo.proxy: "),
+        ("{url: 'https://h/c', credentials: {username: 'a:b'}}", "repo.credentials.username: "),
+        ("{url: 'https://h/c', credentials: {token: hunter2}}", "repo.credentials.token: write fields here"),
+        ("{url: 'https://h/c', credentials: {token: {env: GIT}}}", "repo.credentials.token: environment variable GIT"),
+        ("{url: 'https://h/c', credentials: {token: {file: gone}}}", "repo.credentials.token: file "),
+        ("{url: 'https://h/c', caFile: gone}", "repo.caFile: file "),
+        ("{url: 'ssh://h/c', credentials: {key: gone, knownHosts: hosts}}", "repo.credentials.key: file "),
+        ("{url: 'ssh://h/c', credentials: {key: key, knownHosts: '%d/x'}}", "repo.credentials.knownHosts: ssh cannot"),
+        ("{url: 'ssh://h/c', credentials: {key: '$(x)', knownHosts: hosts}}", "repo.credentials.key: ssh cannot"),
+    ],
+)
+def test_credentials_that_cannot_be_used_are_said_at_the_start(tmp_path: Path, repo: str, said: str) -> None:
+    for name in ("key", "hosts"):
+        (tmp_path / name).write_text("hunter2\n")
+    told = mistakes(tmp_path, f"repo: {repo}\n")
+    assert said in told
+    assert "hunter2" not in told
+
+
 def test_a_rotated_secret_counts_at_once(tmp_path: Path) -> None:
     one, file = sender(tmp_path)
     secrets = one.current_secrets({"OTHER": "hunter2"})
@@ -228,7 +278,7 @@ def test_a_registry_s_secrets_must_be_there_and_are_read_again(tmp_path: Path) -
     (tmp_path / "name").write_text("robot$one\n")
     (tmp_path / "ca.pem").write_text("certificates\n")
     loaded = config.load(write(tmp_path, text), {"ROBOT": "secret"}).registries["harbor.example:8443"]
-    name, password = loaded.current_secrets({"ROBOT": "secret"})
+    name, password = loaded.current_secrets()
     assert (name(), password()) == ((b"robot$one",), (b"secret",))
     (tmp_path / "name").write_text("robot$another\n")
     assert name() == (b"robot$another",)

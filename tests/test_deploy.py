@@ -84,6 +84,8 @@ def test_what_is_mounted_where_the_configuration_looks(deploy: Rendered) -> None
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     named = {Path(source["file"]).parent for sender in senders.values() for source in sender["secrets"]}
     assert named == {Path(mounts["webhook-secrets"])}
+    credentials = yaml.safe_load(config_map["data"]["lockstep.yaml"])["repo"]["credentials"]
+    assert {Path(credentials[name]).parent for name in ("key", "knownHosts")} == {Path(mounts["git"])}
     assert mounts["state"] == str(configuration.Config.model_fields["state"].default)
     volumes = {volume["name"]: volume for volume in _pod_spec(deploy)["volumes"]}
     assert set(volumes) == set(mounts)
@@ -252,7 +254,7 @@ def _running(directory: Path) -> Iterator[str]:
 
 def _configuration(deploy: Rendered, directory: Path) -> dict[str, Any]:
     wanted: dict[str, Any] = yaml.safe_load(next(iter(deploy.of("ConfigMap").values()))["data"]["lockstep.yaml"])
-    wanted["repo"]["url"] = str(directory / "config.git")
+    wanted["repo"] = {"url": str(directory / "config.git"), "trunk": wanted["repo"]["trunk"]}
     wanted["state"] = str(directory / "state")
     wanted["kustomize"] = str(binaries.ensure("kustomize"))
     for name in wanted["listen"]:

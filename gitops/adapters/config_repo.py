@@ -19,7 +19,7 @@ from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
 from gitops.adapters.git_push import Landed, import_stream, verdict
 from gitops.adapters.git_tags import Tags
-from gitops.core.errors import Conflict, Rejected, Unavailable
+from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.requests import Tag
 from gitops.ports import NewCommit, PastCommit, Tree
 
@@ -50,7 +50,6 @@ class GitConfigRepo:
     def fetch(self) -> str:
         with self._clone.lock:
             git = self._clone.open()
-            self._clone.tidy(git)
             finished = self._clone.fetch(git)
             if finished.code and is_damage(finished.stderr):
                 return self._clone.replace()
@@ -58,9 +57,11 @@ class GitConfigRepo:
                 self._clone.remove_leftovers()
                 finished = self._clone.fetch(git)
             if finished.code:
-                raise self._clone.fetch_error(finished.stderr)
-            self._clone.head = self._clone.stored_head(git)
-            return self._clone.head
+                raise self._clone.remote.trouble(finished.stderr, "fetched")
+            before = self._clone.head
+            head = self._clone.advance(git)
+            self._clone.tidy(git, is_idle=head == before)
+            return head
 
     def head(self) -> str:
         if not self._clone.head:
@@ -86,15 +87,7 @@ class GitConfigRepo:
         try:
             return self._clone.objects().blob(blob)
         except MissingObject:
-            pass
-        try:
-            return self._repaired(lambda objects: objects.blob(blob))
-        except Unavailable as error:
-            if error.reason != "ObjectMissing":
-                raise
-            # A fresh clone leaves out exactly the files above the limit.
-            self._too_large.add(blob)
-            raise too_large(blob, largest) from error
+            return self._brought(blob)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         return self._ancestry(older, newer)
@@ -111,7 +104,7 @@ class GitConfigRepo:
         return finished.code == 0
 
     def history(self, path: str, limit: int) -> Sequence[PastCommit]:
-        arguments = ["-c", "core.quotePath=false", "log", "--name-only", f"--format={_LOG}"]
+        arguments = ["-c", "core.quotePath=false", "log", "--name-only", "--no-renames", f"--format={_LOG}"]
         arguments += [f"--max-count={int(limit)}", "--end-of-options", self.head(), "--"]
         finished = self._local([*arguments, path] if path else arguments)
         if finished.code:
@@ -169,9 +162,10 @@ class GitConfigRepo:
             git = self._clone.open()
             arguments = ["push", "--porcelain", "--no-verify", "--end-of-options", "origin"]
             wanted = [f"{revision}:{KEPT}{revision}" for revision in revisions]
-            answer = verdict(git.run([*arguments, *wanted], limit=self._clone.options.limits.push))
+            pushed = self._clone.remote.ask(git, [*arguments, *wanted], limit=self._clone.options.limits.push)
+            answer = verdict(pushed)
             if answer.landed is Landed.UNKNOWN:
-                raise Unavailable("RemoteUnavailable", f"{self._clone.where} cannot be pushed to: {answer.text}")
+                raise self._clone.remote.trouble(answer.text, "pushed to")
             if answer.landed is not Landed.YES:
                 raise Rejected("PushRefused", f"the remote refuses {KEPT}*: {answer.text}")
             known = "".join(f"update {KEPT}{revision} {revision}\n" for revision in revisions)
@@ -183,10 +177,12 @@ class GitConfigRepo:
     def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
         with self._clone.lock:
             git = self._clone.open()
-            filtered = f"--filter=blob:limit={self._clone.options.limits.largest_file + 1}"
-            finished = self._tags.fetch(git, prefixes, filtered=filtered, limit=self._clone.options.limits.fetch)
+            filtered = f"--filter=blob:limit={self._clone.options.limits.small_file + 1}"
+            finished = self._clone.remote.ask(
+                git, self._tags.fetching(prefixes, filtered), limit=self._clone.options.limits.fetch
+            )
             if finished.code:
-                raise self._clone.fetch_error(finished.stderr)
+                raise self._clone.remote.trouble(finished.stderr, "fetched")
         return self._tags.read(git, prefixes)
 
     def close(self) -> None:
@@ -226,7 +222,7 @@ class GitConfigRepo:
         target = f"{revision}:refs/heads/{self._clone.trunk}"
         arguments = ["push", "--porcelain", "--no-verify", lease, "--end-of-options", "origin", target]
         try:
-            finished = git.run(arguments, limit=self._clone.options.limits.push)
+            finished = self._clone.remote.ask(git, arguments, limit=self._clone.options.limits.push)
         except Unavailable as error:
             return self._landed_after_all(git, revision, error)
         answer = verdict(finished)
@@ -236,16 +232,15 @@ class GitConfigRepo:
             raise Rejected("PushRefused", f"the remote refuses commits on {self._clone.trunk}: {answer.text}")
         if answer.landed is Landed.UNKNOWN:
             self._clone.replace_if_damaged(finished.stderr)
-            unknown = Unavailable("RemoteUnavailable", f"{self._clone.where} cannot be pushed to: {answer.text}")
-            return self._landed_after_all(git, revision, unknown)
+            return self._landed_after_all(git, revision, self._clone.remote.trouble(answer.text, "pushed to"))
         self._clone.head = revision
         return revision
 
-    def _landed_after_all(self, git: Git, revision: str, error: Unavailable) -> str:
+    def _landed_after_all(self, git: Git, revision: str, error: GitopsError) -> str:
         """A push without an answer may have been taken: the remote's trunk tells. Raises `error` when it was not."""
         with contextlib.suppress(Unavailable):
             if self._clone.fetch(git).code == 0:
-                self._clone.head = self._clone.stored_head(git)
+                self._clone.advance(git)
                 if self.is_ancestor(revision, self._clone.head):
                     return revision
         raise error
@@ -263,6 +258,19 @@ class GitConfigRepo:
                 except MissingObject as error:
                     missing = error
         raise Unavailable("ObjectMissing", f"object {missing} is missing in the clone and on the remote") from missing
+
+    def _brought(self, blob: str) -> bytes:
+        """Together with all that is missing in the tree that the file was found in."""
+        with self._clone.lock:
+            with contextlib.suppress(MissingObject):
+                return self._clone.objects().blob(blob)  # somebody else has brought it
+            home = self._clone.objects().home(blob)
+            if home is not None and self._clone.bring(home):
+                with contextlib.suppress(MissingObject):
+                    return self._clone.objects().blob(blob)
+                self._too_large.add(blob)
+                raise too_large(blob, self._clone.options.limits.largest_file)
+            return self._repaired(lambda objects: objects.blob(blob))
 
     def _has(self, revision: str) -> bool:
         return self._local(["rev-list", "--max-count=1", "--end-of-options", revision]).code == 0

@@ -1,7 +1,7 @@
 """One bare clone in a state directory: made, opened, repaired and replaced here, and owned by one controller at a time.
 
-A damaged clone is never mended: a new one is made beside it and takes its place when it is complete. Blobs above the
-size limit are left on the remote (a partial clone), so nobody fills the disk by a push.
+A damaged clone is never mended: a new one is made beside it and takes its place when it is complete. Large files stay
+on the remote until they are needed (git_blobs), so that neither a long history nor a push fills the disk.
 """
 
 import contextlib
@@ -9,11 +9,14 @@ import os
 import re
 import shutil
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gitops.adapters.git_blobs import FETCH, Blobs
 from gitops.adapters.git_objects import Objects
-from gitops.adapters.git_process import Finished, Git, check_url, is_local, own, shown
+from gitops.adapters.git_process import Finished, Git, check_url, own, shown
+from gitops.adapters.git_remote import PARTIAL, Access, Remote, is_too_much
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 
 LOCAL_LIMIT = 30.0
@@ -27,7 +30,9 @@ _CORRUPT = re.compile(
     r"|Could not read [0-9a-f]{40}|bad tree object|index file .* is too small|unresolved delta|not a valid object"
     r"|unable to parse object|failed to traverse|fatal: bad (?:config|default revision)|is not a commit"
 )
+_LONGEST_NAME = 200
 _COMMITS_PER_GC = 500
+_COMMITS_PER_FETCH = 10  # each leaves a pack
 
 KEPT = "refs/lockstep/base/"
 """Refs of the remote, each named after the commit that it keeps."""
@@ -35,9 +40,13 @@ KEPT = "refs/lockstep/base/"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes of one file; seconds that a fetch, a first clone and a push may take."""
+    """In bytes: the largest file that is read, the largest of which the clone has every version, and what one exchange
+    may bring. In seconds: what a fetch, a first clone and a push may take.
+    """
 
     largest_file: int = 5 << 20
+    small_file: int = 64 << 10
+    exchange: int = 2 << 30
     fetch: float = 60.0
     clone: float = 600.0
     push: float = 30.0
@@ -45,12 +54,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`author` signs the commits, as `Name <mail>`. `environment` is added to git's (proxies, certificates).
+    """`author` signs the commits, as `Name <mail>`. `access`: what the host is shown. `environment` is added to git's.
     `allowed_signers`: git's file of those whose signatures under tags count.
     """
 
     author: str = "Lockstep <lockstep@localhost>"
     limits: Limits = field(default_factory=Limits)
+    access: Access = field(default_factory=Access)
     environment: dict[str, str] = field(default_factory=dict)
     allowed_signers: Path | None = None
 
@@ -61,15 +71,23 @@ class Clone:
     """
 
     def __init__(self, url: str, trunk: str, directory: Path, options: Options) -> None:
-        if _TRUNK.fullmatch(trunk) is None or ".." in trunk or trunk.endswith((".lock", ".")):
-            raise Rejected("BadTrunk", f"{trunk!r} is not a branch name")
+        if (
+            len(trunk) > _LONGEST_NAME
+            or _TRUNK.fullmatch(trunk) is None
+            or ".." in trunk
+            or trunk.endswith((".lock", "."))
+        ):
+            raise Rejected("BadTrunk", f"{shown(trunk)!r} is not a branch name")
         self.url = check_url(url)
         self.trunk = trunk
         self.directory = directory
         self.options = options
+        self.remote = Remote(self.url, options.access, self.where)
+        self.blobs = Blobs(self.remote, options.limits.largest_file, (self._refspec, f"+{KEPT}*:{KEPT}*"))
         self.lock = threading.RLock()
         self.head = ""
         self.untidy = _COMMITS_PER_GC
+        self._is_lean = True
         self._objects: Objects | None = None
         self._git: Git | None = None
         self._owner: int | None = None
@@ -111,12 +129,15 @@ class Clone:
         self._use(git)
         return git
 
-    def tidy(self, git: Git) -> None:
-        """Packs loose objects: a commit leaves four or five of them. What fails here is no reason not to go on."""
-        if self.untidy >= _COMMITS_PER_GC:
+    def tidy(self, git: Git, *, is_idle: bool) -> None:
+        """Packs loose objects and small packs: a commit leaves four or five objects, a fetch a pack. Sooner when nobody
+        waits. What fails here is no reason not to go on.
+        """
+        if self.untidy >= (_COMMITS_PER_GC if is_idle else _COMMITS_PER_GC * 4):
             self.untidy = 0
             with contextlib.suppress(Unavailable):
-                git.run(["gc", "--auto", "--quiet"], limit=self.options.limits.fetch)
+                knowing = replace(git, settings={**git.settings, **PARTIAL})
+                knowing.run(["gc", "--auto", "--quiet"], limit=self.options.limits.fetch)
 
     def _is_ours(self, git: Git) -> bool:
         if not (self.directory / "HEAD").is_file():
@@ -166,17 +187,20 @@ class Clone:
             finished = git.run(arguments, limit=LOCAL_LIMIT)
             if finished.code:
                 raise Unavailable("CloneFailed", f"no clone can be made in {git.directory}: {shown(finished.stderr)}")
+        self._is_lean = True
         finished = self.fetch(git, limit=self.options.limits.clone)
+        if finished.code == 0:
+            finished = self.blobs.complete(git, self.stored_head(git), "", limit=self.options.limits.clone)
         if finished.code:
-            raise self.fetch_error(finished.stderr)
+            raise self.remote.trouble(finished.stderr, "fetched")
 
     def _runner(self, directory: Path) -> Git:
         largest = str(self.options.limits.largest_file)
         return Git(
             directory,
-            protocols="file" if is_local(self.url) else "https:ssh",
             owner=self._owner,
             environment=self.options.environment,
+            largest_output=self.options.limits.exchange,
             settings={
                 "remote.origin.fetch": self._refspec,
                 "core.bigFileThreshold": largest,
@@ -197,21 +221,49 @@ class Clone:
         return head if _REVISION.fullmatch(head) else ""
 
     def fetch(self, git: Git, *, limit: float | None = None) -> Finished:
-        """The trunk and what is kept beside it, in one exchange; refs that the remote no longer has are forgotten."""
-        arguments = ["fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head"]
-        arguments += [f"--filter=blob:limit={self.options.limits.largest_file + 1}", "--end-of-options", "origin"]
-        arguments += [self._refspec, f"+{KEPT}*:{KEPT}*"]
-        return git.run(arguments, limit=limit or self.options.limits.fetch)
+        """The trunk and what is kept beside it, in one exchange; refs that the remote no longer has are forgotten.
 
-    def fetch_error(self, stderr: str) -> GitopsError:
-        where = self.where
-        if "couldn't find remote ref" in stderr:
-            return Rejected("TrunkGone", f"{where}: the remote has no such branch; what it last held stays in use")
-        if "object-format" in stderr or "mismatched algorithms" in stderr:
-            return Rejected("Sha256Repository", f"{where}: repositories with SHA-256 object names are not supported")
-        if "No space left" in stderr or "File too large" in stderr:
-            return Unavailable("DiskFull", f"{where} cannot be fetched: {shown(stderr)}")
-        return Unavailable("RemoteUnavailable", f"{where} cannot be fetched: {shown(stderr)}")
+        What is new since the last time comes with its files. The first time, and after an exchange that was cut off
+        because it was too much, only small ones come; what the head needs besides is brought by `advance`.
+        """
+        largest = self.options.limits.small_file if self._is_lean else self.options.limits.largest_file
+        arguments = [*FETCH, "--prune", f"--filter=blob:limit={largest + 1}", "--end-of-options", "origin"]
+        was_lean, self._is_lean = self._is_lean, True  # which an exchange that is cut off leaves so
+        limit = limit or self.options.limits.fetch
+        finished = self._swept(lambda: self.remote.ask(git, [*arguments, *self.blobs.refspecs], limit=limit))
+        self._is_lean = finished.code != 0 and (was_lean or is_too_much(finished.stderr))
+        return finished
+
+    def advance(self, git: Git) -> str:
+        """What was fetched last becomes the head that is read, once all that it needs is here. Raises: Unavailable."""
+        head = self.stored_head(git)
+        if head != self.head:
+            self.untidy += _COMMITS_PER_FETCH
+            limit = self.options.limits.fetch
+            finished = self._swept(lambda: self.blobs.complete(git, head, self.head, limit=limit))
+            if finished.code:
+                raise self.remote.trouble(finished.stderr, "fetched")
+            self.head = head
+        return head
+
+    def bring(self, tree: str) -> bool:
+        """Every file of a tree that is not too large. False: the clone is damaged. Raises: Unavailable."""
+        git, limit = self.open(), self.options.limits.fetch
+        finished = self._swept(lambda: self.blobs.fill(git, [tree], limit=limit))
+        if finished.code and not is_damage(finished.stderr):
+            raise self.remote.trouble(finished.stderr, "fetched")
+        return finished.code == 0
+
+    def _swept(self, exchange: Callable[[], Finished]) -> Finished:
+        """Half a pack of an exchange that was cut off is of no use to anybody."""
+        try:
+            finished = exchange()
+        except Unavailable:
+            self.remove_leftovers()
+            raise
+        if finished.code:
+            self.remove_leftovers()
+        return finished
 
     def remove_leftovers(self) -> None:
         """Lock and temporary files of a git that was killed. Only for the owner, while it runs no git that writes."""

@@ -3,6 +3,7 @@
 A tree is read once by its id: a new head costs only the trees that changed, however many files the repo holds.
 """
 
+import contextlib
 import hashlib
 import threading
 from collections import OrderedDict
@@ -78,6 +79,20 @@ class Objects:
             if len(flat) > _MOST_FILES:
                 raise Rejected("TooManyFiles", f"commit {revision} has more than {_MOST_FILES} files")
             return MappingProxyType(flat)
+
+    def home(self, blob: str) -> str | None:
+        """The tree of the top-level directory that holds a blob, in one of the commits that were asked for; that of the
+        whole commit for a file beside them.
+        """
+        with self._lock, contextlib.suppress(MissingObject):
+            for root in reversed(self._roots.values()):
+                files = self._flatten("", root, _DEEPEST).items()
+                path = next((path for path, found in files if found.id == blob), None)
+                if path is not None:
+                    top, separator, _ = path.partition("/")
+                    entries = _entries(self._content(root), "") if separator else ()
+                    return next((tree for _, name, tree in entries if name == top), root)
+        return None
 
     def close(self) -> None:
         with self._lock:
@@ -167,7 +182,7 @@ class Objects:
 
             protocol = Protocol(str(self._git.directory))
             for name, option in (("cat_file_all", "--batch"), ("cat_file_header", "--batch-check")):
-                process = self._git.start(["cat-file", option], offline=True)
+                process = self._git.start(["cat-file", option])
                 setattr(protocol, name, Protocol.AutoInterrupt(process, ["cat-file"]))
             self._protocol = protocol
         return self._protocol

@@ -26,7 +26,6 @@ _LOCAL = re.compile(r"(?:file://)?/[^\x00-\x1f\x7f]*")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _LONGEST_TEXT = 500
-_LARGEST_FILE = 2 << 30
 
 _SETTINGS = {
     "core.hooksPath": "/dev/null",
@@ -34,7 +33,7 @@ _SETTINGS = {
     "core.fsync": "none",  # the clone is disposable; the remote decides for itself what durable means
     "credential.helper": "",
     "protocol.ext.allow": "never",
-    "http.followRedirects": "initial",
+    "http.followRedirects": "false",
     "http.lowSpeedLimit": "1000",
     "http.lowSpeedTime": "20",
     "fetch.recurseSubmodules": "false",
@@ -83,15 +82,16 @@ class Git:
     """Git commands in one bare clone. `owner` is a file descriptor that every child inherits: a lock on it outlives a
     killed controller for exactly as long as one of its git processes lives.
 
-    `environment` is added to the environment from scratch (proxies, certificates, an ssh agent); `settings` are git
-    configuration keys added to the fixed ones.
+    `environment` is added to the environment from scratch; `settings` are git configuration keys added to the fixed
+    ones. `largest_output` caps every file that a command writes, in bytes.
     """
 
     directory: Path
-    protocols: str = "https:ssh"
+    protocols: str = "none"
     owner: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    largest_output: int = 2 << 30
 
     def run(self, arguments: Sequence[str], *, limit: float, stdin: bytes = b"") -> Finished:
         """Waits for the command; a non-zero exit is the caller's to judge.
@@ -100,7 +100,7 @@ class Git:
         """
         process = self.start(arguments)
         with process:
-            _cap_file_size(process.pid)
+            _cap(process.pid, self.largest_output)
             try:
                 stdout, stderr = process.communicate(stdin, timeout=limit)
             except subprocess.TimeoutExpired as error:
@@ -111,10 +111,8 @@ class Git:
                 kill_group(process)
         return Finished(process.returncode, stdout, stderr.decode(errors="replace"))
 
-    def start(self, arguments: Sequence[str], *, offline: bool = False) -> subprocess.Popen[bytes]:
-        """A running git whose three streams are pipes. `offline` forbids every transport: a missing object of a
-        partial clone is then an error instead of a download.
-        """
+    def start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """A running git whose three streams are pipes."""
         program = shutil.which("git")
         if program is None:
             raise Unavailable("GitMissing", "there is no git on the PATH: install git 2.36 or newer")
@@ -124,12 +122,12 @@ class Git:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self.directory,
-            env=self._environment(Path(program).parent, "none" if offline else self.protocols),
+            env=self._environment(Path(program).parent),
             start_new_session=True,
             pass_fds=() if self.owner is None else (self.owner,),
         )
 
-    def _environment(self, programs: Path, protocols: str) -> dict[str, str]:
+    def _environment(self, programs: Path) -> dict[str, str]:
         settings = {**_SETTINGS, **self.settings}
         pairs = [
             pair
@@ -145,9 +143,9 @@ class Git:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "true",
-            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oConnectTimeout=10",
-            "GIT_ALLOW_PROTOCOL": protocols,
+            "GIT_ASKPASS": "false",  # ends a question at once; an empty answer would be one more failed log-in
+            "GIT_SSH_COMMAND": "false",
+            "GIT_ALLOW_PROTOCOL": self.protocols,
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_LITERAL_PATHSPECS": "1",
             **self.environment,
@@ -178,7 +176,8 @@ def own(lock: Path) -> int:
     return descriptor
 
 
-def _cap_file_size(pid: int) -> None:
-    # A remote that sends without end fills a pack file, not the disk.
+def _cap(pid: int, largest: int) -> None:
+    """A remote that sends without end fills a pack file, not the disk. What crashes leaves no copy of a token."""
     with contextlib.suppress(ProcessLookupError, PermissionError, ValueError, AttributeError):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))

@@ -38,18 +38,18 @@ class Verdict:
 
 def verdict(push: Finished) -> Verdict:
     """Reads the status line of each ref: the first that did not land counts. UNKNOWN: the connection broke before the
-    remote said anything.
+    remote said anything; the text is then git's own, as it came.
     """
     found = _STATUS.findall(push.stdout.decode(errors="replace"))
     if not found:
-        return Verdict(Landed.UNKNOWN, shown(push.stderr))
+        return Verdict(Landed.UNKNOWN, push.stderr)
     flag, summary = next((status for status in found if status[0] == "!"), found[0])
     if flag != "!":
         return Verdict(Landed.YES)
     told = _REASON.search(summary)
     kind, reason = told.groups() if told else ("", summary)
     if kind in {"remote failure", "no match"}:
-        return Verdict(Landed.UNKNOWN, shown(f"{reason} {push.stderr}"))
+        return Verdict(Landed.UNKNOWN, f"{reason}\n{push.stderr}")
     if _LOST_RACE.search(reason or ""):
         return Verdict(Landed.LOST_RACE, shown(reason))
     return Verdict(Landed.REFUSED, shown(f"{reason}: {_said_by_remote(push.stderr)}"))

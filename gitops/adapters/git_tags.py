@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitops.adapters import git_dates
-from gitops.adapters.git_process import Finished, Git, shown
+from gitops.adapters.git_process import Git, shown
 from gitops.core.errors import Unavailable
 from gitops.core.requests import Tag
 
@@ -36,11 +36,11 @@ class Tags:
     _allowed: bytes = b""
     _verified: dict[str, str | None] = field(default_factory=dict)
 
-    def fetch(self, git: Git, prefixes: Sequence[str], *, filtered: str, limit: float) -> Finished:
-        """Brings the tags below these prefixes up to date, those that are gone included."""
+    def fetching(self, prefixes: Sequence[str], filtered: str) -> Sequence[str]:
+        """The command that brings the tags below these prefixes up to date, those that are gone included."""
         arguments = ["fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head", filtered]
         refspecs = [f"+refs/tags/{prefix}*:{_HELD}{prefix}*" for prefix in prefixes]
-        return git.run([*arguments, "--end-of-options", "origin", *refspecs], limit=limit)
+        return [*arguments, "--end-of-options", "origin", *refspecs]
 
     def read(self, git: Git, prefixes: Sequence[str]) -> tuple[Tag, ...]:
         """The newest tags as fetched last. Raises: Unavailable."""

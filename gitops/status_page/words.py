@@ -37,6 +37,7 @@ TEXTS: Mapping[str, Text] = {
     # troubles
     "trouble.PushRefused": Text("The config repo refuses our pushes", "配置仓库拒绝推送"),
     "trouble.RemoteUnreachable": Text("The config repo cannot be reached", "无法连接配置仓库"),
+    "trouble.TrunkGone": Text("The trunk of the config repo is gone", "配置仓库的主干分支已不存在"),
     "trouble.WatchFailing": Text("The cluster cannot be watched", "无法监听集群变化"),
     "trouble.InvalidPipeline": Text(
         "pipeline.yaml is not valid; the last valid one is used", "pipeline.yaml 无效，沿用上一个有效版本"

@@ -1,5 +1,6 @@
 """The config repo against real git remotes: what can break on the way, and what must still be true afterwards."""
 
+import ast
 import os
 import signal
 import subprocess
@@ -401,7 +402,7 @@ def test_another_url_means_another_clone(tmp_path: Path, remote: Remote) -> None
 
 
 @pytest.mark.parametrize("filters", ["true", "false"])
-def test_a_file_above_the_limit_is_refused(repo: GitConfigRepo, remote: Remote, filters: str) -> None:
+def test_a31_a_file_above_the_limit_is_refused(repo: GitConfigRepo, remote: Remote, filters: str) -> None:
     git(remote.directory, "config", "uploadpack.allowFilter", filters)
     remote.write({"big": b"x" * 5000, "edge": b"y" * 1000}, "big")
     tree = repo.tree(repo.fetch())
@@ -429,21 +430,39 @@ def test_a_file_above_the_limit_is_refused(repo: GitConfigRepo, remote: Remote, 
         "",
     ],
 )
-def test_a_url_that_git_must_not_see_is_refused(tmp_path: Path, url: str) -> None:
+def test_a53_a_url_that_git_must_not_see_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(Rejected) as caught:
         GitConfigRepo(url, "main", tmp_path / "clone")
     assert caught.value.reason == "UnsafeUrl"
     assert "secret-token" not in str(caught.value)
 
 
-@pytest.mark.parametrize("trunk", ["--force", "a..b", "x.lock", "a b", "", "@{-1}", "a:b", "refs/../x", "-"])
-def test_a_trunk_that_is_no_branch_name_is_refused(tmp_path: Path, trunk: str) -> None:
+@pytest.mark.parametrize(
+    "trunk",
+    [
+        "--force",
+        "--upload-pack=touch owned",
+        "../../x",
+        "a..b",
+        "x.lock",
+        "a b",
+        "a\nb",
+        "a\0b",
+        "",
+        "@{-1}",
+        "a:b",
+        "refs/../x",
+        "-",
+        "x" * 10_000,
+    ],
+)
+def test_a09_a_trunk_that_is_no_branch_name_is_refused(tmp_path: Path, trunk: str) -> None:
     with pytest.raises(Rejected):
         GitConfigRepo("https://host/repo", trunk, tmp_path / "clone")
 
 
 @pytest.mark.parametrize("name", ["HEAD", "main", "--help", "1" * 39, "1" * 40 + "\n", "", "1" * 40 + "^{tree}"])
-def test_only_full_ids_reach_git(repo: GitConfigRepo, name: str) -> None:
+def test_a09_only_full_ids_reach_git(repo: GitConfigRepo, name: str) -> None:
     head = repo.fetch()
     attempts = (
         lambda: repo.tree(name),
@@ -458,7 +477,7 @@ def test_only_full_ids_reach_git(repo: GitConfigRepo, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["../x", "/x", "a/../b", "a\nb", "", ".git/config", "a//b", "./x", "a/.git/hooks/x"])
-def test_a_path_outside_the_tree_is_not_written(repo: GitConfigRepo, path: str) -> None:
+def test_a09_a_path_outside_the_tree_is_not_written(repo: GitConfigRepo, path: str) -> None:
     with pytest.raises(Rejected) as caught:
         repo.commit(repo.fetch(), [NewCommit({path: b""}, "m", AT)])
     assert caught.value.reason == "BadPath"
@@ -476,7 +495,7 @@ def test_loose_objects_are_packed_in_time(repo: GitConfigRepo, tmp_path: Path) -
     assert content(repo, "environments/dev/kustomization.yaml") == b"a: 29 19\n"
 
 
-def test_history_takes_its_path_literally(repo: GitConfigRepo) -> None:
+def test_a53_history_takes_its_path_literally(repo: GitConfigRepo) -> None:
     repo.fetch()
     for path in ("--output=/tmp/owned", ":(glob)**", "environments/*"):
         assert list(repo.history(path, 3)) == []
@@ -489,7 +508,7 @@ def test_a_message_cannot_break_out_of_its_commit(repo: GitConfigRepo, remote: R
     assert git(remote.directory, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
-def test_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote) -> None:
+def test_a53_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote) -> None:
     hostile = tmp_path / "hostile"
     hostile.write_text("[core]\n\tsshCommand = touch owned\n")
     program = (
@@ -503,6 +522,9 @@ def test_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote) -> 
         "GIT_DIR": str(tmp_path / "nowhere"),
         "GIT_CONFIG_GLOBAL": str(hostile),
         "GIT_ASKPASS": "/nowhere/askpass",
+        "GIT_TRACE": str(tmp_path / "trace"),
+        "GIT_TRACE_CURL": str(tmp_path / "trace"),
+        "GIT_TRACE2_EVENT": str(tmp_path / "trace"),
         "SECRET_TOKEN": "hunter2",
     }
     seen = subprocess.run(
@@ -510,6 +532,62 @@ def test_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote) -> 
     ).stdout.decode()
     assert "GIT_TERMINAL_PROMPT=0" in seen
     assert not [word for word in ("hostile", "sshcommand", "nowhere", "hunter2") if word in seen.lower()]
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a53_gitpython_starts_no_process_and_opens_no_repository() -> None:
+    """Its runner hands our environment down, and turns keywords into options. What it may do is parse one protocol."""
+    found = {}
+    sources = (Path(__file__).parents[2] / "gitops").rglob("*.py")
+    for file in (file for file in sources if file.parent.name != "local"):  # the demonstration's own people
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import) and any(name.name.split(".")[0] == "git" for name in node.names):
+                found[file.name] = {"the whole module"}
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "git":
+                found[file.name] = {name.name for name in node.names}
+    assert found == {"git_objects.py": {"Git"}}
+
+
+def test_a29_nothing_that_lies_in_the_tree_is_run_or_fetched(
+    repo: GitConfigRepo, remote: Remote, tmp_path: Path
+) -> None:
+    marker = tmp_path / "marker"
+    run = f"touch {marker}"
+    hostile = {
+        ".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = ext::sh -c "{run}"\n\tupdate = !{run}\n'.encode(),
+        ".gitattributes": b"* filter=evil diff=evil merge=evil text eol=crlf ident export-subst\n*.bin filter=lfs\n",
+        "hooks/post-checkout": f"#!/bin/sh\n{run}\n".encode(),
+        "hooks/reference-transaction": f"#!/bin/sh\n{run}\n".encode(),
+        "config": f"[core]\n\tfsmonitor = {run}\n[filter evil]\n\tsmudge = {run}\n".encode(),
+        "environments/dev/kustomization.yaml": b"a: $Format:%H$ $Id$\n",
+        "environments/dev/x.bin": b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n",
+    }
+    remote.write(hostile, "hostile")
+    git(remote.directory, "fast-import", "--quiet", "--force", stdin=_submodule(remote.head()))
+    tree = repo.tree(repo.fetch())
+    assert tree["x"].mode == "160000"
+    for path, content in hostile.items():
+        assert repo.read(tree[path].id) == content, f"{path} is read as it is"
+    repo.commit(repo.head(), [edit()])
+    repo.history("", 5)
+    assert not marker.exists()
+
+
+def test_a29_a_git_directory_in_the_tree_is_refused(repo: GitConfigRepo, remote: Remote) -> None:
+    blob = git(remote.directory, "hash-object", "-w", "--stdin", stdin=b"[core]\n\tfsmonitor = touch owned\n")
+    inner = git(remote.directory, "mktree", stdin=f"100644 blob {blob}\tconfig\n".encode())
+    outer = git(remote.directory, "mktree", stdin=f"040000 tree {inner}\t.git\n".encode())
+    commit = git(remote.directory, "commit-tree", outer, "-m", "hostile")
+    git(remote.directory, "update-ref", "refs/heads/main", commit)
+    head = repo.fetch()
+    with pytest.raises(Rejected) as caught:
+        repo.tree(head)
+    assert caught.value.reason == "BadTree"
+
+
+def _submodule(parent: str) -> bytes:
+    start = f"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\nfrom {parent}\n"
+    return f"{start}M 160000 {'1' * 40} x\n".encode()
 
 
 def test_shown_text_has_no_credentials_and_no_control_characters() -> None:

@@ -34,7 +34,7 @@ def test_the_current_context_or_the_named_one_is_taken(tmp_path: Path) -> None:
         assert loaded.verify_ssl
 
 
-def test_no_program_is_run_to_log_in_unless_allowed(tmp_path: Path) -> None:
+def test_a52_no_program_is_run_to_log_in_unless_allowed(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     plugin = {
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -57,7 +57,7 @@ def test_no_program_is_run_to_log_in_unless_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cluster", [{"insecure-skip-tls-verify": True}, {"server": "http://192.0.2.1:8080"}])
-def test_a_server_that_proves_nothing_is_refused_unless_allowed(tmp_path: Path, cluster: dict[str, Any]) -> None:
+def test_a52_a_server_that_proves_nothing_is_refused_unless_allowed(tmp_path: Path, cluster: dict[str, Any]) -> None:
     path = kubeconfig(tmp_path, cluster=cluster)
     with pytest.raises(Rejected) as caught:
         Access(path).load()

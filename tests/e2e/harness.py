@@ -44,13 +44,14 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How an installation differs from the usual one. `entry`: what Python runs instead of `-m gitops`; `registries`:
-    as lockstep.yaml has them.
+    as lockstep.yaml has them; `repo`: what it says of the config repo, by default its path.
     """
 
     poll: str = "1h"
     kustomize: Path | None = None
     registries: Mapping[str, object] = field(default_factory=dict)
     entry: tuple[str, ...] = ("-m", "gitops")
+    repo: Mapping[str, object] | None = None
 
 
 @dataclass(slots=True)
@@ -127,7 +128,7 @@ class World:
             (self.directory / name).write_text(secret)
         config = {
             "name": f"world-{self.names.number}",
-            "repo": {"url": str(self.remote)},
+            "repo": self.settings.repo or {"url": str(self.remote)},
             "state": str(state),
             "cluster": {"kubeconfig": str(self.proxy.kubeconfig)},
             "kustomize": str(self.settings.kustomize or self.kustomize),

@@ -1,0 +1,53 @@
+"""An ssh server that runs git's own programs, as a process of its own: `python -m tests.adapters.ssh_server`. It prints
+its port, and ends when its input does.
+"""
+
+import asyncio
+import os
+import shlex
+import subprocess
+import sys
+
+import asyncssh
+
+_GIT_PROGRAMS = {"git-upload-pack", "git-receive-pack"}
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+
+
+async def _serve(port: str, host_key: str, clients: str, passed: str) -> None:
+    """`passed`: variables of the client's environment that get through, as sshd's AcceptEnv says."""
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        int(port),
+        server_host_keys=[host_key],
+        authorized_client_keys=clients,
+        process_factory=lambda process: _run(process, passed.split()),
+        encoding=None,
+    )
+    sys.stdout.write(f"{server.get_port()}\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    os._exit(0)  # whatever hangs
+
+
+async def _run(process: "asyncssh.SSHServerProcess[bytes]", passed: list[str]) -> None:
+    program, repository = shlex.split(process.command or "")
+    assert program in _GIT_PROGRAMS
+    accepted = {name: value for name, value in process.env.items() if name in passed}
+    child = await asyncio.create_subprocess_exec(
+        program,
+        repository,
+        env={**_ENVIRONMENT, **accepted},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    code = await child.wait()
+    await process.stdout.drain()
+    await process.stderr.drain()
+    process.exit(code)
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(*sys.argv[1:]))
