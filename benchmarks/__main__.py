@@ -14,11 +14,11 @@ from rich.console import Console
 
 from benchmarks import figures, shapes, world
 from benchmarks.figures import Report
-from benchmarks.shapes import DEFAULT, LONGER, OFFLINE, Wish
+from benchmarks.shapes import DEFAULT, OFFLINE, Wish
 from gitops.local import binaries
 from gitops.local.control_plane import ControlPlane
 
-_LISTED = "\n\n".join(f"{name}: {what}" for name, what in {**DEFAULT, **OFFLINE, **LONGER}.items())
+_LISTED = "\n\n".join(f"{name}: {what}" for name, what in {**DEFAULT, **OFFLINE}.items())
 _RESULTS = Path("build/bench.json")
 
 console = Console(stderr=True)
@@ -31,11 +31,9 @@ def main(
 ) -> None:
     """Measure the controller against the budgets, on a control plane of its own that goes away afterwards."""
     chosen = frozenset(wanted or (*DEFAULT, *OFFLINE))
-    unknown = sorted(chosen - {*DEFAULT, *OFFLINE, *LONGER})
+    unknown = sorted(chosen - {*DEFAULT, *OFFLINE})
     if unknown:
-        raise typer.BadParameter(
-            f"there is no {', '.join(unknown)}; there are {', '.join((*DEFAULT, *OFFLINE, *LONGER))}"
-        )
+        raise typer.BadParameter(f"there is no {', '.join(unknown)}; there are {', '.join((*DEFAULT, *OFFLINE))}")
     report = Report(_about(overlays))
     try:
         _measure(Wish(chosen, overlays, _tell(time.monotonic())), report)

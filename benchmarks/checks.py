@@ -19,6 +19,7 @@ from benchmarks.figures import Figure, Spread
 from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.work_tree import WorkTree
+from gitops.builds import Builds
 from gitops.checker import Checker
 from gitops.surveyor import Surveyor
 
@@ -55,7 +56,7 @@ class _Place:
         began = time.monotonic()
         repo = WorkTree(self.repo, {})
         directory = self.scratch / cache / "lockstep" / "check"
-        surveyor = Surveyor(repo, Kustomize(self.kustomize, directory), RenderCache(directory / "surveys"))
+        surveyor = Surveyor(Builds(repo, Kustomize(self.kustomize, directory)), RenderCache(directory / "surveys"))
         report = Checker(repo, surveyor).check(repo.head())
         repo.close()
         if not report.passes(ahead=False):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import bursts, changes, checks, counting, fleet, rendering, syncing, world
+from benchmarks import bursts, changes, checks, counting, fleet, rendering, storms, syncing, world
 from benchmarks.figures import Figure
 from benchmarks.world import World
 
@@ -18,15 +18,12 @@ DEFAULT: Mapping[str, str] = {
     "unchanged": "a pass over overlays that are as they should be",
     "restart": "the same right after a restart, and what it asks of the API server",
     "render": "guard, compose and kustomize beside kustomize alone",
+    "storm": "1,000 distinct and 9,000 repeated Harbor pushes in a minute, a remote that takes 300 ms",
 }
 OFFLINE: Mapping[str, str] = {
     "check": "lockstep check, cold and warm, beside as many plain kustomize builds",
 }
 """They need no control plane."""
-LONGER: Mapping[str, str] = {
-    "storm": "1,000 distinct and 9,000 repeated Harbor pushes in a minute, a remote that takes 300 ms",
-}
-
 
 Tell = Callable[[str], None]
 
@@ -65,7 +62,7 @@ def measure(where: World, wish: Wish) -> Iterator[Figure]:
         wish.tell("storm, a minute and what follows it")
         with world.controller(where) as running:
             running.await_passes(len(services))
-            yield from bursts.storm(where, running, services)
+            yield from storms.storm(where, running, services)
 
 
 def _by_one_controller(where: World, wish: Wish, services: Sequence[str]) -> Iterator[Figure]:

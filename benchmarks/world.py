@@ -235,7 +235,11 @@ def _parent(process: Path) -> int:
 
 
 def _memory(pid: int) -> tuple[int, int, int]:
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    """Nothing when it has just ended."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0, 0, 0
     sizes = {key: int(value) * 1024 for key, value in re.findall(r"^(\w+): +(\d+) kB$", text, re.MULTILINE)}
     return sizes["Rss"], sizes["Pss"], sizes["Private_Clean"] + sizes["Private_Dirty"]
 

@@ -269,7 +269,7 @@ class Adopter:
         """The verdict of `lockstep check`, and pipeline.yaml with what it doubts."""
         draft.files[FILE] = pipeline_text.text(declared, proposal.loose, ())
         planned = PlannedTree(self._repo, draft.files)
-        report = Checker(planned, Surveyor(planned, self._renderer, self._memo)).check(self._head)
+        report = Checker(planned, Surveyor(Builds(planned, self._renderer), self._memo)).check(self._head)
         found = doubts.doubts({each.overlay.name: each.now.violations for each in report.checked})
         draft.files[FILE] = pipeline_text.text(declared, proposal.loose, found)
         return found, report

@@ -16,14 +16,15 @@ import typer
 from gitops.adapters import new_files
 from gitops.adopter import Adopter, Adoption
 from gitops.adoption_report import printed, told, verdict, written
+from gitops.builds import Builds
 from gitops.checker import Checker, Report
-from gitops.checking import Workplace, app, workplace
 from gitops.core.adoption.environments import Wishes
 from gitops.core.errors import Rejected
 from gitops.core.pipeline import FILE
 from gitops.core.schema import is_name
 from gitops.locker import releases
 from gitops.surveyor import Surveyor
+from gitops.workplace import Workplace, workplace
 
 _UNDECIDED = frozenset({"Undecided", "AlreadyThere", "NotCommitted"})
 _NEXT = """
@@ -42,7 +43,8 @@ _MEND = """
 nothing was locked: mend this first; a locked environment would get the mended tree by a promotion only
 """
 
-__all__ = ["app", "init"]
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.callback()(lambda: None)  # one command alone would have no name
 
 Where = Annotated[Path, typer.Argument(help="A git work tree of kustomizations, or a directory in it to look in")]
 Chosen = Annotated[list[str], typer.Option("--environment", metavar="NAME=PATH", help="An environment's directory")]
@@ -182,7 +184,7 @@ def _checked(root: Path) -> Report:
 
 
 def _report(place: Workplace) -> Report:
-    return Checker(place.repo, Surveyor(place.repo, place.renderer, place.memo)).check(place.repo.head())
+    return Checker(place.repo, Surveyor(Builds(place.repo, place.renderer), place.memo)).check(place.repo.head())
 
 
 def _within(place: Workplace, path: Path) -> str:

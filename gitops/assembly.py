@@ -24,6 +24,7 @@ from gitops.adapters.ledger import KubernetesLedger
 from gitops.adapters.parents import KubernetesParents
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.watcher import Watcher
+from gitops.builds import Builds
 from gitops.checker import Checker
 from gitops.comparer import Comparer
 from gitops.comparisons import Compare
@@ -36,15 +37,24 @@ from gitops.core.objects import Key
 from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
+from gitops.gatekeeper import Registries
+from gitops.inquiries import Means, RegistryOf
 from gitops.judge import Judge
+from gitops.origins import Origins
 from gitops.promoter import Parties, Promoter
+from gitops.provenance import Provenance
 from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
+from gitops.scans import Scans
+from gitops.source_pushes import SourcePushes
 from gitops.surveyor import Surveyor
 from gitops.witness import Senses, Witness
+from gitops.workqueue import Backoff, Workqueue
 from gitops.writer import Judgement
 
 _PARALLEL_WRITES = 8
+_PARALLEL_QUESTIONS = 2
+"""To registries, of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +120,14 @@ def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reac
     )
 
 
-def _desired_state(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> DesiredState:
+def _rules(config: Config, reached: Reached) -> Rules:
     ceilings = Ceilings(
         namespaces=config.ceilings.namespaces,
         cluster_kinds=config.ceilings.cluster_kinds,
         service_accounts=config.ceilings.service_accounts,
     )
     key = _Once(lambda: installation_key(reached.api, secrets.token_bytes))
-    rules = Rules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
-    return DesiredState(repo, renderer, reached.cluster, rules)
+    return Rules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +143,21 @@ class Reconciling:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What git wants, and who knows whether it may."""
+    """What git wants, and who knows whether it may: `judge` in each pass, `contract` before a commit is pushed."""
 
     desired: DesiredState
     judge: Judge
+    contract: Judgement
 
 
 def wanted(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> Wanted:
-    judge = Judge(repo, renderer, RenderCache(renderer.directory / "surveys"))
-    return Wanted(_desired_state(config, repo, renderer, reached), judge)
+    builds, memo = Builds(repo, renderer), RenderCache(renderer.directory / "surveys")
+    checker = Checker(repo, Surveyor(builds, memo))
+    return Wanted(
+        DesiredState(repo, builds, reached.cluster, _rules(config, reached)),
+        Judge(builds, memo),
+        lambda revision, changed: checker.check(revision, changed).forbidden(),
+    )
 
 
 def reconciling(
@@ -174,6 +189,26 @@ def reconciling(
     return Reconciling(Reconciler(world), reporter, watcher, executor, pool)
 
 
+def provenance(
+    registry_of: RegistryOf, desired: DesiredState, clocks: Clocks, backoff: Backoff, on_scan: Callable[[], None]
+) -> Provenance:
+    """`on_scan` is called when a registry has told something new of a scan."""
+    queues: list[Workqueue] = []
+
+    def means(number: int, on_answer: Callable[[], None]) -> Means:
+        def add(key: str) -> None:
+            queues[number].add(key)
+
+        return Means(registry_of, add, clocks.now, on_answer)
+
+    scans, origins = Scans(means(0, on_scan)), Origins(means(1, lambda: None))
+    queues += [
+        Workqueue(work, backoff=backoff, clock=clocks.monotonic, workers=_PARALLEL_QUESTIONS)
+        for work in (scans.work, origins.work)
+    ]
+    return Provenance(Registries(scans, origins), SourcePushes(desired.pipeline, clocks.now), queues)
+
+
 @dataclass(frozen=True, slots=True)
 class Promoting:
     """Who watches what runs, and who promotes what was proven."""
@@ -185,14 +220,15 @@ class Promoting:
 @dataclass(frozen=True, slots=True)
 class Leading:
     """What it takes to promote: the time, the right to write, the gates that may be skipped, who knows the contract,
-    and whom to tell: of overlays that a new head may have changed, of a commit that was pushed, and of overlays of
-    which something else is said now.
+    what registries tell, and whom to tell: of overlays that a new head may have changed, of a commit that was pushed,
+    and of overlays of which something else is said now.
     """
 
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
     skippable: Collection[Gate]
     judge: Judgement
+    registries: Registries
     on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
@@ -220,6 +256,7 @@ def promoting(
         skippable=leading.skippable,
         account=reached.ledger.read,
         judge=leading.judge,
+        registries=leading.registries,
         on_head=leading.on_head,
         on_promotion=leading.on_promotion,
         on_news=leading.on_news,
@@ -227,11 +264,6 @@ def promoting(
     promoter = Promoter(parties)
     made.reconciler.attend(witness.see, promoter.said)
     return Promoting(witness, promoter)
-
-
-def contract(repo: GitConfigRepo, renderer: Kustomize) -> Judgement:
-    checker = Checker(repo, Surveyor(repo, renderer, RenderCache(renderer.directory / "surveys")))
-    return lambda revision, changed: checker.check(revision, changed).forbidden()
 
 
 def compare(repo: GitConfigRepo, renderer: Kustomize) -> Compare:

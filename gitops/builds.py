@@ -11,11 +11,13 @@ _MOST_KNOWN = 2_000
 
 
 class Builds:
-    """Thread-safe. Every method raises Rejected with file and line, Unavailable as the renderer does."""
+    """Thread-safe: whoever reads the same repo shares one, so that no file is looked through twice. Every method raises
+    Rejected with file and line, Unavailable as the renderer does.
+    """
 
     def __init__(self, repo: Trees, renderer: Renderer) -> None:
-        self._repo = repo
-        self._renderer = renderer
+        self.repo = repo
+        self.renderer = renderer
         self._guard = Guard(repo.read)
         self._images: dict[str, frozenset[Image]] = {}
 
@@ -25,8 +27,8 @@ class Builds:
 
     def text(self, closure: Closure) -> bytes:
         """What kustomize prints."""
-        known = self._renderer.cached(closure.key)
-        return known if known is not None else self._renderer.render(guard.source(closure, self._repo.read))
+        known = self.renderer.cached(closure.key)
+        return known if known is not None else self.renderer.render(guard.source(closure, self.repo.read))
 
     def images(self, overlay: Overlay, tree: Tree) -> frozenset[Image]:
         """The images that the containers use."""

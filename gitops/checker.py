@@ -4,7 +4,7 @@ Two questions for each overlay: what would run now (its locked base and settings
 promotions (its settings over the base, both as they lie there).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from gitops.core.contract.violations import Violation
 from gitops.core.errors import Rejected
 from gitops.core.pipeline import Overlay
 from gitops.core.release import RELEASE_FILE, Release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.ports import Past, Trees
 from gitops.surveyor import Contract, Situation, Surveyor
 
@@ -157,25 +157,30 @@ class Checker:
         changed: Collection[str] | None,
     ) -> dict[str, Verdict]:
         """Overlay -> its verdict, without its revision."""
-        found = dict(pool.map(lambda name: (name, self._surveyed(situations[name], contract, changed)), situations))
+
+        def recalled(name: str) -> Survey | Rejected | None:
+            return _tried(situations[name], changed, lambda known: self._recalled(known, contract))
+
+        def surveyed(name: str) -> Survey | Rejected | None:
+            return _tried(situations[name], changed, lambda known: self._surveyed(known, contract))
+
+        # What was found out before needs no process, and threads would only be in each other's way.
+        found = {name: recalled(name) for name in situations}
+        unknown = [name for name, each in found.items() if each is None]
+        found |= zip(unknown, pool.map(surveyed, unknown), strict=True)
         surveys = [each for each in found.values() if isinstance(each, Survey)]
         beside = across(surveys, contract.book, changed)
         return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
 
-    def _surveyed(
-        self, situation: Situation | Rejected, contract: Contract, changed: Collection[str] | None
-    ) -> Survey | Rejected | None:
-        if isinstance(situation, Rejected):
-            return situation
-        try:
-            if situation.overlay.is_platform:
-                self._surveyor.manifests(situation, contract.pipeline)
-                return None
-            return self._surveyor.survey(situation, contract)
-        except Rejected as error:
-            if error.reason in _CANNOT_JUDGE and _is_asked(situation.overlay, changed):
-                raise
-            return error
+    def _recalled(self, situation: Situation, contract: Contract) -> Survey | None:
+        return None if situation.overlay.is_platform else self._surveyor.recalled(situation, contract)
+
+    def _surveyed(self, situation: Situation, contract: Contract) -> Survey | None:
+        """None for the platform, which is compared with nothing."""
+        if situation.overlay.is_platform:
+            self._surveyor.manifests(situation, contract.pipeline)
+            return None
+        return self._surveyor.survey(situation, contract)
 
     def _verdict(
         self,
@@ -193,6 +198,20 @@ class Checker:
         located = self._surveyor.located(situation, contract, violations)
         unproven = self._surveyor.unproven(situation, found, contract)
         return Verdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
+
+
+def _tried(
+    situation: Situation | Rejected, changed: Collection[str] | None, survey: Callable[[Situation], Survey | None]
+) -> Survey | Rejected | None:
+    """A survey, or why there is none."""
+    if isinstance(situation, Rejected):
+        return situation
+    try:
+        return survey(situation)
+    except Rejected as error:
+        if error.reason in _CANNOT_JUDGE and _is_asked(situation.overlay, changed):
+            raise
+        return error
 
 
 def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:

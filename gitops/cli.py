@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gitops import adopting, assembly, checking, promoting, running
+from gitops import adopting, assembly, checking, comparing, promoting, running, sweep_command
 from gitops.assembly import Reached
 from gitops.chosen_config import CLOCKS, DEFAULT, ConfigFile, load
 from gitops.core.errors import Rejected
@@ -27,7 +27,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(running.run)
 app.command()(adopting.init)
 app.command()(checking.check)
-app.command()(checking.parity)
+app.command()(comparing.parity)
+app.command()(sweep_command.sweep)
 for _verb in (promoting.promote, promoting.approve, promoting.rollback, promoting.hold, promoting.resume):
     app.command()(_verb)
 app.add_typer(local.app, name="local", help="A whole installation on this machine, to try things out.")

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gitops.builds import Builds
 from gitops.core import compose, manifests, overlay, parity, pipeline
 from gitops.core.compose import ComposedTree
 from gitops.core.errors import Rejected
@@ -14,7 +15,7 @@ from gitops.core.images import Image
 from gitops.core.manifests import Manifest
 from gitops.core.parity import Pair, Side
 from gitops.core.pipeline import Overlay
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.tree import Blob, Tree
 from gitops.ports import Memo, Renderer, Trees
 from gitops.surveyor import Contract, Situation, Surveyor
@@ -38,7 +39,7 @@ class _Rendered:
 class Comparer:
     def __init__(self, repo: Trees, renderer: Renderer, memo: Memo, subjects: Subjects) -> None:
         self._repo = _Drafts(repo)
-        self._surveyor = Surveyor(self._repo, renderer, memo)
+        self._surveyor = Surveyor(Builds(self._repo, renderer), memo)
         self._subjects = subjects
 
     def parity(self, head: str, a: str, b: str) -> tuple[Pair, ...]:

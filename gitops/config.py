@@ -102,6 +102,7 @@ ListenAddress = Annotated[
 AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
 RepoUrl = Annotated[str, AfterValidator(_repo_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?$")]
 
 
 class SecretSource(_Section):
@@ -115,6 +116,9 @@ class SecretSource(_Section):
         if (self.file is None) == (self.env is None):
             raise ValueError("give either `file:` or `env:`")
         return self
+
+    def current(self, environ: Mapping[str, str]) -> Secrets:
+        return Secrets([self.file] if self.file else [], [self.env] if self.env else [], environ)
 
 
 class Rate(_Section):
@@ -147,6 +151,36 @@ class Sender(_Section):
     def current_secrets(self, environ: Mapping[str, str]) -> Secrets:
         files = [source.file for source in self.secrets if source.file]
         return Secrets(files, [source.env for source in self.secrets if source.env], environ)
+
+
+class Registry(_Section):
+    """How a registry is asked what it holds. `url`: where its API is, https://<host> unless said otherwise.
+    `otherHosts`: what else may be spoken to on its word, such as a token server or the storage of its blobs.
+    """
+
+    kind: Literal["harbor", "oci"]
+    url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$")] | None = None
+    username: SecretSource | None = None
+    password: SecretSource | None = None
+    ca_file: AnchoredPath | None = None
+    timeout: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(seconds=10)
+    other_hosts: tuple[HostName, ...] = ()
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("give both `username:` and `password:`, or neither for a registry that anybody may read")
+        return self
+
+    def current_secrets(self, environ: Mapping[str, str]) -> tuple[Secrets, ...]:
+        """Of the user name and of the password; none of a registry that anybody may read."""
+        sources = [source for source in (self.username, self.password) if source is not None]
+        return tuple(source.current(environ) for source in sources)
+
+    def missing(self, environ: Mapping[str, str]) -> tuple[str, ...]:
+        absent = self.ca_file is not None and not self.ca_file.is_file()
+        found = [missing for secrets in self.current_secrets(environ) for missing in secrets.missing()]
+        return (*found, *([f"file {self.ca_file}"] if absent else []))
 
 
 class Repo(_Section):
@@ -216,6 +250,7 @@ class Config(_Section):
     """All of lockstep.yaml. Relative paths count from its directory. `lease`: how long after the leader's last sign of
     life another replica takes over; a process that paused for longer than two thirds of it has stepped down.
     `skippable`: the gates that a request for a promotion may skip by name; no commit of the config repo can add one.
+    `registries` are named by the host that the manifests name.
     """
 
     model_config = ConfigDict(title="lockstep.yaml")
@@ -224,6 +259,7 @@ class Config(_Section):
     repo: Repo
     state: AnchoredPath = Path("/var/lib/lockstep")
     senders: dict[Name, Sender] = Field(default_factory=dict)
+    registries: dict[HostName, Registry] = Field(default_factory=dict)
     cluster: Cluster | None = None
     signers: Signers | None = None
     skippable: tuple[Gate, ...] = tuple(gate for gate in Gate if gate in SKIPPABLE)
@@ -296,6 +332,10 @@ def _missing_secrets(
         for missing in sender.current_secrets(environ).missing():
             where = ("senders", name, "secrets")
             yield _line(root, where), f"{_where(where)}: {missing} is empty or cannot be read; put the secret there"
+    for host, registry in config.registries.items():
+        for missing in registry.missing(environ):
+            line = _line(root, ("registries", host))
+            yield line, f"registries.{host}: {missing} is empty or cannot be read; put it there"
 
 
 def _line(root: yaml.Node | None, location: tuple[int | str, ...]) -> int | None:

@@ -16,7 +16,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import CollectorRegistry
 
-from gitops import assembly
+from gitops import assembly, registries
 from gitops.adapters.lease import Candidate, Leader, Terms
 from gitops.assembly import Clocks
 from gitops.chronicle import QUESTION, Chronicle, Trunk
@@ -27,13 +27,17 @@ from gitops.core.changes import Change
 from gitops.core.errors import Conflict, GitopsError, Unavailable
 from gitops.core.objects import Key
 from gitops.core.summary import Stall
-from gitops.hints import Hints
+from gitops.draft import Elsewhere
+from gitops.hints import Hints, Told
 from gitops.listener import Limits, Listener
 from gitops.metrics import Metrics
 from gitops.observer import Known, Observer
+from gitops.ports import Registry
 from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app
 from gitops.status_page.blueprint import blueprint
 from gitops.status_page.source import Views
+from gitops.sweeping import Sweeping
+from gitops.sweeping import Terms as SweepTerms
 from gitops.workqueue import Backoff, Workqueue
 from webhooks.receivers import Door
 from webhooks.senders import Sender, body_limit
@@ -48,6 +52,8 @@ _SETTLE_SECONDS = 0.03
 """Changes in a cluster come in bunches; one pass sees them all."""
 _STEP_ASIDE_SECONDS = 0.1
 """Senders wait three seconds and passes have time; besides, the next commit would make them do their work twice."""
+_MANY_SENDERS = 20
+"""So many wait in a storm, and a sweep would only find what they bring."""
 _MOST_NEWS = 100
 """Overlays of which the leader is told something; any one of them makes it look at the config repo."""
 _random = random.SystemRandom()
@@ -83,11 +89,15 @@ class Controller:
         backoff = Backoff(_random.random, first=0.2)
         self._tasks = Workqueue(self._task, backoff=backoff, clock=clocks.monotonic, workers=2)
         self._overlays = Workqueue(self._pass, backoff=backoff, clock=clocks.monotonic, workers=config.workers)
+        found = registries.registries(config)
+        self._provenance = assembly.provenance(
+            registries.registry_of(found), self._desired, clocks, backoff, lambda: self._tasks.add("promote")
+        )
         self._committer = Committer(
             self._repo,
             clock=Clock(clocks.now, clocks.monotonic, _random.random),
             on_commit=self._on_commit,
-            images_in_use=self._desired.images_in_use,
+            elsewhere=Elsewhere(self._desired.images_in_use, self._provenance.registries.origins.revision),
         )
         self._questions = Workqueue(self._answer, backoff=backoff, clock=clocks.monotonic, workers=1)
         means = Means(
@@ -100,13 +110,15 @@ class Controller:
         self._comparisons = Comparisons(means)
         trunk = Trunk(self._repo, self._desired.head, self._desired.overlays)
         self._chronicle = Chronicle(trunk, self._questions.add)
-        known = Known(self._desired, self._reached.ledger, self._committer, self._chronicle, self._comparisons)
-        judge = assembly.contract(self._repo, renderer)
+        told = (self._chronicle, self._comparisons, self._provenance)
+        known = Known(self._desired, self._reached.ledger, self._committer, *told)
         tell = (self._on_head, self._on_promotion, self._on_news)
-        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, judge, *tell)
+        asked = self._provenance.registries
+        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, wanted.contract, asked, *tell)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
-        self._observer.listen_to(self._reconciling.watcher.conditions, self._loops)
+        self._sweeping = self._made_sweeping(found, clocks)
+        self._observer.listen_to(self._reconciling.watcher.conditions, self._loops, self._sweeping.sweeper)
         self._listeners = self._made_listeners(senders)
         self._timers = BackgroundScheduler(timezone="UTC")
         self._news: deque[str] = deque(maxlen=_MOST_NEWS)
@@ -116,7 +128,9 @@ class Controller:
         self._tasks.start()
         self._overlays.start()
         self._questions.start()
+        self._provenance.start()
         self._committer.start()
+        self._sweeping.start()
         self._tasks.add("fetch")
         self._leader.start()
         self._add_timers()
@@ -135,11 +149,13 @@ class Controller:
         webhooks, *others = self._listeners
         webhooks.stop(left() / 2)
         self._timers.shutdown(wait=False)
+        self._sweeping.stop(left() / 4)
         self._committer.stop(left())
         self._tasks.stop(left())
         if self._overlays.stop(left()):
             self._leader.stop()  # else a pass still writes: the Lease runs out instead
         self._questions.stop(_STOP_SECONDS)
+        self._provenance.stop()
         self._reconciling.watcher.stop()
         for listener in others:
             listener.stop(1.0)
@@ -156,6 +172,7 @@ class Controller:
         self._promoting.witness.forget()
         self._reconciling.reconciler.forget()
         self._reached.ledger.forget()
+        self._sweeping.forget()
 
     # -- what the queues run
 
@@ -183,7 +200,8 @@ class Controller:
             self._observer.remote_failed(error, self._clocks.now())
             self._metrics.fetch_seconds.labels("failed").observe(self._clocks.monotonic() - began)
             raise
-        self._observer.remote_answered()
+        if self._observer.remote_answered():
+            self._sweeping.look_everywhere()
         self._tasks.add("tags")
         self._metrics.fetch_seconds.labels("ok").observe(self._clocks.monotonic() - began)
 
@@ -210,6 +228,7 @@ class Controller:
         self._reconciling.watcher.watch_requests(assembly.repo_name(self._config), self._on_request)
         self._look_at(self._reconciling.reconciler.known())
         self._tasks.add("tags")
+        self._sweeping.look_everywhere()
 
     def _look_at(self, names: Sequence[str] | frozenset[str]) -> None:
         order = {name: place for place, name in enumerate(self._desired.overlays())}
@@ -272,6 +291,8 @@ class Controller:
     def _on_commit(self, head: str, changes: Sequence[Change]) -> None:
         self._metrics.commits.inc(len(changes))
         self._tasks.add("refresh")
+        if self._committer.trouble is not None:
+            self._sweeping.look_everywhere()  # senders give up after a while: what they had to say is in the registry
         self._tell_leader(*(change.target.overlay for change in changes))
         _log.info("pushed", revision=head, commits=len(changes))
 
@@ -306,7 +327,9 @@ class Controller:
     # -- what start() needs
 
     def _made_listeners(self, senders: Mapping[str, Sender]) -> tuple[Listener, Listener, Listener]:
-        hints = Hints(self._repo, self._config.repo.trunk, self._desired, self._tasks.add, self._tell_leader)
+        scanned = self._provenance.registries.scans.announced
+        told = Told(self._tasks.add, self._tell_leader, scanned, self._sweeping.look_at)
+        hints = Hints(self._repo, self._config.repo.trunk, self._desired, told)
         door = Door(
             senders=senders,
             inbox=self._committer,
@@ -317,6 +340,7 @@ class Controller:
             clock=self._clocks.monotonic,
             now=lambda: self._clocks.now().timestamp(),
             deadline=self._config.webhooks.deadline.total_seconds(),
+            on_source_push=self._provenance.pushes.on_source_push,
         )
         probes = Probes(alive=self._observer.dead_loops, ready=self._observer.unready)
         listen = self._config.listen
@@ -328,12 +352,28 @@ class Controller:
             Listener(create_metrics_app(self._registry), listen.metrics.host, listen.metrics.port, Limits(threads=2)),
         )
 
+    def _made_sweeping(self, found: Mapping[str, Registry], clocks: Clocks) -> Sweeping:
+        terms = SweepTerms(
+            leads=lambda: self._leads() and self._reconciling.reconciler.has_recalled,
+            is_busy=lambda: self._committer.waiting >= _MANY_SENDERS,
+            pipeline=self._desired.pipeline,
+            jitter=_random.random,
+            clock=clocks.monotonic,
+            observe=self._metrics.sweep,
+        )
+        means = registries.Means(self._committer, self._repo, self._desired, clocks)
+        made = registries.sweeping(found, means, self._reached.ledger, terms, self._on_news)
+        self._reconciling.reconciler.ask_for_missing(made.missing)
+        return made
+
     def _loops(self) -> Mapping[str, bool]:
         """Whether each loop of the process turns."""
         return {
             "committer": self._committer.is_alive(),
             "overlays": self._overlays.is_alive(),
             "questions": self._questions.is_alive(),
+            "registries": self._provenance.is_alive(),
+            "sweeps": self._sweeping.is_alive(),
             "tasks": self._tasks.is_alive(),
             "timers": self._timers.running,
             "webhooks": self._listeners[0].is_alive(),

@@ -20,11 +20,11 @@ from gitops.core.images import Image
 from gitops.core.objects import Key
 from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import HOLD_FILE
+from gitops.core.revision import Revision
 from gitops.core.scope import Ceilings
-from gitops.core.status import Revision
 from gitops.core.tree import Tree
 from gitops.layout import Layout
-from gitops.ports import Cluster, ConfigRepo, Renderer
+from gitops.ports import Cluster, ConfigRepo
 from gitops.surveyor import Contract, Docket, Situation
 from gitops.trunk import Trunk
 
@@ -59,9 +59,9 @@ class _Memory:
 class DesiredState:
     """Thread-safe."""
 
-    def __init__(self, repo: ConfigRepo, renderer: Renderer, cluster: Cluster, rules: Rules) -> None:
+    def __init__(self, repo: ConfigRepo, builds: Builds, cluster: Cluster, rules: Rules) -> None:
         self._repo = repo
-        self._builds = Builds(repo, renderer)
+        self._builds = builds
         self._trunk = Trunk(repo)
         self._cluster = cluster
         self._rules = rules
@@ -134,6 +134,11 @@ class DesiredState:
         if isinstance(known, Rejected):
             raise known
         return known
+
+    def known(self, name: str) -> Desired | None:
+        """The same, if it was worked out already: nothing is rendered for the answer."""
+        known = self._memory.desired.get(name)
+        return known if isinstance(known, Desired) else None
 
     def docket(self) -> Docket:
         """All overlays of the head as they are about to run, but for those that cannot be composed, and the contract.
@@ -211,6 +216,10 @@ class DesiredState:
         if isinstance(found, Rejected):
             raise found
         return found
+
+    def closure(self, tree: Tree, path: str) -> Closure:
+        """What a build of a directory reads in a tree that may be nobody's yet. Raises: Rejected with file and line."""
+        return self._builds.closure(tree, path)
 
     def images_in(self, overlay: Overlay, tree: Tree) -> frozenset[Image]:
         """The images that the overlay's containers would use in a tree that is nobody's yet; remembered by content.

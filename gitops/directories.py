@@ -3,13 +3,14 @@ pays for what has changed.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from gitops.core import overlay, pipeline, proof
 from gitops.core.compose import ComposedTree
 from gitops.core.errors import Rejected
-from gitops.core.guard import Guard
+from gitops.core.guard import Closure
 from gitops.core.images import Image
 from gitops.core.pipeline import Pipeline
 from gitops.core.release import HOLD_FILE, RELEASE_FILE
@@ -42,9 +43,10 @@ class Directories:
     longest ago is forgotten. Every method raises Rejected for what cannot be read.
     """
 
-    def __init__(self, repo: Trees) -> None:
+    def __init__(self, repo: Trees, closure: Callable[[Tree, str], Closure]) -> None:
+        """`closure`: what a build of a directory reads in a tree."""
         self._repo = repo
-        self._guard = Guard(repo.read)
+        self._closure = closure
         self.of = lru_cache(_MOST_COMMITS)(self._of)
         self.settings = lru_cache(_MOST_CONTENTS)(self._settings)
         self.closures = lru_cache(_MOST_CONTENTS)(self._closures)
@@ -74,7 +76,7 @@ class Directories:
 
     def _closures(self, directory: Directory, base: str, services: tuple[str, ...], reference: str) -> dict[str, str]:
         """What each service would reach of a base, hashed as in proofs."""
-        files = self._guard.closure(self.composed(directory, base), directory.path).files
+        files = self._closure(self.composed(directory, base), directory.path).files
         return proof.closures(files, services, reference)
 
     def _parse(self, blob: str, file: str) -> tuple[Image, ...]:

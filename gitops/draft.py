@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gitops.core import changes, compose, overlay, pipeline, yaml_text
+from gitops.core import changes, compose, overlay, pipeline
 from gitops.core.changes import Candidate, Change, Deployed, Target, Written
 from gitops.core.errors import Rejected
 from gitops.core.events import Ignored, ImagePushed
@@ -19,6 +19,17 @@ ImagesInUse = Callable[[str, str], Collection[str] | None]
 """(overlay, image) -> names of the images that the overlay's containers use, None when that is not known. As rendered
 last; a render of an older commit is good enough if it has the image.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What is known of images beyond the config repo. Neither may wait for anybody. `revision_of`: the commit that an
+    image was built from, empty while that is not known.
+    """
+
+    images_in_use: ImagesInUse
+    revision_of: Callable[[Image], str] = lambda _image: ""
+
 
 _MOST_COMMITS = 1000
 _MOST_REMEMBERED = 20_000
@@ -56,16 +67,17 @@ class Outcome:
 class Draft:
     """Edits of one head, in memory. Raises Unavailable as the repo does; whatever is wrong with files is a sentence."""
 
-    def __init__(self, repo: ConfigRepo, head: str, images_in_use: ImagesInUse, memory: Memory) -> None:
+    def __init__(self, repo: ConfigRepo, head: str, elsewhere: Elsewhere, memory: Memory) -> None:
         self._repo = repo
         self._tree: Tree = repo.tree(head)
         self._memory = memory
-        self._images_in_use = images_in_use
+        self._elsewhere = elsewhere
         if memory.head != head:
             memory.past.clear()
             memory.head = head
         self._pipeline, self._broken = self._read_pipeline()
         self._overlays = self._stages()
+        self._places = {place.name: place for place in self._overlays}
         files = {place.name: pipeline.kustomization(place.path, self._tree) for place in self._overlays}
         self._files = {name: file for name, file in files.items() if file is not None}  # that is what an overlay is
         self._index: dict[str, set[str]] = {}
@@ -103,7 +115,8 @@ class Draft:
                 self._refused[key] = f"{change.target.overlay}: nothing was written: {error}"
                 continue
             if texts[file] != before:
-                made.append(NewCommit({file: texts[file]}, changes.commit_message(change), change.pushed_at))
+                message = changes.commit_message(change, self._elsewhere.revision_of(change.image))
+                made.append(NewCommit({file: texts[file]}, message, change.pushed_at))
                 kept.append(change)
         return made, kept
 
@@ -136,7 +149,7 @@ class Draft:
 
     def _decide(self, found: Candidate, target: Target, cause: str, now: datetime) -> Outcome:
         policy = self._pipeline.services[target.service].tags if self._pipeline else None
-        held = self._held(target.environment, now) or self._held(target.overlay, now)
+        held = self._held(self._places[target.overlay], now)
         if held or policy is None:
             return Outcome(held)
         key = (target.overlay, found.image.name)
@@ -148,7 +161,7 @@ class Draft:
             deployed = self._deployed.get(key) or self._read_deployed(target, found.image.name)
             ignored = changes.decide(found, target, deployed, policy)
             if ignored is None:
-                used = self._images_in_use(target.overlay, found.image.name)
+                used = self._elsewhere.images_in_use(target.overlay, found.image.name)
                 ignored = changes.unused(target, found.image, used)
             if ignored is not None:
                 return Outcome(ignored.reason)
@@ -197,24 +210,20 @@ class Draft:
 
     def _is_rejected(self, target: Target, image: Image) -> bool:
         """True for what a rollback abandoned here, whatever files of base it ran with."""
-        place = next(each for each in self._overlays if each.name == target.overlay)
-        release = compose.release(place, self._tree, self._repo.read)
+        release = compose.release(self._places[target.overlay], self._tree, self._repo.read)
         abandoned = {(entry.service, entry.digest) for entry in release.rejected} if release else set()
         return (target.service, image.digest) in abandoned
 
-    def _held(self, environment: str, now: datetime) -> str:
-        """`environment`: an environment or an overlay."""
-        path = f"{pipeline.ENVIRONMENTS}/{environment}/hold.yaml"
-        if path not in self._tree:
-            return ""
+    def _held(self, overlay: Overlay, now: datetime) -> str:
+        """Why automation writes nothing there; a hold that cannot be read holds."""
         try:
-            content = yaml_text.document(self._read(path), path).value
-            until = datetime.fromisoformat(str(content["until"]))
-        except (Rejected, KeyError, TypeError, ValueError):
-            return f"held: {path} stops new images in {environment} until a commit removes it"
-        if until.tzinfo is not None and until <= now:
+            hold = compose.holds(overlay, self._tree, self._repo.read).at(now)
+        except Rejected as error:
+            return f"held: {error}"
+        if hold is None:
             return ""
-        return f"held: {path} stops new images in {environment} until {until.isoformat()}"
+        until = hold.until.isoformat() if hold.until else "`lockstep resume`"
+        return f"held by {hold.who}: no new images in {overlay.name} until {until} ({hold.why})"
 
     def _declaring(self) -> Mapping[str, set[str]]:
         """Image -> the overlays whose `images` name it."""

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
+from gitops.builds import Builds
 from gitops.core.contract.across import beside
 from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import GitopsError, Rejected, Unavailable
-from gitops.ports import Memo, Renderer, Trees
+from gitops.ports import Memo
 from gitops.surveyor import Contract, Docket, Situation, Surveyor
 
 Past = Mapping[str, Situation | None]
@@ -35,8 +36,8 @@ class Judge:
     asks meanwhile makes the next one that is missing, or waits.
     """
 
-    def __init__(self, repo: Trees, renderer: Renderer, memo: Memo) -> None:
-        self._surveyor = Surveyor(repo, renderer, memo)
+    def __init__(self, builds: Builds, memo: Memo) -> None:
+        self._surveyor = Surveyor(builds, memo)
         self._known: dict[str, _Known] = {}
         self._verdicts: dict[str, tuple[Docket, tuple[Violation, ...]]] = {}
         self._lock = threading.Lock()

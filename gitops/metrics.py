@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gitops.core.health import Health
 from gitops.core.status import Sync, SyncStatus
+from gitops.core.sweep import RegistryState
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -68,6 +69,15 @@ class Metrics:
         self.render_seconds = Histogram(
             "lockstep_render_seconds", "Time of one kustomize build", buckets=_FAST, registry=registry
         )
+        self.swept_at = Gauge(
+            "lockstep_registry_swept_timestamp_seconds",
+            "Unix time of the last sweep that reached it",
+            ["registry"],
+            registry=registry,
+        )
+        self.sweep_failing = Gauge(
+            "lockstep_registry_sweep_failing", "1 while sweeps of it fail", ["registry"], registry=registry
+        )
         self.leader = Gauge("lockstep_leader", "1 while this process holds the Lease", registry=registry)
 
     def delivery(self, sender: str, status: int, seconds: float) -> None:
@@ -82,6 +92,12 @@ class Metrics:
         for health in Health:
             self.health.labels(status.overlay, str(health)).set(health == status.health)
         self.observed_at.labels(status.overlay).set(_unix(status.at))
+
+    def sweep(self, state: RegistryState) -> None:
+        """The gauges of one registry after a sweep."""
+        if state.swept_at is not None:
+            self.swept_at.labels(state.host).set(_unix(state.swept_at))
+        self.sweep_failing.labels(state.host).set(state.failing_since is not None)
 
     def forget(self, overlay: str) -> None:
         """Drops the gauges of an overlay that is gone."""

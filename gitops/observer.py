@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
+from typing import Protocol
 
 from gitops.adapters.reflector import Condition
 from gitops.chronicle import Chronicle
@@ -12,14 +13,24 @@ from gitops.comparisons import Comparisons
 from gitops.config import Config
 from gitops.core import remotes
 from gitops.core.errors import Unavailable
+from gitops.core.images import Image
 from gitops.core.lineage import Past
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
+from gitops.core.sweep import RegistryState
 from gitops.desired import DesiredState
 from gitops.ports import Ledger
+from gitops.provenance import Provenance
 from gitops.status_page.source import Controller, Statuses, Trouble
 
 Conditions = Callable[[], Mapping[str, Condition]]
+
+
+class Sweeps(Protocol):
+    """How the registries fare, as gitops.sweeper.Sweeper tells."""
+
+    def states(self) -> Sequence[RegistryState]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,7 @@ class Known:
     committer: Committer
     chronicle: Chronicle
     comparisons: Comparisons
+    provenance: Provenance
 
 
 class Observer:
@@ -44,11 +56,15 @@ class Observer:
         self._loops: Callable[[], Mapping[str, bool]] = dict
         self._head: tuple[str, datetime] | None = None
         self._remote: Trouble | None = None
+        self._sweeps: Sweeps | None = None
 
-    def listen_to(self, conditions: Conditions, loops: Callable[[], Mapping[str, bool]]) -> None:
-        """`conditions`: how each watch fares; `loops`: whether each loop of the process turns."""
+    def listen_to(self, conditions: Conditions, loops: Callable[[], Mapping[str, bool]], sweeps: Sweeps) -> None:
+        """`conditions`: how each watch fares; `loops`: whether each loop of the process turns; `sweeps`: how those of
+        the registries do.
+        """
         self._conditions = conditions
         self._loops = loops
+        self._sweeps = sweeps
 
     # -- what happened
 
@@ -60,8 +76,10 @@ class Observer:
         if self._remote is None:
             self._remote = Trouble("RemoteUnreachable", error.message, now)
 
-    def remote_answered(self) -> None:
-        self._remote = None
+    def remote_answered(self) -> bool:
+        """True when it had not before: an outage is over."""
+        was_down, self._remote = self._remote is not None, None
+        return was_down
 
     # -- status_page.source.StatusSource
 
@@ -80,9 +98,19 @@ class Observer:
     def known_parity(self, a: str, b: str) -> Comparison:
         return self._known.comparisons.known(a, b)
 
+    def origin(self, image: Image) -> Origin | None:
+        return self._known.provenance.registries.origins.of(image)
+
+    def source_pushes(self, service: str) -> Sequence[SourcePush]:
+        return self._known.provenance.pushes.of(service)
+
     def controller(self) -> Controller:
         head, since = self._head or (None, None)
         remote = remotes.parse(self._config.repo.url)
+        registries = tuple(self._sweeps.states()) if self._sweeps else ()
+        failing = [
+            Trouble("SweepFailing", each.message, each.failing_since) for each in registries if each.failing_since
+        ]
         return Controller(
             repo=str(remote) if remote else "config repo",
             trunk=self._config.repo.trunk,
@@ -90,7 +118,8 @@ class Observer:
             version=metadata.version("lockstep-gitops"),
             head=head,
             head_since=since,
-            troubles=tuple(self._troubles(since)),
+            troubles=(*self._troubles(since), *failing),
+            registries=registries,
         )
 
     def _troubles(self, since: datetime | None) -> list[Trouble]:

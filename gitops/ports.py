@@ -283,8 +283,13 @@ class Registry(Protocol):
     cannot be asked now, and Rejected when it refuses for good (Unauthorized, NotFound of a repository, BadAnswer).
     """
 
-    def tags(self, image: str) -> Sequence[Tagged]:
-        """Every tag of a repository, the newest push first where that is known."""
+    def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:
+        """The tags of a repository, the newest push first where that is known. `since`: images that were pushed before
+        may be left out, whatever became of their tags. Digests may be missing.
+        """
+
+    def tagged(self, image: str, tag: str) -> Tagged | None:
+        """What stands under one tag now, with its digest; None when nothing does."""
 
     def has(self, image: str, digest: str) -> bool:
         """Whether the artifact can be pulled by its digest."""
@@ -305,9 +310,10 @@ class Announcer(Protocol):
 class Inbox(Protocol):
     """Where receivers hand in events. Thread-safe."""
 
-    def accept(self, events: Sequence[Event], *, delivery: str, deadline: float) -> Sequence[str]:
+    def accept(self, events: Sequence[Event], *, delivery: str, deadline: float, cause: str = "") -> Sequence[str]:
         """Waits until every event is decided and what it caused is durable on the remote; returns one sentence per
-        event that says what happened. `deadline` is in seconds from now.
+        event that says what happened. `deadline` is in seconds from now; `cause` is what the commits name as theirs
+        when no webhook was.
 
         Raises: Unavailable past the deadline or when the queue cannot make it (the work still completes when it can).
         """

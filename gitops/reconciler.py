@@ -17,11 +17,13 @@ from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.core.health import Health
 from gitops.core.inventory import Parent, applyset_of
 from gitops.core.manifests import Manifest
+from gitops.core.missing import Missing
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.pipeline import Overlay
 from gitops.core.plan import Configure, Outcome, Plan
-from gitops.core.status import Action, PendingRequest, Revision, Sync, SyncStatus
+from gitops.core.revision import Revision
+from gitops.core.status import Action, PendingRequest, Sync, SyncStatus
 from gitops.core.summary import Results, Stall
 from gitops.desired import DesiredState
 from gitops.executor import Executor, Scope
@@ -43,6 +45,10 @@ See = Callable[[Desired | None, SyncStatus], None]
 
 Said = Callable[[str], tuple[tuple[str, ...], tuple[PendingRequest, ...]]]
 """What waits for an overlay, in sentences, and who asked for it."""
+
+
+Absent = Callable[[Desired], Missing | None]
+"""What of an overlay's images cannot be pulled any more; None when nobody has looked yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,11 @@ class Reconciler:
         self._lock = threading.Lock()
         self._see: See = _nobody_sees
         self._said: Said = _nothing_said
+        self._missing: Absent = _nobody_looked
+
+    def ask_for_missing(self, missing: Absent) -> None:
+        """`missing` tells what of an overlay's images cannot be pulled any more."""
+        self._missing = missing
 
     def attend(self, see: See, said: Said) -> None:
         """`see` is told of every pass; `said` is what is known of an overlay besides."""
@@ -333,6 +344,7 @@ class Reconciler:
             waiting=((target.desired.waiting if target.desired else ()) + waiting)[:_MOST_SENTENCES],
             requests=requests,
             warnings=target.warnings[:_MOST_SENTENCES],
+            missing=self._missing(target.desired) if target.desired else None,
         )
         status = self._world.reporter.report(results, summary.actions(outcomes.values()))
         self._see(target.desired if target.stall is None else None, status)
@@ -363,6 +375,10 @@ class Reconciler:
 
 def _nobody_sees(_desired: Desired | None, _status: SyncStatus) -> None:
     """Commands look once; proofs are of time."""
+
+
+def _nobody_looked(_desired: Desired) -> None:
+    """Without a registry nobody can tell."""
 
 
 def _nothing_said(_overlay: str) -> tuple[tuple[str, ...], tuple[PendingRequest, ...]]:

@@ -5,13 +5,14 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import typer
 
 from gitops import server, telemetry
 from gitops.chosen_config import CLOCKS, DEFAULT, ConfigFile, load
+from gitops.config import Config
 from gitops.controller import Controller
 from gitops.telemetry import Output
 from webhooks.senders import Sender
@@ -30,7 +31,7 @@ def run(config: ConfigFile = DEFAULT) -> None:
     settings = load(config)
     doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
-    telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(doors)))
+    telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(settings, doors)))
     controller = Controller(settings, doors, _identity(), CLOCKS)
     with asked_to_stop() as asked:
         controller.start()
@@ -63,8 +64,11 @@ def _await(reading: socket.socket) -> None:
         pass  # another signal
 
 
-def _known_secrets(doors: Mapping[str, Sender]) -> telemetry.Secrets:
-    return lambda: [value.decode("utf-8", "replace") for door in doors.values() for value in door.secrets()]
+def _known_secrets(settings: Config, doors: Mapping[str, Sender]) -> telemetry.Secrets:
+    environ = os.environ  # noqa: TID251 - handed on, not read
+    passwords = [each.password.current(environ) for each in settings.registries.values() if each.password]
+    sources: list[Callable[[], Sequence[bytes]]] = [*(door.secrets for door in doors.values()), *passwords]
+    return lambda: [value.decode("utf-8", "replace") for source in sources for value in source()]
 
 
 def _identity() -> str:

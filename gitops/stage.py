@@ -15,7 +15,7 @@ from gitops.core.pipeline import Overlay, Pipeline, Promote
 from gitops.core.promotion import Source, Target, Terms
 from gitops.core.release import Holds, Release
 from gitops.core.requests import Request
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.desired import DesiredState
 from gitops.directories import Directories, Directory
 from gitops.ports import ConfigRepo, PastCommit
@@ -75,7 +75,7 @@ class Stages:
         self._repo = repo
         self._desired = desired
         self._witness = witness
-        self._directories = Directories(repo)
+        self._directories = Directories(repo, desired.closure)
         self._images_over = lru_cache(_MOST_BUILDS)(self._rendered_images)
         self._known = _AtHead()
 

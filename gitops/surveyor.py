@@ -23,10 +23,10 @@ from gitops.core.manifests import Manifest
 from gitops.core.objects import Body
 from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import Release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.stored import Stored
 from gitops.core.tree import Source, Tree
-from gitops.ports import Memo, Renderer, Trees
+from gitops.ports import Memo
 
 _FORMAT = "survey v3"
 _MOST_REFERENCES = 16
@@ -63,13 +63,22 @@ class Docket:
     situations: Mapping[str, Situation]
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One survey: what is compared with what, and the key of what was found out."""
+
+    situation: Situation
+    reference: Closure
+    key: str
+
+
 class Surveyor:
     """Thread-safe."""
 
-    def __init__(self, repo: Trees, renderer: Renderer, memo: Memo) -> None:
-        self._repo = repo
-        self._renderer = renderer
-        self._builds = Builds(repo, renderer)
+    def __init__(self, builds: Builds, memo: Memo) -> None:
+        self._builds = builds
+        self._repo = builds.repo
+        self._renderer = builds.renderer
         self._memo = memo
         self._references: dict[str, Sequence[Body]] = {}
         self._lock = threading.Lock()
@@ -93,15 +102,18 @@ class Surveyor:
 
     def survey(self, situation: Situation, contract: Contract) -> Survey:
         """Raises: Rejected when the overlay or the reference does not render or holds what it must not; Unavailable."""
+        case = self._case(situation, contract)
+        return self._recalled(case) or self._surveyed(case, contract)
+
+    def recalled(self, situation: Situation, contract: Contract) -> Survey | None:
+        """What `survey` would answer, if that was found out before. Raises as survey does."""
+        return self._recalled(self._case(situation, contract))
+
+    def _case(self, situation: Situation, contract: Contract) -> _Case:
         own = self.closure(situation)
-        path = reference_path(contract.pipeline, situation)
-        reference = self._reference(situation, path)
+        reference = self._reference(situation, reference_path(contract.pipeline, situation))
         key = _key(self._renderer.version, own.key, reference.key, contract.id, situation.overlay.name)
-        known = self._recalled(key)
-        if known is None:
-            known = self._surveyed(situation, contract, reference)
-            self._memo.write(key, _SURVEY.dump_json(known))
-        return replace(known, base=situation.base)
+        return _Case(situation, reference, key)
 
     def manifests(self, situation: Situation, declared: Pipeline) -> tuple[Manifest, ...]:
         """What the overlay renders, checked as before an apply. Raises as survey does."""
@@ -136,21 +148,24 @@ class Surveyor:
         except Rejected:
             return {}
 
-    def _surveyed(self, situation: Situation, contract: Contract, reference: Closure) -> Survey:
+    def _surveyed(self, case: _Case, contract: Contract) -> Survey:
+        situation = case.situation
         overlay = situation.overlay
         subject = Subject(
             name=overlay.name,
             environment=overlay.environment,
             bodies=[manifest.body for manifest in self.manifests(situation, contract.pipeline)],
-            reference=reference.path,
-            reference_bodies=self._reference_bodies(reference),
+            reference=case.reference.path,
+            reference_bodies=self._reference_bodies(case.reference),
         )
-        return survey(subject, contract.book)
+        found = survey(subject, contract.book)
+        self._memo.write(case.key, _SURVEY.dump_json(found))
+        return replace(found, base=situation.base)
 
-    def _recalled(self, key: str) -> Survey | None:
-        stored = self._memo.read(key)
+    def _recalled(self, case: _Case) -> Survey | None:
+        stored = self._memo.read(case.key)
         try:
-            return None if stored is None else _SURVEY.validate_json(stored)
+            return None if stored is None else replace(_SURVEY.validate_json(stored), base=case.situation.base)
         except ValidationError:
             return None
 

@@ -16,7 +16,7 @@ from gitops.core.inventory import Parent
 from gitops.core.objects import Key
 from gitops.core.pipeline import Overlay
 from gitops.core.plan import Outcome, Plan, Policy
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.summary import Stall
 from gitops.desired import DesiredState
 from gitops.surveyor import Docket, Situation

@@ -6,7 +6,7 @@ from gitops.core import compose
 from gitops.core.errors import Rejected
 from gitops.core.pipeline import Overlay
 from gitops.core.release import RELEASE_FILE
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.ports import ConfigRepo
 
 _MOST_KNOWN_COMMITS = 10_000

@@ -8,6 +8,7 @@ from pathlib import Path
 from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.work_tree import WorkTree
+from gitops.builds import Builds
 from gitops.checker import Checker, Report
 from gitops.comparer import Comparer
 from gitops.core.contract.violations import Violation
@@ -99,7 +100,7 @@ class JudgedRepo:
 
     def check(self, revision: str = "") -> Report:
         with self._opened() as tree:
-            surveyor = Surveyor(tree, self.kustomize, self.memo)
+            surveyor = Surveyor(Builds(tree, self.kustomize), self.memo)
             return Checker(tree, surveyor, tree).check(tree.head(revision))
 
     def violations(self, environment: str) -> tuple[Violation, ...]:

@@ -11,6 +11,7 @@ from gitops.adapters.kustomize import Kustomize
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.work_tree import WorkTree
 from gitops.adopter import Adopter, Adoption
+from gitops.builds import Builds
 from gitops.checker import Checker
 from gitops.core import pipeline
 from gitops.core.adoption import pipeline_text
@@ -97,7 +98,7 @@ class World:
 
     def passes(self, files: dict[str, bytes]) -> bool:
         planned = PlannedTree(self.repo, files)
-        report = Checker(planned, Surveyor(planned, self.renderer, self.memo)).check(self.repo.head())
+        report = Checker(planned, Surveyor(Builds(planned, self.renderer), self.memo)).check(self.repo.head())
         return report.passes(ahead=True)
 
 

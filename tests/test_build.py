@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.local import binaries
 from tests.promotion_world import World, overlay, world
 

@@ -20,7 +20,7 @@ from gitops.committer import Clock, Committer, Pace
 from gitops.core.errors import Unavailable
 from gitops.core.events import ImagePushed
 from gitops.core.overlay import images
-from gitops.draft import ImagesInUse
+from gitops.draft import Elsewhere, ImagesInUse
 from tests.adapters.git_world import Remote, git
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class World:
             self.remote.url, "main", tmp_path / "clone", Options(limits=Limits(fetch=10.0, push=10.0))
         )
         self.rechecked: list[tuple[str, tuple[Change, ...]]] = []
+        self.revisions: dict[str, str] = {}
         self._committers: list[Committer] = []
 
     def committer(self, used: ImagesInUse = lambda _overlay, _image: None, pace: Pace | None = None) -> Committer:
@@ -75,7 +76,7 @@ class World:
             self.repo,
             clock=clock,
             on_commit=lambda head, changes: self.rechecked.append((head, tuple(changes))),
-            images_in_use=used,
+            elsewhere=Elsewhere(used, lambda image: self.revisions.get(image.digest or "", "")),
             pace=pace or Pace(first_retry=0.02, last_retry=0.1),
         )
         self.repo.fetch()
@@ -130,6 +131,16 @@ def test_an_answer_means_that_the_commit_is_on_the_remote(world: World) -> None:
     assert [(revision, changes[0].target.overlay) for revision, changes in world.rechecked] == [(head, "dev")]
 
 
+def test_a_commit_names_the_commit_that_its_image_was_built_from_where_that_is_known(world: World) -> None:
+    committer = world.committer()
+    accept(committer, pushed("order", "1.5.0"))
+    assert "Lockstep-Source-Revision" not in git(world.remote.directory, "log", "-1", "--format=%B", "main")
+    world.revisions[pushed("print-api", "1.5.0").digest] = "ab" * 20
+    accept(committer, pushed("print-api", "1.5.0"))
+    trailers = git(world.remote.directory, "log", "-1", "--format=%(trailers:only)", "main")
+    assert f"Lockstep-Source-Revision: {'ab' * 20}" in trailers.splitlines()
+
+
 def test_a06_a_repeated_event_makes_no_second_commit(world: World) -> None:
     committer = world.committer()
     accept(committer, pushed("print-api", "1.5.0"))
@@ -176,10 +187,13 @@ def test_the_registry_s_time_decides_between_pushes_of_one_tag(tmp_path: Path) -
 
 def test_a_held_environment_is_left_alone_until_the_hold_ends(world: World) -> None:
     committer = world.committer()
-    world.remote.write({"environments/dev/hold.yaml": b"who: ann\nwhy: demo\n"}, "hold")
+    hold = b"who: ann\nwhy: demo\nsince: 2026-01-01T00:00:00Z\n"
+    world.remote.write({"environments/dev/hold.yaml": hold}, "hold")
     # The committer has not seen this head: a push that loses the race must find the hold.
-    assert accept(committer, pushed("print-api", "1.5.0")).startswith("held: ")
-    world.remote.write({"environments/dev/hold.yaml": b"who: ann\nuntil: 2026-01-01T00:00:00Z\n"}, "short hold")
+    assert accept(committer, pushed("print-api", "1.5.0")).startswith("held by ann: no new images in dev until")
+    world.remote.write({"environments/dev/hold.yaml": b"who: ann\n"}, "a hold that cannot be read")
+    assert "hold.yaml:1: `why` is missing" in accept(committer, pushed("print-api", "1.5.0"))
+    world.remote.write({"environments/dev/hold.yaml": hold + b"until: 2026-01-01T01:00:00Z\n"}, "short hold")
     assert "in the config repo" in accept(committer, pushed("print-api", "1.5.0"))
 
 
@@ -414,11 +428,11 @@ CONTROLLER = """
 import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from tests.test_committer import accept, pushed, World, Clock, Committer, GitConfigRepo
+from tests.test_committer import accept, pushed, World, Clock, Committer, Elsewhere, GitConfigRepo
 
 repo = GitConfigRepo(sys.argv[1], "main", Path(sys.argv[2]))
 clock = Clock(now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5)
-committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, images_in_use=lambda *_: None)
+committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, elsewhere=Elsewhere(lambda *_: None))
 while True:
     try:
         repo.fetch()

@@ -36,12 +36,17 @@ def test_the_documented_example_is_valid_and_says_the_defaults(tmp_path: Path) -
     (tmp_path / "secrets").mkdir()
     for name in ("harbor", "jenkins"):
         (tmp_path / "secrets" / name).write_text("x\n")
+    (tmp_path / "secrets/harbor-robot-name").write_text("robot$lockstep\n")
     text = (ROOT / "docs/lockstep.yaml").read_text()
-    example = config.load(write(tmp_path, text), {"GIT_HOOK_SECRET": "y"})
+    example = config.load(write(tmp_path, text), {"GIT_HOOK_SECRET": "y", "HARBOR_ROBOT_SECRET": "z"})
     minimal = config.load(write(tmp_path, MINIMAL), {})
-    shown = {"repo", "senders"}
+    shown = {"repo", "senders", "registries"}
     assert example.model_dump(exclude=shown) == minimal.model_dump(exclude=shown)
     assert example.senders["git-host"].rate == config.Rate()
+    registry = example.registries["harbor.example.internal"]
+    assert registry.model_dump(exclude={"url", "username", "password"}) == config.Registry(kind="harbor").model_dump(
+        exclude={"url", "username", "password"}
+    )
     for name in config.Config.model_fields:
         assert f"\n{name}:" in text or f"\n# {name}:" in text, f"docs/lockstep.yaml does not show {name}"
 
@@ -213,3 +218,37 @@ def test_what_a_file_holds_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(os.urandom(16) * 1024 * 1024)
     one = config.Sender(kind="harbor", secrets=(config.SecretSource(file=tmp_path / "secret"),))
     assert all(len(secret) <= 4096 for secret in one.current_secrets({})())
+
+
+def test_a_registry_s_secrets_must_be_there_and_are_read_again(tmp_path: Path) -> None:
+    registry = "  harbor.example:8443: {kind: harbor, username: {file: name}, password: {env: ROBOT}, caFile: ca.pem}\n"
+    text = MINIMAL + "registries:\n" + registry
+    said = mistakes(tmp_path, text)
+    for missing in (f"file {tmp_path / 'name'}", "environment variable ROBOT", f"file {tmp_path / 'ca.pem'}"):
+        assert f"registries.harbor.example:8443: {missing} is empty or cannot be read; put it there" in said
+    (tmp_path / "name").write_text("robot$one\n")
+    (tmp_path / "ca.pem").write_text("certificates\n")
+    loaded = config.load(write(tmp_path, text), {"ROBOT": "secret"}).registries["harbor.example:8443"]
+    name, password = loaded.current_secrets({"ROBOT": "secret"})
+    assert (name(), password()) == ((b"robot$one",), (b"secret",))
+    (tmp_path / "name").write_text("robot$another\n")
+    assert name() == (b"robot$another",)
+
+
+@pytest.mark.parametrize(
+    ("registry", "said"),
+    [
+        ("{kind: quay}", "registries.r.example.kind"),
+        ("{kind: oci, url: 'ftp://r.example'}", "registries.r.example.url"),
+        ("{kind: oci, url: 'https://me:secret@r.example'}", "registries.r.example.url"),
+        ("{kind: oci, username: {env: A}}", "give both `username:` and `password:`, or neither"),
+        ("{kind: oci, password: hunter2}", "registries.r.example.password"),
+        ("{kind: oci, otherHosts: ['https://auth.example']}", "registries.r.example.otherHosts"),
+        ("{kind: oci, timeout: 0s}", "registries.r.example.timeout"),
+    ],
+)
+def test_what_is_wrong_with_a_registry_is_named_without_its_values(tmp_path: Path, registry: str, said: str) -> None:
+    found = mistakes(tmp_path, MINIMAL + f"registries: {{r.example: {registry}}}\n")
+    assert said in found
+    assert "hunter2" not in found
+    assert "secret@" not in found

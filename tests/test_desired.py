@@ -8,10 +8,11 @@ import pytest
 
 from gitops.adapters.config_repo import GitConfigRepo
 from gitops.adapters.kustomize import Kustomize
+from gitops.builds import Builds
 from gitops.core.errors import Rejected
 from gitops.core.inventory import PART_OF_LABEL, applyset_of
+from gitops.core.revision import Revision
 from gitops.core.scope import Ceilings
-from gitops.core.status import Revision
 from gitops.desired import DesiredState, Rules
 from gitops.local import binaries
 from tests.adapters.git_world import Remote, git
@@ -72,7 +73,9 @@ class Place:
         """As after a restart: nothing is remembered but the renders on disk."""
         cluster: Any = self.kinds
         renderer = Kustomize(binaries.ensure("kustomize"), self.directory / "renders")
-        return DesiredState(self.repo, renderer, cluster, Rules(Ceilings(), lambda: b"key", applyset_of, context))
+        return DesiredState(
+            self.repo, Builds(self.repo, renderer), cluster, Rules(Ceilings(), lambda: b"key", applyset_of, context)
+        )
 
     def push(self, files: dict[str, bytes], message: str = "an edit") -> frozenset[str]:
         self.remote.write(files, message)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gitops.adapters.config_repo import GitConfigRepo
+from gitops.builds import Builds
 from gitops.core import cluster_kinds
 from gitops.core.errors import Conflict
 from gitops.core.inventory import Parent, applyset_of
@@ -59,8 +60,9 @@ class Controller:
         """As after a restart: nothing is remembered but what lies on the disk and what was applied."""
         cluster: Any = Kinds()
         rules = Rules(Ceilings(), lambda: b"key", applyset_of)
-        self.desired = Overtaken(self.repo, self.origin.kustomize, cluster, rules)
-        judge = Judge(self.repo, self.origin.kustomize, self.origin.memo)
+        builds = Builds(self.repo, self.origin.kustomize)
+        self.desired = Overtaken(self.repo, builds, cluster, rules)
+        judge = Judge(builds, self.origin.memo)
         self.targets = Targets(self.desired, judge, self.applied.get, lambda: datetime.now(UTC))  # noqa: TID251
 
     def take_in(self) -> str:

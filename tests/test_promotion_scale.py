@@ -7,7 +7,7 @@ import pytest
 
 from gitops.core.images import Image
 from gitops.core.proof import Proof, Proofs
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from tests.promotion_world import HOST, World, workload, world
 
 COUNT, BASES = 20, 3

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from gitops.adapters.render_cache import RenderCache
+from gitops.builds import Builds
 from gitops.core.inventory import Parent
 from gitops.core.release import parse_release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.judge import Judge
 from gitops.target import Target, Targets
 from tests.promotion_world import World, image, pipeline, workload, world
@@ -33,7 +34,7 @@ def place(tmp_path: Path) -> Iterator[World]:
 def chosen(place: World, applied: Revision | None) -> Target:
     """What the next pass over prod would work towards."""
     parent = Parent("prod", "repo", applied=applied)
-    judge = Judge(place.repo, place.renderer, RenderCache(place.directory / "surveys"))
+    judge = Judge(Builds(place.repo, place.renderer), RenderCache(place.directory / "surveys"))
     targets = Targets(place.desired, judge, lambda _: applied, lambda: place.now)
     return targets.choose(place.desired.overlays()["prod"], parent)
 

@@ -16,6 +16,7 @@ from gitops.adapters.ledger import KubernetesLedger
 from gitops.adapters.parents import KubernetesParents
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.watcher import Watcher
+from gitops.builds import Builds
 from gitops.core.errors import Unavailable
 from gitops.core.inventory import PART_OF_LABEL, applyset_of
 from gitops.core.manifests import Manifest
@@ -76,8 +77,9 @@ class Site:
         self.watcher = Watcher(world.kinds, manager=MANAGER, on_change=lambda *_: None, clock=now)
         self.pool = ThreadPoolExecutor(4)
         renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
-        self.desired = DesiredState(self.repo, renderer, self.cluster, Rules(Ceilings(), lambda: b"key", applyset_of))
-        self.judge = Judge(self.repo, renderer, RenderCache(directory / "surveys"))
+        builds = Builds(self.repo, renderer)
+        self.desired = DesiredState(self.repo, builds, self.cluster, Rules(Ceilings(), lambda: b"key", applyset_of))
+        self.judge = Judge(builds, RenderCache(directory / "surveys"))
         self.parents = KubernetesParents(self.api, repo=self.remote.url)
         self.start()
 

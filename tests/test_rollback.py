@@ -12,7 +12,7 @@ import pytest
 
 from gitops.core.events import ImagePushed
 from gitops.core.release import Release, parse_release
-from gitops.draft import Draft, Memory
+from gitops.draft import Draft, Elsewhere, Memory
 from tests.adapters.git_world import git
 from tests.promotion_world import World, image, overlay, pipeline, world
 
@@ -115,7 +115,7 @@ def test_the_first_environment_goes_back_and_follows_the_trunk_again(place: Worl
     lockstep(place, "rollback", "dev")
     place.edit_base("print", "new")
     assert place.desired.build("dev") == before
-    assert _written(place, 2) == "held: environments/dev/hold.yaml stops new images in dev until a commit removes it"
+    assert "no new images in dev until `lockstep resume`" in _written(place, 2)
     lockstep(place, "resume", "dev")
     assert place.runs("dev")["order"] == "1.1.0"
     assert place.note("dev", "print") == "new"
@@ -182,7 +182,7 @@ def _written(place: World, number: int) -> str:
     """What the committer would answer to a push of this build of order."""
     found = image("order", number)
     event = ImagePushed(found.name, found.tag or "", found.digest or "", datetime(2026, 11, 1, tzinfo=UTC))
-    draft = Draft(place.repo, place.remote.head(), lambda *_: None, Memory())
+    draft = Draft(place.repo, place.remote.head(), Elsewhere(lambda *_: None), Memory())
     outcomes = draft.take(event, "a test", place.now)
     draft.commits()
     return draft.sentence(outcomes, place.remote.head())

@@ -7,6 +7,7 @@ import pytest
 
 from gitops.adapters.render_cache import RenderCache
 from gitops.adapters.work_tree import WorkTree
+from gitops.builds import Builds
 from gitops.checker import Checker
 from gitops.comparer import Comparer
 from gitops.core.health import Health
@@ -140,7 +141,7 @@ def test_check_and_parity_take_them_one_by_one(place: World, tmp_path: Path) -> 
     try:
         memo = RenderCache(tmp_path / "checks")
         head = tree.head()
-        report = Checker(tree, Surveyor(tree, place.renderer, memo), tree).check(head)
+        report = Checker(tree, Surveyor(Builds(tree, place.renderer), memo), tree).check(head)
         assert report.passes(ahead=True), report.forbidden()
         assert [each.overlay.name for each in report.checked] == OVERLAYS
         comparer = Comparer(tree, place.renderer, memo, tree.subjects)

@@ -48,10 +48,11 @@ _log = structlog.get_logger(__name__)
 class Door:
     """What the receivers work with.
 
-    `repos` are the names of the one config repo; a push to any other is ignored. `on_config_push` says in a sentence
-    what comes of a push to it, `on_registry_news` of a scan or a deletion; neither waits for anybody. `observe` is told
-    (sender's name, HTTP status, seconds) of each answer; the name is empty when nobody was recognised. `now` is in
-    seconds since 1970. `deadline` is in seconds and counts from ARRIVED.
+    `repos` are the names of the one config repo. `on_config_push` says in a sentence what comes of a push to it,
+    `on_registry_news` of a scan or a deletion, `on_source_push` of a push to a repository that a service is built from,
+    None for all others; none of them waits for anybody. `observe` is told (sender's name, HTTP status, seconds) of each
+    answer; the name is empty when nobody was recognised. `now` is in seconds since 1970. `deadline` is in seconds and
+    counts from ARRIVED.
     """
 
     senders: Mapping[str, Sender]
@@ -63,6 +64,7 @@ class Door:
     clock: Clock
     now: Callable[[], float]
     deadline: float = 2.5
+    on_source_push: Callable[[ConfigPushed], str | None] = lambda _event: None
 
 
 def blueprint(door: Door) -> Blueprint:
@@ -166,7 +168,8 @@ class _Reception:
         if not isinstance(event, ConfigPushed):
             return self._door.on_registry_news(event)
         if not names_any(event.urls, self._door.repos):
-            return "the push is to another repository than the config repo"
+            told = self._door.on_source_push(event)
+            return told or "the push is to another repository than the config repo"
         return self._door.on_config_push(event)
 
     def _arrived(self) -> float:

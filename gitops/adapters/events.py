@@ -11,6 +11,7 @@ import structlog
 
 from gitops.adapters.kubernetes_api import KubernetesApi, Request
 from gitops.adapters.state_namespace import MANAGED_BY, NAMESPACE
+from gitops.core import missing
 from gitops.core.errors import GitopsError
 from gitops.core.health import Health
 from gitops.core.inventory import parent_name
@@ -37,7 +38,8 @@ class KubernetesEvents:
 
 
 def _event(overlay: str, record: Record, name: str) -> dict[str, Any]:
-    well = record.sync is Sync.SYNCED and record.health in {Health.HEALTHY, Health.PROGRESSING, Health.SUSPENDED}
+    fine = record.sync is Sync.SYNCED and record.health in {Health.HEALTHY, Health.PROGRESSING, Health.SUSPENDED}
+    well = fine and record.reason not in missing.REASONS
     said = record.message or f"{record.sync}, {record.health}"
     revision = f" at {record.revision}" if record.revision else ""
     return {

@@ -30,7 +30,7 @@ from gitops.core.inventory import (
     applyset_id,
     parent_name,
 )
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 
 _PREFIX = parent_name("")
 _REVISIONS = ("applied", "passRevision")

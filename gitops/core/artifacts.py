@@ -40,12 +40,13 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A tag of a repository and what stands under it now. `pushed_at`: when the registry got the digest (aware, UTC);
+    """A tag of a repository and what stands under it now. `digest`: empty where a registry tells it only when it is
+    asked for that tag. `pushed_at`: when the digest came to stand under the tag (aware, UTC), by a push or otherwise;
     None where a registry does not tell.
     """
 
     tag: str
-    digest: str
+    digest: str = ""
     pushed_at: datetime | None = None
 
 

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gitops.core import schema, tag_policy
 from gitops.core.events import Ignored, ImagePushed
@@ -19,7 +19,11 @@ CAUSE_TRAILER = "Lockstep-Cause"
 DIGEST_TRAILER = "Lockstep-Digest"
 IMAGE_TRAILER = "Lockstep-Image"
 PUSHED_AT_TRAILER = "Lockstep-Pushed-At"
+REVISION_TRAILER = "Lockstep-Source-Revision"
 SERVICE_TRAILER = "Lockstep-Service"
+
+SAME_PUSH = timedelta(seconds=60)
+"""Two times of one digest that lie no further apart are of one push."""
 
 _MOST_TEXT = 200
 _BRACKETS = str.maketrans("[]{}", "()()")
@@ -27,11 +31,12 @@ _BRACKETS = str.maketrans("[]{}", "()()")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A pushed image that a service follows, under the name that the manifests use."""
+    """A pushed image that a service follows, under the name that the manifests use. `is_exact`: as of the event."""
 
     service: str
     image: Image
     pushed_at: datetime
+    is_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +92,23 @@ def candidate(event: ImagePushed, pipeline: Pipeline) -> Candidate | Ignored:
         return Ignored("pushed by digest, without a tag to follow")
     if not (is_name(event.image) and is_tag(event.tag) and is_digest(event.digest)):
         return Ignored(f"{one_line(event.image)}:{one_line(event.tag)} is not a valid image reference")
-    name = _canonical(event.image, pipeline)
+    name = canonical(event.image, pipeline)
     service = next((key for key, service in pipeline.services.items() if service.image == name), None)
     if service is None:
         return Ignored(_unknown(name, pipeline))
     policy = pipeline.services[service].tags
     if tag_policy.rank(policy, event.tag) is None:
         return Ignored(f"{service}: tag {event.tag} is outside {tag_policy.describe(policy)}")
-    return Candidate(service, Image(name, event.tag, event.digest), event.pushed_at)
+    return Candidate(service, Image(name, event.tag, event.digest), event.pushed_at, event.is_exact)
+
+
+def canonical(image: str, pipeline: Pipeline) -> str:
+    """The name by which manifests call an image that a registry calls by a host of its own."""
+    host, slash, path = image.partition("/")
+    for registry in pipeline.registries:
+        if host.lower() in {alias.lower() for alias in (registry.host, *registry.aliases)}:
+            return f"{registry.host}{slash}{path}"
+    return image
 
 
 def targets(
@@ -123,7 +137,7 @@ def decide(found: Candidate, target: Target, deployed: Deployed, policy: TagPoli
     where = f"{target.overlay}: {found.service}"
     if now is not None and (now.tag, now.digest) == (new.tag, new.digest):
         return Ignored(f"{where} is at {new.tag} ({new.short_digest}) already")
-    if Written(new.digest or "", found.pushed_at) in deployed.written:
+    if _was_written(found, deployed.written):
         return Ignored(f"{where}: this push of {new.tag} was written before and has been replaced since")
     height = _height(found, deployed, policy)
     if height < 0 and now is not None:
@@ -140,8 +154,10 @@ def unused(target: Target, image: Image, used: Collection[str] | None) -> Ignore
     return Ignored(f"no container of overlay {target.overlay} uses image {image.name}")
 
 
-def commit_message(change: Change) -> str:
-    """Subject, body and trailers. Whatever came from outside is one line without control characters or brackets."""
+def commit_message(change: Change, revision: str = "") -> str:
+    """Subject, body and trailers. Whatever came from outside is one line without control characters or brackets.
+    `revision`: the commit that the image was built from, if that is known.
+    """
     target, image = change.target, change.image
     was = f"\nBefore: {one_line(str(change.was))}" if change.was is not None else ""
     trailers = {
@@ -151,6 +167,7 @@ def commit_message(change: Change) -> str:
         DIGEST_TRAILER: image.digest or "",
         CAUSE_TRAILER: change.cause,
         PUSHED_AT_TRAILER: change.pushed_at.astimezone(UTC).isoformat(),
+        **({REVISION_TRAILER: revision} if revision else {}),
     }
     lines = "\n".join(f"{key}: {one_line(value)}" for key, value in trailers.items())
     subject = f"{target.environment}: {target.service} {image.tag} (sha256:{image.short_digest})"
@@ -176,14 +193,6 @@ def one_line(text: str) -> str:
     return re.sub(r"\*{2,}", "*", " ".join(printable.split()).translate(_BRACKETS))[:_MOST_TEXT]
 
 
-def _canonical(image: str, pipeline: Pipeline) -> str:
-    host, slash, path = image.partition("/")
-    for registry in pipeline.registries:
-        if host.lower() in {alias.lower() for alias in (registry.host, *registry.aliases)}:
-            return f"{registry.host}{slash}{path}"
-    return image
-
-
 def _unknown(name: str, pipeline: Pipeline) -> str:
     host = name.partition("/")[0]
     if pipeline.registries and host not in {registry.host for registry in pipeline.registries}:
@@ -197,6 +206,23 @@ def _places(environment: str, service: str, overlays: Sequence[Overlay], declari
         return own
     naming = [overlay for overlay in own if overlay.name in declaring]
     return naming or [overlay for overlay in own if overlay.name == f"{environment}/{service}"]
+
+
+def _was_written(found: Candidate, written: Sequence[Written]) -> bool:
+    """Whether this very push was written here before. A webhook and the registry's API tell its time each by a clock
+    reading of their own; what was written in between makes it another push. Without push times nobody can tell a tag
+    that came back from one that never went: what was written before counts as the same.
+    """
+    own = [each.pushed_at for each in written if each.digest == found.image.digest]
+    if not found.is_exact:
+        return bool(own)
+    others = [each.pushed_at for each in written if each.digest != found.image.digest]
+
+    def is_same(at: datetime) -> bool:
+        early, late = sorted((at, found.pushed_at))
+        return late - early <= SAME_PUSH and not any(early <= other <= late for other in others)
+
+    return found.pushed_at in own or any(map(is_same, own))
 
 
 def _height(found: Candidate, deployed: Deployed, policy: TagPolicy) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from gitops.core.errors import Place, Rejected
 from gitops.core.pipeline import ENVIRONMENTS, Overlay
 from gitops.core.release import HOLD_FILE, RELEASE_FILE, Holds, Release, parse_hold, parse_release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.tree import Blob, Tree
 
 TreeOf = Callable[[str], Tree]

@@ -11,7 +11,7 @@ from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
 from gitops.core.pipeline import DriftPolicy, Foreign, Overlay, Pipeline, SyncMode, SyncOptions
 from gitops.core.release import Holds, Release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.tree import Blob
 
 

@@ -9,13 +9,15 @@ class ImagePushed:
     """A registry has a new artifact under a tag.
 
     `image` is the repository as the registry calls itself, host included; `digest` is `sha256:...`;
-    `pushed_at` is the registry's own time (aware, UTC), the only order between two pushes that is trusted.
+    `pushed_at` is the registry's own time (aware, UTC), the only order between two pushes that is trusted. `is_exact`:
+    False for what was found in a registry that tells no push times; `pushed_at` is when it was found, then.
     """
 
     image: str
     tag: str
     digest: str
     pushed_at: datetime
+    is_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from gitops.core.objects import Key
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.stored import Stored
 
 ID_LABEL = "applyset.kubernetes.io/id"

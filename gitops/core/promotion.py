@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from gitops.core.images import Image
 from gitops.core.proof import Proof
 from gitops.core.release import Evidence, Release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from gitops.core import yaml_text
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.stored import Stored
 from gitops.core.tree import Blob
 

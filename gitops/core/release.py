@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from gitops.core import schema
 from gitops.core.errors import Rejected
+from gitops.core.revision import Revision
 from gitops.core.schema import CommitId, Model, Name
-from gitops.core.status import Revision
 
 RELEASE_FILE = "release.yaml"
 HOLD_FILE = "hold.yaml"

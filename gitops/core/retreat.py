@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from gitops.core.health import Health
 from gitops.core.promotion_commits import RELEASE_TRAILER, SOURCE_TRAILER
-from gitops.core.status import Record, Revision, SyncStatus
+from gitops.core.revision import Revision
+from gitops.core.status import Record, SyncStatus
 
 
 @dataclass(frozen=True, slots=True)

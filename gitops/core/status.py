@@ -11,6 +11,7 @@ from enum import StrEnum
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.objects import Key
+from gitops.core.revision import Revision
 from gitops.core.stored import Stored
 
 
@@ -29,17 +30,6 @@ class Action(StrEnum):
     PRUNED = "pruned"
     SKIPPED = "skipped"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """The two commits an overlay is composed of: the tree outside environments/, and its own directory."""
-
-    base: str
-    overlay: str
-
-    def __str__(self) -> str:
-        return self.base[:12] if self.base == self.overlay else f"{self.base[:12]}+{self.overlay[:12]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from datetime import datetime
 
 from gitops.core.health import Health
 from gitops.core.images import Image
+from gitops.core.missing import PULLABLE, Missing
 from gitops.core.objects import Key
 from gitops.core.ownership import Observed
 from gitops.core.plan import Outcome, Plan, Skipped
+from gitops.core.revision import Revision
 from gitops.core.status import (
     Action,
     Condition,
@@ -21,7 +23,6 @@ from gitops.core.status import (
     ObjectStatus,
     PendingRequest,
     Record,
-    Revision,
     Revisions,
     Sync,
     SyncStatus,
@@ -38,7 +39,9 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything a pass found out about one overlay. `target`: what git asks for; `rendered`: what was worked with."""
+    """Everything a pass found out about one overlay. `target`: what git asks for; `rendered`: what was worked with;
+    `missing`: what cannot be pulled any more, None when nobody knows.
+    """
 
     overlay: str
     environment: str
@@ -53,6 +56,7 @@ class Results:
     warnings: tuple[str, ...] = ()
     requests: tuple[PendingRequest, ...] = ()
     waived: tuple[str, ...] = ()
+    missing: Missing | None = None
 
 
 def object_statuses(
@@ -150,7 +154,15 @@ def _conditions(
         Condition("Reconciling", moving, reason if moving else "Settled", message if moving else "", now),
         Condition("Stalled", results.stall is not None, results.stall.reason if results.stall else "Settled", "", now),
     ]
-    return tuple(_since(condition, previous) for condition in found)
+    pullable = _pullable(results.missing, previous, now)
+    return tuple(_since(condition, previous) for condition in [*found, *([pullable] if pullable else [])])
+
+
+def _pullable(missing: Missing | None, previous: SyncStatus | None, now: datetime) -> Condition | None:
+    """Whether all images can be pulled; as before while nobody knows better, and nothing where nobody ever looked."""
+    if missing is None:
+        return previous.condition(PULLABLE) if previous else None
+    return Condition(PULLABLE, not missing.reason, missing.reason or PULLABLE, missing.message, now)
 
 
 def _since(condition: Condition, previous: SyncStatus | None) -> Condition:
@@ -198,26 +210,41 @@ def actions(outcomes: Iterable[Outcome]) -> dict[str, int]:
 
 
 def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, int]) -> Record | None:
-    """A line for the history when the pass did something or the sync, the health or the reason changed, else None."""
+    """A line for the history when the pass did something, or the sync, the health, the reason or what is missing
+    changed, else None.
+    """
     ready = status.condition("Ready")
     before = previous.condition("Ready") if previous else None
-    reason = ready.reason if ready else ""
+    reason, message = (ready.reason, ready.message) if ready else ("", "")
     same = previous is not None and (previous.sync, previous.health, previous.waived) == (
         status.sync,
         status.health,
         status.waived,
     )
-    if same and not done and before is not None and before.reason == reason:
+    is_quiet = same and not done and before is not None and before.reason == reason
+    pullable = _pullable_news(status, previous)
+    if is_quiet and pullable is None:
         return None
+    if pullable is not None:
+        is_alone = is_quiet or (ready is not None and ready.status and not pullable.status)
+        reason = pullable.reason if is_alone else reason
+        message = "; ".join(filter(None, (message, pullable.message))) or "all images can be pulled again"
     return Record(
         at=status.at,
         revision=status.revisions.rendered,
         sync=status.sync,
         health=status.health,
         reason=reason,
-        message=ready.message if ready else "",
+        message=message,
         actions=dict(done),
         images=status.images,
         took=status.took,
         waived=status.waived,
     )
+
+
+def _pullable_news(status: SyncStatus, previous: SyncStatus | None) -> Condition | None:
+    """What is new about missing images. Of images that can be pulled nothing is, unless one could not before."""
+    now, before = status.condition(PULLABLE), previous.condition(PULLABLE) if previous else None
+    known = (before.status, before.message) if before is not None else (True, "")
+    return now if now is not None and (now.status, now.message) != known else None

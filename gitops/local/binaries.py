@@ -1,4 +1,5 @@
-"""Finds each program of the local control plane at its pinned version, or builds it from the module in localcluster/.
+"""Finds each program of the local control plane, and the registry of the tests, at its pinned version, or builds it
+from its module in localcluster/.
 
 Looked for in this order:
 1. `$KUBEBUILDER_ASSETS`, then `$PATH`: taken when the program says that it is the pinned minor release. kustomize must
@@ -15,7 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -30,16 +31,20 @@ _BUILD_INFO = "k8s.io/component-base/version"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`module` is the one whose version in go.mod is the program's; `exact` asks for the patch release as well."""
+    """`module` is the one whose version in go.mod is the program's; `exact` asks for the patch release as well.
+    `directory`: where that go.mod lies within localcluster/; what has one of its own is built and kept apart.
+    """
 
     name: str
     package: str
     module: str
     version_argument: str = "--version"
     exact: bool = False
+    directory: str = ""
 
 
 _KUBERNETES = "k8s.io/kubernetes"
+_DISTRIBUTION = "github.com/distribution/distribution/v3"
 PROGRAMS: Mapping[str, Program] = {
     program.name: program
     for program in (
@@ -55,16 +60,29 @@ PROGRAMS: Mapping[str, Program] = {
         Program("kube-controller-manager", f"{_KUBERNETES}/cmd/kube-controller-manager", _KUBERNETES),
         Program("kube-scheduler", f"{_KUBERNETES}/cmd/kube-scheduler", _KUBERNETES),
         Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok"),
+        Program("registry", f"{_DISTRIBUTION}/cmd/registry", _DISTRIBUTION, directory="registry"),
     )
 }
+CONTROL_PLANE = tuple(name for name, program in PROGRAMS.items() if not program.directory)
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where programs are looked for and kept, as an environment's variables say; `module` holds go.mod."""
+    """Where programs are looked for and kept, as an environment's variables say; `module` holds go.mod, `root` the
+    toolchain's pin.
+    """
 
     environment: Mapping[str, str]
-    module: Path = LOCALCLUSTER
+    root: Path = LOCALCLUSTER
+    directory: str = ""
+
+    def of(self, program: Program) -> "Places":
+        """The places of the module that the program is built from."""
+        return replace(self, directory=program.directory)
+
+    @property
+    def module(self) -> Path:
+        return self.root / self.directory
 
     @property
     def searched(self) -> tuple[str, ...]:
@@ -92,20 +110,20 @@ def ensure(name: str, *, places: Places | None = None, console: Console | None =
     installation came without localcluster/; Unavailable(NoGo) as toolchain.go.
     """
     program = PROGRAMS[name]
-    places = places or Places(os.environ)  # noqa: TID251 - the default of one argument
+    places = (places or Places(os.environ)).of(program)  # noqa: TID251 - the default of one argument
     _require_pins(program, places)
     return find(name, places) or _build(program, places, console or Console(stderr=True))
 
 
 def ensure_all(
-    names: Iterable[str] = tuple(PROGRAMS), *, places: Places | None = None, console: Console | None = None
+    names: Iterable[str] = CONTROL_PLANE, *, places: Places | None = None, console: Console | None = None
 ) -> dict[str, Path]:
     """`ensure` for several programs, one after another: each build alone keeps all cores busy."""
     places = places or Places(os.environ)  # noqa: TID251 - the default of one argument
     console = console or Console(stderr=True)
     wanted = [PROGRAMS[name] for name in names]
     for program in wanted:
-        _require_pins(program, places)
+        _require_pins(program, places.of(program))
     absent = [program.name for program in wanted if find(program.name, places) is None]
     if len(absent) > 1:
         console.print(f"{len(absent)} programs are built, once for this machine: minutes, most for kube-apiserver")
@@ -115,6 +133,7 @@ def ensure_all(
 def find(name: str, places: Places) -> Path | None:
     """The program's path if it is there already, at the pinned version."""
     program = PROGRAMS[name]
+    places = places.of(program)
     for directories in places.searched:
         found = shutil.which(name, path=directories)
         if found and _is_pinned(program, Path(found), places):
@@ -163,7 +182,7 @@ def _build(program: Program, places: Places, console: Console) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _lock(target, console):
         if not target.exists():
-            go = toolchain.go(places.module, environment=places.environment, cache=places.cache, console=console)
+            go = toolchain.go(places.root, environment=places.environment, cache=places.cache, console=console)
             with progress.step(console, f"building {program.name} {version(program, places.module)}"):
                 _compile(program, places, go, target)
     return target
@@ -202,12 +221,18 @@ def _compile(program: Program, places: Places, go: Path, target: Path) -> None:
 
 
 def _arguments(program: Program, module: Path, output: Path) -> list[str]:
+    flags = " ".join(["-s", "-w", *(f"-X {key}={value}" for key, value in _stamps(program, module).items())])
+    return ["build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(output), program.package]
+
+
+def _stamps(program: Program, module: Path) -> Mapping[str, str]:
     """Without these values Kubernetes programs call themselves v0.0.0, and clients complain about version skew."""
+    if program.directory:
+        return {"github.com/distribution/distribution/v3/version.version": version(program, module)}
     kubernetes = version(PROGRAMS["kube-apiserver"], module)
     major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
     values = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
-    flags = " ".join(["-s", "-w", *(f"-X {_BUILD_INFO}.{key}={value}" for key, value in values.items())])
-    return ["build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(output), program.package]
+    return {f"{_BUILD_INFO}.{key}": value for key, value in values.items()}
 
 
 def _environment(places: Places, go: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gitops.core.errors import Rejected, Unavailable
 from gitops.local import processes, record
-from gitops.local.binaries import PROGRAMS
+from gitops.local.binaries import CONTROL_PLANE
 from gitops.local.components import Layout
 from gitops.local.control_plane import ControlPlane
 from gitops.local.interrupt import Interrupt
@@ -64,7 +64,7 @@ class Installation:
     @property
     def programs(self) -> tuple[str, ...]:
         """What has to be there before anything is started."""
-        return ("kustomize",) if self._given else tuple(PROGRAMS)
+        return ("kustomize",) if self._given else CONTROL_PLANE
 
     @property
     def kubeconfig(self) -> Path:

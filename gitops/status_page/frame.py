@@ -9,7 +9,7 @@ from flask import Request, url_for
 from gitops.core.schema import is_name
 from gitops.status_page.plain import web_address
 from gitops.status_page.texts import LANGUAGES, Language, absolute, duration, machine
-from gitops.status_page.views import HEALTH_TONES, SYNC_TONES, Tone, commit_id
+from gitops.status_page.views import HEALTH_TONES, MISSING_TONES, SYNC_TONES, Tone, commit_id
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SHORT = 12
@@ -19,6 +19,7 @@ _TONES = {
     "Stalled": Tone.BAD,
     "Drifted": Tone.WARN,
     "Reconciling": Tone.BUSY,
+    **MISSING_TONES,
 }
 
 

@@ -4,14 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from gitops.core import missing
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.pipeline import Pipeline
 from gitops.core.status import ObjectStatus, Record, Sync, SyncStatus
+from gitops.core.sweep import RegistryState
 from gitops.status_page.plain import LONG, clean
 from gitops.status_page.source import Controller, Statuses
 from gitops.status_page.stages import Stage, stages
-from gitops.status_page.views import HEALTH_TONES, Card, ImageView, Tone, card, image
+from gitops.status_page.views import HEALTH_TONES, MISSING_TONES, Card, ImageView, Tone, card, image
 
 STALLED = "Stalled"
 _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Rollout"}
@@ -37,7 +39,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """One thing a person should know. `word` is Stalled, OutOfSync, Drifted or a health."""
+    """One thing a person should know. `word` is Stalled, OutOfSync, Drifted, a health, or what is missing."""
 
     overlay: str
     tone: Tone
@@ -74,6 +76,21 @@ class TroubleView:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryView:
+    """How the sweeps of a registry fare; `every` in seconds. With a `message` and nothing that fails, nobody can ask
+    it. `notes`: what could not be done for single services.
+    """
+
+    host: str
+    every: float
+    swept_at: datetime | None
+    failing_since: datetime | None
+    reason: str
+    message: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerView:
     repo: str
     trunk: str
@@ -82,6 +99,7 @@ class ControllerView:
     leader: bool
     version: str
     troubles: tuple[TroubleView, ...]
+    registries: tuple[RegistryView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +139,26 @@ def controller(found: Controller) -> ControllerView:
     troubles = tuple(TroubleView(clean(it.reason), clean(it.message, LONG), it.since) for it in found.troubles)
     head = clean(found.head or "")
     return ControllerView(
-        clean(found.repo), clean(found.trunk), head, found.head_since, found.leader, clean(found.version), troubles
+        clean(found.repo),
+        clean(found.trunk),
+        head,
+        found.head_since,
+        found.leader,
+        clean(found.version),
+        troubles,
+        tuple(map(_registry, found.registries)),
+    )
+
+
+def _registry(state: RegistryState) -> RegistryView:
+    return RegistryView(
+        host=clean(state.host),
+        every=state.every.total_seconds(),
+        swept_at=state.swept_at,
+        failing_since=state.failing_since,
+        reason=clean(state.reason),
+        message=clean(state.message, LONG),
+        notes=tuple(clean(note, LONG) for note in state.notes),
     )
 
 
@@ -195,7 +232,7 @@ def _since(service: str, found: Image, history: Iterable[Record]) -> datetime | 
 
 
 def _attention(status: SyncStatus) -> Iterable[Attention]:
-    """Stalled, then health, then drift, then what is merely behind; each said once."""
+    """Stalled, then health, then drift, then what is merely behind, then what is missing; each said once."""
     name, ready, stalled = clean(status.overlay), status.condition("Ready"), status.condition("Stalled")
     since, message = (ready.since, clean(ready.message, LONG)) if ready else (status.at, "")
     halted = stalled is not None and stalled.status
@@ -211,6 +248,10 @@ def _attention(status: SyncStatus) -> Iterable[Attention]:
     elif status.sync is not Sync.SYNCED and not halted:
         reason = clean(ready.reason) if ready else ""
         yield Attention(name, Tone.WARN, str(status.sync), reason, message, since)
+    pullable = status.condition(missing.PULLABLE)
+    if pullable is not None and not pullable.status:
+        tone = MISSING_TONES.get(pullable.reason, Tone.WARN)
+        yield Attention(name, tone, clean(pullable.reason), "", clean(pullable.message, LONG), pullable.since)
 
 
 def _worst(status: SyncStatus, otherwise: str) -> tuple[str, str]:

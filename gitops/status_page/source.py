@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gitops.core.images import Image
 from gitops.core.lineage import Past
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
 from gitops.core.status import Record, SyncStatus
+from gitops.core.sweep import RegistryState
 
 Statuses = Mapping[str, tuple[SyncStatus, Sequence[Record]]]
 """Overlay name -> its current status and its history, newest first. The shape of `Ledger.read_all`."""
@@ -16,8 +19,8 @@ Statuses = Mapping[str, tuple[SyncStatus, Sequence[Record]]]
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that keeps this replica from doing its work. `reason` is CamelCase: PushRefused, RemoteUnreachable,
-    WatchFailing and InvalidPipeline have translations, others are shown as they are. No credentials in `message`.
+    """Something that keeps this replica from doing its work. `reason` is CamelCase: those that are known have
+    translations, others are shown as they are. No credentials in `message`.
     """
 
     reason: str
@@ -30,7 +33,8 @@ class Controller:
     """The replica that serves the page. `repo` is a name for people and holds no credentials.
 
     `head` is the trunk's commit as last fetched and `head_since` when it was first seen. `commit_url` is the address of
-    a commit on the git host, with `{commit}` where its id belongs; empty = revisions are not links.
+    a commit on the git host, with `{commit}` where its id belongs; empty = revisions are not links. `registries`: how
+    their sweeps fare, as far as this replica makes them.
     """
 
     repo: str
@@ -41,6 +45,7 @@ class Controller:
     head_since: datetime | None = None
     commit_url: str = ""
     troubles: tuple[Trouble, ...] = ()
+    registries: tuple[RegistryState, ...] = ()
 
 
 class StatusSource(Protocol):
@@ -62,6 +67,12 @@ class StatusSource(Protocol):
 
     def known_parity(self, a: str, b: str) -> Comparison:
         """The same, without asking for anything to be worked out."""
+
+    def origin(self, image: Image) -> Origin | None:
+        """What the labels of an image say, without waiting; None while that is not known."""
+
+    def source_pushes(self, service: str) -> Sequence[SourcePush]:
+        """The newest pushes to what a service is built from, as this replica has heard of them."""
 
     def controller(self) -> Controller: ...
 

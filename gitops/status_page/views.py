@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from gitops.core import missing
 from gitops.core.contract import admission
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.objects import Key
+from gitops.core.revision import Revision
 from gitops.core.status import (
     Action,
     Condition,
@@ -22,7 +24,6 @@ from gitops.core.status import (
     FieldChange,
     ObjectStatus,
     Record,
-    Revision,
     Sync,
     SyncStatus,
 )
@@ -61,6 +62,8 @@ HEALTH_TONES = {
     Health.DEGRADED: Tone.BAD,
     Health.UNKNOWN: Tone.WARN,
 }
+MISSING_TONES = {missing.IN_USE: Tone.BAD, missing.IN_REACH: Tone.WARN}
+"""Of what a registry no longer has. The overlay's health is another matter: what runs, runs on."""
 SYNC_TONES = {Sync.SYNCED: Tone.OK, Sync.OUT_OF_SYNC: Tone.WARN, Sync.UNKNOWN: Tone.WARN}
 
 
@@ -208,7 +211,7 @@ def card(status: SyncStatus, history: Sequence[Record]) -> Card:
     return Card(
         overlay=clean(status.overlay),
         environment=clean(status.environment),
-        tone=_tone(status, stalled=is_stalled, drifted=drifted),
+        tone=max(_tone(status, stalled=is_stalled, drifted=drifted), _pullable(status), key=lambda tone: tone.rank),
         sync=status.sync,
         health=status.health,
         stalled=is_stalled,
@@ -220,6 +223,11 @@ def card(status: SyncStatus, history: Sequence[Record]) -> Card:
         drifted=drifted,
         last=_moment(history[0]) if history else None,
     )
+
+
+def _pullable(status: SyncStatus) -> Tone:
+    found = status.condition(missing.PULLABLE)
+    return Tone.OK if found is None or found.status else MISSING_TONES.get(found.reason, Tone.WARN)
 
 
 def overlay(status: SyncStatus, history: Sequence[Record]) -> OverlayView:

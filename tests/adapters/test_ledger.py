@@ -14,7 +14,8 @@ from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.objects import Key
 from gitops.core.proof import Proof, Proofs
-from gitops.core.status import ObjectStatus, Record, Revision, Sync, SyncStatus
+from gitops.core.revision import Revision
+from gitops.core.status import ObjectStatus, Record, Sync, SyncStatus
 from tests.adapters.kubernetes_world import World
 from tests.control_plane_fixture import SharedControlPlane
 

@@ -14,7 +14,7 @@ from gitops.adapters.state_namespace import NAMESPACE
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.inventory import Member, Parent, applyset_id, parent_name
 from gitops.core.objects import Key
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from tests.adapters.kubernetes_world import World, now
 from tests.control_plane_fixture import SharedControlPlane
 

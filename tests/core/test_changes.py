@@ -279,3 +279,32 @@ def test_a_pattern_matches_whole_tags() -> None:
     assert tag_policy.rank(TagPolicy(follow="main"), "main-1") is None
     assert tag_policy.rank(TagPolicy(follow="main"), "main") == ""
     assert tag_policy.rank(policy, "main-" + "1" * 200) is None
+
+
+@pytest.mark.parametrize(
+    ("written_before", "seconds", "is_same"),
+    [
+        ([NEW], 0, True),
+        ([NEW], 59, True),
+        ([NEW], -59, True),
+        ([NEW], 61, False),
+        ([OLD], 0, False),
+        ([OLD, NEW], 30, False),
+    ],
+)
+def test_two_clock_readings_of_one_push_are_one_push(written_before: list[str], seconds: int, *, is_same: bool) -> None:
+    """Newest first, ten seconds apart: what was written in between makes it another push."""
+    last = len(written_before) - 1
+    past = tuple(Written(each, AT + timedelta(seconds=10 * (last - n))) for n, each in enumerate(written_before))
+    deployed = Deployed(Image(APP, "1.4.0", OLD), past)
+    said = decide(replace(FOUND, pushed_at=AT + timedelta(seconds=seconds)), DEV, deployed, SEMVER)
+    assert (said is not None) == is_same
+
+
+def test_without_push_times_what_was_written_before_is_not_written_again() -> None:
+    found = replace(FOUND, pushed_at=AT + timedelta(days=1), is_exact=False)
+    now = Image(APP, "1.4.0", OLD)
+    assert decide(found, DEV, Deployed(now, (Written(NEW, AT),)), SEMVER) is not None
+    assert decide(found, DEV, Deployed(now, (Written(OLD, AT),)), SEMVER) is None
+    event = replace(EVENT, is_exact=False)
+    assert candidate(event, PIPELINE) == replace(FOUND, is_exact=False)

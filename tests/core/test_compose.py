@@ -5,7 +5,7 @@ import pytest
 from gitops.core import compose
 from gitops.core.errors import Rejected
 from gitops.core.pipeline import Overlay
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.tree import Tree
 from tests.core.rejections import rejection
 from tests.core.trees import Link, Trees

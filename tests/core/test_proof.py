@@ -8,7 +8,7 @@ from gitops.core import proof
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.proof import Look, Proof, Proofs, Running, Sighting
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from tests.core.trees import Trees
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from gitops.core import summary
 from gitops.core.release import Release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.summary import Results
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)

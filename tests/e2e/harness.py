@@ -43,10 +43,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How an installation differs from the usual one. `entry`: what Python runs instead of `-m gitops`."""
+    """How an installation differs from the usual one. `entry`: what Python runs instead of `-m gitops`; `registries`:
+    as lockstep.yaml has them.
+    """
 
     poll: str = "1h"
     kustomize: Path | None = None
+    registries: Mapping[str, object] = field(default_factory=dict)
     entry: tuple[str, ...] = ("-m", "gitops")
 
 
@@ -137,6 +140,7 @@ class World:
                 "page": f"127.0.0.1:{ports.page}",
                 "metrics": f"127.0.0.1:{ports.metrics}",
             },
+            "registries": dict(self.settings.registries),
             "webhooks": {"threads": 16},
             "poll": self.settings.poll,
             "lease": "3s",

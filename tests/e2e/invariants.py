@@ -20,7 +20,8 @@ from typing import Any
 import yaml
 
 from gitops.core.inventory import PART_OF_LABEL, applyset_id, parent_name
-from gitops.core.status import Revision, Sync
+from gitops.core.revision import Revision
+from gitops.core.status import Sync
 from tests.adapters.git_world import git
 from tests.e2e.api_proxy import Passed
 from tests.e2e.console import OURS, Body, Objects

@@ -163,7 +163,25 @@ def test_an_installation_without_the_pins_says_so(tmp_path: Path) -> None:
         binaries.ensure("kustomize", places=Places({}, tmp_path))
 
 
+def test_a_program_of_another_module_is_kept_apart(module: Path, environment: dict[str, str]) -> None:
+    """What changes its pins leaves the others built."""
+    (module / "registry").mkdir()
+    (module / "registry" / "go.mod").write_text("module example.test/registry\n\ngo 1.24\n")
+    (module / "registry" / "go.sum").write_text("one pin\n")
+    places = Places(environment, module)
+    own = places.of(binaries.PROGRAMS["registry"])
+    kept = [_program(places.kept / "kustomize", "v5.8.1"), _program(own.kept / "registry", "v3.1.2")]
+    found = [binaries.find(name, places) for name in ("kustomize", "registry")]
+    assert found == kept
+    (module / "registry" / "go.sum").write_text("another pin\n")
+    assert [binaries.find(name, places) for name in ("kustomize", "registry")] == [kept[0], None]
+    assert "registry" not in binaries.CONTROL_PLANE
+
+
 def test_every_program_is_pinned_in_the_repository() -> None:
-    versions = {name: binaries.version(program, binaries.LOCALCLUSTER) for name, program in binaries.PROGRAMS.items()}
+    versions = {
+        name: binaries.version(program, binaries.LOCALCLUSTER / program.directory)
+        for name, program in binaries.PROGRAMS.items()
+    }
     assert versions["kustomize"] == "v5.8.1"
     assert len({versions[name] for name in versions if name.startswith("kube-")}) == 1

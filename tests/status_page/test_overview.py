@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
+
 from gitops.core.health import Health
-from gitops.core.status import Drift, Sync
+from gitops.core.status import Condition, Drift, Sync
 from gitops.status_page.overview import Attention, Overview, Running, controller, overview, whereabouts
 from gitops.status_page.views import Tone
 from tests.status_page import sample
@@ -115,3 +117,14 @@ def test_troubles_keep_no_credentials() -> None:
     own = replace(sample.CONTROLLER, repo="https://bot:hunter2@git.example/config")
 
     assert controller(own).repo == "https://***@git.example/config"
+
+
+@pytest.mark.parametrize(("reason", "tone"), [("ImageMissing", Tone.BAD), ("RollbackImageMissing", Tone.WARN)])
+def test_images_that_are_gone_want_attention_though_all_is_healthy(reason: str, tone: Tone) -> None:
+    gone = Condition("Pullable", status=False, reason=reason, message="dev: order 1 is no longer there", since=NOW)
+    status = sample.dev()
+    well = replace(status, conditions=(*status.conditions, replace(gone, status=True, reason="Pullable", message="")))
+    assert not [each for each in overview({"dev": (well, ())}, None).attention if "Missing" in each.word]
+    shown = overview({"dev": (replace(status, conditions=(*status.conditions, gone)), ())}, None)
+    assert [(each.word, each.tone) for each in shown.attention if "Missing" in each.word] == [(reason, tone)]
+    assert shown.cards[0].tone.rank >= tone.rank

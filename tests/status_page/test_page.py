@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from datetime import timedelta
 from enum import Enum
 from html.parser import HTMLParser
 from typing import Any
@@ -15,6 +16,7 @@ from gitops.core.lineage import Entry
 from gitops.core.parity import Compared, Comparison, Finding
 from gitops.core.release import Hold, Release
 from gitops.core.status import FieldChange, ObjectStatus
+from gitops.core.sweep import RegistryState
 from gitops.status_page import Trouble
 from tests.status_page import past, sample
 from tests.status_page.sample import NOW, Source
@@ -198,6 +200,44 @@ def test_troubles_of_the_controller_are_on_every_page(client: FlaskClient, sourc
         assert "protected branch" in text
         assert "follower" in text
     assert json(client, "/api/v1/status")["controller"]["troubles"][0]["reason"] == "PushRefused"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ["Registries", "A registry cannot be swept", "failing since", "no such user", "gallery: no push times"]),
+        ("zh", ["镜像仓库", "无法巡检镜像仓库", "上次巡检", "no such user", "gallery: no push times"]),
+    ],
+)
+def test_how_the_sweeps_of_registries_fare(
+    client: FlaskClient, source: Source, language: str, words: list[str]
+) -> None:
+    since = NOW - timedelta(hours=2)
+    failing = RegistryState(
+        "harbor.example",
+        timedelta(minutes=5),
+        since,
+        since,
+        "Unauthorized",
+        "no such user",
+        ("gallery: no push times",),
+    )
+    trouble = Trouble("SweepFailing", "harbor.example: no such user", since)
+    source.own = replace(source.own, registries=(failing, RegistryState("new.example")), troubles=(trouble,))
+    text = Markup(client.get(f"/?lang={language}").text).text
+    for word in words:
+        assert word in text
+    told = json(client, "/api/v1/status")["controller"]["registries"]
+    assert told[0] == {
+        "host": "harbor.example",
+        "every": 300.0,
+        "swept_at": "2026-03-05T07:30:00Z",
+        "failing_since": "2026-03-05T07:30:00Z",
+        "reason": "Unauthorized",
+        "message": "no such user",
+        "notes": ["gallery: no push times"],
+    }
+    assert told[1]["swept_at"] is None
 
 
 def test_revisions_link_to_the_git_host_only_by_a_web_address(client: FlaskClient, source: Source) -> None:

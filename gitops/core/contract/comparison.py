@@ -22,10 +22,6 @@ class Difference:
     before: Any
     after: Any
 
-    @property
-    def is_removal(self) -> bool:
-        return self.after is ABSENT
-
 
 @dataclass(frozen=True, slots=True)
 class Sides:

@@ -14,7 +14,7 @@ from gitops.core.images import Image
 from gitops.core.objects import Key
 from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.release import RELEASE_FILE, Release
-from gitops.core.status import Revision
+from gitops.core.revision import Revision
 from gitops.core.variations import Severity
 
 KIND = "Release"

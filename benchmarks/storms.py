@@ -1,0 +1,117 @@
+"""A minute of Harbor pushes, most of them repeated, against a git remote that takes its time. What counts: few are told
+to come again, nothing is lost, commits are far fewer than events, memory stays bounded, the page goes on answering.
+"""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from urllib3 import PoolManager
+
+from benchmarks import fleet, sending
+from benchmarks.bursts import await_builds, await_images, lost
+from benchmarks.figures import Figure, Spread
+from benchmarks.sending import Answer
+from benchmarks.world import Controller, World
+
+_DISTINCT, _REPEATS, _SECONDS = 1_000, 9, 60.0
+_PUSH_SECONDS = 0.3
+_CALM_AFTER = 5.0
+_FIRST_BUILD = 10_000
+_LOOK_EVERY = 0.25
+_MEGABYTE = 1024 * 1024
+_random = random.Random(7)
+
+
+@dataclass(slots=True)
+class _Looks:
+    """What somebody saw who had the page open all the time: seconds of each answer, bytes that the controller held."""
+
+    seconds: list[float] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+
+
+def storm(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
+    """Distinct events and repetitions of them in a minute."""
+    world.fleet.slow_pushes_down(_PUSH_SECONDS)
+    builds = _DISTINCT // len(services) or 1
+    newest = _FIRST_BUILD + builds - 1
+    schedule = _schedule(services, builds)
+    before, held = world.fleet.commits(), running.memory().resident
+    with _looking(world, running) as looks:
+        began = time.monotonic()
+        answers = asyncio.run(sending.scheduled(sending.sender(world), schedule))
+        last = max(attempts[0].sent for attempts in answers)
+        durable = max(0.0, await_builds(world, services, newest) - last)
+    commits = world.fleet.commits() - before
+    missing = lost(world, services, newest)
+    await_images(world, services, newest)
+    running.await_quiet()
+    return [
+        *_answered(answers, began),
+        Figure("storm", "images that the trunk does not have", missing, "", 0),
+        Figure("storm", "last event -> all committed", durable, "s", 10.0, _PUSH_SECONDS, "floor: one push"),
+        Figure("storm", "commits", commits, "", len(schedule) / 2, len(services), "floor: one for each image"),
+        *_seen(looks, held),
+    ]
+
+
+def _schedule(services: Sequence[str], builds: int) -> list[tuple[float, bytes]]:
+    """(seconds from the start, body): every delivery ten times, at any time and in any order."""
+    pushed = [fleet.image(service, _FIRST_BUILD + build) for build in range(builds) for service in services]
+    bodies = [sending.body(each) for each in pushed]
+    return [(_random.uniform(0, _SECONDS), each) for each in bodies for _ in range(1 + _REPEATS)]
+
+
+def _answered(answers: Sequence[Sequence[Answer]], began: float) -> Sequence[Figure]:
+    attempts = [attempt for each in answers for attempt in each]
+    calm = [attempt for attempt in attempts if attempt.sent - began > _CALM_AFTER]
+    refused = sum(attempt.status != 200 for attempt in calm)
+    times = Spread(tuple(attempt.seconds for attempt in attempts))
+    given_up = sum(each[-1].status != 200 for each in answers)
+    what, share = f"{len(answers)} deliveries in a minute, p99 answer", 100 * refused / len(calm)
+    return [
+        Figure("storm", what, times.percentile(99), "s", 2.5, note=str(times)),
+        Figure("storm", "not 200 after the first 5 s", share, "%", 1.0, note=f"{refused} of {len(calm)}"),
+        Figure("storm", "given up by Harbor after 3 attempts", given_up, ""),
+    ]
+
+
+def _seen(looks: _Looks, held: int) -> Sequence[Figure]:
+    pages = Spread(tuple(looks.seconds))
+    grown = (max(looks.resident) - held) / _MEGABYTE
+    note = f"{held / _MEGABYTE:.0f} MB before, {max(looks.resident) / _MEGABYTE:.0f} MB at most"
+    return [
+        Figure("storm", "the page meanwhile, p99 answer", pages.percentile(99), "s", 0.2, note=str(pages)),
+        Figure("storm", "resident, more than before", grown, "MB", note=note),
+    ]
+
+
+@contextmanager
+def _looking(world: World, running: Controller) -> Iterator[_Looks]:
+    """Somebody looks at the overview every now and then. Raises: AssertionError when a look was not answered 200."""
+    looks, over = _Looks(), threading.Event()
+    page = f"http://127.0.0.1:{world.ports['page']}/"
+
+    def look() -> None:
+        pool = PoolManager(timeout=10.0, retries=False)
+        while not over.wait(_LOOK_EVERY):
+            began = time.monotonic()
+            status = pool.request("GET", page).status
+            if status != 200:
+                raise AssertionError(f"the page answered {status} during the storm")
+            looks.seconds.append(time.monotonic() - began)
+            looks.resident.append(running.memory().resident)
+
+    with ThreadPoolExecutor(1) as pool:
+        looker = pool.submit(look)
+        try:
+            yield looks
+        finally:
+            over.set()
+    looker.result()

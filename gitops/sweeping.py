@@ -1,0 +1,103 @@
+"""When registries are swept: when this replica starts to lead, then every few minutes, after an outage, and when a
+webhook says that something was deleted. Never while senders wait: a sweep has time, and what they push it would find.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from gitops.core import changes
+from gitops.core.desired import Desired
+from gitops.core.missing import Missing
+from gitops.core.pipeline import Pipeline
+from gitops.core.sweep import RegistryState
+from gitops.pullability import Pullability
+from gitops.sweeper import Sweeper
+from gitops.workqueue import Backoff, Workqueue
+
+_log = structlog.get_logger(__name__)
+
+_STEP_ASIDE_SECONDS = 2.0
+_FIRST_RETRY = 5.0
+_JITTER = 0.2
+"""Of the time between two sweeps, so that several installations do not ask at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`leads`: whether this replica does; `is_busy`: whether senders wait. `jitter` draws from 0 to 1, `clock` is
+    monotonic seconds. `observe(state)` is told how a sweep went.
+    """
+
+    leads: Callable[[], bool]
+    is_busy: Callable[[], bool]
+    pipeline: Callable[[], Pipeline | None]
+    jitter: Callable[[], float]
+    clock: Callable[[], float]
+    observe: Callable[[RegistryState], None]
+
+
+class Sweeping:
+    """A queue of names: a registry's host to be swept, or `image@digest` to be asked for. Thread-safe."""
+
+    def __init__(self, sweeper: Sweeper, pullability: Pullability, terms: Terms) -> None:
+        self.sweeper = sweeper
+        self._pullability = pullability
+        self._terms = terms
+        backoff = Backoff(terms.jitter, first=_FIRST_RETRY)
+        self._queue = Workqueue(self._run, backoff=backoff, clock=terms.clock, workers=2)
+
+    def start(self) -> None:
+        self._queue.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Asks for nothing more. True when nothing is under way; what is, writes by compare-and-swap like everybody."""
+        self.sweeper.halt()
+        stopped = self._queue.stop(timeout)
+        self.sweeper.close()
+        return stopped
+
+    def is_alive(self) -> bool:
+        return self._queue.is_alive()
+
+    def look_everywhere(self) -> None:
+        """Sweeps every registry now: this replica leads from now on, or an outage is over."""
+        for state in self.sweeper.states():
+            if state.reason == "RegistryUnknown":
+                _log.warning("a registry is not swept", registry=state.host, message=state.message)
+        for host in self.sweeper.hosts():
+            self._queue.add(host)
+
+    def look_at(self, image: str, digest: str) -> None:
+        """Somebody says that an image was deleted: whether it is missed is asked of the registry, now. `image`: as the
+        registry calls it.
+        """
+        declared = self._terms.pipeline()
+        name = changes.canonical(image, declared) if declared else image
+        self._queue.add(f"{name}@{digest}")
+
+    def forget(self) -> None:
+        """Called when this replica stops to lead: what it knows grows old."""
+        self.sweeper.forget()
+        self._pullability.forget()
+
+    def missing(self, desired: Desired) -> Missing | None:
+        """What of an overlay cannot be pulled any more; None while nobody has looked."""
+        return self._pullability.missing(desired)
+
+    def _run(self, name: str) -> float | None:
+        if not self._terms.leads():
+            return None  # whoever leads looks
+        if self._terms.is_busy():
+            return _STEP_ASIDE_SECONDS
+        image, _, digest = name.partition("@")
+        if digest:
+            self._pullability.check(image, digest)
+            return None
+        try:
+            self.sweeper.sweep(name)
+        finally:
+            state = next(each for each in self.sweeper.states() if each.host == name)
+            self._terms.observe(state)
+        return state.every.total_seconds() * (1 - _JITTER / 2 + _JITTER * self._terms.jitter())

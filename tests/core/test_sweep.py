@@ -1,0 +1,90 @@
+"""Which of a registry's tags a policy takes, and when a registry is swept: literals only."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gitops.core import pipeline, sweep
+from gitops.core.artifacts import Tagged
+from gitops.core.errors import Rejected
+from gitops.core.events import ImagePushed
+from gitops.core.images import Image
+from gitops.core.pipeline import Order, TagPolicy
+
+NOW = datetime(2026, 11, 1, 8, tzinfo=UTC)
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+def tagged(*tags: str, has_times: bool = True) -> list[Tagged]:
+    """Each pushed a minute after the one before."""
+    return [Tagged(tag, A, NOW + timedelta(minutes=n) if has_times else None) for n, tag in enumerate(tags)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "tags", "chosen"),
+    [
+        (TagPolicy(semver=">=1 <2"), ("1.10.0", "1.9.0", "2.0.0", "latest"), "1.10.0"),
+        (TagPolicy(semver=">=1 <2"), ("v1.2.0", "1.2.0"), "1.2.0"),
+        (TagPolicy(pattern=r"^main-(\d+)$", order=Order.NUMERIC), ("main-10", "main-9"), "main-10"),
+        (TagPolicy(pattern=r"^b-.*$", order=Order.ALPHABETICAL), ("b-z", "b-a"), "b-z"),
+        (TagPolicy(pattern=r"^b-.*$", order=Order.PUSHED), ("b-z", "b-a"), "b-a"),
+        (TagPolicy(pattern=r"^b-.*$"), ("b-z", "b-a"), "b-a"),
+        (TagPolicy(semver=">=3"), ("1.10.0", "latest"), None),
+    ],
+)
+def test_a_policy_takes_the_tag_that_webhooks_would_have_ended_with(
+    policy: TagPolicy, tags: tuple[str, ...], chosen: str | None
+) -> None:
+    found = sweep.choose(policy, tagged(*tags))
+    assert (found.tag if found else None) == chosen
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        TagPolicy(semver=">=1 <2"),
+        TagPolicy(pattern=r"^1\.(\d+)\.0$", order=Order.NUMERIC),
+        TagPolicy(pattern="^1.*$", order=Order.ALPHABETICAL),
+    ],
+)
+def test_a_rank_needs_no_push_times(policy: TagPolicy) -> None:
+    found = sweep.choose(policy, tagged("1.2.0", "1.9.0", "1.3.0", has_times=False))
+    assert found == Tagged("1.9.0", A)
+
+
+def test_order_by_push_time_needs_them() -> None:
+    policy = TagPolicy(pattern="^b-.*$", order=Order.PUSHED)
+    with pytest.raises(Rejected) as refused:
+        sweep.choose(policy, tagged("b-1", "b-2", has_times=False))
+    assert refused.value.reason == "NoPushTimes"
+    assert sweep.choose(policy, tagged("b-1", "other", has_times=False)) == Tagged("b-1", A), "no choice, no doubt"
+
+
+def test_an_event_says_when_it_was_pushed_or_that_nobody_knows() -> None:
+    at = NOW - timedelta(hours=1)
+    assert sweep.event("r.example/x", Tagged("1", A, at), NOW) == ImagePushed("r.example/x", "1", A, at)
+    assert sweep.event("r.example/x", Tagged("1", A), NOW) == ImagePushed("r.example/x", "1", A, NOW, is_exact=False)
+
+
+def test_declared_is_what_every_follower_has() -> None:
+    found, other = Image("r.example/x", "1", A), Image("r.example/x", "1", B)
+    assert sweep.is_declared(found, {found})
+    assert not sweep.is_declared(found, {found, other})
+    assert not sweep.is_declared(found, ())
+
+
+@pytest.mark.parametrize(
+    ("written", "every"), [("", 300), (", sweep: {every: 1h}", 3600), (", sweep: {every: 1s}", 30)]
+)
+def test_how_often(written: str, every: int) -> None:
+    text = f"""
+registries: [{{host: r.example{written}}}]
+services: {{x: {{image: r.example/x, tags: {{follow: latest}}}}, y: {{image: other.example/y, tags: {{follow: main}}}}}}
+environments: {{dev: {{namespace: dev, images: newest}}}}
+"""
+    declared = pipeline.parse(text.encode())
+    assert sweep.every(declared, "r.example") == timedelta(seconds=every)
+    assert sweep.every(declared, "undeclared.example") == sweep.EVERY
+    assert list(sweep.services(declared, "r.example")) == ["x"]
+    assert len(sweep.unknown(declared, [])) == bool(written)
+    assert not sweep.unknown(declared, ["r.example"])
