@@ -5,7 +5,6 @@ anybody here: whoever sent it is answered at once, and a wrong hint costs one lo
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import structlog
 
@@ -24,26 +23,19 @@ _ASKED = tuple(f"refs/tags/{prefix}" for prefix in (PROMOTE, APPROVE))
 _MOST_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Who looks. `look` adds a task of the controller's; `leader` makes the replica that leads look at these overlays,
-    should this one not be it; `scanned` and `deleted` (image, digest) have the registry asked.
+class Hints:
+    """Thread-safe. `look` adds a task of the controller's; `tell` makes the replica that leads look at overlays, should
+    this one not be it.
     """
 
-    look: Callable[[str], None]
-    leader: Callable[..., None]
-    scanned: Callable[[ImageScanned], None]
-    deleted: Callable[[str, str], None]
-
-
-class Hints:
-    """Thread-safe."""
-
-    def __init__(self, repo: Trees, trunk: str, desired: DesiredState, told: Told) -> None:
+    def __init__(
+        self, repo: Trees, trunk: str, desired: DesiredState, look: Callable[[str], None], tell: Callable[..., None]
+    ) -> None:
         self._repo = repo
         self._trunk = f"refs/heads/{trunk}"
         self._desired = desired
-        self._told = told
+        self._look = look
+        self._tell = tell
         self._named: tuple[str, Mapping[bytes, list[str]]] = ("", {})
         self._warned: deque[ImageDeleted] = deque(maxlen=100)
 
@@ -53,8 +45,8 @@ class Hints:
             self._look_at_head()
             return "looking at everything: the payload does not say which refs moved"
         if event.ref.startswith(_ASKED):
-            self._told.look("tags")
-            self._told.leader(*self._overlays_of(event.ref.split("/")[3]))
+            self._look("tags")
+            self._tell(*self._overlays_of(event.ref.split("/")[3]))
             return "looking at what was asked for"
         if event.ref != self._trunk:
             return f"{event.ref} is not the trunk; nothing depends on it"
@@ -67,11 +59,9 @@ class Hints:
         """A scan or a deletion. Raises: Rejected or Unavailable when the clone cannot be read now."""
         short = event.digest.removeprefix("sha256:")[:12]
         if isinstance(event, ImageScanned):
-            self._told.scanned(event)
-            self._told.look("promote")
+            self._look("promote")
             self._tell_of_head()
             return f"looking at what waits for the scan of {event.image} ({short})"
-        self._told.deleted(event.image, event.digest)
         named = self._naming(event.digest)
         if not named:
             return f"no overlay of the trunk names {event.image} ({short})"
@@ -85,14 +75,14 @@ class Hints:
         )
 
     def _look_at_head(self) -> None:
-        self._told.look("fetch")
+        self._look("fetch")
         self._tell_of_head()
 
     def _tell_of_head(self) -> None:
         """Whatever overlay the leader is asked about, it fetches the head, reads the tags and looks at promotions. One
         that was never applied cannot be asked about, hence several.
         """
-        self._told.leader(*list(self._desired.overlays())[:_MOST_NAMED])
+        self._tell(*list(self._desired.overlays())[:_MOST_NAMED])
 
     def _overlays_of(self, environment: str) -> list[str]:
         """None for an environment that git does not know: a sender may say anything."""

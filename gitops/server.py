@@ -10,11 +10,13 @@ from werkzeug.exceptions import HTTPException
 
 from gitops import config
 from gitops.core.errors import Rejected
-from gitops.listener import SECURITY_HEADERS
+from gitops.listener import SECURITY_HEADERS, Limits, Listener
 from webhooks import receivers
 from webhooks.limits import Rate
 from webhooks.receivers import Door
-from webhooks.senders import KINDS, Sender
+from webhooks.senders import KINDS, Sender, body_limit
+
+_PAGE_THREADS = 8
 
 Probe = Callable[[], Sequence[str]]
 """What is wrong, one short text each (names of loops, never values); empty when all is well."""
@@ -58,6 +60,19 @@ def create_metrics_app(registry: CollectorRegistry) -> Flask:
 
     app.add_url_rule("/metrics", "metrics", metrics, methods=["GET"], provide_automatic_options=False)
     return app
+
+
+def listeners(
+    settings: config.Config, door: Door, page: Blueprint, registry: CollectorRegistry, probes: Probes
+) -> tuple[Listener, Listener, Listener]:
+    """The ports of one controller, not started yet: webhooks, the page, metrics."""
+    wide = Limits(threads=settings.webhooks.threads, body=body_limit(door.senders))
+    listen = settings.listen
+    return (
+        Listener(create_webhook_app(door, probes), listen.webhooks.host, listen.webhooks.port, wide),
+        Listener(create_page_app(page, probes), listen.page.host, listen.page.port, Limits(threads=_PAGE_THREADS)),
+        Listener(create_metrics_app(registry), listen.metrics.host, listen.metrics.port, Limits(threads=2)),
+    )
 
 
 def _sender(name: str, sender: config.Sender, environ: Mapping[str, str]) -> Sender:

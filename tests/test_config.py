@@ -34,9 +34,8 @@ def test_the_published_schema_is_fresh() -> None:
 
 def test_the_documented_example_is_valid_and_says_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
-    for name in ("harbor", "jenkins"):
+    for name in ("harbor", "harbor-robot-name", "jenkins"):
         (tmp_path / "secrets" / name).write_text("x\n")
-    (tmp_path / "secrets/harbor-robot-name").write_text("robot$lockstep\n")
     text = (ROOT / "docs/lockstep.yaml").read_text()
     example = config.load(write(tmp_path, text), {"GIT_HOOK_SECRET": "y", "HARBOR_ROBOT_SECRET": "z"})
     minimal = config.load(write(tmp_path, MINIMAL), {})

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gitops.core.events import ConfigPushed, ImageDeleted, ImageScanned
-from gitops.hints import Hints, Told
+from gitops.hints import Hints
 from gitops.workqueue import Backoff, Workqueue
 from tests.test_desired import Place
 
@@ -26,17 +26,11 @@ class World:
     place: Place
     looked: list[str] = field(default_factory=list)
     told: list[tuple[str, ...]] = field(default_factory=list)
-    scanned: list[ImageScanned] = field(default_factory=list)
-    deleted: list[tuple[str, str]] = field(default_factory=list)
 
-    def hints(self, look: Callable[[str], None] | None = None) -> Hints:
-        told = Told(
-            look=look or self.looked.append,
-            leader=lambda *names: self.told.append(names),
-            scanned=self.scanned.append,
-            deleted=lambda image, digest: self.deleted.append((image, digest)),
+    def hints(self) -> Hints:
+        return Hints(
+            self.place.repo, "main", self.place.desired, self.looked.append, lambda *names: self.told.append(names)
         )
-        return Hints(self.place.repo, "main", self.place.desired, told)
 
 
 @pytest.fixture
@@ -96,7 +90,6 @@ def test_an_environment_that_nobody_knows_is_told_to_nobody(world: World) -> Non
 
 def test_a_scan_makes_the_promotions_be_looked_at(world: World) -> None:
     answer = world.hints().registry_news(ImageScanned(IMAGE, OTHER))
-    assert world.scanned == [ImageScanned(IMAGE, OTHER)]
     assert answer == f"looking at what waits for the scan of {IMAGE} (bbbbbbbbbbbb)"
     assert world.looked == ["promote"]
     assert world.told == [("dev", "prod")]
@@ -112,7 +105,6 @@ def test_a_deleted_image_that_is_deployed_is_answered_and_logged_with_its_overla
     hints = world.hints()
     gone = ImageDeleted(IMAGE, DEPLOYED, "1.0.0")
     assert hints.registry_news(gone) == f"no overlay of the trunk names {IMAGE} (aaaaaaaaaaaa)"
-    assert world.deleted == [(IMAGE, DEPLOYED)]
     for environment in ("dev", "prod"):
         deploy(world.place, environment, DEPLOYED)
     with capture_logs() as logs:
@@ -147,7 +139,7 @@ def test_pushes_during_a_pass_make_exactly_one_more_and_none_is_lost(world: Worl
 
     backoff = Backoff(lambda: 0.0, first=0.01, most=0.05)
     queue = Workqueue(work, backoff=backoff, clock=time.monotonic, workers=2)
-    hints = world.hints(queue.add)
+    hints = Hints(place.repo, "main", place.desired, queue.add, lambda *_: None)
     queue.start()
     try:
         hints.config_pushed(push("refs/heads/main"))

@@ -70,9 +70,9 @@ class World:
             repos=frozenset(),
             on_config_push=str,
             on_registry_news=str,
+            now=Clock(),
             observe=lambda *_: None,
             clock=Clock(),
-            now=Clock(),
             on_source_push=self.pushes.on_source_push,
         )
         self.client = create_webhook_app(door, Probes(alive=tuple, ready=tuple)).test_client()

@@ -49,8 +49,8 @@ class Door:
     """What the receivers work with.
 
     `repos` are the names of the one config repo. `on_config_push` says in a sentence what comes of a push to it,
-    `on_registry_news` of a scan or a deletion, `on_source_push` of a push to a repository that a service is built from,
-    None for all others; none of them waits for anybody. `observe` is told (sender's name, HTTP status, seconds) of each
+    `on_registry_news` of a scan or a deletion; `on_source_push` of a push to a repository that a service is built from,
+    None for all others. None of them waits for anybody. `observe` is told (sender's name, HTTP status, seconds) of each
     answer; the name is empty when nobody was recognised. `now` is in seconds since 1970. `deadline` is in seconds and
     counts from ARRIVED.
     """
