@@ -37,15 +37,24 @@ from gitops.core.objects import Key
 from gitops.core.scope import Ceilings
 from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
+from gitops.gatekeeper import Registries
+from gitops.inquiries import Means, RegistryOf
 from gitops.judge import Judge
+from gitops.origins import Origins
 from gitops.promoter import Parties, Promoter
+from gitops.provenance import Provenance
 from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
+from gitops.scans import Scans
+from gitops.source_pushes import SourcePushes
 from gitops.surveyor import Surveyor
 from gitops.witness import Senses, Witness
+from gitops.workqueue import Backoff, Workqueue
 from gitops.writer import Judgement
 
 _PARALLEL_WRITES = 8
+_PARALLEL_QUESTIONS = 2
+"""To registries, of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +189,26 @@ def reconciling(
     return Reconciling(Reconciler(world), reporter, watcher, executor, pool)
 
 
+def provenance(
+    registry_of: RegistryOf, desired: DesiredState, clocks: Clocks, backoff: Backoff, on_scan: Callable[[], None]
+) -> Provenance:
+    """`on_scan` is called when a registry has told something new of a scan."""
+    queues: list[Workqueue] = []
+
+    def means(number: int, on_answer: Callable[[], None]) -> Means:
+        def add(key: str) -> None:
+            queues[number].add(key)
+
+        return Means(registry_of, add, clocks.now, on_answer)
+
+    scans, origins = Scans(means(0, on_scan)), Origins(means(1, lambda: None))
+    queues += [
+        Workqueue(work, backoff=backoff, clock=clocks.monotonic, workers=_PARALLEL_QUESTIONS)
+        for work in (scans.work, origins.work)
+    ]
+    return Provenance(Registries(scans, origins), SourcePushes(desired.pipeline, clocks.now), queues)
+
+
 @dataclass(frozen=True, slots=True)
 class Promoting:
     """Who watches what runs, and who promotes what was proven."""
@@ -191,14 +220,15 @@ class Promoting:
 @dataclass(frozen=True, slots=True)
 class Leading:
     """What it takes to promote: the time, the right to write, the gates that may be skipped, who knows the contract,
-    and whom to tell: of overlays that a new head may have changed, of a commit that was pushed, and of overlays of
-    which something else is said now.
+    what registries tell, and whom to tell: of overlays that a new head may have changed, of a commit that was pushed,
+    and of overlays of which something else is said now.
     """
 
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
     skippable: Collection[Gate]
     judge: Judgement
+    registries: Registries
     on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
@@ -226,6 +256,7 @@ def promoting(
         skippable=leading.skippable,
         account=reached.ledger.read,
         judge=leading.judge,
+        registries=leading.registries,
         on_head=leading.on_head,
         on_promotion=leading.on_promotion,
         on_news=leading.on_news,

@@ -16,7 +16,7 @@ import structlog
 from gitops.core.changes import Change, one_line
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.events import Event, ImagePushed
-from gitops.draft import Draft, ImagesInUse, Memory
+from gitops.draft import Draft, Elsewhere, Memory
 from gitops.ports import ConfigRepo
 
 log = structlog.get_logger(__name__)
@@ -78,13 +78,13 @@ class Committer:
         *,
         clock: Clock,
         on_commit: Callable[[str, Sequence[Change]], None],
-        images_in_use: ImagesInUse,
+        elsewhere: Elsewhere,
         pace: Pace | None = None,
     ) -> None:
         self._repo = repo
         self._clock = clock
         self._on_commit = on_commit
-        self._images_in_use = images_in_use
+        self._elsewhere = elsewhere
         self._pace = pace or Pace()
         self._memory = Memory()
         self._changed = threading.Condition()
@@ -215,7 +215,7 @@ class Committer:
 
     def _commit(self, batch: Sequence[_Delivery], head: str, *, is_fresh: bool) -> None:
         while True:
-            draft = Draft(self._repo, head, self._images_in_use, self._memory)
+            draft = Draft(self._repo, head, self._elsewhere, self._memory)
             now = self._clock.now()
             outcomes = [[draft.take(event, each.cause, now) for event in _images(each)] for each in batch]
             commits, changes = draft.commits()

@@ -133,7 +133,17 @@ class Sender(_Section):
     `largestBody` is in bytes; by default what the kind needs.
     """
 
-    kind: Literal["harbor", "github"]
+    kind: Literal[
+        "harbor",
+        "github",
+        "gitlab",
+        "gitea",
+        "forgejo",
+        "gogs",
+        "bitbucket-cloud",
+        "bitbucket-data-center",
+        "cloudevents",
+    ]
     secrets: Annotated[tuple[SecretSource, ...], Field(min_length=1)]
     largest_body: Annotated[int, Field(gt=0, le=100 * 1024 * 1024)] | None = None
     rate: Rate = Rate()

@@ -8,7 +8,6 @@ environments compared, git's past.
 """
 
 import random
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import CollectorRegistry
 
-from gitops import assembly, registries
+from gitops import assembly, registries, server
 from gitops.adapters.lease import Candidate, Leader, Terms
 from gitops.assembly import Clocks
 from gitops.chronicle import QUESTION, Chronicle, Trunk
@@ -25,26 +24,28 @@ from gitops.comparisons import Comparisons, Means
 from gitops.config import Config
 from gitops.core.changes import Change
 from gitops.core.errors import Conflict, GitopsError, Unavailable
-from gitops.core.events import ConfigPushed
+from gitops.core.events import ImageDeleted, ImageScanned
 from gitops.core.objects import Key
-from gitops.core.requests import APPROVE, PROMOTE
 from gitops.core.summary import Stall
-from gitops.listener import Limits, Listener
+from gitops.draft import Elsewhere
+from gitops.herald import Herald
+from gitops.hints import Hints
+from gitops.listener import Listener
 from gitops.metrics import Metrics
 from gitops.observer import Known, Observer
-from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app
+from gitops.ports import Registry
+from gitops.server import Probes
 from gitops.status_page.blueprint import blueprint
 from gitops.status_page.source import Views
 from gitops.sweeping import Sweeping
 from gitops.sweeping import Terms as SweepTerms
 from gitops.workqueue import Backoff, Workqueue
 from webhooks.receivers import Door
-from webhooks.senders import Sender, body_limit
+from webhooks.senders import Sender
 
 _log = structlog.get_logger(__name__)
 
 RECHECK_SECONDS = 300
-_PAGE_THREADS = 8
 _STOP_SECONDS = 15.0
 """For all of it, so that what is left of the usual 30 s of grace suffices for calls that are under way."""
 _SETTLE_SECONDS = 0.03
@@ -53,8 +54,6 @@ _STEP_ASIDE_SECONDS = 0.1
 """Senders wait three seconds and passes have time; besides, the next commit would make them do their work twice."""
 _MANY_SENDERS = 20
 """So many wait in a storm, and a sweep would only find what they bring."""
-_MOST_NEWS = 100
-"""Overlays of which the leader is told something; any one of them makes it look at the config repo."""
 _random = random.SystemRandom()
 
 
@@ -87,12 +86,17 @@ class Controller:
         self._reconciling = assembly.reconciling(config, self._reached, wanted, clocks, leading)
         backoff = Backoff(_random.random, first=0.2)
         self._tasks = Workqueue(self._task, backoff=backoff, clock=clocks.monotonic, workers=2)
+        self._herald = Herald(self._leads, self._ask_for_pass, lambda: self._tasks.add("tell"))
         self._overlays = Workqueue(self._pass, backoff=backoff, clock=clocks.monotonic, workers=config.workers)
+        found = registries.registries(config)
+        self._provenance = assembly.provenance(
+            registries.registry_of(found), self._desired, clocks, backoff, lambda: self._tasks.add("promote")
+        )
         self._committer = Committer(
             self._repo,
             clock=Clock(clocks.now, clocks.monotonic, _random.random),
             on_commit=self._on_commit,
-            images_in_use=self._desired.images_in_use,
+            elsewhere=Elsewhere(self._desired.images_in_use, self._provenance.registries.origins.revision),
         )
         self._questions = Workqueue(self._answer, backoff=backoff, clock=clocks.monotonic, workers=1)
         means = Means(
@@ -105,22 +109,25 @@ class Controller:
         self._comparisons = Comparisons(means)
         trunk = Trunk(self._repo, self._desired.head, self._desired.overlays)
         self._chronicle = Chronicle(trunk, self._questions.add)
-        known = Known(self._desired, self._reached.ledger, self._committer, self._chronicle, self._comparisons)
+        told = (self._chronicle, self._comparisons, self._provenance)
+        known = Known(self._desired, self._reached.ledger, self._committer, *told)
         tell = (self._on_head, self._on_promotion, self._on_news)
-        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, wanted.contract, *tell)
+        asked = self._provenance.registries
+        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, wanted.contract, asked, *tell)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
-        self._sweeping = self._made_sweeping(config, clocks)
+        self._sweeping = self._made_sweeping(found, clocks)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops, self._sweeping.sweeper)
+        self._hints = Hints(self._repo, config.repo.trunk, self._desired, self._tasks.add, self._herald.tell)
         self._listeners = self._made_listeners(senders)
         self._timers = BackgroundScheduler(timezone="UTC")
-        self._news: deque[str] = deque(maxlen=_MOST_NEWS)
 
     def start(self) -> Addresses:
         """Everything turns when it returns; what is not reachable yet is tried again in the background."""
         self._tasks.start()
         self._overlays.start()
         self._questions.start()
+        self._provenance.start()
         self._committer.start()
         self._sweeping.start()
         self._tasks.add("fetch")
@@ -147,6 +154,7 @@ class Controller:
         if self._overlays.stop(left()):
             self._leader.stop()  # else a pass still writes: the Lease runs out instead
         self._questions.stop(_STOP_SECONDS)
+        self._provenance.stop()
         self._reconciling.watcher.stop()
         for listener in others:
             listener.stop(1.0)
@@ -178,7 +186,7 @@ class Controller:
         elif name == "promote":
             return self._promoting.promoter.look()
         elif name == "tell":
-            self._told_leader()
+            self._herald.deliver()
             return None
         self._refresh()
         return None
@@ -284,7 +292,7 @@ class Controller:
         self._tasks.add("refresh")
         if self._committer.trouble is not None:
             self._sweeping.look_everywhere()  # senders give up after a while: what they had to say is in the registry
-        self._tell_leader(*(change.target.overlay for change in changes))
+        self._herald.tell(*(change.target.overlay for change in changes))
         _log.info("pushed", revision=head, commits=len(changes))
 
     def _on_head(self, touched: frozenset[str]) -> None:
@@ -299,37 +307,15 @@ class Controller:
     def _on_news(self, overlays: frozenset[str]) -> None:
         self._look_at(overlays & frozenset(self._desired.overlays()))
 
-    def _overlays_of(self, environment: str) -> list[str]:
-        """None for an environment that git does not know: a sender may say anything."""
-        return [each.name for each in self._desired.overlays().values() if each.environment == environment]
+    def _ask_for_pass(self, overlay: str) -> None:
+        self._reached.parents.request(overlay, self._clocks.now())
 
-    def _tell_leader(self, *overlays: str) -> None:
-        """Senders wait: whoever hears it is asked by another thread, since the cluster may take its time."""
-        if not self._leads():
-            self._news.extend(overlays)
-            self._tasks.add("tell")
-
-    def _told_leader(self) -> None:
-        """One parent that was touched is enough: the leader then fetches the head, and sees all that it changes."""
-        for overlay in [self._news.popleft() for _ in range(len(self._news))]:
-            try:
-                self._reached.parents.request(overlay, self._clocks.now())
-            except GitopsError as error:  # a hint: the leader polls the config repo anyway
-                _log.info("the leader was not told", overlay=overlay, reason=error.reason)
-            else:
-                return
-
-    def _on_config_push(self, event: ConfigPushed) -> str:
-        if event.ref.startswith(tuple(f"refs/tags/{prefix}" for prefix in (PROMOTE, APPROVE))):
-            self._tasks.add("tags")
-            self._tell_leader(*self._overlays_of(event.ref.split("/")[3]))
-            return "looking at what was asked for"
-        if event.ref != f"refs/heads/{self._config.repo.trunk}":
-            return f"{event.ref} is not the trunk; nothing depends on it"
-        if event.after is not None and event.after == self._desired.head():
-            return f"already at {event.after[:12]}"
-        self._tasks.add("fetch")
-        return "looking at the trunk's new head"
+    def _on_registry_news(self, event: ImageScanned | ImageDeleted) -> str:
+        if isinstance(event, ImageScanned):
+            self._provenance.registries.scans.announced(event)
+        else:
+            self._sweeping.look_at(event.image, event.digest)
+        return self._hints.registry_news(event)
 
     # -- what start() needs
 
@@ -338,22 +324,19 @@ class Controller:
             senders=senders,
             inbox=self._committer,
             repos=self._config.repo.remotes(),
-            on_config_push=self._on_config_push,
+            on_config_push=self._hints.config_pushed,
+            on_registry_news=self._on_registry_news,
             observe=self._metrics.delivery,
             clock=self._clocks.monotonic,
+            now=lambda: self._clocks.now().timestamp(),
             deadline=self._config.webhooks.deadline.total_seconds(),
+            on_source_push=self._provenance.pushes.on_source_push,
         )
         probes = Probes(alive=self._observer.dead_loops, ready=self._observer.unready)
-        listen = self._config.listen
-        wide = Limits(threads=self._config.webhooks.threads, body=body_limit(senders))
         page = blueprint(Views(self._observer, self._clocks.now))
-        return (
-            Listener(create_webhook_app(door, probes), listen.webhooks.host, listen.webhooks.port, wide),
-            Listener(create_page_app(page, probes), listen.page.host, listen.page.port, Limits(threads=_PAGE_THREADS)),
-            Listener(create_metrics_app(self._registry), listen.metrics.host, listen.metrics.port, Limits(threads=2)),
-        )
+        return server.listeners(self._config, door, page, self._registry, probes)
 
-    def _made_sweeping(self, config: Config, clocks: Clocks) -> Sweeping:
+    def _made_sweeping(self, found: Mapping[str, Registry], clocks: Clocks) -> Sweeping:
         terms = SweepTerms(
             leads=lambda: self._leads() and self._reconciling.reconciler.has_recalled,
             is_busy=lambda: self._committer.waiting >= _MANY_SENDERS,
@@ -363,7 +346,7 @@ class Controller:
             observe=self._metrics.sweep,
         )
         means = registries.Means(self._committer, self._repo, self._desired, clocks)
-        made = registries.sweeping(config, means, self._reached.ledger, terms, self._on_news)
+        made = registries.sweeping(found, means, self._reached.ledger, terms, self._on_news)
         self._reconciling.reconciler.ask_for_missing(made.missing)
         return made
 
@@ -373,6 +356,7 @@ class Controller:
             "committer": self._committer.is_alive(),
             "overlays": self._overlays.is_alive(),
             "questions": self._questions.is_alive(),
+            "registries": self._provenance.is_alive(),
             "sweeps": self._sweeping.is_alive(),
             "tasks": self._tasks.is_alive(),
             "timers": self._timers.running,

@@ -20,6 +20,17 @@ ImagesInUse = Callable[[str, str], Collection[str] | None]
 last; a render of an older commit is good enough if it has the image.
 """
 
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What is known of images beyond the config repo. Neither may wait for anybody. `revision_of`: the commit that an
+    image was built from, empty while that is not known.
+    """
+
+    images_in_use: ImagesInUse
+    revision_of: Callable[[Image], str] = lambda _image: ""
+
+
 _MOST_COMMITS = 1000
 _MOST_REMEMBERED = 20_000
 
@@ -56,11 +67,11 @@ class Outcome:
 class Draft:
     """Edits of one head, in memory. Raises Unavailable as the repo does; whatever is wrong with files is a sentence."""
 
-    def __init__(self, repo: ConfigRepo, head: str, images_in_use: ImagesInUse, memory: Memory) -> None:
+    def __init__(self, repo: ConfigRepo, head: str, elsewhere: Elsewhere, memory: Memory) -> None:
         self._repo = repo
         self._tree: Tree = repo.tree(head)
         self._memory = memory
-        self._images_in_use = images_in_use
+        self._elsewhere = elsewhere
         if memory.head != head:
             memory.past.clear()
             memory.head = head
@@ -104,7 +115,8 @@ class Draft:
                 self._refused[key] = f"{change.target.overlay}: nothing was written: {error}"
                 continue
             if texts[file] != before:
-                made.append(NewCommit({file: texts[file]}, changes.commit_message(change), change.pushed_at))
+                message = changes.commit_message(change, self._elsewhere.revision_of(change.image))
+                made.append(NewCommit({file: texts[file]}, message, change.pushed_at))
                 kept.append(change)
         return made, kept
 
@@ -149,7 +161,7 @@ class Draft:
             deployed = self._deployed.get(key) or self._read_deployed(target, found.image.name)
             ignored = changes.decide(found, target, deployed, policy)
             if ignored is None:
-                used = self._images_in_use(target.overlay, found.image.name)
+                used = self._elsewhere.images_in_use(target.overlay, found.image.name)
                 ignored = changes.unused(target, found.image, used)
             if ignored is not None:
                 return Outcome(ignored.reason)

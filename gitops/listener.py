@@ -1,8 +1,9 @@
 """One TCP port, one WSGI application, one pool of threads: waitress, with the limits that it leaves to its user.
 
 What waitress itself does not bound, and this does: the time that a request may take to arrive, drop by drop; the body
-by path and sender instead of one cap for all; connections that sit idle while new ones wait; threads that are only
-there while requests wait at the same time; and a stop that lets requests in flight finish.
+by path and sender instead of one cap for all; how many large bodies may be here at once; connections that sit idle
+while new ones wait; threads that are only there while requests wait at the same time; and a stop that lets requests in
+flight finish.
 
 Deadlines: a request's clock starts when its first byte is read (`lockstep.arrived` in the WSGI environ). Before that
 it may have waited in the kernel's accept queue, which waitress does not show; its event loop empties that queue
@@ -24,7 +25,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
-from waitress.utilities import BadRequest
+from waitress.utilities import BadRequest, Error
 
 from gitops.core.errors import Rejected
 from webhooks.receivers import ARRIVED
@@ -51,7 +52,8 @@ _ACCEPTS_A_TURN = 16
 _LONGEST_HEADER = 32 * 1024
 _LONGEST_CHUNK_LINE = 1024
 _BUFFERED_IN_MEMORY = 256 * 1024
-_REASONS = {400: "BadRequest", 413: "TooLarge", 431: "HeadersTooLarge", 501: "NotImplemented"}
+_SMALL_BODY = 64 * 1024
+_REASONS = {400: "BadRequest", 413: "TooLarge", 431: "HeadersTooLarge", 501: "NotImplemented", 503: "Busy"}
 
 
 def no_body(_path: str, _headers: Mapping[str, str]) -> int:
@@ -62,13 +64,16 @@ def no_body(_path: str, _headers: Mapping[str, str]) -> int:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`threads` is how many requests may be worked on at once. Times are in seconds: `arrival` for a request to come
-    in whole, `idle` for a connection without one. Beyond `connections` the one that idled longest is closed.
+    in whole, `idle` for a connection without one. Beyond `connections` the one that idled longest is closed. Beyond
+    `large` bodies of more than 64 KiB that arrive or are worked on, the next is answered 503 unread: whether its sender
+    is authentic shows only when all of it is here.
     """
 
     threads: int = 8
     connections: int = 2048
     arrival: int = 10
     idle: int = 10
+    large: int = 8
     body: BodyLimit = no_body
 
 
@@ -143,13 +148,20 @@ def _adjustments(limits: Limits) -> Adjustments:
     return Adjustments(**settings)
 
 
-class _Parser(HTTPRequestParser):
-    """One request as it arrives."""
+class _Busy(Error):
+    code = 503
+    reason = "Service Unavailable"
 
-    def __init__(self, adj: Adjustments, limit: BodyLimit) -> None:
+
+class _Parser(HTTPRequestParser):
+    """One request as it arrives. `has_room` says whether one more large body may."""
+
+    def __init__(self, adj: Adjustments, limit: BodyLimit, has_room: Callable[[], bool]) -> None:
         super().__init__(adj)
         self.started = time.monotonic()
+        self.is_large = False
         self._limit = limit
+        self._has_room = has_room
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -162,6 +174,11 @@ class _Parser(HTTPRequestParser):
 
     def received(self, data: bytes) -> int:
         consumed = super().received(data)
+        if not self.is_large and max(self.content_length, self.body_bytes_received) > _SMALL_BODY:
+            self.is_large = True  # a chunked body shows only as it comes
+            if self.error is None and not self._has_room():
+                self.error = _Busy("too many large bodies arrive at once: send it again later")
+                self.completed = True
         if self.chunked and not self.completed and self._lingers():
             # waitress copies the whole unfinished line for each piece of it that arrives
             self.error = BadRequest("a chunk's header or the trailer is too long")
@@ -204,12 +221,17 @@ class _Channel(HTTPChannel):
 
     def __init__(self, server: "_Server", sock: Any, addr: Any, adj: Adjustments, map: Any = None) -> None:  # noqa: A002
         super().__init__(server, sock, addr, adj, map=map)
-        parser: Any = lambda adjustments: _Parser(adjustments, server.limits.body)  # noqa: E731
+        parser: Any = lambda adjustments: _Parser(adjustments, server.limits.body, server.has_room)  # noqa: E731
         self.parser_class = parser
 
     def is_idle(self) -> bool:
         """No request is being worked on, arriving or being answered."""
         return not self.requests and self.request is None and not self.total_outbufs_len
+
+    def holds_large(self) -> int:
+        """How many large bodies arrive or are worked on."""
+        found = [each for each in (*self.requests, self.request) if isinstance(each, _Parser)]
+        return sum(each.is_large and each.error is None for each in found)
 
     def is_late(self, now: float, arrival: float) -> bool:
         """A request has been arriving for too long. Bytes that keep coming are no excuse."""
@@ -279,6 +301,10 @@ class _Server(TcpWSGIServer):
     def _channels(self) -> list[_Channel]:
         channels: Any = self.active_channels
         return list(channels.values())
+
+    def has_room(self) -> bool:
+        """Whether the large body that has just been announced, which is counted already, may come."""
+        return sum(channel.holds_large() for channel in self._channels) <= self.limits.large
 
     def turn(self, timeout: float) -> None:
         """One round of the event loop."""

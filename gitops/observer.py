@@ -13,12 +13,15 @@ from gitops.comparisons import Comparisons
 from gitops.config import Config
 from gitops.core import remotes
 from gitops.core.errors import Unavailable
+from gitops.core.images import Image
 from gitops.core.lineage import Past
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
 from gitops.core.sweep import RegistryState
 from gitops.desired import DesiredState
 from gitops.ports import Ledger
+from gitops.provenance import Provenance
 from gitops.status_page.source import Controller, Statuses, Trouble
 
 Conditions = Callable[[], Mapping[str, Condition]]
@@ -39,6 +42,7 @@ class Known:
     committer: Committer
     chronicle: Chronicle
     comparisons: Comparisons
+    provenance: Provenance
 
 
 class Observer:
@@ -93,6 +97,12 @@ class Observer:
 
     def known_parity(self, a: str, b: str) -> Comparison:
         return self._known.comparisons.known(a, b)
+
+    def origin(self, image: Image) -> Origin | None:
+        return self._known.provenance.registries.origins.of(image)
+
+    def source_pushes(self, service: str) -> Sequence[SourcePush]:
+        return self._known.provenance.pushes.of(service)
 
     def controller(self) -> Controller:
         head, since = self._head or (None, None)

@@ -6,28 +6,27 @@ pushed is composed and rendered first, as if it were the trunk already.
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from gitops.attempts import Attempt, Unwelcome
-from gitops.core import gates, promotion, promotion_commits, requests
-from gitops.core.changes import one_line
+from gitops.core import promotion, requests
 from gitops.core.errors import Conflict, Rejected
-from gitops.core.gates import Gate, Shut
-from gitops.core.pipeline import Pipeline, Promote, SyncMode
+from gitops.core.gates import Gate
+from gitops.core.pipeline import Pipeline, SyncMode
 from gitops.core.promotion import Move, Proposal, Terms
 from gitops.core.promotion_commits import Promotion
-from gitops.core.release import Holds
 from gitops.core.requests import Request
-from gitops.core.schema import duration_text
 from gitops.core.status import Account, PendingRequest
 from gitops.desired import DesiredState
+from gitops.gatekeeper import Gatekeeper, Registries
 from gitops.keeper import Keeper
 from gitops.notes import Notes, Said
 from gitops.ports import ConfigRepo
+from gitops.proposed import of_its_own_accord, pending, release_hash, summary
 from gitops.retreat import Retreats
 from gitops.stage import Stage, Stages
 from gitops.tagged import Tagged
@@ -56,6 +55,7 @@ class Parties:
     skippable: Collection[Gate]
     account: Callable[[str], Account | None]
     judge: Judgement
+    registries: Registries
     on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
@@ -82,6 +82,7 @@ class Promoter:
         self._retreats = Retreats(parties.repo, parties.account)
         self._writer = Writer(parties.repo, parties.desired, parties.judge, parties.on_head)
         self._tagged = Tagged(parties.repo, parties.skippable, parties.now)
+        self._gatekeeper = Gatekeeper(parties.registries, parties.now)
         self._memory = _Memory()
         self._said: dict[str, Said] = {}
         self._lock = threading.Lock()
@@ -108,6 +109,7 @@ class Promoter:
         if declared is None or self._parties.desired.trouble() is not None or not self._leads():
             return None
         self._parties.witness.keep_only(self._parties.desired.overlays().keys())
+        self._gatekeeper.begin()
         notes = Notes()
         moved = False
         for name in declared.order:
@@ -170,27 +172,29 @@ class Promoter:
 
     def _automatic(self, stage: Stage, notes: Notes) -> bool:
         """What may move without anybody asking for it."""
+        self._gatekeeper.foresee(stage)
         proposals = {name: self._proposed(stage, name) for name in stage.targets}
         moves = []
         for name, proposal in proposals.items():
             notes.say([name], *proposal.behind, *proposal.obstacles)
             move = self._own_accord(stage, name, proposal, notes)
-            holds = stage.holds[name]
-            shut = [gate for gate in _gates(stage, self._parties.now(), holds, None, {}) if move and not move.is_empty]
-            notes.say([name], *(f"{_summary(stage, move)}: {gate.message}" for gate in shut if move))
-            if move and not move.is_empty and not shut and not proposal.obstacles:
+            if move is None or move.is_empty:
+                continue
+            shut = self._gatekeeper.shut(stage, move)
+            notes.say([name], *(f"{summary(stage, move)}: {gate.message}" for gate in shut))
+            if not shut and not proposal.obstacles:
                 moves.append(move)
         if not moves:
             return False
-        attempt = self._attempted(stage, _of_its_own_accord(stage, moves))
+        attempt = self._attempted(stage, of_its_own_accord(stage, moves))
         if attempt.refused and len(moves) > 1:  # one that would not work is no reason for the others to stay
-            alone = {move.overlay: self._attempted(stage, _of_its_own_accord(stage, [move])) for move in moves}
+            alone = {move.overlay: self._attempted(stage, of_its_own_accord(stage, [move])) for move in moves}
             for overlay, each in alone.items():
                 notes.say([overlay], *each.sentences)
             moves = [move for move in moves if not alone[move.overlay].refused]
             if not moves:
                 return False
-            attempt = self._attempted(stage, _of_its_own_accord(stage, moves))
+            attempt = self._attempted(stage, of_its_own_accord(stage, moves))
         return self._commit(stage, attempt, notes)
 
     def _proposed(self, stage: Stage, name: str) -> Proposal:
@@ -211,7 +215,7 @@ class Promoter:
             return move
         if is_release and not notes.has_request(name):
             ask = f"asked for by the tag {requests.PROMOTE}{stage.name}/<name> (`lockstep promote {stage.name}`)"
-            notes.say([name], f"{_summary(stage, move)}: proven in {stage.source.environment}, waits to be {ask}")
+            notes.say([name], f"{summary(stage, move)}: proven in {stage.source.environment}, waits to be {ask}")
         alone = promotion.settings_alone(target)
         follows = target.pending and stage.settings_follow and target.written == target.locked
         return alone if follows and alone.is_vouched_for else None
@@ -228,16 +232,17 @@ class Promoter:
         if missing or not moves:
             unmet += [sentence for proposal in concerned.values() for sentence in proposal.behind]
             unmet += [f"{service}: nothing newer to promote" for service in sorted(missing) if not unmet]
-        release = _hash(stage, moves)
+        release = release_hash(stage, moves)
         approvers = self._tagged.approvers(asked, release)
         approved = len(approvers) if asked.signer is not None else 0
-        holds = {gate.message: gate for name in moving or concerned
-                 for gate in _gates(stage, self._parties.now(), stage.holds[name], approved, asked.waived)}  # fmt: skip
-        unmet += list(holds)
+        for proposal in (moving or concerned).values():
+            unmet += [gate.message for gate in self._gatekeeper.shut(stage, proposal.move, approved, asked.waived)]
         if stage.promote.approvals.count and asked.signer is None:
             unmet.append("the request itself must be signed, so that nobody approves what they asked for")
         if unmet or not moves:
-            self._pend(list(concerned), asked, (moves, release), unmet or ["nothing newer to promote"], notes)
+            shown = pending(asked, moves, release, unmet or ["nothing newer to promote"])
+            notes.pend(concerned, shown)
+            notes.say(concerned, f"request {asked.name} waits: {'; '.join(shown.gates)}")
             return False
         made = Promotion(
             environment=stage.name,
@@ -264,29 +269,6 @@ class Promoter:
         }
         return own or proposals
 
-    def _pend(
-        self,
-        overlays: Sequence[str],
-        asked: Request,
-        content: tuple[Sequence[Move], str],
-        unmet: Sequence[str],
-        notes: Notes,
-    ) -> None:
-        moves, release = content
-        shown = PendingRequest(
-            name=asked.name,
-            id=asked.id,
-            release=release,
-            moves=tuple(map(_words, moves)),
-            gates=tuple(dict.fromkeys(unmet)),
-            asked_by=one_line(asked.signer or asked.tagger),
-            asked_at=asked.asked_at,
-            is_signed=asked.signer is not None,
-            waived=dict(asked.waived),
-        )
-        notes.pend(overlays, shown)
-        notes.say(overlays, f"request {asked.name} waits: {'; '.join(shown.gates)}")
-
     def _taken_back(self, declared: Pipeline, stage: Stage, name: str, notes: Notes) -> bool:
         """A promotion that made the overlay Degraded is taken back, unless automation is held."""
         now = self._parties.now()
@@ -308,9 +290,9 @@ class Promoter:
 
     def _attempted(self, stage: Stage, made: Promotion) -> Attempt:
         """In the clone alone, and judged. What was refused once is not tried again on the same head."""
-        now = self._parties.now()
-        revision, refused = self._writer.good(stage, made.release, lambda: self._writer.promotion(stage, made, now))
-        return Attempt(made, revision, refused)
+        now, noted = self._parties.now(), self._gatekeeper.noted(stage, made)
+        revision, refused = self._writer.good(stage, made.release, lambda: self._writer.promotion(stage, noted, now))
+        return Attempt(noted, revision, refused)
 
     def _commit(self, stage: Stage, attempt: Attempt, notes: Notes) -> bool:
         made, overlays = attempt.made, [move.overlay for move in attempt.made.moves]
@@ -342,33 +324,3 @@ class Promoter:
                 return True
         notes.say(overlays, f"not promoted: {known.message}; tried again at {known.until:%Y-%m-%d %H:%M} UTC")
         return False
-
-
-def _of_its_own_accord(stage: Stage, moves: Sequence[Move]) -> Promotion:
-    asked = "" if stage.promote.when == "proven" else "committed on the trunk, "
-    cause = f"{asked}proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
-    return Promotion(stage.name, stage.source.environment, tuple(moves), _hash(stage, moves), cause)
-
-
-def _gates(
-    stage: Stage, now: datetime, holds: Holds, approved: int | None, waived: Mapping[str, str]
-) -> tuple[Shut, ...]:
-    promote: Promote = stage.promote
-    return gates.shut(promote, now, hold=holds.at(now), approved=approved, waived=waived)
-
-
-def _hash(stage: Stage, moves: Sequence[Move]) -> str:
-    return promotion.release_hash(stage.name, moves)
-
-
-def _summary(stage: Stage, move: Move) -> str:
-    shown = Promotion(stage.name, stage.source.environment, (move,), "", "")
-    return promotion_commits.subject(shown).partition(": ")[2].rpartition(" from ")[0] or "settings of the trunk"
-
-
-def _words(move: Move) -> str:
-    parts = [f"{service} {image.tag or image.short_digest}" for service, image in sorted(move.images.items())]
-    parts += [f"base {move.base[:12]}"] if move.moves_base else []
-    parts += [f"over base {move.base[:12]}, which nobody has proven ({move.base_waived})"] if move.base_waived else []
-    parts += ["settings of the trunk"] if move.moves_settings else []
-    return f"{move.overlay}: {', '.join(parts)}"

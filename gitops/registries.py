@@ -13,6 +13,7 @@ from gitops.assembly import Clocks
 from gitops.config import Config
 from gitops.declared import Declared
 from gitops.desired import DesiredState
+from gitops.inquiries import RegistryOf
 from gitops.ports import Inbox, Ledger, Registry
 from gitops.pullability import Needed, Pullability
 from gitops.sweeper import Parties, Sweeper
@@ -49,11 +50,19 @@ def sweeper(found: Mapping[str, Registry], means: Means, pullability: Pullabilit
     return Sweeper(parties)
 
 
+def registry_of(found: Mapping[str, Registry]) -> RegistryOf:
+    """Who has an image, if lockstep.yaml names its registry."""
+    return lambda image: found.get(image.partition("/")[0])
+
+
 def sweeping(
-    config: Config, means: Means, ledger: Ledger, terms: Terms, on_news: Callable[[frozenset[str]], None]
+    found: Mapping[str, Registry],
+    means: Means,
+    ledger: Ledger,
+    terms: Terms,
+    on_news: Callable[[frozenset[str]], None],
 ) -> Sweeping:
     """`on_news(overlays)`: of which something else can be pulled than before."""
-    found = registries(config)
     pullability = Pullability(found, Needed(ledger, means.desired), on_news, means.clocks.monotonic)
     return Sweeping(sweeper(found, means, pullability), pullability, terms)
 

@@ -9,11 +9,14 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException
 
 from gitops import config
-from gitops.listener import SECURITY_HEADERS
+from gitops.core.errors import Rejected
+from gitops.listener import SECURITY_HEADERS, Limits, Listener
 from webhooks import receivers
 from webhooks.limits import Rate
 from webhooks.receivers import Door
-from webhooks.senders import KINDS, Sender
+from webhooks.senders import KINDS, Sender, body_limit
+
+_PAGE_THREADS = 8
 
 Probe = Callable[[], Sequence[str]]
 """What is wrong, one short text each (names of loops, never values); empty when all is well."""
@@ -28,7 +31,10 @@ class Probes:
 
 
 def senders(configured: Mapping[str, config.Sender], environ: Mapping[str, str]) -> dict[str, Sender]:
-    """The `senders` of lockstep.yaml, each with its secrets at hand."""
+    """The `senders` of lockstep.yaml, each with its secrets at hand.
+
+    Raises: Rejected(InvalidConfiguration) when a secret cannot be one of its kind.
+    """
     return {name: _sender(name, sender, environ) for name, sender in configured.items()}
 
 
@@ -56,10 +62,26 @@ def create_metrics_app(registry: CollectorRegistry) -> Flask:
     return app
 
 
+def listeners(
+    settings: config.Config, door: Door, page: Blueprint, registry: CollectorRegistry, probes: Probes
+) -> tuple[Listener, Listener, Listener]:
+    """The ports of one controller, not started yet: webhooks, the page, metrics."""
+    wide = Limits(threads=settings.webhooks.threads, body=body_limit(door.senders))
+    listen = settings.listen
+    return (
+        Listener(create_webhook_app(door, probes), listen.webhooks.host, listen.webhooks.port, wide),
+        Listener(create_page_app(page, probes), listen.page.host, listen.page.port, Limits(threads=_PAGE_THREADS)),
+        Listener(create_metrics_app(registry), listen.metrics.host, listen.metrics.port, Limits(threads=2)),
+    )
+
+
 def _sender(name: str, sender: config.Sender, environ: Mapping[str, str]) -> Sender:
     kind = KINDS[sender.kind]
+    secrets = sender.current_secrets(environ)
+    if flaw := next(filter(None, map(kind.flaw, secrets())), None):
+        raise Rejected("InvalidConfiguration", f"senders.{name}.secrets: one {flaw}")
     rate = Rate(sender.rate.per_second, sender.rate.burst)
-    return Sender(name, kind, sender.current_secrets(environ), sender.largest_body or kind.largest_body, rate)
+    return Sender(name, kind, secrets, sender.largest_body or kind.largest_body, rate)
 
 
 def _app() -> Flask:

@@ -18,6 +18,7 @@ from gitops.core import sweep as rules
 from gitops.core.errors import GitopsError, Rejected
 from gitops.core.pipeline import Pipeline
 from gitops.core.sweep import Found
+from gitops.draft import Elsewhere
 from gitops.sweeper import Sweeper
 
 _STOP_SECONDS = 30.0
@@ -72,7 +73,7 @@ def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
         desired = assembly.wanted(settings, repo, renderer, reached).desired
         desired.refresh()
         clock = Clock(CLOCKS.now, CLOCKS.monotonic, random.SystemRandom().random)
-        committer = Committer(repo, clock=clock, on_commit=lambda *_: None, images_in_use=desired.images_in_use)
+        committer = Committer(repo, clock=clock, on_commit=lambda *_: None, elsewhere=Elsewhere(desired.images_in_use))
         means = registries.Means(committer, repo, desired, CLOCKS)
         sweeper = registries.sweeper(registries.registries(settings), means)
         committer.start()

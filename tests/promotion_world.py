@@ -29,6 +29,7 @@ from gitops.promoter import Parties, Promoter
 from gitops.surveyor import Surveyor
 from gitops.witness import Senses, Witness
 from tests.adapters.git_world import Remote, git
+from tests.registry_world import Asking
 
 HOST = "registry.example"
 SERVICES = ("order", "print")
@@ -136,6 +137,7 @@ class World:
         options = Options(allowed_signers=self.signers, environment={"GIT_TRACE2_EVENT": str(self.trace)})
         self.repo = GitConfigRepo(self.remote.url, "main", directory / "controller", options)
         self.renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
+        self.asking = Asking(lambda: self.now)
         self.shelf = Shelf()
         self.accounts: dict[str, Account] = {}
         self.leads = True
@@ -176,6 +178,7 @@ class World:
                 skippable=self.skippable,
                 account=self.accounts.get,
                 judge=self._judge,
+                registries=self.asking.registries,
                 on_head=self.touched.append,
                 on_promotion=lambda _: None,
                 on_news=self.news.append,
@@ -243,9 +246,9 @@ class World:
             self.witness.look_again()
 
     def look(self) -> None:
-        """Until nothing moves any more."""
+        """Until nothing moves any more, and the registries have told what they were asked."""
         self.promoter.read_tags()
-        while self.promoter.look() == 0.0:
+        while self.promoter.look() == 0.0 or self.asking.work():
             self.run()
 
     def soak(self, minutes: float = 5) -> None:

@@ -20,6 +20,7 @@ from gitops.core.overlay import images
 from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.revision import Revision
 from gitops.declared import Declared
+from gitops.draft import Elsewhere
 from gitops.ports import Registry
 from gitops.pullability import Pullability
 from gitops.sweeper import Parties, Sweeper
@@ -125,7 +126,7 @@ class World:
             self.repo,
             clock=Clock(now=self.now, monotonic=time.monotonic, jitter=lambda: 0.5),
             on_commit=lambda _head, _changes: None,
-            images_in_use=lambda _overlay, _image: None,
+            elsewhere=Elsewhere(lambda _overlay, _image: None),
             pace=Pace(first_retry=0.02, last_retry=0.1),
         )
         self.committer.start()

@@ -20,7 +20,7 @@ from gitops.committer import Clock, Committer, Pace
 from gitops.core.errors import Unavailable
 from gitops.core.events import ImagePushed
 from gitops.core.overlay import images
-from gitops.draft import ImagesInUse
+from gitops.draft import Elsewhere, ImagesInUse
 from tests.adapters.git_world import Remote, git
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class World:
             self.remote.url, "main", tmp_path / "clone", Options(limits=Limits(fetch=10.0, push=10.0))
         )
         self.rechecked: list[tuple[str, tuple[Change, ...]]] = []
+        self.revisions: dict[str, str] = {}
         self._committers: list[Committer] = []
 
     def committer(self, used: ImagesInUse = lambda _overlay, _image: None, pace: Pace | None = None) -> Committer:
@@ -75,7 +76,7 @@ class World:
             self.repo,
             clock=clock,
             on_commit=lambda head, changes: self.rechecked.append((head, tuple(changes))),
-            images_in_use=used,
+            elsewhere=Elsewhere(used, lambda image: self.revisions.get(image.digest or "", "")),
             pace=pace or Pace(first_retry=0.02, last_retry=0.1),
         )
         self.repo.fetch()
@@ -130,7 +131,17 @@ def test_an_answer_means_that_the_commit_is_on_the_remote(world: World) -> None:
     assert [(revision, changes[0].target.overlay) for revision, changes in world.rechecked] == [(head, "dev")]
 
 
-def test_a_repeated_event_makes_no_second_commit(world: World) -> None:
+def test_a_commit_names_the_commit_that_its_image_was_built_from_where_that_is_known(world: World) -> None:
+    committer = world.committer()
+    accept(committer, pushed("order", "1.5.0"))
+    assert "Lockstep-Source-Revision" not in git(world.remote.directory, "log", "-1", "--format=%B", "main")
+    world.revisions[pushed("print-api", "1.5.0").digest] = "ab" * 20
+    accept(committer, pushed("print-api", "1.5.0"))
+    trailers = git(world.remote.directory, "log", "-1", "--format=%(trailers:only)", "main")
+    assert f"Lockstep-Source-Revision: {'ab' * 20}" in trailers.splitlines()
+
+
+def test_a06_a_repeated_event_makes_no_second_commit(world: World) -> None:
     committer = world.committer()
     accept(committer, pushed("print-api", "1.5.0"))
     assert accept(committer, pushed("print-api", "1.5.0")).startswith("dev: print-api is at 1.5.0")
@@ -151,7 +162,7 @@ def test_what_is_older_or_not_followed_is_answered_with_the_reason(world: World)
     assert world.remote.head() == head
 
 
-def test_a_replayed_push_does_not_undo_a_rollback_by_hand(world: World) -> None:
+def test_a06_a_replayed_push_does_not_undo_a_rollback_by_hand(world: World) -> None:
     committer = world.committer()
     before = world.remote.read("environments/dev/kustomization.yaml")
     accept(committer, pushed("print-api", "1.5.0"))
@@ -417,11 +428,11 @@ CONTROLLER = """
 import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from tests.test_committer import accept, pushed, World, Clock, Committer, GitConfigRepo
+from tests.test_committer import accept, pushed, World, Clock, Committer, Elsewhere, GitConfigRepo
 
 repo = GitConfigRepo(sys.argv[1], "main", Path(sys.argv[2]))
 clock = Clock(now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5)
-committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, images_in_use=lambda *_: None)
+committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, elsewhere=Elsewhere(lambda *_: None))
 while True:
     try:
         repo.fetch()

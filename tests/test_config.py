@@ -34,8 +34,8 @@ def test_the_published_schema_is_fresh() -> None:
 
 def test_the_documented_example_is_valid_and_says_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets/harbor").write_text("x\n")
-    (tmp_path / "secrets/harbor-robot-name").write_text("robot$lockstep\n")
+    for name in ("harbor", "harbor-robot-name", "jenkins"):
+        (tmp_path / "secrets" / name).write_text("x\n")
     text = (ROOT / "docs/lockstep.yaml").read_text()
     example = config.load(write(tmp_path, text), {"GIT_HOOK_SECRET": "y", "HARBOR_ROBOT_SECRET": "z"})
     minimal = config.load(write(tmp_path, MINIMAL), {})
@@ -111,7 +111,7 @@ lissten: {}
     said = mistakes(tmp_path, text)
     assert said.startswith("lockstep.yaml:3: repo.trunk: write the name of a branch")
     for part in (
-        "line 6: senders.harbor.kind: Input should be 'harbor' or 'github'",
+        "line 6: senders.harbor.kind: Input should be 'harbor', 'github', 'gitlab', 'gitea'",
         "line 7: senders.harbor.secrets: ",
         "line 8: senders.Bad_Name",
         "line 10: workers: ",

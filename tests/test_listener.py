@@ -112,7 +112,7 @@ def test_a_request_is_answered_and_the_server_does_not_name_itself(start: Start)
     assert "Server" not in answer.headers
 
 
-def test_a_declared_body_over_the_cap_is_413_before_it_is_sent(start: Start) -> None:
+def test_a01_a_declared_body_over_the_cap_is_413_before_it_is_sent(start: Start) -> None:
     port = start(Echo().app())
     head = f"POST /size HTTP/1.1\nHost: x\nAuthorization: friend\nContent-Length: {100 * MEBIBYTE}"
     with connect(port) as client:
@@ -139,7 +139,7 @@ def test_the_cap_depends_on_who_asks(start: Start) -> None:
 
 
 @pytest.mark.parametrize("framing", ["chunked", "declared"])
-def test_100_mebibytes_do_not_stay_in_memory(start: Start, framing: str) -> None:
+def test_a01_100_mebibytes_do_not_stay_in_memory(start: Start, framing: str) -> None:
     port = start(Echo().app())
     gc.collect()
     before = resident()
@@ -158,7 +158,7 @@ def test_100_mebibytes_do_not_stay_in_memory(start: Start, framing: str) -> None
     assert ask(port, "GET /age HTTP/1.1\nHost: x").status == 200
 
 
-def test_a_chunked_body_over_the_cap_is_413(start: Start) -> None:
+def test_a01_a_chunked_body_over_the_cap_is_413(start: Start) -> None:
     body = b"800\r\n" + b"x" * 2048 + b"\r\n"
     assert ask(start(Echo().app()), "POST /size HTTP/1.1\nHost: x\nTransfer-Encoding: chunked", body).status == 413
 
@@ -179,7 +179,7 @@ def test_what_is_no_request_is_refused(start: Start) -> None:
     assert ask(start(Echo().app()), "\x16\x03\x01 not http").status == 400
 
 
-def test_a_request_that_drips_in_is_cut_off(start: Start) -> None:
+def test_a02_a_request_that_drips_in_is_cut_off(start: Start) -> None:
     """Each byte is activity; only the whole time counts."""
     port = start(Echo().app(), arrival=1, idle=60)
     with connect(port) as client:
@@ -201,7 +201,7 @@ def test_an_idle_connection_is_closed(start: Start) -> None:
         assert is_closed(client)
 
 
-def test_a_thousand_idle_connections_block_nobody(start: Start) -> None:
+def test_a02_a_thousand_idle_connections_block_nobody(start: Start) -> None:
     """Half of them silent, half in the middle of a header; on the same port and on the page's."""
     page = Blueprint("page", __name__)
     page.add_url_rule("/", "index", lambda: "page")

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry, Counter
 
 from gitops import config
+from gitops.core.errors import Rejected
 from gitops.listener import SECURITY_HEADERS
 from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app, senders
 from tests.webhooks.test_limits import Clock
@@ -30,7 +31,7 @@ def page_client(probes: Probes = WELL) -> FlaskClient:
 
 
 def webhook_client(probes: Probes = WELL) -> FlaskClient:
-    door = Door(SENDERS, RecordingInbox(), frozenset(), str, lambda *_: None, Clock())
+    door = Door(SENDERS, RecordingInbox(), frozenset(), str, str, lambda *_: None, Clock(), Clock())
     return create_webhook_app(door, probes).test_client()
 
 
@@ -110,5 +111,21 @@ def test_every_kind_of_the_configuration_has_its_dialect_and_its_cap() -> None:
     assert {name: sender.largest_body for name, sender in made.items()} == {
         "harbor": MEBIBYTE,
         "github": 25 * MEBIBYTE,
+        "gitlab": 25 * MEBIBYTE,
+        "gitea": 25 * MEBIBYTE,
+        "forgejo": 25 * MEBIBYTE,
+        "gogs": 25 * MEBIBYTE,
+        "bitbucket-cloud": MEBIBYTE,
+        "bitbucket-data-center": MEBIBYTE,
+        "cloudevents": MEBIBYTE,
     }
     assert {sender.secrets() for sender in made.values()} == {(b"s3cr3t",)}
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ", "whsec_c2hvcnQ=", "whsec_!!!!"])
+def test_a_signing_token_that_is_none_is_refused_at_the_start(secret: str) -> None:
+    configured = {"git-host": config.Sender(kind="gitlab", secrets=(config.SecretSource(env="SECRET"),))}
+    with pytest.raises(Rejected, match=r"senders\.git-host\.secrets.*copy the whole token") as refused:
+        senders(configured, {"SECRET": secret})
+    assert secret == "whsec_" or secret not in str(refused.value)
+    assert senders(configured, {"SECRET": "a plain token"})["git-host"].secrets() == (b"a plain token",)

@@ -50,7 +50,7 @@ def inbox() -> WaitingInbox:
 
 @pytest.fixture
 def port(inbox: WaitingInbox) -> Iterator[int]:
-    door = Door(SENDERS, inbox, frozenset(), str, lambda *_: None, time.monotonic, deadline=20)
+    door = Door(SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20)
     limits = Limits(threads=STORM + 24, body=body_limit(SENDERS), arrival=30, idle=30)
     listener = Listener(create_webhook_app(door, WELL), "127.0.0.1", 0, limits)
     yield listener.start()[1]
@@ -93,7 +93,7 @@ def test_a_thousand_deliveries_wait_at_once_and_all_are_answered(port: int, inbo
     page_listener.stop()
 
 
-def test_a_body_over_one_mebibyte_is_413_for_harbor_itself(port: int, inbox: WaitingInbox) -> None:
+def test_a01_a_body_over_one_mebibyte_is_413_for_harbor_itself(port: int, inbox: WaitingInbox) -> None:
     before = resident()
     with connect(port) as client:
         client.sendall(head(100 * MEBIBYTE).replace("\n", "\r\n").encode() + b"\r\n\r\n")
@@ -103,7 +103,7 @@ def test_a_body_over_one_mebibyte_is_413_for_harbor_itself(port: int, inbox: Wai
     assert inbox.entered == 0
 
 
-def test_a_stranger_is_refused_before_much_is_read(port: int, inbox: WaitingInbox) -> None:
+def test_a12_a_stranger_is_refused_before_much_is_read(port: int, inbox: WaitingInbox) -> None:
     assert ask(port, head(len(PUSH.body), "guess"), PUSH.body).status == 401
     assert ask(port, head(len(PUSH.body), path="/hooks/nobody"), PUSH.body).status == 401
     for name in ("harbor", "git", "nobody"):
@@ -111,7 +111,7 @@ def test_a_stranger_is_refused_before_much_is_read(port: int, inbox: WaitingInbo
     assert inbox.entered == 0
 
 
-def test_two_authorization_headers_are_none(port: int, inbox: WaitingInbox) -> None:
+def test_a05_two_authorization_headers_are_none(port: int, inbox: WaitingInbox) -> None:
     doubled = head(len(PUSH.body)) + f"\nAuthorization: {recorded.HARBOR_SECRET.decode()}"
     assert ask(port, doubled, PUSH.body).status == 401
 

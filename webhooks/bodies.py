@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,6 +22,10 @@ STRICT = ConfigDict(strict=True, frozen=True, extra="ignore")
 _MOST_DIGITS = 20
 _SUSPICIOUS_ESCAPE = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
 _SENDERS_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# No registry did exist before the one, and nobody who lives will push after the other.
+EARLIEST = datetime(2016, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"20\d\d-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -60,6 +65,17 @@ def read(model: type[_Model], document: Any) -> _Model:
     except ValidationError as error:
         wrong = [f"{_location(found['loc'])}: {found['msg']}" for found in error.errors(include_input=False)[:5]]
         raise malformed("; ".join(wrong)) from error
+
+
+def moment(field: str, text: str) -> datetime:
+    """A time by RFC 3339, in UTC. Raises: Rejected(MalformedDelivery) naming the field."""
+    try:
+        found = datetime.fromisoformat(text.upper()) if _RFC3339.fullmatch(text) else None
+        if found is not None and EARLIEST <= found < LATEST:
+            return found.astimezone(UTC)
+    except ValueError:
+        pass
+    raise malformed(f"{field} {quoted(text)} is not a moment between 2016 and 2100 by RFC 3339")
 
 
 def senders_id(text: str | None) -> str | None:

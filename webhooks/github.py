@@ -1,28 +1,27 @@
-"""GitHub's push webhook, and those of Gitea, Forgejo and Gogs where they speak GitHub's dialect.
+"""GitHub's webhooks. Gitea, Forgejo and Gogs speak the same dialect under headers of their own.
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 """
 
-import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from gitops.core import remotes
 from gitops.core.events import ConfigPushed, Ignored
-from webhooks import bodies
+from webhooks import bodies, pushes
 from webhooks.deliveries import Delivery
-
-_OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_Url = Annotated[str, Field(max_length=2048)]
+from webhooks.pushes import Moved, Url
 
 
 class _Repository(BaseModel):
     model_config = bodies.STRICT
-    clone_url: _Url | None = None
-    ssh_url: _Url | None = None
-    html_url: _Url | None = None
+    clone_url: Url | None = None
+    ssh_url: Url | None = None
+    html_url: Url | None = None
+
+    def urls(self) -> tuple[str | None, ...]:
+        return self.clone_url, self.ssh_url, self.html_url
 
 
 class _Push(BaseModel):
@@ -32,29 +31,35 @@ class _Push(BaseModel):
     repository: _Repository
 
 
+class _Deletion(BaseModel):
+    """`ref` is the short name here."""
+
+    model_config = bodies.STRICT
+    ref: str
+    ref_type: Literal["branch", "tag"]
+    repository: _Repository
+
+
 def parse(headers: Mapping[str, str], body: bytes) -> Delivery:
-    """A push is one event; a ping and everything else asks for nothing.
+    """A push and a deletion are one event; a ping and everything else asks for nothing.
 
     Raises: Rejected(MalformedDelivery).
     """
     own_id = bodies.senders_id(headers.get("x-github-delivery"))
-    event = headers.get("x-github-event", "")
-    document = bodies.decode(body)
+    return Delivery(own_id, said("X-GitHub-Event", headers, bodies.decode(body)))
+
+
+def said(event_header: str, headers: Mapping[str, str], document: dict[str, Any]) -> tuple[ConfigPushed, ...] | Ignored:
+    """What a host of this dialect says, whose header of this name holds the event.
+
+    Raises: Rejected(MalformedDelivery).
+    """
+    event = headers.get(event_header.lower(), "")
     if event == "push":
-        return Delivery(own_id, _pushed(bodies.read(_Push, document)))
-    if not event:
-        raise bodies.malformed("the header X-GitHub-Event is missing")
-    reason = "the webhook works" if event == "ping" else f"event {bodies.quoted(event)} asks for nothing"
-    return Delivery(own_id, Ignored(reason))
-
-
-def _pushed(push: _Push) -> tuple[ConfigPushed, ...] | Ignored:
-    if not _OBJECT_ID.fullmatch(push.after):
-        raise bodies.malformed(f"after {bodies.quoted(push.after)} is not an object id")
-    if not remotes.is_ref(push.ref):
-        raise bodies.malformed(f"ref {bodies.quoted(push.ref)} is not the full name of a branch or tag")
-    named = (push.repository.clone_url, push.repository.ssh_url, push.repository.html_url)
-    urls = tuple(url for url in named if url)
-    if not urls:
-        return Ignored("the payload names no repository")
-    return (ConfigPushed(urls, push.ref, push.after if push.after.strip("0") else None),)
+        push = bodies.read(_Push, document)
+        return pushes.events(push.repository.urls(), [Moved(push.ref, push.after)])
+    if event == "delete":  # Gitea sends no push for a deleted branch
+        gone = bodies.read(_Deletion, document)
+        directory = "heads" if gone.ref_type == "branch" else "tags"
+        return pushes.events(gone.repository.urls(), [Moved(f"refs/{directory}/{gone.ref}", None)])
+    return Ignored("the webhook works") if event == "ping" else pushes.no_push(event_header, event)

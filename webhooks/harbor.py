@@ -4,7 +4,6 @@ https://goharbor.io/docs/main/working-with-projects/project-configuration/config
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -12,24 +11,40 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from gitops.core import images
-from gitops.core.events import Ignored, ImagePushed
+from gitops.core.events import Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
 from webhooks import bodies
 from webhooks.deliveries import Delivery
 
 _MOST_RESOURCES = 100
-# Harbor did not exist before the one, and nobody who lives will push after the other.
-_EARLIEST = int(datetime(2016, 1, 1, tzinfo=UTC).timestamp())
-_LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
-_RFC3339 = re.compile(r"20\d\d-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_PUSHED = frozenset({"PUSH_ARTIFACT", "harbor.artifact.pushed"})
+_DELETED = frozenset({"DELETE_ARTIFACT", "harbor.artifact.deleted"})
+_SCANNED = frozenset(
+    {
+        *("SCANNING_COMPLETED", "SCANNING_STOPPED", "SCANNING_FAILED"),
+        *("harbor.scan.completed", "harbor.scan.stopped", "harbor.scan.failed"),
+    }
+)
+_BEFORE_2_0 = frozenset({"pushImage", "pullImage", "deleteImage", "scanningCompleted", "scanningFailed"})
 
 _EventType = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z_.]{0,63}$")]
 
 
 class _Resource(BaseModel):
+    """Scans and deletions may come without a tag, or with the digest in its place."""
+
     model_config = bodies.STRICT
     digest: str
-    tag: str
+    tag: str | None = None
     resource_url: str
+
+    @property
+    def name(self) -> str | None:
+        """The tag if there is one. Raises: Rejected(MalformedDelivery) for what can be none."""
+        if self.tag is None or self.tag in {"", self.digest}:
+            return None
+        if not images.is_tag(self.tag):
+            raise bodies.malformed(f"tag {bodies.quoted(self.tag)} is outside the OCI grammar")
+        return self.tag
 
 
 class _Repository(BaseModel):
@@ -37,10 +52,16 @@ class _Repository(BaseModel):
     repo_full_name: str
 
 
+class _Scan(BaseModel):
+    model_config = bodies.STRICT
+    scan_type: str | None = None
+
+
 class _Artifacts(BaseModel):
     model_config = bodies.STRICT
     resources: Annotated[list[_Resource], Field(max_length=_MOST_RESOURCES)]
     repository: _Repository
+    scan: _Scan | None = None
 
 
 class _Default(BaseModel):
@@ -48,9 +69,9 @@ class _Default(BaseModel):
     type: _EventType
 
 
-class _DefaultPush(BaseModel):
+class _DefaultEvent(BaseModel):
     model_config = bodies.STRICT
-    occur_at: Annotated[int, Field(ge=_EARLIEST, lt=_LATEST)]
+    occur_at: Annotated[int, Field(ge=int(bodies.EARLIEST.timestamp()), lt=int(bodies.LATEST.timestamp()))]
     event_data: _Artifacts
 
 
@@ -61,14 +82,15 @@ class _CloudEvent(BaseModel):
     id: str
 
 
-class _CloudEventPush(BaseModel):
+class _CloudEventAbout(BaseModel):
     model_config = bodies.STRICT
     time: str
     data: _Artifacts
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Delivery:
-    """What Harbor says. A push names one event per tagged artifact; everything else asks for nothing.
+    """What Harbor says. A push names one event per tagged artifact, a scan and a deletion one per artifact; everything
+    else asks for nothing.
 
     Raises: Rejected(MalformedDelivery).
     """
@@ -79,48 +101,58 @@ def parse(headers: Mapping[str, str], body: bytes) -> Delivery:
 
 
 def _parse_default(document: dict[str, Any]) -> Delivery:
-    envelope = bodies.read(_Default, document)
-    if envelope.type != "PUSH_ARTIFACT":
-        return Delivery(None, _asks_for_nothing(envelope.type))
-    push = bodies.read(_DefaultPush, document)
-    return Delivery(None, _pushed(push.event_data, datetime.fromtimestamp(push.occur_at, UTC)))
+    kind = bodies.read(_Default, document).type
+    if kind not in _PUSHED | _DELETED | _SCANNED:
+        return Delivery(None, _asks_for_nothing(kind))
+    event = bodies.read(_DefaultEvent, document)
+    return Delivery(None, _said(kind, event.event_data, datetime.fromtimestamp(event.occur_at, UTC)))
 
 
 def _parse_cloudevent(document: dict[str, Any]) -> Delivery:
     envelope = bodies.read(_CloudEvent, document)
     own_id = bodies.senders_id(envelope.id)
-    if envelope.type != "harbor.artifact.pushed":
+    if envelope.type not in _PUSHED | _DELETED | _SCANNED:
         return Delivery(own_id, _asks_for_nothing(envelope.type))
-    push = bodies.read(_CloudEventPush, document)
-    return Delivery(own_id, _pushed(push.data, _moment(push.time)))
+    event = bodies.read(_CloudEventAbout, document)
+    return Delivery(own_id, _said(envelope.type, event.data, bodies.moment("time", event.time)))
 
 
-def _asks_for_nothing(event_type: str) -> Ignored:
-    return Ignored(f"{event_type} asks for nothing")
+def _asks_for_nothing(kind: str) -> Ignored:
+    if kind in _BEFORE_2_0:
+        return Ignored(f"{kind} comes from a Harbor before 2.0, which is not read: upgrade it")
+    return Ignored(f"{kind} asks for nothing")
 
 
-def _pushed(artifacts: _Artifacts, at: datetime) -> tuple[ImagePushed, ...] | Ignored:
+def _said(kind: str, artifacts: _Artifacts, at: datetime) -> tuple[Event, ...] | Ignored:
+    if not artifacts.resources:
+        return Ignored("names no artifact")
+    if kind in _PUSHED:
+        return _pushed(artifacts, at)
+    if kind in _SCANNED and artifacts.scan is not None and artifacts.scan.scan_type == "sbom":
+        return Ignored("a bill of materials was made; that is no scan for vulnerabilities")
+    found = [(_image(each, artifacts.repository.repo_full_name), each) for each in artifacts.resources]
+    if kind in _SCANNED:
+        return tuple(ImageScanned(image, each.digest) for image, each in found)
+    return tuple(ImageDeleted(image, each.digest, each.name) for image, each in found)
+
+
+def _pushed(artifacts: _Artifacts, at: datetime) -> tuple[Event, ...] | Ignored:
     found = [_event(resource, artifacts.repository.repo_full_name, at) for resource in artifacts.resources]
+    # Each child of a multi-arch index is pushed without a tag; only the index itself carries it.
     events = tuple(event for event in found if event is not None)
-    if events:
-        return events
-    # Each child of a multi-arch index is such a push; only the index itself carries the tag.
-    return Ignored("pushed by digest, without a tag to follow" if found else "names no artifact")
+    return events or Ignored("pushed by digest, without a tag to follow")
 
 
 def _event(resource: _Resource, repository: str, at: datetime) -> ImagePushed | None:
+    image = _image(resource, repository)
+    return None if resource.name is None else ImagePushed(image, resource.name, resource.digest, at)
+
+
+def _image(resource: _Resource, repository: str) -> str:
+    """The registry calls itself by the host of resource_url: `host[:port]/repository(:tag|@digest)`, no scheme."""
     if not images.is_digest(resource.digest):
         raise bodies.malformed(f"digest {bodies.quoted(resource.digest)} is not sha256:<64 hex>")
-    image = _image(resource.resource_url, repository)
-    if resource.tag in {"", resource.digest}:
-        return None
-    if not images.is_tag(resource.tag):
-        raise bodies.malformed(f"tag {bodies.quoted(resource.tag)} is outside the OCI grammar")
-    return ImagePushed(image, resource.tag, resource.digest, at)
-
-
-def _image(resource_url: str, repository: str) -> str:
-    """The registry calls itself by the host of resource_url: `host[:port]/repository(:tag|@digest)`, no scheme."""
+    resource_url = resource.resource_url
     host, _, rest = resource_url.partition("/")
     name = f"{host}/{repository}"
     if not host or not repository or not images.is_name(name):
@@ -128,13 +160,3 @@ def _image(resource_url: str, repository: str) -> str:
     if not rest.startswith(repository) or rest.removeprefix(repository)[:1] not in {"", ":", "@"}:
         raise bodies.malformed(f"resource_url {bodies.quoted(resource_url)} and repo_full_name disagree")
     return name
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text.upper()) if _RFC3339.fullmatch(text) else None
-    except ValueError:
-        moment = None
-    if moment is None or not _EARLIEST <= moment.timestamp() < _LATEST:
-        raise bodies.malformed(f"time {bodies.quoted(text)} is not a moment between 2016 and 2100 by RFC 3339")
-    return moment.astimezone(UTC)

@@ -24,12 +24,14 @@ from structlog.contextvars import bind_contextvars, bound_contextvars
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from gitops.core.errors import GitopsError, Rejected, Unavailable
-from gitops.core.events import ConfigPushed, Event, Ignored, ImagePushed
+from gitops.core.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
 from gitops.core.remotes import Remote, names_any
 from gitops.ports import Inbox
 from webhooks import bodies
+from webhooks.auth import Request
 from webhooks.deliveries import Delivery
 from webhooks.limits import Clock, Rate, Tally, TokenBucket
+from webhooks.replays import Replays
 from webhooks.senders import KINDS, MEBIBYTE, Sender, largest_body
 
 ARRIVED = "lockstep.arrived"
@@ -37,6 +39,7 @@ ARRIVED = "lockstep.arrived"
 
 _STRANGERS = Rate(per_second=50, burst=200)
 _RETRY_AFTER = 5.0
+_NO_FORM = "send application/json: form bodies are not read; the content type is a setting of the webhook at its sender"
 
 _log = structlog.get_logger(__name__)
 
@@ -45,18 +48,23 @@ _log = structlog.get_logger(__name__)
 class Door:
     """What the receivers work with.
 
-    `repos` are the names of the one config repo; a push to any other is ignored. `on_config_push` says in a sentence
-    what comes of a push to it. `observe` is told (sender's name, HTTP status, seconds) of each answer; the name is
-    empty when nobody was recognised. `deadline` is in seconds and counts from ARRIVED.
+    `repos` are the names of the one config repo. `on_config_push` says in a sentence what comes of a push to it,
+    `on_registry_news` of a scan or a deletion; `on_source_push` of a push to a repository that a service is built from,
+    None for all others. None of them waits for anybody. `observe` is told (sender's name, HTTP status, seconds) of each
+    answer; the name is empty when nobody was recognised. `now` is in seconds since 1970. `deadline` is in seconds and
+    counts from ARRIVED.
     """
 
     senders: Mapping[str, Sender]
     inbox: Inbox
     repos: frozenset[Remote]
     on_config_push: Callable[[ConfigPushed], str]
+    on_registry_news: Callable[[ImageScanned | ImageDeleted], str]
     observe: Callable[[str, int, float], None]
     clock: Clock
+    now: Callable[[], float]
     deadline: float = 2.5
+    on_source_push: Callable[[ConfigPushed], str | None] = lambda _event: None
 
 
 def blueprint(door: Door) -> Blueprint:
@@ -77,6 +85,7 @@ class _Reception:
         self._strangers = TokenBucket(_STRANGERS, door.clock)
         self._buckets = {name: TokenBucket(sender.rate, door.clock) for name, sender in door.senders.items()}
         self._tally = Tally(door.clock)
+        self._replays = Replays()
         # Whoever asks for a name that does not exist costs and gets what a wrong secret costs and gets.
         nobodys_secret = (secrets.token_bytes(32),)
         self._nobody = Sender("", KINDS["github"], lambda: nobodys_secret, MEBIBYTE, _STRANGERS)
@@ -85,7 +94,7 @@ class _Reception:
         sender = self._door.senders.get(name, self._nobody)
         headers = {key.lower(): value for key, value in request.headers}
         body = self._read()
-        if not sender.is_authentic(headers, body):
+        if not sender.is_authentic(Request(headers, body, self._door.now())):
             return self._refuse_stranger()
         g.sender = sender.name
         with bound_contextvars(sender=sender.name, delivery=bodies.fingerprint(body)):
@@ -109,46 +118,58 @@ class _Reception:
         if len(body) > sender.largest_body:
             raise RequestEntityTooLarge
         if not _is_json(headers.get("content-type", "")):
-            return _refusal(415, "UnsupportedMediaType", "send application/json (form bodies are not read)")
+            return self._note(_refusal(415, "UnsupportedMediaType", _NO_FORM))
         if wait := self._buckets[sender.name].take():
             return self._note(_refusal(429, "TooManyRequests", f"sender {sender.name} is over its rate", wait))
         try:
             delivery = sender.kind.parse(headers, body)
             bind_contextvars(delivery=delivery.id or bodies.fingerprint(body))
-            return self._accept(delivery)
+            return self._accept(delivery, bodies.fingerprint(body))
         except Rejected as error:
             return self._note(_refusal(400, error.reason, str(error)))
         except Unavailable as error:
             return self._note(_refusal(503, error.reason, str(error), error.retry_after or _RETRY_AFTER))
 
-    def _accept(self, delivery: Delivery) -> Response:
-        results = [delivery.content.reason] if isinstance(delivery.content, Ignored) else self._hand_in(delivery)
-        _log.info("delivery answered", results=results)
+    def _accept(self, delivery: Delivery, fingerprint: str) -> Response:
+        is_known = self._replays.knows(g.sender, fingerprint)
+        if delivery.signed_id is not None and self._replays.knows(g.sender, delivery.signed_id):
+            is_known, results = True, ["answered before under the same webhook-id: nothing was done again"]
+        elif isinstance(delivery.content, Ignored):
+            results = [delivery.content.reason]
+        else:
+            results = self._hand_in(delivery.content)
+        self._replays.remember(g.sender, fingerprint, delivery.signed_id)
+        if not is_known:
+            _log.info("delivery answered", results=results)
+        elif count := self._tally.due(f"{g.sender} again"):
+            _log.info("deliveries came again", count=count, results=results)
         return jsonify(results=results)
 
-    def _hand_in(self, delivery: Delivery) -> list[str]:
-        events: tuple[Event, ...] = delivery.content if isinstance(delivery.content, tuple) else ()
-        results = [self._pass_on(event) for event in events if isinstance(event, ConfigPushed)]
+    def _hand_in(self, events: tuple[Event, ...]) -> list[str]:
+        """What comes of each. The events of one delivery are of one type, so the order is theirs."""
         pushed = [event for event in events if isinstance(event, ImagePushed)]
-        if pushed:
-            results += self._commit(pushed, structlog.contextvars.get_contextvars()["delivery"])
-        return results
-
-    def _commit(self, pushed: list[ImagePushed], delivery: str) -> list[str]:
-        left = self._door.deadline - (self._door.clock() - self._arrived())
-        if left <= 0:
-            raise Unavailable("DeadlineExceeded", "the delivery waited too long for its turn")
         try:
-            return list(self._door.inbox.accept(pushed, delivery=delivery, deadline=left))
+            results = [self._pass_on(event) for event in events if not isinstance(event, ImagePushed)]
+            return results + (self._commit(pushed) if pushed else [])
         except Unavailable:
             raise
         except GitopsError as error:
             # The delivery is sound; what refused it is on our side, and a person may mend it before the next attempt.
             raise Unavailable(error.reason, error.message) from error
 
-    def _pass_on(self, event: ConfigPushed) -> str:
+    def _commit(self, pushed: list[ImagePushed]) -> list[str]:
+        left = self._door.deadline - (self._door.clock() - self._arrived())
+        if left <= 0:
+            raise Unavailable("DeadlineExceeded", "the delivery waited too long for its turn")
+        delivery = structlog.contextvars.get_contextvars()["delivery"]
+        return list(self._door.inbox.accept(pushed, delivery=delivery, deadline=left))
+
+    def _pass_on(self, event: ConfigPushed | ImageScanned | ImageDeleted) -> str:
+        if not isinstance(event, ConfigPushed):
+            return self._door.on_registry_news(event)
         if not names_any(event.urls, self._door.repos):
-            return "the push is to another repository than the config repo"
+            told = self._door.on_source_push(event)
+            return told or "the push is to another repository than the config repo"
         return self._door.on_config_push(event)
 
     def _arrived(self) -> float:

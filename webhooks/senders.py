@@ -4,7 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from webhooks import auth, github, harbor
+from webhooks import (
+    bitbucket_cloud,
+    bitbucket_data_center,
+    cloudevents,
+    gitea,
+    github,
+    gitlab,
+    gogs,
+    harbor,
+    standard_webhooks,
+)
+from webhooks.auth import Bearer, Request, Scheme, Signature
 from webhooks.deliveries import Delivery
 from webhooks.limits import Rate
 
@@ -12,30 +23,39 @@ MEBIBYTE = 1024 * 1024
 STRANGERS_BYTES = 64 * 1024
 """What is read from somebody who has not shown any sign of being authentic."""
 
+_GIT_PUSH_BYTES = 25 * MEBIBYTE
+"""GitHub drops what would be larger: https://docs.github.com/en/webhooks/webhook-events-and-payloads"""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A dialect. `is_authentic` is asked with the whole body, `may_send` with the headers alone, before the body."""
+    """A dialect, how its senders show who they are, and how much they have to say, in bytes. `flaw` says why a secret
+    can be none.
+    """
 
     parse: Callable[[Mapping[str, str], bytes], Delivery]
-    is_authentic: Callable[[Sequence[bytes], Mapping[str, str], bytes], bool]
-    may_send: Callable[[Sequence[bytes], Mapping[str, str]], bool]
+    scheme: Scheme
     largest_body: int
+    flaw: Callable[[bytes], str | None] = lambda _: None
 
 
-def _is_bearer(secrets: Sequence[bytes], headers: Mapping[str, str], _body: bytes) -> bool:
-    return auth.is_bearer(secrets, headers)
-
-
-def _is_signed(_secrets: Sequence[bytes], headers: Mapping[str, str]) -> bool:
-    return auth.is_signed(headers)
-
+_GITHUB = Signature("x-hub-signature-256", b"sha256=")
+_BITBUCKET = Signature("x-hub-signature", b"sha256=")
+_GITEA = Signature("x-gitea-signature", signs_payload=True)
+_FORGEJO = Signature("x-forgejo-signature", signs_payload=True)
+_GOGS = Signature("x-gogs-signature", signs_payload=True)
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "harbor": Kind(harbor.parse, _is_bearer, auth.is_bearer, MEBIBYTE),
-        # GitHub drops what would be larger: https://docs.github.com/en/webhooks/webhook-events-and-payloads
-        "github": Kind(github.parse, auth.is_signer, _is_signed, 25 * MEBIBYTE),
+        "harbor": Kind(harbor.parse, Bearer("authorization"), MEBIBYTE),
+        "github": Kind(github.parse, _GITHUB, _GIT_PUSH_BYTES),
+        "gitlab": Kind(gitlab.parse, standard_webhooks.SignedOrToken(), _GIT_PUSH_BYTES, standard_webhooks.flaw),
+        "gitea": Kind(gitea.parse, _GITEA, _GIT_PUSH_BYTES),
+        "forgejo": Kind(gitea.parse_forgejo, _FORGEJO, _GIT_PUSH_BYTES),
+        "gogs": Kind(gogs.parse, _GOGS, _GIT_PUSH_BYTES),
+        "bitbucket-cloud": Kind(bitbucket_cloud.parse, _BITBUCKET, MEBIBYTE),
+        "bitbucket-data-center": Kind(bitbucket_data_center.parse, _BITBUCKET, MEBIBYTE),
+        "cloudevents": Kind(cloudevents.parse, _GITHUB, MEBIBYTE),
     }
 )
 
@@ -50,11 +70,11 @@ class Sender:
     largest_body: int
     rate: Rate
 
-    def is_authentic(self, headers: Mapping[str, str], body: bytes) -> bool:
-        return self.kind.is_authentic(self.secrets(), headers, body)
+    def is_authentic(self, request: Request) -> bool:
+        return self.kind.scheme.is_authentic(self.secrets(), request)
 
-    def may_send(self, headers: Mapping[str, str]) -> bool:
-        return self.kind.may_send(self.secrets(), headers)
+    def is_bearer(self, headers: Mapping[str, str]) -> bool:
+        return self.kind.scheme.is_bearer(self.secrets(), headers)
 
 
 def largest_body(senders: Mapping[str, Sender]) -> int:
@@ -65,15 +85,16 @@ def largest_body(senders: Mapping[str, Sender]) -> int:
 def body_limit(senders: Mapping[str, Sender]) -> Callable[[str, Mapping[str, str]], int]:
     """For a server that can refuse while it reads: (path, headers in lower case) -> bytes worth reading.
 
-    The answer tells a stranger nothing about which names are configured: whoever carries a well-formed signature may
-    send what the largest sender may, everybody else little; only the bearer of a sender's secret gets its cap.
+    The answer tells a stranger nothing about which names are configured: whoever carries a well-formed signature of any
+    kind may send what the largest sender may, everybody else little; only the bearer of a sender's secret gets its cap.
     """
     largest = largest_body(senders)
+    schemes = {id(kind.scheme): kind.scheme for kind in KINDS.values()}.values()
 
     def limit(path: str, headers: Mapping[str, str]) -> int:
         sender = senders.get(path.removeprefix("/hooks/").removesuffix("/"))
-        if auth.is_signed(headers):
+        if any(scheme.is_signed(headers) for scheme in schemes):
             return largest
-        return sender.largest_body if sender is not None and sender.may_send(headers) else STRANGERS_BYTES
+        return sender.largest_body if sender is not None and sender.is_bearer(headers) else STRANGERS_BYTES
 
     return limit

@@ -19,6 +19,7 @@ CAUSE_TRAILER = "Lockstep-Cause"
 DIGEST_TRAILER = "Lockstep-Digest"
 IMAGE_TRAILER = "Lockstep-Image"
 PUSHED_AT_TRAILER = "Lockstep-Pushed-At"
+REVISION_TRAILER = "Lockstep-Source-Revision"
 SERVICE_TRAILER = "Lockstep-Service"
 
 SAME_PUSH = timedelta(seconds=60)
@@ -153,8 +154,10 @@ def unused(target: Target, image: Image, used: Collection[str] | None) -> Ignore
     return Ignored(f"no container of overlay {target.overlay} uses image {image.name}")
 
 
-def commit_message(change: Change) -> str:
-    """Subject, body and trailers. Whatever came from outside is one line without control characters or brackets."""
+def commit_message(change: Change, revision: str = "") -> str:
+    """Subject, body and trailers. Whatever came from outside is one line without control characters or brackets.
+    `revision`: the commit that the image was built from, if that is known.
+    """
     target, image = change.target, change.image
     was = f"\nBefore: {one_line(str(change.was))}" if change.was is not None else ""
     trailers = {
@@ -164,6 +167,7 @@ def commit_message(change: Change) -> str:
         DIGEST_TRAILER: image.digest or "",
         CAUSE_TRAILER: change.cause,
         PUSHED_AT_TRAILER: change.pushed_at.astimezone(UTC).isoformat(),
+        **({REVISION_TRAILER: revision} if revision else {}),
     }
     lines = "\n".join(f"{key}: {one_line(value)}" for key, value in trailers.items())
     subject = f"{target.environment}: {target.service} {image.tag} (sha256:{image.short_digest})"

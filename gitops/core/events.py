@@ -24,12 +24,12 @@ class ImagePushed:
 class ConfigPushed:
     """A git host has a new head of one ref. Only a hint: the repo is fetched, nothing of the payload is used for that.
 
-    `urls` are every URL by which the payload names the repository; `ref` is a full ref name; `after` is the new object
-    id, None when the ref was deleted.
+    `urls` are every URL by which the payload names the repository; `ref` is a full ref name, None when the host does
+    not say which refs moved; `after` is the new object id, None when the ref was deleted or the host does not say.
     """
 
     urls: tuple[str, ...]
-    ref: str
+    ref: str | None
     after: str | None
 
 

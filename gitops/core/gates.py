@@ -1,13 +1,15 @@
 """May a promotion be written now? Each gate that is not open says why, and what would open it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from gitops.core import windows
+from gitops.core import scans, windows
+from gitops.core.images import Image
 from gitops.core.pipeline import Promote
 from gitops.core.release import Hold
+from gitops.core.scans import Told
 
 
 class Gate(StrEnum):
@@ -29,26 +31,38 @@ SKIPPABLE = frozenset(Gate) - {Gate.APPROVALS}
 
 @dataclass(frozen=True, slots=True)
 class Shut:
-    """A gate that is not open: why, and what would open it. `until`: when it opens by itself, if that is known."""
+    """A gate that is not open: why, and what would open it. `until`: when it opens by itself, or is worth another look,
+    if that is known.
+    """
 
     gate: Gate
     message: str
     until: datetime | None = None
 
 
-def shut(
-    promote: Promote, now: datetime, *, hold: Hold | None, approved: int | None, waived: Mapping[str, str]
-) -> tuple[Shut, ...]:
-    """The gates that are shut for a promotion as a whole. `approved`: distinct signers so far, None when nobody can be
-    asked to sign because no request was made.
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the gates are judged by. `approved`: distinct signers so far, None when nobody can be asked to sign because
+    no request was made. `waived`: gate -> the reason to skip it. `moved`: service -> the image that would come by the
+    promotion, `scans`: service -> what is known of its scan.
     """
+
+    hold: Hold | None = None
+    approved: int | None = None
+    waived: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, Image] = field(default_factory=dict)
+    scans: Mapping[str, Told] = field(default_factory=dict)
+
+
+def shut(promote: Promote, now: datetime, facts: Facts) -> tuple[Shut, ...]:
+    """The gates that are shut for a promotion as a whole."""
     shut = [
-        *_hold_gate(hold, now),
+        *_hold_gate(facts.hold, now),
         *_window_gate(promote, now),
-        *_scan_gate(promote),
-        *_approval_gate(promote, approved),
+        *_scan_gate(promote, facts),
+        *_approval_gate(promote, facts.approved),
     ]
-    return tuple(gate for gate in shut if gate.gate not in waived)
+    return tuple(gate for gate in shut if gate.gate not in facts.waived)
 
 
 def _hold_gate(hold: Hold | None, now: datetime) -> list[Shut]:
@@ -66,14 +80,12 @@ def _window_gate(promote: Promote, now: datetime) -> list[Shut]:
     return [Shut(Gate.WINDOWS, f"outside the windows of pipeline.yaml; {when}", opens)]
 
 
-def _scan_gate(promote: Promote) -> list[Shut]:
+def _scan_gate(promote: Promote, facts: Facts) -> list[Shut]:
     if promote.scan is None:
         return []
-    message = (
-        f"no scan result is known (scan.max: {promote.scan.max}): this version does not ask the registry yet. "
-        "Take `scan` out of pipeline.yaml, or skip it by name: --skip-gate scan --reason ..."
-    )
-    return [Shut(Gate.SCAN, message)]
+    found = [(service, image, facts.scans.get(service, Told())) for service, image in sorted(facts.moved.items())]
+    judged = ((scans.obstacle(service, image, told, promote.scan.limit), told) for service, image, told in found)
+    return [Shut(Gate.SCAN, message, told.again_at) for message, told in judged if message]
 
 
 def _approval_gate(promote: Promote, approved: int | None) -> list[Shut]:

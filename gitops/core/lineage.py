@@ -10,20 +10,28 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 
-from gitops.core.changes import CAUSE_TRAILER, DIGEST_TRAILER, IMAGE_TRAILER, PUSHED_AT_TRAILER, SERVICE_TRAILER
+from gitops.core import origin, scans
+from gitops.core.artifacts import Severity
+from gitops.core.changes import (
+    CAUSE_TRAILER,
+    DIGEST_TRAILER,
+    IMAGE_TRAILER,
+    PUSHED_AT_TRAILER,
+    REVISION_TRAILER,
+    SERVICE_TRAILER,
+)
 from gitops.core.images import Image, is_digest
 from gitops.core.pipeline import ENVIRONMENTS
 from gitops.core.promotion_commits import (
     APPROVED_TRAILER,
     RELEASE_TRAILER,
     REQUEST_TRAILER,
+    SCAN_TRAILER,
     SINCE_TRAILER,
     SOURCE_TRAILER,
 )
 from gitops.core.release import Hold, Release
 from gitops.core.schema import moment
-
-SOURCE_REVISION_TRAILER = "Lockstep-Source-Revision"
 
 
 class Deed(StrEnum):
@@ -69,7 +77,7 @@ class Past:
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the timeline. `moved`: what is new there by it, if it is known what was there before; `overlays`:
-    where.
+    where; `scans`: service -> what the scan of its image came to.
     """
 
     deed: Deed
@@ -81,6 +89,7 @@ class Event:
     request: str = ""
     approved_by: str = ""
     proven_since: datetime | None = None
+    scans: Mapping[str, Severity] = field(default_factory=dict)
     waived: Mapping[str, str] = field(default_factory=dict)
     hold: Hold | None = None
     moved: tuple[Image, ...] = ()
@@ -88,7 +97,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An image came into an overlay by a commit. `proven_since`: healthy in the environment before from then on."""
+    """An image came into an overlay by a commit. `proven_since`: healthy in the environment before from then on;
+    `scan`: what its scan came to by then, if that was asked for.
+    """
 
     deed: Deed
     environment: str
@@ -97,6 +108,7 @@ class Arrival:
     cause: str = ""
     request: str = ""
     proven_since: datetime | None = None
+    scan: Severity | None = None
     waived: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -161,7 +173,11 @@ def lineages(entries: Sequence[Entry], service: str, name: str) -> tuple[Lineage
         for overlay, image, _ in arrived:
             if image.name == name:
                 line = found.get(image.digest or "", Lineage(service, image))
-                found[line.digest] = replace(line, arrivals=(*line.arrivals, _arrival(entry, overlay, service)))
+                found[line.digest] = replace(
+                    line,
+                    arrivals=(*line.arrivals, _arrival(entry, overlay, service)),
+                    source_revision=line.source_revision or _revisions(entry).get(service, ""),
+                )
     for overlay, digest, entry in _abandonments(entries, service):
         line = found.get(digest, Lineage(service, Image(name, None, digest)))
         found[digest] = replace(line, abandoned=(*line.abandoned, Abandoned(overlay, entry)))
@@ -187,9 +203,18 @@ def _pushed(service: str, entry: Entry) -> Lineage:
         service=service,
         image=Image(name, tag, trailers[DIGEST_TRAILER]),
         pushed_at=moment(trailers.get(PUSHED_AT_TRAILER, "")),
-        source_revision=trailers.get(SOURCE_REVISION_TRAILER, ""),
+        source_revision=trailers.get(REVISION_TRAILER, ""),
         arrivals=(arrival,),
     )
+
+
+def _revisions(entry: Entry) -> Mapping[str, str]:
+    """Service -> the commit that its image was built from, as a promotion's commit tells."""
+    return origin.parse(entry.trailers.get(REVISION_TRAILER, ""))
+
+
+def _scans(entry: Entry) -> Mapping[str, Severity]:
+    return scans.parse(entry.trailers.get(SCAN_TRAILER, ""))
 
 
 def _arrival(entry: Entry, overlay: str, service: str) -> Arrival:
@@ -203,6 +228,7 @@ def _arrival(entry: Entry, overlay: str, service: str) -> Arrival:
         cause=entry.trailers.get(CAUSE_TRAILER, ""),
         request=entry.trailers.get(REQUEST_TRAILER, ""),
         proven_since=evidence.since if evidence else None,
+        scan=_scans(entry).get(service),
         waived=_waived(release),
     )
 
@@ -248,6 +274,7 @@ def _event(entry: Entry, what: Deed, arrived: Iterable[tuple[str, Image, bool]])
         request=trailers.get(REQUEST_TRAILER, ""),
         approved_by=trailers.get(APPROVED_TRAILER, ""),
         proven_since=moment(trailers.get(SINCE_TRAILER, "")),
+        scans=_scans(entry),
         waived=_waived(releases[0] if releases else None) if what is Deed.PROMOTION else {},
         hold=next((found for found in entry.holds.values() if found is not None), None),
         moved=tuple(dict.fromkeys(image for _, image, is_known in arrived if is_known)),

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, model_validator
 
 from gitops.core import expressions, images, schema
+from gitops.core.artifacts import Severity
 from gitops.core.errors import Rejected
 from gitops.core.schema import (
     Cron,
@@ -21,7 +22,9 @@ from gitops.core.schema import (
     Kind,
     Model,
     Name,
+    OneOrMore,
     RepoPath,
+    RepoUrl,
     Timezone,
     misfit,
     require,
@@ -105,8 +108,17 @@ class Registry(Model):
 
 
 class Service(Model):
+    """`source`: the repository that the image is built from, or several. Nothing is ever fetched from there: pushes to
+    it are shown, and its commits are linked to.
+    """
+
     image: ImageName
     tags: TagPolicy
+    source: Annotated[tuple[RepoUrl, ...], Field(min_length=1, max_length=10), OneOrMore] | None = None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return self.source or ()
 
 
 class Platform(Model):
@@ -119,7 +131,13 @@ class Platform(Model):
 
 
 class Scan(Model):
-    max: Literal["None", "Low", "Medium", "High", "Critical"]
+    """The worst finding that is let through; `None` = no finding at all."""
+
+    max: Literal["None", "Negligible", "Low", "Medium", "High", "Critical"]
+
+    @property
+    def limit(self) -> Severity:
+        return Severity[self.max.upper()]
 
 
 class Approvals(Model):

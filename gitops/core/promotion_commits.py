@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 
-from gitops.core import overlay
-from gitops.core.changes import CAUSE_TRAILER, one_line
+from gitops.core import origin, overlay, scans
+from gitops.core.artifacts import Severity
+from gitops.core.changes import CAUSE_TRAILER, REVISION_TRAILER, one_line
 from gitops.core.images import Image
 from gitops.core.promotion import Move
 from gitops.core.release import RELEASE_FILE, Admission, Release, release_text
@@ -19,12 +20,14 @@ RELEASE_TRAILER = "Lockstep-Release"
 SOURCE_TRAILER = "Lockstep-Promoted-From"
 SINCE_TRAILER = "Lockstep-Proven-Since"
 APPROVED_TRAILER = "Lockstep-Approved-By"
+SCAN_TRAILER = "Lockstep-Scan"
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
     """One promotion of an environment, maybe of several overlays. `release` is its content hash; `request` the id of
-    the tag that asked for it, empty when nobody had to.
+    the tag that asked for it, empty when nobody had to. `scans`: service -> what the scan of its image has found;
+    `revisions`: service -> the commit that its image was built from; both as far as they are known by then.
     """
 
     environment: str
@@ -35,6 +38,8 @@ class Promotion:
     request: str = ""
     waived: Mapping[str, str] = field(default_factory=dict)
     approvers: frozenset[str] = frozenset()
+    scans: Mapping[str, Severity] = field(default_factory=dict)
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 def image_files(moves: Sequence[Move], files: Mapping[str, str], read: Callable[[str], bytes]) -> dict[str, bytes]:
@@ -83,7 +88,7 @@ def release_files(
 
 def images_message(promotion: Promotion) -> str:
     """Of the first commit, which prepares."""
-    return _message(f"{promotion.environment}: images of the next release", promotion, {})
+    return _message(f"{promotion.environment}: images of the next release", promotion, [])
 
 
 def release_message(promotion: Promotion) -> str:
@@ -101,7 +106,9 @@ def release_message(promotion: Promotion) -> str:
         APPROVED_TRAILER: ", ".join(sorted(promotion.approvers)),
         "Lockstep-Waived": _waived(promotion.waived),
     }
-    return _message(subject(promotion), promotion, trailers)
+    lists = {SCAN_TRAILER: scans.text(promotion.scans), REVISION_TRAILER: origin.text(promotion.revisions)}
+    listed = [f"{key}: {found}" for key, found in lists.items() if found]  # names, ids and our own words: as they are
+    return _message(subject(promotion), promotion, [*_lines(trailers), *listed])
 
 
 def subject(promotion: Promotion) -> str:
@@ -115,21 +122,21 @@ def subject(promotion: Promotion) -> str:
     return f"{promotion.environment}: {shown} from {promotion.source}"
 
 
-def _message(title: str, promotion: Promotion, trailers: Mapping[str, str]) -> str:
+def _message(title: str, promotion: Promotion, trailers: Sequence[str]) -> str:
     body = [
         f"{service}: {_told(move.was[service]) if service in move.was else 'nothing'} -> {_told(image)}"
         for move in promotion.moves
         for service, image in sorted(move.images.items())
     ]
-    known = {
-        "Lockstep-Environment": promotion.environment,
-        SOURCE_TRAILER: promotion.source,
-        **trailers,
-        CAUSE_TRAILER: promotion.cause,
-    }
-    lines = [f"{key}: {one_line(value)}" for key, value in known.items() if value]
+    whence = {"Lockstep-Environment": promotion.environment, SOURCE_TRAILER: promotion.source}
+    lines = [*_lines(whence), *trailers, *_lines({CAUSE_TRAILER: promotion.cause})]
     parts = [one_line(title), "\n".join(one_line(line) for line in body), "\n".join(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _lines(trailers: Mapping[str, str]) -> list[str]:
+    """A line each, however long or strange what people wrote."""
+    return [f"{key}: {one_line(value)}" for key, value in trailers.items() if value]
 
 
 def _waived(waived: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from gitops.core import expressions, images, yaml_text
+from gitops.core import expressions, images, remotes, yaml_text
 from gitops.core.errors import Rejected
 from gitops.core.yaml_text import Document
 
@@ -176,6 +176,21 @@ def _cron(text: str) -> str:
     return text
 
 
+def _repo_url(text: str) -> str:
+    found = remotes.parse(text)
+    if found is None or found.family == "file":
+        raise ValueError("must be the URL of a git repository, such as https://git.example/team/app")
+    if text.startswith(("https://", "http://")) and "@" in text:
+        raise ValueError("must be without user and password: nothing is fetched from there")
+    return text
+
+
+def _listed(found: Any) -> Any:
+    if not isinstance(found, (str, list)):
+        raise ValueError("must be a text or a list of texts")  # noqa: TRY004 - pydantic reports ValueErrors
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
 def is_checked(info: ValidationInfo) -> bool:
     return bool(info.context and info.context.get(_CHECKED))
 
@@ -199,4 +214,7 @@ Cron = Annotated[str, require(_CRON, "five cron fields: minute, hour, day, month
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Expression = Annotated[str, AfterValidator(_expression)]
 CommitId = Annotated[str, require(re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?"), "a full commit id")]
+RepoUrl = Annotated[str, AfterValidator(_repo_url)]
+OneOrMore = BeforeValidator(_listed, str | list[str])
+"""A text stands for a list of one."""
 Kind = Annotated[str, require(re.compile(r"[A-Z][A-Za-z0-9]*"), "a kind, such as Namespace")]

@@ -96,7 +96,7 @@ class _Releases:
         statuses, pipeline = self._source.statuses(), self._source.pipeline()
         if not (images.is_digest(digest) and lineage.is_service(service, statuses, pipeline)):
             abort(404)
-        return as_json(lineage.digest(service, digest, statuses, (pipeline, self._source.past())))
+        return as_json(lineage.digest(service, digest, self._source))
 
     def _after(self) -> dict[str, str]:
         """Environment -> the one before it, in the pipeline's order."""
@@ -121,7 +121,7 @@ class _Releases:
         statuses, pipeline = self._source.statuses(), self._source.pipeline()
         if not lineage.is_service(name, statuses, pipeline):
             abort(404)
-        return lineage.service(name, statuses, pipeline, self._source.past())
+        return lineage.service(name, self._source)
 
 
 def blueprint(views: Views) -> Blueprint:

@@ -1,17 +1,18 @@
 """The images of one service: where each came from, which environments it reached and when, where it runs now. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitops.core import lineage
+from gitops.core import lineage, origin, scans
 from gitops.core.health import Health
 from gitops.core.lineage import Abandoned, Arrival, Lineage, Past
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.pipeline import Pipeline
 from gitops.core.status import Sync
 from gitops.status_page.overview import Running, whereabouts
-from gitops.status_page.plain import LONG, clean
-from gitops.status_page.source import Statuses
+from gitops.status_page.plain import LONG, clean, web_address
+from gitops.status_page.source import Statuses, StatusSource
 from gitops.status_page.stages import stages
 from gitops.status_page.views import HEALTH_TONES, ImageView, Tone, commit_id, image
 
@@ -20,7 +21,9 @@ MOST_IMAGES = 50
 
 @dataclass(frozen=True, slots=True)
 class ArrivalView:
-    """How an image came into an overlay. `proven_since`: healthy in the environment before since then."""
+    """How an image came into an overlay. `proven_since`: healthy in the environment before since then; `scan`: the
+    worst finding by then, empty where it was not asked for.
+    """
 
     environment: str
     overlay: str
@@ -31,6 +34,7 @@ class ArrivalView:
     cause: str
     request: str
     proven_since: datetime | None
+    scan: str
     waived: dict[str, str]
 
 
@@ -46,14 +50,37 @@ class AbandonedView:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginView:
+    """What the labels of an image say; whoever built it wrote them. Texts that are not said are empty."""
+
+    revision: str
+    source: str
+    version: str
+    created: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PushView:
+    """A push of which there is no image yet. `address`: of the commit, for a browser; empty where nobody can tell."""
+
+    revision: str
+    ref: str
+    at: datetime
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class LineageView:
-    """One digest. `runs`: the overlays that want it now. `source_revision`: the commit it was built from, if the commit
-    that brought it says so.
+    """One digest. `runs`: the overlays that want it now. `source_revision`: the commit it was built from, by its labels
+    or else by the commit that brought it; `source_address`: of that commit, for a browser. `labels` is None while they
+    are not known.
     """
 
     image: ImageView
     pushed_at: datetime | None
     source_revision: str
+    source_address: str
+    labels: OriginView | None
     arrivals: tuple[ArrivalView, ...]
     abandoned: tuple[AbandonedView, ...]
     runs: tuple[Running, ...]
@@ -73,12 +100,14 @@ class LineageView:
 @dataclass(frozen=True, slots=True)
 class ServiceView:
     """`as_of`: the commit up to which git's past was read, empty while it is read for the first time. `environments` in
-    the pipeline's order. `left_out` counts the digests beyond the cap: the oldest ones.
+    the pipeline's order. `pushes`: to the service's source, newest first, as this replica has heard of them. `left_out`
+    counts the digests beyond the cap: the oldest ones.
     """
 
     service: str
     as_of: str
     environments: tuple[str, ...]
+    pushes: tuple[PushView, ...]
     images: tuple[LineageView, ...]
     left_out: int
 
@@ -115,19 +144,69 @@ def is_service(name: str, statuses: Statuses, pipeline: Pipeline | None) -> bool
     return name in declared or any(name in status.images for status, _ in statuses.values())
 
 
-def service(name: str, statuses: Statuses, pipeline: Pipeline | None, past: Past) -> ServiceView:
-    found = _known(name, statuses, pipeline, past)
-    shown = tuple(_line(line, statuses, past) for line in found[:MOST_IMAGES])
+def service(name: str, told: StatusSource) -> ServiceView:
+    """Raises: Unavailable as the source does."""
+    known = _Known(name, told)
+    found = known.lines()
+    shown = tuple(known.view(line) for line in found[:MOST_IMAGES])
     left_out = max(0, len(found) - MOST_IMAGES)
-    return ServiceView(name, commit_id(past.head), _environments(statuses, pipeline), shown, left_out)
+    pushes = _pushes(told.source_pushes(name), {line.source_revision for line in shown}, known.sources)
+    return ServiceView(name, commit_id(known.past.head), known.environments(), pushes, shown, left_out)
 
 
-def digest(name: str, wanted: str, statuses: Statuses, told: tuple[Pipeline | None, Past]) -> DigestView:
-    pipeline, past = told
-    found = next((line for line in _known(name, statuses, pipeline, past) if line.digest == wanted), None)
-    line = _line(found, statuses, past) if found else None
-    environments = {each: _presence(each, line) for each in _environments(statuses, pipeline)}
-    return DigestView(name, wanted, commit_id(past.head), environments, line)
+def digest(name: str, wanted: str, told: StatusSource) -> DigestView:
+    """Raises: Unavailable as the source does."""
+    known = _Known(name, told)
+    found = next((line for line in known.lines() if line.digest == wanted), None)
+    line = known.view(found) if found else None
+    environments = {each: _presence(each, line) for each in known.environments()}
+    return DigestView(name, wanted, commit_id(known.past.head), environments, line)
+
+
+class _Known:
+    """What is known of one service, for one answer."""
+
+    def __init__(self, name: str, told: StatusSource) -> None:
+        self._name = name
+        self._told = told
+        self._statuses, self._pipeline, self.past = told.statuses(), told.pipeline(), told.past()
+        declared = self._pipeline.services.get(name) if self._pipeline else None
+        self._called = declared.image if declared else ""
+        self.sources = declared.sources if declared else ()
+
+    def environments(self) -> tuple[str, ...]:
+        return _environments(self._statuses, self._pipeline)
+
+    def lines(self) -> list[Lineage]:
+        """Newest first. What git does not tell of, the ledger may."""
+        running = {
+            each.digest: each
+            for status, _ in self._statuses.values()
+            if (each := status.images.get(self._name)) is not None
+        }
+        called = self._called or next((each.name for each in running.values()), "")
+        found = list(lineage.lineages(self.past.entries, self._name, called))
+        known = {line.digest for line in found}
+        for digest in sorted(each for each in running if each and each not in known):
+            line = Lineage(self._name, running[digest])
+            since = [run.since for run in _runs(line, self._statuses) if run.since]
+            found.insert(_place(found, min(since, default=None)), line)
+        return found
+
+    def view(self, found: Lineage) -> LineageView:
+        built = self._told.origin(found.image)
+        revision = (built.revision if built else "") or clean(found.source_revision)
+        source = built.source if built else ""
+        return LineageView(
+            image=image(found.image),
+            pushed_at=found.pushed_at,
+            source_revision=revision,
+            source_address=web_address(origin.commit_address(revision, source, self.sources)),
+            labels=_labels(built) if built else None,
+            arrivals=tuple(map(_arrival, found.arrivals)),
+            abandoned=tuple(_abandoned(each, found, self.past) for each in found.abandoned),
+            runs=_runs(found, self._statuses),
+        )
 
 
 def _environments(statuses: Statuses, pipeline: Pipeline | None) -> tuple[str, ...]:
@@ -145,20 +224,6 @@ def _presence(environment: str, line: LineageView | None) -> PresenceView:
     return PresenceView(bool(runs), sync is Sync.SYNCED and health is Health.HEALTHY, rejected, sync, health)
 
 
-def _known(name: str, statuses: Statuses, pipeline: Pipeline | None, past: Past) -> list[Lineage]:
-    """Newest first. What git does not tell of, the ledger may."""
-    running = {each.digest: each for status, _ in statuses.values() if (each := status.images.get(name)) is not None}
-    declared = pipeline.services.get(name) if pipeline else None
-    called = declared.image if declared else next((each.name for each in running.values()), "")
-    found = list(lineage.lineages(past.entries, name, called))
-    known = {line.digest for line in found}
-    for digest in sorted(each for each in running if each and each not in known):
-        line = Lineage(name, running[digest])
-        since = [run.since for run in _runs(line, statuses) if run.since]
-        found.insert(_place(found, min(since, default=None)), line)
-    return found
-
-
 def _place(found: Sequence[Lineage], since: datetime | None) -> int:
     """Before the first that came earlier."""
     if since is None:
@@ -167,14 +232,19 @@ def _place(found: Sequence[Lineage], since: datetime | None) -> int:
     return next((place for place, at in enumerate(came) if at is not None and at < since), len(found))
 
 
-def _line(found: Lineage, statuses: Statuses, past: Past) -> LineageView:
-    return LineageView(
-        image=image(found.image),
-        pushed_at=found.pushed_at,
-        source_revision=clean(found.source_revision),
-        arrivals=tuple(map(_arrival, found.arrivals)),
-        abandoned=tuple(_abandoned(each, found, past) for each in found.abandoned),
-        runs=_runs(found, statuses),
+def _labels(built: Origin) -> OriginView:
+    return OriginView(clean(built.revision), clean(built.source), clean(built.version), built.created)
+
+
+def _pushes(heard: Sequence[SourcePush], built: Collection[str], sources: Sequence[str]) -> tuple[PushView, ...]:
+    return tuple(
+        PushView(
+            revision=commit_id(push.revision),
+            ref=clean(push.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")),
+            at=push.at,
+            address=web_address(origin.commit_address(push.revision, "", sources)),
+        )
+        for push in origin.without_image(heard, built)
     )
 
 
@@ -193,6 +263,7 @@ def _arrival(found: Arrival) -> ArrivalView:
         cause=clean(found.cause),
         request=clean(found.request),
         proven_since=found.proven_since,
+        scan=scans.word(found.scan) if found.scan is not None else "",
         waived={clean(gate): clean(reason, LONG) for gate, reason in found.waived.items()},
     )
 

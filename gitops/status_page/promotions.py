@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from gitops.core import lineage
+from gitops.core import lineage, scans
 from gitops.core.lineage import Event, Past
 from gitops.core.pipeline import Pipeline
 from gitops.core.release import Hold, Release
@@ -77,7 +77,7 @@ class MovedView:
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """One commit. `moved`: the images that were new by it."""
+    """One commit. `moved`: the images that were new by it; `scans`: service -> the worst finding by then."""
 
     at: datetime
     deed: str
@@ -91,6 +91,7 @@ class EventView:
     request: str
     approved_by: str
     proven_since: datetime | None
+    scans: dict[str, str]
     waived: dict[str, str]
     hold: HoldView | None
     moved: tuple[MovedView, ...]
@@ -198,6 +199,7 @@ def _event(found: Event, services: Mapping[str, str], now: datetime) -> EventVie
         request=clean(found.request),
         approved_by=clean(found.approved_by),
         proven_since=found.proven_since,
+        scans={clean(service): scans.word(severity) for service, severity in found.scans.items()},
         waived={clean(gate): clean(reason, LONG) for gate, reason in found.waived.items()},
         hold=_hold(found.hold, [clean(name) for name in found.overlays], now) if found.hold else None,
         moved=tuple(

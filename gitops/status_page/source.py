@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gitops.core.images import Image
 from gitops.core.lineage import Past
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
 from gitops.core.status import Record, SyncStatus
@@ -65,6 +67,12 @@ class StatusSource(Protocol):
 
     def known_parity(self, a: str, b: str) -> Comparison:
         """The same, without asking for anything to be worked out."""
+
+    def origin(self, image: Image) -> Origin | None:
+        """What the labels of an image say, without waiting; None while that is not known."""
+
+    def source_pushes(self, service: str) -> Sequence[SourcePush]:
+        """The newest pushes to what a service is built from, as this replica has heard of them."""
 
     def controller(self) -> Controller: ...
 

@@ -191,7 +191,7 @@ def test_a_commit_says_what_a_person_wants_to_read_and_where_it_came_from() -> N
         "\x00",
     ],
 )
-def test_text_from_outside_stays_one_harmless_line(text: str) -> None:
+def test_a11_text_from_outside_stays_one_harmless_line(text: str) -> None:
     change = Change(DEV, FOUND.image, None, AT, text)
     lines = commit_message(change).splitlines()
     assert len(lines) == 10

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gitops.core import gates, promotion, promotion_commits, requests
-from gitops.core.gates import SKIPPABLE, Gate
+from gitops.core.gates import SKIPPABLE, Facts, Gate
 from gitops.core.images import Image
 from gitops.core.pipeline import Promote
 from gitops.core.promotion import Proposal, Source, Target, Terms
@@ -179,8 +179,7 @@ def promote(**fields: object) -> Promote:
 
 
 def shut(wanted: Promote, **facts: object) -> list[tuple[Gate, str]]:
-    known: dict[str, object] = {"hold": None, "approved": None, "waived": {}, **facts}
-    return [(gate.gate, gate.message) for gate in gates.shut(wanted, NOW, **known)]  # type: ignore[arg-type]
+    return [(gate.gate, gate.message) for gate in gates.shut(wanted, NOW, Facts(**facts))]  # type: ignore[arg-type]
 
 
 def test_each_gate_says_what_would_open_it() -> None:
@@ -195,10 +194,10 @@ def test_each_gate_says_what_would_open_it() -> None:
     late = {"allow": [{"cron": "0 10 * * 2", "duration": "7h"}]}
     ((gate, text),) = shut(promote(windows=late))
     assert (gate, text[-20:]) == (Gate.WINDOWS, "2026-11-24 10:00 UTC")
-    ((gate, text),) = shut(promote(scan={"max": "High"}))
+    ((gate, text),) = shut(promote(scan={"max": "High"}), moved={"order": image("order", 2)})
     assert gate is Gate.SCAN
-    assert "--skip-gate scan" in text
-    assert shut(promote(scan={"max": "High"}), waived={"scan": "no scanner"}) == []
+    assert text.startswith("harbor.example is being asked for the scan of order 1.2")
+    assert shut(promote(scan={"max": "High"}), moved={"order": image("order", 2)}, waived={"scan": "no scanner"}) == []
 
 
 def test_approvals_are_counted() -> None:

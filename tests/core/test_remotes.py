@@ -53,7 +53,7 @@ def test_user_scheme_port_suffix_and_case_of_the_host_do_not_count(url: str) -> 
 
 
 @pytest.mark.parametrize("url", LOOK_ALIKE)
-def test_everything_else_does(url: str) -> None:
+def test_a08_everything_else_does(url: str) -> None:
     home = remotes.parse(HOME)
     assert home is not None
     assert not remotes.names_any([url], {home})

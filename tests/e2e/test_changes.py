@@ -83,6 +83,24 @@ def test_what_concerns_nobody_is_answered_200_with_the_reason(running: World, se
     assert _head(running) == before
 
 
+def test_a_scan_is_looked_at_and_a_deployed_image_that_is_deleted_is_told_of(running: World) -> None:
+    sent = running.push_image("shop", "1.4.0")
+    running.until_image(running.names.dev, "shop", "1.4.0")
+    running.until_status(running.names.dev, lambda found: found.images["shop"].digest == sent.digest)
+    before = _head(running)
+    resource = {"digest": sent.digest, "tag": "1.4.0", "resource_url": f"{sent.image}:1.4.0"}
+    about = {"resources": [resource], "repository": {"repo_full_name": sent.image.partition("/")[2]}}
+    headers = {**JSON, "Authorization": HARBOR_SECRET}
+    for kind, expected in (
+        ("SCANNING_COMPLETED", "looking at what waits for the scan of"),
+        ("DELETE_ARTIFACT", f"{running.names.dev}: names {sent.image}"),
+    ):
+        body = json.dumps({"type": kind, "occur_at": 1795425094, "operator": "auto", "event_data": about}).encode()
+        answer = running.post("harbor", body, headers)
+        assert (answer.status, expected in answer.text) == (200, True), answer.text
+    assert _head(running) == before
+
+
 def test_a_pushed_commit_is_applied_and_what_it_removes_is_pruned(running: World) -> None:
     dev = running.names.dev
     running.edit(config_repo.extra(running.names, note=config_repo.config_map("note", text="hello")))

@@ -56,6 +56,17 @@ def test_a_webhook_to_the_follower_is_committed_there_and_applied_by_the_leader(
     pair.require_whole()
 
 
+def test_a_push_that_the_follower_hears_of_is_applied_by_the_leader(pair: Pair) -> None:
+    """A git host announces a push once, and to one replica only."""
+    world = pair.world
+    files = config_repo.extra(world.names, heard=config_repo.config_map("heard", text="by the follower"))
+    commit = world.edit(files, tell=False)
+    assert world.announce(commit, controller=pair.follower).status == 200
+    found = world.console.until_one("ConfigMap", world.names.dev, "heard", lambda _: True)
+    assert found["data"] == {"text": "by the follower"}
+    assert not _leads(pair.follower)
+
+
 def test_a_tag_that_the_follower_hears_of_is_news_for_the_leader_too(pair: Pair) -> None:
     """Where an environment has an overlay for each service there is no parent of its own name to be touched."""
     world, environment = pair.world, pair.world.names.split

@@ -14,6 +14,7 @@ from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.lineage import Past
 from gitops.core.objects import Key
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
 from gitops.core.revision import Revision
@@ -322,6 +323,8 @@ class Source:
     git: Past = field(default_factory=Past)
     compare: Callable[[str, str], Comparison] = lambda _a, _b: Comparison()
     asked: list[tuple[str, str]] = field(default_factory=list)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    pushes: dict[str, tuple[SourcePush, ...]] = field(default_factory=dict)
 
     def statuses(self) -> Statuses:
         if self.error:
@@ -336,6 +339,12 @@ class Source:
 
     def past(self) -> Past:
         return self.git
+
+    def origin(self, image: Image) -> Origin | None:
+        return self.origins.get(image.digest or "")
+
+    def source_pushes(self, service: str) -> Sequence[SourcePush]:
+        return self.pushes.get(service, ())
 
     def parity(self, a: str, b: str) -> Comparison:
         self.asked.append((a, b))

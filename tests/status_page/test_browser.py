@@ -9,9 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from gitops.core.errors import Unavailable
 from gitops.core.health import Health
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison
 from tests.status_page import past, sample
-from tests.status_page.sample import Source
+from tests.status_page.sample import NOW, Source
 
 pytestmark = pytest.mark.timeout(900)  # the first of them may have to install the browser
 
@@ -70,6 +71,16 @@ def test_renders_and_goes_live_without_a_complaint(visit: Open, complaints: list
 def test_fits_a_phone_without_scrolling_sideways(visit: Open, path: str) -> None:
     page = visit(path, viewport={"width": 360, "height": 740})
 
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_long_words_of_strangers_do_not_widen_the_page(visit: Open, source: Source) -> None:
+    image = source.told["dev"][0].images["order"]
+    source.origins[image.digest or ""] = Origin("a" * 40, f"https://git.example/{'y' * 280}", "z" * 100)
+    source.pushes["order"] = (SourcePush("b" * 40, f"refs/heads/{'x' * 240}", NOW),)
+    page = visit("/images/order", viewport={"width": 360, "height": 740})
+
+    expect(page.locator("#pushes")).to_contain_text("x" * 240)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 

@@ -1,7 +1,7 @@
 """The pages over real git and real kustomize: a release on its way through three environments, and back."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,14 +11,20 @@ from gitops.adapters.render_cache import RenderCache
 from gitops.chronicle import Chronicle, Trunk
 from gitops.comparer import Comparer
 from gitops.comparisons import Comparisons, Means
+from gitops.core.artifacts import Severity
+from gitops.core.events import ConfigPushed, ImageScanned
 from gitops.core.health import Health
+from gitops.core.images import Image
 from gitops.core.lineage import Past
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison
 from gitops.core.pipeline import Pipeline
 from gitops.core.status import Sync, SyncStatus
 from gitops.server import Probes, create_page_app
+from gitops.source_pushes import SourcePushes
 from gitops.status_page import Controller, Statuses, Views, blueprint
-from tests.promotion_world import SETTINGS, World, image, overlay, pipeline, world
+from tests.promotion_world import HOST, SETTINGS, World, image, overlay, pipeline, world
+from tests.registry_world import REVISION
 from tests.status_page.test_page import json
 from tests.status_page.test_releases import shown
 
@@ -47,6 +53,7 @@ class Real:
             monotonic=lambda: 0.0,
         )
         self.comparisons = Comparisons(means)
+        self.pushes = SourcePushes(place.desired.pipeline, lambda: place.now)
 
     def statuses(self) -> Statuses:
         found = {}
@@ -71,6 +78,14 @@ class Real:
     def past(self) -> Past:
         self._chronicle.read()
         return self._chronicle.past()
+
+    def origin(self, image: Image) -> Origin | None:
+        found = self._place.asking.origins.of(image)
+        self._place.asking.work()
+        return found
+
+    def source_pushes(self, service: str) -> Sequence[SourcePush]:
+        return self.pushes.of(service)
 
     def parity(self, a: str, b: str) -> Comparison:
         return self.comparisons.of(a, b)
@@ -123,6 +138,36 @@ def test_a_release_is_followed_from_dev_to_prod_and_back(place: World, page: Fla
         "prod: order 1.2.0 from test",
         [digest[7:19]],
     )
+
+
+def test_a_commit_is_followed_to_its_image_and_the_environments(tmp_path: Path) -> None:
+    gated = pipeline(test="when: proven, soak: 5m, scan: {max: Low}", variations=SETTINGS)
+    source = "https://git.example/shop/order"
+    declared = gated.replace(b"order: {", f"order: {{source: '{source}', ".encode())
+    with world(tmp_path, declared) as place:
+        place.asking.hosts.append(HOST)
+        place.soak()
+        real = Real(place)
+        views = blueprint(Views(real, lambda: place.now))
+        page = create_page_app(views, Probes(alive=tuple, ready=tuple)).test_client()
+        said = real.pushes.on_source_push(ConfigPushed((f"{source}.git",), "refs/heads/main", REVISION))
+        assert said == "the push is to the source of order; the page shows it until there is an image of it"
+        assert f"{REVISION[:12]} main no image names it yet; pushed just now" in shown(page, "/images/order")
+
+        place.asking.registry.built_from(image("order", 2), source=source)
+        place.push_image("order", 2)
+        place.soak()
+        assert "has not scanned order 1.2.0" in shown(page, "/promotions")
+        place.asking.registry.rated(image("order", 2), Severity.NEGLIGIBLE)
+        place.asking.scans.announced(ImageScanned(HOST, image("order", 2).digest or ""))
+        place.look()
+
+        page.get("/images/order")  # whoever looks first has the labels asked for
+        [line] = [each for each in json(page, "/api/v1/images/order")["images"] if each["image"]["tag"] == "1.2.0"]
+        assert line["source_address"] == f"{source}/commit/{REVISION}"
+        assert [(each["overlay"], each["scan"]) for each in line["arrivals"]] == [("test", "Negligible")]
+        assert json(page, "/api/v1/images/order")["pushes"] == []
+        assert "scan found: order Negligible" in shown(page, "/promotions")
 
 
 def test_a_request_says_who_asked_and_what_it_skips(place: World, page: FlaskClient) -> None:

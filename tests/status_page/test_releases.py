@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
+from gitops.core.origin import Origin, SourcePush
 from gitops.core.parity import Comparison, Standing
+from gitops.core.pipeline import Promote
 from gitops.core.release import Release
 from gitops.status_page import json_twin, lineage, parity, promotions
 from gitops.status_page.views import Tone
@@ -45,6 +47,23 @@ def test_each_environment_says_what_waits_and_which_gate_holds_it(client: FlaskC
     assert "h5-web SNAPSHOT-master-977: proven in dev in 6 min" in text
     assert "Held by Anna Wang <anna@tuling.example> 24 h ago" in text
     assert "until somebody resumes it orders were lost" in text
+
+
+@pytest.mark.parametrize(
+    ("limit", "en", "zh"),
+    [("Low", "scan up to Low", "漏洞不高于 Low"), ("None", "scan without findings", "扫描无漏洞")],
+)
+def test_the_scan_gate_says_what_it_lets_through(
+    client: FlaskClient, source: Source, limit: str, en: str, zh: str
+) -> None:
+    prod = PIPELINE.environments["prod"]
+    promote = Promote.model_validate_json(f'{{"when": "requested", "scan": {{"max": "{limit}"}}}}')
+    environments = PIPELINE.environments | {"prod": prod.model_copy(update={"promote": promote})}
+    source.pipe = PIPELINE.model_copy(update={"environments": environments})
+
+    for page in ("/", "/promotions"):
+        assert en in shown(client, page)
+        assert zh in client.get(f"{page}?lang=zh").text
 
 
 def test_a_sentence_that_only_repeats_a_request_is_not_said_twice(source: Source) -> None:
@@ -243,7 +262,7 @@ def test_an_image_is_followed_through_the_environments(client: FlaskClient) -> N
 
 
 def test_an_image_that_only_the_ledger_knows_is_listed_by_when_it_came(source: Source) -> None:
-    found = lineage.service("gateway", source.told, PIPELINE, source.git)
+    found = lineage.service("gateway", source)
 
     assert [(line.image.tag, [run.overlay for run in line.runs]) for line in found.images] == [
         (TAGS["gateway"], ["dev", "prod", "test"])
@@ -252,7 +271,7 @@ def test_an_image_that_only_the_ledger_knows_is_listed_by_when_it_came(source: S
 
 
 def test_an_image_has_the_tone_of_the_worst_place_it_runs_in(source: Source) -> None:
-    found = lineage.service("order", source.told, PIPELINE, source.git)
+    found = lineage.service("order", source)
 
     assert [(line.image.tag, line.tone) for line in found.images] == [
         (TAGS["order"], Tone.OK),
@@ -289,6 +308,98 @@ def test_the_overview_leads_to_the_images(client: FlaskClient) -> None:
     assert f'id="image-{short}"' in client.get("/images/order").text
 
 
+SOURCE = "https://git.tuling.example/print/order"
+LABELS = Origin(commit("labels"), f"{SOURCE}.git", "2.7.1", ago(days=2))
+
+
+def with_source(source: Source, *urls: str) -> None:
+    """pipeline.yaml says what order is built from."""
+    service = PIPELINE.services["order"].model_copy(update={"source": urls})
+    source.pipe = PIPELINE.model_copy(update={"services": PIPELINE.services | {"order": service}})
+
+
+def test_an_image_shows_what_its_labels_say_and_links_to_the_declared_repository(
+    client: FlaskClient, source: Source
+) -> None:
+    with_source(source, SOURCE)
+    source.origins[digest("order", TAGS["order"])] = LABELS
+    text, addresses = shown(client, "/images/order"), list(Markup(client.get("/images/order").text).addresses())
+
+    assert f"built from {LABELS.revision[:12]} · version 2.7.1 · built 2 d ago" in text
+    assert f"Its labels name the source {SOURCE}.git" in text
+    assert f"{SOURCE}/commit/{LABELS.revision}" in addresses
+    [line] = [each for each in json(client, "/api/v1/images/order")["images"] if each["image"]["tag"] == TAGS["order"]]
+    assert (line["source_revision"], line["source_address"]) == (
+        LABELS.revision, f"{SOURCE}/commit/{LABELS.revision}",
+    )  # fmt: skip
+    assert line["labels"] == {
+        "revision": LABELS.revision, "source": f"{SOURCE}.git", "version": "2.7.1", "created": "2026-03-03T09:30:00Z",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("declared", "label"), [((), SOURCE), ((SOURCE,), "https://evil.example/print/order"), (("git@git.x:a/b",), "")]
+)
+def test_labels_alone_never_make_a_link(
+    client: FlaskClient, source: Source, declared: tuple[str, ...], label: str
+) -> None:
+    with_source(source, *declared)
+    source.origins[digest("order", TAGS["order"])] = replace(LABELS, source=label)
+    html = client.get("/images/order").text
+
+    assert LABELS.revision[:12] in html
+    assert not [address for address in Markup(html).addresses() if LABELS.revision in address or label == address]
+
+
+def test_labels_of_a_stranger_are_shown_as_text(client: FlaskClient, source: Source) -> None:
+    evil = "<img src=x onerror=alert(1)>\u202e"
+    source.origins[digest("order", TAGS["order"])] = Origin(version=evil)
+    html = client.get("/images/order").text
+
+    assert "<img" not in html
+    assert "&lt;img src=x onerror=alert(1)&gt;\ufffd" in html
+
+
+def test_the_trailer_of_a_commit_tells_where_labels_do_not(client: FlaskClient, source: Source) -> None:
+    with_source(source, SOURCE)
+    source.origins[digest("order", TAGS["order"])] = Origin()
+    [line] = [each for each in json(client, "/api/v1/images/order")["images"] if each["image"]["tag"] == TAGS["order"]]
+
+    built = commit(f"source of {TAGS['order']}")
+    assert (line["source_revision"], line["source_address"]) == (built, f"{SOURCE}/commit/{built}")
+
+
+def test_a_push_is_shown_until_an_image_names_it(client: FlaskClient, source: Source) -> None:
+    with_source(source, SOURCE)
+    new, built = "c0ffee" + "0" * 34, commit(f"source of {TAGS['order']}")
+    source.pushes["order"] = (
+        SourcePush(new, "refs/heads/master", ago(minutes=3)),
+        SourcePush(built, "refs/heads/master", ago(hours=4)),
+        SourcePush("b" * 40, "refs/heads/master", ago(hours=5)),
+    )
+    html = client.get("/images/order").text
+
+    assert "c0ffee000000 master no image names it yet; pushed 3 min ago" in shown(client, "/images/order")
+    assert [each["revision"] for each in json(client, "/api/v1/images/order")["pushes"]] == [new]
+    assert f"{SOURCE}/commit/{new}" in list(Markup(html).addresses())
+    assert "尚无镜像注明由它构建" in client.get("/images/order?lang=zh").text
+    source.origins[digest("order", TAGS["order"])] = Origin(new)
+    assert json(client, "/api/v1/images/order")["pushes"] == []
+    assert 'id="pushes"' not in client.get("/images/order").text
+
+
+def test_what_a_scan_found_is_shown_with_the_promotion(client: FlaskClient, source: Source) -> None:
+    scanned = replace(source.git.entries[0], trailers=source.git.entries[0].trailers | {"Lockstep-Scan": "order=Low"})
+    source.git = replace(source.git, entries=(scanned, *source.git.entries[1:]))
+
+    assert "scan found Low" in shown(client, "/images/order")
+    assert "漏洞扫描结果 Low" in client.get("/images/order?lang=zh").text
+    assert "scan found: order Low" in shown(client, "/promotions")
+    arrivals = json(client, "/api/v1/images/order")["images"][0]["arrivals"]
+    assert [(each["overlay"], each["scan"]) for each in arrivals] == [("dev", ""), ("test", "Low")]
+    assert json(client, "/api/v1/promotions")["timeline"][0]["scans"] == {"order": "Low"}
+
+
 # -- all of them
 
 
@@ -297,9 +408,7 @@ def test_pages_and_twins_show_the_same_values(client: FlaskClient, source: Sourc
     assert json(client, "/api/v1/parity/dev/prod") == json_twin.plain(
         parity.parity("dev", "prod", past.comparison("dev", "prod"))
     )
-    assert json(client, "/api/v1/images/order") == json_twin.plain(
-        lineage.service("order", source.told, PIPELINE, source.git)
-    )
+    assert json(client, "/api/v1/images/order") == json_twin.plain(lineage.service("order", source))
 
 
 def test_a_broken_contract_has_a_section_of_its_own(client: FlaskClient, source: Source) -> None:

@@ -15,11 +15,12 @@ class Recorded:
     body: bytes
 
 
-def _read(path: Path) -> Recorded:
+def read(path: Path) -> Recorded:
+    """One file of payloads/."""
     stored = json.loads(path.read_text())
     return Recorded(path.stem, {name.lower(): value for name, value in stored["headers"]}, stored["body"].encode())
 
 
-ALL = {path.stem: _read(path) for path in sorted((Path(__file__).parent / "payloads").glob("*.json"))}
+ALL = {path.stem: read(path) for path in sorted((Path(__file__).parent / "payloads").glob("*.json"))}
 HARBOR = [recorded for name, recorded in ALL.items() if name.startswith("harbor-")]
 GITEA = [recorded for name, recorded in ALL.items() if name.startswith("gitea-") and not name.endswith("-form")]

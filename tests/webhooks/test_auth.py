@@ -1,35 +1,55 @@
 """Who is authentic, and who is not: wrong, empty, truncated, legacy, doubled headers, other bodies and secrets."""
 
+import base64
 import hashlib
 import hmac
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 
-from tests.webhooks import recorded
-from webhooks import auth
+from tests.webhooks import recorded, samples
+from tests.webhooks.samples import Sample
+from webhooks.auth import Bearer, Request, Signature
+from webhooks.senders import KINDS
+from webhooks.standard_webhooks import Signed, SignedOrToken
 
 SECRET = b"s3cr3t"
 BODY = b'{"a": 1}'
 RIGHT = "sha256=" + hmac.new(SECRET, BODY, hashlib.sha256).hexdigest()
 SHA1 = "sha1=" + hmac.new(SECRET, BODY, hashlib.sha1).hexdigest()
+GITHUB = Signature("x-hub-signature-256", b"sha256=")
+AT = samples.SIGNED_AT
 
-WRONG_SIGNATURES = {
-    "wrong": "sha256=" + "0" * 64,
+SPOILT_HEX = {
+    "wrong": "0" * 64,
     "empty": "",
-    "prefix only": "sha256=",
-    "truncated": RIGHT[:-1],
-    "too long": RIGHT + "0",
-    "upper case": RIGHT.upper(),
-    "upper case hex": "sha256=" + RIGHT[7:].upper(),
+    "truncated": RIGHT[7:-1],
+    "too long": RIGHT[7:] + "0",
+    "upper case": RIGHT[7:].upper(),
+    "non-ASCII": "é" * 64,
+    "beyond Latin-1": "签" * 64,
+    "doubled": f"{RIGHT[7:]}, {RIGHT[7:]}",
+    "with a space": RIGHT[7:] + " ",
+    "with a newline": RIGHT[7:] + "\n",
+    "sha1": SHA1.removeprefix("sha1="),
+}
+WRONG_SIGNATURES = {
+    **{name: "sha256=" + wrong for name, wrong in SPOILT_HEX.items()},
+    "nothing": "",
+    "all upper case": RIGHT.upper(),
     "bare hex": RIGHT[7:],
-    "sha1": SHA1,
-    "non-ASCII": "sha256=" + "é" * 64,
-    "beyond Latin-1": "sha256=" + "签" * 64,
-    "doubled": f"{RIGHT}, {RIGHT}",
-    "with a space": RIGHT + " ",
-    "with a newline": RIGHT + "\n",
+    "sha1 scheme": SHA1,
+    "doubled with prefix": f"{RIGHT}, {RIGHT}",
     "other algorithm": "sha512=" + RIGHT[7:],
 }
+
+
+def is_signer(headers: Mapping[str, str], *secrets: bytes, body: bytes = BODY) -> bool:
+    return GITHUB.is_authentic(secrets, Request(headers, body, AT))
 
 
 def signed(signature: str) -> dict[str, str]:
@@ -37,54 +57,172 @@ def signed(signature: str) -> dict[str, str]:
 
 
 def test_the_right_signature_is_authentic() -> None:
-    assert auth.is_signer([SECRET], signed(RIGHT), BODY)
+    assert is_signer(signed(RIGHT), SECRET)
 
 
 @pytest.mark.parametrize("signature", WRONG_SIGNATURES.values(), ids=WRONG_SIGNATURES.keys())
-def test_a_wrong_signature_is_not(signature: str) -> None:
-    assert not auth.is_signer([SECRET], signed(signature), BODY)
+def test_a05_a_wrong_signature_is_not(signature: str) -> None:
+    assert not is_signer(signed(signature), SECRET)
 
 
-def test_a_missing_signature_is_not() -> None:
-    assert not auth.is_signer([SECRET], {}, BODY)
-    assert not auth.is_signer([SECRET], {"x-hub-signature": SHA1}, BODY)
-    assert not auth.is_signer([SECRET], {"x-gitea-signature": RIGHT[7:]}, BODY)
+def test_a05_a_missing_signature_is_not() -> None:
+    assert not is_signer({}, SECRET)
+    assert not is_signer({"x-hub-signature": SHA1}, SECRET)
+    assert not is_signer({"x-gitea-signature": RIGHT[7:]}, SECRET)
 
 
-def test_the_body_is_part_of_it() -> None:
-    assert not auth.is_signer([SECRET], signed(RIGHT), BODY + b" ")
+def test_a05_the_body_is_part_of_it() -> None:
+    assert not is_signer(signed(RIGHT), SECRET, body=BODY + b" ")
 
 
-def test_no_secret_and_an_empty_secret_let_nobody_in() -> None:
+def test_a05_no_secret_and_an_empty_secret_let_nobody_in() -> None:
     empty = "sha256=" + hmac.new(b"", BODY, hashlib.sha256).hexdigest()
-    assert not auth.is_signer([], signed(empty), BODY)
-    assert not auth.is_signer([b""], signed(empty), BODY)
-    assert not auth.is_bearer([b""], {"authorization": ""})
-    assert not auth.is_bearer([], {"authorization": ""})
-    assert not auth.is_bearer([b""], {})
+    assert not is_signer(signed(empty))
+    assert not is_signer(signed(empty), b"")
+    bearer = Bearer("authorization")
+    assert not bearer.is_bearer([b""], {"authorization": ""})
+    assert not bearer.is_bearer([], {"authorization": ""})
+    assert not bearer.is_bearer([b""], {})
 
 
 def test_both_secrets_count_while_one_is_rotated() -> None:
-    assert auth.is_signer([b"new", SECRET], signed(RIGHT), BODY)
-    assert auth.is_bearer([b"new", SECRET], {"authorization": "s3cr3t"})
-    assert not auth.is_signer([b"new"], signed(RIGHT), BODY)
+    assert is_signer(signed(RIGHT), b"new", SECRET)
+    assert Bearer("authorization").is_bearer([b"new", SECRET], {"authorization": "s3cr3t"})
+    assert not is_signer(signed(RIGHT), b"new")
 
 
+@pytest.mark.parametrize("header", ["authorization", "x-gitlab-token"])
 @pytest.mark.parametrize(
     "given", ["", "s3cr3", "s3cr3t ", "S3CR3T", "Bearer s3cr3t", "s3cr3t, s3cr3t", "é", "签", "s3cr3t\n"]
 )
-def test_harbors_header_is_compared_word_for_word(given: str) -> None:
-    assert auth.is_bearer([SECRET], {"authorization": "s3cr3t"})
-    assert not auth.is_bearer([SECRET], {"authorization": given})
+def test_a05_a_secret_in_a_header_is_compared_word_for_word(header: str, given: str) -> None:
+    assert Bearer(header).is_bearer([SECRET], {header: "s3cr3t"})
+    assert not Bearer(header).is_bearer([SECRET], {header: given})
 
 
-def test_a_secret_outside_ascii_works_as_the_bytes_that_harbor_sends() -> None:
+def test_a_secret_outside_ascii_works_as_the_bytes_that_are_sent() -> None:
     on_the_wire = "口令".encode().decode("latin-1")
-    assert auth.is_bearer(["口令".encode()], {"authorization": on_the_wire})
+    assert Bearer("authorization").is_bearer(["口令".encode()], {"authorization": on_the_wire})
 
 
-@pytest.mark.parametrize("delivery", recorded.GITEA, ids=lambda delivery: delivery.name)
-def test_what_gitea_signed_is_authentic_and_nothing_else(delivery: recorded.Recorded) -> None:
-    assert auth.is_signer([recorded.GITEA_SECRET], delivery.headers, delivery.body)
-    assert not auth.is_signer([b"another project's"], delivery.headers, delivery.body)
-    assert not auth.is_signer([recorded.GITEA_SECRET], delivery.headers, delivery.body.replace(b"dev", b"prod"))
+@pytest.mark.parametrize("sample", samples.ALL.values(), ids=samples.ALL.keys())
+def test_every_sample_is_authentic_with_its_secret_and_with_no_other(sample: Sample) -> None:
+    delivery, scheme = sample.delivery, sample.kind.scheme
+    request = Request(delivery.headers, delivery.body, AT)
+    assert scheme.is_authentic([sample.secret], request)
+    assert scheme.is_authentic([b"the new one", sample.secret], request)
+    assert not scheme.is_authentic([b"another project's"], request)
+    assert not scheme.is_authentic([], request)
+    if not scheme.is_bearer([sample.secret], delivery.headers):
+        assert not scheme.is_authentic([sample.secret], Request(delivery.headers, delivery.body + b" ", AT))
+
+
+SIGNED = [sample for sample in samples.ALL.values() if sample.name.endswith(("-push", "refs_changed", "-image"))]
+
+
+@pytest.mark.parametrize("sample", SIGNED, ids=lambda sample: sample.name)
+@pytest.mark.parametrize("spoilt", SPOILT_HEX.values(), ids=SPOILT_HEX.keys())
+def test_a05_a_spoilt_proof_of_any_kind_is_worth_nothing(sample: Sample, spoilt: str) -> None:
+    """Each header that looks like a proof is spoilt in turn, and all of them at once."""
+    proofs = [name for name in sample.delivery.headers if re.search("signature|token|authorization", name)]
+    headers = sample.delivery.headers | dict.fromkeys(proofs, spoilt)
+    request = Request(headers, sample.delivery.body, AT)
+    assert not sample.kind.scheme.is_authentic([sample.secret], request)
+    without = {name: value for name, value in sample.delivery.headers.items() if name not in proofs}
+    assert not sample.kind.scheme.is_authentic([sample.secret], Request(without, sample.delivery.body, AT))
+
+
+def test_a05_copies_of_other_hosts_headers_prove_nothing() -> None:
+    """Gitea and Forgejo send Gogs' and GitHub's signatures too: each kind looks at its own."""
+    sample = samples.ALL["forgejo-push"]
+    headers = {name: value for name, value in sample.delivery.headers.items() if name != "x-forgejo-signature"}
+    assert not sample.kind.scheme.is_authentic([sample.secret], Request(headers, sample.delivery.body, AT))
+
+
+@pytest.mark.parametrize("kind", ["gitea", "gogs"])
+def test_of_a_form_what_its_payload_holds_was_signed(kind: str) -> None:
+    """As Gitea did, so that its user reads of the content type and not of a wrong signature."""
+    form = recorded.ALL["gitea-push-form"]
+    request = Request(form.headers, form.body, AT)
+    assert KINDS[kind].scheme.is_authentic([recorded.GITEA_SECRET], request)
+    assert not KINDS["github"].scheme.is_authentic([recorded.GITEA_SECRET], request)
+    changed = Request(form.headers, form.body.replace(b"main", b"prod"), AT)
+    assert not KINDS[kind].scheme.is_authentic([recorded.GITEA_SECRET], changed)
+
+
+def test_github_signs_a_form_as_it_is() -> None:
+    body = urlencode({"payload": '{"a": 1}'}).encode()
+    signature = "sha256=" + hmac.new(SECRET, body, hashlib.sha256).hexdigest()
+    headers = signed(signature) | {"content-type": "application/x-www-form-urlencoded"}
+    assert is_signer(headers, SECRET, body=body)
+
+
+# -- Standard Webhooks, with vectors by the specification's own library
+
+MESSAGE = "6e1f3f0a-3b8e-4c39-9d67-6a2f5f0c8d11"
+SIGNING = samples.SIGNING_SECRET
+OTHER = b"whsec_" + base64.b64encode(b"z" * 32)
+
+
+def vector(secret: bytes = SIGNING, message: str = MESSAGE, at: float = AT) -> dict[str, str]:
+    moment = datetime.fromtimestamp(at, UTC)
+    signature = Webhook(secret.decode()).sign(message, moment, BODY.decode())
+    return {"webhook-id": message, "webhook-timestamp": str(int(at)), "webhook-signature": signature}
+
+
+def is_signed(headers: Mapping[str, str], *secrets: bytes, at: float = AT, body: bytes = BODY) -> bool:
+    return Signed().is_authentic(secrets or (SIGNING,), Request(headers, body, at))
+
+
+def test_a_signature_of_the_specifications_own_library_is_authentic() -> None:
+    assert is_signed(vector())
+    assert is_signed(vector(), OTHER, SIGNING)
+    assert not is_signed(vector(), OTHER)
+    assert not is_signed(vector(), body=BODY + b" ")
+
+
+def test_of_several_signatures_one_must_be_right() -> None:
+    theirs, ours = vector(OTHER)["webhook-signature"], vector()["webhook-signature"]
+    assert is_signed(vector() | {"webhook-signature": f"v1a,asymmetric {theirs} {ours}"})
+    assert not is_signed(vector() | {"webhook-signature": f"{theirs} v1a,asymmetric"})
+    assert not is_signed(vector() | {"webhook-signature": " ".join([theirs] * 8 + [ours])})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(300, True), (-300, True), (301, False), (-301, False), (1e9, False)]
+)
+def test_a07_a_signature_counts_for_five_minutes(seconds: float, *, expected: bool) -> None:
+    assert is_signed(vector(), at=AT + seconds) is expected
+
+
+def test_a07_a_signature_is_for_one_id_and_one_time() -> None:
+    assert not is_signed(vector() | {"webhook-id": "6e1f3f0a-3b8e-4c39-9d67-6a2f5f0c8d12"})
+    assert not is_signed(vector() | {"webhook-timestamp": str(int(AT) + 1)})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"webhook-id": ""}, {"webhook-id": "a.b"}, {"webhook-id": "x" * 300}, {"webhook-id": "签"},
+     {"webhook-timestamp": ""}, {"webhook-timestamp": "1e9"}, {"webhook-timestamp": "9" * 5000},
+     {"webhook-timestamp": "１795425094"}, {"webhook-timestamp": f"-{AT:.0f}"}, {"webhook-timestamp": f"{AT:.0f} "},
+     {"webhook-signature": ""}, {"webhook-signature": "v1,"}, {"webhook-signature": "v1,é"},
+     {"webhook-signature": "v2," + "A" * 43 + "="}, {"webhook-signature": "v1,,"}, {"webhook-signature": " " * 10_000}],
+)  # fmt: skip
+def test_a05_a07_spoilt_headers_of_a_signature_prove_nothing(changes: dict[str, str]) -> None:
+    assert not is_signed(vector() | changes)
+
+
+@pytest.mark.parametrize("secret", [b"whsec_", b"whsec_!!!", b"", b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="])
+def test_a05_a_key_that_is_none_lets_nobody_in(secret: bytes) -> None:
+    assert not is_signed(vector(), secret)
+    empty = hmac.new(b"", f"{MESSAGE}.{AT:.0f}.".encode() + BODY, hashlib.sha256).digest()
+    assert not is_signed(vector() | {"webhook-signature": "v1," + base64.b64encode(empty).decode()}, secret)
+
+
+def test_the_way_a_secret_is_written_tells_what_it_is_for() -> None:
+    gitlab = SignedOrToken()
+    token = Request({"x-gitlab-token": SIGNING.decode()}, BODY, AT)
+    assert not gitlab.is_authentic([SIGNING], token)
+    assert gitlab.is_authentic([b"token"], Request({"x-gitlab-token": "token"}, BODY, AT))
+    assert gitlab.is_authentic([b"token", SIGNING], Request(vector(), BODY, AT))
+    assert not gitlab.is_authentic([b"token"], Request(vector(), BODY, AT))

@@ -45,7 +45,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG.keys())
-def test_what_is_not_strict_json_is_malformed(body: bytes) -> None:
+def test_a03_what_is_not_strict_json_is_malformed(body: bytes) -> None:
     with pytest.raises(Rejected) as caught:
         bodies.decode(body)
     assert caught.value.reason == "MalformedDelivery"
@@ -86,7 +86,7 @@ def test_every_ordinary_object_is_read_as_it_was_written(document: dict[str, obj
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_an_object_or_rejected(body: bytes) -> None:
+def test_a03_any_bytes_are_an_object_or_rejected(body: bytes) -> None:
     try:
         outcome: object = bodies.decode(body)
     except Rejected as error:

@@ -40,13 +40,21 @@ def test_a_deleted_ref_has_no_new_head() -> None:
     assert pushed(after="0" * 64).after is None
 
 
+def test_a_deletion_says_so_by_the_short_name() -> None:
+    """Gitea sends no push for a deleted branch."""
+    delivery = recorded.ALL["gitea-delete"]
+    (event,) = github.parse(delivery.headers, delivery.body).content  # type: ignore[misc]
+    assert isinstance(event, ConfigPushed)
+    assert (event.ref, event.after) == ("refs/tags/v1.2.0", None)
+
+
 def test_a_sha256_repo_has_longer_ids() -> None:
     assert pushed(after="a" * 64).after == "a" * 64
 
 
 def test_a_ping_and_all_other_events_ask_for_nothing() -> None:
     assert github.parse({"x-github-event": "ping"}, b'{"zen": "x"}').content == Ignored("the webhook works")
-    for name in ("gitea-create", "gitea-delete", "gitea-release"):
+    for name in ("gitea-create", "gitea-release"):
         delivery = recorded.ALL[name]
         assert isinstance(github.parse(delivery.headers, delivery.body).content, Ignored)
 
@@ -64,7 +72,7 @@ def test_without_the_event_header_nothing_is_guessed() -> None:
      "refs/heads/a.lock/b", "refs/heads/.a", "refs/heads/a//b", "refs/heads/a@{1}", "refs/heads/a\\b", "refs/heads/a:b",
      "refs/heads/a.", "refs/heads/a/", "refs/remotes/x", "--upload-pack=x", "refs/heads/\u202etxt", "HEAD", ""],
 )  # fmt: skip
-def test_a_ref_that_git_would_not_take_is_rejected(ref: str) -> None:
+def test_a09_a_ref_that_git_would_not_take_is_rejected(ref: str) -> None:
     with pytest.raises(Rejected, match="ref"):
         push(ref=ref)
 
@@ -77,7 +85,7 @@ def test_branches_and_tags_are_taken(ref: str) -> None:
 
 
 @pytest.mark.parametrize("after", ["", "0", "g" * 40, "A" * 40, "a" * 39, "a" * 41, "--output=x"])
-def test_what_is_no_object_id_is_rejected(after: str) -> None:
+def test_a09_what_is_no_object_id_is_rejected(after: str) -> None:
     with pytest.raises(Rejected, match="after"):
         push(after=after)
 

@@ -1,0 +1,70 @@
+"""Asks whether a promotion may be written now, and notes in it what was known of its images then."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gitops.core import gates, scans
+from gitops.core.gates import Facts, Shut
+from gitops.core.images import Image
+from gitops.core.promotion import Move
+from gitops.core.promotion_commits import Promotion
+from gitops.core.scans import Told
+from gitops.origins import Origins
+from gitops.scans import Scans
+from gitops.stage import Stage
+
+_NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """What is known of images from their registries."""
+
+    scans: Scans
+    origins: Origins
+
+
+class Gatekeeper:
+    """For one thread. Within one look the same scan is the same: what opened a gate is what the commit says."""
+
+    def __init__(self, registries: Registries, now: Callable[[], datetime]) -> None:
+        self._registries = registries
+        self._now = now
+        self._told: dict[Image, Told] = {}
+
+    def begin(self) -> None:
+        """A new look: what was known at the last one counts no more."""
+        self._told.clear()
+
+    def foresee(self, stage: Stage) -> None:
+        """Asks for the labels of what may move soon, so that its commit can name where it was built from."""
+        there = {image for target in stage.targets.values() for image in target.locked.values()}
+        newest = (proofs[0].image for proofs in stage.source.proofs.values() if proofs)
+        self._registries.origins.foresee(image for image in newest if image not in there)
+
+    def shut(
+        self, stage: Stage, move: Move, approved: int | None = None, waived: Mapping[str, str] = _NOTHING
+    ) -> tuple[Shut, ...]:
+        """The gates that keep the move from being written. `approved`, `waived` as in gates.Facts."""
+        now = self._now()
+        facts = Facts(
+            hold=stage.holds[move.overlay].at(now),
+            approved=approved,
+            waived=waived,
+            moved=move.images,
+            scans={service: self._scan(image) for service, image in move.images.items()} if stage.promote.scan else {},
+        )
+        return gates.shut(stage.promote, now, facts)
+
+    def noted(self, stage: Stage, made: Promotion) -> Promotion:
+        """The promotion with what is known of its images."""
+        moved = [each for move in made.moves for each in move.images.items()]
+        told = [(service, self._scan(image)) for service, image in moved] if stage.promote.scan else []
+        revisions = {service: self._registries.origins.revision(image) for service, image in moved}
+        return replace(made, scans=scans.severities(told), revisions=revisions)
+
+    def _scan(self, image: Image) -> Told:
+        if image not in self._told:
+            self._told[image] = self._registries.scans.of(image)
+        return self._told[image]

@@ -1,0 +1,100 @@
+"""The listeners that strangers can reach, webhooks and page, as a process of its own: what they cost can be measured.
+
+Every sender of the tests is configured; what is handed in counts as committed. Run as a module it prints its ports, and
+ends when its standard input does.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Blueprint
+
+from gitops.core.events import Event
+from gitops.listener import Limits, Listener
+from gitops.server import Probes, create_page_app, create_webhook_app
+from gitops.telemetry import Output, configure
+from tests.webhooks.test_receivers import SENDERS
+from webhooks.receivers import Door
+from webhooks.senders import body_limit
+
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+
+class AcceptingInbox:
+    def accept(self, events: Sequence[Event], *, delivery: str, deadline: float) -> Sequence[str]:
+        return [f"{delivery}: done"] * len(events)
+
+
+@dataclass(frozen=True)
+class DoorProcess:
+    """A running one. `log` is its standard error, `scratch` the only directory for temporary files that it knows."""
+
+    pid: int
+    hooks: int
+    page: int
+    log: Path
+    scratch: Path
+
+    def resident(self) -> int:
+        """Bytes in memory."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE_SIZE
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def logged(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+
+@contextmanager
+def running(directory: Path, **limits: int) -> Iterator[DoorProcess]:
+    scratch, log = directory / "scratch", directory / "log"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "tests.door_process", json.dumps(limits)]
+    environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(scratch), "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
+        )
+        with process:
+            assert process.stdout is not None
+            ports = json.loads(process.stdout.readline())
+            yield DoorProcess(process.pid, ports["hooks"], ports["page"], log, scratch)
+            assert process.poll() is None, "it did not survive"
+
+
+def serve(limits: Mapping[str, int]) -> None:
+    configure(Output(sys.stderr, "lockstep", style="json"))
+    well = Probes(alive=list, ready=list)
+    door = Door(
+        senders=SENDERS,
+        inbox=AcceptingInbox(),
+        repos=frozenset(),
+        on_config_push=str,
+        on_registry_news=str,
+        observe=lambda *_: None,
+        clock=time.monotonic,
+        now=time.time,
+    )
+    page = Blueprint("page", __name__)
+    page.add_url_rule("/", "index", lambda: "page")
+    wide = Limits(threads=64, body=body_limit(SENDERS), **limits)
+    hooks_listener = Listener(create_webhook_app(door, well), "127.0.0.1", 0, wide)
+    page_listener = Listener(create_page_app(page, well), "127.0.0.1", 0)
+    ports = {"hooks": hooks_listener.start()[1], "page": page_listener.start()[1]}
+    sys.stdout.write(json.dumps(ports) + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    hooks_listener.stop(1)
+    page_listener.stop(1)
+
+
+if __name__ == "__main__":
+    serve(json.loads(sys.argv[1]))

@@ -1,0 +1,36 @@
+"""Where images come from and what is known of them, as a running controller tells it."""
+
+from gitops.local.announce import delivery
+from tests.adapters.kubernetes_world import eventually
+from tests.e2e.config_repo import REGISTRY, pipeline
+from tests.e2e.harness import GIT_SECRET, World
+
+SOURCE = "https://git.example/demo/shop"
+SHA = "c0ffee" + "0" * 34
+
+
+def announced(running: World, url: str) -> str:
+    body, headers = delivery(f"{'0' * 40} {SHA} refs/heads/main", url, GIT_SECRET.encode())
+    answer = running.post("git-host", body, headers)
+    assert answer.status == 200
+    return answer.text
+
+
+def test_a_source_is_heard_of_and_a_scan_that_nobody_can_be_asked_for_keeps_the_image(running: World) -> None:
+    declared = pipeline(running.names)
+    declared = declared.replace("shop: {", f"shop: {{source: '{SOURCE}', ", 1)
+    declared = declared.replace("promote: {when: requested}", "promote: {when: proven, soak: 1s, scan: {max: Low}}", 1)
+    head = running.edit({"environments/pipeline.yaml": declared})
+    eventually(lambda: head in running.page("/api/v1/status").text)
+
+    assert "the push is to the source of shop; the page shows it" in announced(running, f"{SOURCE}.git")
+    assert "another repository" in announced(running, f"{SOURCE}-evil")
+    assert "c0ffee000000" in running.page("/images/shop").text
+    assert f"{SOURCE}/commit/{SHA}" in running.page("/images/shop").text
+
+    assert running.push_image("shop", "1.1.0").is_acked
+    running.until_image(running.names.dev, "shop", "1.1.0")
+    said = f"lockstep.yaml knows no registry {REGISTRY.partition('/')[0]}; add it under `registries` there"
+    running.until_status(running.names.prod, lambda found: any(said in each for each in found.waiting))
+    assert "1.1.0" not in running.kustomization(running.names.prod)
+    assert not running.bugs()

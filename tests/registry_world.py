@@ -1,0 +1,96 @@
+"""A registry that knows what a test says, and queues whose work is done when a test says so."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from gitops.core.artifacts import Described, Scan, ScanState, Severity, Tagged
+from gitops.core.errors import Rejected, Unavailable
+from gitops.core.images import Image
+from gitops.gatekeeper import Registries
+from gitops.inquiries import Means
+from gitops.origins import Origins
+from gitops.scans import Scans
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+def done(severity: Severity | None) -> Scan:
+    return Scan(ScanState.DONE, severity)
+
+
+class FakeRegistry:
+    """`scans` and `labels` by digest; an error in their place is raised. `asked` counts the questions of each kind;
+    `meanwhile` happens while one is being answered.
+    """
+
+    def __init__(self) -> None:
+        self.scans: dict[str, Scan | Rejected | Unavailable] = {}
+        self.labels: dict[str, Mapping[str, str] | Rejected | Unavailable] = {}
+        self.asked: list[tuple[str, str, str]] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def tags(self, image: str) -> Sequence[Tagged]:
+        self.asked.append(("tags", image, ""))
+        return ()
+
+    def has(self, image: str, digest: str) -> bool:
+        self.asked.append(("has", image, digest))
+        return True
+
+    def scan(self, image: str, digest: str) -> Scan:
+        self.asked.append(("scan", image, digest))
+        found = self.scans.get(digest, Scan(ScanState.ABSENT))
+        self.meanwhile()
+        if isinstance(found, (Rejected, Unavailable)):
+            raise found
+        return found
+
+    def describe(self, image: str, digest: str) -> Described:
+        self.asked.append(("describe", image, digest))
+        found = self.labels.get(digest, {})
+        if isinstance(found, (Rejected, Unavailable)):
+            raise found
+        return Described(found)
+
+    def rated(self, image: Image, severity: Severity | None) -> None:
+        self.scans[image.digest or ""] = done(severity)
+
+    def built_from(self, image: Image, revision: str = REVISION, **labels: str) -> None:
+        named = {"revision": revision, **labels}
+        self.labels[image.digest or ""] = {f"org.opencontainers.image.{key}": text for key, text in named.items()}
+
+
+class Asking:
+    """Scans and origins over one registry, which `hosts` lead to; `work` does what waits, and says whether there was
+    anything. `answers` counts what `on_answer` was told.
+    """
+
+    def __init__(self, now: Callable[[], datetime], hosts: Sequence[str] = ()) -> None:
+        self.registry = FakeRegistry()
+        self.hosts = list(hosts)
+        self.answers = 0
+        self._queue: deque[tuple[Callable[[str], float | None], str]] = deque()
+        self.scans = Scans(self._means(lambda key: self._queue.append((self.scans.work, key)), now))
+        self.origins = Origins(self._means(lambda key: self._queue.append((self.origins.work, key)), now))
+
+    @property
+    def registries(self) -> Registries:
+        return Registries(self.scans, self.origins)
+
+    def work(self) -> bool:
+        worked = bool(self._queue)
+        while self._queue:
+            work, key = self._queue.popleft()
+            if work(key) is not None:
+                self._queue.append((work, key))
+        return worked
+
+    def _means(self, add: Callable[[str], None], now: Callable[[], datetime]) -> Means:
+        return Means(self._registry_of, add, now, self._answered)
+
+    def _registry_of(self, image: str) -> FakeRegistry | None:
+        return self.registry if image.partition("/")[0] in self.hosts else None
+
+    def _answered(self) -> None:
+        self.answers += 1
