@@ -69,6 +69,8 @@ class World:
             inbox=RecordingInbox(),
             repos=frozenset(),
             on_config_push=str,
+            on_registry_news=str,
+            now=Clock(),
             observe=lambda *_: None,
             clock=Clock(),
             on_source_push=self.pushes.on_source_push,
