@@ -115,8 +115,10 @@ def test_what_is_deployed_already_is_not_handed_in(world: World) -> None:
     sweeper = world.sweeper({HOST: shelf})
     sweeper.sweep(HOST)
     assert len(world.handed_in) == len(NEWEST)
+    shelf.asked.clear()
     assert [each.outcome for each in sweeper.sweep(HOST)] == ["in the config repo already"] * 4
     assert len(world.handed_in) == len(NEWEST)
+    assert len(shelf.asked) == len(NEWEST), "one request for each service"
 
 
 def test_between_whole_looks_only_what_was_pushed_since_is_looked_at(world: World) -> None:

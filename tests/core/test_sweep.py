@@ -1,11 +1,15 @@
 """Which of a registry's tags a policy takes, and when a registry is swept: literals only."""
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gitops.core import pipeline, sweep
+from gitops.core import pipeline, sweep, tag_policy
 from gitops.core.artifacts import Tagged
+from gitops.core.changes import Candidate, Deployed, Target, Written, decide
 from gitops.core.errors import Rejected
 from gitops.core.events import ImagePushed
 from gitops.core.images import Image
@@ -88,3 +92,49 @@ environments: {{dev: {{namespace: dev, images: newest}}}}
     assert list(sweep.services(declared, "r.example")) == ["x"]
     assert len(sweep.unknown(declared, [])) == bool(written)
     assert not sweep.unknown(declared, ["r.example"])
+
+
+POLICIES = {
+    "semver": TagPolicy(semver=">=1 <3"),
+    "numeric": TagPolicy(pattern=r"^\d+\.(\d+)\.0$", order=Order.NUMERIC),
+    "alphabetical": TagPolicy(pattern="^[12].*$", order=Order.ALPHABETICAL),
+    "pushed": TagPolicy(pattern="^[12].*$", order=Order.PUSHED),
+    "follow": TagPolicy(follow="1.1.0"),
+}
+TARGET = Target("dev", "dev", "x")
+PUSHES = st.lists(
+    st.tuples(st.sampled_from(["1.1.0", "1.10.0", "2.1.0", "1.2.0", "latest"]), st.sampled_from("abcd")), max_size=12
+)
+
+
+def heard(policy: TagPolicy, pushes: list[Tagged]) -> Image | None:
+    """What is deployed once all these webhooks were decided, one after another."""
+    deployed = Deployed(None)
+    for push in pushes:
+        if tag_policy.rank(policy, push.tag) is None or push.pushed_at is None:
+            continue
+        found = Candidate("x", Image("r.example/x", push.tag, push.digest), push.pushed_at)
+        if decide(found, TARGET, deployed, policy) is None:
+            deployed = Deployed(found.image, (Written(push.digest, push.pushed_at), *deployed.written))
+    return deployed.image
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@given(pushes=PUSHES, seed=st.randoms(use_true_random=False))
+def test_a_sweep_ends_where_all_webhooks_would_have(name: str, pushes: list[tuple[str, str]], seed: Random) -> None:
+    """In whatever order they come. A push of what stands under its tag already leaves no trace in a registry."""
+    shelf: dict[str, Tagged] = {}
+    events = []
+    for minute, (tag, content) in enumerate(pushes):
+        digest = f"sha256:{content * 64}"
+        if tag not in shelf or shelf[tag].digest != digest:
+            shelf[tag] = Tagged(tag, digest, NOW + timedelta(minutes=5 * minute))
+            events.append(shelf[tag])
+    policy = POLICIES[name]
+    followed = [each for each in shelf.values() if policy.follow in {None, each.tag}]
+    swept = sweep.choose(policy, followed)
+    assert heard(policy, [swept] if swept else []) == heard(policy, events)
+    late = [swept, *events] if swept else events
+    assert heard(policy, late) == heard(policy, events), "webhooks that come after the sweep change nothing"
+    seed.shuffle(events)
+    assert heard(policy, [*events, *([swept] if swept else [])]) == heard(policy, [swept] if swept else [])
