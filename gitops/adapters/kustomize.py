@@ -85,7 +85,8 @@ class Kustomize:
         try:
             with self._slots, self._directory() as directory:
                 _write(source.files, directory / "tree")
-                ended = self._run((*self._command, *_FLAGS, source.path), directory)
+                # With `./` no name of a directory is an option, nor an address (`github.com/a/b`) to be cloned.
+                ended = self._run((*self._command, *_FLAGS, f"./{source.path}"), directory)
         except OSError as error:
             raise Unavailable("CannotRender", f"{source.path}: kustomize cannot be run: {error.strerror}") from error
         if ended.returncode != 0:

@@ -4,6 +4,7 @@ The tables follow kustomize 5.8 (api/types/kustomization.go, api/internal/locali
 reads field names without regard to case, so a field that does not stand here exactly is refused, never passed over.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ class Reference:
 
 
 _REMOTE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:(?:/|:)|https?:|github\.com|[a-z][a-z0-9-]*@)", re.IGNORECASE)
+_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What JSON holds as it is, and YAML takes for the end of a line or for nothing that may be written."""
+_PLUGIN_SECTIONS = frozenset({"generators", "transformers", "validators"})
 _Path = tuple[str | int, ...]
 _Reader = Callable[[Document, Any, _Path], Iterator[Reference]]
 _Shape = Mapping[str, _Reader]
@@ -61,6 +65,33 @@ def references(document: Document) -> tuple[Reference, ...]:
 def plugin_references(documents: tuple[Document, ...]) -> tuple[Reference, ...]:
     """All that a file of generators, transformers or validators refers to. Raises as `references`."""
     return tuple(reference for document in documents for reference in _plugin(document))
+
+
+def canonical(document: Document) -> bytes:
+    """A kustomization that `references` took, in the form that every parser of YAML reads alike: JSON on one line,
+    without anchors, tags, merge keys and comments.
+    """
+    value = dict(document.value)
+    for section in _PLUGIN_SECTIONS & value.keys():
+        entries = enumerate(value[section] or ())
+        value[section] = [_canonical_entry(document, text, (section, number)) for number, text in entries]
+    return _json(value)
+
+
+def canonical_plugins(documents: tuple[Document, ...]) -> bytes:
+    """The same for a file that `plugin_references` took."""
+    return b"---\n".join(_json(document.value) for document in documents)
+
+
+def _canonical_entry(document: Document, text: Any, path: _Path) -> Any:
+    """Plugin configs that a kustomization holds as text are another YAML within it."""
+    found = _objects(document, _text(document, text, path), path)
+    return text if found is None else canonical_plugins(found).decode()
+
+
+def _json(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode() + b"\n"
 
 
 def _plugin(document: Document) -> Iterator[Reference]:

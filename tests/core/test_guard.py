@@ -255,7 +255,8 @@ def test_the_source_holds_exactly_the_closure() -> None:
     tree = trees.tree({FILE: "configMapGenerator: [{name: a, files: [f]}]", f"{DEV}/f": "data", "base/secret": "s"})
     found = guard.closure(tree, trees.read, DEV)
     source = guard.source(found, trees.read)
-    assert dict(source.files) == {FILE: trees.blobs[tree[FILE].id], f"{DEV}/f": b"data"}
+    kustomization = b'{"configMapGenerator": [{"name": "a", "files": ["f"]}]}\n'
+    assert dict(source.files) == {FILE: kustomization, f"{DEV}/f": b"data"}
     assert (source.path, source.key) == (DEV, found.key)
 
 
