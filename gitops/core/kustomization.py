@@ -59,7 +59,7 @@ def references(document: Document) -> tuple[Reference, ...]:
         raise _wrong(document, (), "a kustomization must be a mapping of fields")
     if document.value.get("kind", "Kustomization") not in {"Kustomization", "Component"}:
         raise _wrong(document, ("kind",), "`kind` must be Kustomization or Component")
-    return tuple(_mapping(_KUSTOMIZATION)(document, document.value, ()))
+    return tuple(_mapping(KUSTOMIZATION)(document, document.value, ()))
 
 
 def plugin_references(documents: tuple[Document, ...]) -> tuple[Reference, ...]:
@@ -97,13 +97,13 @@ def _json(value: Any) -> bytes:
 def _plugin(document: Document) -> Iterator[Reference]:
     value = document.value
     kind = value.get("kind") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or value.get("apiVersion") != "builtin" or kind not in _PLUGINS:
+    if not isinstance(kind, str) or value.get("apiVersion") != "builtin" or kind not in PLUGINS:
         message = (
             f"the plugin {str(kind)[:80]!r} is not run here: only kustomize's builtin ones are "
             "(apiVersion: builtin), no Helm, executables, containers or functions"
         )
         raise Rejected("PluginRefused", message, place=document.place(("kind",)))
-    shape = _PLUGINS[kind]
+    shape = PLUGINS[kind]
     if shape is not None:
         yield from _mapping({**dict.fromkeys(("apiVersion", "kind", "metadata"), _nothing), **shape})(
             document, value, ()
@@ -224,16 +224,18 @@ def _plain(*names: str) -> _Shape:
     return dict.fromkeys(names, _nothing)
 
 
-_GENERATOR: _Shape = {
+# Every field of every kind that a build reads, and what each refers to. A test compares them with kustomize's source.
+
+GENERATOR: _Shape = {
     **_plain("namespace", "name", "behavior", "literals", "options", "type"),
     "files": _each(_file_source),
     "envs": _each(_path(Use.DATA)),
     "env": _path(Use.DATA),
 }
-_PATCH: _Shape = {**_plain("target", "options"), "path": _path(Use.YAML), "patch": _inline}
-_REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(Use.YAML)}
+PATCH: _Shape = {**_plain("target", "options"), "path": _path(Use.YAML), "patch": _inline}
+REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(Use.YAML)}
 
-_KUSTOMIZATION: _Shape = {
+KUSTOMIZATION: _Shape = {
     **_plain("apiVersion", "kind", "metadata", "namePrefix", "nameSuffix", "namespace"),
     **_plain("commonLabels", "labels", "commonAnnotations", "images", "imageTags", "replicas", "vars"),
     **_plain("sortOptions", "generatorOptions", "buildMetadata"),
@@ -243,12 +245,12 @@ _KUSTOMIZATION: _Shape = {
     "crds": _each(_path(Use.YAML)),
     "configurations": _each(_path(Use.YAML)),
     "openapi": _mapping({**_plain("version"), "path": _path(Use.YAML)}),
-    "patches": _each(_mapping(_PATCH)),
-    "patchesJson6902": _each(_mapping(_PATCH)),
+    "patches": _each(_mapping(PATCH)),
+    "patchesJson6902": _each(_mapping(PATCH)),
     "patchesStrategicMerge": _each(_patch_or_path),
-    "replacements": _each(_mapping(_REPLACEMENT)),
-    "configMapGenerator": _each(_mapping(_GENERATOR)),
-    "secretGenerator": _each(_mapping(_GENERATOR)),
+    "replacements": _each(_mapping(REPLACEMENT)),
+    "configMapGenerator": _each(_mapping(GENERATOR)),
+    "secretGenerator": _each(_mapping(GENERATOR)),
     "generators": _each(_plugin_or_path),
     "transformers": _each(_plugin_or_path),
     "validators": _each(_plugin_or_path),
@@ -257,13 +259,13 @@ _KUSTOMIZATION: _Shape = {
     "helmChartInflationGenerator": _helm,
 }
 
-_PLUGINS: Mapping[str, _Shape | None] = {
-    "ConfigMapGenerator": _GENERATOR,
-    "SecretGenerator": _GENERATOR,
-    "PatchTransformer": _PATCH,
+PLUGINS: Mapping[str, _Shape | None] = {
+    "ConfigMapGenerator": GENERATOR,
+    "SecretGenerator": GENERATOR,
+    "PatchTransformer": PATCH,
     "PatchJson6902Transformer": {**_plain("target"), "path": _path(Use.YAML), "jsonOp": _inline},
     "PatchStrategicMergeTransformer": {"paths": _each(_patch_or_path), "patches": _inline},
-    "ReplacementTransformer": {"replacements": _each(_mapping(_REPLACEMENT))},
+    "ReplacementTransformer": {"replacements": _each(_mapping(REPLACEMENT))},
     # The others load nothing.
     "AnnotationsTransformer": None,
     "HashTransformer": None,
