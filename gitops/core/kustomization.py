@@ -181,6 +181,14 @@ def _embedded(document: Document, text: str, path: _Path) -> tuple[Document, ...
         raise Rejected(error.reason, message, place=document.place(path)) from None
 
 
+def _quoted(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    """Text that is there. Of a tag without a value kustomize makes an image without a tag, and says nothing."""
+    if not isinstance(value, str) or not value:
+        message = f"`{'.'.join(map(str, path))}` must be quoted text: kustomize drops it or reads a number"
+        raise _wrong(document, path, message)
+    return iter(())
+
+
 def _each(reader: _Reader) -> _Reader:
     def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
         if value is None:
@@ -235,10 +243,14 @@ GENERATOR: _Shape = {
 PATCH: _Shape = {**_plain("target", "options"), "path": _path(Use.YAML), "patch": _inline}
 REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(Use.YAML)}
 
+IMAGE: _Shape = {**_plain("name", "newName", "tagSuffix"), "newTag": _quoted, "digest": _quoted}
+
 KUSTOMIZATION: _Shape = {
     **_plain("apiVersion", "kind", "metadata", "namePrefix", "nameSuffix", "namespace"),
-    **_plain("commonLabels", "labels", "commonAnnotations", "images", "imageTags", "replicas", "vars"),
+    **_plain("commonLabels", "labels", "commonAnnotations", "replicas", "vars"),
     **_plain("sortOptions", "generatorOptions", "buildMetadata"),
+    "images": _each(_mapping(IMAGE)),
+    "imageTags": _each(_mapping(IMAGE)),
     "resources": _each(_path(Use.RESOURCE)),
     "bases": _each(_path(Use.RESOURCE)),
     "components": _each(_path(Use.DIRECTORY)),
@@ -266,11 +278,11 @@ PLUGINS: Mapping[str, _Shape | None] = {
     "PatchJson6902Transformer": {**_plain("target"), "path": _path(Use.YAML), "jsonOp": _inline},
     "PatchStrategicMergeTransformer": {"paths": _each(_patch_or_path), "patches": _inline},
     "ReplacementTransformer": {"replacements": _each(_mapping(REPLACEMENT))},
+    "ImageTagTransformer": {**_plain("fieldSpecs"), "imageTag": _mapping(IMAGE)},
     # The others load nothing.
     "AnnotationsTransformer": None,
     "HashTransformer": None,
     "IAMPolicyGenerator": None,
-    "ImageTagTransformer": None,
     "LabelTransformer": None,
     "NamespaceTransformer": None,
     "PrefixSuffixTransformer": None,

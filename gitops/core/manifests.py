@@ -226,13 +226,18 @@ class _Scope:
         return body
 
     def _namespaced(self, body: Body) -> bool:
+        """A render may say of its own kinds that they are cluster-scoped, never that one of the cluster's is not: that
+        would take it past what an overlay may hold.
+        """
         group, _, _ = str(body["apiVersion"]).rpartition("/")
         declared = self.declared.get((group, body["kind"]))
-        if declared is not None:
-            return declared
+        if declared is False:
+            return False
         try:
             return self.is_namespaced((body["apiVersion"], body["kind"]))
         except Rejected as error:
+            if declared and error.reason == "NoMatches":
+                return True
             raise Rejected(error.reason, f"{_title(body)}: {error.message}", place=Place(self.overlay.file)) from error
 
 

@@ -1,7 +1,8 @@
 """What a kustomization can make kustomize fetch or run, tried on the real program, and then on ours.
 
 Each attack is built twice. By kustomize alone, on the files as they were written: it must work, or its test would
-prove nothing. Then by the same program, as free as before, on what the guard lets through: nothing is fetched and nothing run.
+prove nothing. Then by the same program, as free as before, on what the guard lets through: nothing is fetched and
+nothing run.
 """
 
 import base64
@@ -449,6 +450,7 @@ def test_a26_the_guard_knows_every_field_of_the_pinned_kustomize(source: Kustomi
     assert source.fields(structs, "SecretArgs") == set(kustomization.GENERATOR)
     assert source.fields(structs, "ConfigMapArgs") == set(kustomization.GENERATOR) - {"type"}
     assert source.fields(structs, "Patch") == set(kustomization.PATCH)
+    assert source.fields(structs, "Image") == set(kustomization.IMAGE)
     assert source.fields(structs, "ReplacementField") == set(kustomization.REPLACEMENT)
     assert source.plugin_kinds() - set(kustomization.PLUGINS) == {"HelmChartInflationGenerator", "ValueAddTransformer"}
     for kind, shape in kustomization.PLUGINS.items():

@@ -56,7 +56,7 @@ def test_kinds_that_the_render_brings_itself_are_known() -> None:
     assert found[1].key == Key("unknown", "Thing", "", "t")
 
 
-def test_lists_are_taken_apart() -> None:
+def test_a33_lists_are_taken_apart() -> None:
     inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Secret, metadata: {name: s}}]}"
     first = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"
     found = parse(f"apiVersion: v1\nkind: ConfigMapList\nitems: [{first}, {inner}]")
@@ -82,7 +82,7 @@ def test_lists_are_taken_apart() -> None:
         ("a: [", ("InvalidYaml", f"{RENDERED}:2"), "not YAML"),
     ],
 )
-def test_refused(text: str, expected: tuple[str, str], said: str) -> None:
+def test_a33_a36_refused(text: str, expected: tuple[str, str], said: str) -> None:
     assert rejection(lambda: parse(text)) == expected
     with pytest.raises(Rejected, match=said.replace("(", r"\(").replace(")", r"\)")):
         parse(text)
@@ -99,7 +99,7 @@ def test_equal_objects_have_equal_hashes_whatever_their_order() -> None:
     assert one[0].hash == two[0].hash != three[0].hash
 
 
-def test_the_hash_of_a_secret_depends_on_the_installation() -> None:
+def test_a41_the_hash_of_a_secret_depends_on_the_installation() -> None:
     text = obj("Secret", "s", "stringData: {password: x}").encode()
     hashes = {manifests.parse(text, DEV, is_namespaced, secret_key=key)[0].hash for key in (b"one", b"two")}
     assert len(hashes) == 2
@@ -169,6 +169,6 @@ def test_images_of_every_container_of_every_workload() -> None:
         ("other: disabled", False),
     ],
 )
-def test_annotations_that_keep_an_object(annotations: str, *, disabled: bool) -> None:
+def test_a35_annotations_that_keep_an_object(annotations: str, *, disabled: bool) -> None:
     (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotations}}}"))
     assert manifests.is_prune_disabled(found.body) is disabled

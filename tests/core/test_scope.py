@@ -61,7 +61,7 @@ def running(image: str) -> Manifest:
         (DEV, manifest("ConfigMap", "shop-dev", **{"applyset.kubernetes.io/id": "y"}), "carries the label"),
     ],
 )
-def test_what_an_overlay_may_create(overlay: Overlay, found: Manifest, said: str) -> None:
+def test_a33_a34_what_an_overlay_may_create(overlay: Overlay, found: Manifest, said: str) -> None:
     violations = [str(violation) for violation in scope.violations([found], scope.of(overlay, PIPELINE))]
     assert len(violations) == bool(said)
     assert said in "".join(violations)

@@ -118,7 +118,7 @@ def _require_healed(world: World, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_stalls_its_overlay_alone(running: World, tmp_path: Path, name: str) -> None:
+def test_a20_a22_a30_a33_a_mistake_stalls_its_overlay_alone(running: World, tmp_path: Path, name: str) -> None:
     mistake, marker = MISTAKES[name], tmp_path / "marker"
     names = {each: getattr(running.names, each) for each in ("dev", "split", "prod")}
     file, overlay = mistake.file.format(**names), mistake.overlay.format(**names)
@@ -157,7 +157,7 @@ def _read(world: World, file: str) -> str | None:
         ("environments:\n  dev: [\n", "environments/pipeline.yaml:"),
     ],
 )
-def test_a_broken_pipeline_stalls_all_and_what_runs_is_healed(running: World, text: str, says: str) -> None:
+def test_a30_a_broken_pipeline_stalls_all_and_what_runs_is_healed(running: World, text: str, says: str) -> None:
     file = "environments/pipeline.yaml"
     good = running.person.read(file)
     running.edit({file: text}, "a broken pipeline")
@@ -195,7 +195,7 @@ def test_what_was_never_promoted_is_not_applied(running: World) -> None:
     running.until_status(prod, lambda now: reason(now) == "Synced")
 
 
-def test_an_object_belongs_to_one_overlay(running: World) -> None:
+def test_a34_an_object_belongs_to_one_overlay(running: World) -> None:
     split, directory = running.names.split, f"environments/{running.names.split}/till"
     mine = running.console.read("Service", split, "desk")
     running.edit(
