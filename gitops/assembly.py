@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+
 from gitops.adapters.cluster import KubernetesCluster
 from gitops.adapters.config_repo import GitConfigRepo
 from gitops.adapters.config_repo import Limits as GitLimits
@@ -38,6 +40,11 @@ from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
 from gitops.judge import Judge
 from gitops.promoter import Parties, Promoter
+
+_log = structlog.get_logger(__name__)
+_WHY_NETWORK = (
+    "a seccomp profile or the kernel forbids it, or unshare is missing; the guard still lets no address through"
+)
 from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
 from gitops.surveyor import Surveyor
@@ -90,6 +97,15 @@ def kustomize(config: Config, cache: Path) -> Kustomize:
         where = str(binary) if binary else "any place of PATH"
         raise Rejected("NoKustomize", f"kustomize is not at {where}; set `kustomize:` in lockstep.yaml to its path")
     return Kustomize(Path(binary), cache, RenderLimits(seconds=config.timeouts.render.total_seconds()))
+
+
+def builder(config: Config) -> Kustomize:
+    """The controller's own: it says once what it cannot take away from its builds. Raises as `kustomize`."""
+    made = kustomize(config, config.state / "renders")
+    if made.has_network:
+        remedy = "allow unshare(1) to make a network namespace, or let a NetworkPolicy hold the pod"
+        _log.warning("builds of kustomize keep their network", reason=_WHY_NETWORK, remedy=remedy)
+    return made
 
 
 def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reached:

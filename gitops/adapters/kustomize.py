@@ -59,15 +59,24 @@ class Kustomize:
     """A ports.Renderer. `cache_directory` is private to one controller; it may be deleted at any time.
 
     `scratch` is a file system in memory for the files of running builds, used if it is there and has room: to write and
-    remove 45 files costs 10 ms on a disk.
+    remove 45 files costs 10 ms on a disk. `programs` is the search path for unshare(1), which takes the network away;
+    where that is forbidden or missing, builds go on behind the other limits, and `has_network` says so.
 
     Raises: Unavailable(NoKustomize) when the binary does not run.
     """
 
     def __init__(
-        self, binary: Path, cache_directory: Path, limits: Limits | None = None, scratch: Path = _SCRATCH
+        self,
+        binary: Path,
+        cache_directory: Path,
+        limits: Limits | None = None,
+        *,
+        scratch: Path = _SCRATCH,
+        programs: str = os.defpath,
     ) -> None:
         self.directory = cache_directory
+        unshare = shutil.which("unshare", path=programs)
+        self._unshare = (unshare, "--map-root-user", "--net", "--") if unshare else ()
         self._limits = limits or Limits()
         self.builds = _private_directory(scratch, cache_directory) or cache_directory / "builds"
         self._slots = threading.BoundedSemaphore(os.cpu_count() or 1)
@@ -76,6 +85,11 @@ class Kustomize:
         _sweep(self.builds)
         weakref.finalize(self, _remove_if_empty, self.builds)
         self._command, self.version = self._probe(binary)
+
+    @property
+    def has_network(self) -> bool:
+        """True where a build's network could not be taken away."""
+        return len(self._command) == 1
 
     def render(self, source: Source) -> bytes:
         """Raises: Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) past any of the limits."""
@@ -104,8 +118,7 @@ class Kustomize:
     def _probe(self, binary: Path) -> tuple[tuple[str, ...], str]:
         """The command that starts kustomize, without network if that works here, and its version."""
         bare = (str(binary.absolute()),)
-        unshare = shutil.which("unshare", path=os.defpath)
-        for command in ([(unshare, "--map-root-user", "--net", "--", *bare)] if unshare else []) + [bare]:
+        for command in (self._unshare + bare, bare) if self._unshare else (bare,):
             with self._directory() as directory, contextlib.suppress(OSError):
                 (directory / "tree").mkdir()
                 ended = self._run((*command, "version"), directory)

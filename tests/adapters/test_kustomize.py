@@ -290,15 +290,7 @@ def test_a25_the_attack_finds_nothing_to_run_even_past_the_guard(clone: Clone, k
     assert not clone.marker.exists()
 
 
-def _can_unshare() -> bool:
-    command = shutil.which("unshare")
-    if command is None:
-        return False
-    return subprocess.run([command, "-rn", "true"], check=False, capture_output=True).returncode == 0
-
-
-@pytest.mark.skipif(not _can_unshare(), reason="here nobody may take a process's network away")
-def test_there_is_no_network(kustomize: Kustomize) -> None:
+def test_a25_a_build_has_no_network_unless_it_says_so(kustomize: Kustomize) -> None:
     asked = []
 
     class Page(BaseHTTPRequestHandler):
@@ -314,7 +306,14 @@ def test_there_is_no_network(kustomize: Kustomize) -> None:
         error = refusal(kustomize, {"kustomization.yaml": f"resources: ['http://127.0.0.1:{server.server_port}/x']"})
         server.shutdown()
         thread.join()
-    assert (error.reason, asked) == ("BuildFailed", [])
+    assert error.reason == "BuildFailed"
+    assert bool(asked) is kustomize.has_network
+
+
+def test_a25_without_the_means_to_take_the_network_away_builds_go_on(binary: Path, tmp_path: Path) -> None:
+    kustomize = Kustomize(binary, tmp_path / "cache", scratch=tmp_path, programs=str(tmp_path))
+    assert kustomize.has_network
+    assert kustomize.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
 
 
 def test_a25_the_environment_is_ours_alone(binary: Path, tmp_path: Path) -> None:
@@ -345,6 +344,20 @@ def test_a25_output_is_bounded(binary: Path, tmp_path: Path) -> None:
     kustomize = Kustomize(binary, tmp_path, Limits(output=64 << 10))
     error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": CONFIG + "  long: " + "x" * 100_000})
     assert error.reason == "LimitExceeded"
+
+
+def test_a25_a_file_that_a_build_writes_is_bounded_and_its_directories_go(binary: Path, tmp_path: Path) -> None:
+    """Seen through a program that stands in for kustomize and fills its private directory for temporary files."""
+    filler = tmp_path / "filler"
+    filler.write_text(
+        f'#!/bin/sh\n[ "$1" = version ] && exec {binary} version\n'
+        'echo "$HOME" > "$TMPDIR/small"; exec /bin/dd if=/dev/zero of="$TMPDIR/large" bs=65536 count=64\n'
+    )
+    filler.chmod(0o755)
+    kustomize = Kustomize(filler, tmp_path / "cache", Limits(output=1 << 20), scratch=tmp_path)
+    error = refusal(kustomize, {"kustomization.yaml": ""})
+    assert (error.reason, "more than 1 MiB" in error.message) == ("LimitExceeded", True)
+    assert list(kustomize.builds.iterdir()) == []
 
 
 def test_a23_a25_cpu_time_is_bounded(binary: Path, tmp_path: Path) -> None:
