@@ -40,18 +40,15 @@ from gitops.desired import DesiredState, Rules
 from gitops.executor import Executor
 from gitops.judge import Judge
 from gitops.promoter import Parties, Promoter
-
-_log = structlog.get_logger(__name__)
-_WHY_NETWORK = (
-    "a seccomp profile or the kernel forbids it, or unshare is missing; the guard still lets no address through"
-)
 from gitops.reconciler import Reconciler, World
 from gitops.reporter import Reporter
 from gitops.surveyor import Surveyor
 from gitops.witness import Senses, Witness
 from gitops.writer import Judgement
 
+_log = structlog.get_logger(__name__)
 _PARALLEL_WRITES = 8
+_WHY_NETWORK = "seccomp or the kernel forbids it, or unshare is missing; the guard still lets no address through"
 
 
 @dataclass(frozen=True, slots=True)
