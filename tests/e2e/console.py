@@ -22,6 +22,10 @@ _COLLECTIONS = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "Secret": "/api/v1/namespaces/{}/secrets",
+    "Event": "/api/v1/namespaces/{}/events",
+    "ValidatingAdmissionPolicy": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
 }
 OURS = ("ConfigMap", "Service", "Deployment")
