@@ -74,6 +74,10 @@ class Console:
     def create(self, kind: str, namespace: str, body: Mapping[str, Any]) -> Body:
         return _body(self._send("POST", f"{collection(kind, namespace)}?fieldManager={self._manager}", body))
 
+    def refuses(self, kind: str, namespace: str, body: Mapping[str, Any]) -> bool:
+        """True when the server would not take this new object. Nothing is written."""
+        return self._send("POST", f"{collection(kind, namespace)}?dryRun=All", body).status >= 300
+
     def create_namespace(self, name: str) -> None:
         _body(self._send("POST", "/api/v1/namespaces", {"metadata": {"name": name}}))
 
