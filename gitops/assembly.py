@@ -82,6 +82,8 @@ def manager(config: Config) -> str:
 
 
 def config_repo(config: Config, directory: Path) -> GitConfigRepo:
+    """The directory around the clone is made for us alone: what is below holds what the config repo holds."""
+    directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     limits = GitLimits(fetch=config.timeouts.git.total_seconds(), push=config.timeouts.git.total_seconds())
     options = GitOptions(limits=limits, allowed_signers=config.signers.file if config.signers else None)
     return GitConfigRepo(config.repo.url, config.repo.trunk, directory, options)

@@ -162,6 +162,7 @@ class _Walk:
         path = self._resolved(directory, reference)
         if reference.use is Use.DIRECTORY or (reference.use is Use.RESOURCE and path not in self.tree):
             return self.build(path, reference.place, depth + 1)
+        self._require_no_links(path, reference.place)
         self._require_inside(directory, path, reference)
         self._take(path, reference.place)
         if reference.use is Use.PLUGIN:

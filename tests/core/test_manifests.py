@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gitops.core import manifests
+from gitops.core import manifests, order, scope
 from gitops.core.errors import Rejected
 from gitops.core.images import Image
 from gitops.core.inventory import PART_OF_LABEL
@@ -54,6 +54,24 @@ def test_kinds_that_the_render_brings_itself_are_known() -> None:
     text = obj("CustomResourceDefinition", "things.unknown", crd, api="apiextensions.k8s.io/v1")
     found = parse(text + obj("Thing", "t", api="unknown/v1"))
     assert found[1].key == Key("unknown", "Thing", "", "t")
+
+
+def test_a33_a_render_does_not_say_that_a_kind_of_the_cluster_has_a_namespace() -> None:
+    """Else a ClusterRole would lie in the overlay's namespace for the scope, and in none for the API server."""
+    crd = "spec: {group: rbac.authorization.k8s.io, scope: Namespaced, names: {kind: ClusterRole}}"
+    text = obj("CustomResourceDefinition", "x", crd, api="apiextensions.k8s.io/v1")
+    found = parse(text + obj("ClusterRole", "r", api="rbac.authorization.k8s.io/v1"))
+    assert found[1].key == Key("rbac.authorization.k8s.io", "ClusterRole", "", "r")
+
+
+def test_a33_a_list_in_a_list_hides_nothing() -> None:
+    hidden = "{apiVersion: v1, kind: Namespace, metadata: {name: other}}"
+    text = f"{{apiVersion: v1, kind: List, items: [{{apiVersion: v1, kind: NamespaceList, items: [{hidden}]}}]}}"
+    allowed = scope.of(DEV, None)
+    (violation,) = scope.violations(parse(text), allowed)
+    assert "Namespace other is cluster-scoped" in str(violation)
+    deep = f"{{kind: List, items: [{'{kind: List, items: [' * 5}{hidden}{']}' * 5}]}}"
+    assert rejection(lambda: parse(deep)) == ("InvalidManifest", f"{RENDERED}:1")
 
 
 def test_a33_lists_are_taken_apart() -> None:
@@ -172,3 +190,32 @@ def test_images_of_every_container_of_every_workload() -> None:
 def test_a35_annotations_that_keep_an_object(annotations: str, *, disabled: bool) -> None:
     (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotations}}}"))
     assert manifests.is_prune_disabled(found.body) is disabled
+
+
+STEERING = (
+    "argocd.argoproj.io/sync-options: 'Force=true,Replace=true,ServerSideApply=false'",
+    "argocd.argoproj.io/compare-options: IgnoreExtraneous",
+    "kustomize.toolkit.fluxcd.io/force: enabled",
+    "kustomize.toolkit.fluxcd.io/reconcile: disabled",
+    "kustomize.toolkit.fluxcd.io/ssa: Ignore",
+    "lockstep.gitops/force: 'true'",
+    "lockstep.gitops/requested-at: '2026-11-26T00:00:00Z'",
+    "kapp.k14s.io/delete-strategy: orphan",
+)
+
+
+@pytest.mark.parametrize("annotation", STEERING)
+def test_a35_no_annotation_forces_replaces_or_ignores(annotation: str) -> None:
+    """They are data: no rule asks for them. Only waves and `prune: disabled` are heard, of an object's own."""
+    (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotation}}}"))
+    assert not manifests.is_prune_disabled(found.body)
+    assert order.wave(found.body) == 0
+    assert not scope.violations([found], scope.of(DEV, None))
+
+
+@pytest.mark.parametrize("wave", ["x", "1.5", "''", "0x10"])
+def test_a35_a_wave_is_a_number_or_an_error(wave: str) -> None:
+    (found,) = parse(obj("ConfigMap", "a", metadata=f', annotations: {{lockstep.gitops/sync-wave: "{wave}"}}'))
+    with pytest.raises(Rejected) as caught:
+        order.wave(found.body)
+    assert caught.value.reason == "InvalidAnnotation"
