@@ -103,9 +103,10 @@ def test_violations_are_refused_together() -> None:
         scope.require(found, scope.of(DEV, PIPELINE))
 
 
+@pytest.mark.parametrize("field", ["serviceAccountName", "serviceAccount"])
 @pytest.mark.parametrize(("account", "refused"), [("order", False), ("cluster-admin", True)])
-def test_a_ceiling_on_service_accounts_binds_pods(account: str, refused: bool) -> None:  # noqa: FBT001 - a table
-    spec = {"template": {"spec": {"serviceAccountName": account}}}
+def test_a33_a_ceiling_on_service_accounts_binds_pods(field: str, account: str, refused: bool) -> None:  # noqa: FBT001 - a table
+    spec = {"template": {"spec": {field: account}}}
     body = {"kind": "Deployment", "metadata": {"name": "x", "namespace": "shop-dev"}, "spec": spec}
     found = Manifest(Key("apps", "Deployment", "shop-dev", "x"), body, "")
     ceilings = Ceilings(service_accounts=("default", "order*"))

@@ -129,7 +129,18 @@ TREES: st.SearchStrategy[Any] = st.recursive(
 )
 OBJECTS = st.dictionaries(NAMES, TREES, max_size=8)
 STRUCTURED = st.lists(OBJECTS.map(json.dumps).map(str.encode), min_size=1, max_size=3).map(b"\0".join)
-ANY = st.binary(max_size=300) | SOUP | STRUCTURED | STRUCTURED.map(lambda data: data.replace(b"\0", b"\n---\n"))
+WORKLOADS = st.builds(
+    lambda kind, spec: json.dumps({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}),
+    st.sampled_from(["Deployment", "Pod", "CronJob", "HorizontalPodAutoscaler", "CustomResourceDefinition", "Secret"]),
+    st.dictionaries(st.sampled_from(["template", "jobTemplate", "scaleTargetRef", "names", "spec"]), TREES, max_size=3),
+).map(str.encode)
+ANY = (
+    WORKLOADS
+    | st.binary(max_size=300)
+    | SOUP
+    | STRUCTURED
+    | STRUCTURED.map(lambda data: data.replace(b"\0", b"\n---\n"))
+)
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -151,7 +162,18 @@ def test_a30_no_configuration_makes_a_defect_show(tmp_path: Path) -> None:
     examples()
 
 
-FOUND: list[tuple[str, bytes]] = []
+def pod(spec: bytes) -> bytes:
+    start = b"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  template:\n    spec: "
+    return start + b"{" + spec + b"}\n"
+
+
+FOUND: list[tuple[str, bytes]] = [
+    ("render", pod(b"volumes: [{name: x, configMap: text}]")),
+    ("render", pod(b"volumes: text")),
+    ("render", pod(b"containers: [{envFrom: [x], env: {a: b}}]")),
+    ("render", b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: text\n"),
+    ("render", b"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {jobTemplate: 1}\n"),
+]
 """Target and input of every defect that was found, so that it stays mended."""
 
 
