@@ -95,6 +95,8 @@ def test_a33_lists_are_taken_apart() -> None:
         (obj("A", "a", metadata=", generateName: b-"), ("InvalidManifest", f"{RENDERED}:2"), "generateName"),
         (obj("A", "a", metadata=", uid: b"), ("InvalidManifest", f"{RENDERED}:2"), "metadata.uid"),
         (obj("A", "a", metadata=", labels: x"), ("InvalidManifest", f"{RENDERED}:2"), "labels"),
+        (obj("A", "a", metadata=", annotations: x"), ("InvalidManifest", f"{RENDERED}:2"), "annotations"),
+        (obj("A", "a", metadata=", annotations: [x]"), ("InvalidManifest", f"{RENDERED}:2"), "annotations"),
         (obj("A", "a") + obj("A", "a"), ("DuplicateObject", f"{RENDERED}:7"), "A shop-dev/a is rendered twice"),
         (obj("A", "a", api="unknown/v1"), ("NoMatches", "environments/dev/kustomization.yaml"), "A a: the server"),
         ("a: [", ("InvalidYaml", f"{RENDERED}:2"), "not YAML"),

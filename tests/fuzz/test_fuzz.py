@@ -170,6 +170,7 @@ def pod(spec: bytes) -> bytes:
 FOUND: list[tuple[str, bytes]] = [
     ("render", pod(b"volumes: [{name: x, configMap: text}]")),
     ("render", pod(b"volumes: text")),
+    ("render", b"apiVersion: v1\nkind: Secret\nmetadata: {name: a, annotations: text}\n"),
     ("render", pod(b"containers: [{envFrom: [x], env: {a: b}}]")),
     ("render", b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: text\n"),
     ("render", b"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {jobTemplate: 1}\n"),
