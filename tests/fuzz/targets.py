@@ -29,6 +29,7 @@ from gitops.core import (
     yaml_text,
 )
 from gitops.core.changes import Change, Target
+from gitops.core.contract import across, book, survey
 from gitops.core.errors import Rejected
 from gitops.core.images import Image
 from gitops.core.kustomization import Reference
@@ -43,6 +44,17 @@ FILE = f"{DEV.path}/kustomization.yaml"
 IMAGE = Image("registry.example/shop/app", "1.5.0", "sha256:" + "a" * 64)
 WHEN = datetime(2026, 11, 26, tzinfo=UTC)
 TRAILERS = 6
+RULES = book.of(
+    pipeline.parse(
+        b"""services: {app: {image: registry.example/shop/app, tags: {semver: ">=1"}}}
+environments: {dev: {namespace: shop-dev}, prod: {namespace: shop-prod, after: dev}}
+variations:
+- {objects: [{kind: ConfigMap, name: '*'}], field: /data/a, format: yaml, distinct: [name], required: [base]}
+- {field: /spec/template/spec/containers/*/env/**}
+- {preset: standard}
+"""
+    )
+)
 _SEVERAL = Limits(size=8 << 20, documents=10_000, nodes=2_000_000)
 
 
@@ -148,6 +160,21 @@ def read_render(data: bytes) -> None:
         manifests.without_owned_replicas(found)
 
 
+def judge(data: bytes) -> None:
+    """The contract, over two renders: whatever they hold, there is a verdict, and none on what is the same."""
+    own, _, reference = data.partition(b"\0")
+    found = [taken(lambda each=each: parsed(each)) for each in (own, reference or own)]  # type: ignore[misc]
+    bodies = [[manifest.body for manifest in each or ()] for each in found]
+    surveyed = survey.survey(survey.Subject("dev", "dev", bodies[0], "base", bodies[1]), RULES)
+    across.across([surveyed, surveyed], RULES, None)
+    for violation in surveyed.violations:
+        assert str(violation)
+
+
+def parsed(data: bytes) -> tuple[manifests.Manifest, ...]:
+    return manifests.parse(data, DEV, cluster_kinds.is_namespaced)
+
+
 def read_image(data: bytes) -> None:
     found = taken(lambda: images.parse(text(data)))
     assert found is None or str(found) == text(data)
@@ -192,6 +219,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "release": read_release,
     "hold": read_hold,
     "render": read_render,
+    "judge": judge,
     "image": read_image,
     "message": write_message,
     "request": read_request,
