@@ -52,7 +52,7 @@ def ports() -> Iterator[Ports]:
     inbox.release.set()
     door = Door(SENDERS, inbox, frozenset(), str, lambda *_: None, time.monotonic, deadline=20)
     limits = {"webhooks": Limits(body=body_limit(SENDERS))}
-    applications = {
+    applications: dict[str, Any] = {
         "page": create_page_app(page, WELL),
         "webhooks": create_webhook_app(door, WELL),
         "metrics": create_metrics_app(CollectorRegistry()),

@@ -95,7 +95,7 @@ MISTAKES = {
     ),
     "a tag without a value": Mistake(
         "environments/{dev}/kustomization.yaml",
-        "namespace: {dev}\nresources: [../../base/shop, extra]\nimages:\n- name: registry.example/demo/shop\n  newTag:\n",
+        "namespace: {dev}\nresources: [../../base/shop]\nimages:\n- name: registry.example/demo/shop\n  newTag:\n",
         ("environments/{dev}/kustomization.yaml:5", "newTag"),
     ),
     "an overlay that renders nothing": Mistake(

@@ -145,7 +145,7 @@ ANY = (
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a30_no_input_makes_a_defect_show(name: str) -> None:
-    @settings(max_examples=250, derandomize=True, database=None)
+    @settings(max_examples=120, derandomize=True, database=None)
     @given(ANY)
     def examples(data: bytes) -> None:
         TARGETS[name](data)
@@ -154,7 +154,7 @@ def test_a30_no_input_makes_a_defect_show(name: str) -> None:
 
 
 def test_a30_no_configuration_makes_a_defect_show(tmp_path: Path) -> None:
-    @settings(max_examples=250, derandomize=True, database=None)
+    @settings(max_examples=120, derandomize=True, database=None)
     @given(ANY)
     def examples(data: bytes) -> None:
         read_configuration(data, tmp_path)
