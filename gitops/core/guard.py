@@ -94,6 +94,7 @@ def closure(tree: Tree, read: Read, path: str, memory: Memory | None = None, *, 
     """
     walk = _Walk(tree, read, path, memory or Memory(), apart)
     walk.build(path, Place(path), 0)
+    walk.require_one_use()
     return Closure(path, walk.files, _key(path, walk.files), walk.judged)
 
 
@@ -135,6 +136,7 @@ class _Walk:
     apart: str = ENVIRONMENTS
     files: dict[str, Blob] = field(default_factory=dict)
     judged: dict[str, Use] = field(default_factory=dict)
+    _data: dict[str, Place] = field(default_factory=dict)
     _builds: dict[str, int | None] = field(default_factory=dict)
     _clean: set[str] = field(default_factory=set)
 
@@ -169,9 +171,17 @@ class _Walk:
             self.judged[path] = reference.use
             for found in self._remembered(path, "plugin", self._plugin_references):
                 self._follow(directory, found, depth)
-        elif reference.use is not Use.DATA:
+        elif reference.use is Use.DATA:
+            self._data[path] = reference.place
+        else:
             self._remembered(path, "yaml", self._checked)
         return 0
+
+    def require_one_use(self) -> None:
+        """What is written anew for a build cannot be the content of a ConfigMap as well."""
+        for path in self.judged.keys() & self._data.keys():
+            message = f"{path} configures this build, so it cannot be a generator's data too; use a copy"
+            raise Rejected("InvalidKustomization", message, place=self._data[path])
 
     def _kustomization_file(self, directory: str, place: Place) -> str:
         prefix = f"{directory}/" if directory else ""

@@ -213,6 +213,14 @@ def test_a27_what_could_be_an_object_or_an_address_counts_as_an_address(section:
     assert refusal(f"{section}:\n- {entry}") == ("RemoteRefused", f"{FILE}:2")
 
 
+def test_what_configures_a_build_is_no_data() -> None:
+    """It is written anew for kustomize, and a ConfigMap would hold that."""
+    text = "resources: [a]\nconfigMapGenerator:\n- name: x\n  files: [kustomization.yaml]"
+    assert refusal(text, {f"{DEV}/a": "a: 1"}) == ("InvalidKustomization", f"{FILE}:4")
+    text = "generators: [g]\nconfigMapGenerator: [{name: x, files: [g]}]"
+    assert refusal(text, {f"{DEV}/g": plugin("ConfigMapGenerator", "")}) == ("InvalidKustomization", f"{FILE}:2")
+
+
 def test_a23_a30_an_alias_bomb_in_any_file_that_kustomize_parses_is_refused() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 20))
