@@ -30,6 +30,7 @@ _FLAGS = ("build", "--load-restrictor=LoadRestrictionsRootOnly")
 _SCRATCH = Path("/dev/shm")  # noqa: S108 - what is made there is 0700, checked, and named by its owner
 _LEAST_SCRATCH = 256 << 20
 _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate memory|failed to (?:reserve|commit)|errno=12\b")
+_MOST_ERRORS = 1 << 20
 _TOO_LARGE = re.compile(r"file too large|file size limit")
 
 
@@ -103,7 +104,7 @@ class Kustomize:
                 ended = self._run((*self._command, *_FLAGS, f"./{source.path}"), directory)
         except OSError as error:
             raise Unavailable("CannotRender", f"{source.path}: kustomize cannot be run: {error.strerror}") from error
-        if ended.returncode != 0:
+        if ended.returncode != 0 or len(ended.output) > self._limits.output:
             raise _rejected(source, ended, directory, self._limits)
         self._cache.write(self._key(source.key), ended.output)
         return ended.output
@@ -151,7 +152,10 @@ class Kustomize:
                 start_new_session=True,
             )
             timed_out = self._watch(process)
-        return _Ended(process.returncode, output.read_bytes(), errors.read_text(errors="replace"), timed_out)
+        # On a busy machine a process may have written more before its limits were set.
+        with output.open("rb") as out, errors.open("rb") as err:
+            written, said = out.read(self._limits.output + 1), err.read(_MOST_ERRORS)
+        return _Ended(process.returncode, written, said.decode(errors="replace"), timed_out)
 
     def _watch(self, process: subprocess.Popen[bytes]) -> bool:
         """Waits for the end; True when the end was ours. `wait(timeout)` would poll, up to 50 ms apart."""
@@ -247,7 +251,8 @@ def _exceeded(ended: _Ended, limits: Limits) -> str:
         return f"took more than {limits.cpu_seconds} s of CPU, or was killed"
     if _OUT_OF_MEMORY.search(ended.errors):
         return f"needs more than {limits.memory >> 20} MiB of memory"
-    if ended.returncode == -signal.SIGXFSZ or _TOO_LARGE.search(ended.errors):
+    too_much = len(ended.output) > limits.output or ended.returncode == -signal.SIGXFSZ
+    if too_much or _TOO_LARGE.search(ended.errors):
         return f"renders more than {limits.output >> 20} MiB"
     return ""
 

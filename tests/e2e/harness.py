@@ -48,6 +48,7 @@ class Settings:
     poll: str = "1h"
     kustomize: Path | None = None
     entry: tuple[str, ...] = ("-m", "gitops")
+    level: str = "info"
 
 
 @dataclass(slots=True)
@@ -140,7 +141,7 @@ class World:
             "webhooks": {"threads": 16},
             "poll": self.settings.poll,
             "lease": "3s",
-            "log": {"format": "json"},
+            "log": {"format": "json", "level": self.settings.level},
         }
         return json.dumps(config)  # which is YAML
 

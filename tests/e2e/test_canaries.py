@@ -17,7 +17,8 @@ from gitops.adapters.state_namespace import unpack
 from gitops.core.status import SyncStatus
 from tests.adapters.git_world import git
 from tests.e2e import config_repo
-from tests.e2e.harness import GIT_SECRET, HARBOR_SECRET, SYSTEM, World, message, reason
+from tests.e2e.conftest import MakeWorld
+from tests.e2e.harness import GIT_SECRET, HARBOR_SECRET, SYSTEM, Settings, World, message, reason
 
 NAMED = (
     "data",
@@ -139,9 +140,14 @@ def echo_refused_secrets(world: World) -> None:
 
 
 @pytest.fixture(scope="module")
-def planted(running: World) -> World:
-    """Applied, changed, edited by hand, refused and asked for: whatever there is to be said has been said."""
-    world, directory = running, f"environments/{running.names.dev}/extra"
+def planted(worlds: MakeWorld) -> World:
+    """Applied, changed, edited by hand, refused and asked for: whatever there is to be said has been said, to a log
+    that keeps nothing back.
+    """
+    world = worlds(Settings(level="debug"))
+    world.start()
+    world.until_ready()
+    directory = f"environments/{world.names.dev}/extra"
     echo_refused_secrets(world)
     world.edit(files(directory, 1), "secrets")
     said = world.until_status(
