@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench lock venv clean
+.PHONY: run test lint bench fuzz lock venv clean
 
 run: venv ## the whole story on a real API server, until Ctrl-C
 	@$(BIN)/lockstep local up
@@ -20,6 +20,10 @@ lint: venv
 bench: venv ## the budgets, each beside the floor measured in the same run; SHAPE=storm (or any other) for that one
 	$(BIN)/python -m benchmarks $(SHAPE)
 
+fuzz: venv ## coverage-guided; SECONDS=600 for each target, TARGET=walk for one alone
+	$(BIN)/pip install --quiet --require-hashes -r requirements-fuzz.txt
+	$(BIN)/python -m tests.fuzz $(or $(SECONDS),60) $(TARGET)
+
 venv: $(VENV)/.installed
 
 $(VENV)/.installed: requirements-dev.txt pyproject.toml
@@ -34,6 +38,7 @@ lock: ## newest releases, pinned with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --group pyproject.toml:build -o requirements-build.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --group pyproject.toml:fuzz -o requirements-fuzz.txt
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+
 from gitops.adapters.cluster import KubernetesCluster
 from gitops.adapters.config_repo import GitConfigRepo
 from gitops.adapters.config_repo import Limits as GitLimits
@@ -54,9 +56,11 @@ from gitops.witness import Senses, Witness
 from gitops.workqueue import Backoff, Workqueue
 from gitops.writer import Judgement
 
+_log = structlog.get_logger(__name__)
 _PARALLEL_WRITES = 8
 _PARALLEL_QUESTIONS = 2
 """To registries, of each kind."""
+_WHY_NETWORK = "seccomp or the kernel forbids it, or unshare is missing; the guard still lets no address through"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ def manager(config: Config) -> str:
 
 
 def config_repo(config: Config, directory: Path) -> GitConfigRepo:
+    """The directory around the clone is made for us alone: what is below holds what the config repo holds."""
+    directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     limits = GitLimits(fetch=config.timeouts.git.total_seconds(), push=config.timeouts.git.total_seconds())
     signers = config.signers.file if config.signers else None
     options = GitOptions(limits=limits, access=access(config.repo), allowed_signers=signers)
@@ -110,6 +116,15 @@ def kustomize(config: Config, cache: Path) -> Kustomize:
         where = str(binary) if binary else "any place of PATH"
         raise Rejected("NoKustomize", f"kustomize is not at {where}; set `kustomize:` in lockstep.yaml to its path")
     return Kustomize(Path(binary), cache, RenderLimits(seconds=config.timeouts.render.total_seconds()))
+
+
+def builder(config: Config) -> Kustomize:
+    """The controller's own: it says once what it cannot take away from its builds. Raises as `kustomize`."""
+    made = kustomize(config, config.state / "renders")
+    if made.has_network:
+        remedy = "allow unshare(1) to make a network namespace, or let a NetworkPolicy hold the pod"
+        _log.warning("builds of kustomize keep their network", reason=_WHY_NETWORK, remedy=remedy)
+    return made
 
 
 def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reached:

@@ -11,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -24,9 +23,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from gitops.config_fields import AnchoredPath, Duration, SecretSource, Section
-from gitops.core import remotes
+from gitops.core import remotes, yaml_text
 from gitops.core.errors import Place, Rejected
 from gitops.core.gates import SKIPPABLE, Gate
+from gitops.core.yaml_text import Document, Limits
 from gitops.registry_access import HostName, Registry
 from gitops.repo_access import PROXY, Credentials, missing_access, require_fit
 from gitops.secrets import Secrets
@@ -213,14 +213,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
     Raises: Rejected(InvalidConfiguration) with every mistake, its line and what to write instead.
     """
-    root, document = _read(path)
-    if repeated := list(_repeated_keys(root)):
-        raise _invalid(path, [(line, f"{key}: stands twice; keep one") for line, key in repeated])
+    document = _read(path)
     try:
-        config = Config.model_validate(document, context={"directory": path.resolve().parent, "environ": environ})
+        config = Config.model_validate(document.value, context={"directory": path.resolve().parent, "environ": environ})
     except ValidationError as error:
-        raise _invalid(path, _mistakes(error, root)) from None  # pydantic's own text would show values
-    if missing := list(_missing_secrets(config, root, environ)):
+        raise _invalid(path, _mistakes(error, document)) from None  # pydantic's own text would show values
+    if missing := list(_missing_secrets(config, document, environ)):
         raise _invalid(path, missing)
     return config
 
@@ -230,78 +228,48 @@ def schema() -> str:
     return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _read(path: Path) -> tuple[yaml.Node | None, Any]:
-    """The file as nodes, which know their lines, and as values."""
+def _read(path: Path) -> Document:
+    """The file's values, which know their lines."""
     try:
         with path.open("rb") as stream:
-            text = stream.read(_LARGEST_CONFIG).decode("utf-8")
-        return yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text) or {}
+            text = stream.read(_LARGEST_CONFIG + 1)
+        found = yaml_text.documents(text, str(path), Limits(size=_LARGEST_CONFIG))
     except OSError as error:
         raise _invalid(path, [(None, f"cannot be read ({error.strerror}); name the file with --config")]) from error
-    except UnicodeDecodeError as error:
-        raise _invalid(path, [(None, "is not UTF-8")]) from error
-    except yaml.YAMLError as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        raise _invalid(path, [(mark.line + 1 if mark else None, f"is not YAML: {problem or error}")]) from error
-
-
-def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
-    """YAML forbids a key that stands twice, PyYAML takes the last one."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if str(key.value) in seen:
-                yield key.start_mark.line + 1, str(key.value)
-            seen.add(str(key.value))
-            yield from _repeated_keys(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated_keys(item)
+    except Rejected as error:
+        raise _invalid(path, [(error.place.line if error.place else None, error.message)]) from None
+    return found[0] if found else Document(str(path), {}, (1, None))
 
 
 def _missing_secrets(
-    config: Config, root: yaml.Node | None, environ: Mapping[str, str]
+    config: Config, document: Document, environ: Mapping[str, str]
 ) -> Iterator[tuple[int | None, str]]:
     for what, trouble in missing_access(config.repo.credentials, config.repo.ca_file):
         where: tuple[str, ...] = ("repo", *what)
-        yield _line(root, where), f"{_where(where)}: {trouble}"
+        yield document.place(where).line, f"{_where(where)}: {trouble}"
     for name, sender in config.senders.items():
         for missing in sender.current_secrets(environ).missing():
             where = ("senders", name, "secrets")
-            yield _line(root, where), f"{_where(where)}: {missing} is empty or cannot be read; put the secret there"
+            yield (
+                document.place(where).line,
+                f"{_where(where)}: {missing} is empty or cannot be read; put the secret there",
+            )
     for host, registry in config.registries.items():
+        line = document.place(("registries", host)).line
         for missing in registry.missing():
-            line = _line(root, ("registries", host))
             yield line, f"registries.{host}: {missing} is empty or cannot be read; put it there"
-
-
-def _line(root: yaml.Node | None, location: tuple[int | str, ...]) -> int | None:
-    """The line of the deepest part of `location` that stands in the file."""
-    node, line = root, root.start_mark.line + 1 if root else None
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
 
 
 def _where(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location) or "the file"
 
 
-def _mistakes(error: ValidationError, root: yaml.Node | None) -> list[tuple[int | None, str]]:
+def _mistakes(error: ValidationError, document: Document) -> list[tuple[int | None, str]]:
     """Each with its line; a section is not blamed again for what one of its fields is blamed for."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
     blamed = {item["loc"][:end] for item in found for end in range(len(item["loc"]))}
     return [
-        (_line(root, item["loc"]), f"{_where(item['loc'])}: {_said(item)}")
+        (document.place(item["loc"]).line, f"{_where(item['loc'])}: {_said(item)}")
         for item in found
         if item["loc"] not in blamed
     ]

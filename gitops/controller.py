@@ -76,7 +76,7 @@ class Controller:
         self._metrics = Metrics(self._registry)
         self._repo = assembly.config_repo(config, config.state / "clone")
         self._reached = assembly.reach(config, clocks, self._leads)
-        renderer = assembly.kustomize(config, config.state / "renders")
+        renderer = assembly.builder(config)
         wanted = assembly.wanted(config, self._repo, renderer, self._reached)
         self._desired = wanted.desired
         terms = Terms.lasting(config.lease.total_seconds())

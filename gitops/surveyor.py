@@ -138,7 +138,7 @@ class Surveyor:
         source = guard.source(own, self._repo.read)
         reference = self._reference(situation, reference_path(contract.pipeline, situation))
         found = self._origins(source)
-        files = {path: content for path, content in source.files.items() if path not in reference.files}
+        files = {path: self._repo.read(blob.id) for path, blob in own.files.items() if path not in reference.files}
         return tuple(origins.placed(each, found, files, situation.overlay.file) for each in violations)
 
     def _origins(self, source: Source) -> Mapping[tuple[str, str], Origin]:

@@ -218,7 +218,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("action", [*ALLOWED, *REFUSED], ids=" ".join)
-def test_who_may_what(
+def test_a33_who_may_what(
     cluster: dynamic.DynamicClient, installed: Rendered, bindings: Rendered, action: tuple[str, str, str, str, str]
 ) -> None:
     """Asked of the API server itself, with everything bound."""

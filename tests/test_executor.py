@@ -173,7 +173,7 @@ def test_an_object_of_another_tool_is_refused_by_its_name_and_stays(bench: Bench
     assert bench.live().spec.replicas == 3
 
 
-def test_an_object_of_another_overlay_is_refused(bench: Bench) -> None:
+def test_a34_an_object_of_another_overlay_is_refused(bench: Bench) -> None:
     mine = bench.deployment()
     theirs = manifests.labelled(Manifest(mine.key, {**mine.body}, ""), applyset_of("test"))
     bench.world.cluster.apply(theirs, "")

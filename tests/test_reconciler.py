@@ -182,7 +182,7 @@ def test_an_object_that_moves_between_overlays_is_never_gone(site: Site) -> None
     assert (site.ready("a")[0], site.ready("b")[0]) == (Sync.SYNCED, Sync.SYNCED)
 
 
-def test_an_object_in_two_overlays_keeps_its_first_owner_over_a_restart(site: Site) -> None:
+def test_a34_an_object_in_two_overlays_keeps_its_first_owner_over_a_restart(site: Site) -> None:
     site.push(a={"shared": "a"})
     site.look_at("a")
     site.push(b={"shared": "b"})

@@ -30,6 +30,7 @@ _FLAGS = ("build", "--load-restrictor=LoadRestrictionsRootOnly")
 _SCRATCH = Path("/dev/shm")  # noqa: S108 - what is made there is 0700, checked, and named by its owner
 _LEAST_SCRATCH = 256 << 20
 _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate memory|failed to (?:reserve|commit)|errno=12\b")
+_MOST_ERRORS = 1 << 20
 _TOO_LARGE = re.compile(r"file too large|file size limit")
 
 
@@ -59,15 +60,24 @@ class Kustomize:
     """A ports.Renderer. `cache_directory` is private to one controller; it may be deleted at any time.
 
     `scratch` is a file system in memory for the files of running builds, used if it is there and has room: to write and
-    remove 45 files costs 10 ms on a disk.
+    remove 45 files costs 10 ms on a disk. `programs` is the search path for unshare(1), which takes the network away;
+    where that is forbidden or missing, builds go on behind the other limits, and `has_network` says so.
 
     Raises: Unavailable(NoKustomize) when the binary does not run.
     """
 
     def __init__(
-        self, binary: Path, cache_directory: Path, limits: Limits | None = None, scratch: Path = _SCRATCH
+        self,
+        binary: Path,
+        cache_directory: Path,
+        limits: Limits | None = None,
+        *,
+        scratch: Path = _SCRATCH,
+        programs: str = os.defpath,
     ) -> None:
         self.directory = cache_directory
+        unshare = shutil.which("unshare", path=programs)
+        self._unshare = (unshare, "--map-root-user", "--net", "--") if unshare else ()
         self._limits = limits or Limits()
         self.builds = _private_directory(scratch, cache_directory) or cache_directory / "builds"
         self._slots = threading.BoundedSemaphore(os.cpu_count() or 1)
@@ -77,6 +87,11 @@ class Kustomize:
         weakref.finalize(self, _remove_if_empty, self.builds)
         self._command, self.version = self._probe(binary)
 
+    @property
+    def has_network(self) -> bool:
+        """True where a build's network could not be taken away."""
+        return len(self._command) == 1
+
     def render(self, source: Source) -> bytes:
         """Raises: Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) past any of the limits."""
         known = self.cached(source.key)
@@ -85,10 +100,11 @@ class Kustomize:
         try:
             with self._slots, self._directory() as directory:
                 _write(source.files, directory / "tree")
-                ended = self._run((*self._command, *_FLAGS, source.path), directory)
+                # With `./` no name of a directory is an option, nor an address (`github.com/a/b`) to be cloned.
+                ended = self._run((*self._command, *_FLAGS, f"./{source.path}"), directory)
         except OSError as error:
             raise Unavailable("CannotRender", f"{source.path}: kustomize cannot be run: {error.strerror}") from error
-        if ended.returncode != 0:
+        if ended.returncode != 0 or len(ended.output) > self._limits.output:
             raise _rejected(source, ended, directory, self._limits)
         self._cache.write(self._key(source.key), ended.output)
         return ended.output
@@ -103,8 +119,7 @@ class Kustomize:
     def _probe(self, binary: Path) -> tuple[tuple[str, ...], str]:
         """The command that starts kustomize, without network if that works here, and its version."""
         bare = (str(binary.absolute()),)
-        unshare = shutil.which("unshare", path=os.defpath)
-        for command in ([(unshare, "--map-root-user", "--net", "--", *bare)] if unshare else []) + [bare]:
+        for command in (self._unshare + bare, bare) if self._unshare else (bare,):
             with self._directory() as directory, contextlib.suppress(OSError):
                 (directory / "tree").mkdir()
                 ended = self._run((*command, "version"), directory)
@@ -137,7 +152,10 @@ class Kustomize:
                 start_new_session=True,
             )
             timed_out = self._watch(process)
-        return _Ended(process.returncode, output.read_bytes(), errors.read_text(errors="replace"), timed_out)
+        # On a busy machine a process may have written more before its limits were set.
+        with output.open("rb") as out, errors.open("rb") as err:
+            written, said = out.read(self._limits.output + 1), err.read(_MOST_ERRORS)
+        return _Ended(process.returncode, written, said.decode(errors="replace"), timed_out)
 
     def _watch(self, process: subprocess.Popen[bytes]) -> bool:
         """Waits for the end; True when the end was ours. `wait(timeout)` would poll, up to 50 ms apart."""
@@ -233,7 +251,8 @@ def _exceeded(ended: _Ended, limits: Limits) -> str:
         return f"took more than {limits.cpu_seconds} s of CPU, or was killed"
     if _OUT_OF_MEMORY.search(ended.errors):
         return f"needs more than {limits.memory >> 20} MiB of memory"
-    if ended.returncode == -signal.SIGXFSZ or _TOO_LARGE.search(ended.errors):
+    too_much = len(ended.output) > limits.output or ended.returncode == -signal.SIGXFSZ
+    if too_much or _TOO_LARGE.search(ended.errors):
         return f"renders more than {limits.output >> 20} MiB"
     return ""
 

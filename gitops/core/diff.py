@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gitops.core import fields, quantities
+from gitops.core import credentials, fields, quantities
+from gitops.core.credentials import MASK
 from gitops.core.objects import Body
 from gitops.core.status import FieldChange
 
 _NOISE = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
-_MASK = "***"
 _LONGEST = 200
 _CONTEXT = 40
 
@@ -155,8 +155,8 @@ class Mask:
         self._secret = _is_secret(body)
 
     def change(self, path: str, old: Any, new: Any) -> FieldChange:
-        if self._hides(path):
-            return FieldChange(path, *(None if value is ABSENT else _MASK for value in (old, new)))
+        if self._hides(path) or (credentials.is_credential(path) and any(isinstance(each, str) for each in (old, new))):
+            return FieldChange(path, *(None if value is ABSENT else MASK for value in (old, new)))
         one, two = self._text(path, old), self._text(path, new)
         start = max(0, _common(one or "", two or "") - _CONTEXT)
         return FieldChange(path, _shortened(one, start), _shortened(two, start))
@@ -168,9 +168,9 @@ class Mask:
         if value is ABSENT:
             return None
         if not isinstance(value, str):
-            return json.dumps(value, default=str)
+            return credentials.without_credentials(json.dumps(value, default=str))
         names_secret = _SECRET_NAME.search(path) or (self._secret and path == "/metadata/name")
-        return _HASH_SUFFIX.sub("-…", value) if names_secret else value
+        return _HASH_SUFFIX.sub("-…", value) if names_secret else credentials.without_credentials(value)
 
 
 def _common(one: str, two: str) -> int:

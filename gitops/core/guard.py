@@ -51,11 +51,16 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """Exactly the files that a build of the directory `path` reads. `key` hashes their names, modes and git ids."""
+    """Exactly the files that a build of the directory `path` reads. `key` hashes their names, modes and git ids.
+
+    `judged`: those of them that name other files, a kustomization (DIRECTORY) or a file of plugin configs (PLUGIN). A
+    build gets them as they were read here.
+    """
 
     path: str
     files: Mapping[str, Blob]
     key: str
+    judged: Mapping[str, Use] = field(default_factory=dict)
 
     def reads(self, path: str) -> bool:
         """True when a change, addition or removal of `path` can change the build."""
@@ -89,19 +94,30 @@ def closure(tree: Tree, read: Read, path: str, memory: Memory | None = None, *, 
     """
     walk = _Walk(tree, read, path, memory or Memory(), apart)
     walk.build(path, Place(path), 0)
-    return Closure(path, walk.files, _key(path, walk.files))
+    walk.require_one_use()
+    return Closure(path, walk.files, _key(path, walk.files), walk.judged)
 
 
 def source(found: Closure, read: Read) -> Source:
-    """The closure with its contents, as a renderer takes it. Raises: Rejected(LimitExceeded)."""
+    """The closure with its contents, as a renderer takes it. Raises: Rejected(LimitExceeded).
+
+    kustomize reads YAML with two parsers of its own. So that it can see no other paths than those that were looked at
+    here, what names paths is written anew, in the one form that all parsers read alike.
+    """
     files: dict[str, bytes] = {}
     total = 0
     for path, blob in found.files.items():
-        files[path] = read(blob.id)
+        files[path] = _as_judged(found.judged.get(path), path, read(blob.id))
         total += len(files[path])
         if total > _MOST_BYTES:
             raise Rejected("LimitExceeded", f"a build may read {_MOST_BYTES >> 20} MiB at most", place=Place(path))
     return Source(found.path, files, found.key)
+
+
+def _as_judged(use: Use | None, path: str, data: bytes) -> bytes:
+    if use is Use.DIRECTORY:
+        return kustomization.canonical(yaml_text.document(data, path, _KUSTOMIZATION_LIMITS))
+    return kustomization.canonical_plugins(_documents(path, data)) if use is Use.PLUGIN else data
 
 
 def _key(path: str, files: Mapping[str, Blob]) -> str:
@@ -119,6 +135,8 @@ class _Walk:
     memory: Memory
     apart: str = ENVIRONMENTS
     files: dict[str, Blob] = field(default_factory=dict)
+    judged: dict[str, Use] = field(default_factory=dict)
+    _data: dict[str, Place] = field(default_factory=dict)
     _builds: dict[str, int | None] = field(default_factory=dict)
     _clean: set[str] = field(default_factory=set)
 
@@ -146,14 +164,24 @@ class _Walk:
         path = self._resolved(directory, reference)
         if reference.use is Use.DIRECTORY or (reference.use is Use.RESOURCE and path not in self.tree):
             return self.build(path, reference.place, depth + 1)
+        self._require_no_links(path, reference.place)
         self._require_inside(directory, path, reference)
         self._take(path, reference.place)
         if reference.use is Use.PLUGIN:
+            self.judged[path] = reference.use
             for found in self._remembered(path, "plugin", self._plugin_references):
                 self._follow(directory, found, depth)
-        elif reference.use is not Use.DATA:
+        elif reference.use is Use.DATA:
+            self._data[path] = reference.place
+        else:
             self._remembered(path, "yaml", self._checked)
         return 0
+
+    def require_one_use(self) -> None:
+        """What is written anew for a build cannot be the content of a ConfigMap as well."""
+        for path in self.judged.keys() & self._data.keys():
+            message = f"{path} configures this build, so it cannot be a generator's data too; use a copy"
+            raise Rejected("InvalidKustomization", message, place=self._data[path])
 
     def _kustomization_file(self, directory: str, place: Place) -> str:
         prefix = f"{directory}/" if directory else ""
@@ -166,6 +194,7 @@ class _Walk:
         if len(found) > 1:
             raise Rejected("InvalidKustomization", f"stands beside {found[0]}; keep one of them", place=Place(found[1]))
         self._take(found[0], place)
+        self.judged[found[0]] = Use.DIRECTORY
         return found[0]
 
     def _take(self, path: str, place: Place) -> None:

@@ -4,6 +4,7 @@ The tables follow kustomize 5.8 (api/types/kustomization.go, api/internal/locali
 reads field names without regard to case, so a field that does not stand here exactly is refused, never passed over.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ class Reference:
 
 
 _REMOTE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:(?:/|:)|https?:|github\.com|[a-z][a-z0-9-]*@)", re.IGNORECASE)
+_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What JSON holds as it is, and YAML takes for the end of a line or for nothing that may be written."""
+_PLUGIN_SECTIONS = frozenset({"generators", "transformers", "validators"})
 _Path = tuple[str | int, ...]
 _Reader = Callable[[Document, Any, _Path], Iterator[Reference]]
 _Shape = Mapping[str, _Reader]
@@ -55,7 +59,7 @@ def references(document: Document) -> tuple[Reference, ...]:
         raise _wrong(document, (), "a kustomization must be a mapping of fields")
     if document.value.get("kind", "Kustomization") not in {"Kustomization", "Component"}:
         raise _wrong(document, ("kind",), "`kind` must be Kustomization or Component")
-    return tuple(_mapping(_KUSTOMIZATION)(document, document.value, ()))
+    return tuple(_mapping(KUSTOMIZATION)(document, document.value, ()))
 
 
 def plugin_references(documents: tuple[Document, ...]) -> tuple[Reference, ...]:
@@ -63,16 +67,43 @@ def plugin_references(documents: tuple[Document, ...]) -> tuple[Reference, ...]:
     return tuple(reference for document in documents for reference in _plugin(document))
 
 
+def canonical(document: Document) -> bytes:
+    """A kustomization that `references` took, in the form that every parser of YAML reads alike: JSON on one line,
+    without anchors, tags, merge keys and comments.
+    """
+    value = dict(document.value)
+    for section in _PLUGIN_SECTIONS & value.keys():
+        entries = enumerate(value[section] or ())
+        value[section] = [_canonical_entry(document, text, (section, number)) for number, text in entries]
+    return _json(value)
+
+
+def canonical_plugins(documents: tuple[Document, ...]) -> bytes:
+    """The same for a file that `plugin_references` took."""
+    return b"---\n".join(_json(document.value) for document in documents)
+
+
+def _canonical_entry(document: Document, text: Any, path: _Path) -> Any:
+    """Plugin configs that a kustomization holds as text are another YAML within it."""
+    found = _objects(document, _text(document, text, path), path)
+    return text if found is None else canonical_plugins(found).decode()
+
+
+def _json(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode() + b"\n"
+
+
 def _plugin(document: Document) -> Iterator[Reference]:
     value = document.value
     kind = value.get("kind") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or value.get("apiVersion") != "builtin" or kind not in _PLUGINS:
+    if not isinstance(kind, str) or value.get("apiVersion") != "builtin" or kind not in PLUGINS:
         message = (
             f"the plugin {str(kind)[:80]!r} is not run here: only kustomize's builtin ones are "
             "(apiVersion: builtin), no Helm, executables, containers or functions"
         )
         raise Rejected("PluginRefused", message, place=document.place(("kind",)))
-    shape = _PLUGINS[kind]
+    shape = PLUGINS[kind]
     if shape is not None:
         yield from _mapping({**dict.fromkeys(("apiVersion", "kind", "metadata"), _nothing), **shape})(
             document, value, ()
@@ -150,6 +181,14 @@ def _embedded(document: Document, text: str, path: _Path) -> tuple[Document, ...
         raise Rejected(error.reason, message, place=document.place(path)) from None
 
 
+def _quoted(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    """Text that is there. Of a tag without a value kustomize makes an image without a tag, and says nothing."""
+    if not isinstance(value, str) or not value:
+        message = f"`{'.'.join(map(str, path))}` must be quoted text: kustomize drops it or reads a number"
+        raise _wrong(document, path, message)
+    return iter(())
+
+
 def _each(reader: _Reader) -> _Reader:
     def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
         if value is None:
@@ -193,31 +232,37 @@ def _plain(*names: str) -> _Shape:
     return dict.fromkeys(names, _nothing)
 
 
-_GENERATOR: _Shape = {
+# Every field of every kind that a build reads, and what each refers to. A test compares them with kustomize's source.
+
+GENERATOR: _Shape = {
     **_plain("namespace", "name", "behavior", "literals", "options", "type"),
     "files": _each(_file_source),
     "envs": _each(_path(Use.DATA)),
     "env": _path(Use.DATA),
 }
-_PATCH: _Shape = {**_plain("target", "options"), "path": _path(Use.YAML), "patch": _inline}
-_REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(Use.YAML)}
+PATCH: _Shape = {**_plain("target", "options"), "path": _path(Use.YAML), "patch": _inline}
+REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(Use.YAML)}
 
-_KUSTOMIZATION: _Shape = {
+IMAGE: _Shape = {**_plain("name", "newName", "tagSuffix"), "newTag": _quoted, "digest": _quoted}
+
+KUSTOMIZATION: _Shape = {
     **_plain("apiVersion", "kind", "metadata", "namePrefix", "nameSuffix", "namespace"),
-    **_plain("commonLabels", "labels", "commonAnnotations", "images", "imageTags", "replicas", "vars"),
+    **_plain("commonLabels", "labels", "commonAnnotations", "replicas", "vars"),
     **_plain("sortOptions", "generatorOptions", "buildMetadata"),
+    "images": _each(_mapping(IMAGE)),
+    "imageTags": _each(_mapping(IMAGE)),
     "resources": _each(_path(Use.RESOURCE)),
     "bases": _each(_path(Use.RESOURCE)),
     "components": _each(_path(Use.DIRECTORY)),
     "crds": _each(_path(Use.YAML)),
     "configurations": _each(_path(Use.YAML)),
     "openapi": _mapping({**_plain("version"), "path": _path(Use.YAML)}),
-    "patches": _each(_mapping(_PATCH)),
-    "patchesJson6902": _each(_mapping(_PATCH)),
+    "patches": _each(_mapping(PATCH)),
+    "patchesJson6902": _each(_mapping(PATCH)),
     "patchesStrategicMerge": _each(_patch_or_path),
-    "replacements": _each(_mapping(_REPLACEMENT)),
-    "configMapGenerator": _each(_mapping(_GENERATOR)),
-    "secretGenerator": _each(_mapping(_GENERATOR)),
+    "replacements": _each(_mapping(REPLACEMENT)),
+    "configMapGenerator": _each(_mapping(GENERATOR)),
+    "secretGenerator": _each(_mapping(GENERATOR)),
     "generators": _each(_plugin_or_path),
     "transformers": _each(_plugin_or_path),
     "validators": _each(_plugin_or_path),
@@ -226,18 +271,18 @@ _KUSTOMIZATION: _Shape = {
     "helmChartInflationGenerator": _helm,
 }
 
-_PLUGINS: Mapping[str, _Shape | None] = {
-    "ConfigMapGenerator": _GENERATOR,
-    "SecretGenerator": _GENERATOR,
-    "PatchTransformer": _PATCH,
+PLUGINS: Mapping[str, _Shape | None] = {
+    "ConfigMapGenerator": GENERATOR,
+    "SecretGenerator": GENERATOR,
+    "PatchTransformer": PATCH,
     "PatchJson6902Transformer": {**_plain("target"), "path": _path(Use.YAML), "jsonOp": _inline},
     "PatchStrategicMergeTransformer": {"paths": _each(_patch_or_path), "patches": _inline},
-    "ReplacementTransformer": {"replacements": _each(_mapping(_REPLACEMENT))},
+    "ReplacementTransformer": {"replacements": _each(_mapping(REPLACEMENT))},
+    "ImageTagTransformer": {**_plain("fieldSpecs"), "imageTag": _mapping(IMAGE)},
     # The others load nothing.
     "AnnotationsTransformer": None,
     "HashTransformer": None,
     "IAMPolicyGenerator": None,
-    "ImageTagTransformer": None,
     "LabelTransformer": None,
     "NamespaceTransformer": None,
     "PrefixSuffixTransformer": None,

@@ -161,8 +161,9 @@ def _checked(body: Any, place: Place) -> dict[str, Any]:
         raise Rejected("InvalidManifest", f"{_title(body)} has no metadata.name", place=place)
     if metadata["name"] in {".", ".."} or set(metadata["name"]) & set("/%"):
         raise Rejected("InvalidManifest", f"{_title(body)}: that is no name, but a path in a URL", place=place)
-    if not isinstance(metadata.get("labels") or {}, dict) or not isinstance(metadata.get("namespace") or "", str):
-        message = f"{_title(body)}: metadata.labels must be a mapping and metadata.namespace text"
+    maps = all(isinstance(metadata.get(name) or {}, dict) for name in ("labels", "annotations"))
+    if not maps or not isinstance(metadata.get("namespace") or "", str):
+        message = f"{_title(body)}: metadata.labels and annotations must be mappings and metadata.namespace text"
         raise Rejected("InvalidManifest", message, place=place)
     _require_no_server_fields(body, metadata, place)
     return body
@@ -226,13 +227,18 @@ class _Scope:
         return body
 
     def _namespaced(self, body: Body) -> bool:
+        """A render may say of its own kinds that they are cluster-scoped, never that one of the cluster's is not: that
+        would take it past what an overlay may hold.
+        """
         group, _, _ = str(body["apiVersion"]).rpartition("/")
         declared = self.declared.get((group, body["kind"]))
-        if declared is not None:
-            return declared
+        if declared is False:
+            return False
         try:
             return self.is_namespaced((body["apiVersion"], body["kind"]))
         except Rejected as error:
+            if declared and error.reason == "NoMatches":
+                return True
             raise Rejected(error.reason, f"{_title(body)}: {error.message}", place=Place(self.overlay.file)) from error
 
 

@@ -1,6 +1,9 @@
-"""Which ConfigMaps, Secrets, claims and service accounts a workload's pods need."""
+"""Which ConfigMaps, Secrets, claims and service accounts a workload's pods need.
 
-from collections.abc import Iterable, Mapping
+A manifest may hold anything where the API wants a mapping or a list; that is for the API server to refuse.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gitops.core.objects import Body, Key
@@ -9,40 +12,51 @@ from gitops.core.objects import Body, Key
 def references(body: Body) -> frozenset[Key]:
     """Keys (in the object's own namespace) that its pod spec refers to; empty for objects without one."""
     namespace = str(body["metadata"].get("namespace") or "")
-    return frozenset(Key("", kind, namespace, name) for kind, name in _named(_pod_spec(body)) if name)
+    found = _named(_pod_spec(body))
+    return frozenset(Key("", kind, namespace, name) for kind, name in found if isinstance(name, str) and name)
 
 
 def _pod_spec(body: Body) -> Mapping[str, Any]:
-    spec = body.get("spec") or {}
     if body["kind"] == "Pod":
-        return dict(spec)
-    if body["kind"] == "ControllerRevision":
-        spec = (body.get("data") or {}).get("spec") or {}
+        return _part(body, "spec")
+    spec = _part(body, "data", "spec") if body["kind"] == "ControllerRevision" else _part(body, "spec")
     if "jobTemplate" in spec:
-        spec = spec["jobTemplate"].get("spec") or {}
-    return dict((spec.get("template") or {}).get("spec") or {})
+        spec = _part(spec, "jobTemplate", "spec")
+    return _part(spec, "template", "spec")
 
 
-def _named(pod: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    yield "ServiceAccount", pod.get("serviceAccountName", "")
-    for secret in pod.get("imagePullSecrets") or ():
-        yield "Secret", secret.get("name", "")
-    for volume in pod.get("volumes") or ():
+def _named(pod: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    yield "ServiceAccount", pod.get("serviceAccountName")
+    yield "ServiceAccount", pod.get("serviceAccount")  # the deprecated name of the same field, still heard
+    for secret in _items(pod, "imagePullSecrets"):
+        yield "Secret", secret.get("name")
+    for volume in _items(pod, "volumes"):
         yield from _of_volume(volume)
-    for container in (*(pod.get("initContainers") or ()), *(pod.get("containers") or ())):
-        for source in container.get("envFrom") or ():
-            yield "ConfigMap", (source.get("configMapRef") or {}).get("name", "")
-            yield "Secret", (source.get("secretRef") or {}).get("name", "")
-        for variable in container.get("env") or ():
-            value = variable.get("valueFrom") or {}
-            yield "ConfigMap", (value.get("configMapKeyRef") or {}).get("name", "")
-            yield "Secret", (value.get("secretKeyRef") or {}).get("name", "")
+    for container in (*_items(pod, "initContainers"), *_items(pod, "containers")):
+        for source in _items(container, "envFrom"):
+            yield "ConfigMap", _part(source, "configMapRef").get("name")
+            yield "Secret", _part(source, "secretRef").get("name")
+        for variable in _items(container, "env"):
+            yield "ConfigMap", _part(variable, "valueFrom", "configMapKeyRef").get("name")
+            yield "Secret", _part(variable, "valueFrom", "secretKeyRef").get("name")
 
 
-def _of_volume(volume: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    yield "ConfigMap", (volume.get("configMap") or {}).get("name", "")
-    yield "Secret", (volume.get("secret") or {}).get("secretName", "")
-    yield "PersistentVolumeClaim", (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
-    for source in (volume.get("projected") or {}).get("sources") or ():
-        yield "ConfigMap", (source.get("configMap") or {}).get("name", "")
-        yield "Secret", (source.get("secret") or {}).get("name", "")
+def _of_volume(volume: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    yield "ConfigMap", _part(volume, "configMap").get("name")
+    yield "Secret", _part(volume, "secret").get("secretName")
+    yield "PersistentVolumeClaim", _part(volume, "persistentVolumeClaim").get("claimName")
+    for source in _items(_part(volume, "projected"), "sources"):
+        yield "ConfigMap", _part(source, "configMap").get("name")
+        yield "Secret", _part(source, "secret").get("name")
+
+
+def _part(value: Any, *names: str) -> Mapping[str, Any]:
+    """The mapping below these names, an empty one when there is none."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(value: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    listed = value.get(name)
+    return (item for item in (listed if isinstance(listed, list) else ()) if isinstance(item, Mapping))

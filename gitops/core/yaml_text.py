@@ -65,8 +65,10 @@ def documents(data: bytes, file: str, limits: Limits) -> tuple[Document, ...]:
     """
     if len(data) > limits.size:
         raise Rejected("LimitExceeded", f"has {len(data)} bytes, at most {limits.size} are read", place=Place(file))
+    text = _decoded(data, file)
+    _require_true_separators(text, file)
     builder = _Builder(file, limits)
-    for event in _events(_decoded(data, file), file):
+    for event in _events(text, file):
         builder.take(event)
     return tuple(builder.found)
 
@@ -102,8 +104,11 @@ _INTEGER = re.compile(
 _BASES = {"hex": 16, "binary": 2, "octal": 8, "decimal": 10}
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({_TAG + name for name in ("null", "bool", "int", "float")})
-_TEXT_TAGS = frozenset({"!", *(_TAG + name for name in ("str", "binary", "timestamp"))})
+_TEXT_TAGS = frozenset({"!", *(_TAG + name for name in ("str", "timestamp"))})
+"""`!!binary` is not among them: Go decodes what it marks, so that its text would not be what was read here."""
+_KEY_TAGS = frozenset({None, "!", _TAG + "str", _TAG + "merge"})
 _MERGE = "<<"
+_FALSE_SEPARATOR = re.compile(r"(?:^|\n)---(?![ \t\r\n\x85\u2028\u2029]|$)")
 
 
 def _integer(text: str) -> int | None:
@@ -126,6 +131,19 @@ def _decoded(data: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise Rejected("InvalidYaml", "is not UTF-8 text", place=Place(file, line)) from error
+
+
+def _require_true_separators(text: str, file: str) -> None:
+    """Kustomize cuts a file at every line that begins with `---`, YAML only where white space follows: a value that
+    holds such a line would be another document there.
+
+    https://github.com/kubernetes-sigs/kustomize/blob/kyaml/v0.21.1/kyaml/kio/byteio_reader.go
+    """
+    found = _FALSE_SEPARATOR.search(text)
+    if found is not None:
+        line = text.count("\n", 0, found.end()) + 1
+        message = "begins with `---` and goes on, which not every program reads alike; indent or quote it"
+        raise Rejected("InvalidYaml", message, place=Place(file, line))
 
 
 def _events(text: str, file: str) -> Iterator[Any]:
@@ -201,6 +219,8 @@ class _Builder:
         self._add(finished, line)
 
     def _key(self, top: _Collection, event: Any, line: int) -> None:
+        if event.tag not in _KEY_TAGS:
+            raise self._invalid(f"the tag `{event.tag[:100]}` is not read here", line)
         if event.value in top.value:
             raise self._invalid(f"the key `{event.value[:100]}` stands here twice", line)
         if event.anchor:

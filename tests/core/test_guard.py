@@ -61,7 +61,7 @@ for section in ("generators", "transformers", "validators"):
 
 
 @pytest.mark.parametrize("text", READS)
-def test_every_field_that_names_a_file_is_followed(text: str) -> None:
+def test_a26_every_field_that_names_a_file_is_followed(text: str) -> None:
     assert sorted(closed({FILE: text, f"{DEV}/f": "a: 1", f"{DEV}/other": ""}).files) == [f"{DEV}/f", FILE]
 
 
@@ -80,7 +80,7 @@ def test_every_field_that_names_a_file_is_followed(text: str) -> None:
         "C:x",
     ],
 )
-def test_no_field_takes_an_address(text: str, url: str) -> None:
+def test_a20_a22_no_field_takes_an_address(text: str, url: str) -> None:
     reason, place = refusal(text.replace("f]", f'"{url}"]').replace("key=", "").replace(": f", f': "{url}"'))
     assert reason == "RemoteRefused"
     assert place.startswith(f"{FILE}:")
@@ -167,9 +167,30 @@ def test_plugins_in_a_file_are_followed_from_the_kustomization_s_directory() -> 
          ("Cycle", f"{DEV}/b/kustomization.yaml:1")),
     ],
 )  # fmt: skip
-def test_refused(text: str, files: dict[str, str | Link], expected: tuple[str, str]) -> None:
+def test_a21_a24_a28_a30_a32_refused(text: str, files: dict[str, str | Link], expected: tuple[str, str]) -> None:
     beside = {_joined(DEV, path): content for path, content in files.items()}
     assert refusal(text, beside) == expected
+
+
+@pytest.mark.parametrize("value", ["null", "~", "", "1.10", "0123456", "12e4567", "true", '""'])
+@pytest.mark.parametrize("field", ["newTag", "digest"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "images:\n- name: x\n  FIELD: VALUE\n",
+        "imageTags:\n- name: x\n  FIELD: VALUE\n",
+        "transformers: [g]\n",
+    ],
+)
+def test_a37_a_tag_that_kustomize_would_drop_or_misread_is_refused(text: str, field: str, value: str) -> None:
+    config = plugin("ImageTagTransformer", f"imageTag: {{name: x, {field}: {value}}}")
+    reason, place = refusal(text.replace("FIELD", field).replace("VALUE", value), {f"{DEV}/g": config})
+    assert reason in {"InvalidKustomization", "InvalidYaml"}  # the latter: 12e4567 is infinite
+    assert place.rpartition(":")[2] in {"3", "4"}
+
+
+def test_a37_quoted_tags_pass() -> None:
+    assert closed({FILE: "images: [{name: x, newTag: '1.10'}, {name: y, newTag: v2, newName: z}]"})
 
 
 def _joined(directory: str, path: str) -> str:
@@ -188,11 +209,19 @@ def _joined(directory: str, path: str) -> str:
         '"file:///x?ref=--upload-pack=touch\\napiVersion: builtin\\nkind: HashTransformer"',
     ],
 )
-def test_what_could_be_an_object_or_an_address_counts_as_an_address(section: str, entry: str) -> None:
+def test_a27_what_could_be_an_object_or_an_address_counts_as_an_address(section: str, entry: str) -> None:
     assert refusal(f"{section}:\n- {entry}") == ("RemoteRefused", f"{FILE}:2")
 
 
-def test_an_alias_bomb_in_any_file_that_kustomize_parses_is_refused() -> None:
+def test_what_configures_a_build_is_no_data() -> None:
+    """It is written anew for kustomize, and a ConfigMap would hold that."""
+    text = "resources: [a]\nconfigMapGenerator:\n- name: x\n  files: [kustomization.yaml]"
+    assert refusal(text, {f"{DEV}/a": "a: 1"}) == ("InvalidKustomization", f"{FILE}:4")
+    text = "generators: [g]\nconfigMapGenerator: [{name: x, files: [g]}]"
+    assert refusal(text, {f"{DEV}/g": plugin("ConfigMapGenerator", "")}) == ("InvalidKustomization", f"{FILE}:2")
+
+
+def test_a23_a30_an_alias_bomb_in_any_file_that_kustomize_parses_is_refused() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 20))
     assert refusal("resources: [f]", {f"{DEV}/f": bomb})[0] == "LimitExceeded"
@@ -201,7 +230,7 @@ def test_an_alias_bomb_in_any_file_that_kustomize_parses_is_refused() -> None:
     assert refusal(inline) == ("LimitExceeded", f"{FILE}:2")
 
 
-def test_bases_that_double_at_every_step_are_counted() -> None:
+def test_a32_bases_that_double_at_every_step_are_counted() -> None:
     files = {
         f"b/{n}{side}/kustomization.yaml": f"resources: [../{n + 1}x, ../{n + 1}y]" for n in range(20) for side in "xy"
     }
@@ -209,7 +238,7 @@ def test_bases_that_double_at_every_step_are_counted() -> None:
     assert refusal("resources: [../../b/0x]", files)[0] == "LimitExceeded"
 
 
-def test_a_long_chain_of_bases_is_bounded() -> None:
+def test_a32_a_long_chain_of_bases_is_bounded() -> None:
     files = {f"b/{n}/kustomization.yaml": f"resources: [../{n + 1}]" for n in range(40)}
     assert refusal("resources: [../../b/0]", files)[0] == "LimitExceeded"
 
@@ -218,7 +247,7 @@ def test_two_kustomization_files_in_one_directory() -> None:
     assert refusal("resources: []", {f"{DEV}/Kustomization": ""}) == ("InvalidKustomization", f"{DEV}/Kustomization")
 
 
-def test_no_user_information_in_messages() -> None:
+def test_a40_no_user_information_in_messages() -> None:
     with pytest.raises(Exception, match="looks like a remote address") as caught:
         closed({FILE: "resources: ['https://user:hunter2@example.com/x']"})
     assert "hunter2" not in str(caught.value)
@@ -255,7 +284,8 @@ def test_the_source_holds_exactly_the_closure() -> None:
     tree = trees.tree({FILE: "configMapGenerator: [{name: a, files: [f]}]", f"{DEV}/f": "data", "base/secret": "s"})
     found = guard.closure(tree, trees.read, DEV)
     source = guard.source(found, trees.read)
-    assert dict(source.files) == {FILE: trees.blobs[tree[FILE].id], f"{DEV}/f": b"data"}
+    kustomization = b'{"configMapGenerator": [{"name": "a", "files": ["f"]}]}\n'
+    assert dict(source.files) == {FILE: kustomization, f"{DEV}/f": b"data"}
     assert (source.path, source.key) == (DEV, found.key)
 
 

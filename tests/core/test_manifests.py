@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gitops.core import manifests
+from gitops.core import manifests, order, scope
 from gitops.core.errors import Rejected
 from gitops.core.images import Image
 from gitops.core.inventory import PART_OF_LABEL
@@ -56,7 +56,25 @@ def test_kinds_that_the_render_brings_itself_are_known() -> None:
     assert found[1].key == Key("unknown", "Thing", "", "t")
 
 
-def test_lists_are_taken_apart() -> None:
+def test_a33_a_render_does_not_say_that_a_kind_of_the_cluster_has_a_namespace() -> None:
+    """Else a ClusterRole would lie in the overlay's namespace for the scope, and in none for the API server."""
+    crd = "spec: {group: rbac.authorization.k8s.io, scope: Namespaced, names: {kind: ClusterRole}}"
+    text = obj("CustomResourceDefinition", "x", crd, api="apiextensions.k8s.io/v1")
+    found = parse(text + obj("ClusterRole", "r", api="rbac.authorization.k8s.io/v1"))
+    assert found[1].key == Key("rbac.authorization.k8s.io", "ClusterRole", "", "r")
+
+
+def test_a33_a_list_in_a_list_hides_nothing() -> None:
+    hidden = "{apiVersion: v1, kind: Namespace, metadata: {name: other}}"
+    text = f"{{apiVersion: v1, kind: List, items: [{{apiVersion: v1, kind: NamespaceList, items: [{hidden}]}}]}}"
+    allowed = scope.of(DEV, None)
+    (violation,) = scope.violations(parse(text), allowed)
+    assert "Namespace other is cluster-scoped" in str(violation)
+    deep = f"{{kind: List, items: [{'{kind: List, items: [' * 5}{hidden}{']}' * 5}]}}"
+    assert rejection(lambda: parse(deep)) == ("InvalidManifest", f"{RENDERED}:1")
+
+
+def test_a33_lists_are_taken_apart() -> None:
     inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Secret, metadata: {name: s}}]}"
     first = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"
     found = parse(f"apiVersion: v1\nkind: ConfigMapList\nitems: [{first}, {inner}]")
@@ -77,12 +95,14 @@ def test_lists_are_taken_apart() -> None:
         (obj("A", "a", metadata=", generateName: b-"), ("InvalidManifest", f"{RENDERED}:2"), "generateName"),
         (obj("A", "a", metadata=", uid: b"), ("InvalidManifest", f"{RENDERED}:2"), "metadata.uid"),
         (obj("A", "a", metadata=", labels: x"), ("InvalidManifest", f"{RENDERED}:2"), "labels"),
+        (obj("A", "a", metadata=", annotations: x"), ("InvalidManifest", f"{RENDERED}:2"), "annotations"),
+        (obj("A", "a", metadata=", annotations: [x]"), ("InvalidManifest", f"{RENDERED}:2"), "annotations"),
         (obj("A", "a") + obj("A", "a"), ("DuplicateObject", f"{RENDERED}:7"), "A shop-dev/a is rendered twice"),
         (obj("A", "a", api="unknown/v1"), ("NoMatches", "environments/dev/kustomization.yaml"), "A a: the server"),
         ("a: [", ("InvalidYaml", f"{RENDERED}:2"), "not YAML"),
     ],
 )
-def test_refused(text: str, expected: tuple[str, str], said: str) -> None:
+def test_a33_a36_refused(text: str, expected: tuple[str, str], said: str) -> None:
     assert rejection(lambda: parse(text)) == expected
     with pytest.raises(Rejected, match=said.replace("(", r"\(").replace(")", r"\)")):
         parse(text)
@@ -99,7 +119,7 @@ def test_equal_objects_have_equal_hashes_whatever_their_order() -> None:
     assert one[0].hash == two[0].hash != three[0].hash
 
 
-def test_the_hash_of_a_secret_depends_on_the_installation() -> None:
+def test_a41_the_hash_of_a_secret_depends_on_the_installation() -> None:
     text = obj("Secret", "s", "stringData: {password: x}").encode()
     hashes = {manifests.parse(text, DEV, is_namespaced, secret_key=key)[0].hash for key in (b"one", b"two")}
     assert len(hashes) == 2
@@ -169,6 +189,35 @@ def test_images_of_every_container_of_every_workload() -> None:
         ("other: disabled", False),
     ],
 )
-def test_annotations_that_keep_an_object(annotations: str, *, disabled: bool) -> None:
+def test_a35_annotations_that_keep_an_object(annotations: str, *, disabled: bool) -> None:
     (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotations}}}"))
     assert manifests.is_prune_disabled(found.body) is disabled
+
+
+STEERING = (
+    "argocd.argoproj.io/sync-options: 'Force=true,Replace=true,ServerSideApply=false'",
+    "argocd.argoproj.io/compare-options: IgnoreExtraneous",
+    "kustomize.toolkit.fluxcd.io/force: enabled",
+    "kustomize.toolkit.fluxcd.io/reconcile: disabled",
+    "kustomize.toolkit.fluxcd.io/ssa: Ignore",
+    "lockstep.gitops/force: 'true'",
+    "lockstep.gitops/requested-at: '2026-11-26T00:00:00Z'",
+    "kapp.k14s.io/delete-strategy: orphan",
+)
+
+
+@pytest.mark.parametrize("annotation", STEERING)
+def test_a35_no_annotation_forces_replaces_or_ignores(annotation: str) -> None:
+    """They are data: no rule asks for them. Only waves and `prune: disabled` are heard, of an object's own."""
+    (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotation}}}"))
+    assert not manifests.is_prune_disabled(found.body)
+    assert order.wave(found.body) == 0
+    assert not scope.violations([found], scope.of(DEV, None))
+
+
+@pytest.mark.parametrize("wave", ["x", "1.5", "''", "0x10"])
+def test_a35_a_wave_is_a_number_or_an_error(wave: str) -> None:
+    (found,) = parse(obj("ConfigMap", "a", metadata=f', annotations: {{lockstep.gitops/sync-wave: "{wave}"}}'))
+    with pytest.raises(Rejected) as caught:
+        order.wave(found.body)
+    assert caught.value.reason == "InvalidAnnotation"

@@ -118,7 +118,7 @@ def test_missing_parts_are_inserted_like_their_neighbours(before: str, after: st
 @pytest.mark.parametrize(
     "tag", ["1.10", "1234567", "0012345", "0x12", "1_000", "true", "null", "553640e6", "2024-01-01"]
 )
-def test_a_tag_that_yaml_would_misread_is_quoted(tag: str) -> None:
+def test_a37_a_tag_that_yaml_would_misread_is_quoted(tag: str) -> None:
     text = f"images:\n- name: {APP}\n  newTag: abc\n  digest: {OTHER}\n".encode()
     assert f'newTag: "{tag}"\n' in set_image(text, Image(APP, tag, DIGEST), FILE).decode()
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_edited_safely_is_refused_with_its_line(text: str, line: 
 
 
 @pytest.mark.parametrize("value", ["null", "~", "", "1.10", "0123456", "true", '""', '"a b"'])
-def test_a_tag_that_kustomize_would_refuse_or_drop_is_refused(value: str) -> None:
+def test_a37_a_tag_that_kustomize_would_refuse_or_drop_is_refused(value: str) -> None:
     with pytest.raises(Rejected) as caught:
         images(f"images:\n- name: x\n  newTag: {value}\n".encode(), FILE)
     assert str(caught.value).startswith(f"{FILE}:3: `newTag`")

@@ -85,7 +85,7 @@ def many(count: int) -> tuple[dict[Key, Member], dict[Key, Observed]]:
     return {key: Member(key, "v1", "u") for key in keys}, {key: Observed(key, "u", "1") for key in keys}
 
 
-def test_more_prunes_than_the_budget_are_all_refused_with_the_numbers() -> None:
+def test_a36_more_prunes_than_the_budget_are_all_refused_with_the_numbers() -> None:
     members, observed = many(11)
     steps = plan.plan([MANIFEST], members, observed, Policy(budget=10))
     refused = [step for step in steps if isinstance(step, Skipped)]

@@ -43,6 +43,12 @@ def running(image: str) -> Manifest:
         ),
         (DEV, manifest("Namespace"), "Namespace x is cluster-scoped; move it to the platform"),
         (DEV, manifest("ValidatingWebhookConfiguration"), "ValidatingWebhookConfiguration x is cluster-scoped"),
+        (DEV, manifest("MutatingWebhookConfiguration"), "is cluster-scoped"),
+        (DEV, manifest("ClusterRoleBinding"), "is cluster-scoped"),
+        (DEV, manifest("Lease", "lockstep-system"), "is in the controller's own namespace"),
+        (DEV, manifest("ConfigMap", "lockstep-system"), "is in the controller's own namespace"),
+        (DEV, manifest("RoleBinding", "kube-system"), "is not in shop-dev"),
+        (PLATFORM, manifest("RoleBinding", "lockstep-system"), "is in the controller's own namespace"),
         (PROD, manifest("ClusterRole"), ""),
         (PROD, manifest("ClusterRoleBinding"), "is cluster-scoped"),
         (PLATFORM, manifest("Namespace"), ""),
@@ -61,7 +67,7 @@ def running(image: str) -> Manifest:
         (DEV, manifest("ConfigMap", "shop-dev", **{"applyset.kubernetes.io/id": "y"}), "carries the label"),
     ],
 )
-def test_what_an_overlay_may_create(overlay: Overlay, found: Manifest, said: str) -> None:
+def test_a33_a34_what_an_overlay_may_create(overlay: Overlay, found: Manifest, said: str) -> None:
     violations = [str(violation) for violation in scope.violations([found], scope.of(overlay, PIPELINE))]
     assert len(violations) == bool(said)
     assert said in "".join(violations)
@@ -97,9 +103,10 @@ def test_violations_are_refused_together() -> None:
         scope.require(found, scope.of(DEV, PIPELINE))
 
 
+@pytest.mark.parametrize("field", ["serviceAccountName", "serviceAccount"])
 @pytest.mark.parametrize(("account", "refused"), [("order", False), ("cluster-admin", True)])
-def test_a_ceiling_on_service_accounts_binds_pods(account: str, refused: bool) -> None:  # noqa: FBT001 - a table
-    spec = {"template": {"spec": {"serviceAccountName": account}}}
+def test_a33_a_ceiling_on_service_accounts_binds_pods(field: str, account: str, refused: bool) -> None:  # noqa: FBT001 - a table
+    spec = {"template": {"spec": {field: account}}}
     body = {"kind": "Deployment", "metadata": {"name": "x", "namespace": "shop-dev"}, "spec": spec}
     found = Manifest(Key("apps", "Deployment", "shop-dev", "x"), body, "")
     ceilings = Ceilings(service_accounts=("default", "order*"))

@@ -83,11 +83,11 @@ def test_every_key_and_item_knows_its_line() -> None:
         (b'{"a":' * 100_000, "LimitExceeded", 1),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(text: bytes, reason: str, line: int) -> None:
+def test_a30_what_is_wrong_is_named_with_its_line(text: bytes, reason: str, line: int) -> None:
     assert rejection(lambda: yaml_text.document(text, "f.yaml")) == (reason, f"f.yaml:{line}")
 
 
-def test_an_alias_bomb_is_counted_as_if_expanded_and_never_built() -> None:
+def test_a23_a30_an_alias_bomb_is_counted_as_if_expanded_and_never_built() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     assert rejection(lambda: yaml_text.document("\n".join(lines).encode(), "f")) == (
@@ -96,7 +96,7 @@ def test_an_alias_bomb_is_counted_as_if_expanded_and_never_built() -> None:
     )  # 9 to the power of 6
 
 
-def test_too_many_bytes_or_documents() -> None:
+def test_a30_too_many_bytes_or_documents() -> None:
     assert rejection(lambda: yaml_text.document(b"x" * 101, "f", Limits(size=100)))[0] == "LimitExceeded"
     many = b"--- {a: 1}\n" * 11
     assert rejection(lambda: yaml_text.documents(many, "f", Limits(documents=10))) == ("LimitExceeded", "f:11")
@@ -118,6 +118,6 @@ def test_what_pyyaml_writes_is_read_back(value: object) -> None:
 
 
 @given(st.binary(max_size=200) | st.text(alphabet="a&*{}[]:-?!|>'\"#\n ,<0.", max_size=60).map(str.encode))
-def test_any_bytes_are_read_or_rejected(data: bytes) -> None:
+def test_a30_any_bytes_are_read_or_rejected(data: bytes) -> None:
     with suppress(Rejected):
         yaml_text.documents(data, "f", Limits(documents=100))

@@ -22,7 +22,10 @@ _COLLECTIONS = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "Secret": "/api/v1/namespaces/{}/secrets",
     "Event": "/api/v1/namespaces/{}/events",
+    "ValidatingAdmissionPolicy": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
 }
 OURS = ("ConfigMap", "Service", "Deployment")
@@ -70,6 +73,10 @@ class Console:
 
     def create(self, kind: str, namespace: str, body: Mapping[str, Any]) -> Body:
         return _body(self._send("POST", f"{collection(kind, namespace)}?fieldManager={self._manager}", body))
+
+    def refuses(self, kind: str, namespace: str, body: Mapping[str, Any]) -> bool:
+        """True when the server would not take this new object. Nothing is written."""
+        return self._send("POST", f"{collection(kind, namespace)}?dryRun=All", body).status >= 300
 
     def create_namespace(self, name: str) -> None:
         _body(self._send("POST", "/api/v1/namespaces", {"metadata": {"name": name}}))

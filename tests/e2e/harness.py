@@ -52,6 +52,7 @@ class Settings:
     registries: Mapping[str, object] = field(default_factory=dict)
     entry: tuple[str, ...] = ("-m", "gitops")
     repo: Mapping[str, object] | None = None
+    level: str = "info"
 
 
 @dataclass(slots=True)
@@ -145,7 +146,7 @@ class World:
             "webhooks": {"threads": 16},
             "poll": self.settings.poll,
             "lease": "3s",
-            "log": {"format": "json"},
+            "log": {"format": "json", "level": self.settings.level},
         }
         return json.dumps(config)  # which is YAML
 

@@ -28,6 +28,9 @@ class Mistake:
     heals: bool = False
 
 
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 9)}]\n" for number in range(1, 12)
+)
 EXPLOIT = "file://{repo}?ref=--upload-pack=touch+{marker}%20%26%26git-upload-pack"
 
 MISTAKES = {
@@ -65,6 +68,40 @@ MISTAKES = {
     ),
     "hold.yaml": Mistake(
         "environments/{dev}/hold.yaml", "who: me\nwhy: because\nsince: yesterday\n", ("environments/{dev}/hold.yaml:3",)
+    ),
+    "an alias bomb in a manifest": Mistake(
+        "environments/{dev}/extra/anchor.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: anchor}}\n" + BOMB,
+        ("environments/{dev}/extra/anchor.yaml:", "values once its aliases are expanded"),
+    ),
+    "an alias bomb in an overlay": Mistake(
+        "environments/{dev}/kustomization.yaml",
+        "resources: [../../base/shop, extra]\n" + BOMB,
+        ("environments/{dev}/kustomization.yaml:",),
+    ),
+    "a release.yaml without an end": Mistake(
+        "environments/{prod}/release.yaml",
+        "base: " + "[" * 20_000,
+        ("environments/{prod}/release.yaml:1", "nested deeper"),
+        overlay="{prod}",
+    ),
+    "a hold.yaml that explodes": Mistake(
+        "environments/{dev}/hold.yaml", "who: me\nwhy: because\n" + BOMB, ("environments/{dev}/hold.yaml:",)
+    ),
+    "a manifest in another language": Mistake(
+        "environments/{dev}/extra/anchor.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: !!python/object:os.system {{name: anchor}}\n",
+        ("environments/{dev}/extra/anchor.yaml:3", "python/object"),
+    ),
+    "a tag without a value": Mistake(
+        "environments/{dev}/kustomization.yaml",
+        "namespace: {dev}\nresources: [../../base/shop]\nimages:\n- name: registry.example/demo/shop\n  newTag:\n",
+        ("environments/{dev}/kustomization.yaml:5", "newTag"),
+    ),
+    "an overlay that renders nothing": Mistake(
+        "environments/{dev}/kustomization.yaml",
+        "namespace: {dev}\ncommonAnnotations: {{a: b}}\n",
+        ("renders to no object at all",),
     ),
     "another namespace": Mistake(
         "environments/{dev}/kustomization.yaml",
@@ -118,7 +155,7 @@ def _require_healed(world: World, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_stalls_its_overlay_alone(running: World, tmp_path: Path, name: str) -> None:
+def test_a20_a22_a30_a33_a36_a37_a_mistake_stalls_its_overlay_alone(running: World, tmp_path: Path, name: str) -> None:
     mistake, marker = MISTAKES[name], tmp_path / "marker"
     names = {each: getattr(running.names, each) for each in ("dev", "split", "prod")}
     file, overlay = mistake.file.format(**names), mistake.overlay.format(**names)
@@ -155,9 +192,11 @@ def _read(world: World, file: str) -> str | None:
     [
         ("environments: {dev: {namespace: dev, imagez: newest}}\n", "environments/pipeline.yaml:1"),
         ("environments:\n  dev: [\n", "environments/pipeline.yaml:"),
+        (BOMB, "values once its aliases are expanded"),
+        ("environments: " + "{a: " * 500, "environments/pipeline.yaml:1"),
     ],
 )
-def test_a_broken_pipeline_stalls_all_and_what_runs_is_healed(running: World, text: str, says: str) -> None:
+def test_a30_a_broken_pipeline_stalls_all_and_what_runs_is_healed(running: World, text: str, says: str) -> None:
     file = "environments/pipeline.yaml"
     good = running.person.read(file)
     running.edit({file: text}, "a broken pipeline")
@@ -195,7 +234,7 @@ def test_what_was_never_promoted_is_not_applied(running: World) -> None:
     running.until_status(prod, lambda now: reason(now) == "Synced")
 
 
-def test_an_object_belongs_to_one_overlay(running: World) -> None:
+def test_a34_an_object_belongs_to_one_overlay(running: World) -> None:
     split, directory = running.names.split, f"environments/{running.names.split}/till"
     mine = running.console.read("Service", split, "desk")
     running.edit(

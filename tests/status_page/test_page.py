@@ -74,7 +74,7 @@ def json(client: FlaskClient, path: str) -> Any:
 
 
 @pytest.mark.parametrize("path", [*PAGES, *TWINS])
-def test_answers_get_and_head_and_nothing_else(client: FlaskClient, path: str) -> None:
+def test_a42_answers_get_and_head_and_nothing_else(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 200
     assert (client.head(path).status_code, client.head(path).data) == (200, b"")
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
@@ -82,7 +82,7 @@ def test_answers_get_and_head_and_nothing_else(client: FlaskClient, path: str) -
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_needs_nothing_from_elsewhere_and_nothing_inline(client: FlaskClient, path: str) -> None:
+def test_a42_needs_nothing_from_elsewhere_and_nothing_inline(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     markup = Markup(response.text)
 
@@ -173,7 +173,7 @@ def test_an_asked_for_language_and_the_kiosk_are_carried_on_by_links(client: Fla
         "/api/v1/parity/dev/n0pe",
     ],
 )
-def test_what_is_not_there_is_404_without_an_echo(client: FlaskClient, path: str) -> None:
+def test_a43_what_is_not_there_is_404_without_an_echo(client: FlaskClient, path: str) -> None:
     response = client.get(f"{path}?n0pe=<n0pe>", headers={"Host": "n0pe.example"})
 
     assert response.status_code == 404
@@ -182,7 +182,7 @@ def test_what_is_not_there_is_404_without_an_echo(client: FlaskClient, path: str
 
 
 @pytest.mark.parametrize("path", ["/", "/overlays/prod", "/api/v1/status"])
-def test_says_when_the_status_cannot_be_read(client: FlaskClient, source: Source, path: str) -> None:
+def test_a43_says_when_the_status_cannot_be_read(client: FlaskClient, source: Source, path: str) -> None:
     source.error = Unavailable("ClusterUnavailable", "https://bot:hunter2@api:6443 timed out", retry_after=12)
     response = client.get(path)
 
@@ -240,7 +240,7 @@ def test_how_the_sweeps_of_registries_fare(
     assert told[1]["swept_at"] is None
 
 
-def test_revisions_link_to_the_git_host_only_by_a_web_address(client: FlaskClient, source: Source) -> None:
+def test_a42_revisions_link_to_the_git_host_only_by_a_web_address(client: FlaskClient, source: Source) -> None:
     head = sample.commit("head")
     assert f"https://git.tuling.internal/platform/config/commit/{head}" in list(
         Markup(client.get("/").text).addresses()
@@ -279,7 +279,7 @@ def test_a_pipeline_can_ask_where_its_image_runs(client: FlaskClient) -> None:
     assert (nowhere.status_code, nowhere.get_json()["runs"]) == (200, [])
 
 
-def test_values_and_names_of_secrets_stay_secret_even_if_the_ledger_has_them(
+def test_a41_a43_values_and_names_of_secrets_stay_secret_even_if_the_ledger_has_them(
     client: FlaskClient, source: Source
 ) -> None:
     status = sample.dev()
@@ -304,7 +304,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_stays_text(client: FlaskClient, source: Source, text: str) -> None:
+def test_a42_hostile_text_stays_text(client: FlaskClient, source: Source, text: str) -> None:
     source.told = {
         name: (
             replace(_poisoned(status, text), overlay=name, environment=status.environment),
@@ -335,7 +335,7 @@ def test_hostile_text_stays_text(client: FlaskClient, source: Source, text: str)
         assert not set(client.get(path).text) & set("\u202e\u2066\x00\x1b")
 
 
-def test_a_huge_state_makes_a_bounded_page(client: FlaskClient, source: Source) -> None:
+def test_a42_a_huge_state_makes_a_bounded_page(client: FlaskClient, source: Source) -> None:
     status = sample.prod()
     many = tuple(
         replace(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitops.core import fields
+from gitops.core import credentials, fields
 from gitops.core.contract import book as books
 from gitops.core.contract.book import Book
 from gitops.core.contract.comparison import Difference
@@ -22,6 +22,8 @@ _PODS = r"^/spec(?:/template/spec|/jobTemplate/spec/template/spec)?"
 _IMAGE_OF_POD = re.compile(rf"{_PODS}/(?:containers|initContainers|ephemeralContainers)/[^/]+/image$")
 """Where manifests.images_of looks: the images that promotions know and prove."""
 _IMAGE = re.compile(r"^/spec/(?:.*/)?image$")
+_QUOTED = 6
+"""So many characters of a credential tell that it is quoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Verdicts:
         value = value_at(sheet.body, path)
         complaint = rule.schema.complaint(None if value is ABSENT else value)
         if complaint:
-            said = "is absent here" if value is ABSENT else f"does not fit: {_told(sheet, complaint)}"
+            said = "is absent here" if value is ABSENT else f"does not fit: {_told(sheet, path, value, complaint)}"
             why = f"the schema of variation `{rule.label}`: {said}"
             remedy = f"choose a value that fits, or change the schema in {FILE}"
             found = (difference.path, difference.before, difference.after)
@@ -182,8 +184,12 @@ def value_at(body: Any, path: str) -> Any:
     return value
 
 
-def _told(sheet: Sheet, complaint: str) -> str:
-    return "its value is not shown" if sheet.body["kind"] == "Secret" else complaint
+def _told(sheet: Sheet, path: str, value: Any, complaint: str) -> str:
+    """A complaint quotes the value, or a part of it, and may be cut."""
+    quoted = (str(leaf)[:_QUOTED] for each, leaf in fields.leaves(value, path) if credentials.is_credential(each))
+    if sheet.body["kind"] == "Secret" or any(start in complaint for start in quoted):
+        return "its value is not shown"
+    return credentials.without_credentials(complaint)
 
 
 def _is_loose(image: str) -> bool:

@@ -35,7 +35,7 @@ def test_what_cannot_be_read_refers_to_nothing() -> None:
 
 
 def test_images_go_by_what_they_become() -> None:
-    known = graph({"o": "images: [{name: a}, {name: b, newName: r/b}, 3]"})
+    known = graph({"o": "images: [{name: a}, {name: b, newName: r/b}]"})
     assert known["o"].images == {"a", "r/b"}
 
 

@@ -80,7 +80,7 @@ class TestDifferences:
         field = "/spec/template/spec/containers/app/image"
         assert alone(own, deployment(), NOTHING) == [(UNDECLARED, "forbid", field)]
 
-    def test_service_image_without_a_digest(self) -> None:
+    def test_a37_service_image_without_a_digest(self) -> None:
         rules = contract(services="{app: {image: r.example/app, tags: {semver: '>=1'}}}")
         own = deployment(container="{image: 'r.example/app:1.2'}")
         field = "/spec/template/spec/containers/app/image"

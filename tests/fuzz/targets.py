@@ -1,0 +1,228 @@
+"""What is fuzzed: each target takes any bytes, and returns unless there is a defect.
+
+An input may be refused, by a declared error and no other. What is let through must hold what the target says.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gitops import config
+from gitops.core import (
+    build_errors,
+    changes,
+    cluster_kinds,
+    credentials,
+    diff,
+    guard,
+    images,
+    kustomization,
+    manifests,
+    order,
+    overlay,
+    pipeline,
+    release,
+    requests,
+    scope,
+    yaml_text,
+)
+from gitops.core.changes import Change, Target
+from gitops.core.contract import across, book, survey
+from gitops.core.errors import Rejected
+from gitops.core.images import Image
+from gitops.core.kustomization import Reference
+from gitops.core.pipeline import Overlay
+from gitops.core.requests import Tag
+from gitops.core.yaml_text import Limits
+from tests.core.trees import Trees
+
+T = TypeVar("T")
+DEV = Overlay("dev", "dev", "environments/dev", "shop-dev")
+FILE = f"{DEV.path}/kustomization.yaml"
+IMAGE = Image("registry.example/shop/app", "1.5.0", "sha256:" + "a" * 64)
+WHEN = datetime(2026, 11, 26, tzinfo=UTC)
+TRAILERS = 6
+RULES = book.of(
+    pipeline.parse(
+        b"""services: {app: {image: registry.example/shop/app, tags: {semver: ">=1"}}}
+environments: {dev: {namespace: shop-dev}, prod: {namespace: shop-prod, after: dev}}
+variations:
+- {objects: [{kind: ConfigMap, name: '*'}], field: /data/a, format: yaml, distinct: [name], required: [base]}
+- {field: /spec/template/spec/containers/*/env/**}
+- {preset: standard}
+"""
+    )
+)
+_SEVERAL = Limits(size=8 << 20, documents=10_000, nodes=2_000_000)
+
+
+def taken(read: Callable[[], T]) -> T | None:
+    """What was read, None when it was refused."""
+    try:
+        return read()
+    except Rejected:
+        return None
+
+
+def text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
+def walk(data: bytes) -> None:
+    """The guard: what it lets through names plain paths, and reads the same after it was written for kustomize."""
+    parts = [*data.split(b"\0"), b"", b""]
+    trees = Trees()
+    tree = trees.tree({f"{DEV.path}/a": "a: 1", "base/a": "a: 1"})
+    given = {FILE: parts[0], f"{DEV.path}/g": parts[1], "base/kustomization.yaml": parts[2]}
+    for path, content in given.items():
+        tree |= trees.tree({path: text(content)})
+    found = taken(lambda: guard.closure(tree, trees.read, DEV.path))
+    if found is None:
+        return
+    source = guard.source(found, trees.read)
+    for path, use in found.judged.items():
+        is_plugin = use is kustomization.Use.PLUGIN
+        before = references(trees.read(tree[path].id), path, is_plugin=is_plugin)
+        after = references(source.files[path], path, is_plugin=is_plugin)
+        assert [(each.text, each.use) for each in after] == [(each.text, each.use) for each in before]
+        assert not [each.text for each in after if set(each.text) & set(":@?%~\\\n")]
+
+
+def references(data: bytes, path: str, *, is_plugin: bool) -> tuple[Reference, ...]:
+    if is_plugin:
+        return kustomization.plugin_references(yaml_text.documents(data, path, _SEVERAL))
+    return kustomization.references(yaml_text.document(data, path))
+
+
+def edit(data: bytes) -> None:
+    """An edit of an overlay: the result reads as before but for one image, and a second edit changes nothing."""
+    edited = taken(lambda: overlay.set_image(data, IMAGE, FILE))
+    if edited is None:
+        return
+    before, after = values(data), values(edited)
+    entries, expected = after.pop("images"), before.pop("images", None) or []
+    assert after == before
+    assert len([entry for entry in entries if entry not in expected]) <= 1
+    assert len(entries) - len(expected) in {0, 1}
+    assert overlay.set_image(edited, IMAGE, FILE) == edited
+    declared = taken(lambda: overlay.images(edited, FILE))  # None: another entry was wrong before, and still is
+    assert declared is None or IMAGE in declared
+
+
+def values(data: bytes) -> dict[str, Any]:
+    return dict(yaml_text.document(data, FILE).value)
+
+
+def read_pipeline(data: bytes) -> None:
+    found = taken(lambda: pipeline.parse(data))
+    if found is not None:
+        paths = [f"environments/{name}/kustomization.yaml" for name in found.environments]
+        assert {each.environment for each in pipeline.overlays(found, paths)} <= {*found.environments, "platform"}
+        scope.of(DEV, found)
+
+
+def read_release(data: bytes) -> None:
+    """What is written of it is read as the same."""
+    found = taken(lambda: release.parse_release(data, "release.yaml"))
+    if found is not None:
+        assert release.parse_release(release.release_text(found), "release.yaml") == found
+
+
+def read_hold(data: bytes) -> None:
+    found = taken(lambda: release.parse_hold(data, "hold.yaml"))
+    if found is not None:
+        assert release.parse_hold(release.hold_text(found), "hold.yaml") == found
+        found.holds(WHEN)
+
+
+def read_configuration(data: bytes, directory: Path) -> None:
+    file = directory / "lockstep.yaml"
+    file.write_bytes(data)
+    with suppress(Rejected):
+        config.load(file, {})
+
+
+def read_render(data: bytes) -> None:
+    """What kustomize prints: whatever is in scope lies in the overlay's own namespace."""
+    with suppress(Rejected):
+        found = manifests.parse(data, DEV, cluster_kinds.is_namespaced, secret_key=b"key")
+        outside = {each.manifest.key for each in scope.violations(found, scope.of(DEV, None))}
+        for manifest in found:
+            assert manifest.key in outside or manifest.key.namespace == DEV.namespace
+            assert manifests.labelled(manifest, "set").key == manifest.key
+            assert diff.changes(manifest.body, manifest.body) == ()
+            assert diff.declared_changes(manifest.body, manifest.body) == ()
+            diff.changes(None, manifest.body)
+            manifests.is_prune_disabled(manifest.body)
+            order.wave(manifest.body)
+        manifests.images(found)
+        manifests.without_owned_replicas(found)
+
+
+def judge(data: bytes) -> None:
+    """The contract, over two renders: whatever they hold, there is a verdict, and none on what is the same."""
+    own, _, reference = data.partition(b"\0")
+    found = [taken(lambda each=each: parsed(each)) for each in (own, reference or own)]  # type: ignore[misc]
+    bodies = [[manifest.body for manifest in each or ()] for each in found]
+    surveyed = survey.survey(survey.Subject("dev", "dev", bodies[0], "base", bodies[1]), RULES)
+    across.across([surveyed, surveyed], RULES, None)
+    for violation in surveyed.violations:
+        assert str(violation)
+
+
+def parsed(data: bytes) -> tuple[manifests.Manifest, ...]:
+    return manifests.parse(data, DEV, cluster_kinds.is_namespaced)
+
+
+def read_image(data: bytes) -> None:
+    found = taken(lambda: images.parse(text(data)))
+    assert found is None or str(found) == text(data)
+
+
+def write_message(data: bytes) -> None:
+    """A commit message: whatever comes from outside makes no line of its own and commands no CI system."""
+    said = text(data)
+    for tag in {said, IMAGE.tag}:
+        change = Change(Target("dev", "dev", "shop"), Image(IMAGE.name, tag, IMAGE.digest), IMAGE, WHEN, said)
+        written = changes.commit_message(change)
+        *_, trailers = written.strip("\n").split("\n\n")
+        lines = trailers.splitlines()
+        assert len(lines) == TRAILERS
+        assert all(line.startswith("Lockstep-") for line in lines)
+        assert written.count("\n") == len(written.splitlines())
+        assert not set(written) & set("[]{}\r\x1b\u2028\u202e")
+
+
+def read_request(data: bytes) -> None:
+    """A promotion tag that somebody pushed."""
+    name, _, message = text(data).partition("\n")
+    for each in (name, "promote/prod/x"):
+        tag = Tag(each, "1" * 40, "2" * 40, is_annotated=True, name_inside=each, tagged_at=WHEN, message=message)
+        found = requests.read(tag, {"shop"}, {"soak"})
+        assert isinstance(found, requests.Refused) or found.services <= {"shop"}
+        requests.approval(tag)
+
+
+def show(data: bytes) -> None:
+    """What programs say, fit to be shown."""
+    said = build_errors.readable(text(data), "/tree")
+    assert len(said) < 1_000
+    assert not set(said) & set("\n\r\x1b\u2028\u202e")
+    credentials.without_credentials(text(data))
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    "walk": walk,
+    "edit": edit,
+    "pipeline": read_pipeline,
+    "release": read_release,
+    "hold": read_hold,
+    "render": read_render,
+    "judge": judge,
+    "image": read_image,
+    "message": write_message,
+    "request": read_request,
+    "show": show,
+}
