@@ -50,7 +50,7 @@ def ports() -> Iterator[Ports]:
         page.add_url_rule(path, path, view, provide_automatic_options=False)
     inbox = WaitingInbox()
     inbox.release.set()
-    door = Door(SENDERS, inbox, frozenset(), str, lambda *_: None, time.monotonic, deadline=20)
+    door = Door(SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20)
     limits = {"webhooks": Limits(body=body_limit(SENDERS))}
     applications: dict[str, Any] = {
         "page": create_page_app(page, WELL),
