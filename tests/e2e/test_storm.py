@@ -1,0 +1,77 @@
+"""More deliveries than there are changes, many at once, against a git remote that takes its time."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from gitops.local import harbor
+from tests.adapters.git_world import git
+from tests.e2e.config_repo import REGISTRY
+from tests.e2e.conftest import MakeWorld
+from tests.e2e.harness import HARBOR_SECRET, Sent, World
+from tests.e2e.invariants import Checker
+
+pytestmark = pytest.mark.timeout(600)
+
+BUILDS, REPEATS, SENDERS = 20, 9, 24
+HEADERS = {"Authorization": HARBOR_SECRET, "Content-Type": "application/json"}
+PUSH_SECONDS = 0.3
+AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
+_random = random.Random(11)
+
+
+def test_a13_in_a_storm_of_valid_deliveries_nothing_is_lost_and_repetitions_cost_no_commit(
+    worlds: MakeWorld,
+) -> None:
+    world = worlds()
+    checker = Checker(world)
+    world.start()
+    checker.until_converged()
+    _slow_down(world.remote)
+    before = _commits(world)
+    pushed = [
+        harbor.image(f"{REGISTRY}/demo/{name}", f"1.{build}.0") for name in ("shop", "desk") for build in range(BUILDS)
+    ]
+    deliveries = [(Sent(each.name, each.tag or "", each.digest or ""), harbor.body(each, AT)) for each in pushed]
+    world.sent += [sent for sent, _ in deliveries]
+    schedule = deliveries * (1 + REPEATS)
+    _random.shuffle(schedule)
+    with ThreadPoolExecutor(SENDERS) as pool:
+        answers = [pool.submit(_deliver, world, *each) for each in schedule]
+        looks = [world.page().status for _ in range(20)]
+        assert {answer.result() for answer in answers} <= {200, 503, None}
+    assert set(looks) == {200}
+    for sent in world.sent:
+        world.push_until_acked(sent)
+    checker.until_converged()
+    assert checker.violations() == []
+    for service, place in (("shop", world.names.dev), ("desk", f"{world.names.split}/desk")):
+        assert f"1.{BUILDS - 1}.0" in world.kustomization(place), service
+    assert 2 <= _commits(world) - before <= len(pushed)
+    assert world.bugs() == []
+
+
+def _deliver(world: World, sent: Sent, body: bytes) -> int | None:
+    """The status, None when there was no answer in time. Harbor sends the same bytes each time."""
+    with suppress(urllib3.exceptions.HTTPError):
+        answer = world.post("harbor", body, HEADERS)
+        if not sent.is_acked:
+            sent.answer = answer
+        return answer.status
+    return None
+
+
+def _slow_down(remote: Path) -> None:
+    hook = remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nsleep {PUSH_SECONDS}\n")
+    hook.chmod(0o755)
+
+
+def _commits(world: World) -> int:
+    return int(git(world.remote, "rev-list", "--count", "main"))
