@@ -256,7 +256,8 @@ class _Walk:
 
     def _checked(self, file: str, data: bytes) -> tuple[Reference, ...]:
         """Without both an anchor and an alias there is nothing to expand: large files need not be parsed then."""
-        if len(data) <= _PARSED_UP_TO or len(data) > _YAML_LIMITS.size or (b"&" in data and b"*" in data):
+        is_large = len(data) > _YAML_LIMITS.size or data.count(b"\n---") > _YAML_LIMITS.documents
+        if len(data) <= _PARSED_UP_TO or is_large or (b"&" in data and b"*" in data):
             _documents(file, data)
         return ()
 

@@ -57,7 +57,7 @@ def references(document: Document) -> tuple[Reference, ...]:
     """
     if not isinstance(document.value, dict):
         raise _wrong(document, (), "a kustomization must be a mapping of fields")
-    if document.value.get("kind", "Kustomization") not in {"Kustomization", "Component"}:
+    if document.value.get("kind", "Kustomization") not in ("Kustomization", "Component"):  # which may be a list
         raise _wrong(document, ("kind",), "`kind` must be Kustomization or Component")
     return tuple(_mapping(KUSTOMIZATION)(document, document.value, ()))
 

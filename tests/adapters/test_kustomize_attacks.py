@@ -13,8 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gitops.adapters.kustomize import Kustomize
 from gitops.core import guard, kustomization, yaml_text
@@ -92,14 +97,16 @@ def binary() -> Path:
     return binaries.ensure("kustomize")
 
 
-def build(binary: Path, files: Mapping[str, bytes], directory: Path) -> subprocess.CompletedProcess[bytes]:
+def build(
+    binary: Path, files: Mapping[str, bytes], directory: Path, built: str = OVERLAY
+) -> subprocess.CompletedProcess[bytes]:
     """By kustomize as people run it: with network, with a `git`, without limits."""
     for path, data in files.items():
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_bytes(data)
     environment = {"PATH": str(directory.parent / "bin"), "HOME": str(directory)}
     return subprocess.run(
-        [binary, "build", directory / OVERLAY], env=environment, capture_output=True, check=False, timeout=60
+        [binary, "build", directory / built], env=environment, capture_output=True, check=False, timeout=60
     )
 
 
@@ -491,3 +498,65 @@ def test_a20_a_directory_may_be_named_like_an_address_or_an_option(
     rendered = Kustomize(binary, outside.directory / "cache").render(guard.source(found, trees.read))
     assert b"name: a" in rendered
     assert outside.is_untouched
+
+
+# -- nothing else changes
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = {
+    str(file.relative_to(ROOT)): file.read_text()
+    for part in ("base", "environments", "deploy")
+    for file in sorted((ROOT / part).rglob("*"))
+    if file.is_file()
+}
+
+
+@pytest.mark.parametrize("path", ["base", "base/platform", "environments/dev", "environments/prod", "deploy"])
+def test_what_is_let_through_renders_byte_for_byte_as_it_was_written(path: str, binary: Path, tmp_path: Path) -> None:
+    trees = Trees()
+    passed = guard.source(guard.closure(trees.tree(EXAMPLE), trees.read, path), trees.read).files
+    as_written = {name: EXAMPLE[name].encode() for name in passed}
+    assert passed != as_written
+    ours, theirs = (
+        build(binary, files, tmp_path / name, path) for name, files in (("ours", passed), ("theirs", as_written))
+    )
+    assert ours.returncode == 0
+    assert ours.stdout == theirs.stdout
+
+
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufeff\x85"), max_size=12
+)
+SCALARS = TEXTS | st.sampled_from(
+    ["yes", "1.10", "0x1f", "~", "a: b", "<<", "2026-11-26", "|", "&a", "1e3", "\n", "a\n\nb"]
+)
+STYLES = st.fixed_dictionaries(
+    {
+        "default_flow_style": st.booleans(),
+        "default_style": st.sampled_from([None, '"', "'"]),
+        "allow_unicode": st.booleans(),
+    }
+)
+
+
+@settings(max_examples=40, derandomize=True, database=None)
+@given(annotations=st.dictionaries(st.from_regex(r"k[a-z]{0,7}", fullmatch=True), SCALARS, max_size=5), style=STYLES)
+def test_texts_in_any_style_render_as_they_were_written(
+    annotations: dict[str, str], style: dict[str, Any], binary: Path
+) -> None:
+    """Of keys that YAML 1.1 takes for booleans (`y`) kustomize makes an error; to the guard they are words."""
+    literals = [f"{key}={value}".replace("\n", " ") for key, value in annotations.items()]
+    value = {
+        "resources": ["a"],
+        "commonAnnotations": annotations,
+        "secretGenerator": [{"name": "s", "literals": literals}],
+        "transformers": [yaml.safe_dump({**HASHED, "labels": {"x": "y"}}, **style)],
+    }
+    files = {FILE: yaml.safe_dump(value, **style), f"{OVERLAY}/a": CONFIG}
+    with TemporaryDirectory() as directory:
+        theirs = build(binary, written(files), Path(directory) / "theirs")
+        ours = build(binary, let_through(files), Path(directory) / "ours")
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
+
+
+HASHED = {"apiVersion": "builtin", "kind": "LabelTransformer", "metadata": {"name": "l"}}

@@ -230,6 +230,18 @@ def test_a23_a30_an_alias_bomb_in_any_file_that_kustomize_parses_is_refused() ->
     assert refusal(inline) == ("LimitExceeded", f"{FILE}:2")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a: 1\n---\n" * 100_000, "- " * 10_000 + "a", "{a: " * 10_000, "# " + "x" * (9 << 20), "a: &a [*a]", "a: !!x y"],
+    ids=["documents", "depth", "flow depth", "size", "itself", "tag"],
+)
+@pytest.mark.parametrize("use", ["resources: [f]", "patches: [{path: f}]", "crds: [f]", "transformers: [f]"])
+def test_a30_a_file_without_an_end_is_refused_by_its_name(use: str, text: str) -> None:
+    reason, place = refusal(use, {f"{DEV}/f": text})
+    assert reason in {"LimitExceeded", "InvalidYaml", "PluginRefused"}
+    assert place.startswith(f"{DEV}/f")
+
+
 def test_a32_bases_that_double_at_every_step_are_counted() -> None:
     files = {
         f"b/{n}{side}/kustomization.yaml": f"resources: [../{n + 1}x, ../{n + 1}y]" for n in range(20) for side in "xy"

@@ -170,6 +170,8 @@ def pod(spec: bytes) -> bytes:
 FOUND: list[tuple[str, bytes]] = [
     ("render", pod(b"volumes: [{name: x, configMap: text}]")),
     ("render", pod(b"volumes: text")),
+    ("walk", b"kind: [Kustomization]\nresources: [a]\n"),
+    ("walk", b"resources: [a]\ntransformers: [g]\0kind: {a: b}\napiVersion: [builtin]\n"),
     ("render", b"apiVersion: v1\nkind: Secret\nmetadata: {name: a, annotations: text}\n"),
     ("render", pod(b"containers: [{envFrom: [x], env: {a: b}}]")),
     ("render", b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: text\n"),
