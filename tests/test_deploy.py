@@ -254,7 +254,7 @@ def _running(directory: Path) -> Iterator[str]:
 
 def _configuration(deploy: Rendered, directory: Path) -> dict[str, Any]:
     wanted: dict[str, Any] = yaml.safe_load(next(iter(deploy.of("ConfigMap").values()))["data"]["lockstep.yaml"])
-    wanted["repo"]["url"] = str(directory / "config.git")
+    wanted["repo"] = {"url": str(directory / "config.git"), "trunk": wanted["repo"]["trunk"]}
     wanted["state"] = str(directory / "state")
     wanted["kustomize"] = str(binaries.ensure("kustomize"))
     for name in wanted["listen"]:
