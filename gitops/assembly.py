@@ -105,8 +105,14 @@ def config_repo(config: Config, directory: Path) -> GitConfigRepo:
 def access(repo: Repo) -> GitAccess:
     """What the host of the config repo is shown."""
     given = repo.credentials or Credentials()
-    token = given.token.current() if given.token else None
-    return GitAccess(given.username, token, repo.ca_file, repo.proxy or "", given.key, given.known_hosts)
+    return GitAccess(
+        username=given.username,
+        token=given.token.current() if given.token else None,
+        ca_file=repo.ca_file,
+        proxy=repo.proxy or "",
+        key=given.key,
+        known_hosts=given.known_hosts,
+    )
 
 
 def kustomize(config: Config, cache: Path) -> Kustomize:

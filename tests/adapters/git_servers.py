@@ -205,10 +205,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        half = len(content) // 2 if self.host.holding else len(content)
+        holding = self.host.holding
+        half = len(content) // 2 if holding else len(content)
         self.wfile.write(content[:half])
-        if self.host.holding:
-            self.host.holding.wait(60)
+        if holding:
+            holding.wait(60)
         self.wfile.write(content[half:])
 
 

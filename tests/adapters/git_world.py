@@ -23,6 +23,18 @@ def git(directory: Path, *arguments: str, stdin: bytes = b"") -> str:
     return finished.stdout.decode(errors="replace").strip()
 
 
+def command_lines(below: Path) -> list[str]:
+    """Of the git processes that a controller started whose clone lies below this directory."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and f"HOME={below}/".encode() in (entry / "environ").read_bytes():
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return found
+
+
 class Remote:
     """A bare repository that allows what hosts allow: partial clones, pushes that are compared and swapped."""
 

@@ -3,6 +3,7 @@ its port, and ends when its input does.
 """
 
 import asyncio
+import contextlib
 import os
 import shlex
 import subprocess
@@ -42,11 +43,30 @@ async def _run(process: "asyncssh.SSHServerProcess[bytes]", passed: list[str]) -
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    assert child.stdin
+    assert child.stdout
+    assert child.stderr
+    fed = asyncio.create_task(_feed(process.stdin, child.stdin))
+    await asyncio.gather(_pass_on(child.stdout, process.stdout), _pass_on(child.stderr, process.stderr))
     code = await child.wait()
-    await process.stdout.drain()
-    await process.stderr.drain()
+    fed.cancel()
     process.exit(code)
+
+
+async def _feed(client: "asyncssh.SSHReader[bytes]", program: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError, asyncssh.Error):
+        while received := await client.read(65536):
+            program.write(received)
+            await program.drain()
+        program.close()
+
+
+async def _pass_on(program: asyncio.StreamReader, client: "asyncssh.SSHWriter[bytes]") -> None:
+    """To the end: what is only on its way when the program's exit is told never arrives."""
+    with contextlib.suppress(ConnectionError, asyncssh.Error):
+        while written := await program.read(65536):
+            client.write(written)
+            await client.drain()
 
 
 if __name__ == "__main__":

@@ -345,7 +345,7 @@ def test_a_controller_killed_between_write_and_push_leaves_nothing_harmful(tmp_p
     repo.close()
 
 
-@pytest.mark.parametrize("damage", ["empty objects", "no objects", "broken ref", "no HEAD"])
+@pytest.mark.parametrize("damage", ["empty objects", "half of each", "no objects", "broken ref", "no HEAD"])
 def test_a_damaged_clone_is_made_anew(tmp_path: Path, remote: Remote, damage: str) -> None:
     clone = tmp_path / "clone"
     first = GitConfigRepo(remote.url, "main", clone)
@@ -355,6 +355,8 @@ def test_a_damaged_clone_is_made_anew(tmp_path: Path, remote: Remote, damage: st
         file.chmod(0o600)
         if damage == "empty objects":
             file.write_bytes(b"")
+        elif damage == "half of each":
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
         elif damage == "no objects":
             file.unlink()
     if damage == "broken ref":

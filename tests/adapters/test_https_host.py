@@ -18,7 +18,7 @@ from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.ports import NewCommit
 from gitops.secrets import Secrets
 from tests.adapters.git_servers import Authority, HttpsHost, forwarding, refuse, serving_https
-from tests.adapters.git_world import Remote, git
+from tests.adapters.git_world import Remote, command_lines, git
 from tests.adapters.kubernetes_world import eventually
 
 AT = datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
@@ -194,7 +194,7 @@ def test_a40_a_host_that_hangs_is_left_and_nothing_of_the_token_shows_meanwhile(
     gone = threading.Event()
 
     def hang(_: BaseHTTPRequestHandler) -> bool:
-        seen.extend(_command_lines(site.clone))
+        seen.extend(command_lines(site.directory))
         gone.wait(20)
         return True
 
@@ -207,7 +207,7 @@ def test_a40_a_host_that_hangs_is_left_and_nothing_of_the_token_shows_meanwhile(
     assert any("git-remote-https" in line or "remote-https" in line for line in seen)
     everything = [caplog.text, *seen, *(file.read_bytes().decode(errors="replace") for file in _all(site.clone.parent))]
     assert not [form for form in forms() for text in everything if form in text]
-    eventually(lambda: not any("remote-https" in line for line in _command_lines(site.clone)))
+    eventually(lambda: not any("remote-https" in line for line in command_lines(site.directory)))
     assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
 
 
@@ -322,15 +322,3 @@ def _all(directory: Path) -> Iterator[Path]:
 
 def _files(directory: Path) -> set[Path]:
     return set(_all(directory))
-
-
-def _command_lines(clone: Path) -> list[str]:
-    """Of the processes that work in this clone."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and f"HOME={clone}\0".encode() in (entry / "environ").read_bytes():
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return found

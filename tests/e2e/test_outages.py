@@ -15,7 +15,7 @@ import pytest
 from gitops.adapters.ledger import ledger_name
 from gitops.adapters.state_namespace import unpack
 from tests.adapters.git_servers import Authority, HttpsHost, refuse, serving_https
-from tests.adapters.git_world import git
+from tests.adapters.git_world import command_lines, git
 from tests.adapters.kubernetes_world import eventually
 from tests.e2e import config_repo
 from tests.e2e.conftest import MakeWorld
@@ -173,7 +173,7 @@ class TestHostWithLogIn:
         gone, hangs = threading.Event(), threading.Event()
 
         def hang(_: BaseHTTPRequestHandler) -> bool:
-            seen.extend(_command_lines(world.directory))
+            seen.extend(command_lines(world.directory))
             hangs.set()
             gone.wait(30)
             return True
@@ -197,18 +197,6 @@ class TestHostWithLogIn:
 
 def _troubles(world: World) -> list[dict[str, str]]:
     found: list[dict[str, str]] = json.loads(world.page("/api/v1/status").text)["controller"]["troubles"]
-    return found
-
-
-def _command_lines(directory: Path) -> list[str]:
-    """Of the git processes whose home is below this directory."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and f"HOME={directory}/".encode() in (entry / "environ").read_bytes():
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
     return found
 
 
