@@ -3,12 +3,23 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gitops.config_fields import AnchoredPath, Duration, SecretSource, Section
 from gitops.secrets import Secrets
 
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?$")]
+_MOST_PORTS = 65_535
+
+
+def _with_a_port(found: str) -> str:
+    """Raises: ValueError for a port that no host has."""
+    port = found.rstrip("/").rpartition(":")[2]
+    if port.isdigit() and not 0 < int(port) <= _MOST_PORTS and ":" in found:
+        raise ValueError(f"{found!r}: a port is a number from 1 to {_MOST_PORTS}")
+    return found
+
+
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?$"), AfterValidator(_with_a_port)]
 
 
 class Registry(Section):
@@ -17,7 +28,9 @@ class Registry(Section):
     """
 
     kind: Literal["harbor", "oci"]
-    url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$")] | None = None
+    url: (
+        Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$"), AfterValidator(_with_a_port)] | None
+    ) = None
     username: SecretSource | None = None
     password: SecretSource | None = None
     ca_file: AnchoredPath | None = None

@@ -303,6 +303,8 @@ def test_a_registry_s_secrets_must_be_there_and_are_read_again(tmp_path: Path) -
         ("{kind: quay}", "registries.r.example.kind"),
         ("{kind: oci, url: 'ftp://r.example'}", "registries.r.example.url"),
         ("{kind: oci, url: 'https://me:secret@r.example'}", "registries.r.example.url"),
+        ("{kind: oci, url: 'https://r.example:70000'}", "registries.r.example.url"),
+        ("{kind: oci, otherHosts: ['auth.example:0']}", "registries.r.example.otherHosts"),
         ("{kind: oci, username: {env: A}}", "give both `username:` and `password:`, or neither"),
         ("{kind: oci, password: hunter2}", "registries.r.example.password"),
         ("{kind: oci, otherHosts: ['https://auth.example']}", "registries.r.example.otherHosts"),

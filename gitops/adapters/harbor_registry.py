@@ -21,6 +21,8 @@ from gitops.core.images import is_digest, is_name, is_tag
 
 _PAGE = 100
 _MOST_PAGES = 100
+_MOST_TAGS = 50_000
+"""Of one repository; and of one artifact, a fifth of that: what a registry makes us keep is bounded."""
 _REPORTS = (
     "application/vnd.security.vulnerability.report; version=1.1",
     "application/vnd.scanner.adapter.vuln.report.harbor+json; version=1.0",
@@ -55,9 +57,19 @@ class _Reference(_Said):
     platform: _Platform | None = None
 
 
+class _Counts(_Said):
+    """`total` counts every finding, `summary` those of each word, Unknown among them."""
+
+    total: int = 0
+    summary: dict[str, int] | None = None
+
+
 class _Summary(_Said):
+    """`severity` is the worst finding that could be rated: to Harbor Unknown is no worse than None."""
+
     scan_status: str = ""
     severity: str | None = None
+    summary: _Counts | None = None
     end_time: AwareDatetime | None = None
     complete_percent: int | None = None
 
@@ -65,7 +77,7 @@ class _Summary(_Said):
 class _Artifact(_Said):
     digest: str
     push_time: AwareDatetime | None = None
-    tags: tuple[_Tag, ...] | None = None
+    tags: Annotated[tuple[_Tag, ...], Field(max_length=_MOST_TAGS // 5)] | None = None
     references: tuple[_Reference, ...] | None = None
     extra_attrs: dict[str, Any] | None = None
     scan_overview: dict[str, _Summary | None] | None = None
@@ -124,6 +136,7 @@ class HarborRegistry:
     def _artifacts(self, image: str) -> Iterator[_Artifact]:
         """Those that have a tag, the newest push first."""
         query = {"with_tag": "true", "q": "tags=*", "sort": "-push_time", "page_size": str(_PAGE)}
+        tags = 0
         for page in range(1, _MOST_PAGES + 1):
             asked = urlencode({**query, "page": str(page)})
             call = self._call(f"tags of {image}", f"{_path(image)}?{asked}")
@@ -131,6 +144,9 @@ class HarborRegistry:
             if answer.status != 200:
                 raise self._http.failure(call, answer)
             found: tuple[_Artifact, ...] = self._parsed(call, answer, _Artifacts)
+            tags += sum(len(each.tags or ()) for each in found)
+            if tags > _MOST_TAGS:
+                raise Rejected("TooManyTags", f"{image} has more than {_MOST_TAGS} tags; set a retention")
             yield from found
             if len(found) < _PAGE or page * _PAGE >= _total(answer):
                 return
@@ -190,13 +206,24 @@ def _tags(artifact: _Artifact) -> Iterator[Tagged]:
 
 
 def _scan(summary: _Summary) -> Scan:
-    """Of an index, a report is done when those of all its images are."""
+    """Of an index, Harbor calls a report a success when one image's is; below 100 % another's failed."""
     state = _STATES.get(summary.scan_status, ScanState.FAILED)
     if state is ScanState.DONE and summary.complete_percent is not None and summary.complete_percent < 100:
-        state = ScanState.RUNNING
+        state = ScanState.FAILED
     if state is not ScanState.DONE:
         return Scan(state)
-    return Scan(state, _SEVERITIES.get(summary.severity or ""), _moment(summary.end_time))
+    return Scan(state, _rated(summary), _moment(summary.end_time))
+
+
+def _rated(summary: _Summary) -> Severity | None:
+    """The worst finding; None when any finding could not be rated, or nobody tells how."""
+    counts = summary.summary or _Counts()
+    found = {word for word, number in (counts.summary or {}).items() if number > 0}
+    words = {summary.severity or "", *found}
+    if not words <= _SEVERITIES.keys():
+        return None
+    worst = max(_SEVERITIES[word] for word in words)
+    return None if worst is Severity.NONE and (found or counts.total > 0) else worst
 
 
 def _total(answer: Answer) -> int:
@@ -207,7 +234,11 @@ def _total(answer: Answer) -> int:
 
 
 def _moment(found: datetime | None) -> datetime | None:
-    return found.astimezone(UTC) if found is not None and found > _NEVER else None
+    """None also for what is no time that a clock here could show."""
+    try:
+        return found.astimezone(UTC) if found is not None and found > _NEVER else None
+    except OverflowError:
+        return None
 
 
 def _at(tag: Tagged) -> datetime:

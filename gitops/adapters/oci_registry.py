@@ -24,6 +24,7 @@ _MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.doc
 _ACCEPT = {"Accept": ", ".join((*_INDEXES, *_MANIFESTS))}
 _PAGE = 1000
 _MOST_PAGES = 50
+_MOST_TAGS = _PAGE * _MOST_PAGES
 _NEXT = re.compile(r'<([^>]{1,2000})>\s*;\s*rel="?next"?')
 _CHALLENGE = re.compile(r'([a-z]{1,20})="([^"]{0,1000})"', re.IGNORECASE)
 _SHORTEST_TOKEN = 60.0
@@ -53,8 +54,12 @@ class OciRegistry:
 
     def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:  # noqa: ARG002 - no push times here
         repository = _repository(image)
-        names = [name for page in self._pages(repository) for name in page if is_tag(name)]
-        return [Tagged(name) for name in dict.fromkeys(names)]
+        names: dict[str, None] = {}
+        for page in self._pages(repository):  # a page may hold more than was asked for
+            names.update(dict.fromkeys(name for name in page if is_tag(name)))
+            if len(names) > _MOST_TAGS:
+                raise _too_many(repository)
+        return [Tagged(name) for name in names]
 
     def tagged(self, image: str, tag: str) -> Tagged | None:
         digest = self._digest(_repository(image), tag)
@@ -93,7 +98,7 @@ class OciRegistry:
             if following is None:
                 return
             call = replace(call, url=following[1])
-        raise Rejected("TooManyTags", f"{repository} has more than {_PAGE * _MOST_PAGES} tags; remove old ones")
+        raise _too_many(repository)
 
     def _digest(self, repository: str, reference: str) -> str | None:
         """What stands under a tag, or the digest itself; None when the registry says that it has no such thing."""
@@ -104,7 +109,9 @@ class OciRegistry:
         found = answer.headers.get("docker-content-digest", "")
         if answer.status == 200 and is_digest(found):
             return found
-        call = replace(call, method="GET")  # an answer to HEAD cannot say why
+        if answer.status not in {200, 404}:
+            raise self._http.failure(call, answer)
+        call = replace(call, method="GET")  # an answer to HEAD cannot say what is not there
         answer = self._answered(repository, call)
         if answer.status == 200:
             return f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
@@ -146,7 +153,10 @@ class OciRegistry:
         fresh = self._challenged(repository, call, answer.headers.get("www-authenticate", ""))
         if not fresh:
             return answer
-        return self._http.follow(replace(call, headers={**call.headers, **fresh}))
+        again = self._http.follow(replace(call, headers={**call.headers, **fresh}))
+        has_token = fresh.get("Authorization", "").startswith("Bearer ")
+        # Who got a token is known: it is this repository that they may not read.
+        return replace(again, status=403) if has_token and again.status == 401 else again
 
     def _authorization(self, repository: str) -> Mapping[str, str]:
         with self._lock:
@@ -198,6 +208,10 @@ def _repository(image: str) -> str:
     if not is_name(image) or not path or not host:
         raise Rejected("InvalidImage", f"{image[:200]!r} is no repository of a registry (host/path)")
     return path
+
+
+def _too_many(repository: str) -> Rejected:
+    return Rejected("TooManyTags", f"{repository} has more than {_MOST_TAGS} tags; remove old ones")
 
 
 def _known(value: Any) -> Mapping[str, Any]:

@@ -16,9 +16,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from urllib3 import PoolManager, Timeout
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
+from gitops.adapters import bounded_http
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 
 _CONNECT_SECONDS = 5.0
@@ -114,10 +115,10 @@ class RegistryHttp:
 
     def require_allowed(self, about: str, url: str) -> None:
         """Raises: Rejected(HostNotAllowed) for what is neither the registry nor named in lockstep.yaml with https."""
-        scheme, host, port = _place(url)
+        place = _place(url)
         named = {_place(f"https://{other}") for other in self.access.other_hosts}
-        if not self._is_own(url) and (scheme, host, port) not in named:
-            shown = f"{scheme[:10]}://{host[:200]}:{port}"
+        if place is None or not (self._is_own(url) or place in named):
+            shown = f"{place[0]}://{place[1][:200]}:{place[2]}" if place else "what is no URL that it may use"
             raise Rejected(
                 "HostNotAllowed",
                 f"{self.access.host}: {about}: the registry refers to {shown}, which is not followed; if that is "
@@ -158,7 +159,8 @@ class RegistryHttp:
         return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…)"
 
     def _is_own(self, url: str) -> bool:
-        return _place(url) == _place(self._base)
+        place = _place(url)
+        return place is not None and place == _place(self._base)
 
     def _said(self, call: Call) -> str:
         return f"{self.access.host}: {call.about}: the answer"
@@ -174,6 +176,8 @@ class RegistryHttp:
                 body = self._read(call, response, ends)
             finally:
                 response.release_conn()
+        except ReadTimeoutError:
+            raise self._too_slow(call) from None
         except (HTTPError, OSError) as error:
             raise self._unreachable(call, error) from None
         said = {name.lower(): value for name, value in response.headers.items()}
@@ -189,8 +193,11 @@ class RegistryHttp:
                 raise Rejected("BadAnswer", f"{self._said(call)} is larger than {_LARGEST_ANSWER // 1024**2} MiB")
             if self._monotonic() > ends:
                 response.close()
-                raise Unavailable("Timeout", f"{self._said(call)} took longer than {self.access.seconds:g} s")
+                raise self._too_slow(call)
         return bytes(found)
+
+    def _too_slow(self, call: Call) -> Unavailable:
+        return Unavailable("Timeout", f"{self._said(call)} took longer than {self.access.seconds:g} s")
 
     def _unreachable(self, call: Call, error: Exception) -> Unavailable:
         """The library's words hold the URL with its query, and no header: nothing secret, but too much."""
@@ -209,8 +216,8 @@ class RegistryHttp:
             stamp = (stat.st_mtime_ns, stat.st_ino)
         with self._lock:
             if self._pool is None or stamp != self._stamp:
-                timeout = Timeout(connect=min(_CONNECT_SECONDS, self.access.seconds), read=self.access.seconds)
-                self._pool = PoolManager(
+                timeout = Timeout(connect=min(_CONNECT_SECONDS, self.access.seconds), total=self.access.seconds)
+                self._pool = bounded_http.Pools(
                     num_pools=4,
                     maxsize=_CONNECTIONS,
                     timeout=timeout,
@@ -228,14 +235,16 @@ def _joined(base: str, url: str) -> str:
         return ""
 
 
-def _place(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port; nothing at all of a URL that holds a user name or is none."""
+def _place(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port; None, which is no place and like no other, of a URL that holds a user name or is none."""
     try:
         found = urlsplit(url)
-        port = found.port or _PORTS.get(found.scheme)
-    except ValueError:
-        return "", "", None
-    return ("", "", None) if "@" in found.netloc else (found.scheme, (found.hostname or "").lower(), port)
+        port = _PORTS[found.scheme] if found.port is None else found.port
+    except (ValueError, KeyError):
+        return None
+    if "@" in found.netloc or not found.hostname or not port:
+        return None
+    return found.scheme, found.hostname.lower(), port
 
 
 def _words(body: bytes) -> str:

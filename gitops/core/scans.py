@@ -105,11 +105,13 @@ def _unpassed(what: str, host: str, scan: Scan, limit: Severity) -> str:
     if scan.state is ScanState.RUNNING:
         return f"{host} is still scanning {what}"
     if scan.state is ScanState.FAILED:
-        return f"the scan of {what} failed at {host}, or was stopped: start it again there"
+        return (
+            f"the scan of {what} failed at {host}, was stopped, or left out an image of its index: start it again there"
+        )
     if scan.severity is None:
         return (
-            f"the scan of {what} at {host} has findings that are rated Unknown, which is no pass: scan it again when "
-            "the scanner knows more, or skip this gate by name"
+            f"the scan of {what} at {host} has findings that are rated Unknown, which is no pass whatever the others "
+            "are rated: scan it again when the scanner knows more, or skip this gate by name"
         )
     allowed = "none" if limit is Severity.NONE else f"{word(limit)} at most"
     return f"the scan of {what} found {word(scan.severity)}, and scan.max allows {allowed}: push an image without that"

@@ -1,5 +1,6 @@
 """The Harbor adapter against a server that answers as Harbor's API does (harbor_world says how far)."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from gitops.adapters.registry_http import Access
 from gitops.core.artifacts import Described, Scan, ScanState, Severity, Tagged
 from gitops.core.errors import Rejected, Unavailable
 from tests.adapters.harbor_world import PASSWORD, USER, Harbor, digest, harbor
+from tests.adapters.registry_server import said, serving
 
 START = datetime(2026, 11, 1, 8, tzinfo=UTC)
 REPORT = "application/vnd.security.vulnerability.report; version=1.1"
@@ -81,6 +83,13 @@ def test_a_digest_is_there_with_or_without_a_tag_until_it_is_deleted(world: Harb
     assert not asked(world).has(f"{world.host}/tuling/never-there", found)
 
 
+def counted(severity: str, total: int, **findings: int) -> dict[str, object]:
+    """As Harbor 2 tells findings: to it, Unknown is no worse than None."""
+    words = {word.rstrip("_"): number for word, number in findings.items()}
+    counts = {"total": total, "fixable": 0, "summary": words}
+    return {REPORT: {"scan_status": "Success", "severity": severity, "complete_percent": 100, "summary": counts}}
+
+
 @pytest.mark.parametrize(
     ("overview", "scan"),
     [
@@ -107,7 +116,16 @@ def test_a_digest_is_there_with_or_without_a_tag_until_it_is_deleted(world: Harb
             },
             Scan(ScanState.DONE, Severity.HIGH),
         ),
-        ({REPORT: {"scan_status": "Success", "severity": "Low", "complete_percent": 50}}, Scan(ScanState.RUNNING)),
+        ({REPORT: {"scan_status": "Running", "severity": "Low", "complete_percent": 50}}, Scan(ScanState.RUNNING)),
+        ({REPORT: {"scan_status": "Success", "severity": "Low", "complete_percent": 50}}, Scan(ScanState.FAILED)),
+        (counted("None", 0), Scan(ScanState.DONE, Severity.NONE)),
+        (counted("None", 3, Unknown=3), Scan(ScanState.DONE, None)),
+        (counted("Low", 10, Low=1, Unknown=9), Scan(ScanState.DONE, None)),
+        (counted("None", 3), Scan(ScanState.DONE, None)),
+        (counted("None", 2, None_=2), Scan(ScanState.DONE, None)),
+        (counted("Low", 1, Low=1, Unknown=0), Scan(ScanState.DONE, Severity.LOW)),
+        (counted("Low", 2, Low=1, Critical=1), Scan(ScanState.DONE, Severity.CRITICAL)),
+        (counted("Low", 2, Low=1, Appalling=1), Scan(ScanState.DONE, None)),
     ],
 )
 def test_what_a_scan_came_to(world: Harbor, overview: dict[str, object] | None, scan: Scan) -> None:
@@ -171,3 +189,26 @@ def test_a_name_that_is_none_never_becomes_a_path(world: Harbor) -> None:
             asked(world).tags(image)
         assert refused.value.reason == "InvalidImage"
     assert not world.asked
+
+
+def test_more_tags_than_anybody_keeps_are_refused_however_they_are_spread(world: Harbor) -> None:
+    for number in range(6):
+        found = world.push(REPOSITORY, f"1.0.{number}", at(number))
+        artifact = next(each for each in world.repositories[REPOSITORY] if each.digest == found)
+        artifact.tags |= {f"build-{number}-{each}": at(number) for each in range(8_400)}
+    with pytest.raises(Rejected) as refused:
+        asked(world).tags(name(world))
+    assert refused.value.reason == "TooManyTags"
+    assert "more than 50000 tags" in str(refused.value)
+    artifact.tags |= {f"more-{each}": at(1) for each in range(1_700)}
+    with pytest.raises(Rejected) as refused:
+        asked(world).tagged(name(world), "1.0.5")
+    assert refused.value.reason == "BadAnswer"
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00"])
+def test_a_time_that_no_clock_shows_is_none(when: str) -> None:
+    page = json.dumps([{"digest": digest("x"), "push_time": when, "tags": [{"name": "1.0.0", "push_time": when}]}])
+    with serving(lambda handler: said(handler, 200, page.encode())) as (host, _):
+        found = HarborRegistry(Access(host, f"http://{host}")).tags(f"{host}/{REPOSITORY}")
+    assert found == [Tagged("1.0.0", digest("x"), None)]

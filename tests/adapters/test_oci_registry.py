@@ -2,23 +2,23 @@
 
 import base64
 import json
-import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from gitops.adapters.oci_registry import OciRegistry
-from gitops.adapters.registry_http import Access
+from gitops.adapters.registry_http import Access, RegistryHttp
 from gitops.core.artifacts import Described, Tagged
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from tests.adapters import registry_world
+from tests.adapters.registry_server import said, serving
 from tests.adapters.registry_world import PASSWORD, USER, World, registry
 
 pytestmark = pytest.mark.timeout(1500)  # the first of them may have to build the registry, on a busy machine
@@ -141,50 +141,6 @@ def _token(key: Path, certificate: Path, scope: str) -> str:
     signing = ["openssl", "dgst", "-sha256", "-sign", key]
     signature = subprocess.run(signing, input=signed.encode(), check=True, capture_output=True).stdout
     return f"{signed}.{_encoded(signature)}"
-
-
-@contextmanager
-def serving(
-    answer: Callable[[BaseHTTPRequestHandler], None], tls: tuple[Path, Path] | None = None
-) -> Iterator[tuple[str, list[tuple[str, Mapping[str, str]]]]]:
-    """host:port of a server on loopback, and what it was asked: path and headers."""
-    seen: list[tuple[str, Mapping[str, str]]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            seen.append((self.path, dict(self.headers)))
-            answer(self)
-
-        do_HEAD = do_GET  # noqa: N815 - the library's name
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls[1], tls[0])
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"{'localhost' if tls else '127.0.0.1'}:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def said(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:
-    handler.send_response(status)
-    for name, value in headers.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    if handler.command != "HEAD":
-        handler.wfile.write(body)
 
 
 def test_a_token_of_a_server_that_lockstep_yaml_names(tmp_path: Path) -> None:
@@ -343,6 +299,85 @@ def test_an_answer_without_end_is_given_up() -> None:
             handler.close_connection = True
 
     assert outcome(drip, seconds=0.5).reason == "Timeout"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_headers_without_end_are_given_up(tmp_path: Path, tls: bool) -> None:
+    """Each byte is in time, and all of them together never."""
+    ticks, gave_up = threading.Event(), threading.Event()
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            for _ in range(600):
+                handler.wfile.write(b"a")
+                ticks.wait(0.05)
+        except OSError:
+            gave_up.set()
+        handler.close_connection = True
+
+    pair = _certificate(tmp_path) if tls else None
+    with serving(drip, pair) as (host, _):
+        scheme, ca_file = ("https", pair[1]) if pair else ("http", None)
+        found = OciRegistry(Access(host, f"{scheme}://{host}", ca_file=ca_file, seconds=0.5))
+        with pytest.raises(Unavailable) as failed:
+            found.tags(f"{host}/tuling/x")
+        assert failed.value.reason == "Timeout"
+        assert gave_up.wait(20), "the connection stays open"
+
+
+def test_more_tags_than_anybody_keeps_are_refused_on_one_page_too() -> None:
+    page = json.dumps({"tags": [f"1.0.{number}" for number in range(50_001)]}).encode()
+    failed = outcome(lambda handler: said(handler, 200, page))
+    assert failed.reason == "TooManyTags"
+    assert "more than 50000 tags" in str(failed)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:pw@169.254.169.254/x",
+        "http://[::1",
+        "http://127.0.0.1:99999/",
+        "https://evil.example:0/",
+        "",
+        "//x",
+    ],
+)
+def test_what_is_no_url_is_like_no_other(url: str) -> None:
+    """Neither like the registry's nor like a host that was named with a port that no host has."""
+    for own in ("https://registry.example", "https://registry.example:70000"):
+        access = Access("registry.example", own, other_hosts=frozenset({"auth.example:70000"}))
+        with pytest.raises(Rejected) as refused:
+            RegistryHttp(access).require_allowed("tags", url)
+        assert refused.value.reason == "HostNotAllowed"
+        assert "pw" not in str(refused.value)
+
+
+def test_who_has_a_token_and_is_refused_has_no_wrong_password(tmp_path: Path) -> None:
+    """A registry says 401 also to a good account that may not read one repository."""
+    key, certificate = _certificate(tmp_path)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.path.startswith("/token"):
+            said(handler, 200, b'{"token": "abc"}')
+        else:
+            host = handler.headers["Host"]
+            said(handler, 401, WWW_Authenticate=f'Bearer realm="https://{host}/token",service="x"')
+
+    with serving(answer, (key, certificate)) as (host, _):
+        found = OciRegistry(Access(host, f"https://{host}", lambda: (USER, PASSWORD), certificate, 5.0))
+        with pytest.raises(Rejected) as refused:
+            found.tags(f"{host}/tuling/x")
+    assert refused.value.reason == "Forbidden"
+
+
+@pytest.mark.parametrize(("status", "asked_for"), [(401, 1), (429, 1), (503, 1), (404, 2)])
+def test_only_what_may_be_absent_is_asked_for_twice(status: int, asked_for: int) -> None:
+    with serving(lambda handler: said(handler, status, b"{}")) as (host, seen):
+        with pytest.raises(GitopsError):
+            OciRegistry(Access(host, f"http://{host}")).has(f"{host}/tuling/x", NOBODY)
+        assert len(seen) == asked_for
 
 
 def test_an_answer_that_is_too_large_is_given_up() -> None:
