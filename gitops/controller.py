@@ -9,7 +9,7 @@ environments compared, git's past.
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -112,11 +112,11 @@ class Controller:
         told = (self._chronicle, self._comparisons, self._provenance)
         known = Known(self._desired, self._reached.ledger, self._committer, *told)
         tell = (self._on_head, self._on_promotion, self._on_news)
-        asked = self._provenance.registries
+        self._sweeping = self._made_sweeping(found, clocks)
+        asked = replace(self._provenance.registries, is_absent=self._sweeping.is_absent)
         hooks = assembly.Leading(clocks.now, self._leads, config.skippable, wanted.contract, asked, *tell)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
         self._observer = Observer(config, known, self._leader.is_leader)
-        self._sweeping = self._made_sweeping(found, clocks)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops, self._sweeping.sweeper)
         self._hints = Hints(self._repo, config.repo.trunk, self._desired, self._tasks.add, self._herald.tell)
         self._listeners = self._made_listeners(senders)
@@ -208,6 +208,7 @@ class Controller:
         """Takes in the known head and looks at the overlays that it may have changed."""
         touched = self._desired.refresh()
         self._observer.head_is(self._desired.head(), self._clocks.now())
+        self._sweeping.hurry()
         if touched:
             _log.info("head", revision=self._desired.head(), overlays=len(touched))
         if touched and self._leader.is_leader():
@@ -283,7 +284,11 @@ class Controller:
             self._overlays.add(name, after=_SETTLE_SECONDS)
 
     def _on_request(self, overlay: str) -> None:
-        """Somebody asks to look again, and may know a newer head: a follower that has just pushed it."""
+        """Somebody asks to look again, and may know a newer head, or news of a registry: a follower that has just heard
+        of it.
+        """
+        self._provenance.registries.scans.outdate()
+        self._sweeping.look_again()
         self._overlays.add(overlay)
         self._tasks.add("fetch")
 
@@ -315,6 +320,7 @@ class Controller:
             self._provenance.registries.scans.announced(event)
         else:
             self._sweeping.look_at(event.image, event.digest)
+            self._herald.tell(*self._desired.overlays())
         return self._hints.registry_news(event)
 
     # -- what start() needs

@@ -19,10 +19,11 @@ _NOTHING: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Registries:
-    """What is known of images from their registries."""
+    """What is known of images from their registries. `is_absent`: what its registry is known to have no more."""
 
     scans: Scans
     origins: Origins
+    is_absent: Callable[[Image], bool] = lambda _: False
 
 
 class Gatekeeper:
@@ -54,6 +55,7 @@ class Gatekeeper:
             waived=waived,
             moved=move.images,
             scans={service: self._scan(image) for service, image in move.images.items()} if stage.promote.scan else {},
+            absent=frozenset(name for name, image in move.images.items() if self._registries.is_absent(image)),
         )
         return gates.shut(stage.promote, now, facts)
 

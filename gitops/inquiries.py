@@ -103,23 +103,46 @@ class Inquiries(Generic[_T]):
                 del self._known[key]
             self._outdated.update(key for key in self._waiting if key.endswith(end))
 
+    def outdate(self) -> None:
+        """Something was announced of nobody knows which digest: as `forget`, for all. While a registry does not answer
+        it is asked no more often than before.
+        """
+        with self._lock:
+            for key in [key for key, found in self._known.items() if found.error is None]:
+                del self._known[key]
+            self._outdated.update(self._waiting)
+
     def work(self, key: str) -> float | None:
-        """Called by the queue: asks once, within the registry's own limits of time."""
+        """Called by the queue: asks once, within the registry's own limits of time. Whatever comes of it, the question
+        can be put again.
+        """
         with self._lock:
             self._outdated.discard(key)
             before = self._known.get(key)
-        answer = self._asked(key, before)
-        with self._lock:
-            if key in self._outdated:
-                return 0.0
-            self._waiting.discard(key)
-            self._known[key] = answer
-            self._known.move_to_end(key)
-            while len(self._known) > self._question.most:
-                self._known.popitem(last=False)
+        answer: Answer[_T] | None = None
+        try:
+            answer = self._asked(key, before)
+        finally:
+            is_outdated = self._took(key, answer)
+        if is_outdated:
+            return 0.0
         if before is None or _said(before) != _said(answer):
             self._means.on_answer()
         return None
+
+    def _took(self, key: str, answer: Answer[_T] | None) -> bool:
+        """True when the answer came too late, and the question waits on. None: there is none because of a bug."""
+        with self._lock:
+            if answer is not None and key in self._outdated:
+                return True
+            self._outdated.discard(key)
+            self._waiting.discard(key)
+            if answer is not None:
+                self._known[key] = answer
+                self._known.move_to_end(key)
+            while len(self._known) > self._question.most:
+                self._known.popitem(last=False)
+        return False
 
     def _asked(self, key: str, before: Answer[_T] | None) -> Answer[_T]:
         name, _, digest = key.partition("@")

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -10,20 +12,28 @@ from gitops.core import manifests, missing, sweep
 from gitops.core.desired import Desired
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.images import Image
-from gitops.core.missing import Missing, Needs
+from gitops.core.missing import Missing, Needs, pinned
 from gitops.desired import DesiredState
-from gitops.ports import Ledger, Registry
+from gitops.ports import Ledger, ProofLedger, Registry
 
 _log = structlog.get_logger(__name__)
 
 _REACH_EVERY = 3600.0
-"""Seconds between two looks at what is only in reach of a rollback; what is in use is looked at by every sweep."""
+"""Seconds between two looks at what only a rollback or a promotion may bring; what is in use, every sweep looks at."""
+
+
+_SOONEST = 900.0
+"""The same after another replica has told that something happened in a registry, of which nobody here knows what."""
+
+
+class Accounts(Ledger, ProofLedger, Protocol):
+    """What ran in each overlay, and what it has proven."""
 
 
 class Needed:
     """What has to stay pullable, as the newest render and the ledger tell: by overlay. For a replica that leads."""
 
-    def __init__(self, ledger: Ledger, desired: DesiredState) -> None:
+    def __init__(self, ledger: Accounts, desired: DesiredState) -> None:
         self._ledger = ledger
         self._desired = desired
 
@@ -35,7 +45,9 @@ class Needed:
         account = self._ledger.read(overlay)
         status, history = account or (None, ())
         known = status.images.values() if status else ()
-        return missing.needs({*known, *self._rendered(overlay)}, history)
+        proofs = self._ledger.read_proofs(overlay)
+        proven = [each.image for each in proofs.records if each.healthy_since is not None] if proofs else ()
+        return missing.needs({*known, *self._rendered(overlay)}, history, proven)
 
     def _rendered(self, overlay: str) -> Collection[Image]:
         """Also those of no service. What was not rendered yet, or cannot be, uses what it used before."""
@@ -62,6 +74,7 @@ class Pullability:
         self._lock = threading.Lock()
         self._absent: set[str] = set()
         self._seen_at: dict[str, float] = {}
+        self._news_at = float("-inf")
         self._checked: set[str] = set()
 
     def forget(self) -> None:
@@ -70,16 +83,28 @@ class Pullability:
             self._absent, self._seen_at, self._checked = set(), {}, set()
 
     def missing(self, desired: Desired) -> Missing | None:
-        """What of an overlay, as its newest pass wants it, cannot be pulled any more; None while nobody has looked."""
+        """What of an overlay, as its newest pass wants it, cannot be pulled any more; None while nobody has looked. Of
+        a registry that was never reached nothing is known, and the others are judged without it.
+        """
         with self._lock:
             absent, checked = frozenset(self._absent), frozenset(self._checked)
         hosts = {sweep.host_of(each.name) for each in desired.images.values()} & self._registries.keys()
-        if not hosts or not hosts <= checked:
+        if not hosts & checked:
             return None
         if not absent:
             return Missing()
         in_use, name = manifests.images(desired.manifests), desired.overlay.name
-        return missing.told(name, Needs(in_use, self._needed.of(name).in_reach), absent)
+        return missing.told(name, replace(self._needed.of(name), in_use=frozenset(in_use)), absent)
+
+    def is_absent(self, image: Image) -> bool:
+        """Whether the registry is known to have it no more. Nobody is asked."""
+        with self._lock:
+            return pinned(image) in self._absent
+
+    def outdate(self) -> None:
+        """Something may have been deleted, of what is not known here: the next sweeps ask for more, within bounds."""
+        with self._lock:
+            self._news_at = self._clock()
 
     def check(self, image: str, digest: str) -> None:
         """Asks for one digest, because somebody says that it was deleted. Raises as Registry.has does."""
@@ -114,12 +139,16 @@ class Pullability:
         return sorted(unsure)
 
     def _due(self, host: str) -> set[str]:
-        now, found = self._clock(), set()
+        found = set()
         for each in self._needed.everywhere().values():
-            found |= {missing.pinned(image) for image in each.in_use}
-            reach = (missing.pinned(image) for image in each.in_reach)
-            found |= {name for name in reach if now - self._seen_at.get(name, float("-inf")) > _REACH_EVERY}
+            found |= {pinned(image) for image in each.in_use}
+            reach = (pinned(image) for image in each.in_reach | each.proven)
+            found |= {name for name in reach if self._is_due(self._seen_at.get(name, float("-inf")))}
         return {name for name in found if sweep.host_of(name) == host}
+
+    def _is_due(self, seen_at: float) -> bool:
+        age = self._clock() - seen_at
+        return age > _REACH_EVERY or (seen_at <= self._news_at and age > _SOONEST)
 
     def _settle(self, host: str) -> None:
         """What nobody needs any more is forgotten; and from now on there is an answer for every overlay."""

@@ -13,8 +13,8 @@ from gitops.config import Config
 from gitops.declared import Declared
 from gitops.desired import DesiredState
 from gitops.inquiries import RegistryOf
-from gitops.ports import Inbox, Ledger, Registry
-from gitops.pullability import Needed, Pullability
+from gitops.ports import Inbox, Registry
+from gitops.pullability import Accounts, Needed, Pullability
 from gitops.sweeper import Parties, Sweeper
 from gitops.sweeping import Sweeping, Terms
 
@@ -57,7 +57,7 @@ def registry_of(found: Mapping[str, Registry]) -> RegistryOf:
 def sweeping(
     found: Mapping[str, Registry],
     means: Means,
-    ledger: Ledger,
+    ledger: Accounts,
     terms: Terms,
     on_news: Callable[[frozenset[str]], None],
 ) -> Sweeping:

@@ -31,6 +31,10 @@ class Scans:
         """A registry has news of a scan: what it said before counts no more. What it came to is still asked."""
         self._inquiries.forget(event.digest)
 
+    def outdate(self) -> None:
+        """Another replica has news, of what is not known here: what registries said before counts no more."""
+        self._inquiries.outdate()
+
     def work(self, key: str) -> float | None:
         """Called by the queue that `Means.add` fills."""
         return self._inquiries.work(key)

@@ -29,37 +29,42 @@ Services = Annotated[list[str] | None, typer.Argument(help="Services of pipeline
 def sweep(services: Services = None, config: ConfigFile = DEFAULT) -> None:
     """Look at the registries now, and commit what is newer there, as if its webhook had arrived.
 
-    Exit code 2 = a registry could not be asked.
+    Exit code 2 = a registry could not be asked, or what was found could not be committed; the other registries were
+    swept. A registry that lockstep.yaml does not have is told, and is no failure unless its service was named.
     """
     with _workplace(load(config)) as (sweeper, declared):
         wanted = frozenset(services or declared.services)
-        hosts = _hosts(wanted, declared, sweeper.hosts())
-        answers = [_swept(sweeper, host, wanted) for host in hosts]
+        known = sweeper.hosts()
+        hosts = _hosts(wanted, declared)
+        absent = [host for host in hosts if host not in known]
+        if services and absent:
+            raise Rejected("NotFound", f"{_absent(absent[0])}; say there how it is asked")
+        _print(f"{host}: not swept: {_absent(host)}" for host in absent)
+        answers = [_swept(sweeper, host, wanted) for host in hosts if host in known]
     raise typer.Exit(0 if all(answers) else 2)
 
 
 def _swept(sweeper: Sweeper, host: str, wanted: Collection[str]) -> bool:
-    """False when the registry could not be asked."""
+    """False when the registry could not be asked; what was found until then is printed, since it is committed."""
     try:
-        found = sweeper.sweep(host, wanted)
+        sweeper.sweep(host, wanted, tell=lambda found: _print(map(_line, found)))
     except GitopsError as error:
         _print([f"{host}: {error.reason}: {error}"])
         return False
-    _print(map(_line, found))
     return True
 
 
-def _hosts(wanted: Collection[str], declared: Pipeline, known: Collection[str]) -> list[str]:
-    """Raises: Rejected(NotFound) for a service that nobody declares, or that is kept in a registry nobody knows."""
+def _absent(host: str) -> str:
+    return f"lockstep.yaml has no registries.{host}"
+
+
+def _hosts(wanted: Collection[str], declared: Pipeline) -> list[str]:
+    """Raises: Rejected(NotFound) for a service that nobody declares."""
     unknown = sorted(set(wanted) - declared.services.keys())
     if unknown:
         names = ", ".join(declared.services) or "none"
         raise Rejected("NotFound", f"pipeline.yaml has no service {', '.join(unknown)}; it has {names}")
-    hosts = list(dict.fromkeys(rules.host_of(declared.services[name].image) for name in sorted(wanted)))
-    absent = [host for host in hosts if host not in known]
-    if absent:
-        raise Rejected("NotFound", f"lockstep.yaml has no registries.{absent[0]}; say there how it is asked")
-    return hosts
+    return list(dict.fromkeys(rules.host_of(declared.services[name].image) for name in sorted(wanted)))
 
 
 @contextmanager

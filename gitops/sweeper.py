@@ -10,8 +10,9 @@ It decides nothing about an overlay itself, and holds nothing that is not found 
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ import structlog
 
 from gitops.core import sweep
 from gitops.core.artifacts import Tagged
-from gitops.core.errors import GitopsError, Unavailable
+from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.images import Image
 from gitops.core.pipeline import Pipeline, Service, TagPolicy
 from gitops.core.sweep import Found, RegistryState
@@ -29,6 +30,7 @@ from gitops.pullability import Pullability
 _log = structlog.get_logger(__name__)
 
 _PARALLEL = 4
+"""Requests to one registry at once; another one that is slow does not hold it up."""
 _HAND_IN_SECONDS = 60.0
 _WHOLE_EVERY = 3600.0
 """Seconds between two looks at all tags of an image. In between only what was pushed since is looked at."""
@@ -36,12 +38,17 @@ _OVERLAP = timedelta(minutes=10)
 """The registry's clock and ours may differ by as much."""
 _CONCERNS_ONE = frozenset({"NotFound", "NoPushTimes", "TooManyTags", "InvalidImage"})
 """Reasons that are about one service, and no word on the registry."""
-_MOST_REFUSALS = 3
-"""Of so many services, and nothing else said: it is not about the services. A robot may lack one project."""
+_MOST_UNAUTHORIZED = 3
+"""So often, and nothing else said: it is the password, and a registry may shut out who goes on. A robot that lacks
+projects is told otherwise, and of that all services have to be asked.
+"""
+_MOST_SEEN = 100_000
+"""Digests of one sweep that need not be asked for again."""
 _MOST_NOTES = 50
 
 Look = Tagged | GitopsError | None
 """What a look at one service came to: what its policy takes, why that cannot be told, or nothing."""
+Tell = Callable[[Sequence[Found]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,13 @@ class _Round:
             self.has_answered = True
         else:
             self.refusals.append(error)
-            self.judge(_MOST_REFUSALS)
+            unauthorized = sum(each.reason == "Unauthorized" for each in self.refusals)
+            if unauthorized >= _MOST_UNAUTHORIZED:
+                self.judge()
 
-    def judge(self, most: int) -> None:
-        """The registry fails when it refuses that many services and answers none."""
-        if len(self.refusals) >= most and not self.has_answered:
+    def judge(self) -> None:
+        """The registry fails when it refuses and answers for no service."""
+        if self.refusals and not self.has_answered:
             self.failure = self.failure or self.refusals[0]
 
 
@@ -107,7 +116,9 @@ class Sweeper:
 
     def __init__(self, parties: Parties) -> None:
         self._parties = parties
-        self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="sweeper")
+        self._pools = {
+            host: ThreadPoolExecutor(_PARALLEL, thread_name_prefix=f"sweeper-{host}") for host in parties.registries
+        }
         self._lock = threading.Lock()
         self._looked: dict[str, _Looked] = {}
         self._states: dict[str, RegistryState] = {}
@@ -124,7 +135,8 @@ class Sweeper:
             self._states.clear()
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def hosts(self) -> Sequence[str]:
         """The registries that can be swept."""
@@ -142,27 +154,27 @@ class Sweeper:
         unknown = sweep.unknown(declared, self._parties.registries)
         return [*(replace(state, every=sweep.every(declared, state.host)) for state in known), *unknown]
 
-    def sweep(self, host: str, only: Collection[str] | None = None) -> Sequence[Found]:
+    def sweep(self, host: str, only: Collection[str] | None = None, tell: Tell = lambda _: None) -> Sequence[Found]:
         """One look at a registry, at all its services or some; returns what was found and what came of each.
 
         Raises: Unavailable, Rejected when the registry or the config repo cannot be asked; what was found until then
-        is handed in.
+        is handed in, and `tell` is told of it.
         """
         declared = self._parties.pipeline()
         if declared is None:
             return ()
         services = {name: each for name, each in sweep.services(declared, host).items() if only is None or name in only}
         round_ = _Round(host, self._parties.now(), self._parties.declared())
-        try:
-            found = self._handed_in(round_, services, self._looks(round_, services))
-            notes = [f"{each.service}: {each.outcome}" for each in found if each.is_trouble]
+        with self._noting_failure(host):
+            looks = self._looks(round_, services)
+        found = self._handed_in(round_, services, looks)  # what keeps it out is not the registry's failure
+        tell([each for each in found if round_.failure is None or looks[each.service] is not round_.failure])
+        notes = [f"{each.service}: {each.outcome}" for each in found if each.is_trouble]
+        with self._noting_failure(host):
             if round_.failure is not None:
                 raise round_.failure
             if self._parties.pullability is not None and only is None:
-                notes += self._parties.pullability.check_all(host, round_.seen, self._pool)
-        except GitopsError as error:
-            self._note_failure(host, error)
-            raise
+                notes += self._parties.pullability.check_all(host, round_.seen, self._pools[host])
         self._note_success(host, notes)
         return found
 
@@ -178,8 +190,8 @@ class Sweeper:
             round_.has_answered = True
             return found
 
-        looks = dict(zip(services, self._pool.map(look, services.values()), strict=True))
-        round_.judge(1)
+        looks = dict(zip(services, self._pools[round_.host].map(look, services.values()), strict=True))
+        round_.judge()
         return looks
 
     def _look(self, round_: _Round, service: Service) -> Tagged | None:
@@ -212,7 +224,8 @@ class Sweeper:
 
     def _tags(self, round_: _Round, service: Service, since: datetime | None) -> Sequence[Tagged]:
         tags = self._parties.registries[round_.host].tags(service.image, since)
-        round_.seen.update(f"{service.image}@{each.digest}" for each in tags if each.digest)
+        if len(round_.seen) < _MOST_SEEN:
+            round_.seen.update(f"{service.image}@{each.digest}" for each in tags if each.digest)
         return tags
 
     def _whole(self, registry: Registry, service: Service, best: Tagged | None) -> Tagged | None:
@@ -258,6 +271,20 @@ class Sweeper:
         return Found(name, image, "in the config repo already" if self._is_declared(round_, service, look) else "")
 
     # -- how it fares
+
+    @contextmanager
+    def _noting_failure(self, host: str) -> Iterator[None]:
+        """Whatever goes wrong here the page tells of; what ends because the controller stops is no failure."""
+        try:
+            yield
+        except GitopsError as error:
+            if not self._is_halted:
+                self._note_failure(host, error)
+            raise
+        except Exception:
+            if not self._is_halted:
+                self._note_failure(host, Rejected("InternalError", "a bug of Lockstep; the controller's log has more"))
+            raise
 
     def _note_failure(self, host: str, error: GitopsError) -> None:
         with self._lock:

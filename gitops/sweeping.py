@@ -9,6 +9,8 @@ import structlog
 
 from gitops.core import changes
 from gitops.core.desired import Desired
+from gitops.core.errors import Unavailable
+from gitops.core.images import Image
 from gitops.core.missing import Missing
 from gitops.core.pipeline import Pipeline
 from gitops.core.sweep import RegistryState
@@ -19,7 +21,11 @@ from gitops.workqueue import Backoff, Workqueue
 _log = structlog.get_logger(__name__)
 
 _STEP_ASIDE_SECONDS = 2.0
-_FIRST_RETRY = 5.0
+_FIRST_RETRY, _LAST_RETRY = 5.0, 300.0
+"""Seconds; a registry that asks for more patience (Retry-After) is asked again after the longer one."""
+_SOONEST = 60.0
+"""Seconds between two sweeps because other replicas have news, however much of it."""
+_MOST_WORKERS = 8
 _JITTER = 0.2
 """Of the time between two sweeps, so that several installations do not ask at once."""
 
@@ -45,8 +51,11 @@ class Sweeping:
         self.sweeper = sweeper
         self._pullability = pullability
         self._terms = terms
-        backoff = Backoff(terms.jitter, first=_FIRST_RETRY)
-        self._queue = Workqueue(self._run, backoff=backoff, clock=terms.clock, workers=2)
+        self._every: dict[str, float] = {}
+        self._soon = float("-inf")
+        backoff = Backoff(terms.jitter, first=_FIRST_RETRY, most=_LAST_RETRY)
+        workers = min(len(sweeper.hosts()) + 1, _MOST_WORKERS)  # a slow registry holds up no other one
+        self._queue = Workqueue(self._run, backoff=backoff, clock=terms.clock, workers=workers)
 
     def start(self) -> None:
         self._queue.start()
@@ -58,6 +67,10 @@ class Sweeping:
         self.sweeper.close()
         return stopped
 
+    def depth(self) -> int:
+        """Sweeps and questions that wait or run."""
+        return self._queue.depth()
+
     def is_alive(self) -> bool:
         return self._queue.is_alive()
 
@@ -68,6 +81,23 @@ class Sweeping:
                 _log.warning("a registry is not swept", registry=state.host, message=state.message)
         for host in self.sweeper.hosts():
             self._queue.add(host)
+
+    def look_again(self) -> None:
+        """Another replica has news, of what is not known here: a sweep soon, and one a minute at most."""
+        self._pullability.outdate()
+        now = self._terms.clock()
+        if self._soon > now:
+            return  # a sweep that has not begun yet sees it too
+        self._soon = max(now, self._soon + _SOONEST)
+        for host in self.sweeper.hosts():
+            self._queue.add(host, after=self._soon - now)
+
+    def hurry(self) -> None:
+        """Called when there may be a new pipeline: a sweep that it wants more often does not wait for its old time."""
+        for state in self.sweeper.states():
+            seconds = state.every.total_seconds()
+            if seconds < self._every.get(state.host, seconds):
+                self._queue.add(state.host)
 
     def look_at(self, image: str, digest: str) -> None:
         """Somebody says that an image was deleted: whether it is missed is asked of the registry, now. `image`: as the
@@ -86,6 +116,10 @@ class Sweeping:
         """What of an overlay cannot be pulled any more; None while nobody has looked."""
         return self._pullability.missing(desired)
 
+    def is_absent(self, image: Image) -> bool:
+        """Whether its registry is known to have an image no more. Nobody is asked."""
+        return self._pullability.is_absent(image)
+
     def _run(self, name: str) -> float | None:
         if not self._terms.leads():
             return None  # whoever leads looks
@@ -97,7 +131,11 @@ class Sweeping:
             return None
         try:
             self.sweeper.sweep(name)
+        except Unavailable as error:
+            patience = min(error.retry_after or 0.0, _LAST_RETRY)
+            raise Unavailable(error.reason, error.message, retry_after=patience) from error
         finally:
             state = next(each for each in self.sweeper.states() if each.host == name)
+            self._every[name] = state.every.total_seconds()
             self._terms.observe(state)
         return state.every.total_seconds() * (1 - _JITTER / 2 + _JITTER * self._terms.jitter())

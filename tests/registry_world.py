@@ -10,6 +10,7 @@ from gitops.core.images import Image
 from gitops.gatekeeper import Registries
 from gitops.inquiries import Means
 from gitops.origins import Origins
+from gitops.ports import Registry
 from gitops.scans import Scans
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -30,9 +31,13 @@ class FakeRegistry:
         self.asked: list[tuple[str, str, str]] = []
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def tags(self, image: str) -> Sequence[Tagged]:
+    def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:
         self.asked.append(("tags", image, ""))
         return ()
+
+    def tagged(self, image: str, tag: str) -> Tagged | None:
+        self.asked.append(("tagged", image, tag))
+        return None
 
     def has(self, image: str, digest: str) -> bool:
         self.asked.append(("has", image, digest))
@@ -63,20 +68,21 @@ class FakeRegistry:
 
 class Asking:
     """Scans and origins over one registry, which `hosts` lead to; `work` does what waits, and says whether there was
-    anything. `answers` counts what `on_answer` was told.
+    anything. `answers` counts what `on_answer` was told. `gone`: images that the registry is known to have no more.
     """
 
     def __init__(self, now: Callable[[], datetime], hosts: Sequence[str] = ()) -> None:
         self.registry = FakeRegistry()
         self.hosts = list(hosts)
         self.answers = 0
+        self.gone: set[Image] = set()
         self._queue: deque[tuple[Callable[[str], float | None], str]] = deque()
         self.scans = Scans(self._means(lambda key: self._queue.append((self.scans.work, key)), now))
         self.origins = Origins(self._means(lambda key: self._queue.append((self.origins.work, key)), now))
 
     @property
     def registries(self) -> Registries:
-        return Registries(self.scans, self.origins)
+        return Registries(self.scans, self.origins, self.gone.__contains__)
 
     def work(self) -> bool:
         worked = bool(self._queue)
@@ -89,7 +95,7 @@ class Asking:
     def _means(self, add: Callable[[str], None], now: Callable[[], datetime]) -> Means:
         return Means(self._registry_of, add, now, self._answered)
 
-    def _registry_of(self, image: str) -> FakeRegistry | None:
+    def _registry_of(self, image: str) -> Registry | None:
         return self.registry if image.partition("/")[0] in self.hosts else None
 
     def _answered(self) -> None:

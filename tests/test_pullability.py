@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import pytest
 
@@ -11,9 +13,11 @@ from gitops.core.errors import Unavailable
 from gitops.core.health import Health
 from gitops.core.images import Image
 from gitops.core.missing import IN_REACH, IN_USE, PULLABLE, Missing, Needs
+from gitops.core.proof import Proof, Proofs
+from gitops.core.revision import Revision
 from gitops.core.status import Record, Sync, SyncStatus
 from gitops.core.summary import Results
-from gitops.pullability import Pullability
+from gitops.pullability import Needed, Pullability
 from tests.adapters.harbor_world import digest
 from tests.sweep_world import Shelf, refused, wanting
 
@@ -31,13 +35,13 @@ def record(*images: Image, minutes: float = 0) -> Record:
     return Record(NOW - timedelta(minutes=minutes), None, Sync.SYNCED, Health.HEALTHY, "Synced", "", images=held)
 
 
-USED, BEFORE = image("print-api", "1.4.2"), image("print-api", "1.4.1")
+USED, BEFORE, PROVEN = image("print-api", "1.4.2"), image("print-api", "1.4.1"), image("print-api", "1.5.0")
 
 
 class World:
     """`needs` is what overlays need; `told` are the overlays that were told to be looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: Mapping[str, Shelf] = MappingProxyType({})) -> None:
         self.shelf = Shelf()
         self.needs: dict[str, Needs] = {
             "prod": Needs(frozenset({USED}), frozenset({BEFORE})),
@@ -48,7 +52,7 @@ class World:
         self.elapsed = 0.0
         self.told: list[frozenset[str]] = []
         self.pool = ThreadPoolExecutor(2)
-        self.pullability = Pullability({HOST: self.shelf}, self, self.told.append, lambda: self.elapsed)
+        self.pullability = Pullability({HOST: self.shelf, **others}, self, self.told.append, lambda: self.elapsed)
 
     def everywhere(self) -> Mapping[str, Needs]:
         return self.needs
@@ -133,6 +137,86 @@ def test_a_deletion_that_is_announced_is_looked_at_at_once(world: World) -> None
     found = world.missing()
     assert found is not None
     assert found.reason == IN_REACH
+
+
+def test_what_was_proven_and_is_gone_is_told_apart_and_known_to_the_gate(world: World) -> None:
+    world.needs["prod"] = replace(world.needs["prod"], proven=frozenset({USED, PROVEN}))
+    world.check()
+    found = world.missing()
+    assert found is not None
+    assert found.reason == "ProvenImageMissing"
+    assert found.message == (
+        f"prod: print-api 1.5.0 (sha256:{PROVEN.short_digest}) is no longer in harbor.example: it was proven here and "
+        "is not promoted as long as it is gone; push it again, or let a newer one be proven"
+    )
+    assert [world.pullability.is_absent(each) for each in (PROVEN, USED)] == [True, False]
+    world.shelf.digests.add(missing.pinned(PROVEN))
+    world.pullability.check(PROVEN.name, PROVEN.digest or "")
+    assert world.missing() == Missing()
+    assert not world.pullability.is_absent(PROVEN)
+
+
+def test_what_runs_is_told_before_what_was_proven_and_that_before_what_ran() -> None:
+    sentences = ("a sentence",)
+    assert Missing(sentences, sentences, sentences).reason == "ImageMissing"
+    assert Missing((), sentences, sentences).reason == "ProvenImageMissing"
+    assert Missing((), sentences).reason == "RollbackImageMissing"
+
+
+def test_after_news_of_another_replica_also_what_nobody_uses_yet_is_asked_for_soon(world: World) -> None:
+    world.needs["prod"] = replace(world.needs["prod"], proven=frozenset({PROVEN}))
+    world.shelf.digests.add(missing.pinned(PROVEN))
+    world.check()
+    world.shelf.digests.discard(missing.pinned(PROVEN))
+    world.elapsed = 600.0
+    world.pullability.outdate()
+    world.check()
+    assert not world.pullability.is_absent(PROVEN), "no more often than every 15 min"
+    world.elapsed = 901.0
+    world.check()
+    assert world.pullability.is_absent(PROVEN)
+
+
+def test_an_overlay_is_judged_without_a_registry_that_was_never_reached() -> None:
+    world = World({"other.example": Shelf()})
+    elsewhere = image("order", "1.0.0", "other.example")
+    world.needs["prod"] = Needs(frozenset({USED, elsewhere}))
+    assert world.missing() is None
+    world.check()
+    assert world.missing() == Missing()
+    world.shelf.digests.discard(missing.pinned(USED))
+    world.check()
+    found = world.missing()
+    world.pool.shutdown()
+    assert found is not None
+    assert found.reason == IN_USE
+
+
+class Accounts:
+    """What a ledger tells of one overlay."""
+
+    def __init__(self, proofs: Proofs) -> None:
+        self._proofs = proofs
+
+    def read(self, _overlay: str) -> None:
+        return None
+
+    def read_proofs(self, _overlay: str) -> Proofs:
+        return self._proofs
+
+
+class NothingRendered:
+    def known(self, _overlay: str) -> None:
+        return None
+
+
+def test_the_ledger_tells_what_was_proven() -> None:
+    def proof(found: Image, healthy_since: datetime | None) -> Proof:
+        return Proof("print-api", found, "", "", Revision("a" * 40, "a" * 40), healthy_since=healthy_since)
+
+    proofs = Proofs(NOW, (proof(BEFORE, None), proof(PROVEN, NOW)))
+    needed = Needed(Accounts(proofs), NothingRendered())
+    assert needed.of("dev").names == {missing.pinned(PROVEN)}
 
 
 def test_what_a_sweep_has_seen_is_not_asked_for_again(world: World) -> None:

@@ -1,6 +1,7 @@
 """What registries are asked of scans and labels: in the background, once, bounded, and never from a stale memory."""
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -35,6 +36,11 @@ class Place(Asking):
 
     def questions(self) -> int:
         return len(self.registry.asked)
+
+
+def once(happens: Callable[[], None]) -> Callable[[], None]:
+    left = [happens]
+    return lambda: left.pop()() if left else None
 
 
 @pytest.fixture
@@ -129,6 +135,44 @@ def test_an_answer_that_was_under_way_during_the_announcement_does_not_count(pla
     place.registry.meanwhile = rescanned
     assert place.told().scan == done(Severity.CRITICAL)
     assert place.questions() == 2
+
+
+def test_news_of_which_only_another_replica_knows_more_outdate_every_answer(place: Place) -> None:
+    place.registry.rated(APP, Severity.LOW)
+    assert place.told().scan == done(Severity.LOW)
+    place.registry.rated(APP, Severity.CRITICAL)
+    place.scans.outdate()
+    assert place.scans.of(APP) == Told()
+
+    def scanned_again() -> None:
+        place.registry.rated(APP, Severity.HIGH)
+        place.scans.outdate()
+
+    place.registry.meanwhile = once(scanned_again)
+    place.work()
+    assert place.scans.of(APP).scan == done(Severity.HIGH)
+
+
+def test_news_do_not_make_a_registry_that_is_down_be_asked_more_often(place: Place) -> None:
+    place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
+    assert place.told().untold is Untold.UNREACHABLE
+    place.scans.outdate()
+    assert place.told().untold is Untold.UNREACHABLE
+    assert place.questions() == 1
+
+
+def test_a_question_that_a_bug_has_ended_can_be_put_again(place: Place) -> None:
+    place.registry.rated(APP, Severity.LOW)
+    place.scans.of(APP)
+
+    def fail() -> None:
+        raise OverflowError
+
+    place.registry.meanwhile = fail
+    with pytest.raises(OverflowError):
+        place.work()
+    place.registry.meanwhile = lambda: None
+    assert place.told().scan == done(Severity.LOW)
 
 
 def test_a_registry_that_is_down_is_asked_ever_less(place: Place) -> None:

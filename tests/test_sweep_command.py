@@ -122,5 +122,35 @@ def test_what_it_cannot_do_is_said_without_the_password(place: Place) -> None:
     (place.directory / "lockstep.yaml").write_text(
         (place.directory / "lockstep.yaml").read_text().replace(f"  {place.registry.host}:", "  other.example:")
     )
-    absent = place.run()
+    absent = place.run("design")
+    assert absent.returncode == 2
     assert f"lockstep.yaml has no registries.{place.registry.host}; say there how it is asked" in absent.stderr
+    skipped = place.run()
+    assert skipped.returncode == 0
+    assert (
+        skipped.stdout == f"{place.registry.host}: not swept: lockstep.yaml has no registries.{place.registry.host}\n"
+    )
+
+
+def test_a_registry_that_nobody_knows_keeps_no_other_from_being_swept(place: Place) -> None:
+    text = pipeline_text(place.registry.host, POLICIES).decode()
+    text = text.replace(f"'{place.registry.host}/tuling/unused'", "'other.example/tuling/unused'")
+    place.remote.write({pipeline.FILE: text.encode()}, "another registry")
+    place.registry.push("tuling/print-api", "1.6.0", at(1))
+    done = place.run()
+    assert done.returncode == 0, done.stderr
+    assert "other.example: not swept: lockstep.yaml has no registries.other.example" in done.stdout.splitlines()
+    assert place.deployed() == {"print-api": "1.6.0"}
+
+
+def test_what_was_committed_before_the_registry_failed_is_printed(place: Place) -> None:
+    place.registry.push("tuling/print-api", "1.6.0", at(1))
+    place.registry.push("tuling/design", "latest", at(2))
+    place.registry.failing.add("tuling/design")
+    done = place.run()
+    assert done.returncode == 2
+    first, *_, last = done.stdout.splitlines()
+    assert first.startswith("print-api: 1.6.0")
+    assert "is in the config repo, commit" in first
+    assert last.startswith(f"{place.registry.host}: RegistryFailed: ")
+    assert place.deployed() == {"print-api": "1.6.0"}

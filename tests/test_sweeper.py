@@ -1,7 +1,8 @@
 """Sweeps with real git remotes: what webhooks did not bring, a sweep brings, as the same commits."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from gitops.adapters.harbor_registry import HarborRegistry
 from gitops.adapters.oci_registry import OciRegistry
 from gitops.adapters.registry_http import Access
+from gitops.core.artifacts import Tagged
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.events import ImagePushed
 from tests.adapters import registry_world
@@ -299,15 +301,98 @@ def test_a_failing_registry_is_told_with_its_reason_until_it_answers(
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST
 
 
-def test_a_sweep_whose_commit_does_not_get_through_fails_and_is_made_up_for(world: World) -> None:
+def test_a_sweep_whose_commit_does_not_get_through_is_made_up_for_and_no_failure_of_the_registry(world: World) -> None:
     hook = world.remote.hook("pre-receive", "echo not today; exit 1\n")
     sweeper = world.sweeper({HOST: filled()})
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as failed:
         sweeper.sweep(HOST)
-    assert sweeper.states()[0].reason == "PushRefused"
+    assert failed.value.reason == "PushRefused"
+    assert sweeper.states()[0].failing_since is None
     hook.unlink()
     sweeper.sweep(HOST)
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST
+
+
+def test_projects_that_the_robot_may_not_read_do_no_harm_wherever_their_services_stand(world: World) -> None:
+    shelf = filled()
+    for service in list(POLICIES)[:3]:
+        shelf.errors[image(service)] = refused("Forbidden")
+    sweeper = world.sweeper({HOST: shelf})
+    sweeper.sweep(HOST)
+    (state,) = sweeper.states()
+    assert state.failing_since is None
+    assert len(state.notes) == 3
+    assert sorted(world.deployed()) == ["design"]
+
+
+def test_a_wrong_password_is_not_tried_for_every_service(tmp_path: Path) -> None:
+    policies = {f"service-{number}": "{follow: latest}" for number in range(40)}
+    world = World(tmp_path, HOST, pipeline_text(HOST, policies), kustomization(HOST, policies))
+    shelf = Shelf()
+    shelf.error = refused("Unauthorized")
+    with pytest.raises(Rejected):
+        world.sweeper({HOST: shelf}).sweep(HOST)
+    assert len(shelf.asked) < len(policies)
+    world.close()
+
+
+def test_what_was_found_before_a_registry_failed_is_told(world: World) -> None:
+    shelf = filled()
+    shelf.errors[image("design")] = Unavailable("RegistryUnreachable", "no answer")
+    told: list[str] = []
+    with pytest.raises(Unavailable):
+        world.sweeper({HOST: shelf}).sweep(HOST, tell=lambda found: told.extend(each.service for each in found))
+    assert "design" not in told
+    assert sorted(told) == sorted(world.deployed())
+    assert told
+
+
+def test_a_sweep_that_ends_because_the_controller_stops_is_no_failure(world: World) -> None:
+    sweeper = world.sweeper({HOST: filled()})
+    sweeper.halt()
+    with pytest.raises(Unavailable) as stopped:
+        sweeper.sweep(HOST)
+    assert stopped.value.reason == "Stopping"
+    assert sweeper.states()[0].failing_since is None
+
+
+def test_a_bug_in_a_sweep_is_told(world: World) -> None:
+    class Broken(Shelf):
+        def tagged(self, image: str, tag: str) -> Tagged | None:
+            raise OverflowError
+
+    sweeper = world.sweeper({HOST: Broken()})
+    with pytest.raises(OverflowError):
+        sweeper.sweep(HOST)
+    (state,) = sweeper.states()
+    assert state.reason == "InternalError"
+    assert state.failing_since is not None
+
+
+def test_a_registry_that_is_slow_holds_up_no_other_one(world: World) -> None:
+    answers, is_asked = threading.Event(), threading.Event()
+
+    class Slow(Shelf):
+        def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:
+            is_asked.set()
+            assert answers.wait(60)
+            return super().tags(image, since)
+
+        def tagged(self, image: str, tag: str) -> Tagged | None:
+            assert answers.wait(60)
+            return super().tagged(image, tag)
+
+    sweeper = world.sweeper({HOST: Slow(), "other.example": Shelf()})
+    slow = threading.Thread(target=sweeper.sweep, args=[HOST])
+    slow.start()
+    try:
+        assert is_asked.wait(30)
+        names = sweeper.sweep("other.example")
+        assert sweeper.states()[1].swept_at is not None
+    finally:
+        answers.set()
+        slow.join()
+    assert not names
 
 
 def test_a_registry_that_nobody_can_ask_is_named(tmp_path: Path) -> None:

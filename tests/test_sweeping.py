@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from gitops.core.errors import Unavailable
 from gitops.core.missing import Needs
+from gitops.core.pipeline import FILE
 from gitops.pullability import Pullability
 from gitops.sweeping import Sweeping, Terms
 from tests.sweep_world import Shelf, World, at, pipeline_text, until, wanting
@@ -28,6 +30,7 @@ class Rig:
         self.digest = self.shelf.push(f"{HOST}/tuling/print-api", "1.6.0", at(1))
         self.leads, self.is_busy = True, False
         self.seen: list[RegistryState] = []
+        self.clock_ahead = 0.0
         self.asked_busy = self.asked_to_lead = 0
         pullability = Pullability({HOST: self.shelf}, self, lambda _: None, time.monotonic)
         terms = Terms(
@@ -35,7 +38,7 @@ class Rig:
             is_busy=self._busy,
             pipeline=self.world.pipeline,
             jitter=lambda: 0.5,
-            clock=time.monotonic,
+            clock=lambda: time.monotonic() + self.clock_ahead,
             observe=self.seen.append,
         )
         self.sweeping = Sweeping(self.world.sweeper({HOST: self.shelf}, pullability), pullability, terms)
@@ -118,3 +121,40 @@ def test_a_deletion_is_looked_at_by_the_name_that_manifests_use(rig: Rig) -> Non
     until(lambda: reason() == "ImageMissing")
     rig.sweeping.forget()
     assert rig.sweeping.missing(wanted) is None
+
+
+def test_news_of_another_replica_make_one_sweep_soon_and_one_a_minute_at_most(rig: Rig) -> None:
+    rig.sweeping.look_again()
+    until(lambda: bool(rig.seen))
+    rig.shelf.digests.clear()
+    for _ in range(20):
+        rig.sweeping.look_again()
+    assert rig.sweeping.depth() == 1, "the second one waits, whatever the first one has planned"
+    assert len(rig.seen) == 1
+    rig.clock_ahead = 61.0
+    rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)  # so that the queue looks at its clock
+    until(lambda: len(rig.seen) == 2)
+    found = rig.sweeping.missing(wanting("dev", rig.world.deployed().values()))
+    assert found is not None
+    assert found.reason == "ImageMissing"
+
+
+def test_a_sweep_that_is_wanted_more_often_does_not_wait_for_its_old_time(rig: Rig) -> None:
+    rig.sweeping.look_everywhere()
+    until(lambda: bool(rig.seen))
+    rig.sweeping.hurry()
+    assert rig.sweeping.depth() == 1
+    rig.world.remote.write({FILE: pipeline_text(HOST, registry=", sweep: {every: 1m}")}, "more often")
+    rig.sweeping.hurry()
+    until(lambda: len(rig.seen) == 2)
+    assert rig.seen[-1].every == timedelta(minutes=1)
+
+
+def test_a_registry_s_wish_for_patience_is_granted_within_bounds(rig: Rig) -> None:
+    rig.shelf.error = Unavailable("TooManyRequests", "slow down", retry_after=3600.0)
+    rig.sweeping.look_everywhere()
+    until(lambda: bool(rig.seen))
+    rig.shelf.error = None
+    rig.clock_ahead = 301.0
+    rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)
+    until(lambda: rig.seen[-1].swept_at is not None)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gitops.core import scans, windows
+from gitops.core.changes import one_line
 from gitops.core.images import Image
 from gitops.core.pipeline import Promote
 from gitops.core.release import Hold
@@ -19,6 +20,7 @@ class Gate(StrEnum):
 
     SOAK = "soak"
     RAN = "ran"
+    IMAGES = "images"
     SCAN = "scan"
     WINDOWS = "windows"
     APPROVALS = "approvals"
@@ -44,7 +46,7 @@ class Shut:
 class Facts:
     """What the gates are judged by. `approved`: distinct signers so far, None when nobody can be asked to sign because
     no request was made. `waived`: gate -> the reason to skip it. `moved`: service -> the image that would come by the
-    promotion, `scans`: service -> what is known of its scan.
+    promotion, `scans`: service -> what is known of its scan, `absent`: services whose image its registry has no more.
     """
 
     hold: Hold | None = None
@@ -52,6 +54,7 @@ class Facts:
     waived: Mapping[str, str] = field(default_factory=dict)
     moved: Mapping[str, Image] = field(default_factory=dict)
     scans: Mapping[str, Told] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
 
 
 def shut(promote: Promote, now: datetime, facts: Facts) -> tuple[Shut, ...]:
@@ -59,6 +62,7 @@ def shut(promote: Promote, now: datetime, facts: Facts) -> tuple[Shut, ...]:
     shut = [
         *_hold_gate(facts.hold, now),
         *_window_gate(promote, now),
+        *_images_gate(facts),
         *_scan_gate(promote, facts),
         *_approval_gate(promote, facts.approved),
     ]
@@ -78,6 +82,18 @@ def _window_gate(promote: Promote, now: datetime) -> list[Shut]:
     opens = windows.next_opening(promote.windows, now)
     when = f"the next window opens at {opens:%Y-%m-%d %H:%M} UTC" if opens else "no window opens in sight"
     return [Shut(Gate.WINDOWS, f"outside the windows of pipeline.yaml; {when}", opens)]
+
+
+def _images_gate(facts: Facts) -> list[Shut]:
+    found = [(service, image) for service, image in sorted(facts.moved.items()) if service in facts.absent]
+    return [
+        Shut(
+            Gate.IMAGES,
+            f"{one_line(image.name.partition('/')[0])} no longer has {service} {one_line(image.tag or '')} "
+            f"({image.short_digest}), so that no pod could start: push it again, or let a newer one be proven",
+        )
+        for service, image in found
+    ]
 
 
 def _scan_gate(promote: Promote, facts: Facts) -> list[Shut]:

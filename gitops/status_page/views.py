@@ -62,7 +62,7 @@ HEALTH_TONES = {
     Health.DEGRADED: Tone.BAD,
     Health.UNKNOWN: Tone.WARN,
 }
-MISSING_TONES = {missing.IN_USE: Tone.BAD, missing.IN_REACH: Tone.WARN}
+MISSING_TONES = {missing.IN_USE: Tone.BAD, missing.IN_REACH: Tone.WARN, missing.PROVEN: Tone.WARN}
 """Of what a registry no longer has. The overlay's health is another matter: what runs, runs on."""
 SYNC_TONES = {Sync.SYNCED: Tone.OK, Sync.OUT_OF_SYNC: Tone.WARN, Sync.UNKNOWN: Tone.WARN}
 

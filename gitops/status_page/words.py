@@ -169,6 +169,7 @@ TEXTS: Mapping[str, Text] = {
     "word.Drifted": Text("", "已漂移"),
     "word.ImageMissing": Text("", "镜像缺失"),
     "word.RollbackImageMissing": Text("", "回滚镜像缺失"),
+    "word.ProvenImageMissing": Text("", "已验证镜像缺失"),
     "word.Pullable": Text("", "可拉取"),
     "word.Ready": Text("", "就绪"),
     "word.Reconciling": Text("", "同步中"),

@@ -37,13 +37,14 @@ class Artifact:
 
 class Harbor:
     """`host` is host:port. Repositories are `project/name`, the name may hold slashes. `status`: answers everything
-    with that, when it is set. `asked`: paths with their queries, in order.
+    with that, when it is set; paths with one of `failing` in them are a 500. `asked`: paths and queries, in order.
     """
 
     def __init__(self) -> None:
         self.host = ""
         self.repositories: dict[str, list[Artifact]] = {}
         self.status = 0
+        self.failing: set[str] = set()
         self.asked: list[str] = []
         self.password = PASSWORD
 
@@ -78,8 +79,9 @@ class Harbor:
     def answer(self, target: str, authorization: str) -> tuple[int, Any, dict[str, str]]:
         self.asked.append(target)
         expected = "Basic " + base64.b64encode(f"{USER}:{self.password}".encode()).decode()
-        if self.status:
-            return self.status, _error("UNKNOWN", f"status {self.status}"), {}
+        status = self.status or (500 if any(each in target for each in self.failing) else 0)
+        if status:
+            return status, _error("UNKNOWN", f"status {status}"), {}
         if authorization != expected:
             return 401, _error("UNAUTHORIZED", "unauthorized"), {}
         parts, query = urlsplit(target), {name: held[0] for name, held in parse_qs(urlsplit(target).query).items()}
