@@ -146,7 +146,7 @@ def test_a_registry_that_nobody_knows_keeps_no_other_from_being_swept(place: Pla
 def test_what_was_committed_before_the_registry_failed_is_printed(place: Place) -> None:
     place.registry.push("tuling/print-api", "1.6.0", at(1))
     place.registry.push("tuling/design", "latest", at(2))
-    place.registry.failing.add("tuling/design")
+    place.registry.failing.add("/repositories/design/")
     done = place.run()
     assert done.returncode == 2
     first, *_, last = done.stdout.splitlines()

@@ -49,13 +49,17 @@ WHAT = "print-service 1.4.2 (abababababab)"
         (Told(Scan(ScanState.RUNNING)), f"harbor.example is still scanning {WHAT}. {AGAIN}"),
         (
             Told(Scan(ScanState.FAILED)),
-            f"the scan of {WHAT} failed at harbor.example, or was stopped: start it again there. {AGAIN}",
+            (
+                f"the scan of {WHAT} failed at harbor.example, was stopped, or left out an image of its index: start it "
+                f"again there. {AGAIN}"
+            ),
         ),
         (
             done(None),
             (
-                f"the scan of {WHAT} at harbor.example has findings that are rated Unknown, which is no pass: scan it "
-                f"again when the scanner knows more, or skip this gate by name. {AGAIN}"
+                f"the scan of {WHAT} at harbor.example has findings that are rated Unknown, which is no pass whatever "
+                "the others are rated: scan it again when the scanner knows more, or skip this gate by name. "
+                f"{AGAIN}"
             ),
         ),
         (

@@ -119,7 +119,10 @@ def test_troubles_keep_no_credentials() -> None:
     assert controller(own).repo == "https://***@git.example/config"
 
 
-@pytest.mark.parametrize(("reason", "tone"), [("ImageMissing", Tone.BAD), ("RollbackImageMissing", Tone.WARN)])
+@pytest.mark.parametrize(
+    ("reason", "tone"),
+    [("ImageMissing", Tone.BAD), ("ProvenImageMissing", Tone.WARN), ("RollbackImageMissing", Tone.WARN)],
+)
 def test_images_that_are_gone_want_attention_though_all_is_healthy(reason: str, tone: Tone) -> None:
     gone = Condition("Pullable", status=False, reason=reason, message="dev: order 1 is no longer there", since=NOW)
     status = sample.dev()
