@@ -20,8 +20,6 @@ _log = structlog.get_logger(__name__)
 
 _REACH_EVERY = 3600.0
 """Seconds between two looks at what only a rollback or a promotion may bring; what is in use, every sweep looks at."""
-
-
 _SOONEST = 900.0
 """The same after another replica has told that something happened in a registry, of which nobody here knows what."""
 

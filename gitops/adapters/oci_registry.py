@@ -109,7 +109,7 @@ class OciRegistry:
         found = answer.headers.get("docker-content-digest", "")
         if answer.status == 200 and is_digest(found):
             return found
-        if answer.status not in {200, 404}:
+        if answer.status not in {200, 404, 405}:
             raise self._http.failure(call, answer)
         call = replace(call, method="GET")  # an answer to HEAD cannot say what is not there
         answer = self._answered(repository, call)

@@ -50,8 +50,8 @@ WHAT = "print-service 1.4.2 (abababababab)"
         (
             Told(Scan(ScanState.FAILED)),
             (
-                f"the scan of {WHAT} failed at harbor.example, was stopped, or left out an image of its index: start it "
-                f"again there. {AGAIN}"
+                f"the scan of {WHAT} failed at harbor.example, was stopped, or left out an image of its index: start "
+                f"it again there. {AGAIN}"
             ),
         ),
         (

@@ -11,7 +11,7 @@ from tests.adapters.harbor_world import PASSWORD, USER, Harbor, harbor
 from tests.adapters.kubernetes_world import eventually
 from tests.e2e.config_repo import REGISTRY
 from tests.e2e.conftest import MakeWorld
-from tests.e2e.harness import SYSTEM, Settings, World
+from tests.e2e.harness import HARBOR_SECRET, SYSTEM, Settings, World
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -85,6 +85,26 @@ def test_an_image_that_the_registry_lost_is_told_everywhere(caught_up: World, re
     caught_up.restart()
     caught_up.until_image(dev, "shop", "1.2.0")
     eventually(lambda: (condition(caught_up, dev) or {}).get("reason") != "ImageMissing")
+
+
+def test_a_deletion_that_a_follower_hears_of_is_looked_at_by_the_leader(caught_up: World, registry: Harbor) -> None:
+    """Long before the next sweep."""
+    dev, lost = caught_up.names.dev, registry.repositories["demo/shop"][-1].digest
+    leader, follower = caught_up.controller, caught_up.start("state-2")
+    follower.until("head")
+    registry.delete("demo/shop", lost)
+    resource = {"digest": lost, "tag": "1.2.0", "resource_url": f"{REGISTRY}/demo/shop:1.2.0"}
+    about = {"resources": [resource], "repository": {"repo_full_name": "demo/shop"}}
+    body = json.dumps({"type": "DELETE_ARTIFACT", "occur_at": 1795425094, "operator": "auto", "event_data": about})
+    headers = {"Content-Type": "application/json", "Authorization": HARBOR_SECRET}
+    assert caught_up.post("harbor", body.encode(), headers, controller=follower).status == 200
+    eventually(lambda: (condition(caught_up, dev) or {}).get("reason") == "ImageMissing")
+    assert any(line["message"] == "an image cannot be pulled" for line in leader.heard())
+    caught_up.controllers.remove(follower)
+    follower.kill()
+    registry.push("demo/shop", "1.3.0", NOON.replace(hour=15))
+    caught_up.restart()
+    caught_up.until_image(dev, "shop", "1.3.0")
 
 
 def test_a_registry_that_refuses_is_told_with_the_reason(caught_up: World, registry: Harbor) -> None:
