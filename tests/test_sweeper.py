@@ -1,8 +1,8 @@
 """Sweeps with real git remotes: what webhooks did not bring, a sweep brings, as the same commits."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -369,30 +369,36 @@ def test_a_bug_in_a_sweep_is_told(world: World) -> None:
     assert state.failing_since is not None
 
 
-def test_a_registry_that_is_slow_holds_up_no_other_one(world: World) -> None:
+def test_a_registry_that_is_slow_holds_up_no_other_one(tmp_path: Path) -> None:
+    policies = {**{f"service-{number}": "{follow: latest}" for number in range(8)}, "elsewhere": "{follow: latest}"}
+    text = pipeline_text(HOST, policies).replace(
+        b"registry.example/tuling/elsewhere", b"other.example/tuling/elsewhere"
+    )
+    world = World(tmp_path, HOST, text, kustomization(HOST, policies))
     answers, is_asked = threading.Event(), threading.Event()
 
     class Slow(Shelf):
-        def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:
-            is_asked.set()
-            assert answers.wait(60)
-            return super().tags(image, since)
-
         def tagged(self, image: str, tag: str) -> Tagged | None:
-            assert answers.wait(60)
-            return super().tagged(image, tag)
+            if len(self.asked) >= 3:
+                is_asked.set()
+            found = super().tagged(image, tag)
+            assert answers.wait(20)
+            return found
 
     sweeper = world.sweeper({HOST: Slow(), "other.example": Shelf()})
     slow = threading.Thread(target=sweeper.sweep, args=[HOST])
     slow.start()
     try:
         assert is_asked.wait(30)
-        names = sweeper.sweep("other.example")
-        assert sweeper.states()[1].swept_at is not None
+        (found,) = sweeper.sweep("other.example")
+        assert found.outcome == "no tag that its policy follows"
+        assert slow.is_alive()
+        assert not answers.is_set()
+        assert sweeper.states()[0].failing_since is None
     finally:
         answers.set()
         slow.join()
-    assert not names
+        world.close()
 
 
 def test_a_registry_that_nobody_can_ask_is_named(tmp_path: Path) -> None:

@@ -102,9 +102,9 @@ def test_a_deletion_that_a_follower_hears_of_is_looked_at_by_the_leader(caught_u
     assert any(line["message"] == "an image cannot be pulled" for line in leader.heard())
     caught_up.controllers.remove(follower)
     follower.kill()
-    registry.push("demo/shop", "1.3.0", NOON.replace(hour=15))
+    registry.push("demo/shop", "1.2.1", NOON.replace(hour=14, minute=30))
     caught_up.restart()
-    caught_up.until_image(dev, "shop", "1.3.0")
+    caught_up.until_image(dev, "shop", "1.2.1")
 
 
 def test_a_registry_that_refuses_is_told_with_the_reason(caught_up: World, registry: Harbor) -> None:
