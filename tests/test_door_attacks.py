@@ -8,6 +8,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,24 @@ def test_a01_the_answer_is_413_and_the_connection_closed(door: DoorProcess, fram
         answer = read_answer(client)
         assert (answer.status, answer.headers["Connection"]) == (413, "close")
         assert is_closed(client)
+
+
+@pytest.mark.parametrize("kind", ["gitea", "forgejo", "gogs"])
+def test_a01_a_form_of_escapes_costs_no_more_than_its_size(door: DoorProcess, kind: str) -> None:
+    """Their senders sign what is inside of a form: unpacking it would cost many times its size, before any secret."""
+    assert_both_serve(door)
+    before = door.resident()
+    body = b"payload=" + b"%41" * ((GITHUB_CAP - 8) // 3)
+    shown = (f"X-{kind}-Signature: {'0' * 64}", "Content-Type: application/x-www-form-urlencoded")
+    with connect(door.hooks) as client, ThreadPoolExecutor(1) as other:
+        client.sendall(head(f"/hooks/{kind}", *shown, f"Content-Length: {len(body)}") + body)
+        answer = other.submit(read_answer, client)
+        peak = door.resident()
+        while not answer.done():
+            peak = max(peak, door.resident())
+        assert answer.result().status == 401
+    assert peak - before < 4 * GITHUB_CAP
+    assert_both_serve(door)
 
 
 def test_a01_forged_signatures_cannot_fill_the_memory(tmp_path: Path) -> None:
