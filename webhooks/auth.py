@@ -37,8 +37,8 @@ class Scheme(Protocol):
         """Before the body is read: whether there is a well-formed signature to verify, by whomever."""
 
     def is_bearer(self, secrets: Callable[[], Sequence[bytes]], headers: Mapping[str, str]) -> bool:
-        """Before the body is read: whether the headers alone show one of the secrets. `secrets` looks at files, so it is
-        asked only when there is something to compare.
+        """Before the body is read: whether the headers alone show one of the secrets. `secrets` looks at files, so it
+        is asked only when there is something to compare.
         """
 
 

@@ -32,8 +32,8 @@ class Moved:
 def events(urls: Iterable[str | None], moved: Sequence[Moved]) -> tuple[ConfigPushed, ...] | Ignored:
     """One event for every branch and tag; one without a ref when the host names none or too many to look at singly.
 
-    A ref that is not read is left out. When no other came with it the answer says so, and it is no error: git takes more
-    names than we do, the push may be of any repository, and hosts switch off a webhook that fails.
+    A ref that is not read is left out. When no other came with it the answer says so, and it is no error: git takes
+    more names than we do, the push may be of any repository, and hosts switch off a webhook that fails.
     """
     named = tuple(url for url in urls if url)[:_MOST_URLS]
     if not named:
