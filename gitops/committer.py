@@ -218,7 +218,8 @@ class Committer:
         while True:
             draft = Draft(self._repo, head, self._elsewhere, self._memory)
             now = self._clock.now()
-            outcomes = [self._taken(draft, each, now) for each in batch]
+            outcomes = self._decided(draft, batch, now)
+            batch = [each for each, _ in outcomes]
             commits, changes = draft.commits()
             if commits or is_fresh or head == (head := self._repo.fetch()):
                 break
@@ -227,10 +228,7 @@ class Committer:
             head = self._repo.commit(head, commits)
             draft.committed(head, changes)
             log.info("committed", revision=head, commits=len(commits), deliveries=len(batch))
-        for delivery, taken in zip(batch, outcomes, strict=True):
-            if taken is None:
-                self._fail([delivery], _bug())
-                continue
+        for delivery, taken in outcomes:
             answers = iter(draft.sentence(each, head) for each in taken)
             delivery.answers = [
                 next(answers) if isinstance(event, ImagePushed) else "asks for no commit" for event in delivery.events
@@ -239,17 +237,28 @@ class Committer:
         if commits:
             self._on_commit(head, changes)
 
-    def _taken(self, draft: Draft, delivery: _Delivery, now: datetime) -> list[tuple[Outcome, ...]] | None:
-        """What becomes of each image; None when a bug keeps this delivery from being decided. The others go on: senders
-        come again with the same, and nothing would get through any more.
+    def _decided(
+        self, draft: Draft, batch: Sequence[_Delivery], now: datetime
+    ) -> list[tuple[_Delivery, list[tuple[Outcome, ...]]]]:
+        """What becomes of each image. A delivery that a bug keeps from being decided is answered and leaves the batch:
+        its sender comes again with the same, and else nothing would get through any more.
         """
-        try:
-            return [draft.take(event, delivery.cause, now) for event in _images(delivery)]
-        except GitopsError:
-            raise
-        except Exception:
-            log.exception("delivery failed", cause=delivery.cause)
-            return None
+        decided = []
+        for each in batch:
+            try:
+                decided.append((each, [draft.take(event, each.cause, now) for event in _images(each)]))
+            except GitopsError:
+                raise
+            except Exception:
+                log.exception("delivery failed", cause=each.cause)
+                self._drop(each)
+                self._fail([each], _bug())
+        return decided
+
+    def _drop(self, delivery: _Delivery) -> None:
+        with self._changed:
+            self._batch = [each for each in self._batch if each is not delivery]
+            self._waiting -= len(delivery.events)
 
     def _note(self, error: GitopsError, attempt: int) -> None:
         """Keeps the trouble for the page; a refusal by the host is told at once to whoever waits."""

@@ -1,6 +1,7 @@
 """How many files and connections the process may have open. Strangers hold connections, so the door must know."""
 
 import resource
+from contextlib import suppress
 
 _ENOUGH = 65_536
 """More is never needed here, and some programs that are started walk through all that may be open."""
@@ -15,7 +16,10 @@ def raise_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        with suppress(
+            ValueError, OSError
+        ):  # some kernels have a lower limit than they tell: then what is there must do
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def connections() -> int:

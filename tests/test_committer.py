@@ -366,6 +366,10 @@ def test_one_delivery_that_cannot_be_decided_does_not_keep_the_others(world: Wor
     assert caught.value.reason == "InternalError"
     assert world.deployed() == {"print-api": "1.5.0", "order": "1.0.0"}
     until(lambda: committer.waiting == 0)
+    world.remote.directory.rename(world.remote.directory.with_name("away.git"))
+    with pytest.raises(Unavailable, match="see the controller's log"):
+        accept(committer, pushed("order", "1.6.0"))
+    until(lambda: committer.waiting == 0)
 
 
 def test_a_crowd_is_seen_while_many_wait_and_is_over_with_its_commit(world: World) -> None:
