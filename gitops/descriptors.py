@@ -16,9 +16,7 @@ def raise_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(
-            ValueError, OSError
-        ):  # some kernels have a lower limit than they tell: then what is there must do
+        with suppress(ValueError, OSError):  # a kernel may allow less than its hard limit says
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
