@@ -78,7 +78,7 @@ def _answered(answers: Sequence[Sequence[Answer]], began: float) -> Sequence[Fig
     return [
         Figure("storm", what, times.percentile(99), "s", 2.5, note=str(times)),
         Figure("storm", "not 200 after the first 5 s", share, "%", 1.0, note=f"{refused} of {len(calm)}"),
-        Figure("storm", "given up by Harbor after 3 attempts", given_up, ""),
+        Figure("storm", "given up by Harbor after 3 attempts", given_up, "", 0),
     ]
 
 

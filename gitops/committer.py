@@ -16,7 +16,7 @@ import structlog
 from gitops.core.changes import Change, one_line
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.events import Event, ImagePushed
-from gitops.draft import Draft, Elsewhere, Memory
+from gitops.draft import Draft, Elsewhere, Memory, Outcome
 from gitops.ports import ConfigRepo
 
 log = structlog.get_logger(__name__)
@@ -156,8 +156,8 @@ class Committer:
         return waiting.answers
 
     def _enqueue(self, delivery: _Delivery, deadline: float) -> None:
-        """Takes the delivery if there is room. Raises: Unavailable at once when it has no chance to be in time; what
-        was taken then is settled all the same, and a second delivery of it costs nothing.
+        """Takes the delivery if there is room. Raises: Unavailable at once when it has no chance to be in time; it is
+        worked on all the same, but nobody waits for it any more, so that its repetitions cost nothing.
         """
         with self._changed:
             if self._stopping:
@@ -166,8 +166,10 @@ class Committer:
                 raise Unavailable("QueueFull", f"{self._pace.most_events} events wait already", retry_after=15)
             self._inbox.append(delivery)
             self._waiting += len(delivery.events)
-            self._changed.notify_all()
             trouble, late = self._trouble, self._expected_wait() - deadline
+            if late > 0:
+                delivery.settled.set()
+            self._changed.notify_all()
         if late > 0:
             why = f"; {trouble}" if trouble else ""
             raise Unavailable("QueueTooLong", f"cannot be committed within the deadline{why}", retry_after=late + 15)
@@ -186,8 +188,7 @@ class Committer:
             except Exception:
                 # A thread that died would leave every sender waiting for ever: whoever waits is told, and it goes on.
                 log.exception("batch failed")
-                failure = Unavailable("InternalError", "the events could not be decided: see the controller's log")
-                self._fail(self._take_batch(), failure)
+                self._fail(self._take_batch(), _bug())
 
     def _await_work(self) -> bool:
         with self._changed:
@@ -217,7 +218,8 @@ class Committer:
         while True:
             draft = Draft(self._repo, head, self._elsewhere, self._memory)
             now = self._clock.now()
-            outcomes = [[draft.take(event, each.cause, now) for event in _images(each)] for each in batch]
+            outcomes = self._decided(draft, batch, now)
+            batch = [each for each, _ in outcomes]
             commits, changes = draft.commits()
             if commits or is_fresh or head == (head := self._repo.fetch()):
                 break
@@ -226,7 +228,7 @@ class Committer:
             head = self._repo.commit(head, commits)
             draft.committed(head, changes)
             log.info("committed", revision=head, commits=len(commits), deliveries=len(batch))
-        for delivery, taken in zip(batch, outcomes, strict=True):
+        for delivery, taken in outcomes:
             answers = iter(draft.sentence(each, head) for each in taken)
             delivery.answers = [
                 next(answers) if isinstance(event, ImagePushed) else "asks for no commit" for event in delivery.events
@@ -234,6 +236,29 @@ class Committer:
             delivery.settled.set()
         if commits:
             self._on_commit(head, changes)
+
+    def _decided(
+        self, draft: Draft, batch: Sequence[_Delivery], now: datetime
+    ) -> list[tuple[_Delivery, list[tuple[Outcome, ...]]]]:
+        """What becomes of each image. A delivery that a bug keeps from being decided is answered and leaves the batch:
+        its sender comes again with the same, and else nothing would get through any more.
+        """
+        decided = []
+        for each in batch:
+            try:
+                decided.append((each, [draft.take(event, each.cause, now) for event in _images(each)]))
+            except GitopsError:
+                raise
+            except Exception:
+                log.exception("delivery failed", cause=each.cause)
+                self._drop(each)
+                self._fail([each], _bug())
+        return decided
+
+    def _drop(self, delivery: _Delivery) -> None:
+        with self._changed:
+            self._batch = [each for each in self._batch if each is not delivery]
+            self._waiting -= len(delivery.events)
 
     def _note(self, error: GitopsError, attempt: int) -> None:
         """Keeps the trouble for the page; a refusal by the host is told at once to whoever waits."""
@@ -282,6 +307,10 @@ class Committer:
             if not delivery.settled.is_set():
                 delivery.error = error
                 delivery.settled.set()
+
+
+def _bug() -> Unavailable:
+    return Unavailable("InternalError", "the events could not be decided: see the controller's log")
 
 
 def _count(deliveries: Sequence[_Delivery]) -> int:

@@ -214,6 +214,7 @@ class Controller:
         if touched and self._leader.is_leader():
             self._on_head(touched)
             self._tasks.add("promote")
+        self._hints.take_in()
 
     def _lead(self) -> None:
         """What a new leader does: read what others left, then look at everything."""

@@ -5,7 +5,7 @@ Several events build on each other, and only the final value of an image in an o
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gitops.core import changes, compose, overlay, pipeline
 from gitops.core.changes import Candidate, Change, Deployed, Target, Written
@@ -31,18 +31,23 @@ class Elsewhere:
     revision_of: Callable[[Image], str] = lambda _image: ""
 
 
+_MOST_AHEAD = timedelta(minutes=10)
+"""By how much a registry's clock may be ahead. Its times are then as good as any for the order of its own pushes."""
 _MOST_COMMITS = 1000
 _MOST_REMEMBERED = 20_000
 
 
 @dataclass(slots=True)
 class Memory:
-    """What was read before, by the ids of what it was read from. Of no value but speed."""
+    """What was read before, by the ids of what it was read from: of no value but speed. `again`: when what an overlay
+    has already was pushed once more, which no commit tells, by overlay and image.
+    """
 
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     names: dict[str, frozenset[str]] = field(default_factory=dict)
     past: "dict[str, Past]" = field(default_factory=dict)
     head: str = ""
+    again: dict[tuple[str, str], Written] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -88,9 +93,11 @@ class Draft:
     def take(self, event: ImagePushed, cause: str, now: datetime) -> tuple[Outcome, ...]:
         """Decides one event against the head and what earlier events have changed.
 
-        A push from the future counts as one of now: a registry whose clock is wrong must not win for ever.
+        A push from far in the future counts as one of now, at a time that nobody knows: a registry whose clock is wrong
+        must not win for ever.
         """
-        event = replace(event, pushed_at=min(event.pushed_at, now))
+        if event.pushed_at > now + _MOST_AHEAD:
+            event = replace(event, pushed_at=now, is_exact=False)
         if self._pipeline is None:
             return (Outcome(self._broken),)
         found = changes.candidate(event, self._pipeline)
@@ -160,6 +167,8 @@ class Draft:
                 )
             deployed = self._deployed.get(key) or self._read_deployed(target, found.image.name)
             ignored = changes.decide(found, target, deployed, policy)
+            if changes.is_pushed_again(found, deployed):
+                self._note_again(key, found)
             if ignored is None:
                 used = self._elsewhere.images_in_use(target.overlay, found.image.name)
                 ignored = changes.unused(target, found.image, used)
@@ -178,11 +187,24 @@ class Draft:
         self._deployed[key] = Deployed(found.image, (own, *deployed.written), deployed.edited_at)
         return self._planned[key]
 
+    def _note_again(self, key: tuple[str, str], found: Candidate) -> None:
+        """What lies between the two pushes and comes late is older than what is deployed."""
+        own = Written(found.image.digest or "", found.pushed_at)
+        if len(self._memory.again) > _MOST_REMEMBERED:
+            self._memory.again.clear()
+        self._memory.again[key] = own
+        if key in self._planned:
+            self._planned[key] = replace(self._planned[key], pushed_at=found.pushed_at)
+            self._deployed[key] = replace(self._deployed[key], written=(own, *self._deployed[key].written))
+
     def _read_deployed(self, target: Target, name: str) -> Deployed:
         file = self._files[target.overlay]
         image = _last(overlay.images(self._read(file), file), name)
         past = self._past(target.environment)
         written = past.written.get(name, ())
+        again = self._memory.again.get((target.overlay, name))
+        if again is not None and image is not None and again.digest == image.digest:
+            written = (again, *written)
         is_ours = image is None or image.digest is None or image.digest in {each.digest for each in written}
         return Deployed(image, written, None if is_ours else self._edited_at(file, past))
 

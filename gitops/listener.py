@@ -2,8 +2,8 @@
 
 What waitress itself does not bound, and this does: the time that a request may take to arrive, drop by drop; the body
 by path and sender instead of one cap for all; how many large bodies may be here at once; connections that sit idle
-while new ones wait; threads that are only there while requests wait at the same time; and a stop that lets requests in
-flight finish.
+while new ones wait, also when the process may open no more files; threads that are only there while requests wait at
+the same time; and a stop that lets requests in flight finish.
 
 Deadlines: a request's clock starts when its first byte is read (`lockstep.arrived` in the WSGI environ). Before that
 it may have waited in the kernel's accept queue, which waitress does not show; its event loop empties that queue
@@ -11,23 +11,28 @@ between requests in microseconds, since application code never runs in it.
 """
 
 import copy
+import errno
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest, Error
 
+from gitops import descriptors
 from gitops.core.errors import Rejected
+from gitops.threads import Dispatcher
+from webhooks.limits import Tally
 from webhooks.receivers import ARRIVED
 
 if TYPE_CHECKING:
@@ -43,6 +48,8 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 """On every answer, also on those that no application sees."""
+
+_log = structlog.get_logger(__name__)
 
 BodyLimit = Callable[[str, Mapping[str, str]], int]
 """(path, headers in lower case) -> the most bytes of a body that are worth reading."""
@@ -64,9 +71,9 @@ def no_body(_path: str, _headers: Mapping[str, str]) -> int:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`threads` is how many requests may be worked on at once. Times are in seconds: `arrival` for a request to come
-    in whole, `idle` for a connection without one. Beyond `connections` the one that idled longest is closed. Beyond
-    `large` bodies of more than 64 KiB that arrive or are worked on, the next is answered 503 unread: whether its sender
-    is authentic shows only when all of it is here.
+    in whole, `idle` for a connection without one. Beyond `connections`, or what the process may open if that is fewer,
+    the one that idled longest is closed. Beyond `large` bodies of more than 64 KiB that arrive or are worked on, the
+    next is answered 503 unread: whether its sender is authentic shows only when all of it is here.
     """
 
     threads: int = 8
@@ -103,9 +110,20 @@ class Listener:
                 f"cannot listen on {host}:{port} ({error}): stop what listens there, or set another address under "
                 "`listen` in lockstep.yaml",
             ) from error
-        self._server = _Server.on(listening, self._app, self._limits)
+        self._server = _Server.on(listening, self._app, self._affordable())
         self._thread.start()
         return self._server.effective_host, int(self._server.effective_port)
+
+    def _affordable(self) -> Limits:
+        most = descriptors.connections()
+        if most >= self._limits.connections:
+            return self._limits
+        _log.warning(
+            "few connections: the limit of open files is low (ulimit -n, RLIMIT_NOFILE)",
+            connections=most,
+            wanted=self._limits.connections,
+        )
+        return replace(self._limits, connections=most)
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
@@ -238,44 +256,15 @@ class _Channel(HTTPChannel):
         return isinstance(self.request, _Parser) and now - self.request.started > arrival
 
 
-class _Dispatcher(ThreadedTaskDispatcher):
-    """Starts a thread when more requests wait than threads, up to `most`, and ends those that were not needed for
-    `idle` seconds: a thousand sleeping threads cost memory.
-    """
-
-    def __init__(self, most: int, idle: float) -> None:
-        super().__init__()
-        self._most = most
-        self._idle = idle
-        self._needed = 0
-        self._needed_since = time.monotonic()
-
-    def add_task(self, task: Any) -> None:
-        with self.lock:
-            running = len(self.threads) - self.stop_count
-            wanted = self.active_count + len(self.queue) + 1
-        self._needed = max(self._needed, wanted)
-        if running < wanted and running < self._most:
-            self.set_thread_count(running + 1)
-        super().add_task(task)
-
-    def let_go(self, now: float) -> None:
-        if now - self._needed_since < self._idle:
-            return
-        with self.lock:
-            running = len(self.threads) - self.stop_count
-            kept = max(self._needed, self.active_count, 1)
-        self._needed, self._needed_since = 0, now
-        if kept < running:
-            self.set_thread_count(kept)
-
-
 class _Server(TcpWSGIServer):
     """The listening socket and its connections."""
 
     limits: Limits
     waking: threading.Lock
     is_closed: bool
+    is_expected: bool
+    skips_turn: bool
+    tally: Tally
     # set by waitress, unknown to its stubs
     effective_host: str
     effective_port: str
@@ -284,7 +273,7 @@ class _Server(TcpWSGIServer):
     @classmethod
     def on(cls, listening: socket.socket, app: "WSGIApplication", limits: Limits) -> "_Server":
         settings: Any = {
-            "dispatcher": _Dispatcher(limits.threads, limits.idle),
+            "dispatcher": Dispatcher(limits.threads, limits.idle),
             "adj": _adjustments(limits),
             "_sock": listening,
             "bind_socket": False,
@@ -294,6 +283,8 @@ class _Server(TcpWSGIServer):
         server.limits = limits
         server.waking = threading.Lock()
         server.is_closed = False
+        server.is_expected = server.skips_turn = False
+        server.tally = Tally(time.monotonic)
         server.channel_class = _Channel
         return server
 
@@ -312,13 +303,34 @@ class _Server(TcpWSGIServer):
 
     def handle_accept(self) -> None:
         """Several a turn: a turn looks at every connection, and waitress takes only one."""
-        for _ in range(_ACCEPTS_A_TURN):
+        for taken in range(_ACCEPTS_A_TURN):
+            self.is_expected = taken == 0
             before = self._connections
             super().handle_accept()
             if self._connections == before:
                 break
             if self._connections > self.limits.connections:
                 self._close_longest_idle()
+
+    def accept(self) -> Any:
+        """A connection that cannot be opened stays readable, and without a pause the loop would spin. The one that is
+        closed for it has its turn first; where none can be closed, the next look is when anything else happens. Whether
+        somebody waits is known of the first of a turn only: without a free file the kernel does not say.
+        """
+        try:
+            return super().accept()
+        except OSError as error:
+            if self.is_expected and error.errno in {errno.EMFILE, errno.ENFILE}:
+                self._close_longest_idle()
+                self.skips_turn = True
+                if count := self.tally.due("full"):
+                    _log.warning("no connection can be taken: too many open files (ulimit -n)", count=count)
+            raise
+
+    def readable(self) -> bool:
+        is_ready, skipped = super().readable(), self.skips_turn
+        self.skips_turn = False
+        return is_ready and not skipped
 
     @property
     def _connections(self) -> int:

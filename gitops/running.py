@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import typer
 
-from gitops import assembly, server, telemetry
+from gitops import assembly, descriptors, server, telemetry
 from gitops.chosen_config import CLOCKS, DEFAULT, ConfigFile, load
 from gitops.config import Config
 from gitops.controller import Controller
@@ -30,6 +30,7 @@ def _commands() -> None:
 def run(config: ConfigFile = DEFAULT) -> None:
     """Run the controller in the foreground, until SIGTERM or Ctrl-C."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no copy of a secret on any disk
+    descriptors.raise_limit()
     settings = load(config)
     doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log

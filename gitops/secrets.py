@@ -11,8 +11,10 @@ _LARGEST = 4096
 class Secrets:
     """The current values of one sender's secrets. Thread-safe: it only ever replaces whole entries.
 
-    A file is read again when it changed, so that rotation needs no restart; while it cannot be read the last value
-    counts. White space at both ends of a file is not part of its secret.
+    A file is read again when it changed, so that rotation needs no restart; while it cannot be read or is gone the
+    last value counts. An empty file revokes its secret at once, though it may only be about to be rewritten: whoever
+    rewrites a file in place shows half a secret too, so a new one must be renamed over the old. White space at both
+    ends of a file is not part of its secret.
     """
 
     def __init__(self, files: Sequence[Path], variables: Sequence[str], environ: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
 from flask import Blueprint, Flask, Response, jsonify
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -15,6 +16,8 @@ from webhooks import receivers
 from webhooks.limits import Rate
 from webhooks.receivers import Door
 from webhooks.senders import KINDS, Sender, body_limit
+
+_log = structlog.get_logger(__name__)
 
 _PAGE_THREADS = 8
 
@@ -81,7 +84,28 @@ def _sender(name: str, sender: config.Sender, environ: Mapping[str, str]) -> Sen
     if flaw := next(filter(None, map(kind.flaw, secrets())), None):
         raise Rejected("InvalidConfiguration", f"senders.{name}.secrets: one {flaw}")
     rate = Rate(sender.rate.per_second, sender.rate.burst)
-    return Sender(name, kind, secrets, sender.largest_body or kind.largest_body, rate)
+    return Sender(name, kind, _Rotated(name, secrets, kind.flaw), sender.largest_body or kind.largest_body, rate)
+
+
+class _Rotated:
+    """Secrets that may change at any time. One that can be none is logged once, when it appears: from then on its
+    sender is refused, and nothing else would say why.
+    """
+
+    def __init__(self, name: str, secrets: Callable[[], Sequence[bytes]], flaw: Callable[[bytes], str | None]) -> None:
+        self._name = name
+        self._secrets = secrets
+        self._flaw = flaw
+        self._told: list[str] = []
+
+    def __call__(self) -> Sequence[bytes]:
+        values = self._secrets()
+        flaws = [flaw for flaw in map(self._flaw, values) if flaw]
+        if flaws != self._told:
+            self._told = flaws
+            for flaw in flaws:
+                _log.error("a secret was changed into one that proves nothing", sender=self._name, flaw=f"one {flaw}")
+        return values
 
 
 def _app() -> Flask:

@@ -6,6 +6,7 @@ ends when its standard input does.
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -46,8 +47,17 @@ class DoorProcess:
         """Bytes in memory."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE_SIZE
 
+    def cpu_seconds(self) -> float:
+        user, system = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def most_files(self) -> int:
+        """How many may be open."""
+        (line,) = (each for each in Path(f"/proc/{self.pid}/limits").read_text().splitlines() if "open files" in each)
+        return int(line.split()[3])
 
     def logged(self) -> list[str]:
         return self.log.read_text().splitlines()
@@ -70,8 +80,13 @@ def running(directory: Path, **limits: int) -> Iterator[DoorProcess]:
             assert process.poll() is None, "it did not survive"
 
 
-def serve(limits: Mapping[str, int]) -> None:
+def serve(wanted: Mapping[str, int]) -> None:
+    """`files` is how many may be open from the start, `more_files` how many besides those that are once it listens."""
+    limits = dict(wanted)
+    files, more_files = limits.pop("files", 0), limits.pop("more_files", 0)
     configure(Output(sys.stderr, "lockstep", style="json"))
+    if files:
+        _allow_files(files)
     well = Probes(alive=list, ready=list)
     door = Door(
         senders=SENDERS,
@@ -89,11 +104,17 @@ def serve(limits: Mapping[str, int]) -> None:
     hooks_listener = Listener(create_webhook_app(door, well), "127.0.0.1", 0, wide)
     page_listener = Listener(create_page_app(page, well), "127.0.0.1", 0)
     ports = {"hooks": hooks_listener.start()[1], "page": page_listener.start()[1]}
+    if more_files:
+        _allow_files(len(list(Path("/proc/self/fd").iterdir())) + more_files)
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()
     sys.stdin.read()
     hooks_listener.stop(1)
     page_listener.stop(1)
+
+
+def _allow_files(most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

@@ -68,10 +68,13 @@ class World:
         self.revisions: dict[str, str] = {}
         self._committers: list[Committer] = []
 
-    def committer(self, used: ImagesInUse = lambda _overlay, _image: None, pace: Pace | None = None) -> Committer:
-        clock = Clock(
-            now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5
-        )
+    def committer(
+        self,
+        used: ImagesInUse = lambda _overlay, _image: None,
+        pace: Pace | None = None,
+        now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC),
+    ) -> Committer:
+        clock = Clock(now=now, monotonic=time.monotonic, jitter=lambda: 0.5)
         committer = Committer(
             self.repo,
             clock=clock,
@@ -318,6 +321,55 @@ def test_what_cannot_be_in_time_is_told_so_at_once_and_kept(world: World) -> Non
     assert caught.value.reason == "QueueTooLong"
     assert time.monotonic() - started < 1.0
     until(lambda: world.deployed() == {"print-api": "1.5.0", "order": "1.5.0"})
+
+
+def test_a13_repetitions_of_what_cannot_be_committed_do_not_fill_the_queue(world: World) -> None:
+    committer = world.committer(pace=Pace(first_retry=2, last_retry=2))
+    away = world.remote.directory.with_name("away.git")
+    world.remote.directory.rename(away)
+    with pytest.raises(Unavailable):
+        accept(committer, pushed("print-api", "1.5.0"), 0.5)
+    until(lambda: committer.trouble is not None)
+    reasons = set()
+    for _ in range(50):
+        with pytest.raises(Unavailable) as caught:
+            accept(committer, pushed("print-api", "1.5.0"), 0.0)
+        reasons.add(caught.value.reason)
+    assert reasons == {"QueueTooLong"}
+    until(lambda: committer.waiting == 1)
+    away.rename(world.remote.directory)
+    until(lambda: world.deployed()["print-api"] == "1.5.0")
+
+
+def test_one_delivery_that_cannot_be_decided_does_not_keep_the_others(world: World) -> None:
+    """A bug, told by the answer and the log. What waits with it is committed, and what comes later is too."""
+    both_wait = threading.Event()
+
+    def used(_overlay: str, image: str) -> set[str] | None:
+        assert both_wait.wait(20)
+        if image.endswith("/order"):
+            raise KeyError(image)
+        return None
+
+    committer = world.committer(used=used)
+    with ThreadPoolExecutor(3) as senders:
+        first = senders.submit(accept, committer, pushed("print-api", "1.4.0"))
+        until(lambda: committer.waiting == 1)
+        bad = senders.submit(accept, committer, pushed("order", "1.5.0"))
+        good = senders.submit(accept, committer, pushed("print-api", "1.5.0"))
+        until(lambda: committer.waiting == 3)
+        both_wait.set()
+        assert "is in the config repo" in first.result()
+        assert "is in the config repo" in good.result()
+        with pytest.raises(Unavailable) as caught:
+            bad.result()
+    assert caught.value.reason == "InternalError"
+    assert world.deployed() == {"print-api": "1.5.0", "order": "1.0.0"}
+    until(lambda: committer.waiting == 0)
+    world.remote.directory.rename(world.remote.directory.with_name("away.git"))
+    with pytest.raises(Unavailable, match="see the controller's log"):
+        accept(committer, pushed("order", "1.6.0"))
+    until(lambda: committer.waiting == 0)
 
 
 def test_a_crowd_is_seen_while_many_wait_and_is_over_with_its_commit(world: World) -> None:

@@ -8,11 +8,13 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.door_process import DoorProcess, running
+from tests.test_committer import until
 from tests.test_listener import MEBIBYTE, Answer, ask, connect, is_closed, read_answer
 from tests.webhooks import recorded
 from tests.webhooks.test_receivers import PUSH
@@ -100,6 +102,24 @@ def test_a01_the_answer_is_413_and_the_connection_closed(door: DoorProcess, fram
         assert is_closed(client)
 
 
+@pytest.mark.parametrize("kind", ["gitea", "forgejo", "gogs"])
+def test_a01_a_form_of_escapes_costs_no_more_than_its_size(door: DoorProcess, kind: str) -> None:
+    """Their senders sign what is inside of a form: unpacking it would cost many times its size, before any secret."""
+    assert_both_serve(door)
+    before = door.resident()
+    body = b"payload=" + b"%41" * ((GITHUB_CAP - 8) // 3)
+    shown = (f"X-{kind}-Signature: {'0' * 64}", "Content-Type: application/x-www-form-urlencoded")
+    with connect(door.hooks) as client, ThreadPoolExecutor(1) as other:
+        client.sendall(head(f"/hooks/{kind}", *shown, f"Content-Length: {len(body)}") + body)
+        answer = other.submit(read_answer, client)
+        peak = door.resident()
+        while not answer.done():
+            peak = max(peak, door.resident())
+        assert answer.result().status == 401
+    assert peak - before < 4 * GITHUB_CAP
+    assert_both_serve(door)
+
+
 def test_a01_forged_signatures_cannot_fill_the_memory(tmp_path: Path) -> None:
     """Whether a signature is right shows only when all of the body is here, so few large ones may come at once."""
     with running(tmp_path, large=2) as door, contextlib.ExitStack() as held:
@@ -154,6 +174,43 @@ def test_a02_a_thousand_idle_and_dripping_sockets_stop_nobody(tmp_path: Path) ->
         for _ in range(20):
             assert_both_serve(door)
         idle.close()
+        assert_both_serve(door)
+
+
+@pytest.mark.parametrize("files", [256, 1024])
+def test_a02_where_few_files_may_be_open_idle_sockets_stop_nobody(tmp_path: Path, files: int) -> None:
+    with running(tmp_path, arrival=60, idle=60, files=files) as door, contextlib.ExitStack() as idle:
+        for _ in range(files + 100):
+            idle.enter_context(connect(door.hooks))
+        for _ in range(20):
+            assert_both_serve(door)
+        assert door.open_files() < files
+        assert sum("few connections" in line for line in door.logged()) == 2, "one line for each listener"
+        assert not any("too many open files" in line for line in door.logged())
+
+
+def test_a02_when_no_file_can_be_opened_any_more_the_longest_idle_go_and_the_loop_rests(tmp_path: Path) -> None:
+    """What takes the files may be something else in the process: the listener's own share is no protection then."""
+    with running(tmp_path, arrival=60, idle=60, more_files=12) as door, contextlib.ExitStack() as idle:
+        for _ in range(100):
+            idle.enter_context(connect(door.hooks))
+        for _ in range(20):
+            assert genuine(door.hooks).status == 200
+        for _ in range(5):
+            idle.enter_context(connect(door.hooks))
+        until(lambda: door.open_files() == door.most_files())
+        waiting = idle.enter_context(connect(door.page))
+        waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")  # on this port there is none to close: it has to wait
+        spent = door.cpu_seconds()
+        waiting.settimeout(3)
+        with pytest.raises(TimeoutError):
+            waiting.recv(1, socket.MSG_PEEK)
+        assert door.cpu_seconds() - spent < 0.5
+        assert genuine(door.hooks).status == 200  # which leaves a place
+        waiting.settimeout(20)
+        assert read_answer(waiting).status == 200
+        assert 1 <= sum("too many open files" in line for line in door.logged()) <= 2, "one line for each listener"
+        idle.pop_all().close()
         assert_both_serve(door)
 
 

@@ -1,8 +1,10 @@
 """What a push, a scan and a deletion make the controller look at, over a real config repo."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gitops.core.events import ConfigPushed, ImageDeleted, ImageScanned
+from gitops.core.tree import Tree
 from gitops.hints import Hints
 from gitops.workqueue import Backoff, Workqueue
 from tests.test_desired import Place
@@ -41,6 +44,9 @@ def world(tmp_path: Path) -> Iterator[World]:
     place.repo.close()
 
 
+LOOKING = f"looking whether an overlay of the trunk names {IMAGE} (aaaaaaaaaaaa)"
+
+
 def push(ref: str | None, after: str | None = "f" * 40) -> ConfigPushed:
     return ConfigPushed(URLS, ref, after)
 
@@ -51,11 +57,22 @@ def test_a_new_head_of_the_trunk_is_fetched_here_and_by_the_leader(world: World)
     assert world.told == [("dev", "prod")]
 
 
-def test_a_head_that_is_known_already_costs_nothing(world: World) -> None:
+def test_a_head_that_is_known_already_costs_no_fetch_and_is_told_to_the_leader(world: World) -> None:
+    """A replica that follows may know it before the one that leads."""
     head = world.place.desired.head()
     assert world.hints().config_pushed(push("refs/heads/main", head)) == f"already at {head[:12]}"
     assert not world.looked
-    assert not world.told
+    assert world.told == [("dev", "prod")]
+
+
+def test_a_head_that_comes_back_by_force_while_another_is_on_its_way_in_is_fetched(world: World) -> None:
+    hints, head = world.hints(), world.place.desired.head()
+    hints.config_pushed(push("refs/heads/main", "b" * 40))
+    assert hints.config_pushed(push("refs/heads/main", head)) == "looking at the trunk's new head"
+    assert hints.config_pushed(push("refs/heads/main", head)).startswith("already at")
+    hints.config_pushed(push(None))
+    assert hints.config_pushed(push("refs/heads/main", head)) == "looking at the trunk's new head"
+    assert world.looked == ["fetch"] * 4
 
 
 def test_a_trunk_that_was_deleted_or_forced_back_is_looked_at(world: World) -> None:
@@ -104,24 +121,66 @@ def deploy(place: Place, environment: str, digest: str) -> None:
 def test_a_deleted_image_that_is_deployed_is_answered_and_logged_with_its_overlays(world: World) -> None:
     hints = world.hints()
     gone = ImageDeleted(IMAGE, DEPLOYED, "1.0.0")
+    assert hints.registry_news(gone) == LOOKING
+    hints.take_in()
     assert hints.registry_news(gone) == f"no overlay of the trunk names {IMAGE} (aaaaaaaaaaaa)"
     for environment in ("dev", "prod"):
         deploy(world.place, environment, DEPLOYED)
     with capture_logs() as logs:
+        assert {hints.registry_news(gone) for _ in range(3)} == {LOOKING}
+        assert not logs
+        hints.take_in()
         (answer,) = {hints.registry_news(gone) for _ in range(3)}
     assert answer.startswith(f"dev, prod: names {IMAGE} (aaaaaaaaaaaa), which the registry no longer has")
     assert [entry["deployed_in"] for entry in logs] == ["dev, prod"]
     deploy(world.place, "prod", OTHER)
+    assert hints.registry_news(gone) == LOOKING
+    hints.take_in()
     assert hints.registry_news(gone).startswith(f"dev: names {IMAGE}")
-    assert not world.looked
+    assert set(world.looked) == {"refresh"}
+
+
+class UnreadableTrees:
+    """A clone that is being fetched: whoever reads it would wait."""
+
+    def tree(self, revision: str) -> Tree:
+        raise AssertionError(revision)
+
+    def read(self, blob: str) -> bytes:
+        raise AssertionError(blob)
+
+
+def test_whoever_tells_of_a_deletion_never_waits_for_the_clone(world: World) -> None:
+    hints = Hints(UnreadableTrees(), "main", world.place.desired, world.looked.append, lambda *_: None)
+    for _ in range(3):
+        assert hints.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
+
+
+def test_deletions_that_come_at_the_same_time_are_each_warned_of_once(world: World) -> None:
+    for environment in ("dev", "prod"):
+        deploy(world.place, environment, DEPLOYED)
+    hints = world.hints()
+    hints.registry_news(ImageDeleted(IMAGE, DEPLOYED))
+    hints.take_in()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with capture_logs(), ThreadPoolExecutor(8) as pool:
+            news = [ImageDeleted(f"{IMAGE}-{number}", DEPLOYED) for number in range(4000)]
+            answers = list(pool.map(hints.registry_news, news))
+    finally:
+        sys.setswitchinterval(before)
+    assert all(answer.startswith("dev, prod: names") for answer in answers)
 
 
 def test_before_the_first_fetch_nothing_is_known_and_nothing_breaks(tmp_path: Path) -> None:
     place = Place(tmp_path)
     world = World(place)
-    assert "no overlay" in world.hints().registry_news(ImageDeleted(IMAGE, DEPLOYED))
-    assert world.hints().config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
-    assert world.looked == ["fetch"]
+    hints = world.hints()
+    assert hints.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
+    hints.take_in()
+    assert hints.config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
+    assert world.looked == ["refresh", "fetch"]
     place.repo.close()
 
 

@@ -1,6 +1,7 @@
 """Whoever runs the controller can end it, whatever thread the kernel gives the signal to."""
 
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -35,3 +36,21 @@ def test_a_signal_that_another_thread_gets_is_heard(bystander: threading.Thread,
         asked()
     for each, handler in kept.items():
         signal.signal(each, handler)
+
+
+LIMITED = """
+import resource
+from gitops import descriptors
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, min(hard, {hard})))
+few = descriptors.connections()
+descriptors.raise_limit()
+print(few, resource.getrlimit(resource.RLIMIT_NOFILE)[0], descriptors.connections())
+"""
+
+
+@pytest.mark.parametrize(("hard", "expected"), [(256, "18 256 18"), (1024, "18 1024 274"), (4096, "18 4096 1298")])
+def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be(hard: int, expected: str) -> None:
+    """In a process of its own: the limit is one for all of a process."""
+    command = [sys.executable, "-c", LIMITED.format(hard=hard)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == expected

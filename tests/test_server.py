@@ -1,16 +1,19 @@
 """What every answer of every port has, and what none shows."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from flask import Blueprint
 from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry, Counter
+from structlog.testing import capture_logs
 
 from gitops import config
 from gitops.core.errors import Rejected
 from gitops.listener import SECURITY_HEADERS
 from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app, senders
+from tests.webhooks import samples
 from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import SENDERS, RecordingInbox
 from webhooks.receivers import Door
@@ -128,3 +131,21 @@ def test_a_signing_token_that_is_none_is_refused_at_the_start(secret: str) -> No
         senders(configured, {"SECRET": secret})
     assert secret == "whsec_" or secret not in str(refused.value)
     assert senders(configured, {"SECRET": "a plain token"})["git-host"].secrets() == (b"a plain token",)
+
+
+def test_a_signing_token_that_is_rotated_into_none_is_logged_once(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(samples.SIGNING_SECRET.decode())
+    configured = {"git-host": config.Sender(kind="gitlab", secrets=(config.SecretSource(file=file),))}
+    sender = senders(configured, {})["git-host"]
+    with capture_logs() as logs:
+        sender.secrets()
+        assert not logs
+        for text in ("whsec_bm9uZQ==", samples.SIGNING_SECRET.decode(), "whsec_bm9uZQ=="):
+            file.with_name("next").write_text(text)
+            file.with_name("next").rename(file)
+            for _ in range(3):
+                sender.secrets()
+    assert [entry["sender"] for entry in logs] == ["git-host", "git-host"]
+    assert "copy the whole token" in logs[0]["flaw"]
+    assert "bm9uZQ" not in str(logs)

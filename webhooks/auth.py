@@ -7,10 +7,13 @@ and therefore matches nothing here. No secret at all means that nobody is authen
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
+
+STRANGERS_BYTES = 64 * 1024
+"""What is read from somebody who has not shown any sign of being authentic."""
 
 _HEX = re.compile(rb"[0-9a-f]{64}")
 
@@ -33,8 +36,10 @@ class Scheme(Protocol):
     def is_signed(self, headers: Mapping[str, str]) -> bool:
         """Before the body is read: whether there is a well-formed signature to verify, by whomever."""
 
-    def is_bearer(self, secrets: Sequence[bytes], headers: Mapping[str, str]) -> bool:
-        """Before the body is read: whether the headers alone show one of the secrets."""
+    def is_bearer(self, secrets: Callable[[], Sequence[bytes]], headers: Mapping[str, str]) -> bool:
+        """Before the body is read: whether the headers alone show one of the secrets. `secrets` looks at files, so it
+        is asked only when there is something to compare.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +53,21 @@ class Bearer:
     header: str
 
     def is_authentic(self, secrets: Sequence[bytes], request: Request) -> bool:
-        return self.is_bearer(secrets, request.headers)
+        return self.is_bearer(lambda: secrets, request.headers)
 
     def is_signed(self, _headers: Mapping[str, str]) -> bool:
         return False
 
-    def is_bearer(self, secrets: Sequence[bytes], headers: Mapping[str, str]) -> bool:
-        return matches([raw(headers.get(self.header))], [secret for secret in secrets if secret])
+    def is_bearer(self, secrets: Callable[[], Sequence[bytes]], headers: Mapping[str, str]) -> bool:
+        given = raw(headers.get(self.header))
+        return bool(given) and matches([given], [secret for secret in secrets() if secret])
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
     """HMAC-SHA256 over the raw body, in hex behind a prefix. `signs_payload`: of a form body only what its field
-    `payload` holds was signed.
+    `payload` holds was signed. It is taken out of small forms only, since that costs memory many times the body's size
+    and a stranger asks for it; of a larger one nothing but the raw body can be authentic.
 
     https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     """
@@ -70,15 +77,17 @@ class Signature:
     signs_payload: bool = False
 
     def is_authentic(self, secrets: Sequence[bytes], request: Request) -> bool:
+        if not self.is_signed(request.headers):
+            return False
         signed = _payload(request) if self.signs_payload else request.body
         expected = [self.prefix + _hex(secret, signed) for secret in secrets if secret]
-        return self.is_signed(request.headers) and matches([raw(request.headers.get(self.header))], expected)
+        return matches([raw(request.headers.get(self.header))], expected)
 
     def is_signed(self, headers: Mapping[str, str]) -> bool:
         given = raw(headers.get(self.header))
         return given.startswith(self.prefix) and _HEX.fullmatch(given, len(self.prefix)) is not None
 
-    def is_bearer(self, _secrets: Sequence[bytes], _headers: Mapping[str, str]) -> bool:
+    def is_bearer(self, _secrets: Callable[[], Sequence[bytes]], _headers: Mapping[str, str]) -> bool:
         return False
 
 
@@ -105,6 +114,6 @@ def _payload(request: Request) -> bytes:
     https://github.com/go-gitea/gitea/blob/main/services/webhook/deliver.go
     """
     is_form = request.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded")
-    if not is_form or not request.body.startswith(b"payload="):
+    if not is_form or len(request.body) > STRANGERS_BYTES or not request.body.startswith(b"payload="):
         return request.body
     return unquote_to_bytes(request.body.removeprefix(b"payload=").replace(b"+", b" "))

@@ -96,9 +96,11 @@ def quoted(text: str) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise malformed(f"the key {quoted(twice)} stands twice in one object")
+        seen = set[str]()
+        for key, _ in pairs:
+            if key in seen:
+                raise malformed(f"the key {quoted(key)} stands twice in one object")
+            seen.add(key)
     return found
 
 

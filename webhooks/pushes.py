@@ -10,7 +10,6 @@ from typing import Annotated
 from pydantic import Field
 
 from gitops.core import remotes
-from gitops.core.errors import Rejected
 from gitops.core.events import ConfigPushed, Ignored
 from webhooks import bodies
 
@@ -33,23 +32,17 @@ class Moved:
 def events(urls: Iterable[str | None], moved: Sequence[Moved]) -> tuple[ConfigPushed, ...] | Ignored:
     """One event for every branch and tag; one without a ref when the host names none or too many to look at singly.
 
-    A ref that git would not take is left out as long as others came with it.
-    Raises: Rejected(MalformedDelivery) when nothing else is left.
+    A ref that is not read is left out. When no other came with it the answer says so, and it is no error: git takes
+    more names than we do, the push may be of any repository, and hosts switch off a webhook that fails.
     """
     named = tuple(url for url in urls if url)[:_MOST_URLS]
     if not named:
         return Ignored("the payload names no repository")
     if not moved or len(moved) > _MOST_REFS:
         return (ConfigPushed(named, None, None),)
-    sound, wrong = [], []
-    for each in moved:
-        try:
-            sound.append(ConfigPushed(named, _ref(each.ref), _after(each.after)))
-        except Rejected as error:
-            wrong.append(error)
-    if not sound:
-        raise wrong[0]
-    return tuple(sound)
+    wrong = [_flaw(each) for each in moved]
+    sound = [ConfigPushed(named, each.ref, _after(each)) for each, flaw in zip(moved, wrong, strict=True) if not flaw]
+    return tuple(sound) or Ignored(wrong[0])
 
 
 def no_push(header: str, event: str) -> Ignored:
@@ -59,15 +52,14 @@ def no_push(header: str, event: str) -> Ignored:
     return Ignored(f"event {bodies.quoted(event)} asks for nothing")
 
 
-def _ref(name: str) -> str:
-    if not remotes.is_ref(name):
-        raise bodies.malformed(f"ref {bodies.quoted(name)} is not the full name of a branch or tag")
-    return name
+def _flaw(moved: Moved) -> str:
+    """Why nothing is asked of git by these names; empty when they are sound."""
+    if not remotes.is_ref(moved.ref):
+        return f"ref {bodies.quoted(moved.ref)} is not the name of a branch or tag that is read here"
+    if moved.after is not None and not _OBJECT_ID.fullmatch(moved.after):
+        return f"after {bodies.quoted(moved.after)} is not an object id"
+    return ""
 
 
-def _after(object_id: str | None) -> str | None:
-    if object_id is None:
-        return None
-    if not _OBJECT_ID.fullmatch(object_id):
-        raise bodies.malformed(f"after {bodies.quoted(object_id)} is not an object id")
-    return object_id if object_id.strip("0") else None
+def _after(moved: Moved) -> str | None:
+    return moved.after if moved.after is not None and moved.after.strip("0") else None

@@ -16,7 +16,7 @@ elsewhere.
 import math
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from flask import Blueprint, Response, g, jsonify, request
@@ -94,11 +94,12 @@ class _Reception:
         sender = self._door.senders.get(name, self._nobody)
         headers = {key.lower(): value for key, value in request.headers}
         body = self._read()
-        if not sender.is_authentic(Request(headers, body, self._door.now())):
+        asked = Request(headers, body, self._door.now())
+        if not sender.is_authentic(asked):
             return self._refuse_stranger()
         g.sender = sender.name
         with bound_contextvars(sender=sender.name, delivery=bodies.fingerprint(body)):
-            return self._receive_authentic(sender, headers, body)
+            return self._receive_authentic(sender, asked)
 
     def observe(self, response: Response) -> Response:
         seconds = max(0.0, self._door.clock() - self._arrived())
@@ -114,17 +115,19 @@ class _Reception:
             raise RequestEntityTooLarge
         return body
 
-    def _receive_authentic(self, sender: Sender, headers: Mapping[str, str], body: bytes) -> Response:
-        if len(body) > sender.largest_body:
+    def _receive_authentic(self, sender: Sender, asked: Request) -> Response:
+        if len(asked.body) > sender.largest_body:
             raise RequestEntityTooLarge
-        if not _is_json(headers.get("content-type", "")):
+        if not _is_json(asked.headers.get("content-type", "")):
             return self._note(_refusal(415, "UnsupportedMediaType", _NO_FORM))
         if wait := self._buckets[sender.name].take():
             return self._note(_refusal(429, "TooManyRequests", f"sender {sender.name} is over its rate", wait))
         try:
-            delivery = sender.kind.parse(headers, body)
-            bind_contextvars(delivery=delivery.id or bodies.fingerprint(body))
-            return self._accept(delivery, bodies.fingerprint(body))
+            delivery = sender.kind.parse(asked.headers, asked.body)
+            if delivery.signed_id is not None and not sender.signs_id(asked):
+                delivery = replace(delivery, signed_id=None)
+            bind_contextvars(delivery=delivery.id or bodies.fingerprint(asked.body))
+            return self._accept(delivery, bodies.fingerprint(asked.body))
         except Rejected as error:
             return self._note(_refusal(400, error.reason, str(error)))
         except Unavailable as error:

@@ -15,14 +15,11 @@ from webhooks import (
     harbor,
     standard_webhooks,
 )
-from webhooks.auth import Bearer, Request, Scheme, Signature
+from webhooks.auth import STRANGERS_BYTES, Bearer, Request, Scheme, Signature
 from webhooks.deliveries import Delivery
 from webhooks.limits import Rate
 
 MEBIBYTE = 1024 * 1024
-STRANGERS_BYTES = 64 * 1024
-"""What is read from somebody who has not shown any sign of being authentic."""
-
 _GIT_PUSH_BYTES = 25 * MEBIBYTE
 """GitHub drops what would be larger: https://docs.github.com/en/webhooks/webhook-events-and-payloads"""
 
@@ -30,13 +27,14 @@ _GIT_PUSH_BYTES = 25 * MEBIBYTE
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A dialect, how its senders show who they are, and how much they have to say, in bytes. `flaw` says why a secret
-    can be none.
+    can be none. `signs_id`: where a delivery's id can be signed, whether it was.
     """
 
     parse: Callable[[Mapping[str, str], bytes], Delivery]
     scheme: Scheme
     largest_body: int
     flaw: Callable[[bytes], str | None] = lambda _: None
+    signs_id: Callable[[Sequence[bytes], Request], bool] = lambda *_: False
 
 
 _GITHUB = Signature("x-hub-signature-256", b"sha256=")
@@ -49,7 +47,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "harbor": Kind(harbor.parse, Bearer("authorization"), MEBIBYTE),
         "github": Kind(github.parse, _GITHUB, _GIT_PUSH_BYTES),
-        "gitlab": Kind(gitlab.parse, standard_webhooks.SignedOrToken(), _GIT_PUSH_BYTES, standard_webhooks.flaw),
+        "gitlab": Kind(
+            gitlab.parse,
+            standard_webhooks.SignedOrToken(),
+            _GIT_PUSH_BYTES,
+            standard_webhooks.flaw,
+            standard_webhooks.Signed().is_authentic,
+        ),
         "gitea": Kind(gitea.parse, _GITEA, _GIT_PUSH_BYTES),
         "forgejo": Kind(gitea.parse_forgejo, _FORGEJO, _GIT_PUSH_BYTES),
         "gogs": Kind(gogs.parse, _GOGS, _GIT_PUSH_BYTES),
@@ -73,8 +77,12 @@ class Sender:
     def is_authentic(self, request: Request) -> bool:
         return self.kind.scheme.is_authentic(self.secrets(), request)
 
+    def signs_id(self, request: Request) -> bool:
+        """Whether the delivery's id is the sender's own word, and not only sent along."""
+        return self.kind.signs_id(self.secrets(), request)
+
     def is_bearer(self, headers: Mapping[str, str]) -> bool:
-        return self.kind.scheme.is_bearer(self.secrets(), headers)
+        return self.kind.scheme.is_bearer(self.secrets, headers)
 
 
 def largest_body(senders: Mapping[str, Sender]) -> int:

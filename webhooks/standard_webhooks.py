@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from webhooks import auth
 from webhooks.auth import Bearer, Request
@@ -42,7 +42,7 @@ class Signed:
     def is_signed(self, headers: Mapping[str, str]) -> bool:
         return bool(_signatures(headers))
 
-    def is_bearer(self, _secrets: Sequence[bytes], _headers: Mapping[str, str]) -> bool:
+    def is_bearer(self, _secrets: Callable[[], Sequence[bytes]], _headers: Mapping[str, str]) -> bool:
         return False
 
 
@@ -57,13 +57,13 @@ class SignedOrToken:
 
     def is_authentic(self, secrets: Sequence[bytes], request: Request) -> bool:
         by_signature = self._signed.is_authentic(secrets, request)
-        return self.is_bearer(secrets, request.headers) or by_signature
+        return self.is_bearer(lambda: secrets, request.headers) or by_signature
 
     def is_signed(self, headers: Mapping[str, str]) -> bool:
         return self._signed.is_signed(headers)
 
-    def is_bearer(self, secrets: Sequence[bytes], headers: Mapping[str, str]) -> bool:
-        return self._token.is_bearer([secret for secret in secrets if not secret.startswith(PREFIX)], headers)
+    def is_bearer(self, secrets: Callable[[], Sequence[bytes]], headers: Mapping[str, str]) -> bool:
+        return self._token.is_bearer(lambda: [each for each in secrets() if not each.startswith(PREFIX)], headers)
 
 
 def flaw(secret: bytes) -> str | None:

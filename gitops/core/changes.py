@@ -147,6 +147,14 @@ def decide(found: Candidate, target: Target, deployed: Deployed, policy: TagPoli
     return None
 
 
+def is_pushed_again(found: Candidate, deployed: Deployed) -> bool:
+    """Whether what is deployed was pushed later than it was known to be: its tag went elsewhere and came back."""
+    now = deployed.image
+    if now is None or (now.tag, now.digest) != (found.image.tag, found.image.digest) or not found.is_exact:
+        return False
+    return deployed.pushed_at is not None and found.pushed_at > deployed.pushed_at
+
+
 def unused(target: Target, image: Image, used: Collection[str] | None) -> Ignored | None:
     """Why a change would change nothing: no container uses the image. `used` None: not known yet, so it may."""
     if used is None or image.name in used:

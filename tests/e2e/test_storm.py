@@ -1,6 +1,7 @@
 """More deliveries than there are changes, many at once, against a git remote that takes its time."""
 
 import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from tests.e2e.invariants import Checker
 
 pytestmark = pytest.mark.timeout(600)
 
-BUILDS, REPEATS, SENDERS = 20, 9, 24
+BUILDS, REPEATS, SENDERS, ATTEMPTS = 20, 9, 24, 3
 HEADERS = {"Authorization": HARBOR_SECRET, "Content-Type": "application/json"}
 PUSH_SECONDS = 0.3
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -42,28 +43,38 @@ def test_a13_in_a_storm_of_valid_deliveries_nothing_is_lost_and_repetitions_cost
     schedule = deliveries * (1 + REPEATS)
     _random.shuffle(schedule)
     with ThreadPoolExecutor(SENDERS) as pool:
-        answers = [pool.submit(_deliver, world, *each) for each in schedule]
-        looks = [world.page().status for _ in range(20)]
-        assert {answer.result() for answer in answers} <= {200, 503, None}
-    assert set(looks) == {200}
+        delivered = [pool.submit(_deliver, world, *each) for each in schedule]
+        looks = [world.page().status for _ in range(20)]  # a view that takes longer than the client waits fails here
+        answers = Counter(each.result() for each in delivered)
+    assert looks == [200] * 20
+    assert set(answers) <= {200, 503, None}
+    assert answers[200] >= 0.8 * len(schedule), answers
+    assert answers[None] <= 0.02 * len(schedule), answers
     for sent in world.sent:
         world.push_until_acked(sent)
     checker.until_converged()
     assert checker.violations() == []
     for service, place in (("shop", world.names.dev), ("desk", f"{world.names.split}/desk")):
         assert f"1.{BUILDS - 1}.0" in world.kustomization(place), service
-    assert 2 <= _commits(world) - before <= len(pushed)
+    assert 2 <= _commits(world) - before < len(pushed) / 2, "the final values of a batch only"
     assert world.bugs() == []
 
 
 def _deliver(world: World, sent: Sent, body: bytes) -> int | None:
-    """The status, None when there was no answer in time. Harbor sends the same bytes each time."""
-    with suppress(urllib3.exceptions.HTTPError):
-        answer = world.post("harbor", body, HEADERS)
-        if not sent.is_acked:
-            sent.answer = answer
-        return answer.status
-    return None
+    """The status of the last attempt, None when there was no answer in time. Harbor sends the same bytes each time, and
+    comes again after a minute; these come at once.
+    """
+    status = None
+    for _ in range(ATTEMPTS):
+        status = None
+        with suppress(urllib3.exceptions.HTTPError):
+            answer = world.post("harbor", body, HEADERS)
+            status = answer.status
+            if not sent.is_acked:
+                sent.answer = answer
+        if status == 200:
+            break
+    return status
 
 
 def _slow_down(remote: Path) -> None:

@@ -52,6 +52,13 @@ def test_a03_what_is_not_strict_json_is_malformed(body: bytes) -> None:
     assert len(caught.value.message) < 300
 
 
+def test_a03_finding_a_key_that_stands_twice_takes_no_time() -> None:
+    """One step for each key. Looking for each key among all the others would take hours here."""
+    keys = ",".join(f'"{number}":1' for number in range(1_500_000))
+    with pytest.raises(Rejected, match="'1499999' stands twice"):
+        bodies.decode(f'{{{keys},"1499999":1}}'.encode())
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

@@ -20,10 +20,11 @@ from gitops.metrics import Metrics
 from gitops.server import Probes, create_webhook_app
 from tests.webhooks import recorded, samples
 from tests.webhooks.test_limits import Clock
+from webhooks.auth import STRANGERS_BYTES
 from webhooks.deliveries import Delivery
 from webhooks.limits import Rate
 from webhooks.receivers import ARRIVED, Door
-from webhooks.senders import KINDS, MEBIBYTE, STRANGERS_BYTES, Kind, Sender, body_limit
+from webhooks.senders import KINDS, MEBIBYTE, Kind, Sender, body_limit
 
 RATE = Rate(per_second=100, burst=1000)
 PUSH = recorded.ALL["harbor-default-PUSH_ARTIFACT"]
@@ -418,6 +419,26 @@ def test_a06_a_signed_id_is_worked_on_once_and_a_failed_one_again(world: World) 
     assert second.status_code == 200
     assert "answered before" in second.get_json()["results"][0]
     assert len(world.looked) == 1
+
+
+def test_a06_an_id_counts_only_when_its_signature_is_what_proved_the_sender(world: World) -> None:
+    """Whoever knows the token alone could else announce the ids of deliveries that are to come."""
+    sample = samples.ALL["gitlab-signed-push"]
+    by_token = {"x-gitlab-token": samples.WRITTEN_SECRET.decode(), "webhook-signature": "v1," + "A" * 43 + "="}
+    assert world.post("/hooks/gitlab", sample.delivery, **by_token).status_code == 200
+    assert world.post("/hooks/gitlab", sample.delivery).get_json() == {"results": ["refs/heads/main moved"]}
+    assert len(world.looked) == 2
+
+
+def test_a09_a_ref_that_is_not_read_is_answered_200_with_the_reason(world: World) -> None:
+    sample = samples.ALL["gitlab-push"]
+    body = json.dumps(json.loads(sample.delivery.body) | {"ref": "refs/heads/-x"}).encode()
+    response = world.post("/hooks/gitlab", replace(sample.delivery, body=body))
+    assert response.status_code == 200
+    assert response.get_json() == {
+        "results": ["ref 'refs/heads/-x' is not the name of a branch or tag that is read here"]
+    }
+    assert not world.looked
 
 
 def test_a06_what_was_not_durable_is_no_replay_when_it_comes_again(world: World) -> None:
