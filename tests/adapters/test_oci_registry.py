@@ -2,16 +2,19 @@
 
 import base64
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from gitops.adapters.oci_registry import OciRegistry
 from gitops.adapters.registry_http import Access, RegistryHttp
@@ -113,15 +116,26 @@ def test_basic_authentication_with_the_password_of_now(tmp_path: Path) -> None:
 
 
 def _certificate(directory: Path) -> tuple[Path, Path]:
-    key, certificate = directory / "key.pem", directory / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate),
-        ],
-        check=True,
-        capture_output=True,
+    """A key, and a certificate that it signed itself."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.fromtimestamp(time.time(), UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(private, hashes.SHA256())
     )
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    pem = serialization.Encoding.PEM
+    key.write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    certificate.write_bytes(signed.public_bytes(pem))
     return key, certificate
 
 
@@ -131,15 +145,16 @@ def _encoded(content: bytes) -> str:
 
 def _token(key: Path, certificate: Path, scope: str) -> str:
     """As a token server signs it: https://distribution.github.io/distribution/spec/auth/jwt/."""
-    der = subprocess.run(["openssl", "x509", "-in", certificate, "-outform", "DER"], check=True, capture_output=True)
-    header = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der.stdout).decode()]}
+    der = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(serialization.Encoding.DER)
+    header = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der).decode()]}
     kind, name, actions = scope.split(":")
     now = int(time.time())
     claims = {"iss": "token-server", "sub": USER, "aud": "tests", "iat": now, "nbf": now - 10, "exp": now + 300}
     claims |= {"jti": "1", "access": [{"type": kind, "name": name, "actions": actions.split(",")}]}
     signed = f"{_encoded(json.dumps(header).encode())}.{_encoded(json.dumps(claims).encode())}"
-    signing = ["openssl", "dgst", "-sha256", "-sign", key]
-    signature = subprocess.run(signing, input=signed.encode(), check=True, capture_output=True).stdout
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    assert isinstance(private, rsa.RSAPrivateKey)
+    signature = private.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{signed}.{_encoded(signature)}"
 
 
