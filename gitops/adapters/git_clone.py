@@ -43,8 +43,8 @@ KEPT = "refs/lockstep/base/"
 @dataclass(frozen=True, slots=True)
 class Limits:
     """In bytes: the largest file that is read, the largest of which the clone has every version, and what one exchange
-    may bring. In seconds: what a fetch, a first clone and a push may take, how long a host may be silent meanwhile (the
-    first clone may wait for all of its time: a large repo is counted before its first byte is sent), and housekeeping.
+    may bring. In seconds: what a fetch, a first clone, a push and housekeeping may take, and how long a host may be
+    silent meanwhile. The first clone waits for all of its time: a host counts a large repo before it sends a byte.
     """
 
     largest_file: int = 5 << 20
@@ -147,8 +147,8 @@ class Clone:
 
     def tidy(self, git: Git, *, is_idle: bool) -> None:
         """Packs loose objects and small packs: a commit leaves four or five objects, a fetch a pack. Sooner when nobody
-        waits. What fails here is no reason not to go on: it is tried again, after twice as many commits each time, since
-        whoever wants to commit waits meanwhile.
+        waits. What fails here is no reason not to go on: it is tried again, after twice as many commits each time,
+        since whoever wants to commit waits meanwhile.
         """
         if self.untidy < (self._tidy_after if is_idle else self._tidy_after * 4):
             return

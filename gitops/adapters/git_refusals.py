@@ -86,10 +86,12 @@ _NOISE = re.compile(
 
 
 def find(stderr: str) -> Refusal | None:
-    """By what git and ssh say, without the remote's URL in it; what the host says may be anything, but for what it calls
-    an error before git was let in.
+    """By what git and ssh say, without the remote's URL in it. What the host says may be anything; only what
+    it calls an error of its own counts.
     """
-    lines = (line.removeprefix("remote: ") if line.startswith("remote: ERROR: ") else line for line in stderr.splitlines())
+    lines = (
+        line.removeprefix("remote: ") if line.startswith("remote: ERROR: ") else line for line in stderr.splitlines()
+    )
     own = "\n".join(line for line in lines if not line.startswith("remote:"))
     return next((refusal for refusal in _REFUSALS if refusal.complaint.search(own)), None)
 

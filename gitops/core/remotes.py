@@ -60,8 +60,9 @@ def parse(url: str) -> Remote | None:
 
 
 def is_for_git(url: str) -> bool:
-    """Whether git may be given a URL: https without a user, ssh (also `git@host:path`) or an absolute path. Not options,
-    `ext::` and other helpers, protocols that prove nothing, or a password.
+    """Whether git may be given a URL: https without a user, ssh (also `git@host:path`) or an absolute path.
+
+    Not options, `ext::` and other helpers, protocols that prove nothing, or a password.
     """
     known = _GIT_SCP.fullmatch(url) or _GIT_URL.fullmatch(url) or _GIT_PATH.fullmatch(url)
     return known is not None and "::" not in url

@@ -83,9 +83,7 @@ def resolve_in_plugins(text: str) -> Any:
     return text if text in _WORDS_OF_YAML_1_1 else resolve(text)
 
 
-def documents(
-    data: bytes, file: str, limits: Limits, resolver: Callable[[str], Any] = resolve
-) -> tuple[Document, ...]:
+def documents(data: bytes, file: str, limits: Limits, resolver: Callable[[str], Any] = resolve) -> tuple[Document, ...]:
     """All documents of a file, empty ones left out. `resolver` says what plain scalars mean.
 
     Raises: Rejected(InvalidYaml) for syntax, unknown tags, duplicate or complex keys, loops and numbers that JSON does
@@ -109,7 +107,7 @@ _WORDS: Mapping[str, Any] = {
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
-_WORDS_OF_YAML_1_1 = frozenset("y Y yes Yes YES on On ON n N no No NO off Off OFF".split())
+_WORDS_OF_YAML_1_1 = frozenset(word for word in _WORDS if word.lower() in {"y", "yes", "on", "n", "no", "off"})
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t]|$)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _INTEGER = re.compile(

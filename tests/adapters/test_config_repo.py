@@ -375,7 +375,7 @@ def test_a_damaged_clone_is_made_anew(tmp_path: Path, remote: Remote, damage: st
 def test_a_remote_s_own_damage_is_no_reason_to_clone_again(
     repo: GitConfigRepo, tmp_path: Path, remote: Remote, damage: str
 ) -> None:
-    """Its git speaks through ours, in the same words. A clone made anew at every look would be more load and no help."""
+    """Its git speaks through ours, in the same words. To clone anew at every look would help nobody."""
     before = repo.fetch()
     clone = (tmp_path / "state/clone").stat().st_ino
     head = remote.write({"new": b"1"}, "which is damaged")
@@ -510,7 +510,7 @@ def test_housekeeping_that_is_cut_off_leaves_nothing_and_is_not_tried_again_at_o
 ) -> None:
     """Whoever wants to commit waits for it."""
     clone = tmp_path / "state/clone"
-    options = Options(limits=Limits(fetch=20.0, tidy=0.001))
+    options = Options(limits=Limits(fetch=20.0, tidy=0))
     repo = GitConfigRepo(remote.url, "main", clone, options)
     head = repo.fetch()  # a new clone is tidied at once, or would be
     half = clone / "objects/pack/tmp_pack_x"

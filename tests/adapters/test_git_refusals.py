@@ -7,7 +7,9 @@ import pytest
 from gitops.adapters.git_remote import Access, Remote
 from gitops.core.errors import GitopsError
 
-SSH = Remote("ssh://git@h/srv/certificates.git", Access(key=Path("/k"), known_hosts=Path("/h")), "h/certificates (main)")
+SSH = Remote(
+    "ssh://git@h/srv/certificates.git", Access(key=Path("/k"), known_hosts=Path("/h")), "h/certificates (main)"
+)
 HTTPS = Remote("https://h/x.git", Access(proxy="http://p:3128"), "h/x (certificate-renewal)")
 END = "\nfatal: Could not read from remote repository."
 UNABLE = "fatal: unable to access 'https://h/x.git/': "
@@ -23,8 +25,8 @@ def trouble(remote: Remote, stderr: str) -> GitopsError:
         ("fatal: '/srv/certificates.git' does not appear to be a git repository" + END, "RepositoryNotFound"),
         ("ERROR: Repository not found." + END, "RepositoryNotFound"),
         (
-            "remote: \nremote: ====\nremote: \nremote: ERROR: The project you were looking for could not be found or you "
-            "don't have permission to view it.\nremote: " + END,
+            "remote: \nremote: ====\nremote: \nremote: ERROR: The project you were looking for could not be found or "
+            "you don't have permission to view it.\nremote: " + END,
             "RepositoryNotFound",
         ),
         ("ERROR: The key you are authenticating with has been marked as read only." + END, "AccessDenied"),
