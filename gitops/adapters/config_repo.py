@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from gitops.adapters import git_dates
+from gitops.adapters import git_damage, git_dates
 from gitops.adapters.git_clone import KEPT, LOCAL_LIMIT, Brought, Clone, Limits, Options, kept
 from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
@@ -52,7 +52,7 @@ class GitConfigRepo:
         with self._clone.lock:
             git = self._clone.open()
             finished = self._clone.fetch(git)
-            if finished.code and self._clone.is_damaged(git, finished.stderr):
+            if finished.code and git_damage.is_ours(git, finished.stderr):
                 return self._clone.replace()
             if finished.code and "File exists" in finished.stderr:
                 self._clone.remove_leftovers()
@@ -232,7 +232,7 @@ class GitConfigRepo:
         if answer.landed is Landed.REFUSED:
             raise Rejected("PushRefused", f"the remote refuses commits on {self._clone.trunk}: {answer.text}")
         if answer.landed is Landed.UNKNOWN:
-            if self._clone.is_damaged(git, finished.stderr):
+            if git_damage.is_ours(git, finished.stderr):
                 self._clone.replace_if_damaged(finished.stderr)
             return self._landed_after_all(git, revision, self._clone.remote.trouble(answer.text, "pushed to"))
         self._clone.move(git, revision)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
+from gitops.adapters import git_damage
 from gitops.adapters.git_blobs import FETCH, Blobs, is_no_single
 from gitops.adapters.git_objects import Objects
 from gitops.adapters.git_process import Finished, Git, check_url, own, shown
@@ -25,12 +26,6 @@ LOCAL_LIMIT = 30.0
 
 _REVISION = re.compile(r"[0-9a-f]{40}")
 _TRUNK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_CORRUPT = re.compile(
-    r"is corrupt|is empty|bad object|object corrupt|unable to read|unable to unpack|missing (?:blob|tree|commit|object)"
-    r"|cannot be accessed|inflate:|invalid object|did not send all necessary objects|not a git repository"
-    r"|Could not read [0-9a-f]{40}|bad tree object|index file .* is too small|unresolved delta|not a valid object"
-    r"|unable to parse object|failed to traverse|fatal: bad (?:config|default revision)|is not a commit"
-)
 _LONGEST_NAME = 200
 _COMMITS_PER_GC = 500
 _MOST_COMMITS_PER_GC = 16_000
@@ -195,7 +190,7 @@ class Clone:
         return self.head
 
     def replace_if_damaged(self, stderr: str) -> None:
-        if is_damage(stderr):
+        if git_damage.is_told(stderr):
             self.replace()
             raise Conflict("CloneReplaced", "the clone was damaged and has been made anew")
 
@@ -302,20 +297,9 @@ class Clone:
             brought, finished = Brought.HISTORY, self._swept(lambda: self.blobs.history(git, limit=limit))
         if finished.code == 0:
             return brought
-        if self.is_damaged(git, finished.stderr):
+        if git_damage.is_ours(git, finished.stderr):
             return Brought.NOTHING
         raise self.remote.trouble(finished.stderr, "fetched")
-
-    def is_damaged(self, git: Git, stderr: str) -> bool:
-        """Whether a command failed because of this clone. Over ssh and from a directory the remote's own damage is told
-        in the same words, so the commits and trees that are here are asked as well.
-        """
-        if not is_damage(stderr):
-            return False
-        with contextlib.suppress(Unavailable):  # too many to be asked in time
-            told = ["rev-list", "--quiet", "--objects", "--filter=blob:none", "--all"]
-            return git.run(told, limit=LOCAL_LIMIT).code != 0
-        return False
 
     def lacks(self, blob: str) -> bool:
         """Whether what the remote last had holds this file, and the clone does not."""
@@ -348,12 +332,6 @@ class Clone:
             if self._owner is not None:
                 os.close(self._owner)
                 self._owner = None
-
-
-def is_damage(stderr: str) -> bool:
-    """Whether git complains about this clone. What the remote says about itself is no reason to clone again."""
-    own = (line for line in stderr.splitlines() if not line.startswith("remote:"))
-    return any(_CORRUPT.search(line) for line in own)
 
 
 def kept(git: Git) -> frozenset[str]:

@@ -569,7 +569,7 @@ yes no on off y n Y N Yes YES No NO On ON Off OFF true True TRUE false False FAL
 12345678901234567890 123456789012345678901 1:30 190:20:30 2020-01-01x 20-01-01 = << inf nan word
 """
 PLAIN = tuple(_PLAIN.split())
-"""How people write values without quotes: what YAML 1.1, YAML 1.2 and Go's parsers take for something else than text."""
+"""What people write without quotes, and YAML 1.1, YAML 1.2 or Go's parsers take for something else than text."""
 
 
 @pytest.mark.parametrize("where", ["in a file", "inline"])
