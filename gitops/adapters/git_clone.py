@@ -49,7 +49,7 @@ class Limits:
     clone: float = 600.0
     push: float = 30.0
     silence: int = 20
-    tidy: float = 60.0
+    tidy: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,7 +310,7 @@ def test_a31_a_commit_that_is_in_use_is_not_forgotten(site: Site) -> None:
         repo.tree(revision)
         if number % 400 == 0:
             tree = repo.tree(old)
-    content(repo, "base/crds/a", old)
+    repo.read(tree["base/crds/a"].id)
     assert requests(site, lambda: repo.read(tree["base/crds/b"].id)) == 0, "it came with what stood beside it"
 
 
