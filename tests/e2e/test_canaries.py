@@ -209,7 +209,7 @@ def plant(world: World) -> None:
     for service, spoil in (("desk", without_a_kind), ("till", plugin_without_a_kind)):
         overlay = f"{world.names.split}/{service}"
         world.edit({f"environments/{overlay}/kustomization.yaml": spoil}, "without a kind", tell=False)
-        world.until_status(overlay, lambda found: reason(found) in {"InvalidKustomization", "PluginRefused"})
+        world.until_status(overlay, lambda found: reason(found) in {"InvalidKustomization", "RemoteRefused"})
 
 
 def has_failed(status: SyncStatus, name: str) -> bool:
