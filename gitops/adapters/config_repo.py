@@ -235,7 +235,9 @@ class GitConfigRepo:
             if git_damage.is_ours(git, finished.stderr):
                 self._clone.replace_if_damaged(finished.stderr)
             return self._landed_after_all(git, revision, self._clone.remote.trouble(answer.text, "pushed to"))
-        self._clone.move(git, revision)
+        with contextlib.suppress(Unavailable):  # the commit is on the remote: the next fetch moves the ref as well
+            self._clone.move(git, revision)
+        self._clone.head = revision
         return revision
 
     def _landed_after_all(self, git: Git, revision: str, error: GitopsError) -> str:
