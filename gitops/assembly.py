@@ -96,7 +96,8 @@ def manager(config: Config) -> str:
 def config_repo(config: Config, directory: Path) -> GitConfigRepo:
     """The directory around the clone is made for us alone: what is below holds what the config repo holds."""
     directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    limits = GitLimits(fetch=config.timeouts.git.total_seconds(), push=config.timeouts.git.total_seconds())
+    seconds = config.timeouts.git.total_seconds()
+    limits = GitLimits(fetch=seconds, push=seconds, clone=max(600.0, 10 * seconds))
     signers = config.signers.file if config.signers else None
     options = GitOptions(limits=limits, access=access(config.repo), allowed_signers=signers)
     return GitConfigRepo(config.repo.url, config.repo.trunk, directory, options)

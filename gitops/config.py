@@ -52,6 +52,15 @@ def _repo_url(url: str) -> str:
     return url
 
 
+def _cloned_url(url: str) -> str:
+    if not remotes.is_for_git(_repo_url(url)):
+        raise ValueError(
+            "write an https:// URL without a user (`credentials.username` has it), ssh://git@host/path, git@host:path, "
+            "file:///path or an absolute path, without quotes and signs of a shell"
+        )
+    return url
+
+
 def _branch(name: str) -> str:
     if not remotes.is_ref(f"refs/heads/{name}"):
         raise ValueError("write the name of a branch, such as main")
@@ -70,7 +79,8 @@ ListenAddress = Annotated[
         {"type": "string", "pattern": f"^{_ADDRESS.pattern.replace('?P<host>', '').replace('?P<port>', '')}$"}
     ),
 ]
-RepoUrl = Annotated[str, AfterValidator(_repo_url)]
+RepoUrl = Annotated[str, AfterValidator(_cloned_url)]
+OtherUrl = Annotated[str, AfterValidator(_repo_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
@@ -114,7 +124,7 @@ class Repo(Section):
 
     url: RepoUrl
     trunk: Annotated[str, AfterValidator(_branch)] = "main"
-    aliases: tuple[RepoUrl, ...] = ()
+    aliases: tuple[OtherUrl, ...] = ()
     credentials: Credentials | None = None
     ca_file: AnchoredPath | None = None
     proxy: Annotated[str, Field(pattern=PROXY)] | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gitops import config
+from gitops.adapters.git_process import check_url
 from gitops.core.errors import Rejected
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +87,30 @@ def test_addresses(tmp_path: Path) -> None:
 )
 def test_a_url_that_git_should_not_see_is_refused(tmp_path: Path, url: str) -> None:
     assert "lockstep.yaml:2: repo.url: write an https://" in mistakes(tmp_path, f"repo:\n  url: '{url}'\n")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h/x.git",
+        "git://h/x.git",
+        "https://git@h/x",
+        "https://ghp_hunter2@h/x",
+        "file://localhost/srv/x.git",
+        "https://h/o`x.git",
+        "h:path/x",
+    ],
+)
+def test_a_url_that_git_is_not_given_is_refused_before_the_start(tmp_path: Path, url: str) -> None:
+    """By the rule of the clone itself. As an alias, which is compared only, it may stand."""
+    with pytest.raises(Rejected):
+        check_url(url)
+    said = mistakes(tmp_path, f"repo:\n  url: '{url}'\n")
+    assert "lockstep.yaml:2: repo.url: write an https:// URL" in said
+    assert "hunter2" not in said
+    if "hunter2" not in url:
+        alias = f"repo: {{url: https://h/x.git, aliases: ['{url}']}}\n"
+        assert config.load(write(tmp_path, alias), {}).repo.aliases == (url,)
 
 
 def test_a_password_in_the_url_is_refused_and_not_repeated(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from gitops.adapters import git_dates
-from gitops.adapters.git_clone import KEPT, LOCAL_LIMIT, Clone, Limits, Options, is_damage, kept
+from gitops.adapters import git_damage, git_dates
+from gitops.adapters.git_clone import KEPT, LOCAL_LIMIT, Brought, Clone, Limits, Options, kept
 from gitops.adapters.git_first import first_commits
 from gitops.adapters.git_objects import MissingObject, Objects, too_large
 from gitops.adapters.git_process import Finished, Git, shown
@@ -32,6 +32,7 @@ _REVISION = re.compile(r"[0-9a-f]{40}")
 _LOG = "%x00%H%x00%ct%x00%an <%ae>%x00%s%x00%(trailers:only=true,unfold=true)%x00"
 _FIELDS = 6
 _MOST_ANSWERS = 50_000
+_MOST_TOO_LARGE = 10_000
 
 
 class GitConfigRepo:
@@ -51,7 +52,7 @@ class GitConfigRepo:
         with self._clone.lock:
             git = self._clone.open()
             finished = self._clone.fetch(git)
-            if finished.code and is_damage(finished.stderr):
+            if finished.code and git_damage.is_ours(git, finished.stderr):
                 return self._clone.replace()
             if finished.code and "File exists" in finished.stderr:
                 self._clone.remove_leftovers()
@@ -75,7 +76,7 @@ class GitConfigRepo:
         try:
             return self._clone.objects().tree(revision)
         except MissingObject:
-            if not self._has(revision):
+            if self._has(self.head()) and not self._has(revision):
                 raise Rejected("UnknownRevision", f"commit {revision} is not in the config repo's history") from None
             return self._repaired(lambda objects: objects.tree(revision))
 
@@ -231,8 +232,11 @@ class GitConfigRepo:
         if answer.landed is Landed.REFUSED:
             raise Rejected("PushRefused", f"the remote refuses commits on {self._clone.trunk}: {answer.text}")
         if answer.landed is Landed.UNKNOWN:
-            self._clone.replace_if_damaged(finished.stderr)
+            if git_damage.is_ours(git, finished.stderr):
+                self._clone.replace_if_damaged(finished.stderr)
             return self._landed_after_all(git, revision, self._clone.remote.trouble(answer.text, "pushed to"))
+        with contextlib.suppress(Unavailable):  # the commit is on the remote: the next fetch moves the ref as well
+            self._clone.move(git, revision)
         self._clone.head = revision
         return revision
 
@@ -265,12 +269,23 @@ class GitConfigRepo:
             with contextlib.suppress(MissingObject):
                 return self._clone.objects().blob(blob)  # somebody else has brought it
             home = self._clone.objects().home(blob)
-            if home is not None and self._clone.bring(home):
-                with contextlib.suppress(MissingObject):
-                    return self._clone.objects().blob(blob)
-                self._too_large.add(blob)
-                raise too_large(blob, self._clone.options.limits.largest_file)
-            return self._repaired(lambda objects: objects.blob(blob))
+            brought = self._clone.bring(home or blob)
+            if brought is Brought.NOTHING:
+                return self._repaired(lambda objects: objects.blob(blob))
+            with contextlib.suppress(MissingObject):
+                return self._clone.objects().blob(blob)
+            raise self._left_out(blob, is_certain=home is not None and brought is Brought.ASKED)
+
+    def _left_out(self, blob: str, *, is_certain: bool) -> GitopsError:
+        """Why a file did not come although the host was asked. Too large, for ever, is only what the remote is known to
+        have.
+        """
+        if not (is_certain or self._clone.lacks(blob)):
+            return Unavailable("ObjectMissing", f"object {blob} is missing in the clone and on the remote")
+        if len(self._too_large) >= _MOST_TOO_LARGE:
+            self._too_large.clear()
+        self._too_large.add(blob)
+        return too_large(blob, self._clone.options.limits.largest_file)
 
     def _has(self, revision: str) -> bool:
         return self._local(["rev-list", "--max-count=1", "--end-of-options", revision]).code == 0

@@ -43,16 +43,31 @@ class Blobs:
         """Brings every file of these trees that is not too large; with a host that gives out no single trees, every
         such file of the whole history.
         """
-        told = [*FETCH, "--refetch", f"--filter=blob:limit={self.largest + 1}"]
-        stdin = "".join(f"{tree}\n" for tree in trees).encode()
-        finished = self.remote.ask(git, [*told, "--stdin", "--end-of-options", "origin"], limit=limit, stdin=stdin)
-        if finished.code and _NO_SINGLE_OBJECTS.search(finished.stderr):
-            return self.remote.ask(git, [*told, "--end-of-options", "origin", *self.refspecs], limit=limit)
-        return finished
+        finished = self.single(git, trees, limit=limit)
+        return self.history(git, limit=limit) if is_no_single(finished) else finished
+
+    def single(self, git: Git, objects: Sequence[str], *, limit: float) -> Finished:
+        """Files, or every file of trees that is not too large."""
+        stdin = "".join(f"{each}\n" for each in objects).encode()
+        arguments = [*self._refetch, "--stdin", "--end-of-options", "origin"]
+        return self.remote.ask(git, arguments, limit=limit, stdin=stdin)
+
+    def history(self, git: Git, *, limit: float) -> Finished:
+        """Every file of the whole history that is not too large."""
+        return self.remote.ask(git, [*self._refetch, "--end-of-options", "origin", *self.refspecs], limit=limit)
+
+    @property
+    def _refetch(self) -> Sequence[str]:
+        return [*FETCH, "--refetch", f"--filter=blob:limit={self.largest + 1}"]
 
     def _needed(self, git: Git, head: str) -> Sequence[str]:
         listed = git.run(["ls-tree", "-d", "--end-of-options", head, *NEEDED], limit=_LOCAL_LIMIT)
         return [line.split()[2] for line in listed.stdout.decode(errors="replace").splitlines()]
+
+
+def is_no_single(finished: Finished) -> bool:
+    """Whether the host gives out no single objects, or not these."""
+    return finished.code != 0 and _NO_SINGLE_OBJECTS.search(finished.stderr) is not None
 
 
 def _lacks(git: Git, revisions: Sequence[str]) -> bool:

@@ -11,9 +11,11 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from pathlib import Path
 
-from gitops.adapters.git_blobs import FETCH, Blobs
+from gitops.adapters import git_damage
+from gitops.adapters.git_blobs import FETCH, Blobs, is_no_single
 from gitops.adapters.git_objects import Objects
 from gitops.adapters.git_process import Finished, Git, check_url, own, shown
 from gitops.adapters.git_remote import PARTIAL, Access, Remote, is_too_much
@@ -24,14 +26,9 @@ LOCAL_LIMIT = 30.0
 
 _REVISION = re.compile(r"[0-9a-f]{40}")
 _TRUNK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_CORRUPT = re.compile(
-    r"is corrupt|is empty|bad object|object corrupt|unable to read|unable to unpack|missing (?:blob|tree|commit|object)"
-    r"|cannot be accessed|inflate:|invalid object|did not send all necessary objects|not a git repository"
-    r"|Could not read [0-9a-f]{40}|bad tree object|index file .* is too small|unresolved delta|not a valid object"
-    r"|unable to parse object|failed to traverse|fatal: bad (?:config|default revision)|is not a commit"
-)
 _LONGEST_NAME = 200
 _COMMITS_PER_GC = 500
+_MOST_COMMITS_PER_GC = 16_000
 _COMMITS_PER_FETCH = 10  # each leaves a pack
 
 KEPT = "refs/lockstep/base/"
@@ -41,7 +38,8 @@ KEPT = "refs/lockstep/base/"
 @dataclass(frozen=True, slots=True)
 class Limits:
     """In bytes: the largest file that is read, the largest of which the clone has every version, and what one exchange
-    may bring. In seconds: what a fetch, a first clone and a push may take.
+    may bring. In seconds: what a fetch, a first clone, a push and housekeeping may take, and how long a host may be
+    silent meanwhile. The first clone waits for all of its time: a host counts a large repo before it sends a byte.
     """
 
     largest_file: int = 5 << 20
@@ -50,6 +48,8 @@ class Limits:
     fetch: float = 60.0
     clone: float = 600.0
     push: float = 30.0
+    silence: int = 20
+    tidy: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,16 @@ class Options:
     access: Access = field(default_factory=Access)
     environment: dict[str, str] = field(default_factory=dict)
     allowed_signers: Path | None = None
+
+
+class Brought(Enum):
+    """ASKED: just what was asked for. HISTORY: all that the remote's refs reach, since the host gives out nothing else.
+    NOTHING: the clone is damaged.
+    """
+
+    ASKED = auto()
+    HISTORY = auto()
+    NOTHING = auto()
 
 
 class Clone:
@@ -87,6 +97,7 @@ class Clone:
         self.lock = threading.RLock()
         self.head = ""
         self.untidy = _COMMITS_PER_GC
+        self._tidy_after = _COMMITS_PER_GC
         self._is_lean = True
         self._objects: Objects | None = None
         self._git: Git | None = None
@@ -131,13 +142,18 @@ class Clone:
 
     def tidy(self, git: Git, *, is_idle: bool) -> None:
         """Packs loose objects and small packs: a commit leaves four or five objects, a fetch a pack. Sooner when nobody
-        waits. What fails here is no reason not to go on.
+        waits. What fails here is no reason not to go on: it is tried again, after twice as many commits each time,
+        since whoever wants to commit waits meanwhile.
         """
-        if self.untidy >= (_COMMITS_PER_GC if is_idle else _COMMITS_PER_GC * 4):
-            self.untidy = 0
-            with contextlib.suppress(Unavailable):
-                knowing = replace(git, settings={**git.settings, **PARTIAL})
-                knowing.run(["gc", "--auto", "--quiet"], limit=self.options.limits.fetch)
+        if self.untidy < (self._tidy_after if is_idle else self._tidy_after * 4):
+            return
+        self.untidy = 0
+        self._tidy_after = min(self._tidy_after * 2, _MOST_COMMITS_PER_GC)
+        with contextlib.suppress(Unavailable):
+            knowing = replace(git, settings={**git.settings, **PARTIAL})
+            arguments = ["gc", "--auto", "--quiet"]
+            if self._swept(lambda: knowing.run(arguments, limit=self.options.limits.tidy)).code == 0:
+                self._tidy_after = _COMMITS_PER_GC
 
     def _is_ours(self, git: Git) -> bool:
         if not (self.directory / "HEAD").is_file():
@@ -160,7 +176,7 @@ class Clone:
         fresh = self.directory.with_name(f"{self.directory.name}.new-{os.getpid()}")
         shutil.rmtree(fresh, ignore_errors=True)
         try:
-            self._clone(self._runner(fresh))
+            self._clone(self._runner(fresh, silence=int(self.options.limits.clone)))
         except GitopsError:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
@@ -174,7 +190,7 @@ class Clone:
         return self.head
 
     def replace_if_damaged(self, stderr: str) -> None:
-        if is_damage(stderr):
+        if git_damage.is_told(stderr):
             self.replace()
             raise Conflict("CloneReplaced", "the clone was damaged and has been made anew")
 
@@ -189,12 +205,14 @@ class Clone:
                 raise Unavailable("CloneFailed", f"no clone can be made in {git.directory}: {shown(finished.stderr)}")
         self._is_lean = True
         finished = self.fetch(git, limit=self.options.limits.clone)
+        head = self._resolved(git, self._fetched)
         if finished.code == 0:
-            finished = self.blobs.complete(git, self.stored_head(git), "", limit=self.options.limits.clone)
+            finished = self.blobs.complete(git, head, "", limit=self.options.limits.clone)
         if finished.code:
             raise self.remote.trouble(finished.stderr, "fetched")
+        self._point(git, head)
 
-    def _runner(self, directory: Path) -> Git:
+    def _runner(self, directory: Path, *, silence: int = 0) -> Git:
         largest = str(self.options.limits.largest_file)
         return Git(
             directory,
@@ -204,19 +222,44 @@ class Clone:
             settings={
                 "remote.origin.fetch": self._refspec,
                 "core.bigFileThreshold": largest,
+                "http.lowSpeedTime": str(silence or self.options.limits.silence),
             },
         )
 
     @property
     def _refspec(self) -> str:
-        return f"+refs/heads/{self.trunk}:{self._tracking}"
+        return f"+refs/heads/{self.trunk}:{self._fetched}"
 
     @property
     def _tracking(self) -> str:
         return f"refs/remotes/origin/{self.trunk}"
 
+    @property
+    def _fetched(self) -> str:
+        """Where a fetch puts the trunk's head. `_tracking` follows when all that it needs is here: a controller that is
+        killed in between reads, when it is started again, the last head that is complete.
+        """
+        return f"refs/lockstep/fetched/{self.trunk}"
+
     def stored_head(self, git: Git) -> str:
-        found = git.run(["rev-parse", "--verify", "--quiet", "--end-of-options", self._tracking], limit=LOCAL_LIMIT)
+        """The last head that is complete."""
+        return self._resolved(git, self._tracking)
+
+    def move(self, git: Git, head: str) -> None:
+        """A head that is complete becomes the one that is read. Raises: Unavailable."""
+        self._point(git, head)
+        self.head = head
+
+    def _point(self, git: Git, head: str) -> None:
+        moved = git.run(["update-ref", self._tracking, head], limit=LOCAL_LIMIT)
+        if moved.code and "File exists" in moved.stderr:
+            self.remove_leftovers()
+            moved = git.run(["update-ref", self._tracking, head], limit=LOCAL_LIMIT)
+        if moved.code:
+            raise Unavailable("GitFailed", f"{self.where}: {shown(moved.stderr)}")
+
+    def _resolved(self, git: Git, ref: str) -> str:
+        found = git.run(["rev-parse", "--verify", "--quiet", "--end-of-options", ref], limit=LOCAL_LIMIT)
         head = found.stdout.decode().strip()
         return head if _REVISION.fullmatch(head) else ""
 
@@ -236,23 +279,34 @@ class Clone:
 
     def advance(self, git: Git) -> str:
         """What was fetched last becomes the head that is read, once all that it needs is here. Raises: Unavailable."""
-        head = self.stored_head(git)
+        head = self._resolved(git, self._fetched)
         if head != self.head:
             self.untidy += _COMMITS_PER_FETCH
             limit = self.options.limits.fetch
             finished = self._swept(lambda: self.blobs.complete(git, head, self.head, limit=limit))
             if finished.code:
                 raise self.remote.trouble(finished.stderr, "fetched")
-            self.head = head
+            self.move(git, head)
         return head
 
-    def bring(self, tree: str) -> bool:
-        """Every file of a tree that is not too large. False: the clone is damaged. Raises: Unavailable."""
+    def bring(self, wanted: str) -> Brought:
+        """A file, or every file of a tree that is not too large. Raises: Unavailable."""
         git, limit = self.open(), self.options.limits.fetch
-        finished = self._swept(lambda: self.blobs.fill(git, [tree], limit=limit))
-        if finished.code and not is_damage(finished.stderr):
-            raise self.remote.trouble(finished.stderr, "fetched")
-        return finished.code == 0
+        brought, finished = Brought.ASKED, self._swept(lambda: self.blobs.single(git, [wanted], limit=limit))
+        if is_no_single(finished):
+            brought, finished = Brought.HISTORY, self._swept(lambda: self.blobs.history(git, limit=limit))
+        if finished.code == 0:
+            return brought
+        if git_damage.is_ours(git, finished.stderr):
+            return Brought.NOTHING
+        raise self.remote.trouble(finished.stderr, "fetched")
+
+    def lacks(self, blob: str) -> bool:
+        """Whether what the remote last had holds this file, and the clone does not."""
+        git = self.open()
+        told = ["rev-list", "--objects", "--missing=print", self._tracking, f"--glob={KEPT}"]
+        listed = git.run(told, limit=self.options.limits.fetch)
+        return f"?{blob}" in listed.stdout.decode(errors="replace").split("\n")
 
     def _swept(self, exchange: Callable[[], Finished]) -> Finished:
         """Half a pack of an exchange that was cut off is of no use to anybody."""
@@ -278,12 +332,6 @@ class Clone:
             if self._owner is not None:
                 os.close(self._owner)
                 self._owner = None
-
-
-def is_damage(stderr: str) -> bool:
-    """Whether git complains about this clone. What the remote says about itself is no reason to clone again."""
-    own = (line for line in stderr.splitlines() if not line.startswith("remote:"))
-    return any(_CORRUPT.search(line) for line in own)
 
 
 def kept(git: Git) -> frozenset[str]:

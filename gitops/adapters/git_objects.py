@@ -24,12 +24,19 @@ _MOST_TREES = 100_000
 _SMALL = 64
 _MOST_LARGE = 32
 _MOST_FILES = 200_000
+_MOST_ROOTS = 1000
+_MOST_WALKED = 1000
+_SMALL_TREE = 16 << 10
 _DEEPEST = 64
 _CONTENT_CACHE = 16 << 20
 
 
 class MissingObject(Exception):
     """The clone does not have this object, or cannot read it."""
+
+
+class _TooManyFiles(Exception):
+    pass
 
 
 class Objects:
@@ -43,6 +50,9 @@ class Objects:
         self._small: dict[tuple[str, str], dict[str, Blob]] = {}
         self._large: OrderedDict[tuple[str, str], dict[str, Blob]] = OrderedDict()
         self._roots: OrderedDict[str, str] = OrderedDict()
+        self._endless: OrderedDict[str, None] = OrderedDict()
+        self._directories = 0
+        self._walked: dict[str, bytes] = {}
         self._contents: OrderedDict[str, bytes] = OrderedDict()
         self._held = 0
 
@@ -74,24 +84,20 @@ class Objects:
         Rejected(BadTree) for names that no file system path can have.
         """
         with self._lock:
-            root = self._root(revision)
-            flat = self._flatten("", root, _DEEPEST)
-            if len(flat) > _MOST_FILES:
-                raise Rejected("TooManyFiles", f"commit {revision} has more than {_MOST_FILES} files")
-            return MappingProxyType(flat)
+            return MappingProxyType(self._whole(self._root(revision)))
 
     def home(self, blob: str) -> str | None:
         """The tree of the top-level directory that holds a blob, in one of the commits that were asked for; that of the
         whole commit for a file beside them.
         """
-        with self._lock, contextlib.suppress(MissingObject):
+        with self._lock:
             for root in reversed(self._roots.values()):
-                files = self._flatten("", root, _DEEPEST).items()
-                path = next((path for path, found in files if found.id == blob), None)
-                if path is not None:
-                    top, separator, _ = path.partition("/")
-                    entries = _entries(self._content(root), "") if separator else ()
-                    return next((tree for _, name, tree in entries if name == top), root)
+                with contextlib.suppress(MissingObject, Rejected):
+                    path = next((path for path, found in self._whole(root).items() if found.id == blob), None)
+                    if path is not None:
+                        top, separator, _ = path.partition("/")
+                        entries = _entries(self._content(root), "") if separator else ()
+                        return next((tree for _, name, tree in entries if name == top), root)
         return None
 
     def close(self) -> None:
@@ -106,15 +112,30 @@ class Objects:
 
     def _root(self, revision: str) -> str:
         root = self._roots.get(revision)
-        if root is None:
+        if root is not None:
+            self._roots.move_to_end(revision)
+        else:
             kind, _ = self._header(revision)
             if kind != "commit":
                 raise Rejected("NotACommit", f"{revision} is a {kind}, not a commit")
             root = self._content(revision).partition(b"\n")[0].removeprefix(b"tree ").decode()
             self._roots[revision] = root
-            if len(self._roots) > 1000:
+            if len(self._roots) > _MOST_ROOTS:
                 self._roots.popitem(last=False)
         return root
+
+    def _whole(self, root: str) -> dict[str, Blob]:
+        """Counted while it is walked: a few hundred bytes of trees can stand for more files than there is time for."""
+        if root not in self._endless:
+            self._directories = 0
+            self._walked.clear()
+            try:
+                return self._flatten("", root, _DEEPEST)
+            except _TooManyFiles:
+                self._endless[root] = None
+                if len(self._endless) > _MOST_ROOTS:
+                    self._endless.popitem(last=False)
+        raise Rejected("TooManyFiles", f"the commit has more than {_MOST_FILES} files or directories (tree {root})")
 
     def _flatten(self, prefix: str, tree: str, depth: int) -> dict[str, Blob]:
         known = self._small.get((prefix, tree))
@@ -125,15 +146,27 @@ class Objects:
             return self._large[prefix, tree]
         if depth == 0:
             raise Rejected("BadTree", f"{prefix} is nested deeper than {_DEEPEST} directories")
+        self._directories += 1
         flat: dict[str, Blob] = {}
-        for mode, name, entry in _entries(self._content(tree), prefix):
+        for mode, name, entry in _entries(self._tree(tree), prefix):
             if mode == _DIRECTORY:
                 below = f"{prefix}{name}/"
                 flat.update(self._small.get((below, entry)) or self._flatten(below, entry, depth - 1))
             else:
                 flat[prefix + name] = Blob(mode.zfill(6), entry)
+            if max(len(flat), self._directories) > _MOST_FILES:
+                raise _TooManyFiles
         self._remember((prefix, tree), flat)
         return flat
+
+    def _tree(self, tree: str) -> bytes:
+        """A tree that stands in many places is asked for once in a walk."""
+        found = self._walked.get(tree)
+        if found is None:
+            found = self._content(tree)
+            if len(found) <= _SMALL_TREE and len(self._walked) < _MOST_WALKED:
+                self._walked[tree] = found
+        return found
 
     def _remember(self, key: tuple[str, str], flat: dict[str, Blob]) -> None:
         """Small directories stay; of large ones every commit makes a new one, so only those in use are kept."""

@@ -16,13 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gitops.core import remotes
 from gitops.core.errors import Rejected, Unavailable
 
-_HOST = r"[A-Za-z0-9\[][A-Za-z0-9.:\]-]*"
-_USER = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-_SCP_LIKE = re.compile(rf"{_USER}@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._~/][A-Za-z0-9._~/-]*")
-_REMOTE = re.compile(rf"(?:https://{_HOST}|ssh://(?:{_USER}@)?{_HOST})/[^\s$\\;|&<>`'\"]+")
-_LOCAL = re.compile(r"(?:file://)?/[^\x00-\x1f\x7f]*")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _LONGEST_TEXT = 500
@@ -51,7 +47,7 @@ def check_url(url: str) -> str:
 
     Raises: Rejected(UnsafeUrl) for anything else: options, `ext::` and other helpers, plain http, passwords in the URL.
     """
-    if "::" in url or not (_SCP_LIKE.fullmatch(url) or _REMOTE.fullmatch(url) or _LOCAL.fullmatch(url)):
+    if not remotes.is_for_git(url):
         raise Rejected(
             "UnsafeUrl",
             f"{shown(url)!r} cannot be the config repo's URL: use https://host/path, ssh://git@host/path, "
@@ -61,7 +57,7 @@ def check_url(url: str) -> str:
 
 
 def is_local(url: str) -> bool:
-    return _LOCAL.fullmatch(url) is not None
+    return remotes.is_on_disk(url)
 
 
 def shown(text: str) -> str:

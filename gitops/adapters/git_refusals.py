@@ -21,6 +21,12 @@ class Refusal:
 
 _REFUSALS = (
     Refusal(
+        re.compile(r"from proxy after CONNECT|CONNECT tunnel failed|returned error: 407|HTTP 407"),
+        "ProxyRefused",
+        "the proxy (`repo.proxy`) does not connect to the host; it must let this controller through, to this host and "
+        "port, without a log-in",
+    ),
+    Refusal(
         re.compile(r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known"),
         "HostKeyRefused",
         "its host key is not the pinned one, so nothing was sent; if the host has a new key, compare it with what the "
@@ -40,7 +46,11 @@ _REFUSALS = (
         "{asked}; set or renew `repo.credentials` in lockstep.yaml, a renewed file is read by itself",
     ),
     Refusal(
-        re.compile(r"returned error: 403|HTTP 403"),
+        re.compile(
+            r"returned error: 403|HTTP 403|^ERROR: The key you are authenticating with has been marked as read only"
+            r"|^ERROR: Permission to \S+ denied|^ERROR: .*deploy key does not have write access",
+            re.MULTILINE,
+        ),
         "AccessDenied",
         "the host refuses {identity}: it needs to read and to write this repository",
     ),
@@ -51,13 +61,20 @@ _REFUSALS = (
         "`repo.url`, often the same with `.git` at its end",
     ),
     Refusal(
-        re.compile(r"certificate|trust anchors"),
+        re.compile(
+            # with blanks, so that no name of a repository or trunk is one
+            r"SSL certificate |certificate verif|certificate subject name|issuer certificate|trust anchors"
+        ),
         "CertificateRefused",
         "its certificate cannot be verified, so nothing was sent; is it expired, or made for another name? Signed by "
         "an authority of your own, it needs `repo.caFile`",
     ),
     Refusal(
-        re.compile(r"returned error: 404|HTTP 404|repository '[^']*' not found|not appear to be a git repository"),
+        re.compile(
+            r"returned error: 404|HTTP 404|repository '[^']*' not found|not appear to be a git repository"
+            r"|^ERROR: Repository not found|^ERROR: The project you were looking for could not be found",
+            re.MULTILINE,
+        ),
         "RepositoryNotFound",
         "the host has no such repository, or does not show it to {identity}",
     ),
@@ -69,8 +86,13 @@ _NOISE = re.compile(
 
 
 def find(stderr: str) -> Refusal | None:
-    """By what git and ssh say, without the remote's URL in it; what the host says may be anything."""
-    own = "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
+    """By what git and ssh say, without the remote's URL in it. What the host says may be anything; only what
+    it calls an error of its own counts.
+    """
+    lines = (
+        line.removeprefix("remote: ") if line.startswith("remote: ERROR: ") else line for line in stderr.splitlines()
+    )
+    own = "\n".join(line for line in lines if not line.startswith("remote:"))
     return next((refusal for refusal in _REFUSALS if refusal.complaint.search(own)), None)
 
 

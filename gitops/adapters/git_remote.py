@@ -85,13 +85,13 @@ class Remote:
 
     def trouble(self, stderr: str, verb: str) -> GitopsError:
         """What git's complaint means. `verb`: what the remote cannot be, `fetched` or `pushed to`."""
+        if "couldn't find remote ref" in stderr:
+            return Rejected("TrunkGone", f"{self.where}: the remote has no such branch; what it last held stays in use")
         refusal = git_refusals.find(stderr.replace(self.url, ""))
         if refusal is not None:
             said = refusal.sentence.format(asked=self._asked, identity=self._identity)
             told = f" ({words})" if (words := git_refusals.words(stderr)) else ""
             return Unavailable(refusal.reason, f"{self.where} cannot be {verb}: {said}{told}")
-        if "couldn't find remote ref" in stderr:
-            return Rejected("TrunkGone", f"{self.where}: the remote has no such branch; what it last held stays in use")
         if "object-format" in stderr or "mismatched algorithms" in stderr:
             return Rejected(
                 "Sha256Repository", f"{self.where}: repositories with SHA-256 object names are not supported"

@@ -21,8 +21,9 @@ Read = Callable[[str], bytes]
 
 _SEGMENT = r"[\w.][\w.+,-]*"
 _PATH = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*/?")
+_INLINE = re.compile(r"[\n{]|:\s|\s#")
 _HOST = re.compile(r"github\.com(?:/|$)", re.IGNORECASE)
-_FORMAT = b"closure v1\0"
+_FORMAT = b"closure v2\0"  # another number whenever the same files are written another way for kustomize
 _KUSTOMIZATION_LIMITS = Limits(documents=1)
 _YAML_LIMITS = Limits(size=8 << 20, documents=10_000, nodes=2_000_000)
 _PARSED_UP_TO = 256 << 10
@@ -117,7 +118,7 @@ def source(found: Closure, read: Read) -> Source:
 def _as_judged(use: Use | None, path: str, data: bytes) -> bytes:
     if use is Use.DIRECTORY:
         return kustomization.canonical(yaml_text.document(data, path, _KUSTOMIZATION_LIMITS))
-    return kustomization.canonical_plugins(_documents(path, data)) if use is Use.PLUGIN else data
+    return kustomization.canonical_plugins(_plugins(path, data)) if use is Use.PLUGIN else data
 
 
 def _key(path: str, files: Mapping[str, Blob]) -> str:
@@ -252,7 +253,7 @@ class _Walk:
         return kustomization.references(yaml_text.document(data, file, _KUSTOMIZATION_LIMITS))
 
     def _plugin_references(self, file: str, data: bytes) -> tuple[Reference, ...]:
-        return kustomization.plugin_references(_documents(file, data))
+        return kustomization.plugin_references(_plugins(file, data))
 
     def _checked(self, file: str, data: bytes) -> tuple[Reference, ...]:
         """Without both an anchor and an alias there is nothing to expand: large files need not be parsed then."""
@@ -266,8 +267,14 @@ def _documents(file: str, data: bytes) -> tuple[Document, ...]:
     return yaml_text.documents(data, file, _YAML_LIMITS)
 
 
+def _plugins(file: str, data: bytes) -> tuple[Document, ...]:
+    return kustomization.plugin_documents(data, file, _YAML_LIMITS)
+
+
 def _refused(reference: Reference) -> Rejected:
-    text = reference.text[:200]
+    if _INLINE.search(reference.text):
+        return _refused_inline(reference)
+    text = _without_value(reference.text)[:200]
     if text.startswith("/"):
         return Rejected("OutsideTree", f"`{text}` is an absolute path", place=reference.place)
     if any(mark in text for mark in ":@?%~") or _HOST.match(text):
@@ -275,6 +282,21 @@ def _refused(reference: Reference) -> Rejected:
         return Rejected("RemoteRefused", message, place=reference.place)
     message = f"`{text}` is not a plain path (letters, digits and . _ - + , between single slashes)"
     return Rejected("InvalidKustomization", message, place=reference.place)
+
+
+def _refused_inline(reference: Reference) -> Rejected:
+    """Of what was meant to be an object nothing is repeated: it may be a Secret's."""
+    if kustomization.is_remote(reference.text):
+        message = "begins as a remote address; nothing is fetched: vendor it instead"
+        return Rejected("RemoteRefused", message, place=reference.place)
+    message = "this text holds no object with a kind, and is no path (its content is not shown)"
+    return Rejected("InvalidKustomization", message, place=reference.place)
+
+
+def _without_value(text: str) -> str:
+    """What stands behind `=` may be a literal in the wrong list."""
+    name, separator, _ = text.partition("=")
+    return f"{name}=…" if separator else text
 
 
 def _without_user(text: str) -> str:

@@ -48,6 +48,7 @@ _PLUGIN_SECTIONS = frozenset({"generators", "transformers", "validators"})
 _Path = tuple[str | int, ...]
 _Reader = Callable[[Document, Any, _Path], Iterator[Reference]]
 _Shape = Mapping[str, _Reader]
+_Read = Callable[[bytes, str, Limits], tuple[Document, ...]]
 
 
 def references(document: Document) -> tuple[Reference, ...]:
@@ -60,6 +61,11 @@ def references(document: Document) -> tuple[Reference, ...]:
     if document.value.get("kind", "Kustomization") not in ("Kustomization", "Component"):  # which may be a list
         raise _wrong(document, ("kind",), "`kind` must be Kustomization or Component")
     return tuple(_mapping(KUSTOMIZATION)(document, document.value, ()))
+
+
+def plugin_documents(data: bytes, file: str, limits: Limits) -> tuple[Document, ...]:
+    """A file of plugin configs, read as kustomize reads them. Raises: Rejected(InvalidYaml, LimitExceeded)."""
+    return yaml_text.documents(data, file, limits, yaml_text.resolve_in_plugins)
 
 
 def plugin_references(documents: tuple[Document, ...]) -> tuple[Reference, ...]:
@@ -85,7 +91,7 @@ def canonical_plugins(documents: tuple[Document, ...]) -> bytes:
 
 def _canonical_entry(document: Document, text: Any, path: _Path) -> Any:
     """Plugin configs that a kustomization holds as text are another YAML within it."""
-    found = _objects(document, _text(document, text, path), path)
+    found = _objects(document, _text(document, text, path), path, plugin_documents)
     return text if found is None else canonical_plugins(found).decode()
 
 
@@ -108,6 +114,11 @@ def _plugin(document: Document) -> Iterator[Reference]:
         yield from _mapping({**dict.fromkeys(("apiVersion", "kind", "metadata"), _nothing), **shape})(
             document, value, ()
         )
+
+
+def is_remote(text: str) -> bool:
+    """Whether kustomize would ask a remote for what begins like this."""
+    return _REMOTE.match(text) is not None
 
 
 def _nothing(_document: Document, _value: Any, _path: _Path) -> Iterator[Reference]:
@@ -137,19 +148,19 @@ def _file_source(document: Document, value: Any, path: _Path) -> Iterator[Refere
 
 def _inline(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
     """Text that kustomize parses as YAML: checked for the same dangers as a file."""
-    _embedded(document, _text(document, value, path), path)
+    _embedded(document, _text(document, value, path), path, yaml_text.documents)
     return iter(())
 
 
 def _patch_or_path(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
     text = _text(document, value, path)
-    if _objects(document, text, path) is None:
+    if _objects(document, text, path, yaml_text.documents) is None:
         yield Reference(text, Use.YAML, document.place(path))
 
 
 def _plugin_or_path(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
     text = _text(document, value, path)
-    found = _objects(document, text, path)
+    found = _objects(document, text, path, plugin_documents)
     if found is None:
         yield Reference(text, Use.PLUGIN, document.place(path))
         return
@@ -158,22 +169,22 @@ def _plugin_or_path(document: Document, value: Any, path: _Path) -> Iterator[Ref
         yield from _plugin(Document(document.file, each.value, (document.place(path).line or 1, None)))
 
 
-def _objects(document: Document, text: str, path: _Path) -> tuple[Document, ...] | None:
+def _objects(document: Document, text: str, path: _Path, read: _Read) -> tuple[Document, ...] | None:
     """The objects that an entry holds inline, None when it is a path.
 
     kustomize first tries to read objects, and takes whatever is none for a path or a URL: so does this, and what could
     be either (`https://host/x: y` is a mapping) counts as a path, which is refused for its characters.
     """
-    if not any(character in text for character in "\n{") or _REMOTE.match(text):
+    if not any(character in text for character in "\n{") or is_remote(text):
         return None
-    found = _embedded(document, text, path)
+    found = _embedded(document, text, path, read)
     objects = found and all(isinstance(each.value, dict) and isinstance(each.value.get("kind"), str) for each in found)
     return found if objects else None
 
 
-def _embedded(document: Document, text: str, path: _Path) -> tuple[Document, ...]:
+def _embedded(document: Document, text: str, path: _Path, read: _Read) -> tuple[Document, ...]:
     try:
-        return yaml_text.documents(text.encode(), document.file, INLINE_LIMITS)
+        return read(text.encode(), document.file, INLINE_LIMITS)
     except Rejected as error:
         line = error.place.line if error.place else None
         where = f" (line {line} of this text)" if line else ""

@@ -8,6 +8,11 @@ _HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])
 _URL = re.compile(rf"(?P<scheme>https?|ssh|git)://(?:[^@/]*@)?{_HOST}(?::(?P<port>[0-9]{{1,5}}))?/(?P<path>[^?#\s]+)")
 _SCP = re.compile(rf"(?:[A-Za-z0-9][A-Za-z0-9._-]*@)?{_HOST}:(?P<path>(?!//)[^?#:\s-][^?#:\s]*)")
 _FILE = re.compile(r"(?:file://(?:localhost)?)?(?P<path>/[^?#]+)")
+_GIT_HOST = r"[A-Za-z0-9\[][A-Za-z0-9.:\]-]*"
+_GIT_USER = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_GIT_SCP = re.compile(rf"{_GIT_USER}@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._~/][A-Za-z0-9._~/-]*")
+_GIT_URL = re.compile(rf"(?:https://{_GIT_HOST}|ssh://(?:{_GIT_USER}@)?{_GIT_HOST})/[^\s$\\;|&<>`'\"]+")
+_GIT_PATH = re.compile(r"(?:file://)?/[^\x00-\x1f\x7f]*")
 _PORTS = {"http": "80", "https": "443", "ssh": "22", "git": "9418"}
 _FAMILIES = {"https": "http"}
 _LONGEST_URL = 2048
@@ -52,6 +57,19 @@ def parse(url: str) -> Remote | None:
     if any(segment in {"", ".", ".."} for segment in path.split("/")):
         return None
     return Remote(*place, path)
+
+
+def is_for_git(url: str) -> bool:
+    """Whether git may be given a URL: https without a user, ssh (also `git@host:path`) or an absolute path.
+
+    Not options, `ext::` and other helpers, protocols that prove nothing, or a password.
+    """
+    known = _GIT_SCP.fullmatch(url) or _GIT_URL.fullmatch(url) or _GIT_PATH.fullmatch(url)
+    return known is not None and "::" not in url
+
+
+def is_on_disk(url: str) -> bool:
+    return _GIT_PATH.fullmatch(url) is not None
 
 
 def names_any(urls: Iterable[str], repos: Collection[Remote]) -> bool:

@@ -7,7 +7,7 @@ Built from parser events, because PyYAML's C composer recurses without a bound a
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,22 +57,6 @@ def document(data: bytes, file: str, limits: Limits | None = None) -> Document:
     return found[0]
 
 
-def documents(data: bytes, file: str, limits: Limits) -> tuple[Document, ...]:
-    """All documents of a file, empty ones left out.
-
-    Raises: Rejected(InvalidYaml) for syntax, unknown tags, duplicate or complex keys, loops and numbers that JSON does
-    not have; Rejected(LimitExceeded) past `limits`. Both with file and line; neither quotes a value.
-    """
-    if len(data) > limits.size:
-        raise Rejected("LimitExceeded", f"has {len(data)} bytes, at most {limits.size} are read", place=Place(file))
-    text = _decoded(data, file)
-    _require_true_separators(text, file)
-    builder = _Builder(file, limits)
-    for event in _events(text, file):
-        builder.take(event)
-    return tuple(builder.found)
-
-
 def resolve(text: str) -> Any:
     """What a plain scalar means to kubectl: None, bool, int, float, or the text itself."""
     if text in _WORDS:
@@ -88,6 +72,33 @@ def resolve(text: str) -> Any:
     return text
 
 
+def resolve_in_plugins(text: str) -> Any:
+    """What a plain scalar means to kustomize in a plugin config, where `on` and its like are text. Raises: ValueError
+    for a date, which is text in one field there and a time in another.
+
+    https://github.com/yaml/go-yaml/blob/v3.0.1/resolve.go
+    """
+    if _DATE.match(text):
+        raise ValueError("a date without quotes, which is not read alike everywhere: quote it")
+    return text if text in _WORDS_OF_YAML_1_1 else resolve(text)
+
+
+def documents(data: bytes, file: str, limits: Limits, resolver: Callable[[str], Any] = resolve) -> tuple[Document, ...]:
+    """All documents of a file, empty ones left out. `resolver` says what plain scalars mean.
+
+    Raises: Rejected(InvalidYaml) for syntax, unknown tags, duplicate or complex keys, loops and numbers that JSON does
+    not have; Rejected(LimitExceeded) past `limits`. Both with file and line; neither quotes a value.
+    """
+    if len(data) > limits.size:
+        raise Rejected("LimitExceeded", f"has {len(data)} bytes, at most {limits.size} are read", place=Place(file))
+    text = _decoded(data, file)
+    _require_true_separators(text, file)
+    builder = _Builder(file, limits, resolver)
+    for event in _events(text, file):
+        builder.take(event)
+    return tuple(builder.found)
+
+
 _WORDS: Mapping[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -96,6 +107,8 @@ _WORDS: Mapping[str, Any] = {
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
+_WORDS_OF_YAML_1_1 = frozenset(word for word in _WORDS if word.lower() in {"y", "yes", "on", "n", "no", "off"})
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t]|$)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _INTEGER = re.compile(
     r"(?P<sign>[-+]?)(?:0[xX](?P<hex>[0-9a-fA-F]{1,16})|0[bB](?P<binary>[01]{1,64})|0[oO]?(?P<octal>[0-7]{1,22})"
@@ -106,6 +119,7 @@ _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({_TAG + name for name in ("null", "bool", "int", "float")})
 _TEXT_TAGS = frozenset({"!", *(_TAG + name for name in ("str", "timestamp"))})
 """`!!binary` is not among them: Go decodes what it marks, so that its text would not be what was read here."""
+_TIMESTAMP = _TAG + "timestamp"
 _KEY_TAGS = frozenset({None, "!", _TAG + "str", _TAG + "merge"})
 _MERGE = "<<"
 _FALSE_SEPARATOR = re.compile(r"(?:^|\n)---(?![ \t\r\n\x85\u2028\u2029]|$)")
@@ -183,7 +197,8 @@ _Finished = tuple[Any, Mapping[str | int, Any] | None, int]
 
 
 class _Builder:
-    def __init__(self, file: str, limits: Limits) -> None:
+    def __init__(self, file: str, limits: Limits, resolver: Callable[[str], Any]) -> None:
+        self._resolve = resolver
         self.found: list[Document] = []
         self._file = file
         self._limits = limits
@@ -229,14 +244,24 @@ class _Builder:
 
     def _scalar_value(self, event: Any, line: int) -> Any:
         if event.tag is None or event.tag in _PLAIN_TAGS:
-            value = resolve(event.value) if event.implicit[0] or event.tag else event.value
+            value = self._resolved(event, line) if event.implicit[0] or event.tag else event.value
+            if event.tag and isinstance(value, str):
+                raise self._invalid(f"the tag `{event.tag[:100]}` does not fit its value", line)
         elif event.tag in _TEXT_TAGS:
             value = event.value
+            if event.tag == _TIMESTAMP:
+                self._resolved(event, line)  # where a date is no text, it is refused
         else:
             raise self._invalid(f"the tag `{event.tag[:100]}` is not read here", line)
         if isinstance(value, float) and not math.isfinite(value):
             raise self._invalid("not a number or infinite: JSON has no such value", line)
         return value
+
+    def _resolved(self, event: Any, line: int) -> Any:
+        try:
+            return self._resolve(event.value)
+        except ValueError as error:
+            raise self._invalid(str(error), line) from None
 
     def _start_mapping(self, event: Any) -> None:
         self._push(event, {}, "map")

@@ -371,6 +371,26 @@ def test_a_damaged_clone_is_made_anew(tmp_path: Path, remote: Remote, damage: st
     repo.close()
 
 
+@pytest.mark.parametrize("damage", ["corrupt", "empty"])
+def test_a_remote_s_own_damage_is_no_reason_to_clone_again(
+    repo: GitConfigRepo, tmp_path: Path, remote: Remote, damage: str
+) -> None:
+    """Its git speaks through ours, in the same words. To clone anew at every look would help nobody."""
+    before = repo.fetch()
+    state = (tmp_path / "state").stat().st_mtime_ns  # another directory within it would be another time
+    head = remote.write({"new": b"1"}, "which is damaged")
+    file = remote.directory / "objects" / head[:2] / head[2:]
+    good = file.read_bytes()
+    file.chmod(0o600)
+    file.write_bytes(b"" if damage == "empty" else b"\0" * len(good))
+    with pytest.raises(Unavailable):
+        repo.fetch()
+    assert (tmp_path / "state").stat().st_mtime_ns == state
+    assert (repo.head(), content(repo, "base/app/kustomization.yaml")) == (before, b"b: 1\n")
+    file.write_bytes(good)
+    assert repo.fetch() == head
+
+
 def test_objects_lost_while_running_are_fetched_again(repo: GitConfigRepo, tmp_path: Path, remote: Remote) -> None:
     head = repo.fetch()
     for file in (tmp_path / "state/clone/objects").rglob("*"):
@@ -483,6 +503,23 @@ def test_a09_a_path_outside_the_tree_is_not_written(repo: GitConfigRepo, path: s
     with pytest.raises(Rejected) as caught:
         repo.commit(repo.fetch(), [NewCommit({path: b""}, "m", AT)])
     assert caught.value.reason == "BadPath"
+
+
+def test_housekeeping_that_is_cut_off_leaves_nothing_and_is_not_tried_again_at_once(
+    tmp_path: Path, remote: Remote
+) -> None:
+    """Whoever wants to commit waits for it."""
+    clone = tmp_path / "state/clone"
+    options = Options(limits=Limits(fetch=20.0, tidy=0))
+    repo = GitConfigRepo(remote.url, "main", clone, options)
+    head = repo.fetch()  # a new clone is tidied at once, or would be
+    half = clone / "objects/pack/tmp_pack_x"
+    for commits, is_tried in ((500, False), (600, True), (1500, False), (600, True)):
+        half.write_bytes(b"half a pack")
+        head = repo.write(head, [edit(f"a: {commits} {number}\n".encode()) for number in range(commits)])
+        repo.fetch()
+        assert half.exists() != is_tried
+    repo.close()
 
 
 def test_loose_objects_are_packed_in_time(repo: GitConfigRepo, tmp_path: Path) -> None:

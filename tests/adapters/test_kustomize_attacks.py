@@ -560,3 +560,53 @@ def test_texts_in_any_style_render_as_they_were_written(
 
 
 HASHED = {"apiVersion": "builtin", "kind": "LabelTransformer", "metadata": {"name": "l"}}
+
+
+_PLAIN = """
+yes no on off y n Y N Yes YES No NO On ON Off OFF true True TRUE false False FALSE ~ null Null NULL
+0 00 -0 +1 -1 010 08 0o7 0o10 0x1F 0X1F -0x1F +0x1F 0x_1F 0b11 0b1_1 1_000 1_ 1_0.5
+.5 -.5 +.5 1. 1.e3 0.1e1 0.10 1.10 3.0 100.0 1e3 1E3 1e21 1e-7 0.000001 16777217.0 123456.789
+12345678901234567890 123456789012345678901 1:30 190:20:30 2020-01-01x 20-01-01 = << inf nan word
+"""
+PLAIN = tuple(_PLAIN.split())
+"""What people write without quotes, and YAML 1.1, YAML 1.2 or Go's parsers take for something else than text."""
+
+
+@pytest.mark.parametrize("where", ["in a file", "inline"])
+def test_plain_scalars_of_plugin_configs_render_as_they_were_written(where: str, binary: Path, tmp_path: Path) -> None:
+    """Kustomize reads them with a parser of its own, to which `on` is text."""
+    annotations = "".join(f"  k{number}: {value}\n" for number, value in enumerate(PLAIN))
+    labels = "  on: yes\n  y: 'off'\n  off: 1_000\n"
+    configs = [
+        plugin("AnnotationsTransformer", f"annotations:\n{annotations}fieldSpecs: [{METADATA.format('annotations')}]"),
+        plugin("LabelTransformer", f"labels:\n{labels}fieldSpecs: [{METADATA.format('labels')}]"),
+    ]
+    files = {FILE: "resources: [a]\ntransformers: [t]", f"{OVERLAY}/a": CONFIG, f"{OVERLAY}/t": "---\n".join(configs)}
+    if where == "inline":
+        entries = "".join("- |\n  " + config.replace("\n", "\n  ") + "\n" for config in configs)
+        files = {FILE: f"resources: [a]\ntransformers:\n{entries}", f"{OVERLAY}/a": CONFIG}
+    theirs = build(binary, written(files), tmp_path / "theirs")
+    ours = build(binary, let_through(files), tmp_path / "ours")
+    assert b'"on": "yes"' in theirs.stdout
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
+
+
+@settings(max_examples=40, derandomize=True, database=None)
+@given(plain=st.from_regex(r"[0-9a-fA-FxXoOyYnN+.:_~=-]{1,8}", fullmatch=True) | st.sampled_from(PLAIN))
+def test_a_plain_scalar_of_a_plugin_config_renders_as_written_or_is_refused(plain: str, binary: Path) -> None:
+    config = plugin(
+        "AnnotationsTransformer", f"annotations: {{k: {plain} }}\nfieldSpecs: [{METADATA.format('annotations')}]"
+    )
+    files = {FILE: "resources: [a]\ntransformers: [t]", f"{OVERLAY}/a": CONFIG, f"{OVERLAY}/t": config}
+    passed: Mapping[str, bytes] = {}
+    with suppress(Rejected):
+        passed = let_through(files)
+    if not passed:
+        return
+    with TemporaryDirectory() as directory:
+        theirs = build(binary, written(files), Path(directory) / "theirs")
+        ours = build(binary, passed, Path(directory) / "ours")
+    assert theirs.returncode != 0 or ours.stdout == theirs.stdout
+
+
+METADATA = "{{path: metadata/{0}, create: true}}"

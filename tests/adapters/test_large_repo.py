@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,16 @@ from gitops.adapters.config_repo import GitConfigRepo, Limits, Options
 from gitops.adapters.git_remote import Access
 from gitops.core.errors import Rejected, Unavailable
 from gitops.ports import NewCommit
-from tests.adapters.git_servers import Authority, HttpsHost, SshHost, key_pair, public, serving_https, serving_ssh
+from tests.adapters.git_servers import (
+    Authority,
+    HttpsHost,
+    SshHost,
+    key_pair,
+    public,
+    refuse,
+    serving_https,
+    serving_ssh,
+)
 from tests.adapters.git_world import Remote, git
 from tests.adapters.kubernetes_world import eventually
 
@@ -225,3 +235,172 @@ def test_a31_more_files_than_a_config_repo_has(site: Site) -> None:
         repo.tree(commit)
     assert caught.value.reason == "TooManyFiles"
     assert content(repo, DEV, head) == b"a: 1\n"
+
+
+def bomb(remote: Remote, inner: str, *, levels: int) -> str:
+    """A commit of a few kilobytes: each directory holds the one below ten times."""
+    for _ in range(levels):
+        entries = "".join(f"040000 tree {inner}\td{number}\n" for number in range(10))
+        inner = git(remote.directory, "mktree", stdin=entries.encode())
+    return git(remote.directory, "commit-tree", inner, "-p", remote.head(), "-m", "a bomb")
+
+
+@pytest.mark.parametrize("entry", ["", "100644 blob {blob}\tf\n"], ids=["of directories", "of files"])
+def test_a31_a_tree_that_unfolds_without_end_is_refused_while_it_is_counted(site: Site, entry: str) -> None:
+    """Ten thousand million paths. It would never end, and everything that reads would wait for it."""
+    blob = git(site.remote.directory, "rev-parse", f"main:{DEV}")
+    leaf = git(site.remote.directory, "mktree", stdin=entry.format(blob=blob).encode())
+    commit = bomb(site.remote, leaf, levels=10)
+    repo = site.repo()
+    head = repo.fetch()
+    git(site.remote.directory, "update-ref", "refs/heads/main", commit)
+    repo.fetch()
+    for _ in range(2):
+        with pytest.raises(Rejected) as caught:
+            repo.tree(commit)
+        assert caught.value.reason == "TooManyFiles"
+    assert content(repo, DEV, head) == b"a: 1\n"
+
+
+def test_a31_a_bomb_beside_it_keeps_no_large_file_from_being_read(site: Site) -> None:
+    old = site.remote.head()
+    leaf = git(site.remote.directory, "mktree")
+    site.remote.write({"base/crd.yaml": b"small"}, "away")
+    commit = bomb(site.remote, leaf, levels=10)
+    git(site.remote.directory, "update-ref", "refs/heads/main", commit)
+    repo = site.repo()
+    repo.fetch()
+    tree = repo.tree(old)
+    with pytest.raises(Rejected):
+        repo.tree(commit)
+    assert repo.read(tree["base/crd.yaml"].id) == noise(5000, 0)
+
+
+def clones(site: Site) -> list[int]:
+    """Of the directory that the clone is in: another number is another clone."""
+    return [site.clone.stat().st_ino]
+
+
+def test_a31_a_large_file_of_a_commit_that_is_forgotten_comes_alone(site: Site) -> None:
+    """Nothing is known of where it stood: a controller that has just been started is asked for an id."""
+    old = site.remote.head()
+    site.remote.write({"base/crd.yaml": b"small"}, "away")
+    blob = git(site.remote.directory, "rev-parse", f"{old}:base/crd.yaml")
+    repo = site.repo()
+    repo.fetch()
+    before = clones(site)
+    assert repo.read(blob) == noise(5000, 0)
+    assert clones(site) == before
+
+
+def test_a31_a_commit_that_is_in_use_is_not_forgotten(site: Site) -> None:
+    """Trees of a thousand others were read since it was first asked for, and its own in between."""
+    old = site.remote.write({"base/crds/a": noise(5000, 1), "base/crds/b": noise(5000, 2)}, "old")
+    site.remote.write({"base/crds/a": b"small", "base/crds/b": b"small"}, "new")
+    stream = b"".join(
+        b"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\n"
+        + (b"from refs/heads/main^0\n" if number == 0 else b"")
+        + b"M 100644 inline f\ndata 4\n%04d\n" % number
+        for number in range(1200)
+    )
+    git(site.remote.directory, "fast-import", "--quiet", stdin=stream)
+    repo = site.repo()
+    repo.fetch()
+    for number, revision in enumerate(git(site.remote.directory, "rev-list", "--max-count=1200", "main").splitlines()):
+        repo.tree(revision)
+        if number % 400 == 0:
+            tree = repo.tree(old)
+    repo.read(tree["base/crds/a"].id)
+    assert requests(site, lambda: repo.read(tree["base/crds/b"].id)) == 0, "it came with what stood beside it"
+
+
+def test_a31_what_a_host_without_single_objects_no_longer_has_is_not_called_too_large(site: Site) -> None:
+    """A trunk was rewritten: a large file of the old one is nowhere. It may come back, and is read then."""
+    key = key_pair(site.directory / "key")
+    host = SshHost(site.host.directory, key_pair(site.directory / "host"), public(key), passes_protocol=False)
+    site.remote.write({"base/crd.yaml": b"small"}, "nothing that the head needs is large")
+    old = site.remote.write({"docs/film": noise(50_000, 2)}, "film")
+    rewritten = git(site.remote.directory, "commit-tree", f"{old}~1^{{tree}}", "-m", "another history")
+    known_hosts = site.directory / "known_hosts"
+    with serving_ssh(host):
+        known_hosts.write_text(host.known_hosts())
+        options = Options(limits=Limits(LARGEST, SMALL), access=Access(key=key, known_hosts=known_hosts))
+        repo = GitConfigRepo(host.url(), "main", site.clone, options)
+        site.made.append(repo)
+        repo.fetch()
+        tree = repo.tree(old)
+        git(site.remote.directory, "update-ref", "refs/heads/main", rewritten)
+        repo.fetch()
+        before = clones(site)
+        with pytest.raises(Unavailable) as caught:
+            repo.read(tree["docs/film"].id)
+        assert caught.value.reason == "ObjectMissing"
+        assert clones(site) == before
+        git(site.remote.directory, "update-ref", "refs/heads/main", old)
+        repo.fetch()
+        assert repo.read(tree["docs/film"].id) == noise(50_000, 2)
+
+
+def test_a31_a_controller_that_is_killed_before_a_head_is_complete_reads_the_last_that_is(site: Site) -> None:
+    """The small files of the new head are here, a large one is not. Then the remote is away for a while."""
+    first = site.repo()
+    complete = first.fetch()
+    first.close()
+    site.remote.write({"base/crd.yaml": noise(6000, 1)}, "another")
+    commands = 0
+
+    def cut(handler: BaseHTTPRequestHandler) -> bool:
+        nonlocal commands
+        commands += handler.command == "POST"
+        return commands > 2 and refuse(handler, 503)
+
+    site.host.answer = cut  # the third exchange is the one for large files
+    killed = site.repo()
+    with pytest.raises(Unavailable):
+        killed.fetch()
+    killed.close()
+    site.host.answer = lambda handler: refuse(handler, 503)
+    restarted = site.repo()
+    assert restarted.head() == complete
+    assert content(restarted, "base/crd.yaml") == noise(5000, 0)
+    site.host.answer = lambda _: False
+    assert restarted.fetch() == site.remote.head()
+    assert requests(site, lambda: content(restarted, "base/crd.yaml")) == 0
+    assert content(restarted, "base/crd.yaml") == noise(6000, 1)
+
+
+def test_a31_what_was_pushed_is_the_head_after_a_restart_without_the_remote(site: Site) -> None:
+    first = site.repo()
+    pushed = first.commit(first.fetch(), [NewCommit({DEV: b"a: 2\n"}, "m", AT)])
+    first.close()
+    site.host.answer = lambda handler: refuse(handler, 503)
+    restarted = site.repo()
+    assert (restarted.head(), content(restarted, DEV)) == (pushed, b"a: 2\n")
+
+
+def test_a31_the_first_clone_waits_for_a_host_that_counts_in_silence(site: Site) -> None:
+    """Of a large repo a host looks at every object before it sends the first. Later exchanges are small: there a host
+    that says nothing has gone away.
+    """
+    exchanges = 0
+    gone = threading.Event()
+
+    def count(handler: BaseHTTPRequestHandler) -> bool:
+        nonlocal exchanges
+        exchanges += handler.command == "POST"
+        if exchanges == 2:
+            gone.wait(4)
+        return False
+
+    site.host.answer = count
+    options = Options(limits=Limits(LARGEST, SMALL, clone=60, silence=1), access=Access(ca_file=site.authority.file))
+    repo = GitConfigRepo(site.host.url(), "main", site.clone, options)
+    site.made.append(repo)
+    assert repo.fetch() == site.remote.head()
+    exchanges = 0
+    site.remote.write({DEV: b"a: 2\n"}, "more")
+    with pytest.raises(Unavailable) as caught:
+        repo.fetch()
+    gone.set()
+    assert caught.value.reason == "RemoteUnavailable"
+    assert repo.fetch() == site.remote.head()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gitops.core import guard
+from gitops.core.errors import Rejected
 from gitops.core.guard import Closure, Guard
 from tests.core.rejections import rejection
 from tests.core.trees import Link, Trees
@@ -211,6 +212,56 @@ def _joined(directory: str, path: str) -> str:
 )
 def test_a27_what_could_be_an_object_or_an_address_counts_as_an_address(section: str, entry: str) -> None:
     assert refusal(f"{section}:\n- {entry}") == ("RemoteRefused", f"{FILE}:2")
+
+
+@pytest.mark.parametrize("section", ["transformers", "generators", "validators", "patchesStrategicMerge"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "|\n  apiVersion: v1\n  metadata: {name: db}\n  stringData: {password: hunter2}",
+        "|\n  kind: [Secret]\n  stringData: {password: hunter2}",
+        "'{stringData: {password: hunter2}}'",
+        "'password: hunter2'",
+        "'http: {password: hunter2}'",
+        "|\n  https://host/x: hunter2",
+        "'PASSWORD=hunter2 and more'",
+    ],
+)
+def test_a41_of_what_is_neither_object_nor_path_nothing_is_repeated(section: str, entry: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        closed({FILE: f"{section}:\n- {entry}"})
+    assert str(caught.value.place) == f"{FILE}:2"
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["files", "envs"])
+def test_a41_of_a_literal_in_the_wrong_list_the_value_is_not_repeated(field: str) -> None:
+    text = f"resources: []\nsecretGenerator:\n- name: a\n  {field}: ['PASSWORD=hunter2=!']"
+    with pytest.raises(Rejected) as caught:
+        closed({FILE: text})
+    assert "PASSWORD" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["2020-01-01", "2020-1-1", "2001-12-14t21:59:43.10-05:00", "!!timestamp 2020-01-01"])
+def test_a_date_without_quotes_in_a_plugin_config_is_refused(value: str) -> None:
+    """To kustomize it is text in one field and a time in another."""
+    config = plugin("AnnotationsTransformer", f"annotations: {{until: {value}}}")
+    assert refusal("transformers: [t]", {f"{DEV}/t": config}) == ("InvalidYaml", f"{DEV}/t:4")
+    inline = "transformers:\n- |\n  " + config.replace("\n", "\n  ")
+    assert refusal(inline) == ("InvalidYaml", f"{FILE}:2")
+    assert closed({FILE: "transformers: [t]", f"{DEV}/t": config.replace(value, "'2020-01-01'")})
+
+
+def test_another_way_of_writing_for_kustomize_makes_other_keys() -> None:
+    """A render that is remembered from before an upgrade is not what the files render to after it. Whoever changes the
+    first line changes `_FORMAT`, and with it the second.
+    """
+    files = {FILE: "transformers: [t]", f"{DEV}/t": plugin("LabelTransformer", "labels: {a: on, b: 0o7, c: 1.0}")}
+    trees = Trees()
+    given = guard.source(guard.closure(trees.tree(files), trees.read, DEV), trees.read)
+    assert b'"labels": {"a": "on", "b": 7, "c": 1}' in given.files[f"{DEV}/t"]
+    assert given.key.startswith("722bc91e9cfb")
 
 
 def test_what_configures_a_build_is_no_data() -> None:

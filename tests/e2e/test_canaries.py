@@ -15,7 +15,9 @@ import yaml
 from gitops.adapters.installation_key import NAME as INSTALLATION_KEY
 from gitops.adapters.state_namespace import unpack
 from gitops.core.status import SyncStatus
+from tests.adapters.git_servers import Authority, HttpsHost, refuse, serving_https
 from tests.adapters.git_world import git
+from tests.adapters.kubernetes_world import eventually
 from tests.e2e import config_repo
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import GIT_SECRET, HARBOR_SECRET, SYSTEM, Settings, World, message, reason
@@ -35,7 +37,10 @@ NAMED = (
     "argument",
     "by hand",
     "wrong header",
+    "patch without a kind",
+    "plugin without a kind",
 )
+GIT_TOKEN = "canary/git+token&7Q2x"
 CANARIES = {name: f"canary-{name.replace(' ', '-')}-7Q2x" for name in NAMED}
 
 
@@ -98,6 +103,17 @@ def files(directory: str, turn: int) -> dict[str, str]:
     }
 
 
+def without_a_kind(kustomization: str) -> str:
+    """A Secret's patch without the line that makes it one: kustomize takes such a text for a path."""
+    kustomization += "patchesStrategicMerge:\n- |\n  apiVersion: v1\n  metadata: {name: x}\n"
+    return kustomization + f"  stringData: {{password: {CANARIES['patch without a kind']}}}\n"
+
+
+def plugin_without_a_kind(kustomization: str) -> str:
+    kustomization += "generators:\n- |\n  apiVersion: builtin\n  metadata: {name: x}\n  name: x\n"
+    return kustomization + f"  literals: [password={CANARIES['plugin without a kind']}]\n"
+
+
 def echo_refused_secrets(world: World) -> None:
     """An admission policy that repeats what it refuses, as many webhooks do."""
     name = f"refuses-{world.names.dev}"
@@ -140,16 +156,40 @@ def echo_refused_secrets(world: World) -> None:
 
 
 @pytest.fixture(scope="module")
-def planted(worlds: MakeWorld) -> World:
+def planted(worlds: MakeWorld, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Applied, changed, edited by hand, refused and asked for: whatever there is to be said has been said, to a log
-    that keeps nothing back.
+    that keeps nothing back. The config repo's host asks for a token.
     """
-    world = worlds(Settings(level="debug"))
-    world.start()
-    world.until_ready()
+    directory = tmp_path_factory.mktemp("host")
+    authority, token = Authority(directory), directory / "token"
+    token.write_text(GIT_TOKEN)
+    host = HttpsHost(directory, {"lockstep": GIT_TOKEN})
+    with serving_https(host, authority.issue()):
+        credentials = {"username": "lockstep", "token": {"file": str(token)}}
+        repo = {"url": host.url(), "credentials": credentials, "caFile": str(authority.file)}
+        world = worlds(Settings(poll="1s", level="debug", repo=repo))
+        host.directory = world.directory
+        git(world.remote, "config", "http.receivepack", "true")
+        git(world.remote, "config", "uploadpack.allowFilter", "true")
+        world.start()
+        world.until_ready()
+        plant(world)
+        ask_in_vain(world, host)
+        yield world
+        world.controller.stop()
+
+
+def ask_in_vain(world: World, host: HttpsHost) -> None:
+    """The host refuses the token, and repeats it."""
+    host.answer = lambda handler: refuse(handler, 403, f"{handler.headers['Authorization']} {GIT_TOKEN}")
+    eventually(lambda: "refuses the token of lockstep" in world.page("/api/v1/status").text)
+    host.answer = lambda _: False
+
+
+def plant(world: World) -> None:
     directory = f"environments/{world.names.dev}/extra"
     echo_refused_secrets(world)
-    world.edit(files(directory, 1), "secrets")
+    world.edit(files(directory, 1), "secrets", tell=False)
     said = world.until_status(
         world.names.dev, lambda found: has_failed(found, "refused") and has_failed(found, "broken")
     )
@@ -160,13 +200,16 @@ def planted(worlds: MakeWorld) -> World:
     world.console.until_one(
         "Secret", world.names.dev, "plain", lambda found: found["data"]["password"] == encoded(CANARIES["data"] + "-1")
     )
-    world.edit(files(directory, 2), "other secrets")
+    world.edit(files(directory, 2), "other secrets", tell=False)
     world.console.until_one(
         "Secret", world.names.dev, "plain", lambda found: found["data"]["password"] == encoded(CANARIES["data"] + "-2")
     )
     world.post("harbor", b"{}", {"Authorization": CANARIES["wrong header"], "Content-Type": "application/json"})
     world.push_image("shop", "1.1.0")
-    return world
+    for service, spoil in (("desk", without_a_kind), ("till", plugin_without_a_kind)):
+        overlay = f"{world.names.split}/{service}"
+        world.edit({f"environments/{overlay}/kustomization.yaml": spoil}, "without a kind", tell=False)
+        world.until_status(overlay, lambda found: reason(found) in {"InvalidKustomization", "RemoteRefused"})
 
 
 def has_failed(status: SyncStatus, name: str) -> bool:
@@ -182,6 +225,8 @@ def hidden(world: World) -> dict[str, str]:
         **CANARIES,
         "harbor": HARBOR_SECRET,
         "git host": GIT_SECRET,
+        "git token": GIT_TOKEN,
+        "git token's header": f"lockstep:{GIT_TOKEN}",
         "kubeconfig token": kubeconfig["users"][0]["user"]["token"],
         "installation key": key["data"]["key"],
     }

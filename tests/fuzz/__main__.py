@@ -12,7 +12,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["gitops"]):
+with atheris.instrument_imports(include=["gitops", "webhooks"]):
     from tests.fuzz.targets import TARGETS
 
 from tests.fuzz.test_fuzz import TOKENS

@@ -3,13 +3,19 @@
 An input may be refused, by a declared error and no other. What is let through must hold what the target says.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from gitops import config
+from gitops.adapters import git_damage, git_push, oci_registry
+from gitops.adapters.git_process import Finished
+from gitops.adapters.git_remote import Access, Remote
 from gitops.core import (
     build_errors,
     changes,
@@ -37,6 +43,8 @@ from gitops.core.pipeline import Overlay
 from gitops.core.requests import Tag
 from gitops.core.yaml_text import Limits
 from tests.core.trees import Trees
+from tests.webhooks import samples
+from tests.webhooks.test_mutations import door, post
 
 T = TypeVar("T")
 DEV = Overlay("dev", "dev", "environments/dev", "shop-dev")
@@ -44,6 +52,7 @@ FILE = f"{DEV.path}/kustomization.yaml"
 IMAGE = Image("registry.example/shop/app", "1.5.0", "sha256:" + "a" * 64)
 WHEN = datetime(2026, 11, 26, tzinfo=UTC)
 TRAILERS = 6
+_LONGEST = 10_000
 RULES = book.of(
     pipeline.parse(
         b"""services: {app: {image: registry.example/shop/app, tags: {semver: ">=1"}}}
@@ -92,7 +101,7 @@ def walk(data: bytes) -> None:
 
 def references(data: bytes, path: str, *, is_plugin: bool) -> tuple[Reference, ...]:
     if is_plugin:
-        return kustomization.plugin_references(yaml_text.documents(data, path, _SEVERAL))
+        return kustomization.plugin_references(kustomization.plugin_documents(data, path, _SEVERAL))
     return kustomization.references(yaml_text.document(data, path))
 
 
@@ -213,6 +222,64 @@ def show(data: bytes) -> None:
     credentials.without_credentials(text(data))
 
 
+def read_lockstep(data: bytes) -> None:
+    with TemporaryDirectory() as directory:
+        read_configuration(data, Path(directory))
+
+
+def read_delivery(data: bytes) -> None:
+    """What every sender might send, under the headers of each of its deliveries: read or refused."""
+    for sample in samples.ALL.values():
+        for body in (data, spliced(sample.delivery.body, data)):
+            found = taken(lambda sample=sample, body=body: sample.kind.parse(sample.delivery.headers, body))  # type: ignore[misc]
+            assert found is None or found.id is None or found.id.isprintable()
+
+
+def deliver(data: bytes) -> None:
+    """The same through the door, signed as its sender would, and by nobody."""
+    chosen = [*samples.ALL.values()][len(data) % len(samples.ALL)]
+    world = door(chosen)
+    for body in (data, spliced(chosen.delivery.body, data)):
+        assert is_answer(post(world, chosen, body))
+        assert is_answer(world.client.post("/hooks/it", data=body, headers=chosen.delivery.headers).status_code)
+
+
+def is_answer(status: int) -> bool:
+    return status // 100 in {2, 4} or status == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def spliced(body: bytes, data: bytes) -> bytes:
+    """A delivery with fields of other kinds than it should have."""
+    with suppress(ValueError, RecursionError):
+        before, fields = json.loads(body), json.loads(data)
+        if isinstance(before, dict) and isinstance(fields, dict):
+            values = [*fields.values(), fields]
+            return json.dumps({key: values[number % len(values)] for number, key in enumerate(before)}).encode()
+    return data
+
+
+def hear_git(data: bytes) -> None:
+    """What git and its host say: a verdict on a push, and words that are fit for a message."""
+    said = text(data)
+    found = git_push.verdict(Finished(1, data, said))
+    assert found.landed is git_push.Landed.UNKNOWN or is_one_line(found.text)
+    for remote in (Remote("https://h/x.git", Access(), "h/x (main)"), Remote("git@h:x", Access(), "h/x (main)")):
+        trouble = remote.trouble(said, "fetched")
+        assert is_one_line(trouble.message)
+        assert trouble.reason.isalpha() or trouble.reason == "Sha256Repository"
+    git_damage.is_told(said)
+
+
+def is_one_line(said: str) -> bool:
+    return not set(said) & set("\n\r\x1b\u2028\u202e")
+
+
+def read_labels(data: bytes) -> None:
+    """Of an image, as its registry tells them."""
+    with suppress(ValueError, RecursionError):
+        assert all(len(value) <= _LONGEST for value in oci_registry.labels(json.loads(data)).values())
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "walk": walk,
     "edit": edit,
@@ -225,4 +292,9 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "message": write_message,
     "request": read_request,
     "show": show,
+    "lockstep": read_lockstep,
+    "delivery": read_delivery,
+    "door": deliver,
+    "git": hear_git,
+    "labels": read_labels,
 }

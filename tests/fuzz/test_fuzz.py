@@ -1,7 +1,6 @@
 """Some hundred inputs for each target, the same ones in every run. `make fuzz` tries as many as there is time for."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops.core.kustomization import IMAGE, KUSTOMIZATION, PATCH, PLUGINS
-from tests.fuzz.targets import TARGETS, read_configuration
+from tests.fuzz.targets import TARGETS
 
 TOKENS = [
     *(
@@ -149,15 +148,6 @@ def test_a30_no_input_makes_a_defect_show(name: str) -> None:
     @given(ANY)
     def examples(data: bytes) -> None:
         TARGETS[name](data)
-
-    examples()
-
-
-def test_a30_no_configuration_makes_a_defect_show(tmp_path: Path) -> None:
-    @settings(max_examples=120, derandomize=True, database=None)
-    @given(ANY)
-    def examples(data: bytes) -> None:
-        read_configuration(data, tmp_path)
 
     examples()
 

@@ -1,0 +1,72 @@
+"""What hosts, proxies, git and ssh say no with, word for word, and what is made of it."""
+
+from pathlib import Path
+
+import pytest
+
+from gitops.adapters.git_remote import Access, Remote
+from gitops.core.errors import GitopsError
+
+SSH = Remote(
+    "ssh://git@h/srv/certificates.git", Access(key=Path("/k"), known_hosts=Path("/h")), "h/certificates (main)"
+)
+HTTPS = Remote("https://h/x.git", Access(proxy="http://p:3128"), "h/x (certificate-renewal)")
+END = "\nfatal: Could not read from remote repository."
+UNABLE = "fatal: unable to access 'https://h/x.git/': "
+
+
+def trouble(remote: Remote, stderr: str) -> GitopsError:
+    return remote.trouble(stderr, "fetched")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("fatal: '/srv/certificates.git' does not appear to be a git repository" + END, "RepositoryNotFound"),
+        ("ERROR: Repository not found." + END, "RepositoryNotFound"),
+        (
+            "remote: \nremote: ====\nremote: \nremote: ERROR: The project you were looking for could not be found or "
+            "you don't have permission to view it.\nremote: " + END,
+            "RepositoryNotFound",
+        ),
+        ("ERROR: The key you are authenticating with has been marked as read only." + END, "AccessDenied"),
+        ("ERROR: Permission to shop/config.git denied to deploy key" + END, "AccessDenied"),
+        (
+            "remote: ERROR: This deploy key does not have write access to this project." + END,
+            "AccessDenied",
+        ),
+        ("git@h: Permission denied (publickey)." + END, "AuthenticationFailed"),
+        ("ssh: Could not resolve hostname h: Name or service not known" + END, "RemoteUnavailable"),
+    ],
+)
+def test_over_ssh(said: str, reason: str) -> None:
+    assert trouble(SSH, said).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("fatal: couldn't find remote ref refs/heads/certificate-renewal", "TrunkGone"),
+        (UNABLE + "Failed to connect to certificate-renewal port 443", "RemoteUnavailable"),
+        (UNABLE + "SSL certificate problem: certificate has expired", "CertificateRefused"),
+        (UNABLE + "server certificate verification failed. CAfile: none CRLfile: none", "CertificateRefused"),
+        (UNABLE + "error setting certificate verify locations:  CAfile: /run/ca.pem", "CertificateRefused"),
+        (UNABLE + "error adding trust anchors from file: /run/ca.pem", "CertificateRefused"),
+        (
+            UNABLE + "SSL: no alternative certificate subject name matches target host name '127.0.0.1'",
+            "CertificateRefused",
+        ),
+        (UNABLE + "The requested URL returned error: 407", "ProxyRefused"),
+        (UNABLE + "Received HTTP code 403 from proxy after CONNECT", "ProxyRefused"),
+        (UNABLE + "CONNECT tunnel failed, response 407", "ProxyRefused"),
+        (UNABLE + "The requested URL returned error: 403", "AccessDenied"),
+        (UNABLE + "The requested URL returned error: 404", "RepositoryNotFound"),
+    ],
+)
+def test_over_https(said: str, reason: str) -> None:
+    assert trouble(HTTPS, said).reason == reason
+
+
+def test_what_a_hook_prints_is_no_refusal_of_the_host() -> None:
+    said = "remote: Authentication failed: HTTP 401\nfatal: the remote end hung up unexpectedly"
+    assert trouble(HTTPS, said).reason == "RemoteUnavailable"
