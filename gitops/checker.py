@@ -164,20 +164,27 @@ class Checker:
         def surveyed(name: str) -> Survey | Rejected | None:
             return _tried(situations[name], changed, lambda known: self._surveyed(known, contract))
 
-        # What was found out before needs no process, and threads would only be in each other's way.
-        found = {name: recalled(name) for name in situations}
-        unknown = [name for name, each in found.items() if each is None]
+        # What was found out before needs no process, and threads would only be in each other's way: so they start with
+        # the first overlay that is new. The platform is never surveyed.
+        found: dict[str, Survey | Rejected | None] = {}
+        for name in situations:
+            known = recalled(name)
+            if known is None and not _is_platform(situations[name]):
+                break
+            if known is not None:
+                found[name] = known
+        unknown = [name for name in situations if name not in found]
         found |= zip(unknown, pool.map(surveyed, unknown), strict=True)
         surveys = [each for each in found.values() if isinstance(each, Survey)]
         beside = across(surveys, contract.book, changed)
         return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
 
     def _recalled(self, situation: Situation, contract: Contract) -> Survey | None:
-        return None if situation.overlay.is_platform else self._surveyor.recalled(situation, contract)
+        return None if _is_platform(situation) else self._surveyor.recalled(situation, contract)
 
     def _surveyed(self, situation: Situation, contract: Contract) -> Survey | None:
         """None for the platform, which is compared with nothing."""
-        if situation.overlay.is_platform:
+        if _is_platform(situation):
             self._surveyor.manifests(situation, contract.pipeline)
             return None
         return self._surveyor.survey(situation, contract)
@@ -212,6 +219,10 @@ def _tried(
         if error.reason in _CANNOT_JUDGE and _is_asked(situation.overlay, changed):
             raise
         return error
+
+
+def _is_platform(situation: Situation | Rejected) -> bool:
+    return isinstance(situation, Situation) and situation.overlay.is_platform
 
 
 def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
