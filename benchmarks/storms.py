@@ -3,15 +3,16 @@ to come again, nothing is lost, commits are far fewer than events, memory stays 
 """
 
 import asyncio
+import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-
-from urllib3 import PoolManager
 
 from benchmarks import fleet, sending
 from benchmarks.bursts import await_builds, await_images, lost
@@ -23,7 +24,7 @@ _DISTINCT, _REPEATS, _SECONDS = 1_000, 9, 60.0
 _PUSH_SECONDS = 0.3
 _CALM_AFTER = 5.0
 _FIRST_BUILD = 10_000
-_LOOK_EVERY = 0.25
+_WEIGH_EVERY = 2.0
 _MEGABYTE = 1024 * 1024
 _random = random.Random(7)
 
@@ -32,7 +33,7 @@ _random = random.Random(7)
 class _Looks:
     """What somebody saw who had the page open all the time: seconds of each answer, bytes that the controller held."""
 
-    seconds: list[float] = field(default_factory=list)
+    seconds: tuple[float, ...] = ()
     resident: list[int] = field(default_factory=list)
 
 
@@ -83,7 +84,7 @@ def _answered(answers: Sequence[Sequence[Answer]], began: float) -> Sequence[Fig
 
 
 def _seen(looks: _Looks, held: int) -> Sequence[Figure]:
-    pages = Spread(tuple(looks.seconds))
+    pages = Spread(looks.seconds)
     grown = (max(looks.resident) - held) / _MEGABYTE
     note = f"{held / _MEGABYTE:.0f} MB before, {max(looks.resident) / _MEGABYTE:.0f} MB at most"
     return [
@@ -94,24 +95,22 @@ def _seen(looks: _Looks, held: int) -> Sequence[Figure]:
 
 @contextmanager
 def _looking(world: World, running: Controller) -> Iterator[_Looks]:
-    """Somebody looks at the overview every now and then. Raises: AssertionError when a look was not answered 200."""
+    """Somebody looks at the overview all the time. Raises: CalledProcessError when a look was not answered 200."""
     looks, over = _Looks(), threading.Event()
-    page = f"http://127.0.0.1:{world.ports['page']}/"
 
-    def look() -> None:
-        pool = PoolManager(timeout=10.0, retries=False)
-        while not over.wait(_LOOK_EVERY):
-            began = time.monotonic()
-            status = pool.request("GET", page).status
-            if status != 200:
-                raise AssertionError(f"the page answered {status} during the storm")
-            looks.seconds.append(time.monotonic() - began)
+    def weigh() -> None:
+        while not over.wait(_WEIGH_EVERY):
             looks.resident.append(running.memory().resident)
 
-    with ThreadPoolExecutor(1) as pool:
-        looker = pool.submit(look)
+    argv = [sys.executable, "-m", "benchmarks.looker", f"http://127.0.0.1:{world.ports['page']}/"]
+    with ThreadPoolExecutor(1) as pool, subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as looker:
+        weighing = pool.submit(weigh)
         try:
             yield looks
         finally:
             over.set()
-    looker.result()
+            said, _ = looker.communicate()
+    weighing.result()
+    if looker.returncode:
+        raise subprocess.CalledProcessError(looker.returncode, argv)
+    looks.seconds = tuple(json.loads(said))

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 _PATIENT_CONFLICTS = 3
 _MANY = 50
 _LONGEST_CROWD = 3.0
+_BETWEEN_FETCHES = 0.15
+"""Seconds. A batch that commits nothing costs a fetch all the same; what comes meanwhile can share the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Committer:
         self._stopping = False
         self._trouble: Trouble | None = None
         self._next_try = 0.0
+        self._rests_until = 0.0
         self._seconds_per_batch = 0.0
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
 
@@ -198,11 +201,14 @@ class Committer:
     def _settle(self) -> None:
         """Tries until everything that waits is durable, or decided to need nothing."""
         attempt = 0
+        self._rest()
         while True:
             batch = self._grow_batch()
             started = self._clock.monotonic()
             try:
-                self._commit(batch, self._repo.fetch() if attempt else self._repo.head(), is_fresh=attempt > 0)
+                has_committed = self._commit(
+                    batch, self._repo.fetch() if attempt else self._repo.head(), is_fresh=attempt > 0
+                )
             except GitopsError as error:
                 attempt += 1
                 self._note(error, attempt)
@@ -210,11 +216,18 @@ class Committer:
                     return
             else:
                 self._trouble = None
+                self._rests_until = started if has_committed else started + _BETWEEN_FETCHES
                 self._seconds_per_batch = 0.7 * self._seconds_per_batch + 0.3 * (self._clock.monotonic() - started)
                 self._take_batch()
                 return
 
-    def _commit(self, batch: Sequence[_Delivery], head: str, *, is_fresh: bool) -> None:
+    def _rest(self) -> None:
+        """Deliveries that change nothing, coming one after the other, would keep git busy with looking."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, max(0.0, self._rests_until - self._clock.monotonic()))
+
+    def _commit(self, batch: Sequence[_Delivery], head: str, *, is_fresh: bool) -> bool:
+        """True when there was something to commit."""
         while True:
             draft = Draft(self._repo, head, self._elsewhere, self._memory)
             now = self._clock.now()
@@ -236,6 +249,7 @@ class Committer:
             delivery.settled.set()
         if commits:
             self._on_commit(head, changes)
+        return bool(commits)
 
     def _decided(
         self, draft: Draft, batch: Sequence[_Delivery], now: datetime

@@ -343,9 +343,10 @@ def test_a13_repetitions_of_what_cannot_be_committed_do_not_fill_the_queue(world
 
 def test_one_delivery_that_cannot_be_decided_does_not_keep_the_others(world: World) -> None:
     """A bug, told by the answer and the log. What waits with it is committed, and what comes later is too."""
-    both_wait = threading.Event()
+    is_deciding, both_wait = threading.Event(), threading.Event()
 
     def used(_overlay: str, image: str) -> set[str] | None:
+        is_deciding.set()
         assert both_wait.wait(20)
         if image.endswith("/order"):
             raise KeyError(image)
@@ -354,7 +355,7 @@ def test_one_delivery_that_cannot_be_decided_does_not_keep_the_others(world: Wor
     committer = world.committer(used=used)
     with ThreadPoolExecutor(3) as senders:
         first = senders.submit(accept, committer, pushed("print-api", "1.4.0"))
-        until(lambda: committer.waiting == 1)
+        assert is_deciding.wait(20)
         bad = senders.submit(accept, committer, pushed("order", "1.5.0"))
         good = senders.submit(accept, committer, pushed("print-api", "1.5.0"))
         until(lambda: committer.waiting == 3)

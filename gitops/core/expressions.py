@@ -31,6 +31,7 @@ def is_in(expression: str, text: str) -> bool:
     return _compiled(expression).search(text) is not None
 
 
+@lru_cache(maxsize=4096)  # a registry repeats itself
 def whole(expression: str, text: str) -> Sequence[str | None] | None:
     """The groups of a valid expression that matches the whole text, None when it does not."""
     match = _compiled(expression).fullmatch(text)
