@@ -36,6 +36,7 @@ from gitops.observer import Known, Observer
 from gitops.ports import Registry
 from gitops.server import Probes
 from gitops.status_page.blueprint import blueprint
+from gitops.status_page.snapshots import Snapshots
 from gitops.status_page.source import Views
 from gitops.sweeping import Sweeping
 from gitops.sweeping import Terms as SweepTerms
@@ -340,7 +341,8 @@ class Controller:
             on_source_push=self._provenance.pushes.on_source_push,
         )
         probes = Probes(alive=self._observer.dead_loops, ready=self._observer.unready)
-        page = blueprint(Views(self._observer, self._clocks.now))
+        pages = server.create_page_app(blueprint(Views(self._observer, self._clocks.now)), probes)
+        page = Snapshots(pages, lambda: self._committer.waiting >= _MANY_SENDERS, self._clocks.monotonic)
         return server.listeners(self._config, door, page, self._registry, probes)
 
     def _made_sweeping(self, found: Mapping[str, Registry], clocks: Clocks) -> Sweeping:

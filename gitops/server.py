@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import Blueprint, Flask, Response, jsonify
@@ -18,6 +19,9 @@ from webhooks.receivers import Door
 from webhooks.senders import KINDS, Sender, body_limit
 
 _log = structlog.get_logger(__name__)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 _PAGE_THREADS = 8
 
@@ -66,14 +70,14 @@ def create_metrics_app(registry: CollectorRegistry) -> Flask:
 
 
 def listeners(
-    settings: config.Config, door: Door, page: Blueprint, registry: CollectorRegistry, probes: Probes
+    settings: config.Config, door: Door, page: "WSGIApplication", registry: CollectorRegistry, probes: Probes
 ) -> tuple[Listener, Listener, Listener]:
     """The ports of one controller, not started yet: webhooks, the page, metrics."""
     wide = Limits(threads=settings.webhooks.threads, body=body_limit(door.senders))
     listen = settings.listen
     return (
         Listener(create_webhook_app(door, probes), listen.webhooks.host, listen.webhooks.port, wide),
-        Listener(create_page_app(page, probes), listen.page.host, listen.page.port, Limits(threads=_PAGE_THREADS)),
+        Listener(page, listen.page.host, listen.page.port, Limits(threads=_PAGE_THREADS)),
         Listener(create_metrics_app(registry), listen.metrics.host, listen.metrics.port, Limits(threads=2)),
     )
 

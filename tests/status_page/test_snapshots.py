@@ -1,0 +1,102 @@
+"""While many senders wait, the overview is shown as it was a moment ago, and only then."""
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+from werkzeug.wrappers import Request, Response
+
+from gitops.status_page.snapshots import Snapshots
+
+
+class Page:
+    """Counts what it renders; `gate` holds it up."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.is_busy = True
+        self.rendered = 0
+        self.status = 200
+        self.gate = threading.Event()
+        self.gate.set()
+        self.made = threading.Semaphore(0)
+        self.client = Client(Snapshots(self, lambda: self.is_busy, lambda: self.now))
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        assert self.gate.wait(20)
+        self.rendered += 1
+        request = Request(environ)
+        language = request.accept_languages.best or "en"
+        answer = Response(f"{request.path} {language} {self.rendered}", self.status)
+        answer.set_etag(str(self.rendered), weak=True)
+        self.made.release()
+        return answer.make_conditional(request)(environ, start_response)
+
+    def look(self, path: str = "/", **headers: str) -> str:
+        return self.client.get(path, headers=headers).text
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page()
+
+
+def test_each_look_is_rendered_while_nobody_waits(page: Page) -> None:
+    page.is_busy = False
+    assert [page.look(), page.look()] == ["/ en 1", "/ en 2"]
+
+
+def test_a_storm_s_looks_share_one_for_a_second(page: Page) -> None:
+    assert [page.look(), page.look()] == ["/ en 1", "/ en 1"]
+    page.is_busy = False
+    assert page.look() == "/ en 2"
+
+
+def test_an_older_one_is_shown_at_once_and_made_anew_once_behind_it(page: Page) -> None:
+    page.look()
+    assert page.made.acquire(timeout=20)
+    page.now = 1.5
+    page.gate.clear()
+    assert [page.look() for _ in range(3)] == ["/ en 1"] * 3
+    page.gate.set()
+    assert page.made.acquire(timeout=20)
+    seen = {page.look() for _ in range(1000)}
+    assert page.rendered == 2
+    assert seen <= {"/ en 1", "/ en 2"}
+
+
+def test_one_that_is_too_old_is_waited_for(page: Page) -> None:
+    page.look()
+    page.now = 5.0
+    assert page.look() == "/ en 2"
+
+
+def test_languages_are_kept_apart_and_other_pages_are_not_kept(page: Page) -> None:
+    assert page.look(**{"Accept-Language": "zh"}) == "/ zh 1"
+    assert page.look(**{"Accept-Language": "en"}) == "/ en 2"
+    assert page.look("/?lang=zh") == "/ en 3"
+    assert [page.look("/promotions"), page.look("/promotions")] == ["/promotions en 4", "/promotions en 5"]
+
+
+def test_who_has_it_already_gets_no_second_copy(page: Page) -> None:
+    page.look()
+    again = page.client.get("/", headers={"If-None-Match": 'W/"1"'})
+    assert (again.status_code, again.data) == (304, b"")
+    assert page.client.get("/", headers={"If-None-Match": 'W/"0"'}).text == "/ en 1"
+    assert page.rendered == 1
+
+
+def test_what_failed_is_not_kept(page: Page) -> None:
+    page.status = 503
+    assert page.client.get("/").status_code == 503
+    page.status = 200
+    assert page.client.get("/").status_code == 200
+
+
+def test_strangers_words_do_not_fill_the_memory(page: Page) -> None:
+    for number in range(50):
+        page.look(f"/?n={number}")
+    assert page.look("/?n=49") == "/ en 50"
+    assert page.look("/?n=0") == "/ en 51"
