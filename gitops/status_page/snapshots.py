@@ -17,6 +17,8 @@ _FRESH = 1.0
 """Seconds. An older one is shown, and made anew behind it."""
 _OLDEST = 5.0
 """Seconds. An older one is not shown: who comes first waits."""
+_LINGERS = 3.0
+"""Seconds that a storm counts on after it was last seen: it comes in gusts."""
 _MOST = 8
 """Languages and modes that are kept."""
 
@@ -34,20 +36,21 @@ class _Kept:
 
 
 class Snapshots:
-    """A WSGI application around the page's. Thread-safe. `clock` is monotonic seconds; while `is_busy` says no, every
-    look is answered by the page itself.
+    """A WSGI application around the page's. Thread-safe. `clock` is monotonic seconds; when `is_busy` has said no for
+    some seconds, every look is answered by the page itself.
     """
 
     def __init__(self, app: "WSGIApplication", is_busy: Callable[[], bool], clock: Callable[[], float]) -> None:
         self._app = app
         self._is_busy = is_busy
         self._clock = clock
+        self._busy_until = clock()
         self._lock = threading.Lock()
         self._kept: dict[_Key, _Kept] = {}
         self._renewed: set[_Key] = set()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] != "GET" or environ["PATH_INFO"] != "/" or not self._is_busy():
+        if environ["REQUEST_METHOD"] != "GET" or environ["PATH_INFO"] != "/" or not self._is_storming():
             return self._app(environ, start_response)
         key = (environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT_LANGUAGE", ""))
         kept = self._kept.get(key)
@@ -58,6 +61,12 @@ class Snapshots:
             self._renew(key, _asked_anew(environ))
         answer = Response(kept.body, kept.status, list(kept.headers))
         return answer.make_conditional(environ)(environ, start_response)
+
+    def _is_storming(self) -> bool:
+        now = self._clock()
+        if self._is_busy():
+            self._busy_until = now + _LINGERS
+        return now < self._busy_until
 
     def _made(self, key: _Key, environ: "WSGIEnvironment") -> _Kept:
         began = self._clock()

@@ -51,6 +51,8 @@ def test_each_look_is_rendered_while_nobody_waits(page: Page) -> None:
 def test_a_storm_s_looks_share_one_for_a_second(page: Page) -> None:
     assert [page.look(), page.look()] == ["/ en 1", "/ en 1"]
     page.is_busy = False
+    assert page.look() == "/ en 1"
+    page.now = 3.0
     assert page.look() == "/ en 2"
 
 
