@@ -93,11 +93,12 @@ def test_a_scan_is_looked_at_and_a_deployed_image_that_is_deleted_is_told_of(run
     headers = {**JSON, "Authorization": HARBOR_SECRET}
     for kind, expected in (
         ("SCANNING_COMPLETED", "looking at what waits for the scan of"),
-        ("DELETE_ARTIFACT", f"{running.names.dev}: names {sent.image}"),
+        ("DELETE_ARTIFACT", "looking whether an overlay of the trunk names"),
     ):
         body = json.dumps({"type": kind, "occur_at": 1795425094, "operator": "auto", "event_data": about}).encode()
         answer = running.post("harbor", body, headers)
         assert (answer.status, expected in answer.text) == (200, True), answer.text
+    running.controller.until("an image in use was deleted", digest=sent.digest, deployed_in=running.names.dev)
     assert _head(running) == before
 
 
