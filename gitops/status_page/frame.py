@@ -3,9 +3,8 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 
-from flask import Request, request, url_for
+from flask import Request, url_for
 
 from gitops.core.schema import is_name
 from gitops.status_page.plain import web_address
@@ -81,7 +80,7 @@ class Frame:
 
     def data(self, endpoint: str, **values: str) -> str:
         """The address of something that has neither language nor mode: JSON, assets."""
-        return _address(request.script_root, endpoint, tuple(values.items()))
+        return url_for(f"status_page.{endpoint}", _external=False, **values)
 
     def overlay(self, name: str) -> str:
         """The address of an overlay's page."""
@@ -103,20 +102,14 @@ class Frame:
         return web_address(self.commit_url.replace("{commit}", commit))
 
 
-def frame(asked_by: Request, *, now: datetime, build: str, commit_url: str = "") -> Frame:
+def frame(request: Request, *, now: datetime, build: str, commit_url: str = "") -> Frame:
     """The language is the one in the address (`?lang=zh`), else the browser's first that we have, else English."""
-    asked = asked_by.args.get("lang", "")
+    asked = request.args.get("lang", "")
     kept = {"lang": asked} if asked in LANGUAGES else {}
-    code = kept.get("lang") or asked_by.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
-    if asked_by.args.get("kiosk") == "1":
+    code = kept.get("lang") or request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+    if request.args.get("kiosk") == "1":
         kept["kiosk"] = "1"
     return Frame(Language(code), kept, now, build, commit_url)
-
-
-@lru_cache(maxsize=4096)
-def _address(_root: str, endpoint: str, values: tuple[tuple[str, str], ...]) -> str:
-    """`_root` is what the server puts before every address, and Flask knows by itself."""
-    return url_for(f"status_page.{endpoint}", _external=False, **dict(values))
 
 
 def _parts(overlay: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ Escaping for HTML is the template's work (autoescape) and not done here.
 """
 
 import re
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 SHORT = 300
@@ -22,7 +21,6 @@ _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 _UNFINISHED = re.compile(r"(?<=://)[^/\s]*\Z")
 
 
-@lru_cache(maxsize=2048)  # a page says the same words and names for each of a hundred overlays
 def clean(text: str, limit: int = SHORT) -> str:
     """At most `limit` characters plus `…`; line breaks kept; anything invisible shown as U+FFFD; the user
     information of addresses masked.
