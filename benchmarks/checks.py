@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from benchmarks import judged
 from benchmarks.figures import Figure, Spread
-from gitops.adapters.kustomize import Kustomize
-from gitops.adapters.render_cache import RenderCache
-from gitops.adapters.work_tree import WorkTree
-from gitops.builds import Builds
-from gitops.checker import Checker
-from gitops.surveyor import Surveyor
+from gitops.adapters.git.work_tree import WorkTree
+from gitops.adapters.kustomize.builder import Kustomize
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.checker import Checker
+from gitops.contract.surveyor import Surveyor
+from gitops.render.builds import Builds
 
 _ROUNDS = 3
 _COLD, _WARM = 5.0, 0.5

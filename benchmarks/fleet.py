@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from gitops.core.images import Image
+from gitops.core.images.reference import Image
 from gitops.local import harbor
 
 ENVIRONMENT = "dev"

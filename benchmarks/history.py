@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from gitops.adapters.config_repo import GitConfigRepo
+from gitops.adapters.git.config_repo import GitConfigRepo
 
 _VERSIONS, _SIZE = 200, 1_000_000
 _TIME, _DISK = 2.0, 10.0

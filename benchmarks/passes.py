@@ -11,10 +11,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitops import assembly, telemetry
-from gitops import config as configuration
-from gitops.assembly import Clocks
-from gitops.telemetry import Output
+from gitops.app import wiring as assembly
+from gitops.app.wiring import Clocks
+from gitops.config import model as configuration
+from gitops.runtime import logs as telemetry
+from gitops.runtime.logs import Output
 
 _ROUNDS = 5
 

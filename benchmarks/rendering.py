@@ -9,10 +9,11 @@ from pathlib import Path
 from benchmarks import fleet
 from benchmarks.figures import Figure, Spread
 from benchmarks.world import World
-from gitops.adapters.config_repo import GitConfigRepo
-from gitops.adapters.kustomize import Kustomize
-from gitops.core import compose, guard
-from gitops.core.pipeline import Overlay
+from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.adapters.kustomize.builder import Kustomize
+from gitops.core.config_repo import compose
+from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.kustomize import guard
 
 _RENDERS = 40
 

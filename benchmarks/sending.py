@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from benchmarks.world import World
-from gitops.core.images import Image
+from gitops.core.images.reference import Image
 from gitops.local import harbor, site
 
 _TRIES = 3

@@ -24,15 +24,15 @@ def _run() -> None:
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     gc.disable()  # what is imported stays: nobody has to look for garbage in it, now or later
     if verb == "check":
-        from gitops.checking import app  # noqa: PLC0415
+        from gitops.cli.check import app  # noqa: PLC0415
     elif verb == "parity":
-        from gitops.comparing import app  # noqa: PLC0415
+        from gitops.cli.parity import app  # noqa: PLC0415
     elif verb == "init":
-        from gitops.adopting import app  # noqa: PLC0415
+        from gitops.cli.init import app  # noqa: PLC0415
     elif verb == "run":
-        from gitops.running import app  # noqa: PLC0415
+        from gitops.cli.run import app  # noqa: PLC0415
     else:
-        from gitops.cli import app  # noqa: PLC0415
+        from gitops.cli.main import app  # noqa: PLC0415
     gc.freeze()
     gc.enable()
     app()

@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from gitops.core.tree import Blob, Source, Tree
+from gitops.core.config_repo.tree import Blob, Source, Tree
 
 if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gitops.core.artifacts import Described, Scan, Tagged
-    from gitops.core.events import Event
-    from gitops.core.images import Image
-    from gitops.core.inventory import Parent
-    from gitops.core.manifests import Manifest
+    from gitops.core.image_updates.events import Event
+    from gitops.core.images.reference import Image
+    from gitops.core.images.registry_facts import Described, Scan, Tagged
     from gitops.core.objects import Body, Key
-    from gitops.core.ownership import Observed
-    from gitops.core.proof import Proofs
-    from gitops.core.removal import Operation
-    from gitops.core.requests import Tag
-    from gitops.core.status import Account, Record, SyncStatus
+    from gitops.core.ownership.applyset import Parent
+    from gitops.core.ownership.field_removal import Operation
+    from gitops.core.ownership.ownership import Observed
+    from gitops.core.promotion.proof import Proofs
+    from gitops.core.promotion.requests import Tag
+    from gitops.core.sync.manifests import Manifest
+    from gitops.core.sync.status import Account, Record, SyncStatus
 
 __all__ = [
     "Blob",

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from flask import Blueprint
 
-from gitops.core.events import Event
-from gitops.listener import Limits, Listener
-from gitops.server import Probes, create_page_app, create_webhook_app
-from gitops.telemetry import Output, configure
+from gitops.core.image_updates.events import Event
+from gitops.runtime.logs import Output, configure
+from gitops.web.apps import Probes, create_page_app, create_webhook_app
+from gitops.web.listener import Limits, Listener
 from tests.webhooks.test_receivers import SENDERS
 from webhooks.receivers import Door
 from webhooks.senders import body_limit

@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops.adapters.kustomize import Kustomize
-from gitops.adapters.render_cache import RenderCache
-from gitops.adapters.work_tree import WorkTree
-from gitops.builds import Builds
-from gitops.checker import Checker, Report
-from gitops.comparer import Comparer
+from gitops.adapters.git.work_tree import WorkTree
+from gitops.adapters.kustomize.builder import Kustomize
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.checker import Checker, Report
+from gitops.contract.parity import Comparer
+from gitops.contract.surveyor import Surveyor
+from gitops.core.contract.parity import Pair
 from gitops.core.contract.violations import Violation
-from gitops.core.parity import Pair
-from gitops.surveyor import Surveyor
+from gitops.render.builds import Builds
 from tests.adapters.git_world import git
 
 DIGEST = {name: "sha256:" + letter * 64 for name, letter in (("old", "a"), ("new", "b"))}

@@ -9,25 +9,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gitops.adapters.config_repo import GitConfigRepo, Options
-from gitops.adapters.kustomize import Kustomize
-from gitops.adapters.render_cache import RenderCache
-from gitops.builds import Builds
-from gitops.checker import Checker
-from gitops.core import summary
-from gitops.core.gates import SKIPPABLE
+from gitops.adapters.git.config_repo import GitConfigRepo, Options
+from gitops.adapters.kustomize.builder import Kustomize
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.checker import Checker
+from gitops.contract.surveyor import Surveyor
 from gitops.core.health import Health
-from gitops.core.images import Image
-from gitops.core.inventory import applyset_of
-from gitops.core.overlay import set_image
-from gitops.core.proof import Proofs
-from gitops.core.scope import Ceilings
-from gitops.core.status import Account, Condition, ObjectStatus, Revisions, Sync, SyncStatus
-from gitops.desired import DesiredState, Rules
+from gitops.core.images.reference import Image
+from gitops.core.kustomize.image_edit import set_image
+from gitops.core.ownership.applyset import applyset_of
+from gitops.core.promotion.gates import SKIPPABLE
+from gitops.core.promotion.proof import Proofs
+from gitops.core.sync import summary
+from gitops.core.sync.scope import Ceilings
+from gitops.core.sync.status import Account, Condition, ObjectStatus, Revisions, Sync, SyncStatus
+from gitops.desired.desired_state import DesiredState, Rules
 from gitops.local import binaries
-from gitops.promoter import Parties, Promoter
-from gitops.surveyor import Surveyor
-from gitops.witness import Senses, Witness
+from gitops.promotion.promoter import Parties, Promoter
+from gitops.promotion.proof_recorder import Senses, Witness
+from gitops.render.builds import Builds
 from tests.adapters.git_world import Remote, git
 from tests.registry_world import Asking
 

@@ -4,14 +4,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from gitops.core.artifacts import Described, Scan, ScanState, Severity, Tagged
 from gitops.core.errors import Rejected, Unavailable
-from gitops.core.images import Image
-from gitops.gatekeeper import Registries
-from gitops.inquiries import Means
-from gitops.origins import Origins
+from gitops.core.images.reference import Image
+from gitops.core.images.registry_facts import Described, Scan, ScanState, Severity, Tagged
 from gitops.ports import Registry
-from gitops.scans import Scans
+from gitops.promotion.gate_check import Registries
+from gitops.registry_queries.build_origins import Origins
+from gitops.registry_queries.query_cache import Means
+from gitops.registry_queries.scans import Scans
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 

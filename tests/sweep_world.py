@@ -6,24 +6,24 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gitops.adapters.config_repo import GitConfigRepo, Limits, Options
-from gitops.committer import Clock, Committer, Pace
-from gitops.core import pipeline
-from gitops.core.artifacts import Described, Scan, Tagged
-from gitops.core.desired import Desired
+from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.pipeline import Overlay, Pipeline
 from gitops.core.errors import GitopsError, Rejected
-from gitops.core.events import Event, ImagePushed
-from gitops.core.images import Image
-from gitops.core.manifests import Manifest
+from gitops.core.image_updates.events import Event, ImagePushed
+from gitops.core.images.reference import Image
+from gitops.core.images.registry_facts import Described, Scan, Tagged
+from gitops.core.kustomize.image_edit import images
 from gitops.core.objects import Key
-from gitops.core.overlay import images
-from gitops.core.pipeline import Overlay, Pipeline
 from gitops.core.revision import Revision
-from gitops.declared import Declared
-from gitops.draft import Elsewhere
+from gitops.core.sync.desired import Desired
+from gitops.core.sync.manifests import Manifest
+from gitops.image_updates.batch import Elsewhere
+from gitops.image_updates.committer import Clock, Committer, Pace
 from gitops.ports import Registry
-from gitops.pullability import Pullability
-from gitops.sweeper import Parties, Sweeper
+from gitops.registry_sweep.declared_images import Declared
+from gitops.registry_sweep.image_retention import Pullability
+from gitops.registry_sweep.sweeper import Parties, Sweeper
 from tests.adapters.git_world import Remote, git
 from tests.adapters.harbor_world import digest
 

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gitops.adapters.kustomize import Kustomize
-from gitops.adapters.render_cache import RenderCache
-from gitops.adapters.work_tree import WorkTree
-from gitops.adopter import Adopter, Adoption
-from gitops.builds import Builds
-from gitops.checker import Checker
-from gitops.core import pipeline
-from gitops.core.adoption import pipeline_text
-from gitops.core.adoption.environments import Wishes
+from gitops.adapters.git.work_tree import WorkTree
+from gitops.adapters.kustomize.builder import Kustomize
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.checker import Checker
+from gitops.contract.surveyor import Surveyor
+from gitops.core.config_repo import pipeline
 from gitops.core.errors import Rejected
+from gitops.core.onboarding import pipeline_text
+from gitops.core.onboarding.environments import Wishes
 from gitops.local import binaries
-from gitops.planned_tree import PlannedTree
-from gitops.surveyor import Surveyor
+from gitops.onboarding.onboarder import Adopter, Adoption
+from gitops.onboarding.planned_tree import PlannedTree
+from gitops.render.builds import Builds
 from tests.adapters.git_world import git
 from tests.adopted_repo import at, deployment
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.kustomize import Kustomize
+from gitops.adapters.kustomize.builder import Kustomize
 from gitops.core.errors import Rejected
 from gitops.local import binaries
 from tests.adapters.git_world import git

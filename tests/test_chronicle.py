@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gitops.chronicle import QUESTION, Chronicle, Trunk
-from gitops.core.lineage import Deed, Past, deed
+from gitops.core.promotion.lineage import Deed, Past, deed
+from gitops.history.git_history import QUESTION, Chronicle, Trunk
 from gitops.ports import PastCommit
 from tests.adapters.git_world import git
 from tests.promotion_world import World, overlay, world

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gitops.adapters.config_repo import GitConfigRepo, Limits, Options
-from gitops.committer import Clock, Committer, Pace
+from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
 from gitops.core.errors import Unavailable
-from gitops.core.events import ImagePushed
-from gitops.core.overlay import images
-from gitops.draft import Elsewhere, ImagesInUse
+from gitops.core.image_updates.events import ImagePushed
+from gitops.core.kustomize.image_edit import images
+from gitops.image_updates.batch import Elsewhere, ImagesInUse
+from gitops.image_updates.committer import Clock, Committer, Pace
 from tests.adapters.git_world import Remote, git
 
 if TYPE_CHECKING:
-    from gitops.core.changes import Change
+    from gitops.core.image_updates.changes import Change
 
 START = datetime(2026, 11, 1, 8, tzinfo=UTC)
 HOST = "harbor.tuling.internal/tuling"

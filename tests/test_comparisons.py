@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gitops.comparisons import MOST_KEPT, MOST_WAITING, Comparisons, Means
+from gitops.contract.parity_queue import MOST_KEPT, MOST_WAITING, Comparisons, Means
+from gitops.core.contract.parity import Finding, Pair, Standing
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.objects import Key
-from gitops.core.parity import Finding, Pair, Standing
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
 UNDECLARED = Finding(Standing.UNDECLARED, Key("", "ConfigMap", "x", "y"), "/data/a", "v" * 9999, None)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops import config
-from gitops.adapters.git_process import check_url
+from gitops.adapters.git.process import check_url
+from gitops.config import model as config
 from gitops.core.errors import Rejected
 
 ROOT = Path(__file__).parent.parent

@@ -19,12 +19,12 @@ import urllib3
 import yaml
 from kubernetes import client, config, dynamic, watch
 
-from gitops import config as configuration
-from gitops.adapters.ledger import LEDGER_LABEL
-from gitops.adapters.state_namespace import unpack
+from gitops.adapters.kubernetes.ledger import LEDGER_LABEL
+from gitops.adapters.kubernetes.state_namespace import unpack
+from gitops.config import model as configuration
 from gitops.core.health import Health
-from gitops.core.inventory import PART_OF_LABEL
-from gitops.core.status import STATUS_JSON, Sync
+from gitops.core.ownership.applyset import PART_OF_LABEL
+from gitops.core.sync.status import STATUS_JSON, Sync
 from gitops.local import binaries, config_repo, credentials, furnish
 from gitops.local.control_plane import ControlPlane
 from tests.example.rendered import ENVIRONMENTS, ROOT, Body, Rendered, build

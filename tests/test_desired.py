@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from gitops.adapters.config_repo import GitConfigRepo
-from gitops.adapters.kustomize import Kustomize
-from gitops.builds import Builds
+from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.adapters.kustomize.builder import Kustomize
 from gitops.core.errors import Rejected
-from gitops.core.inventory import PART_OF_LABEL, applyset_of
+from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
 from gitops.core.revision import Revision
-from gitops.core.scope import Ceilings
-from gitops.desired import DesiredState, Rules
+from gitops.core.sync.scope import Ceilings
+from gitops.desired.desired_state import DesiredState, Rules
 from gitops.local import binaries
+from gitops.render.builds import Builds
 from tests.adapters.git_world import Remote, git
 
 PIPELINE = b"""services: {app: {image: registry.example/app, tags: {semver: ">=1"}}}

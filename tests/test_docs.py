@@ -10,9 +10,10 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from gitops import config
-from gitops.cli import app
-from gitops.core import overlay, pipeline, release
+from gitops.cli.main import app
+from gitops.config import model as config
+from gitops.core.config_repo import pipeline, release
+from gitops.core.kustomize import image_edit as overlay
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "localcluster/README.md"])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gitops.core.config_repo.release import Release, parse_release
 from gitops.core.health import Health
-from gitops.core.release import Release, parse_release
 from tests.adapters.git_world import git
 from tests.promotion_world import World, pipeline, world
 from tests.test_promotions_by_hand import chosen

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from gitops.adapters.watcher import Watcher
-from gitops.core import manifests, plan
+from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.core.health import Health
-from gitops.core.inventory import PART_OF_LABEL, Member, applyset_of
-from gitops.core.manifests import Manifest
 from gitops.core.objects import Key, key
-from gitops.core.ownership import Observed
-from gitops.core.plan import Create, Outcome, Policy, Skipped, Strip
-from gitops.core.status import Action
-from gitops.executor import Executor, Scope
+from gitops.core.ownership.applyset import PART_OF_LABEL, Member, applyset_of
+from gitops.core.ownership.ownership import Observed
+from gitops.core.sync import manifests, plan
+from gitops.core.sync.manifests import Manifest
+from gitops.core.sync.plan import Create, Outcome, Policy, Skipped, Strip
+from gitops.core.sync.status import Action
+from gitops.reconcile.executor import Executor, Scope
 from tests.adapters.kubernetes_world import MANAGER, World, eventually, now
 from tests.control_plane_fixture import SharedControlPlane
 

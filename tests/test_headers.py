@@ -14,8 +14,8 @@ import pytest
 from flask import Blueprint
 from prometheus_client import CollectorRegistry
 
-from gitops.listener import SECURITY_HEADERS, Limits, Listener
-from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app
+from gitops.web.apps import Probes, create_metrics_app, create_page_app, create_webhook_app
+from gitops.web.listener import SECURITY_HEADERS, Limits, Listener
 from tests.test_listener import Answer, ask
 from tests.test_webhook_port import WaitingInbox, head
 from tests.webhooks.test_receivers import PUSH, SENDERS

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gitops.core.events import ConfigPushed, ImageDeleted, ImageScanned
-from gitops.core.tree import Tree
-from gitops.hints import Hints
-from gitops.workqueue import Backoff, Workqueue
+from gitops.core.config_repo.tree import Tree
+from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageScanned
+from gitops.reconcile.triggers import Hints
+from gitops.runtime.workqueue import Backoff, Workqueue
 from tests.test_desired import Place
 
 URLS = ("https://git.example/platform/config",)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gitops.core import pipeline, release
+from gitops.core.config_repo import pipeline, release
 from gitops.local import binaries
 from tests.adapters.git_world import git
 from tests.adopted_repo import REPLICAS, People, at, base, made, overlay

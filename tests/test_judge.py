@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from gitops.adapters.config_repo import GitConfigRepo
-from gitops.builds import Builds
-from gitops.core import cluster_kinds
+from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.contract.admission import Judge
+from gitops.contract.surveyor import Docket
 from gitops.core.errors import Conflict
-from gitops.core.inventory import Parent, applyset_of
-from gitops.core.scope import Ceilings
-from gitops.desired import DesiredState, Rules
-from gitops.judge import Judge
+from gitops.core.ownership.applyset import Parent, applyset_of
+from gitops.core.sync import cluster_scoped as cluster_kinds
+from gitops.core.sync.scope import Ceilings
+from gitops.desired.desired_state import DesiredState, Rules
 from gitops.local import binaries
-from gitops.surveyor import Docket
-from gitops.target import Target, Targets
+from gitops.reconcile.sync_target import Target, Targets
+from gitops.render.builds import Builds
 from tests.adapters.git_world import git
 from tests.judged_repo import DIGEST, JudgedRepo, made, overlay
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gitops.core.release import Release, parse_release
+from gitops.core.config_repo.release import Release, parse_release
 from gitops.ports import NewCommit
 from tests.adapters.git_world import git
 from tests.promotion_world import World, pipeline, world

@@ -16,8 +16,8 @@ import pytest
 from flask import Blueprint, Flask, request
 
 from gitops.core.errors import Rejected
-from gitops.listener import SECURITY_HEADERS, Limits, Listener
-from gitops.server import Probes, create_page_app
+from gitops.web.apps import Probes, create_page_app
+from gitops.web.listener import SECURITY_HEADERS, Limits, Listener
 from webhooks.receivers import ARRIVED
 
 MEBIBYTE = 1024 * 1024

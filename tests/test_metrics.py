@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry, generate_latest
 
 from gitops.core.health import Health
-from gitops.core.status import Sync, SyncStatus
-from gitops.metrics import Metrics
+from gitops.core.sync.status import Sync, SyncStatus
+from gitops.runtime.metrics import Metrics
 
 STATUS = SyncStatus("dev", "dev", Sync.SYNCED, Health.HEALTHY, datetime(2026, 1, 1, tzinfo=UTC))
 

@@ -1,7 +1,7 @@
 """What is said of an overlay fits into its status, whatever people wrote."""
 
-from gitops.core.status import PendingRequest
-from gitops.notes import Notes
+from gitops.core.sync.status import PendingRequest
+from gitops.promotion.pending import Notes
 
 WORDS = tuple(f"sentence {number}" for number in range(100))
 

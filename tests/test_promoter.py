@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gitops.core.errors import Conflict
-from gitops.core.gates import Gate
 from gitops.core.health import Health
+from gitops.core.promotion.gates import Gate
 from tests.adapters.git_world import git
 from tests.promotion_world import SETTINGS, World, image, overlay, pipeline, world
 

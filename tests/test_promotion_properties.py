@@ -10,14 +10,15 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops.adapters.render_cache import RenderCache
-from gitops.adapters.work_tree import WorkTree
-from gitops.comparer import Comparer
-from gitops.core import compose, pipeline, rollback
-from gitops.core import overlay as overlays
-from gitops.core.parity import Standing
-from gitops.core.release import Hold
-from gitops.core.rollback import State
+from gitops.adapters.git.work_tree import WorkTree
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.parity import Comparer
+from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo.release import Hold
+from gitops.core.contract.parity import Standing
+from gitops.core.kustomize import image_edit as overlays
+from gitops.core.promotion import rollback
+from gitops.core.promotion.rollback import State
 from tests.promotion_world import SERVICES, SETTINGS, World, world
 from tests.promotion_world import pipeline as declared
 

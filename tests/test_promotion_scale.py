@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core.images import Image
-from gitops.core.proof import Proof, Proofs
+from gitops.core.images.reference import Image
+from gitops.core.promotion.proof import Proof, Proofs
 from gitops.core.revision import Revision
 from tests.promotion_world import HOST, World, workload, world
 

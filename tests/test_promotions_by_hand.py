@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.render_cache import RenderCache
-from gitops.builds import Builds
-from gitops.core.inventory import Parent
-from gitops.core.release import parse_release
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.admission import Judge
+from gitops.core.config_repo.release import parse_release
+from gitops.core.ownership.applyset import Parent
 from gitops.core.revision import Revision
-from gitops.judge import Judge
-from gitops.target import Target, Targets
+from gitops.reconcile.sync_target import Target, Targets
+from gitops.render.builds import Builds
 from tests.promotion_world import World, image, pipeline, workload, world
 
 RELEASE = "environments/prod/release.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core.overlay import set_image
+from gitops.core.kustomize.image_edit import set_image
 from tests.adapters.git_world import git
 from tests.promotion_world import SERVICES, World, image, pipeline, world
 from tests.test_rollback import lockstep

@@ -8,16 +8,17 @@ from types import MappingProxyType
 
 import pytest
 
-from gitops.core import missing, summary
 from gitops.core.errors import Unavailable
 from gitops.core.health import Health
-from gitops.core.images import Image
-from gitops.core.missing import IN_REACH, IN_USE, PULLABLE, Missing, Needs
-from gitops.core.proof import Proof, Proofs
+from gitops.core.images.reference import Image
+from gitops.core.promotion.proof import Proof, Proofs
 from gitops.core.revision import Revision
-from gitops.core.status import Record, Sync, SyncStatus
-from gitops.core.summary import Results
-from gitops.pullability import Needed, Pullability
+from gitops.core.sync import missing_images as missing
+from gitops.core.sync import summary
+from gitops.core.sync.missing_images import IN_REACH, IN_USE, PULLABLE, Missing, Needs
+from gitops.core.sync.status import Record, Sync, SyncStatus
+from gitops.core.sync.summary import Results
+from gitops.registry_sweep.image_retention import Needed, Pullability
 from tests.adapters.harbor_world import digest
 from tests.sweep_world import Shelf, refused, wanting
 

@@ -9,26 +9,26 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from gitops.adapters.cluster import KubernetesCluster
-from gitops.adapters.config_repo import GitConfigRepo
-from gitops.adapters.kustomize import Kustomize
-from gitops.adapters.ledger import KubernetesLedger
-from gitops.adapters.parents import KubernetesParents
-from gitops.adapters.render_cache import RenderCache
-from gitops.adapters.watcher import Watcher
-from gitops.builds import Builds
+from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.adapters.kubernetes.applysets import KubernetesParents
+from gitops.adapters.kubernetes.cluster import KubernetesCluster
+from gitops.adapters.kubernetes.ledger import KubernetesLedger
+from gitops.adapters.kubernetes.watcher import Watcher
+from gitops.adapters.kustomize.builder import Kustomize
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.admission import Judge
 from gitops.core.errors import Unavailable
-from gitops.core.inventory import PART_OF_LABEL, applyset_of
-from gitops.core.manifests import Manifest
 from gitops.core.objects import Body
-from gitops.core.scope import Ceilings
-from gitops.core.status import Record, Sync
-from gitops.desired import DesiredState, Rules
-from gitops.executor import Executor
-from gitops.judge import Judge
+from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
+from gitops.core.sync.manifests import Manifest
+from gitops.core.sync.scope import Ceilings
+from gitops.core.sync.status import Record, Sync
+from gitops.desired.desired_state import DesiredState, Rules
 from gitops.local import binaries
-from gitops.reconciler import Reconciler, World
-from gitops.reporter import Reporter
+from gitops.reconcile.executor import Executor
+from gitops.reconcile.reconciler import Reconciler, World
+from gitops.reconcile.status_writer import Reporter
+from gitops.render.builds import Builds
 from tests.adapters import kubernetes_world
 from tests.adapters.git_world import Remote
 from tests.adapters.kubernetes_world import MANAGER, now

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gitops.core.config_repo.release import parse_hold, parse_release
 from gitops.core.health import Health
-from gitops.core.release import parse_hold, parse_release
 from tests.adapters.git_world import git
 from tests.promotion_world import World, image, overlay, pipeline, world
 from tests.test_rollback import lockstep

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core.events import ImagePushed
-from gitops.core.release import Release, parse_release
-from gitops.draft import Draft, Elsewhere, Memory
+from gitops.core.config_repo.release import Release, parse_release
+from gitops.core.image_updates.events import ImagePushed
+from gitops.image_updates.batch import Draft, Elsewhere, Memory
 from tests.adapters.git_world import git
 from tests.promotion_world import World, image, overlay, pipeline, world
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gitops.running import asked_to_stop
+from gitops.cli.run import asked_to_stop
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core.artifacts import Scan, ScanState, Severity
 from gitops.core.errors import Rejected, Unavailable
-from gitops.core.events import ImageScanned
-from gitops.core.scans import ASKED_EVERY, COUNTS_FOR
+from gitops.core.image_updates.events import ImageScanned
+from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR
+from gitops.core.images.registry_facts import Scan, ScanState, Severity
 from tests.adapters.git_world import git
 from tests.promotion_world import HOST, World, image, pipeline, world
 from tests.registry_world import REVISION, done

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops import inquiries
-from gitops.core import scans
-from gitops.core.artifacts import Scan, ScanState, Severity
 from gitops.core.errors import Rejected, Unavailable
-from gitops.core.events import ImageScanned
-from gitops.core.images import Image
-from gitops.core.origin import Origin
-from gitops.core.scans import ASKED_EVERY, COUNTS_FOR, Told, Untold
+from gitops.core.image_updates import scans
+from gitops.core.image_updates.build_origin import Origin
+from gitops.core.image_updates.events import ImageScanned
+from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR, Told, Untold
+from gitops.core.images.reference import Image
+from gitops.core.images.registry_facts import Scan, ScanState, Severity
+from gitops.registry_queries import query_cache as inquiries
 from tests.registry_world import REVISION, Asking, done
 
 APP = Image("harbor.example/shop/app", "1.4.2", f"sha256:{'a' * 64}")

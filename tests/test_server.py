@@ -9,10 +9,10 @@ from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
-from gitops import config
+from gitops.config import model as config
 from gitops.core.errors import Rejected
-from gitops.listener import SECURITY_HEADERS
-from gitops.server import Probes, create_metrics_app, create_page_app, create_webhook_app, senders
+from gitops.web.apps import Probes, create_metrics_app, create_page_app, create_webhook_app, senders
+from gitops.web.listener import SECURITY_HEADERS
 from tests.webhooks import samples
 from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import SENDERS, RecordingInbox

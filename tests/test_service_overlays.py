@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.render_cache import RenderCache
-from gitops.adapters.work_tree import WorkTree
-from gitops.builds import Builds
-from gitops.checker import Checker
-from gitops.comparer import Comparer
+from gitops.adapters.git.work_tree import WorkTree
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.checker import Checker
+from gitops.contract.parity import Comparer
+from gitops.contract.surveyor import Surveyor
+from gitops.core.config_repo.release import parse_release
 from gitops.core.health import Health
-from gitops.core.release import parse_release
-from gitops.surveyor import Surveyor
+from gitops.render.builds import Builds
 from tests.adapters.git_world import git
 from tests.promotion_world import SERVICES, World, image, pipeline, workload, world
 from tests.test_rollback import lockstep

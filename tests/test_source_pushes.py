@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitops.core import pipeline
-from gitops.core.events import ConfigPushed
-from gitops.core.origin import SourcePush
-from gitops.server import Probes, create_webhook_app
-from gitops.source_pushes import MOST_KEPT, SourcePushes
+from gitops.core.config_repo import pipeline
+from gitops.core.image_updates.build_origin import SourcePush
+from gitops.core.image_updates.events import ConfigPushed
+from gitops.registry_queries.source_pushes import MOST_KEPT, SourcePushes
+from gitops.web.apps import Probes, create_webhook_app
 from tests.registry_world import Asking
 from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import RecordingInbox

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core import pipeline
-from gitops.core.overlay import images
+from gitops.core.config_repo import pipeline
+from gitops.core.kustomize.image_edit import images
 from gitops.local import binaries
 from tests.adapters.git_world import Remote
 from tests.adapters.harbor_world import PASSWORD, USER, Harbor, harbor

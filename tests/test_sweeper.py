@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.harbor_registry import HarborRegistry
-from gitops.adapters.oci_registry import OciRegistry
-from gitops.adapters.registry_http import Access
-from gitops.core.artifacts import Tagged
+from gitops.adapters.registry.harbor import HarborRegistry
+from gitops.adapters.registry.http import Access
+from gitops.adapters.registry.oci import OciRegistry
 from gitops.core.errors import Rejected, Unavailable
-from gitops.core.events import ImagePushed
+from gitops.core.image_updates.events import ImagePushed
+from gitops.core.images.registry_facts import Tagged
 from tests.adapters import registry_world
 from tests.adapters.harbor_world import PASSWORD, USER, Harbor, digest, harbor
 from tests.sweep_world import OVERLAY, POLICIES, Shelf, World, at, kustomization, pipeline_text, refused

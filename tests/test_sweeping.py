@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gitops.core.config_repo.pipeline import FILE
 from gitops.core.errors import Unavailable
-from gitops.core.missing import Needs
-from gitops.core.pipeline import FILE
-from gitops.pullability import Pullability
-from gitops.sweeping import Sweeping, Terms
+from gitops.core.sync.missing_images import Needs
+from gitops.registry_sweep.image_retention import Pullability
+from gitops.registry_sweep.schedule import Sweeping, Terms
 from tests.sweep_world import Shelf, World, at, pipeline_text, until, wanting
 
 if TYPE_CHECKING:
-    from gitops.core.sweep import RegistryState
+    from gitops.core.image_updates.sweep import RegistryState
 
 HOST = "registry.example"
 

@@ -13,8 +13,8 @@ import pytest
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from gitops import telemetry
-from gitops.telemetry import Output
+from gitops.runtime import logs as telemetry
+from gitops.runtime.logs import Output
 
 Configure = Callable[..., io.StringIO]
 SECRET = "p@ss/word=+1"

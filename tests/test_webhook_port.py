@@ -10,9 +10,9 @@ import pytest
 from flask import Blueprint
 
 from gitops.core.errors import Unavailable
-from gitops.core.events import Event
-from gitops.listener import SECURITY_HEADERS, Limits, Listener
-from gitops.server import Probes, create_page_app, create_webhook_app
+from gitops.core.image_updates.events import Event
+from gitops.web.apps import Probes, create_page_app, create_webhook_app
+from gitops.web.listener import SECURITY_HEADERS, Limits, Listener
 from tests.test_listener import MEBIBYTE, ask, connect, is_closed, read_answer, resident
 from tests.webhooks import recorded
 from tests.webhooks.test_receivers import PUSH, SENDERS

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gitops.core.errors import Conflict, Rejected, Unavailable
-from gitops.workqueue import Backoff, Workqueue
+from gitops.runtime.workqueue import Backoff, Workqueue
 
 LONG = 10.0
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from gitops.core.events import Ignored
+from gitops.core.image_updates.events import Ignored
 from webhooks import bodies, pushes
 from webhooks.deliveries import Delivery
 from webhooks.pushes import Moved, Url

@@ -18,8 +18,8 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, Field
 
-from gitops.core import images
-from gitops.core.events import Event, Ignored, ImagePushed
+from gitops.core.image_updates.events import Event, Ignored, ImagePushed
+from gitops.core.images import reference as images
 from webhooks import bodies, pushes
 from webhooks.deliveries import Delivery
 from webhooks.pushes import Moved, Url

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gitops.core.events import Event, Ignored
+from gitops.core.image_updates.events import Event, Ignored
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from gitops.core.events import ConfigPushed, Ignored
+from gitops.core.image_updates.events import ConfigPushed, Ignored
 from webhooks import bodies, pushes
 from webhooks.deliveries import Delivery
 from webhooks.pushes import Moved, Url

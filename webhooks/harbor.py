@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from gitops.core import images
-from gitops.core.events import Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
+from gitops.core.image_updates.events import Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
+from gitops.core.images import reference as images
 from webhooks import bodies
 from webhooks.deliveries import Delivery
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gitops.core import remotes
-from gitops.core.events import ConfigPushed, Ignored
+from gitops.core.image_updates.events import ConfigPushed, Ignored
+from gitops.core.parsing import git_urls as remotes
 from webhooks import bodies
 
 Url = Annotated[str, Field(max_length=2048)]

@@ -24,8 +24,8 @@ from structlog.contextvars import bind_contextvars, bound_contextvars
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from gitops.core.errors import GitopsError, Rejected, Unavailable
-from gitops.core.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
-from gitops.core.remotes import Remote, names_any
+from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
+from gitops.core.parsing.git_urls import Remote, names_any
 from gitops.ports import Inbox
 from webhooks import bodies
 from webhooks.auth import Request

@@ -11,7 +11,7 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from gitops.core.errors import Rejected, Unavailable
-from gitops.core.images import Image, is_name, is_tag
+from gitops.core.images.reference import Image, is_name, is_tag
 from gitops.local.answers import sentences
 
 

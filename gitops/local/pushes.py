@@ -11,10 +11,11 @@ from typing import Any
 
 from kubernetes import client, config, watch
 
-from gitops.core import overlay, pipeline
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Rejected, Unavailable
-from gitops.core.images import Image
-from gitops.core.pipeline import Pipeline
+from gitops.core.images.reference import Image
+from gitops.core.kustomize import image_edit as overlay
 from gitops.local import config_repo, harbor
 from gitops.local.config_repo import Commit
 from gitops.local.page import Page

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from gitops.core import pipeline
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.pipeline import Environment, Promote
 from gitops.core.errors import GitopsError
-from gitops.core.gates import Gate
-from gitops.core.pipeline import Environment, Promote
-from gitops.core.schema import duration_text
+from gitops.core.parsing.models import duration_text
+from gitops.core.promotion.gates import Gate
 from gitops.local import config_repo, people, pushes
 from gitops.local.page import Overlay, Page, Report
 from gitops.local.pushes import Happening, World

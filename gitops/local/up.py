@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.prompt import Confirm
 
-from gitops.core import pipeline
+from gitops.core.config_repo import pipeline
 from gitops.core.errors import Rejected
 from gitops.local import binaries, config_repo, furnish, progress, pushes, story
 from gitops.local.installation import CONTROLLER, Installation, claim

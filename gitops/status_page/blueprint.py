@@ -10,8 +10,8 @@ from collections.abc import Callable
 from flask import Blueprint, Response, abort
 from werkzeug.exceptions import NotFound
 
-from gitops.core import images
 from gitops.core.errors import GitopsError
+from gitops.core.images import reference as images
 from gitops.status_page import lineage, overview, parity, promotions, views
 from gitops.status_page.answers import API, Answers, as_json, not_yet
 from gitops.status_page.parity import PairsView, ParityView

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flask import Request, url_for
 
-from gitops.core.schema import is_name
+from gitops.core.parsing.models import is_name
 from gitops.status_page.plain import web_address
 from gitops.status_page.texts import LANGUAGES, Language, absolute, duration, machine
 from gitops.status_page.views import HEALTH_TONES, MISSING_TONES, SYNC_TONES, Tone, commit_id

@@ -4,12 +4,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitops.core import lineage, origin, scans
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.health import Health
-from gitops.core.lineage import Abandoned, Arrival, Lineage, Past
-from gitops.core.origin import Origin, SourcePush
-from gitops.core.pipeline import Pipeline
-from gitops.core.status import Sync
+from gitops.core.image_updates import build_origin as origin
+from gitops.core.image_updates import scans
+from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.promotion import lineage
+from gitops.core.promotion.lineage import Abandoned, Arrival, Lineage, Past
+from gitops.core.sync.status import Sync
 from gitops.status_page.overview import Running, whereabouts
 from gitops.status_page.plain import LONG, clean, web_address
 from gitops.status_page.source import Statuses, StatusSource

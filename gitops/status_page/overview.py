@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitops.core import missing
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.health import Health
-from gitops.core.images import Image
-from gitops.core.pipeline import Pipeline
-from gitops.core.status import ObjectStatus, Record, Sync, SyncStatus
-from gitops.core.sweep import RegistryState
+from gitops.core.image_updates.sweep import RegistryState
+from gitops.core.images.reference import Image
+from gitops.core.sync import missing_images as missing
+from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
 from gitops.status_page.plain import LONG, clean
 from gitops.status_page.source import Controller, Statuses
 from gitops.status_page.stages import Stage, stages

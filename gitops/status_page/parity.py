@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitops.core.parity import Comparison, Finding, Pair, Standing
+from gitops.core.contract.parity import Comparison, Finding, Pair, Standing
 from gitops.status_page.plain import LONG, MASK, clean
 from gitops.status_page.views import SECRET_KINDS, VALUE, Tone, shown_name
 

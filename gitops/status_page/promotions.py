@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from gitops.core import lineage, scans
-from gitops.core.lineage import Event, Past
-from gitops.core.pipeline import Pipeline
-from gitops.core.release import Hold, Release
-from gitops.core.status import SyncStatus
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.config_repo.release import Hold, Release
+from gitops.core.image_updates import scans
+from gitops.core.promotion import lineage
+from gitops.core.promotion.lineage import Event, Past
+from gitops.core.sync.status import SyncStatus
 from gitops.status_page.plain import LONG, clean
 from gitops.status_page.requests import RequestView, request
 from gitops.status_page.source import Statuses

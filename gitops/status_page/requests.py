@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitops.core.status import PendingRequest
+from gitops.core.sync.status import PendingRequest
 from gitops.status_page.plain import LONG, clean
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gitops.core.images import Image
-from gitops.core.lineage import Past
-from gitops.core.origin import Origin, SourcePush
-from gitops.core.parity import Comparison
-from gitops.core.pipeline import Pipeline
-from gitops.core.status import Record, SyncStatus
-from gitops.core.sweep import RegistryState
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.contract.parity import Comparison
+from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.image_updates.sweep import RegistryState
+from gitops.core.images.reference import Image
+from gitops.core.promotion.lineage import Past
+from gitops.core.sync.status import Record, SyncStatus
 
 Statuses = Mapping[str, tuple[SyncStatus, Sequence[Record]]]
 """Overlay name -> its current status and its history, newest first. The shape of `Ledger.read_all`."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gitops.core.pipeline import Pipeline, Promote, SyncMode
+from gitops.core.config_repo.pipeline import Pipeline, Promote, SyncMode
 
 
 @dataclass(frozen=True, slots=True)

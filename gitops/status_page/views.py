@@ -11,22 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from gitops.core import missing
 from gitops.core.contract import admission
 from gitops.core.health import Health
-from gitops.core.images import Image
+from gitops.core.images.reference import Image
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
-from gitops.core.status import (
-    Action,
-    Condition,
-    Drift,
-    FieldChange,
-    ObjectStatus,
-    Record,
-    Sync,
-    SyncStatus,
-)
+from gitops.core.sync import missing_images as missing
+from gitops.core.sync.status import Action, Condition, Drift, FieldChange, ObjectStatus, Record, Sync, SyncStatus
 from gitops.status_page.plain import LONG, MASK, clean
 from gitops.status_page.requests import RequestView, request
 

@@ -13,14 +13,14 @@ from typing import Any, Generic, Self, TypeVar
 
 from kubernetes import client
 
-from gitops.adapters.cluster import KubernetesCluster
-from gitops.adapters.kubeconfig import Access
-from gitops.adapters.kubernetes_api import KubernetesApi
-from gitops.adapters.kubernetes_kinds import Kinds
+from gitops.adapters.kubernetes.api import KubernetesApi
+from gitops.adapters.kubernetes.cluster import KubernetesCluster
+from gitops.adapters.kubernetes.discovery import Kinds
+from gitops.adapters.kubernetes.kubeconfig import Access
 from gitops.core import objects
 from gitops.core.errors import GitopsError
-from gitops.core.inventory import PART_OF_LABEL
-from gitops.core.manifests import Manifest
+from gitops.core.ownership.applyset import PART_OF_LABEL
+from gitops.core.sync.manifests import Manifest
 
 MANAGER = "lockstep-test"
 PART_OF = "applyset-test-v1"

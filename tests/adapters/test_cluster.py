@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from gitops.core import ownership
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
-from gitops.core.manifests import Manifest
 from gitops.core.objects import Body, Key
+from gitops.core.ownership import ownership
+from gitops.core.sync.manifests import Manifest
 from gitops.ports import NOWHERE
 from tests.adapters.kubernetes_world import (
     MANAGER,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.config_repo import GitConfigRepo, Limits, Options
-from gitops.adapters.git_process import shown
+from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
+from gitops.adapters.git.process import shown
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.ports import NewCommit
 from tests.adapters.git_world import Remote, git
@@ -321,7 +321,7 @@ def test_a_controller_killed_between_write_and_push_leaves_nothing_harmful(tmp_p
     remote.hook("pre-receive", f"touch {marker}; exec sleep 600\n")
     program = (
         "import sys; from pathlib import Path; from datetime import datetime, UTC\n"
-        "from gitops.adapters.config_repo import GitConfigRepo; from gitops.ports import NewCommit\n"
+        "from gitops.adapters.git.config_repo import GitConfigRepo; from gitops.ports import NewCommit\n"
         "repo = GitConfigRepo(sys.argv[1], 'main', Path(sys.argv[2]))\n"
         "repo.commit(repo.fetch(), [NewCommit({'x': b'1'}, 'never pushed', datetime.now(UTC))])\n"
     )
@@ -551,7 +551,7 @@ def test_a53_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote)
     hostile = tmp_path / "hostile"
     hostile.write_text("[core]\n\tsshCommand = touch owned\n")
     program = (
-        "import sys; from pathlib import Path; from gitops.adapters.git_process import Git\n"
+        "import sys; from pathlib import Path; from gitops.adapters.git.process import Git\n"
         "git = Git(Path(sys.argv[1]), settings={'alias.env': '!env'})\n"
         "for command in (['config', '--list', '--show-origin'], ['env']):\n"
         "    sys.stdout.buffer.write(git.run(command, limit=10).stdout)\n"

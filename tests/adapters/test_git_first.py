@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.git_first import first_commits
-from gitops.adapters.git_process import Git
+from gitops.adapters.git.first_commit import first_commits
+from gitops.adapters.git.process import Git
 from gitops.core.errors import Unavailable
 from tests.adapters.git_world import git
 

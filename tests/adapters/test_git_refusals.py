@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.git_remote import Access, Remote
+from gitops.adapters.git.remote import Access, Remote
 from gitops.core.errors import GitopsError
 
 SSH = Remote(

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitops.adapters.harbor_registry import HarborRegistry
-from gitops.adapters.registry_http import Access
-from gitops.core.artifacts import Described, Scan, ScanState, Severity, Tagged
+from gitops.adapters.registry.harbor import HarborRegistry
+from gitops.adapters.registry.http import Access
 from gitops.core.errors import Rejected, Unavailable
+from gitops.core.images.registry_facts import Described, Scan, ScanState, Severity, Tagged
 from tests.adapters.harbor_world import PASSWORD, USER, Harbor, digest, harbor
 from tests.adapters.registry_server import said, serving
 

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import pytest
 
-from gitops.adapters.config_repo import GitConfigRepo, Limits, Options
-from gitops.adapters.git_remote import Access
+from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
+from gitops.adapters.git.remote import Access
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.ports import NewCommit
-from gitops.secrets import Secrets
+from gitops.runtime.secret_files import Secrets
 from tests.adapters.git_servers import Authority, HttpsHost, forwarding, refuse, serving_https
 from tests.adapters.git_world import Remote, command_lines, git
 from tests.adapters.kubernetes_world import eventually

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gitops.adapters.kubeconfig import Access
+from gitops.adapters.kubernetes.kubeconfig import Access
 from gitops.core.errors import Rejected
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.kubeconfig import Access
-from gitops.adapters.kubernetes_api import KubernetesApi, Request
+from gitops.adapters.kubernetes.api import KubernetesApi, Request
+from gitops.adapters.kubernetes.kubeconfig import Access
 from gitops.core.errors import Unavailable
 
 

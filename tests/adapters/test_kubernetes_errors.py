@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gitops.adapters.kubernetes_errors import Failure, translate
+from gitops.adapters.kubernetes.errors import Failure, translate
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 
 

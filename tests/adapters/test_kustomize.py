@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.kustomize import Kustomize, Limits
-from gitops.adapters.render_cache import RenderCache
-from gitops.core import guard
+from gitops.adapters.kustomize.builder import Kustomize, Limits
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.core.config_repo.tree import Blob, Source
 from gitops.core.errors import Rejected, Unavailable
-from gitops.core.tree import Blob, Source
+from gitops.core.kustomize import guard
 from gitops.local import binaries
 
 APP = "environments/dev"

@@ -21,10 +21,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops.adapters.kustomize import Kustomize
-from gitops.core import guard, kustomization, yaml_text
+from gitops.adapters.kustomize.builder import Kustomize
 from gitops.core.errors import Rejected
-from gitops.core.yaml_text import Limits
+from gitops.core.kustomize import guard
+from gitops.core.kustomize import references as kustomization
+from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing.yaml_reader import Limits
 from gitops.local import binaries
 from tests.adapters.kustomize_source import KustomizeSource
 from tests.core.trees import Trees

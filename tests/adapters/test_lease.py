@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 from kubernetes import client
 
-from gitops.adapters import state_namespace
-from gitops.adapters.kubeconfig import Access
-from gitops.adapters.kubernetes_api import KubernetesApi
-from gitops.adapters.lease import Candidate, Leader, Terms
-from gitops.adapters.state_namespace import NAMESPACE
+from gitops.adapters.kubernetes import state_namespace
+from gitops.adapters.kubernetes.api import KubernetesApi
+from gitops.adapters.kubernetes.kubeconfig import Access
+from gitops.adapters.kubernetes.lease import Candidate, Leader, Terms
+from gitops.adapters.kubernetes.state_namespace import NAMESPACE
 from tests.adapters.kubernetes_world import Ear, Line, eventually, now
 from tests.control_plane_fixture import SharedControlPlane
 

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from kubernetes import client
 
-from gitops.adapters.ledger import KubernetesLedger, ledger_name
-from gitops.adapters.state_namespace import NAMESPACE
+from gitops.adapters.kubernetes.ledger import KubernetesLedger, ledger_name
+from gitops.adapters.kubernetes.state_namespace import NAMESPACE
 from gitops.core.errors import Rejected
 from gitops.core.health import Health
-from gitops.core.images import Image
+from gitops.core.images.reference import Image
 from gitops.core.objects import Key
-from gitops.core.proof import Proof, Proofs
+from gitops.core.promotion.proof import Proof, Proofs
 from gitops.core.revision import Revision
-from gitops.core.status import ObjectStatus, Record, Sync, SyncStatus
+from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
 from tests.adapters.kubernetes_world import World
 from tests.control_plane_fixture import SharedControlPlane
 

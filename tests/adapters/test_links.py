@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.config_repo import GitConfigRepo
-from gitops.core import guard
+from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.core.errors import Rejected
+from gitops.core.kustomize import guard
 from tests.adapters.git_world import Remote, git
 
 DEV = "environments/dev"

@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from gitops.adapters.oci_registry import OciRegistry
-from gitops.adapters.registry_http import Access, RegistryHttp
-from gitops.core.artifacts import Described, Tagged
+from gitops.adapters.registry.http import Access, RegistryHttp
+from gitops.adapters.registry.oci import OciRegistry
 from gitops.core.errors import GitopsError, Rejected, Unavailable
+from gitops.core.images.registry_facts import Described, Tagged
 from tests.adapters import registry_world
 from tests.adapters.registry_server import said, serving
 from tests.adapters.registry_world import PASSWORD, USER, World, registry

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from kubernetes import client
 
-from gitops.adapters.parents import KubernetesParents
-from gitops.adapters.state_namespace import NAMESPACE
+from gitops.adapters.kubernetes.applysets import KubernetesParents
+from gitops.adapters.kubernetes.state_namespace import NAMESPACE
 from gitops.core.errors import Conflict, Rejected
-from gitops.core.inventory import Member, Parent, applyset_id, parent_name
 from gitops.core.objects import Key
+from gitops.core.ownership.applyset import Member, Parent, applyset_id, parent_name
 from gitops.core.revision import Revision
 from tests.adapters.kubernetes_world import World, now
 from tests.control_plane_fixture import SharedControlPlane

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.config_repo import GitConfigRepo, Limits, Options
-from gitops.adapters.git_remote import Access
+from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
+from gitops.adapters.git.remote import Access
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.ports import NewCommit
 from tests.adapters.git_servers import SshHost, key_pair, public, serving_ssh

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.config_repo import GitConfigRepo, Options
-from gitops.core.requests import Tag
+from gitops.adapters.git.config_repo import GitConfigRepo, Options
+from gitops.core.promotion.requests import Tag
 from gitops.ports import NewCommit
 from tests.adapters.git_world import Remote, git
 from tests.core.test_proof import START

@@ -13,15 +13,15 @@ import pytest
 from kubernetes import client, config
 from structlog.testing import capture_logs
 
-from gitops.adapters.kubernetes_kinds import Resource
-from gitops.adapters.live_members import LiveMembers
-from gitops.adapters.parents import KubernetesParents
-from gitops.adapters.watcher import Watcher
+from gitops.adapters.kubernetes.applysets import KubernetesParents
+from gitops.adapters.kubernetes.discovery import Resource
+from gitops.adapters.kubernetes.live_members import LiveMembers
+from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.core.errors import Unavailable
 from gitops.core.health import Health
-from gitops.core.inventory import PART_OF_LABEL, Parent
 from gitops.core.objects import Key
-from gitops.core.ownership import Observed
+from gitops.core.ownership.applyset import PART_OF_LABEL, Parent
+from gitops.core.ownership.ownership import Observed
 from gitops.local import binaries
 from gitops.local.control_plane import ControlPlane
 from tests.adapters.kubernetes_world import MANAGER, PART_OF, Ear, Line, World, config_map, deployment, eventually, now

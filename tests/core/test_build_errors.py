@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core import build_errors
+from gitops.core.kustomize import build_errors
 
 TREE = "/dev/shm/lockstep-0-1f/9-x/tree"
 GENERATOR = (

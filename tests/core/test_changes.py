@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core import pipeline, tag_policy
-from gitops.core.changes import (
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.pipeline import Overlay, TagPolicy
+from gitops.core.image_updates import tag_policy
+from gitops.core.image_updates.changes import (
     Candidate,
     Change,
     Deployed,
@@ -23,9 +25,8 @@ from gitops.core.changes import (
     unused,
     written,
 )
-from gitops.core.events import Ignored, ImagePushed
-from gitops.core.images import Image
-from gitops.core.pipeline import Overlay, TagPolicy
+from gitops.core.image_updates.events import Ignored, ImagePushed
+from gitops.core.images.reference import Image
 
 AT = datetime(2026, 11, 1, 8, tzinfo=UTC)
 APP = "harbor.tuling.internal/tuling/print-api"

@@ -2,11 +2,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from gitops.core import compose
+from gitops.core.config_repo import compose
+from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
-from gitops.core.pipeline import Overlay
 from gitops.core.revision import Revision
-from gitops.core.tree import Tree
 from tests.core.rejections import rejection
 from tests.core.trees import Link, Trees
 

@@ -1,7 +1,8 @@
 import pytest
 
-from gitops.core import credentials, diff
-from gitops.core.diff import changes
+from gitops.core.sync import diff
+from gitops.core.sync import masking as credentials
+from gitops.core.sync.diff import changes
 
 ENV = "/spec/template/spec/containers/app/env"
 

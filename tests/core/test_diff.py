@@ -8,8 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core import diff, fields, quantities
-from gitops.core.status import FieldChange
+from gitops.core.ownership import fields
+from gitops.core.parsing import quantities
+from gitops.core.sync import diff
+from gitops.core.sync.status import FieldChange
 
 BODIES = Path(__file__).parent / "managed_fields"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

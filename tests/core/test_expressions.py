@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core import expressions
+from gitops.core.parsing import regex as expressions
 
 
 def test_what_they_mean() -> None:

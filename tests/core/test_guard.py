@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core import guard
 from gitops.core.errors import Rejected
-from gitops.core.guard import Closure, Guard
+from gitops.core.kustomize import guard
+from gitops.core.kustomize.guard import Closure, Guard
 from tests.core.rejections import rejection
 from tests.core.trees import Link, Trees
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core import healing
+from gitops.core.sync import heal_backoff as healing
 
 
 def test_the_first_heals_are_at_once() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core import images
 from gitops.core.errors import Rejected
-from gitops.core.images import Image
+from gitops.core.images import reference as images
+from gitops.core.images.reference import Image
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -5,9 +5,9 @@ import re
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gitops.core import inventory
-from gitops.core.inventory import MEMBERS_JSON, Member
 from gitops.core.objects import Key
+from gitops.core.ownership import applyset as inventory
+from gitops.core.ownership.applyset import MEMBERS_JSON, Member
 
 DNS_LABELS = st.from_regex(r"\A[a-z0-9](?:[a-z0-9-]{0,10}[a-z0-9])?\Z")
 OVERLAYS = st.lists(DNS_LABELS, min_size=1, max_size=2).map("/".join)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from gitops.core.lineage import Deed, Entry, deed, lineages, timeline
-from gitops.core.release import Release
+from gitops.core.config_repo.release import Release
+from gitops.core.promotion.lineage import Deed, Entry, deed, lineages, timeline
 from tests.status_page import past
 from tests.status_page.past import BAD_TAG, HOLD, digest
 from tests.status_page.sample import BEHIND, NOW, REGISTRY, TAGS, ago, commit, image

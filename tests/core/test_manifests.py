@@ -2,13 +2,14 @@ import json
 
 import pytest
 
-from gitops.core import manifests, order, scope
+from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.errors import Rejected
-from gitops.core.images import Image
-from gitops.core.inventory import PART_OF_LABEL
-from gitops.core.manifests import Manifest
+from gitops.core.images.reference import Image
 from gitops.core.objects import Key
-from gitops.core.pipeline import Overlay
+from gitops.core.ownership.applyset import PART_OF_LABEL
+from gitops.core.sync import apply_order as order
+from gitops.core.sync import manifests, scope
+from gitops.core.sync.manifests import Manifest
 from tests.core.rejections import rejection
 
 DEV = Overlay("dev", "dev", "environments/dev", "shop-dev")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from gitops.core import order
 from gitops.core.errors import Rejected
-from gitops.core.manifests import Manifest
 from gitops.core.objects import key
-from gitops.core.plan import Create
+from gitops.core.sync import apply_order as order
+from gitops.core.sync.manifests import Manifest
+from gitops.core.sync.plan import Create
 
 
 def create(kind: str, name: str, *, api: str = "v1", wave: str | None = None) -> Create:

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gitops.core import origin, pipeline
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Rejected
-from gitops.core.origin import Origin, SourcePush
-from gitops.core.pipeline import Pipeline
+from gitops.core.image_updates import build_origin as origin
+from gitops.core.image_updates.build_origin import Origin, SourcePush
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops.core.errors import Rejected
-from gitops.core.images import Image
-from gitops.core.overlay import images, set_image
+from gitops.core.images.reference import Image
+from gitops.core.kustomize.image_edit import images, set_image
 
 FILE = "environments/dev/kustomization.yaml"
 DIGEST = "sha256:" + "a" * 64

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from gitops.core import other_tools, ownership
 from gitops.core.health import Health
 from gitops.core.objects import Key
+from gitops.core.ownership import other_tools, ownership
 
 BODIES = Path(__file__).parent / "managed_fields"
 OURS = "lockstep-test"

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from gitops.core import diff, ownership
+from gitops.core.ownership import ownership
+from gitops.core.sync import diff
 from tests.control_plane_fixture import SharedControlPlane
 
 OURS = "lockstep-test"

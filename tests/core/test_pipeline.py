@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core import pipeline, release, schema
+from gitops.core.config_repo import pipeline, release
+from gitops.core.config_repo.pipeline import Foreign, Order, Overlay, Pipeline
+from gitops.core.config_repo.release import Release
 from gitops.core.errors import Rejected
-from gitops.core.pipeline import Foreign, Order, Overlay, Pipeline
-from gitops.core.release import Release
+from gitops.core.parsing import models as schema
 from tests.core.rejections import rejection
 
 ROOT = Path(__file__).resolve().parents[2]

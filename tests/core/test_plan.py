@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from gitops.core import plan
-from gitops.core.inventory import Member
-from gitops.core.manifests import Manifest
 from gitops.core.objects import Key
-from gitops.core.ownership import Observed
-from gitops.core.plan import Cause, Configure, Create, Outcome, Policy, Prune, Skipped, Unchanged
-from gitops.core.status import Action, Drift, FieldChange
+from gitops.core.ownership.applyset import Member
+from gitops.core.ownership.ownership import Observed
+from gitops.core.sync import plan
+from gitops.core.sync.manifests import Manifest
+from gitops.core.sync.plan import Cause, Configure, Create, Outcome, Policy, Prune, Skipped, Unchanged
+from gitops.core.sync.status import Action, Drift, FieldChange
 
 APP = Key("apps", "Deployment", "tuling-dev", "order")
 OLD = Key("", "ConfigMap", "tuling-dev", "order-config-2t9b5g7h4k")

@@ -7,15 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitops.core import gates, promotion, promotion_commits, requests
-from gitops.core.gates import SKIPPABLE, Facts, Gate
-from gitops.core.images import Image
-from gitops.core.pipeline import Promote
-from gitops.core.promotion import Proposal, Source, Target, Terms
-from gitops.core.promotion_commits import Promotion
-from gitops.core.proof import Proof
-from gitops.core.release import Hold, Rejection, Release, parse_release
-from gitops.core.requests import Approval, Refused, Request, Tag
+from gitops.core.config_repo.pipeline import Promote
+from gitops.core.config_repo.release import Hold, Rejection, Release, parse_release
+from gitops.core.images.reference import Image
+from gitops.core.promotion import commits as promotion_commits
+from gitops.core.promotion import gates, requests
+from gitops.core.promotion import proposal as promotion
+from gitops.core.promotion.commits import Promotion
+from gitops.core.promotion.gates import SKIPPABLE, Facts, Gate
+from gitops.core.promotion.proof import Proof
+from gitops.core.promotion.proposal import Proposal, Source, Target, Terms
+from gitops.core.promotion.requests import Approval, Refused, Request, Tag
 from gitops.core.revision import Revision
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from gitops.core import proof
 from gitops.core.health import Health
-from gitops.core.images import Image
-from gitops.core.proof import Look, Proof, Proofs, Running, Sighting
+from gitops.core.images.reference import Image
+from gitops.core.promotion import proof
+from gitops.core.promotion.proof import Look, Proof, Proofs, Running, Sighting
 from gitops.core.revision import Revision
 from tests.core.trees import Trees
 

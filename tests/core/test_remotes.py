@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core import remotes
+from gitops.core.parsing import git_urls as remotes
 
 HOME = "https://git.example.internal/platform/config.git"
 ALIKE = [

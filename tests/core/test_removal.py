@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gitops.core.removal import removal
+from gitops.core.ownership.field_removal import removal
 
 BODY: dict[str, Any] = {
     "metadata": {"name": "order", "resourceVersion": "42", "annotations": {"a/b": "1"}},

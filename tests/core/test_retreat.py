@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitops.core import retreat
 from gitops.core.health import Health
-from gitops.core.retreat import LastCommit
+from gitops.core.promotion import auto_rollback as retreat
+from gitops.core.promotion.auto_rollback import LastCommit
 from gitops.core.revision import Revision
-from gitops.core.status import Record, Revisions, Sync, SyncStatus
+from gitops.core.sync.status import Record, Revisions, Sync, SyncStatus
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 NEW, OLD = Revision("2" * 40, "3" * 40), Revision("1" * 40, "1" * 40)

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core import gates, scans
-from gitops.core.artifacts import Scan, ScanState, Severity
-from gitops.core.gates import Facts, Gate
-from gitops.core.images import Image
-from gitops.core.pipeline import Promote
-from gitops.core.scans import Told, Untold
+from gitops.core.config_repo.pipeline import Promote
+from gitops.core.image_updates import scans
+from gitops.core.image_updates.scans import Told, Untold
+from gitops.core.images.reference import Image
+from gitops.core.images.registry_facts import Scan, ScanState, Severity
+from gitops.core.promotion import gates
+from gitops.core.promotion.gates import Facts, Gate
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 DIGEST = f"sha256:{'ab' * 32}"

@@ -1,10 +1,11 @@
 import pytest
 
-from gitops.core import manifests, pipeline, scope
-from gitops.core.manifests import Manifest
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.objects import Key
-from gitops.core.pipeline import Overlay
-from gitops.core.scope import Ceilings
+from gitops.core.sync import manifests, scope
+from gitops.core.sync.manifests import Manifest
+from gitops.core.sync.scope import Ceilings
 from tests.core.rejections import rejection
 
 PIPELINE = pipeline.parse(b"""\

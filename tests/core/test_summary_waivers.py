@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from gitops.core import summary
-from gitops.core.release import Release
+from gitops.core.config_repo.release import Release
 from gitops.core.revision import Revision
-from gitops.core.summary import Results
+from gitops.core.sync import summary
+from gitops.core.sync.summary import Results
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 HERE = Revision("1" * 40, "1" * 40)

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core import pipeline, sweep, tag_policy
-from gitops.core.artifacts import Tagged
-from gitops.core.changes import Candidate, Deployed, Target, Written, decide
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.pipeline import Order, TagPolicy
 from gitops.core.errors import Rejected
-from gitops.core.events import ImagePushed
-from gitops.core.images import Image
-from gitops.core.pipeline import Order, TagPolicy
+from gitops.core.image_updates import sweep, tag_policy
+from gitops.core.image_updates.changes import Candidate, Deployed, Target, Written, decide
+from gitops.core.image_updates.events import ImagePushed
+from gitops.core.images.reference import Image
+from gitops.core.images.registry_facts import Tagged
 
 NOW = datetime(2026, 11, 1, 8, tzinfo=UTC)
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64

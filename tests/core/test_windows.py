@@ -4,10 +4,10 @@ from datetime import datetime
 
 import pytest
 
-from gitops.core import pipeline
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.pipeline import Window, Windows
 from gitops.core.errors import Rejected
-from gitops.core.pipeline import Window, Windows
-from gitops.core.windows import is_open, next_opening
+from gitops.core.promotion.windows import is_open, next_opening
 
 
 def window(cron: str, duration: str, timezone: str = "UTC") -> Window:

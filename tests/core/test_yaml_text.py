@@ -5,9 +5,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core import yaml_text
 from gitops.core.errors import Rejected
-from gitops.core.yaml_text import Limits
+from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing.yaml_reader import Limits
 from tests.core.rejections import rejection
 
 

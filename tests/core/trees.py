@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gitops.core.tree import Blob
+from gitops.core.config_repo.tree import Blob
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import urllib3
 
-from gitops.adapters.ledger import ledger_name
-from gitops.adapters.state_namespace import unpack
-from gitops.core.inventory import MEMBERS_JSON, parent_name
-from gitops.core.status import STATUS_JSON, SyncStatus
+from gitops.adapters.kubernetes.ledger import ledger_name
+from gitops.adapters.kubernetes.state_namespace import unpack
+from gitops.core.ownership.applyset import MEMBERS_JSON, parent_name
+from gitops.core.sync.status import STATUS_JSON, SyncStatus
 from gitops.local import harbor
 from gitops.local.announce import delivery
 from tests.e2e import config_repo

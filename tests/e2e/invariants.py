@@ -19,9 +19,9 @@ from typing import Any
 
 import yaml
 
-from gitops.core.inventory import PART_OF_LABEL, applyset_id, parent_name
+from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_id, parent_name
 from gitops.core.revision import Revision
-from gitops.core.status import Sync
+from gitops.core.sync.status import Sync
 from tests.adapters.git_world import git
 from tests.e2e.api_proxy import Passed
 from tests.e2e.console import OURS, Body, Objects

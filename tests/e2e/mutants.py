@@ -4,14 +4,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gitops import assembly
 from gitops.__main__ import main
-from gitops.adapters.cluster import KubernetesCluster
-from gitops.adapters.config_repo import GitConfigRepo
-from gitops.adapters.parents import KubernetesParents
-from gitops.core.inventory import Parent
-from gitops.core.manifests import Manifest
+from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.adapters.kubernetes.applysets import KubernetesParents
+from gitops.adapters.kubernetes.cluster import KubernetesCluster
+from gitops.app import wiring as assembly
 from gitops.core.objects import Body
+from gitops.core.ownership.applyset import Parent
+from gitops.core.sync.manifests import Manifest
 from gitops.ports import NOWHERE, NewCommit
 
 

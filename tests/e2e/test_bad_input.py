@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core.status import SyncStatus
+from gitops.core.sync.status import SyncStatus
 from tests.e2e import config_repo
 from tests.e2e.harness import World, message, reason
 

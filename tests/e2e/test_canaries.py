@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from gitops.adapters.installation_key import NAME as INSTALLATION_KEY
-from gitops.adapters.state_namespace import unpack
-from gitops.core.status import SyncStatus
+from gitops.adapters.kubernetes.installation_key import NAME as INSTALLATION_KEY
+from gitops.adapters.kubernetes.state_namespace import unpack
+from gitops.core.sync.status import SyncStatus
 from tests.adapters.git_servers import Authority, HttpsHost, refuse, serving_https
 from tests.adapters.git_world import git
 from tests.adapters.kubernetes_world import eventually

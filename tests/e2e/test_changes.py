@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gitops.core.health import Health
-from gitops.core.status import Sync
+from gitops.core.sync.status import Sync
 from tests.adapters.git_world import git
 from tests.e2e import config_repo
 from tests.e2e.console import Body

@@ -3,8 +3,8 @@
 import threading
 from typing import Any
 
-from gitops.core.inventory import PART_OF_LABEL
-from gitops.core.status import Drift, Sync, SyncStatus
+from gitops.core.ownership.applyset import PART_OF_LABEL
+from gitops.core.sync.status import Drift, Sync, SyncStatus
 from tests.e2e import config_repo
 from tests.e2e.console import Body
 from tests.e2e.harness import World, message, reason

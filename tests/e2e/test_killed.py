@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.core.status import Action
+from gitops.core.sync.status import Action
 from tests.adapters.git_world import git
 from tests.e2e import config_repo
 from tests.e2e.api_proxy import Request, Trap

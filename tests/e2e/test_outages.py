@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from gitops.adapters.ledger import ledger_name
-from gitops.adapters.state_namespace import unpack
+from gitops.adapters.kubernetes.ledger import ledger_name
+from gitops.adapters.kubernetes.state_namespace import unpack
 from tests.adapters.git_servers import Authority, HttpsHost, refuse, serving_https
 from tests.adapters.git_world import command_lines, git
 from tests.adapters.kubernetes_world import eventually

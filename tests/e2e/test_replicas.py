@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from gitops.core.inventory import REQUESTED_AT_ANNOTATION, parent_name
+from gitops.core.ownership.applyset import REQUESTED_AT_ANNOTATION, parent_name
 from gitops.local.announce import delivery
 from tests.adapters.git_world import git
 from tests.e2e import config_repo

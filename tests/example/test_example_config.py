@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gitops.core import images, pipeline
+from gitops.core.config_repo import pipeline
+from gitops.core.images import reference as images
 from tests.example.rendered import (
     ENVIRONMENTS,
     ROOT,

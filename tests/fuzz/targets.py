@@ -12,36 +12,32 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from gitops import config
-from gitops.adapters import git_damage, git_push, oci_registry
-from gitops.adapters.git_process import Finished
-from gitops.adapters.git_remote import Access, Remote
-from gitops.core import (
-    build_errors,
-    changes,
-    cluster_kinds,
-    credentials,
-    diff,
-    guard,
-    images,
-    kustomization,
-    manifests,
-    order,
-    overlay,
-    pipeline,
-    release,
-    requests,
-    scope,
-    yaml_text,
-)
-from gitops.core.changes import Change, Target
+from gitops.adapters.git import damage as git_damage
+from gitops.adapters.git import push as git_push
+from gitops.adapters.git.process import Finished
+from gitops.adapters.git.remote import Access, Remote
+from gitops.adapters.registry import oci as oci_registry
+from gitops.config import model as config
+from gitops.core.config_repo import pipeline, release
+from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.contract import across, book, survey
 from gitops.core.errors import Rejected
-from gitops.core.images import Image
-from gitops.core.kustomization import Reference
-from gitops.core.pipeline import Overlay
-from gitops.core.requests import Tag
-from gitops.core.yaml_text import Limits
+from gitops.core.image_updates import changes
+from gitops.core.image_updates.changes import Change, Target
+from gitops.core.images import reference as images
+from gitops.core.images.reference import Image
+from gitops.core.kustomize import build_errors, guard
+from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import references as kustomization
+from gitops.core.kustomize.references import Reference
+from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing.yaml_reader import Limits
+from gitops.core.promotion import requests
+from gitops.core.promotion.requests import Tag
+from gitops.core.sync import apply_order as order
+from gitops.core.sync import cluster_scoped as cluster_kinds
+from gitops.core.sync import diff, manifests, scope
+from gitops.core.sync import masking as credentials
 from tests.core.trees import Trees
 from tests.webhooks import samples
 from tests.webhooks.test_mutations import door, post

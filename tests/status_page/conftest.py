@@ -9,9 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, sync_playwright
 
-from gitops.listener import Listener
-from gitops.server import Probes, create_page_app
 from gitops.status_page import Views, blueprint
+from gitops.web.apps import Probes, create_page_app
+from gitops.web.listener import Listener
 from tests.status_page import past
 from tests.status_page.sample import NOW, Source
 

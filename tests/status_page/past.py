@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from gitops.core.lineage import Entry, Past
+from gitops.core.config_repo.release import Admission, Evidence, Hold, Rejection, Release
+from gitops.core.contract.parity import Compared, Comparison, Finding, Pair, Standing, compared, refused
 from gitops.core.objects import Key
-from gitops.core.parity import Compared, Comparison, Finding, Pair, Standing, compared, refused
-from gitops.core.release import Admission, Evidence, Hold, Rejection, Release
+from gitops.core.promotion.lineage import Entry, Past
 from tests.status_page.sample import BEHIND, NOW, REGISTRY, TAGS, ago, commit, image
 
 BOT = "Lockstep <lockstep@localhost>"

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from gitops.core import pipeline
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.contract.parity import Comparison
 from gitops.core.health import Health
-from gitops.core.images import Image
-from gitops.core.lineage import Past
+from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.images.reference import Image
 from gitops.core.objects import Key
-from gitops.core.origin import Origin, SourcePush
-from gitops.core.parity import Comparison
-from gitops.core.pipeline import Pipeline
+from gitops.core.promotion.lineage import Past
 from gitops.core.revision import Revision
-from gitops.core.status import (
+from gitops.core.sync.status import (
     Action,
     Condition,
     Drift,

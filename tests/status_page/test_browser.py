@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from gitops.core.contract.parity import Comparison
 from gitops.core.errors import Unavailable
 from gitops.core.health import Health
-from gitops.core.origin import Origin, SourcePush
-from gitops.core.parity import Comparison
+from gitops.core.image_updates.build_origin import Origin, SourcePush
 from tests.status_page import past, sample
 from tests.status_page.sample import NOW, Source
 

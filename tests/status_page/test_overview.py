@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gitops.core.health import Health
-from gitops.core.status import Condition, Drift, Sync
+from gitops.core.sync.status import Condition, Drift, Sync
 from gitops.status_page.overview import Attention, Overview, Running, controller, overview, whereabouts
 from gitops.status_page.views import Tone
 from tests.status_page import sample

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from gitops.core.config_repo.release import Hold, Release
+from gitops.core.contract.parity import Compared, Comparison, Finding
 from gitops.core.errors import Unavailable
-from gitops.core.images import Image
-from gitops.core.lineage import Entry
-from gitops.core.parity import Compared, Comparison, Finding
-from gitops.core.release import Hold, Release
-from gitops.core.status import FieldChange, ObjectStatus
-from gitops.core.sweep import RegistryState
+from gitops.core.image_updates.sweep import RegistryState
+from gitops.core.images.reference import Image
+from gitops.core.promotion.lineage import Entry
+from gitops.core.sync.status import FieldChange, ObjectStatus
 from gitops.status_page import Trouble
 from tests.status_page import past, sample
 from tests.status_page.sample import NOW, Source

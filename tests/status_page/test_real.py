@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from gitops.adapters.render_cache import RenderCache
-from gitops.chronicle import Chronicle, Trunk
-from gitops.comparer import Comparer
-from gitops.comparisons import Comparisons, Means
-from gitops.core.artifacts import Severity
-from gitops.core.events import ConfigPushed, ImageScanned
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.parity import Comparer
+from gitops.contract.parity_queue import Comparisons, Means
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.contract.parity import Comparison
 from gitops.core.health import Health
-from gitops.core.images import Image
-from gitops.core.lineage import Past
-from gitops.core.origin import Origin, SourcePush
-from gitops.core.parity import Comparison
-from gitops.core.pipeline import Pipeline
-from gitops.core.status import Sync, SyncStatus
-from gitops.server import Probes, create_page_app
-from gitops.source_pushes import SourcePushes
+from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.image_updates.events import ConfigPushed, ImageScanned
+from gitops.core.images.reference import Image
+from gitops.core.images.registry_facts import Severity
+from gitops.core.promotion.lineage import Past
+from gitops.core.sync.status import Sync, SyncStatus
+from gitops.history.git_history import Chronicle, Trunk
+from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.status_page import Controller, Statuses, Views, blueprint
+from gitops.web.apps import Probes, create_page_app
 from tests.promotion_world import HOST, SETTINGS, World, image, overlay, pipeline, world
 from tests.registry_world import REVISION
 from tests.status_page.test_page import json

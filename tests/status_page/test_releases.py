@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from gitops.core.origin import Origin, SourcePush
-from gitops.core.parity import Comparison, Standing
-from gitops.core.pipeline import Promote
-from gitops.core.release import Release
+from gitops.core.config_repo.pipeline import Promote
+from gitops.core.config_repo.release import Release
+from gitops.core.contract.parity import Comparison, Standing
+from gitops.core.image_updates.build_origin import Origin, SourcePush
 from gitops.status_page import json_twin, lineage, parity, promotions
 from gitops.status_page.views import Tone
 from tests.status_page import past, sample

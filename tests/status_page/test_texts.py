@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from gitops.core.health import Health
-from gitops.core.status import Action, Sync
+from gitops.core.sync.status import Action, Sync
 from gitops.status_page.texts import TEXTS, Language, Text, absolute, duration, machine
 
 ROOT = resources.files("gitops.status_page")

@@ -9,7 +9,7 @@ from cloudevents.core.bindings import http
 from cloudevents.core.v1.event import CloudEvent
 
 from gitops.core.errors import Rejected
-from gitops.core.events import ConfigPushed, Ignored, ImagePushed
+from gitops.core.image_updates.events import ConfigPushed, Ignored, ImagePushed
 from webhooks import cloudevents
 from webhooks.deliveries import Delivery
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gitops.core.errors import Rejected
-from gitops.core.events import ConfigPushed, Ignored
+from gitops.core.image_updates.events import ConfigPushed, Ignored
 from tests.webhooks import recorded
 from webhooks import github
 from webhooks.deliveries import Delivery

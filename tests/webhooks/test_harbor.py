@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gitops.core.errors import Rejected
-from gitops.core.events import Ignored, ImagePushed
+from gitops.core.image_updates.events import Ignored, ImagePushed
 from tests.webhooks import recorded
 from webhooks import harbor
 from webhooks.deliveries import Delivery

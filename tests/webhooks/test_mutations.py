@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from gitops.core import images, remotes
 from gitops.core.errors import Rejected
-from gitops.core.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
+from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
+from gitops.core.images import reference as images
+from gitops.core.parsing import git_urls as remotes
 from tests.webhooks import samples
 from tests.webhooks.samples import Sample
 from tests.webhooks.test_bodies import WRONG

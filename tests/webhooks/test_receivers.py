@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from gitops.core import remotes
 from gitops.core.errors import GitopsError, Rejected, Unavailable
-from gitops.core.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
-from gitops.metrics import Metrics
-from gitops.server import Probes, create_webhook_app
+from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
+from gitops.core.parsing import git_urls as remotes
+from gitops.runtime.metrics import Metrics
+from gitops.web.apps import Probes, create_webhook_app
 from tests.webhooks import recorded, samples
 from tests.webhooks.test_limits import Clock
 from webhooks.auth import STRANGERS_BYTES

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gitops.core import remotes
 from gitops.core.errors import Rejected
-from gitops.core.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
+from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
+from gitops.core.parsing import git_urls as remotes
 from tests.webhooks import samples
 from tests.webhooks.samples import Sample
 from webhooks.deliveries import Delivery

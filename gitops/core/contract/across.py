@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from gitops.core.config_repo.pipeline import FILE
+from gitops.core.config_repo.variations import Severity
 from gitops.core.contract import book as books
 from gitops.core.contract.book import Book
 from gitops.core.contract.comparison import Difference, differences
@@ -17,10 +19,8 @@ from gitops.core.contract.shapes import Ident, Shape
 from gitops.core.contract.survey import Mention, Setting, Survey
 from gitops.core.contract.violations import Breach, Violation
 from gitops.core.contract.words import has_word
-from gitops.core.diff import ABSENT, Mask
 from gitops.core.objects import Key
-from gitops.core.pipeline import FILE
-from gitops.core.variations import Severity
+from gitops.core.sync.diff import ABSENT, Mask
 
 _SHORTEST_VALUE = 6
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gitops.core.contract.violations import Violation
-from gitops.core.summary import Stall
+from gitops.core.sync.summary import Stall
 
 REASON = "ContractViolated"
 _MOST_SHOWN = 3

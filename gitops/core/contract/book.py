@@ -4,17 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gitops.core import images
+from gitops.core.config_repo.pipeline import Environment, Pipeline
+from gitops.core.config_repo.variations import Severity
 from gitops.core.contract import rules
 from gitops.core.contract.comparison import Sides
 from gitops.core.contract.rules import Rule
 from gitops.core.contract.shapes import Home, Ident
 from gitops.core.contract.words import Vocabulary
 from gitops.core.errors import Rejected
-from gitops.core.images import Image
+from gitops.core.images import reference as images
+from gitops.core.images.reference import Image
 from gitops.core.objects import Body
-from gitops.core.pipeline import Environment, Pipeline
-from gitops.core.variations import Severity
 
 REFERENCE = ""
 """Stands for the reference where an environment is asked for: it belongs to none."""

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitops.core import diff, quantities
 from gitops.core.contract.shapes import HERE, Shape
-from gitops.core.diff import ABSENT
+from gitops.core.parsing import quantities
+from gitops.core.sync import diff
+from gitops.core.sync.diff import ABSENT
 
 Neutral = Callable[[str], str]
 """Replaces the names of a side's own environment by a placeholder."""

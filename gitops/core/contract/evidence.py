@@ -8,14 +8,14 @@ those of another release. A waiver that names nothing (`waived: adoption`) count
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
+from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo.release import RELEASE_FILE, Release
+from gitops.core.config_repo.variations import Severity
 from gitops.core.contract.violations import Breach, Violation
 from gitops.core.errors import Place
-from gitops.core.images import Image
+from gitops.core.images.reference import Image
 from gitops.core.objects import Key
-from gitops.core.pipeline import Overlay, Pipeline
-from gitops.core.release import RELEASE_FILE, Release
 from gitops.core.revision import Revision
-from gitops.core.variations import Severity
 
 KIND = "Release"
 

@@ -12,8 +12,8 @@ from gitops.core.contract.comparison import Difference, differences
 from gitops.core.contract.judging import value_at, without_tags
 from gitops.core.contract.shapes import Ident, Shape, shapes
 from gitops.core.contract.survey import Subject
-from gitops.core.diff import ABSENT
 from gitops.core.objects import Body
+from gitops.core.sync.diff import ABSENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from gitops.core import expressions
+from gitops.core.parsing import regex as expressions
 
 _LONGEST = 200
 

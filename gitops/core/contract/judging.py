@@ -5,17 +5,18 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitops.core import credentials, fields
+from gitops.core.config_repo.pipeline import FILE
+from gitops.core.config_repo.variations import Severity
 from gitops.core.contract import book as books
 from gitops.core.contract.book import Book
 from gitops.core.contract.comparison import Difference
 from gitops.core.contract.rules import Rule
 from gitops.core.contract.shapes import Shape
 from gitops.core.contract.violations import Breach, Violation
-from gitops.core.diff import ABSENT, Mask
 from gitops.core.objects import Body
-from gitops.core.pipeline import FILE
-from gitops.core.variations import Severity
+from gitops.core.ownership import fields
+from gitops.core.sync import masking as credentials
+from gitops.core.sync.diff import ABSENT, Mask
 
 _ITEM = re.compile(r"/(?:containers|initContainers|volumes|env)/[^/]+(?=/)")
 _PODS = r"^/spec(?:/template/spec|/jobTemplate/spec/template/spec)?"

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from gitops.core import fields
 from gitops.core.contract import settings
 from gitops.core.contract.rules import Rule
 from gitops.core.contract.shapes import Shape
 from gitops.core.errors import Rejected
+from gitops.core.ownership import fields
 
 Complain = Callable[[str, Rule, str], None]
 """Told of a file that cannot be read: its path, the rule that wants it read, and why it cannot."""

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gitops.core import fields, yaml_text
+from gitops.core.config_repo.pipeline import KUSTOMIZATION_FILES
+from gitops.core.config_repo.tree import Source
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
-from gitops.core.pipeline import KUSTOMIZATION_FILES
-from gitops.core.tree import Source
+from gitops.core.ownership import fields
+from gitops.core.parsing import yaml_reader as yaml_text
 
 DIRECTORY = "lockstep-origins"
 _ORIGIN = "config.kubernetes.io/origin"

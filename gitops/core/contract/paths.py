@@ -7,7 +7,7 @@ their items.
 import re
 from dataclasses import dataclass, field
 
-from gitops.core import fields
+from gitops.core.ownership import fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ some of the faults; the rest of a workload, and all that guards it, must be decl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitops.core.variations import Severity
+from gitops.core.config_repo.variations import Severity
 
 _PODS = ("/spec/template/spec", "/spec/jobTemplate/spec/template/spec")
 _CONTAINERS = ("containers", "initContainers")

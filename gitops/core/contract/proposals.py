@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitops.core import fields, images
+from gitops.core.config_repo.variations import ObjectPattern, Severity, Variation
 from gitops.core.contract import paths, rules
 from gitops.core.contract.findings import Finding
 from gitops.core.contract.rules import Rule
-from gitops.core.diff import ABSENT
 from gitops.core.errors import Rejected
-from gitops.core.variations import ObjectPattern, Severity, Variation
+from gitops.core.images import reference as images
+from gitops.core.ownership import fields
+from gitops.core.sync.diff import ABSENT
 
 _MOST_BY_NAME = 3
 _IMAGE = re.compile(r".*/(?:containers|initContainers)/[^/]+/image")

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from gitops.core.config_repo.variations import ObjectPattern, Severity, Variation
 from gitops.core.contract import presets
 from gitops.core.contract.paths import Pattern
 from gitops.core.contract.schemas import Schema
 from gitops.core.contract.settings import Format
 from gitops.core.contract.shapes import Ident
-from gitops.core.variations import ObjectPattern, Severity, Variation
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ all seen before needs neither.
 from functools import cached_property
 from typing import Any
 
+from gitops.core.config_repo.pipeline import FILE
 from gitops.core.errors import Place, Rejected
-from gitops.core.pipeline import FILE
 
 
 class Schema:

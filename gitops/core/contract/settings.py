@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from gitops.core import yaml_text
 from gitops.core.errors import Rejected
+from gitops.core.parsing import yaml_reader as yaml_text
 
 Format = Literal["yaml", "properties", "env"]
 

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitops.core import fields
 from gitops.core.contract.generated import bare_name
 from gitops.core.objects import Body, Key, key
+from gitops.core.ownership import fields
 
 _SETS = frozenset(
     {"accessModes", "apiGroups", "dnsNames", "finalizers", "hostnames", "imagePullSecrets", "nonResourceURLs"}

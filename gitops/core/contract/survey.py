@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from gitops.core import fields, manifests
+from gitops.core.config_repo.variations import Severity
 from gitops.core.contract import book as books
 from gitops.core.contract.book import REFERENCE, Book
 from gitops.core.contract.comparison import Difference, differences
@@ -15,10 +15,11 @@ from gitops.core.contract.opened import opened
 from gitops.core.contract.shapes import Ident, Shape, shapes
 from gitops.core.contract.violations import Violation
 from gitops.core.contract.words import values_only
-from gitops.core.diff import ABSENT
-from gitops.core.images import Image
+from gitops.core.images.reference import Image
 from gitops.core.objects import Body
-from gitops.core.variations import Severity
+from gitops.core.ownership import fields
+from gitops.core.sync import manifests
+from gitops.core.sync.diff import ABSENT
 
 # What kinds, API groups, programs and the names of variables and keys say is about no environment.
 _UNNAMING = re.compile(r"^/(?:apiVersion|kind)$|/(?:apiGroups?|apiVersion|kind|key)(?:/|$)|/env/[^/]*/name$")

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from gitops.core.config_repo.variations import Severity
 from gitops.core.errors import Place
 from gitops.core.objects import Key
-from gitops.core.variations import Severity
 
 
 class Breach(StrEnum):

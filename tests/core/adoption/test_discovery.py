@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from gitops.core.adoption import discovery
-from gitops.core.adoption.discovery import Graph, Root
+from gitops.core.onboarding import discovery
+from gitops.core.onboarding.discovery import Graph, Root
 from tests.core.rejections import rejection
 from tests.core.trees import Trees
 

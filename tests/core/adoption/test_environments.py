@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from gitops.core import manifests
-from gitops.core.adoption import environments
-from gitops.core.adoption.discovery import Directory, Root
-from gitops.core.adoption.environments import UNKNOWN, Deployed, Wishes
-from gitops.core.cluster_kinds import is_namespaced
+from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.errors import Rejected
-from gitops.core.pipeline import Overlay
+from gitops.core.onboarding import environments
+from gitops.core.onboarding.discovery import Directory, Root
+from gitops.core.onboarding.environments import UNKNOWN, Deployed, Wishes
+from gitops.core.sync import manifests
+from gitops.core.sync.cluster_scoped import is_namespaced
 
 
 def deployed(environment: str, *objects: str, service: str = "", prefix: str = "") -> Deployed:

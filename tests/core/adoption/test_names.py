@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core.adoption import names
+from gitops.core.onboarding import names
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core import pipeline
-from gitops.core.adoption import pipeline_text
-from gitops.core.adoption.doubts import Doubt, doubts
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.variations import Severity, Variation
 from gitops.core.contract.violations import Breach, Violation
 from gitops.core.objects import Key
-from gitops.core.variations import Severity, Variation
+from gitops.core.onboarding import pipeline_text
+from gitops.core.onboarding.doubts import Doubt, doubts
 
 TEXT = """
 reference: base

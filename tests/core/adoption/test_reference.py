@@ -1,7 +1,7 @@
 """What environments are compared with."""
 
-from gitops.core.adoption import reference
-from gitops.core.adoption.discovery import Directory, Graph
+from gitops.core.onboarding import reference
+from gitops.core.onboarding.discovery import Directory, Graph
 
 KNOWN: Graph = {
     "all": Directory("", ("api", "web")),

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from gitops.core import guard
-from gitops.core.adoption import discovery, relocation
-from gitops.core.adoption.discovery import Root
-from gitops.core.adoption.relocation import Relocation
+from gitops.core.kustomize import guard
+from gitops.core.onboarding import discovery, relocation
+from gitops.core.onboarding.discovery import Root
+from gitops.core.onboarding.relocation import Relocation
 from tests.core.rejections import rejection
 from tests.core.trees import Trees
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from gitops.core import images, tag_policy
-from gitops.core.adoption import services
+from gitops.core.image_updates import tag_policy
+from gitops.core.images import reference as images
+from gitops.core.onboarding import services
 
 DIGEST = "@sha256:" + "a" * 64
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from gitops.core import pipeline
+from gitops.core.config_repo import pipeline
 from gitops.core.contract import across, book
 from gitops.core.contract.book import Book
 from gitops.core.contract.survey import Subject, Survey, survey

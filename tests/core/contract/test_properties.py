@@ -12,9 +12,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gitops.core import parity
+from gitops.core.contract import parity
 from gitops.core.contract.book import Book
-from gitops.core.parity import Side, Standing
+from gitops.core.contract.parity import Side, Standing
 from gitops.local import binaries
 from tests.core.contract.judged import bodies, contract, surveyed
 from tests.example.rendered import build

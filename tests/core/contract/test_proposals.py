@@ -7,12 +7,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gitops.core import pipeline
+from gitops.core.config_repo import pipeline
+from gitops.core.config_repo.variations import Variation
 from gitops.core.contract import book as books
 from gitops.core.contract import findings, proposals
 from gitops.core.contract.across import across
 from gitops.core.contract.survey import Subject, survey
-from gitops.core.variations import Variation
 from tests.core.contract.judged import ENVIRONMENTS, bodies, config, deployment
 
 ORDER = ("dev", "test", "prod")

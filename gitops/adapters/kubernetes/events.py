@@ -1,0 +1,57 @@
+"""ports.Announcer: Kubernetes Events on an overlay's parent, where `kubectl get events` and consoles show them.
+
+https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from gitops.adapters.kubernetes.api import KubernetesApi, Request
+from gitops.adapters.kubernetes.state_namespace import MANAGED_BY, NAMESPACE
+from gitops.core.errors import GitopsError
+from gitops.core.health import Health
+from gitops.core.ownership.applyset import parent_name
+from gitops.core.sync import missing_images as missing
+from gitops.core.sync.status import Record, Sync
+
+_EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
+_LONGEST_NOTE = 1024
+_log = structlog.get_logger(__name__)
+
+
+class KubernetesEvents:
+    """`name` gives a unique suffix for each event's name."""
+
+    def __init__(self, api: KubernetesApi, *, name: Callable[[], str]) -> None:
+        self._api = api
+        self._name = name
+
+    def announce(self, overlay: str, record: Record) -> None:
+        body = _event(overlay, record, f"{parent_name(overlay)}.{self._name()}")
+        try:
+            self._api.request(Request("POST", _EVENTS, f"event on {overlay}", body=body))
+        except GitopsError as error:
+            _log.info("event not stored", overlay=overlay, reason=error.reason)
+
+
+def _event(overlay: str, record: Record, name: str) -> dict[str, Any]:
+    fine = record.sync is Sync.SYNCED and record.health in {Health.HEALTHY, Health.PROGRESSING, Health.SUSPENDED}
+    well = fine and record.reason not in missing.REASONS
+    said = record.message or f"{record.sync}, {record.health}"
+    revision = f" at {record.revision}" if record.revision else ""
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": MANAGED_BY},
+        "eventTime": record.at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "type": "Normal" if well else "Warning",
+        "reason": record.reason or "Reconciled",
+        "action": "Reconcile",
+        "note": f"{overlay}{revision}: {said}"[:_LONGEST_NOTE],
+        "regarding": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": NAMESPACE, "name": parent_name(overlay)},
+        "reportingController": "lockstep.gitops/controller",
+        "reportingInstance": socket.gethostname()[:128],
+    }

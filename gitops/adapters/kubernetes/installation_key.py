@@ -1,0 +1,35 @@
+"""The key of this installation's hashes of Secrets: kept in the cluster, so that every replica and every start has it.
+
+A plain hash of a Secret's manifest in the inventory would let whoever may read that guess short values.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+
+from gitops.adapters.kubernetes import state_namespace
+from gitops.adapters.kubernetes.api import KubernetesApi
+from gitops.adapters.kubernetes.state_namespace import MANAGED_BY, NAMESPACE
+from gitops.core.errors import Conflict, Unavailable
+
+NAME = "lockstep-installation-key"
+_SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+_BYTES = 32
+
+
+def installation_key(api: KubernetesApi, random: Callable[[int], bytes]) -> bytes:
+    """The stored key, made on the first call of the first replica. Raises as KubernetesApi.request does."""
+    for _ in range(2):
+        stored = state_namespace.read(api, f"{_SECRETS}/{NAME}")
+        if stored is not None:
+            return b64decode(stored["data"]["key"])
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": MANAGED_BY},
+            "data": {"key": b64encode(random(_BYTES)).decode()},
+        }
+        try:
+            return b64decode(state_namespace.store(api, _SECRETS, body)["data"]["key"])
+        except Conflict:
+            continue  # another replica was faster: read what it stored
+    raise Unavailable("NoKey", f"Secret {NAMESPACE}/{NAME} comes and goes; looking again")

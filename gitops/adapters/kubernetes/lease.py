@@ -1,0 +1,176 @@
+"""One leader among the replicas, by a Lease, with the rules of client-go's tools/leaderelection.
+
+The kubernetes package has an election too, but it cannot be stopped, does not give the Lease back, and judges by the
+wall clock. What an election cannot do is stop a leader that was asleep: that is what the parents' resourceVersions
+are for.
+"""
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+import structlog
+
+from gitops.adapters.kubernetes import state_namespace
+from gitops.adapters.kubernetes.api import KubernetesApi
+from gitops.adapters.kubernetes.state_namespace import MANAGED_BY, NAMESPACE
+from gitops.core.errors import GitopsError
+
+_LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+_JITTER = 1.2
+
+_random = random.SystemRandom()
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """In seconds, client-go's defaults: others may take a Lease that was not seen renewed for `duration`; a leader that
+    could not renew for `deadline` steps down; everybody tries every `retry`. duration > deadline > retry.
+    """
+
+    duration: float = 15.0
+    deadline: float = 10.0
+    retry: float = 2.0
+
+    @classmethod
+    def lasting(cls, seconds: float) -> Self:
+        """The same proportions for another duration."""
+        return cls(seconds, seconds * 2 / 3, seconds * 2 / 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`identity` differs between any two processes. `on_started` and `on_stopped` are called in turns, from the
+    election's thread, and must return at once; the Lease is given back only after on_stopped has returned.
+    """
+
+    identity: str
+    on_started: Callable[[], None]
+    on_stopped: Callable[[], None]
+    terms: Terms = Terms()
+
+
+class Leader:
+    """Takes part in the election from start() to stop(). `name` is the Lease's, `clock` aware and in UTC."""
+
+    def __init__(self, api: KubernetesApi, name: str, candidate: Candidate, *, clock: Callable[[], datetime]) -> None:
+        self._api = api
+        self._name = name
+        self._candidate = candidate
+        self._terms = candidate.terms
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._spec: Mapping[str, Any] = {}  # as seen last, since _spec_at
+        self._spec_at = 0.0
+        self._held: Mapping[str, Any] | None = None  # the Lease as we stored it last
+        self._renewed_at: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"lease {name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def is_leader(self) -> bool:
+        """Never true past the deadline after the last renewal, even while a renewal hangs or this process slept."""
+        renewed_at = self._renewed_at
+        return renewed_at is not None and time.monotonic() - renewed_at < self._terms.deadline
+
+    def stop(self) -> None:
+        """Steps down, gives the Lease back so that the next one need not wait, and returns when that is done."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(2 * self._terms.deadline)
+
+    def _run(self) -> None:
+        leading = False
+        while not self._stopping.is_set():
+            if leading and not self.is_leader():  # asleep past the deadline: another one may have led, and given back
+                leading = False
+                self._announce(leading=False)
+            self._try()
+            if self.is_leader() != leading:
+                leading = not leading
+                self._announce(leading=leading)
+            self._stopping.wait(self._pause(leading=leading))
+        if leading:
+            self._renewed_at = None
+            self._announce(leading=False)
+            self._release()
+
+    def _pause(self, *, leading: bool) -> float:
+        if not leading or self._renewed_at is None:
+            return self._terms.retry * _random.uniform(1.0, _JITTER)
+        remaining = self._renewed_at + self._terms.deadline - time.monotonic()
+        return min(self._terms.retry, max(0.0, remaining))  # to step down on time, not one pause later
+
+    def _announce(self, *, leading: bool) -> None:
+        _log.info("leadership begins" if leading else "leadership ends", lease=self._name)
+        (self._candidate.on_started if leading else self._candidate.on_stopped)()
+
+    def _try(self) -> None:
+        """Renews or takes the Lease if it may. A failure shows only in time that passes."""
+        begun = time.monotonic()  # not after the request: others may have seen the renewal by then
+        try:
+            lease = (self._held if self.is_leader() else None) or self._read()
+            self._observe(lease)
+            self._held, self._renewed_at = (self._take(lease), begun) if self._may_take() else (None, None)
+        except GitopsError as error:
+            self._held = None
+            _log.info("lease not renewed", lease=self._name, reason=error.reason, error=error.message)
+
+    def _read(self) -> Mapping[str, Any]:
+        path = f"{_LEASES}/{self._name}"
+        return state_namespace.read(self._api, path, urgent_seconds=self._patience) or {}
+
+    def _observe(self, lease: Mapping[str, Any]) -> None:
+        spec = lease.get("spec") or {}
+        if spec != self._spec:
+            self._spec, self._spec_at = spec, time.monotonic()
+
+    def _may_take(self) -> bool:
+        if self._spec.get("holderIdentity") in (None, "", self._candidate.identity):
+            return True
+        promised = max(self._terms.duration, float(self._spec.get("leaseDurationSeconds") or 0))
+        return time.monotonic() - self._spec_at >= promised
+
+    def _take(self, lease: Mapping[str, Any]) -> Mapping[str, Any]:
+        now = self._clock().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        ours = self._spec.get("holderIdentity") == self._candidate.identity
+        spec = {
+            "holderIdentity": self._candidate.identity,
+            "leaseDurationSeconds": math.ceil(self._terms.duration),
+            "acquireTime": self._spec.get("acquireTime") if ours else now,
+            "renewTime": now,
+            "leaseTransitions": int(self._spec.get("leaseTransitions") or 0) + (not ours),
+        }
+        stored = self._store(lease, spec)
+        self._observe(stored)
+        return stored
+
+    def _release(self) -> None:
+        """As client-go: nobody holds it, and nobody need wait."""
+        if self._held is None:
+            return
+        try:
+            self._store(self._held, {**self._spec, "holderIdentity": "", "leaseDurationSeconds": 1})
+        except GitopsError as error:  # the next leader waits until it has run out
+            _log.warning("lease not given back", lease=self._name, reason=error.reason, error=error.message)
+
+    def _store(self, lease: Mapping[str, Any], spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        version = {"resourceVersion": lease["metadata"]["resourceVersion"]} if lease else {}
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": NAMESPACE, "labels": MANAGED_BY, **version},
+            "spec": spec,
+        }
+        return state_namespace.store(self._api, _LEASES, body, urgent_seconds=self._patience)
+
+    @property
+    def _patience(self) -> float:
+        return self._terms.deadline / 2

@@ -1,0 +1,239 @@
+"""ports.Ledger and ports.ProofLedger: status and history of each overlay in a ConfigMap beside its parent.
+
+Whoever leads writes and therefore knows; its reads cost no request. Followers and the CLI read from the API.
+"""
+
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from gitops.adapters.kubernetes import state_namespace
+from gitops.adapters.kubernetes.api import KubernetesApi, Request
+from gitops.adapters.kubernetes.state_namespace import CONFIG_MAPS, MANAGED_BY, NAMESPACE
+from gitops.core.errors import Conflict, Rejected
+from gitops.core.ownership.applyset import REPO_ANNOTATION
+from gitops.core.promotion.proof import PROOFS_JSON, Proofs
+from gitops.core.sync.status import HISTORY_JSON, STATUS_JSON, Account, Record, SyncStatus
+
+LEDGER_LABEL = "lockstep.gitops/ledger"
+_PREFIX = "lockstep-ledger."
+_MOST_RECORDS = 100
+_MOST_HISTORY_BYTES = 256 * 1024
+_FRESH_SECONDS = 2.0
+_TRIES = 3
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One ledger as stored under this resourceVersion; no status when somebody else wrote over it."""
+
+    resource_version: str
+    status: SyncStatus | None
+    history: tuple[Record, ...]
+    proofs: Proofs | None = None
+
+
+class KubernetesLedger:
+    """Thread-safe. `is_writer()` tells whether this process leads: then, and only then, what it wrote or read since is
+    the truth, and read_all asks the API only once. `repo` as in KubernetesParents.
+    """
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        *,
+        repo: str,
+        is_writer: Callable[[], bool],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._repo = repo
+        self._is_writer = is_writer
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._listed_at: float | None = None
+        self._listed_as_writer = False
+
+    def read(self, overlay: str) -> Account | None:
+        with self._lock:
+            entry = self._entries.get(overlay) if self._is_current() else None
+        entry = entry or self._fetch(overlay)
+        return (entry.status, entry.history) if entry and entry.status else None
+
+    def read_all(self) -> Mapping[str, Account]:
+        with self._lock:
+            current = self._is_current()
+        if not current:
+            self._list()
+        with self._lock:
+            entries = sorted(self._entries.items())
+        return {overlay: (entry.status, entry.history) for overlay, entry in entries if entry.status}
+
+    def write(self, status: SyncStatus, record: Record | None) -> None:
+        """Raises Conflict only when another writer is faster again and again, Rejected(ForeignLedger) when the stored
+        one is another config repo's.
+        """
+
+        def written(entry: _Entry | None) -> _Entry:
+            before = entry or _Entry("", None, ())
+            history = _bounded(((record,) if record else ()) + before.history)
+            return replace(before, status=status, history=history)
+
+        self._change(status.overlay, written)
+
+    def read_proofs(self, overlay: str) -> Proofs | None:
+        with self._lock:
+            entry = self._entries.get(overlay) if self._is_current() else None
+        entry = entry or self._fetch(overlay)
+        return entry.proofs if entry else None
+
+    def write_proofs(self, overlay: str, proofs: Proofs) -> None:
+        """Raises as write does."""
+        self._change(overlay, lambda entry: replace(entry, proofs=proofs) if entry and entry.status else None)
+
+    def remove(self, overlay: str) -> None:
+        path = f"{CONFIG_MAPS}/{ledger_name(overlay)}"
+        try:
+            self._api.request(Request("DELETE", path, path))
+        except Rejected as error:
+            if error.reason != "NotFound":
+                raise
+        with self._lock:
+            self._entries.pop(overlay, None)
+
+    def forget(self) -> None:
+        """Another one may write from now on: what is known here is read again before it is believed."""
+        with self._lock:
+            self._listed_at = None
+
+    def _is_current(self) -> bool:
+        if self._listed_at is None:
+            return False
+        if self._is_writer():
+            return self._listed_as_writer
+        return self._monotonic() - self._listed_at < _FRESH_SECONDS
+
+    def _list(self) -> None:
+        as_writer, at = self._is_writer(), self._monotonic()
+        query = (("labelSelector", LEDGER_LABEL),)
+        listed: dict[str, _Entry] = {}
+        position = ""
+        for page in self._api.items(Request("GET", CONFIG_MAPS, f"ledgers in {NAMESPACE}", query)):
+            listed.update({_overlay_of(item): _entry(item) for item in page["items"] if self._is_ours(item)})
+            position = page["metadata"]["resourceVersion"]
+        with self._lock:  # what was written here in the meantime is newer
+            newer = {name: entry for name, entry in self._entries.items() if _is_after(entry, position)}
+            self._entries = {**listed, **newer}
+            self._listed_at, self._listed_as_writer = at, as_writer
+
+    def _fetch(self, overlay: str) -> _Entry | None:
+        body = state_namespace.read(self._api, f"{CONFIG_MAPS}/{ledger_name(overlay)}")
+        if body is None:
+            return None
+        if not self._is_ours(body):
+            raise Rejected(
+                "ForeignLedger",
+                f"ConfigMap {NAMESPACE}/{ledger_name(overlay)} belongs to another config repo, not to {self._repo}; "
+                "rename the environment in one of them",
+            )
+        return _entry(body)
+
+    def _change(self, overlay: str, changed: Callable[[_Entry | None], _Entry | None]) -> None:
+        """Compare-and-swap: what `changed` makes of the stored entry; None = nothing is written."""
+        with self._lock:
+            entry = self._entries.get(overlay)
+        for attempt in range(_TRIES):
+            after = changed(entry)
+            if after is None:
+                return
+            try:
+                self._store(overlay, after)
+            except Conflict:
+                if attempt == _TRIES - 1:
+                    raise
+                entry = self._fetch(overlay)
+            else:
+                return
+
+    def _store(self, overlay: str, entry: _Entry) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": ledger_name(overlay),
+                "namespace": NAMESPACE,
+                "labels": {**MANAGED_BY, LEDGER_LABEL: "true"},
+                "annotations": {REPO_ANNOTATION: self._repo},
+                **({"resourceVersion": entry.resource_version} if entry.resource_version else {}),
+            },
+            "data": _data(entry),
+        }
+        stored = state_namespace.store(self._api, CONFIG_MAPS, body)
+        with self._lock:
+            self._entries[overlay] = replace(entry, resource_version=stored["metadata"]["resourceVersion"])
+
+    def _is_ours(self, body: Mapping[str, Any]) -> bool:
+        return bool((body["metadata"].get("annotations") or {}).get(REPO_ANNOTATION) == self._repo)
+
+
+def ledger_name(overlay: str) -> str:
+    """`prod/print-api` -> `lockstep-ledger.prod.print-api`."""
+    return _PREFIX + overlay.replace("/", ".")
+
+
+def _data(entry: _Entry) -> dict[str, str]:
+    proofs = {"proofs": PROOFS_JSON.dump_json(entry.proofs).decode()} if entry.proofs else {}
+    known = {
+        "status": STATUS_JSON.dump_json(entry.status).decode() if entry.status else "",
+        "history": HISTORY_JSON.dump_json(entry.history).decode(),
+        **proofs,
+    }
+    return {key: state_namespace.pack(text) for key, text in known.items()}
+
+
+def _bounded(history: tuple[Record, ...]) -> tuple[Record, ...]:
+    """The newest records that fit, at least one."""
+    total, kept = 0, 0
+    for record in history[:_MOST_RECORDS]:
+        total += len(HISTORY_JSON.dump_json((record,)))
+        if total > _MOST_HISTORY_BYTES and kept:
+            break
+        kept += 1
+    return history[:kept]
+
+
+def _overlay_of(body: Mapping[str, Any]) -> str:
+    return str(body["metadata"]["name"]).removeprefix(_PREFIX).replace(".", "/")
+
+
+def _is_after(entry: _Entry, position: str) -> bool:
+    return int(entry.resource_version) > int(position)
+
+
+def _entry(body: Mapping[str, Any]) -> _Entry:
+    """A status is derived: one that is not readable (an older release's, or edited) is written anew next time."""
+    metadata, data = body["metadata"], body.get("data") or {}
+    try:
+        status = STATUS_JSON.validate_json(state_namespace.unpack(data.get("status") or ""))
+        history = HISTORY_JSON.validate_json(state_namespace.unpack(data.get("history") or "[]"))
+    except (ValueError, zlib.error):
+        _log.warning("ledger is not readable and starts anew", config_map=metadata["name"])
+        return _Entry(metadata["resourceVersion"], None, ())
+    return _Entry(metadata["resourceVersion"], status, history, _proofs(data.get("proofs") or "", metadata["name"]))
+
+
+def _proofs(text: str, name: str) -> Proofs | None:
+    """What is not readable was never proven."""
+    try:
+        return PROOFS_JSON.validate_json(state_namespace.unpack(text)) if text else None
+    except (ValueError, zlib.error):
+        _log.warning("proofs are not readable and start anew", config_map=name)
+        return None

@@ -1,0 +1,47 @@
+"""Hears of `lockstep.gitops/requested-at` on the parents: a follower or the CLI asks the leader to look again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gitops.adapters.kubernetes.applysets import is_parent_of, overlay_of
+from gitops.core.objects import Body
+from gitops.core.ownership.applyset import REQUESTED_AT_ANNOTATION
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    overlay: str
+    at: str
+
+
+class ReconcileRequests:
+    """A sink for Reflector: when each overlay was asked for last. What the first list holds is old news."""
+
+    def __init__(self, repo: str, on_request: Callable[[str], None]) -> None:
+        self._repo = repo
+        self._on_request = on_request
+        self._last: dict[str, str] | None = None
+
+    def reduce(self, body: Body) -> Asked:
+        metadata = body["metadata"]
+        ours = is_parent_of(metadata, self._repo)
+        at = (metadata.get("annotations") or {}).get(REQUESTED_AT_ANNOTATION, "")
+        return Asked(overlay_of(metadata["name"]), at if ours else "")
+
+    def replaced(self, everything: Sequence[Asked], position: str) -> None:  # noqa: ARG002 - the sink's signature
+        if self._last is None:
+            self._last = {asked.overlay: asked.at for asked in everything}
+        for asked in everything:
+            self.changed(asked)
+
+    def changed(self, seen: Asked) -> None:
+        last = self._last or {}
+        if seen.at and last.get(seen.overlay) != seen.at:
+            self._on_request(seen.overlay)
+        self._last = {**last, seen.overlay: seen.at}
+
+    def deleted(self, seen: Asked) -> None:
+        self._last = {overlay: at for overlay, at in (self._last or {}).items() if overlay != seen.overlay}
+
+    def moved(self, position: str) -> None:
+        """Positions do not matter to requests."""

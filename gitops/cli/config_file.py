@@ -1,0 +1,29 @@
+"""The lockstep.yaml that a command works with: the one that is named, else the one here, else `lockstep local`'s."""
+
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gitops.app.wiring import Clocks
+from gitops.config import model as configuration
+from gitops.config.model import Config
+from gitops.runtime import logs as telemetry
+from gitops.runtime.logs import Output
+
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", envvar="LOCKSTEP_CONFIG", help="lockstep.yaml")]
+DEFAULT = Path("lockstep.yaml")
+_LOCAL = Path(".lockstep/lockstep.yaml")
+
+CLOCKS = Clocks(now=lambda: datetime.now(UTC), monotonic=time.monotonic)  # noqa: TID251 - the clock's one home
+
+
+def load(config: Path) -> Config:
+    """Raises: Rejected(InvalidConfiguration) with every mistake."""
+    telemetry.configure(Output(sys.stderr, "lockstep", "warning"))
+    chosen = _LOCAL if config == DEFAULT and not config.exists() and _LOCAL.exists() else config
+    return configuration.load(chosen, os.environ)  # noqa: TID251 - read once, here

@@ -1,0 +1,104 @@
+"""`lockstep sweep`: looks at the registries now, and commits what webhooks should have brought."""
+
+import random
+import sys
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gitops.app import registry_wiring as registries
+from gitops.app import wiring as assembly
+from gitops.cli.config_file import CLOCKS, DEFAULT, ConfigFile, load
+from gitops.config.model import Config
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.errors import GitopsError, Rejected
+from gitops.core.image_updates import sweep as rules
+from gitops.core.image_updates.sweep import Found
+from gitops.image_updates.batch import Elsewhere
+from gitops.image_updates.committer import Clock, Committer
+from gitops.registry_sweep.sweeper import Sweeper
+
+_STOP_SECONDS = 30.0
+
+Services = Annotated[list[str] | None, typer.Argument(help="Services of pipeline.yaml; all if none is named")]
+
+
+def sweep(services: Services = None, config: ConfigFile = DEFAULT) -> None:
+    """Look at the registries now, and commit what is newer there, as if its webhook had arrived.
+
+    Exit code 2 = a registry could not be asked, or what was found could not be committed; the other registries were
+    swept. A registry that lockstep.yaml does not have is told, and is no failure unless its service was named.
+    """
+    with _workplace(load(config)) as (sweeper, declared):
+        wanted = frozenset(services or declared.services)
+        known = sweeper.hosts()
+        hosts = _hosts(wanted, declared)
+        absent = [host for host in hosts if host not in known]
+        if services and absent:
+            raise Rejected("NotFound", f"{_absent(absent[0])}; say there how it is asked")
+        _print(f"{host}: not swept: {_absent(host)}" for host in absent)
+        answers = [_swept(sweeper, host, wanted) for host in hosts if host in known]
+    raise typer.Exit(0 if all(answers) else 2)
+
+
+def _swept(sweeper: Sweeper, host: str, wanted: Collection[str]) -> bool:
+    """False when the registry could not be asked; what was found until then is printed, since it is committed."""
+    try:
+        sweeper.sweep(host, wanted, tell=lambda found: _print(map(_line, found)))
+    except GitopsError as error:
+        _print([f"{host}: {error.reason}: {error}"])
+        return False
+    return True
+
+
+def _absent(host: str) -> str:
+    return f"lockstep.yaml has no registries.{host}"
+
+
+def _hosts(wanted: Collection[str], declared: Pipeline) -> list[str]:
+    """Raises: Rejected(NotFound) for a service that nobody declares."""
+    unknown = sorted(set(wanted) - declared.services.keys())
+    if unknown:
+        names = ", ".join(declared.services) or "none"
+        raise Rejected("NotFound", f"pipeline.yaml has no service {', '.join(unknown)}; it has {names}")
+    return list(dict.fromkeys(rules.host_of(declared.services[name].image) for name in sorted(wanted)))
+
+
+@contextmanager
+def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
+    """A clone and a committer of its own for this one command: it writes by compare-and-swap, like the controller."""
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
+        repo = assembly.config_repo(settings, Path(scratch) / "clone")
+        repo.fetch()
+        reached = assembly.reach(settings, CLOCKS, lambda: False)
+        renderer = assembly.kustomize(settings, Path(scratch) / "renders")
+        desired = assembly.wanted(settings, repo, renderer, reached).desired
+        desired.refresh()
+        clock = Clock(CLOCKS.now, CLOCKS.monotonic, random.SystemRandom().random)
+        committer = Committer(repo, clock=clock, on_commit=lambda *_: None, elsewhere=Elsewhere(desired.images_in_use))
+        means = registries.Means(committer, repo, desired, CLOCKS)
+        sweeper = registries.sweeper(registries.registries(settings), means)
+        committer.start()
+        try:
+            declared = desired.pipeline()
+            if declared is None:
+                raise desired.trouble() or Rejected("InvalidPipeline", "the config repo has no pipeline.yaml")
+            yield sweeper, declared
+        finally:
+            sweeper.close()
+            committer.stop(_STOP_SECONDS)
+            repo.close()
+            reached.api.close()
+
+
+def _line(found: Found) -> str:
+    image = f"{found.image.tag} ({found.image.short_digest})" if found.image else "nothing"
+    return f"{found.service}: {image}: {found.outcome}"
+
+
+def _print(lines: Iterable[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))

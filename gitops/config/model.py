@@ -1,0 +1,302 @@
+"""lockstep.yaml: the controller's own configuration. It stands outside the config repo on purpose: who may write that
+repo must not be able to widen what the controller may do.
+
+Its JSON Schema is docs/lockstep.schema.json; docs/lockstep.yaml shows every field.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from gitops.config.fields import AnchoredPath, Duration, SecretSource, Section
+from gitops.config.registries import HostName, Registry
+from gitops.config.repo import PROXY, Credentials, missing_access, require_fit
+from gitops.core.errors import Place, Rejected
+from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing.yaml_reader import Document, Limits
+from gitops.core.promotion.gates import SKIPPABLE, Gate
+from gitops.runtime.secret_files import Secrets
+
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_LARGEST_CONFIG = 1024 * 1024
+
+
+def _address(value: Any) -> Any:
+    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, Address):
+        return value
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError("write host:port, such as 127.0.0.1:8080 or [::]:8080")
+    return Address(host=match["host"].strip("[]"), port=int(match["port"]))
+
+
+def _repo_url(url: str) -> str:
+    if remotes.parse(url) is None:
+        raise ValueError("write an https://, ssh://, git:// or file:// URL, user@host:path or an absolute path")
+    if re.match(r"[a-z]+://[^/@]*:[^/@]*@", url):
+        raise ValueError("take the password out of the URL; it would be shown in process lists and logs")
+    return url
+
+
+def _cloned_url(url: str) -> str:
+    if not remotes.is_for_git(_repo_url(url)):
+        raise ValueError(
+            "write an https:// URL without a user (`credentials.username` has it), ssh://git@host/path, git@host:path, "
+            "file:///path or an absolute path, without quotes and signs of a shell"
+        )
+    return url
+
+
+def _branch(name: str) -> str:
+    if not remotes.is_ref(f"refs/heads/{name}"):
+        raise ValueError("write the name of a branch, such as main")
+    return name
+
+
+class Address(Section):
+    host: str
+    port: int
+
+
+ListenAddress = Annotated[
+    Address,
+    BeforeValidator(_address),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_ADDRESS.pattern.replace('?P<host>', '').replace('?P<port>', '')}$"}
+    ),
+]
+RepoUrl = Annotated[str, AfterValidator(_cloned_url)]
+OtherUrl = Annotated[str, AfterValidator(_repo_url)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+class Rate(Section):
+    """Accepted requests: `burst` at once, then `perSecond` on. The rest is answered 429."""
+
+    per_second: Annotated[float, Field(gt=0, le=100_000)] = 200.0
+    burst: Annotated[int, Field(gt=0, le=1_000_000)] = 10_000
+
+
+class Sender(Section):
+    """One URL, /hooks/<name>, for one party. Several secrets are accepted side by side while one is being rotated.
+    `largestBody` is in bytes; by default what the kind needs.
+    """
+
+    kind: Literal[
+        "harbor",
+        "github",
+        "gitlab",
+        "gitea",
+        "forgejo",
+        "gogs",
+        "bitbucket-cloud",
+        "bitbucket-data-center",
+        "cloudevents",
+    ]
+    secrets: Annotated[tuple[SecretSource, ...], Field(min_length=1)]
+    largest_body: Annotated[int, Field(gt=0, le=100 * 1024 * 1024)] | None = None
+    rate: Rate = Rate()
+
+    def current_secrets(self, environ: Mapping[str, str]) -> Secrets:
+        files = [source.file for source in self.secrets if source.file]
+        return Secrets(files, [source.env for source in self.secrets if source.env], environ)
+
+
+class Repo(Section):
+    """The config repo. `aliases` are further URLs by which its host names it in webhooks. `credentials`: how the host
+    knows us, and for ssh how we know it; `caFile`: certificates that prove an https host, instead of the system's;
+    `proxy`: through which an https host is reached.
+    """
+
+    url: RepoUrl
+    trunk: Annotated[str, AfterValidator(_branch)] = "main"
+    aliases: tuple[OtherUrl, ...] = ()
+    credentials: Credentials | None = None
+    ca_file: AnchoredPath | None = None
+    proxy: Annotated[str, Field(pattern=PROXY)] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        require_fit(self.url, self.credentials, {"caFile": self.ca_file, "proxy": self.proxy})
+        return self
+
+    def remotes(self) -> frozenset[remotes.Remote]:
+        parsed = (remotes.parse(url) for url in (self.url, *self.aliases))
+        return frozenset(remote for remote in parsed if remote is not None)
+
+
+class Cluster(Section):
+    """Absent: the cluster that the controller runs in."""
+
+    kubeconfig: AnchoredPath
+    context: str | None = None
+
+
+class Signers(Section):
+    """`file`: git's allowed-signers file (ALLOWED SIGNERS of ssh-keygen(1)): whose signatures under promotion tags
+    count. It is read anew whenever it changes.
+    """
+
+    file: AnchoredPath
+
+
+class Listen(Section):
+    webhooks: ListenAddress = Address(host="127.0.0.1", port=8080)
+    page: ListenAddress = Address(host="127.0.0.1", port=8081)
+    metrics: ListenAddress = Address(host="127.0.0.1", port=8082)
+
+
+class Webhooks(Section):
+    """`threads` is how many deliveries may wait for their commit at once; `deadline` is when they are answered 503
+    (Harbor hangs up after 3 s).
+    """
+
+    threads: Annotated[int, Field(ge=1, le=8192)] = 1024
+    deadline: Duration = timedelta(seconds=2.5)
+
+
+class Ceilings(Section):
+    """What pipeline.yaml may use and can only narrow. Namespaces are globs, cluster kinds `Kind` or `Kind.group`."""
+
+    namespaces: tuple[str, ...] = ()
+    cluster_kinds: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Timeouts(Section):
+    """The longest that one call to a party may take. An admission webhook of the cluster may use 30 s of its own."""
+
+    git: Duration = timedelta(seconds=30)
+    render: Duration = timedelta(seconds=30)
+    cluster: Duration = timedelta(seconds=35)
+
+
+class Config(Section):
+    """All of lockstep.yaml. Relative paths count from its directory. `lease`: how long after the leader's last sign of
+    life another replica takes over; a process that paused for longer than two thirds of it has stepped down.
+    `skippable`: the gates that a request for a promotion may skip by name; no commit of the config repo can add one.
+    `registries` are named by the host that the manifests name.
+    """
+
+    model_config = ConfigDict(title="lockstep.yaml")
+
+    name: Name = "lockstep"
+    repo: Repo
+    state: AnchoredPath = Path("/var/lib/lockstep")
+    senders: dict[Name, Sender] = Field(default_factory=dict)
+    registries: dict[HostName, Registry] = Field(default_factory=dict)
+    cluster: Cluster | None = None
+    signers: Signers | None = None
+    skippable: tuple[Gate, ...] = tuple(gate for gate in Gate if gate in SKIPPABLE)
+    listen: Listen = Listen()
+    webhooks: Webhooks = Webhooks()
+    poll: Duration = timedelta(seconds=30)
+    lease: Annotated[Duration, Field(ge=timedelta(seconds=2))] = timedelta(seconds=15)
+    workers: Annotated[int, Field(ge=1, le=64)] = 8
+    ceilings: Ceilings = Ceilings()
+    kustomize: AnchoredPath | None = None
+    log: Log = Log()
+    timeouts: Timeouts = Timeouts()
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Reads lockstep.yaml; every secret that it names must be there.
+
+    Raises: Rejected(InvalidConfiguration) with every mistake, its line and what to write instead.
+    """
+    document = _read(path)
+    try:
+        config = Config.model_validate(document.value, context={"directory": path.resolve().parent, "environ": environ})
+    except ValidationError as error:
+        raise _invalid(path, _mistakes(error, document)) from None  # pydantic's own text would show values
+    if missing := list(_missing_secrets(config, document, environ)):
+        raise _invalid(path, missing)
+    return config
+
+
+def schema() -> str:
+    """The text of docs/lockstep.schema.json."""
+    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _read(path: Path) -> Document:
+    """The file's values, which know their lines."""
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(_LARGEST_CONFIG + 1)
+        found = yaml_text.documents(text, str(path), Limits(size=_LARGEST_CONFIG))
+    except OSError as error:
+        raise _invalid(path, [(None, f"cannot be read ({error.strerror}); name the file with --config")]) from error
+    except Rejected as error:
+        raise _invalid(path, [(error.place.line if error.place else None, error.message)]) from None
+    return found[0] if found else Document(str(path), {}, (1, None))
+
+
+def _missing_secrets(
+    config: Config, document: Document, environ: Mapping[str, str]
+) -> Iterator[tuple[int | None, str]]:
+    for what, trouble in missing_access(config.repo.credentials, config.repo.ca_file):
+        where: tuple[str, ...] = ("repo", *what)
+        yield document.place(where).line, f"{_where(where)}: {trouble}"
+    for name, sender in config.senders.items():
+        for missing in sender.current_secrets(environ).missing():
+            where = ("senders", name, "secrets")
+            yield (
+                document.place(where).line,
+                f"{_where(where)}: {missing} is empty or cannot be read; put the secret there",
+            )
+    for host, registry in config.registries.items():
+        line = document.place(("registries", host)).line
+        for missing in registry.missing():
+            yield line, f"registries.{host}: {missing} is empty or cannot be read; put it there"
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "the file"
+
+
+def _mistakes(error: ValidationError, document: Document) -> list[tuple[int | None, str]]:
+    """Each with its line; a section is not blamed again for what one of its fields is blamed for."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    blamed = {item["loc"][:end] for item in found for end in range(len(item["loc"]))}
+    return [
+        (document.place(item["loc"]).line, f"{_where(item['loc'])}: {_said(item)}")
+        for item in found
+        if item["loc"] not in blamed
+    ]
+
+
+def _said(item: ErrorDetails) -> str:
+    known = {
+        "missing": "is missing",
+        "extra_forbidden": "unknown field; see docs/lockstep.schema.json",
+        "model_type": "write fields here, `name: value` each",
+    }
+    return known.get(item["type"], item["msg"].removeprefix("Value error, "))
+
+
+def _invalid(path: Path, wrong: list[tuple[int | None, str]]) -> Rejected:
+    """The first mistake gives the place, the others name their own lines."""
+    (line, first), *others = wrong
+    message = "; ".join([first, *(f"line {other}: {text}" if other else text for other, text in others)])
+    return Rejected("InvalidConfiguration", message, place=Place(str(path), line))

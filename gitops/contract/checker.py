@@ -1,0 +1,243 @@
+"""`lockstep check`: would every environment of this tree be let in? Judged offline, by the controller's own rules.
+
+Two questions for each overlay: what would run now (its locked base and settings), and what would run after the next
+promotions (its settings over the base, both as they lie there).
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from gitops.contract.surveyor import Contract, Situation, Surveyor
+from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo.compose import ComposedTree
+from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.release import RELEASE_FILE, Release
+from gitops.core.contract import evidence
+from gitops.core.contract.across import across
+from gitops.core.contract.survey import Survey
+from gitops.core.contract.violations import Violation
+from gitops.core.errors import Rejected
+from gitops.core.revision import Revision
+from gitops.ports import Past, Trees
+
+_CANNOT_JUDGE = frozenset({"MissingObject", "UnknownRevision"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found out about one overlay at one pair of commits. `refusal`: why it could not be judged at all."""
+
+    revision: Revision
+    violations: tuple[Violation, ...] = ()
+    refusal: Rejected | None = None
+    declared: int = 0
+    free: int = 0
+
+    @property
+    def forbids(self) -> bool:
+        return self.refusal is not None or any(violation.forbids for violation in self.violations)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`ahead`: the verdict after the next promotions, where that is another; `note`: what else there is to know."""
+
+    overlay: Overlay
+    now: Verdict
+    ahead: Verdict | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`misfits`: directories below environments/ that are no overlay."""
+
+    checked: tuple[Checked, ...]
+    misfits: tuple[Rejected, ...] = ()
+
+    def passes(self, *, ahead: bool) -> bool:
+        """False when something is forbidden now, or, with `ahead`, after the next promotions."""
+        verdicts = [each.now for each in self.checked] + [each.ahead for each in self.checked if each.ahead and ahead]
+        return not any(verdict.forbids for verdict in verdicts)
+
+    def forbidden(self) -> dict[str, tuple[str, ...]]:
+        """Overlay -> what must not run there, in sentences; overlays in order are left out."""
+        found = {}
+        for each in self.checked:
+            refusal = (str(each.now.refusal),) if each.now.refusal else ()
+            found[each.overlay.name] = refusal + tuple(str(it) for it in each.now.violations if it.forbids)
+        return {name: sentences for name, sentences in found.items() if sentences}
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """An overlay with the trees that it is to be judged at."""
+
+    overlay: Overlay
+    now: Situation | Rejected
+    revision: Revision
+    ahead: Situation | None = None
+    note: str = ""
+
+
+class Checker:
+    """Thread-safe. Without a `past` every release that a word alone waives counts as the first, and every commit as one
+    of the trunk.
+    """
+
+    def __init__(self, repo: Trees, surveyor: Surveyor, past: Past | None = None) -> None:
+        self._repo = repo
+        self._surveyor = surveyor
+        self._past = past
+
+    def check(self, head: str, changed: Collection[str] | None = None) -> Report:
+        """`changed`: the overlays that are new at this commit, which is who is charged with what two of them break
+        together. They are then what the question is about: the others count as far as they can be read, and what comes
+        after the next promotions is left out. None = not known, all are to be judged.
+
+        Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here.
+        """
+        tree = self._repo.tree(head)
+        contract = self._surveyor.contract(tree)
+        overlays = pipeline.overlays(contract.pipeline, tree)
+        plans = [self._planned(overlay, head, changed) for overlay in overlays]
+        with ThreadPoolExecutor() as pool:
+            now = self._judged(contract, {plan.overlay.name: plan.now for plan in plans}, pool, changed)
+            ahead = self._judged(contract, _after_promotions(plans), pool, None) if changed is None else {}
+        strayed = self._strayed(plans, head)
+        checked = tuple(
+            Checked(
+                plan.overlay,
+                _with(now[plan.overlay.name], plan, strayed),
+                replace(ahead[plan.overlay.name], revision=Revision(head, head))
+                if plan.overlay.name in ahead
+                else None,
+                plan.note,
+            )
+            for plan in plans
+        )
+        return Report(checked, pipeline.misfits(contract.pipeline, tree))
+
+    def _planned(self, overlay: Overlay, head: str, changed: Collection[str] | None) -> _Plan:
+        at_head = self._repo.tree(head)
+        newest = Situation(overlay, ComposedTree(overlay.path, at_head, at_head), head)
+        try:
+            composition = compose.compose(overlay, head, self._repo.tree, self._repo.read)
+        except Rejected as error:
+            if error.reason in _CANNOT_JUDGE and _is_asked(overlay, changed):
+                raise
+            if error.reason != "NotReleased":
+                return _Plan(overlay, error, Revision(head, head))
+            note = "not released yet: judged as it would be with a release.yaml for this tree"
+            return _Plan(overlay, newest, Revision(head, head), note=note)
+        release, base = composition.release, composition.revision.base
+        now = Situation(overlay, composition.tree, base, release, self._adopted(overlay, release, head))
+        locked = release is not None
+        return _Plan(overlay, now, composition.revision, newest if locked else None)
+
+    def _strayed(self, plans: Sequence[_Plan], head: str) -> Mapping[str, bool]:
+        named = {commit for plan in plans if plan.ahead for commit in (plan.revision.base, plan.revision.overlay)}
+        return self._past.off_trunk(head, named) if self._past is not None else {}
+
+    def _adopted(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
+        if release is None or not release.is_adoption:
+            return None
+        file = f"{overlay.path}/{RELEASE_FILE}"
+        known = self._past.first_releases(head) if self._past is not None else {}
+        if file not in known:  # it was never committed
+            return release.revision
+        return compose.adopted(overlay, known[file], self._repo.tree, self._repo.read)
+
+    def _judged(
+        self,
+        contract: Contract,
+        situations: Mapping[str, Situation | Rejected],
+        pool: ThreadPoolExecutor,
+        changed: Collection[str] | None,
+    ) -> dict[str, Verdict]:
+        """Overlay -> its verdict, without its revision."""
+
+        def recalled(name: str) -> Survey | Rejected | None:
+            return _tried(situations[name], changed, lambda known: self._recalled(known, contract))
+
+        def surveyed(name: str) -> Survey | Rejected | None:
+            return _tried(situations[name], changed, lambda known: self._surveyed(known, contract))
+
+        # What was found out before needs no process, and threads would only be in each other's way: so they start with
+        # the first overlay that is new. The platform is never surveyed.
+        found: dict[str, Survey | Rejected | None] = {}
+        for name in situations:
+            known = recalled(name)
+            if known is None and not _is_platform(situations[name]):
+                break
+            if known is not None:
+                found[name] = known
+        unknown = [name for name in situations if name not in found]
+        found |= zip(unknown, pool.map(surveyed, unknown), strict=True)
+        surveys = [each for each in found.values() if isinstance(each, Survey)]
+        beside = across(surveys, contract.book, changed)
+        return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
+
+    def _recalled(self, situation: Situation, contract: Contract) -> Survey | None:
+        return None if _is_platform(situation) else self._surveyor.recalled(situation, contract)
+
+    def _surveyed(self, situation: Situation, contract: Contract) -> Survey | None:
+        """None for the platform, which is compared with nothing."""
+        if _is_platform(situation):
+            self._surveyor.manifests(situation, contract.pipeline)
+            return None
+        return self._surveyor.survey(situation, contract)
+
+    def _verdict(
+        self,
+        found: Survey | Rejected | None,
+        situation: Situation | Rejected,
+        contract: Contract,
+        beside: Mapping[str, Sequence[Violation]],
+    ) -> Verdict:
+        nowhere = Revision("", "")
+        if isinstance(found, Rejected):
+            return Verdict(nowhere, refusal=found)
+        if found is None or isinstance(situation, Rejected):
+            return Verdict(nowhere)
+        violations = [*found.violations, *beside[found.name]]
+        located = self._surveyor.located(situation, contract, violations)
+        unproven = self._surveyor.unproven(situation, found, contract)
+        return Verdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
+
+
+def _tried(
+    situation: Situation | Rejected, changed: Collection[str] | None, survey: Callable[[Situation], Survey | None]
+) -> Survey | Rejected | None:
+    """A survey, or why there is none."""
+    if isinstance(situation, Rejected):
+        return situation
+    try:
+        return survey(situation)
+    except Rejected as error:
+        if error.reason in _CANNOT_JUDGE and _is_asked(situation.overlay, changed):
+            raise
+        return error
+
+
+def _is_platform(situation: Situation | Rejected) -> bool:
+    return isinstance(situation, Situation) and situation.overlay.is_platform
+
+
+def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
+    """True when there is no answer without this overlay."""
+    return changed is None or overlay.name in changed
+
+
+def _with(verdict: Verdict, plan: _Plan, strayed: Mapping[str, bool]) -> Verdict:
+    """The verdict for the commits that were planned, and what is wrong with these."""
+    found = evidence.off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
+    return replace(verdict, revision=plan.revision, violations=(*found, *verdict.violations))
+
+
+def _after_promotions(plans: Sequence[_Plan]) -> dict[str, Situation | Rejected]:
+    """Every overlay as it lies there, since environments are judged side by side; nothing when none waits."""
+    if not any(plan.ahead for plan in plans):
+        return {}
+    return {plan.overlay.name: plan.ahead or plan.now for plan in plans if not plan.overlay.is_platform}

@@ -1,0 +1,176 @@
+"""`lockstep parity`: every rendered difference between two environments, and what it is.
+
+B is rendered as it runs and as it would be after a promotion from A; the rules for the rest are in core/parity.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gitops.contract.surveyor import Contract, Situation, Surveyor
+from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo.compose import ComposedTree
+from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.tree import Blob, Tree
+from gitops.core.contract import parity
+from gitops.core.contract.parity import Pair, Side
+from gitops.core.errors import Rejected
+from gitops.core.images.reference import Image
+from gitops.core.kustomize import image_edit as overlay
+from gitops.core.revision import Revision
+from gitops.core.sync import manifests
+from gitops.core.sync.manifests import Manifest
+from gitops.ports import Memo, Renderer, Trees
+from gitops.render.builds import Builds
+
+Subjects = Callable[[str, str, str], Sequence[str]]
+"""(path, older, newer) -> the commits in between that touched the path, one line each, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    overlay: Overlay
+    revision: Revision
+    tree: Tree
+    manifests: tuple[Manifest, ...]
+
+    @property
+    def side(self) -> Side:
+        return Side(self.overlay.environment, [manifest.body for manifest in self.manifests])
+
+
+class Comparer:
+    def __init__(self, repo: Trees, renderer: Renderer, memo: Memo, subjects: Subjects) -> None:
+        self._repo = _Drafts(repo)
+        self._surveyor = Surveyor(Builds(self._repo, renderer), memo)
+        self._subjects = subjects
+
+    def parity(self, head: str, a: str, b: str) -> tuple[Pair, ...]:
+        """`a` and `b`: environments, or overlays of two environments.
+
+        Raises: Rejected(NotFound) for names that there are not; Rejected when nothing can be judged; Unavailable.
+        """
+        tree = self._repo.tree(head)
+        contract = self._surveyor.contract(tree)
+        known = pipeline.overlays(contract.pipeline, tree)
+        ours, theirs = _named(known, a), _named(known, b)
+        services = dict.fromkeys([*ours, *theirs])
+        return tuple(self._pair(ours.get(each), theirs.get(each), head, contract) for each in services)
+
+    def _pair(self, a: Overlay | None, b: Overlay | None, head: str, contract: Contract) -> Pair:
+        if a is None or b is None:
+            there = a or b
+            name = there.name if there else ""
+            return Pair(a.name if a else "-", b.name if b else "-", trouble=f"{name} has no counterpart")
+        try:
+            one = self._rendered(a, head, contract)
+            two = self._rendered(b, head, contract)
+            ahead = self._promoted(one, two, contract)
+        except Rejected as error:
+            return Pair(a.name, b.name, trouble=f"{error.reason}: {error}")
+        found = parity.findings(one.side, two.side, ahead.side, contract.book)
+        return Pair(a.name, b.name, found, commits=self._commits(one, two, contract))
+
+    def _rendered(self, found: Overlay, head: str, contract: Contract) -> _Rendered:
+        try:
+            composition = compose.compose(found, head, self._repo.tree, self._repo.read)
+            revision, tree = composition.revision, composition.tree
+        except Rejected as error:
+            if error.reason != "NotReleased":
+                raise
+            at_head = self._repo.tree(head)
+            revision, tree = Revision(head, head), ComposedTree(found.path, at_head, at_head)
+        return self._at(found, revision, tree, contract)
+
+    def _at(self, found: Overlay, revision: Revision, tree: Tree, contract: Contract) -> _Rendered:
+        situation = Situation(found, tree, revision.base)
+        return _Rendered(found, revision, tree, self._surveyor.manifests(situation, contract.pipeline))
+
+    def _promoted(self, a: _Rendered, b: _Rendered, contract: Contract) -> _Rendered:
+        """B with A's base and A's digests. Raises: Rejected when that does not render."""
+        wanted = _newer(a.manifests, b.manifests, contract.book.services)
+        if a.revision.base == b.revision.base and not wanted:
+            return b
+        tree = ComposedTree(b.overlay.path, self._repo.tree(a.revision.base), b.tree)
+        edited = self._with_images(b.overlay, tree, wanted)
+        try:
+            return self._at(b.overlay, replace(b.revision, base=a.revision.base), edited, contract)
+        except Rejected as error:
+            message = f"with the base and the images of {a.overlay.name}, {b.overlay.name} does not render: {error}"
+            raise Rejected(error.reason, message) from error
+
+    def _with_images(self, found: Overlay, tree: Tree, wanted: Collection[Image]) -> Tree:
+        file = pipeline.kustomization(found.path, tree)
+        if file is None or not wanted:
+            return tree
+        text = self._repo.read(tree[file].id)
+        for image in wanted:
+            text = overlay.set_image(text, image, file)
+        return _Edited(tree, file, replace(tree[file], id=self._repo.keep(text)))
+
+    def _commits(self, a: _Rendered, b: _Rendered, contract: Contract) -> tuple[str, ...]:
+        if a.revision.base == b.revision.base:
+            return ()
+        return tuple(self._subjects(contract.pipeline.reference, b.revision.base, a.revision.base))
+
+
+class _Drafts:
+    """A ports.Trees that also knows files that are written nowhere."""
+
+    def __init__(self, repo: Trees) -> None:
+        self._repo = repo
+        self._kept: dict[str, bytes] = {}
+
+    def tree(self, revision: str) -> Tree:
+        return self._repo.tree(revision)
+
+    def read(self, blob: str) -> bytes:
+        kept = self._kept.get(blob)
+        return self._repo.read(blob) if kept is None else kept
+
+    def keep(self, text: bytes) -> str:
+        """An id for this content."""
+        found = hashlib.sha256(text).hexdigest()
+        self._kept[found] = text
+        return found
+
+
+class _Edited(Mapping[str, Blob]):
+    """A tree with one file replaced."""
+
+    def __init__(self, tree: Tree, path: str, blob: Blob) -> None:
+        self._tree = tree
+        self._path = path
+        self._blob = blob
+
+    def __getitem__(self, path: str) -> Blob:
+        return self._blob if path == self._path else self._tree[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tree)
+
+    def __len__(self) -> int:
+        return len(self._tree)
+
+
+def _named(known: Collection[Overlay], name: str) -> dict[str, Overlay]:
+    """The service's name (empty for an overlay that is a whole environment) -> overlay."""
+    found = {
+        each.name.partition("/")[2]: each
+        for each in known
+        if not each.is_platform and name in {each.name, each.environment}
+    }
+    if not found:
+        names = ", ".join(each.name for each in known if not each.is_platform)
+        raise Rejected("NotFound", f"there is no environment or overlay {name}; there are {names}")
+    return found
+
+
+def _newer(a: Sequence[Manifest], b: Sequence[Manifest], services: Collection[str]) -> tuple[Image, ...]:
+    """The images of declared services that A has otherwise than B, of those that B uses."""
+    used = {image.name: image for image in manifests.images(b)}
+    return tuple(
+        image
+        for image in sorted(manifests.images(a))
+        if image.name in services and image.digest and image.name in used and used[image.name] != image
+    )

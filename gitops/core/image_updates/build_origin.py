@@ -1,0 +1,118 @@
+"""From which commit an image was built, as its OCI labels say, and which pushes have no image yet. Pure.
+
+Labels are written by whoever built the image, and pushes are told by whoever knows the sender's secret: both are text
+from strangers, and hints. Nothing is decided by them. What can be clicked is made of pipeline.yaml alone.
+
+https://github.com/opencontainers/image-spec/blob/main/annotations.md#pre-defined-annotation-keys
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.image_updates.changes import one_line
+from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import models as schema
+
+_LABEL = "org.opencontainers.image."
+_REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/%+-]+")
+_LONGEST_URL = 300
+_LONGEST_VERSION = 100
+_MOST_NAMED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an image says of itself. `revision`: a full commit id; `source`: the address of a repository, http or https
+    without user; whatever is not of that form counts as not said.
+    """
+
+    revision: str = ""
+    source: str = ""
+    version: str = ""
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePush:
+    """A push to a repository that a service is built from. `ref`: full name; `at`: when it was heard of."""
+
+    revision: str
+    ref: str
+    at: datetime
+
+
+def origin(labels: Mapping[str, str]) -> Origin:
+    revision = labels.get(f"{_LABEL}revision", "").strip().lower()
+    source = labels.get(f"{_LABEL}source", "").strip()
+    return Origin(
+        revision=revision if is_revision(revision) else "",
+        source=source if _is_address(source) else "",
+        version=one_line(labels.get(f"{_LABEL}version", ""))[:_LONGEST_VERSION],
+        created=schema.moment(labels.get(f"{_LABEL}created", "").strip()),
+    )
+
+
+def is_revision(text: str) -> bool:
+    """True for a whole commit id, SHA-1 or SHA-256."""
+    return _REVISION.fullmatch(text) is not None
+
+
+def commit_address(revision: str, source: str, declared: Sequence[str]) -> str:
+    """Where a browser finds the commit; empty when nobody can tell. The address is that of a `declared` repository:
+    the one that the label's `source` names, or where it names none, the only one.
+
+    GitHub, Gitea, Forgejo and Gogs have commits at /commit/<id>, GitLab leads on from there; Bitbucket Cloud has them
+    at /commits/<id>.
+    """
+    wanted = remotes.parse(source) if source else None
+    candidates = [url for url in declared if wanted is None or remotes.parse(url) == wanted]
+    if not is_revision(revision) or len(candidates) != 1 or not candidates[0].startswith(("https://", "http://")):
+        return ""
+    repo = candidates[0].removesuffix("/").removesuffix(".git")
+    found = remotes.parse(repo)
+    folder = "commits" if found is not None and found.host == "bitbucket.org" else "commit"
+    return f"{repo}/{folder}/{revision}"
+
+
+def built_from(urls: Iterable[str], pipeline: Pipeline) -> tuple[str, ...]:
+    """The services that are built from a repository that goes by one of these names."""
+    named = {remotes.parse(url) for url in urls} - {None}
+    return tuple(
+        name
+        for name, service in pipeline.services.items()
+        if any(remotes.parse(source) in named for source in service.sources)
+    )
+
+
+def without_image(pushes: Sequence[SourcePush], built: Collection[str]) -> tuple[SourcePush, ...]:
+    """Those of the pushes, newest first, of which no image is known: its revision is none of `built`. What came to a
+    ref before a commit that has one is not waited for any more.
+    """
+    reached: set[str] = set()
+    found = []
+    for push in pushes:
+        if push.revision in built:
+            reached.add(push.ref)
+        elif push.ref not in reached:
+            found.append(push)
+    return tuple(found)
+
+
+def text(revisions: Mapping[str, str]) -> str:
+    """For the trailer of a commit that brings several images, 50 at most: `order=<commit id> print-api=<commit id>`."""
+    known = [f"{service}={revision}" for service, revision in sorted(revisions.items()) if is_revision(revision)]
+    return " ".join(known[:_MOST_NAMED])
+
+
+def parse(trailer: str) -> dict[str, str]:
+    """Service -> revision, as such a text says; what is none of it is passed over."""
+    pairs = (part.partition("=") for part in trailer.split())
+    return {name: revision for name, _, revision in pairs if schema.is_name(name) and is_revision(revision)}
+
+
+def _is_address(text: str) -> bool:
+    return len(text) <= _LONGEST_URL and _ADDRESS.fullmatch(text) is not None and remotes.parse(text) is not None

@@ -1,0 +1,141 @@
+"""Whether the scan of an image lets it move on, and if not, what would. Pure.
+
+Only a scan that is done and was rated opens the gate. Whatever else is known, or is not known, keeps it shut: a scan
+for an SBOM alone, one that failed or runs, findings that nobody could rate, a registry that does not answer.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from gitops.core.image_updates.changes import one_line
+from gitops.core.images.reference import Image
+from gitops.core.images.registry_facts import Scan, ScanState, Severity
+from gitops.core.parsing import models as schema
+
+ASKED_EVERY = timedelta(minutes=3)
+"""For as long as anybody waits for a promotion, a registry is asked that often for each scan."""
+COUNTS_FOR = timedelta(minutes=5)
+"""What a registry said longer ago opens nothing: it may have scanned again since."""
+
+_MOST_NAMED = 50
+
+
+class Untold(StrEnum):
+    """Why nobody can tell what a scan came to."""
+
+    UNASKED = "unasked"
+    UNPINNED = "unpinned"
+    NO_REGISTRY = "no registry"
+    UNREACHABLE = "unreachable"
+    UNSUPPORTED = "unsupported"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of the scan of one image. `untold` counts where there is no `scan`; `why` is the registry's own
+    word for it. `again_at`: when the registry is asked again.
+    """
+
+    scan: Scan | None = None
+    untold: Untold = Untold.UNASKED
+    why: str = ""
+    again_at: datetime | None = None
+
+
+def word(severity: Severity) -> str:
+    """As pipeline.yaml and Harbor write it."""
+    return severity.name.capitalize()
+
+
+def passes(image: Image, told: Told, limit: Severity) -> bool:
+    scan = told.scan
+    if scan is None or not image.digest or scan.state is not ScanState.DONE or scan.severity is None:
+        return False
+    return scan.severity <= limit
+
+
+def obstacle(service: str, image: Image, told: Told, limit: Severity) -> str:
+    """Why the image does not pass, and what would mend that; empty when it passes."""
+    if passes(image, told, limit):
+        return ""
+    what, host = f"{service} {_name(image)}", one_line(image.name.partition("/")[0])
+    if not image.digest:
+        return f"{service} {one_line(image.tag or '')} is not pinned by a digest, so that no scan can be known of it"
+    if told.scan is None:
+        return _untold(what, host, told)
+    return f"{_unpassed(what, host, told.scan, limit)}. {_again(host)}"
+
+
+def severities(found: Iterable[tuple[str, Told]]) -> dict[str, Severity]:
+    """Service -> what its scan came to, of those that have one which is done and rated. The worst of several."""
+    worst: dict[str, Severity] = {}
+    for service, told in found:
+        scan = told.scan
+        if scan is not None and scan.state is ScanState.DONE and scan.severity is not None:
+            worst[service] = max(scan.severity, worst.get(service, scan.severity))
+    return worst
+
+
+def text(found: Mapping[str, Severity]) -> str:
+    """For a trailer, the worst first, at most 50: `order=High print-api=None`."""
+    order = sorted(found.items(), key=lambda each: (-each[1], each[0]))[:_MOST_NAMED]
+    return " ".join(f"{service}={word(severity)}" for service, severity in order)
+
+
+def parse(trailer: str) -> dict[str, Severity]:
+    """What such a text says; what is none of it is passed over."""
+    pairs = (part.partition("=") for part in trailer.split())
+    return {name: _WORDS[said] for name, _, said in pairs if schema.is_name(name) and said in _WORDS}
+
+
+_WORDS = {word(severity): severity for severity in Severity}
+
+
+def _name(image: Image) -> str:
+    """`1.4.2 (0123456789ab)`."""
+    return f"{one_line(image.tag or '')} ({image.short_digest})".strip()
+
+
+def _unpassed(what: str, host: str, scan: Scan, limit: Severity) -> str:
+    if scan.state is ScanState.ABSENT:
+        return f"{host} has not scanned {what} for vulnerabilities yet: start a scan there (an SBOM alone is none)"
+    if scan.state is ScanState.RUNNING:
+        return f"{host} is still scanning {what}"
+    if scan.state is ScanState.FAILED:
+        return (
+            f"the scan of {what} failed at {host}, was stopped, or left out an image of its index: start it again there"
+        )
+    if scan.severity is None:
+        return (
+            f"the scan of {what} at {host} has findings that are rated Unknown, which is no pass whatever the others "
+            "are rated: scan it again when the scanner knows more, or skip this gate by name"
+        )
+    allowed = "none" if limit is Severity.NONE else f"{word(limit)} at most"
+    return f"the scan of {what} found {word(scan.severity)}, and scan.max allows {allowed}: push an image without that"
+
+
+def _untold(what: str, host: str, told: Told) -> str:
+    why = f": {one_line(told.why)}" if told.why else ""
+    if told.untold is Untold.NO_REGISTRY:
+        return (
+            f"nobody can be asked for the scan of {what}: lockstep.yaml knows no registry {host}; add it under "
+            "`registries` there, with an account that may read scans"
+        )
+    if told.untold is Untold.UNREACHABLE:
+        return f"{host} cannot be asked for the scan of {what} now{why}. It is asked again by itself"
+    if told.untold is Untold.UNSUPPORTED:
+        return (
+            f"{host} is a registry without scans, so that nobody will ever tell of {what}{why}; take `scan` out of "
+            "pipeline.yaml, or skip this gate by name"
+        )
+    if told.untold is Untold.REFUSED:
+        return f"{host} does not tell of the scan of {what}{why}. {_again(host)}"
+    return f"{host} is being asked for the scan of {what}"
+
+
+def _again(host: str) -> str:
+    minutes = int(ASKED_EVERY.total_seconds()) // 60
+    return f"It is asked again when {host} announces a scan, and every {minutes} min"

@@ -1,0 +1,303 @@
+"""What a kustomization file and the plugin configs that it names refer to: every field that holds a path or a URL.
+
+The tables follow kustomize 5.8 (api/types/kustomization.go, api/internal/localizer, api/internal/builtins). kustomize
+reads field names without regard to case, so a field that does not stand here exactly is refused, never passed over.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from gitops.core.errors import Place, Rejected
+from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing.yaml_reader import Document, Limits
+
+INLINE_LIMITS = Limits(documents=1_000)
+
+
+class Use(Enum):
+    """What kustomize does with a path.
+
+    DATA: takes the file's bytes; YAML: parses the file; DIRECTORY: a kustomization; RESOURCE: either of the last two;
+    PLUGIN: a file of plugin configs.
+    """
+
+    DATA = auto()
+    YAML = auto()
+    DIRECTORY = auto()
+    RESOURCE = auto()
+    PLUGIN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A path, as written, relative to the directory of the kustomization file."""
+
+    text: str
+    use: Use
+    place: Place
+
+
+_REMOTE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:(?:/|:)|https?:|github\.com|[a-z][a-z0-9-]*@)", re.IGNORECASE)
+_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What JSON holds as it is, and YAML takes for the end of a line or for nothing that may be written."""
+_PLUGIN_SECTIONS = frozenset({"generators", "transformers", "validators"})
+_Path = tuple[str | int, ...]
+_Reader = Callable[[Document, Any, _Path], Iterator[Reference]]
+_Shape = Mapping[str, _Reader]
+_Read = Callable[[bytes, str, Limits], tuple[Document, ...]]
+
+
+def references(document: Document) -> tuple[Reference, ...]:
+    """All that a kustomization file refers to.
+
+    Raises: Rejected(InvalidKustomization, PluginRefused, HelmRefused, InvalidYaml, LimitExceeded) with file and line.
+    """
+    if not isinstance(document.value, dict):
+        raise _wrong(document, (), "a kustomization must be a mapping of fields")
+    if document.value.get("kind", "Kustomization") not in ("Kustomization", "Component"):  # which may be a list
+        raise _wrong(document, ("kind",), "`kind` must be Kustomization or Component")
+    return tuple(_mapping(KUSTOMIZATION)(document, document.value, ()))
+
+
+def plugin_documents(data: bytes, file: str, limits: Limits) -> tuple[Document, ...]:
+    """A file of plugin configs, read as kustomize reads them. Raises: Rejected(InvalidYaml, LimitExceeded)."""
+    return yaml_text.documents(data, file, limits, yaml_text.resolve_in_plugins)
+
+
+def plugin_references(documents: tuple[Document, ...]) -> tuple[Reference, ...]:
+    """All that a file of generators, transformers or validators refers to. Raises as `references`."""
+    return tuple(reference for document in documents for reference in _plugin(document))
+
+
+def canonical(document: Document) -> bytes:
+    """A kustomization that `references` took, in the form that every parser of YAML reads alike: JSON on one line,
+    without anchors, tags, merge keys and comments.
+    """
+    value = dict(document.value)
+    for section in _PLUGIN_SECTIONS & value.keys():
+        entries = enumerate(value[section] or ())
+        value[section] = [_canonical_entry(document, text, (section, number)) for number, text in entries]
+    return _json(value)
+
+
+def canonical_plugins(documents: tuple[Document, ...]) -> bytes:
+    """The same for a file that `plugin_references` took."""
+    return b"---\n".join(_json(document.value) for document in documents)
+
+
+def _canonical_entry(document: Document, text: Any, path: _Path) -> Any:
+    """Plugin configs that a kustomization holds as text are another YAML within it."""
+    found = _objects(document, _text(document, text, path), path, plugin_documents)
+    return text if found is None else canonical_plugins(found).decode()
+
+
+def _json(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode() + b"\n"
+
+
+def _plugin(document: Document) -> Iterator[Reference]:
+    value = document.value
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or value.get("apiVersion") != "builtin" or kind not in PLUGINS:
+        message = (
+            f"the plugin {str(kind)[:80]!r} is not run here: only kustomize's builtin ones are "
+            "(apiVersion: builtin), no Helm, executables, containers or functions"
+        )
+        raise Rejected("PluginRefused", message, place=document.place(("kind",)))
+    shape = PLUGINS[kind]
+    if shape is not None:
+        yield from _mapping({**dict.fromkeys(("apiVersion", "kind", "metadata"), _nothing), **shape})(
+            document, value, ()
+        )
+
+
+def is_remote(text: str) -> bool:
+    """Whether kustomize would ask a remote for what begins like this."""
+    return _REMOTE.match(text) is not None
+
+
+def _nothing(_document: Document, _value: Any, _path: _Path) -> Iterator[Reference]:
+    return iter(())
+
+
+def _helm(document: Document, _value: Any, path: _Path) -> Iterator[Reference]:
+    message = f"`{path[-1]}` runs Helm, which is not run here; commit the rendered chart instead"
+    raise Rejected("HelmRefused", message, place=document.place(path))
+
+
+def _path(use: Use) -> _Reader:
+    def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+        text = _text(document, value, path)
+        if text:
+            yield Reference(text, use, document.place(path))
+
+    return read
+
+
+def _file_source(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    """`path` or `key=path`; with more of `=` it is refused for its characters."""
+    text = _text(document, value, path)
+    name = text.rpartition("=")[2] if text.count("=") == 1 else text
+    yield Reference(name, Use.DATA, document.place(path))
+
+
+def _inline(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    """Text that kustomize parses as YAML: checked for the same dangers as a file."""
+    _embedded(document, _text(document, value, path), path, yaml_text.documents)
+    return iter(())
+
+
+def _patch_or_path(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    text = _text(document, value, path)
+    if _objects(document, text, path, yaml_text.documents) is None:
+        yield Reference(text, Use.YAML, document.place(path))
+
+
+def _plugin_or_path(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    text = _text(document, value, path)
+    found = _objects(document, text, path, plugin_documents)
+    if found is None:
+        yield Reference(text, Use.PLUGIN, document.place(path))
+        return
+    for each in found:
+        # Lines within the text are counted from its own start: point at the entry instead.
+        yield from _plugin(Document(document.file, each.value, (document.place(path).line or 1, None)))
+
+
+def _objects(document: Document, text: str, path: _Path, read: _Read) -> tuple[Document, ...] | None:
+    """The objects that an entry holds inline, None when it is a path.
+
+    kustomize first tries to read objects, and takes whatever is none for a path or a URL: so does this, and what could
+    be either (`https://host/x: y` is a mapping) counts as a path, which is refused for its characters.
+    """
+    if not any(character in text for character in "\n{") or is_remote(text):
+        return None
+    found = _embedded(document, text, path, read)
+    objects = found and all(isinstance(each.value, dict) and isinstance(each.value.get("kind"), str) for each in found)
+    return found if objects else None
+
+
+def _embedded(document: Document, text: str, path: _Path, read: _Read) -> tuple[Document, ...]:
+    try:
+        return read(text.encode(), document.file, INLINE_LIMITS)
+    except Rejected as error:
+        line = error.place.line if error.place else None
+        where = f" (line {line} of this text)" if line else ""
+        message = f"`{'.'.join(map(str, path))}` {error.message}{where}"
+        raise Rejected(error.reason, message, place=document.place(path)) from None
+
+
+def _quoted(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    """Text that is there. Of a tag without a value kustomize makes an image without a tag, and says nothing."""
+    if not isinstance(value, str) or not value:
+        message = f"`{'.'.join(map(str, path))}` must be quoted text: kustomize drops it or reads a number"
+        raise _wrong(document, path, message)
+    return iter(())
+
+
+def _each(reader: _Reader) -> _Reader:
+    def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+        if value is None:
+            return
+        if not isinstance(value, list):
+            raise _wrong(document, path, f"`{path[-1]}` must be a list")
+        for number, item in enumerate(value):
+            yield from reader(document, item, (*path, number))
+
+    return read
+
+
+def _mapping(shape: _Shape) -> _Reader:
+    def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+        if value is None:
+            return
+        if not isinstance(value, dict):
+            raise _wrong(document, path, f"`{'.'.join(map(str, path))}` must be a mapping")
+        for name, item in value.items():
+            reader = shape.get(name)
+            if reader is None:
+                raise _wrong(document, (*path, name), f"unknown field `{'.'.join(map(str, (*path, name)))[:200]}`")
+            yield from reader(document, item, (*path, name))
+
+    return read
+
+
+def _text(document: Document, value: Any, path: _Path) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _wrong(document, path, f"`{'.'.join(map(str, path))}` must be text")
+    return value
+
+
+def _wrong(document: Document, path: _Path, message: str) -> Rejected:
+    return Rejected("InvalidKustomization", message, place=document.place(path))
+
+
+def _plain(*names: str) -> _Shape:
+    return dict.fromkeys(names, _nothing)
+
+
+# Every field of every kind that a build reads, and what each refers to. A test compares them with kustomize's source.
+
+GENERATOR: _Shape = {
+    **_plain("namespace", "name", "behavior", "literals", "options", "type"),
+    "files": _each(_file_source),
+    "envs": _each(_path(Use.DATA)),
+    "env": _path(Use.DATA),
+}
+PATCH: _Shape = {**_plain("target", "options"), "path": _path(Use.YAML), "patch": _inline}
+REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(Use.YAML)}
+
+IMAGE: _Shape = {**_plain("name", "newName", "tagSuffix"), "newTag": _quoted, "digest": _quoted}
+
+KUSTOMIZATION: _Shape = {
+    **_plain("apiVersion", "kind", "metadata", "namePrefix", "nameSuffix", "namespace"),
+    **_plain("commonLabels", "labels", "commonAnnotations", "replicas", "vars"),
+    **_plain("sortOptions", "generatorOptions", "buildMetadata"),
+    "images": _each(_mapping(IMAGE)),
+    "imageTags": _each(_mapping(IMAGE)),
+    "resources": _each(_path(Use.RESOURCE)),
+    "bases": _each(_path(Use.RESOURCE)),
+    "components": _each(_path(Use.DIRECTORY)),
+    "crds": _each(_path(Use.YAML)),
+    "configurations": _each(_path(Use.YAML)),
+    "openapi": _mapping({**_plain("version"), "path": _path(Use.YAML)}),
+    "patches": _each(_mapping(PATCH)),
+    "patchesJson6902": _each(_mapping(PATCH)),
+    "patchesStrategicMerge": _each(_patch_or_path),
+    "replacements": _each(_mapping(REPLACEMENT)),
+    "configMapGenerator": _each(_mapping(GENERATOR)),
+    "secretGenerator": _each(_mapping(GENERATOR)),
+    "generators": _each(_plugin_or_path),
+    "transformers": _each(_plugin_or_path),
+    "validators": _each(_plugin_or_path),
+    "helmCharts": _helm,
+    "helmGlobals": _helm,
+    "helmChartInflationGenerator": _helm,
+}
+
+PLUGINS: Mapping[str, _Shape | None] = {
+    "ConfigMapGenerator": GENERATOR,
+    "SecretGenerator": GENERATOR,
+    "PatchTransformer": PATCH,
+    "PatchJson6902Transformer": {**_plain("target"), "path": _path(Use.YAML), "jsonOp": _inline},
+    "PatchStrategicMergeTransformer": {"paths": _each(_patch_or_path), "patches": _inline},
+    "ReplacementTransformer": {"replacements": _each(_mapping(REPLACEMENT))},
+    "ImageTagTransformer": {**_plain("fieldSpecs"), "imageTag": _mapping(IMAGE)},
+    # The others load nothing.
+    "AnnotationsTransformer": None,
+    "HashTransformer": None,
+    "IAMPolicyGenerator": None,
+    "LabelTransformer": None,
+    "NamespaceTransformer": None,
+    "PrefixSuffixTransformer": None,
+    "PrefixTransformer": None,
+    "ReplicaCountTransformer": None,
+    "SuffixTransformer": None,
+}

@@ -1,0 +1,189 @@
+"""Finds the environments in a tree of kustomizations: by the names of directories and by what refers to what."""
+
+import posixpath
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gitops.core.config_repo.pipeline import KUSTOMIZATION_FILES
+from gitops.core.config_repo.tree import Tree
+from gitops.core.errors import Rejected
+from gitops.core.kustomize import references as kustomization
+from gitops.core.kustomize.references import Use
+from gitops.core.onboarding import names
+from gitops.core.parsing import yaml_reader as yaml_text
+
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory with a kustomization: its file, the other such directories that it refers to, whether it is a
+    component, what it puts around the names of all objects, and the images that it sets.
+    """
+
+    file: str
+    refers: tuple[str, ...] = ()
+    is_component: bool = False
+    prefix: str = ""
+    suffix: str = ""
+    images: frozenset[str] = frozenset()
+
+
+Graph = Mapping[str, Directory]
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A directory that is deployed to an environment. `service` is empty when it is all of the environment."""
+
+    environment: str
+    path: str
+    service: str = ""
+
+    @property
+    def target(self) -> str:
+        """The directory that it has in a config repo."""
+        return f"environments/{self.environment}" + (f"/{self.service}" if self.service else "")
+
+    @property
+    def overlay(self) -> str:
+        return self.target.removeprefix("environments/")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`left_out`: directories that look as if they were deployed, but to an environment that nothing is known of."""
+
+    roots: tuple[Root, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Candidates:
+    roots: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def graph(tree: Tree, read: Read) -> Graph:
+    """Every directory with a kustomization. One that cannot be read refers to nothing: the guard says later why."""
+    found: dict[str, Directory] = {}
+    for path in sorted(tree):
+        directory, _, name = path.rpartition("/")
+        if name in KUSTOMIZATION_FILES:
+            found.setdefault(directory, Directory(path))
+    return {directory: _read(each, directory, found, tree, read) for directory, each in found.items()}
+
+
+def reached(known: Graph, start: str) -> tuple[str, ...]:
+    """`start` and every directory that it refers to, directly or not, in the order in which a build comes to them."""
+    found: dict[str, None] = {}
+    waiting = [start]
+    while waiting:
+        directory = waiting.pop()
+        if directory in known and directory not in found:
+            found[directory] = None
+            waiting += reversed(known[directory].refers)
+    return tuple(found)
+
+
+def resolve(directory: str, text: str) -> str:
+    """The path from the root of the tree that a relative one means; empty for the root itself."""
+    path = posixpath.normpath(posixpath.join(directory, text))
+    return "" if path == "." else path
+
+
+def find(known: Graph, within: str = "") -> Found:
+    """The environments below the directory `within`, by the names of their directories."""
+    candidates = _candidates(known, within)
+    spoken = [root for root in candidates.roots.values() if names.rank(root[0]) is not None]
+    if spoken:
+        unknown = [path for path, (name, _) in candidates.roots.items() if names.rank(name) is None]
+        candidates.left_out += unknown
+        for path in unknown:
+            del candidates.roots[path]
+    return Found(_named(candidates.roots), tuple(sorted(candidates.left_out)))
+
+
+def chosen(known: Graph, environments: Mapping[str, str]) -> Found:
+    """The environments that a person named, with their directories.
+
+    Raises: Rejected(NotFound) for a directory in and below which there is no kustomization.
+    """
+    roots: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for environment, path in environments.items():
+        below = [path] if path in known else _tops(known, [each for each in known if _is_below(each, path)])
+        if not below:
+            raise Rejected("NotFound", f"there is no kustomization in {path or '.'}, which is to be {environment}")
+        for each in below:
+            rest = each.removeprefix(path).strip("/")
+            roots[each] = (environment, tuple(rest.split("/")) if rest else ())
+    return Found(_named(roots))
+
+
+def suspects(roots: Sequence[Root], known: Graph) -> Iterator[tuple[Root, Root]]:
+    """Pairs of one environment's roots that refer to the same directory: they may well be the same thing twice."""
+    firsts: dict[tuple[str, str], Root] = {}
+    for root in roots:
+        for directory in reached(known, root.path):
+            other = firsts.setdefault((root.environment, directory), root)
+            if other is not root and not known[directory].is_component:
+                yield other, root
+
+
+def _candidates(known: Graph, within: str) -> _Candidates:
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for directory, each in known.items():
+        at = names.position(directory)
+        if at is not None and not each.is_component and (_is_below(directory, within) or directory == within):
+            found[directory] = directory.split("/")[at], names.service_path(directory, at)
+    inner = {
+        other
+        for directory, (environment, _) in found.items()
+        for other in reached(known, directory)[1:]
+        if other in found and found[other][0] == environment
+    }
+    return _Candidates({path: root for path, root in found.items() if path not in inner})
+
+
+def _named(roots: Mapping[str, tuple[str, tuple[str, ...]]]) -> tuple[Root, ...]:
+    environments = [environment for environment, _ in roots.values()]
+    if len(set(environments)) == len(environments):
+        return tuple(Root(names.label(environment), path) for path, (environment, _) in roots.items())
+    services = names.short_names([service for _, service in roots.values()])
+    return tuple(
+        Root(names.label(environment), path, services[service]) for path, (environment, service) in roots.items()
+    )
+
+
+def _tops(known: Graph, directories: Sequence[str]) -> list[str]:
+    """Those that none of the others refers to."""
+    inner = {other for each in directories for other in reached(known, each)[1:]}
+    return [each for each in directories if each not in inner and not known[each].is_component]
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return not directory or path.startswith(f"{directory}/")
+
+
+def _read(each: Directory, directory: str, known: Collection[str], tree: Tree, read: Read) -> Directory:
+    try:
+        document = yaml_text.document(read(tree[each.file].id), each.file)
+        value = document.value if isinstance(document.value, dict) else {}
+        refers = tuple(dict.fromkeys(_directories(document, directory, known)))
+    except (Rejected, KeyError):
+        return each
+    prefix, suffix = (str(value.get(field) or "") for field in ("namePrefix", "nameSuffix"))
+    return Directory(each.file, refers, value.get("kind") == "Component", prefix, suffix, _images(value.get("images")))
+
+
+def _images(entries: object) -> frozenset[str]:
+    """Names as they are once the kustomization has changed them."""
+    found = [each for each in (entries if isinstance(entries, list) else []) if isinstance(each, dict)]
+    return frozenset(str(each.get("newName") or each.get("name")) for each in found)
+
+
+def _directories(document: yaml_text.Document, directory: str, known: Collection[str]) -> Iterator[str]:
+    for reference in kustomization.references(document):
+        path = resolve(directory, reference.text)
+        if reference.use in {Use.DIRECTORY, Use.RESOURCE} and path in known:
+            yield path

@@ -1,0 +1,131 @@
+"""Gives each environment the files that are its own: copies of them below environments/, with their references mended.
+
+Own is the directory that is deployed, what lies below it, and every directory on the way to the base that is named
+after the same environment. All else stays where it is and is base, whoever uses it.
+"""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gitops.core.config_repo.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
+from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE
+from gitops.core.config_repo.tree import Blob
+from gitops.core.errors import Place, Rejected
+from gitops.core.kustomize import references as kustomization
+from gitops.core.kustomize.references import Reference, Use
+from gitops.core.onboarding import names
+from gitops.core.onboarding.discovery import Graph, Root, reached, resolve
+from gitops.core.parsing import yaml_reader as yaml_text
+
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """`files`: new path -> content; `old`: new path -> the path that it was copied from; `shared`: the directories that
+    the overlay uses and that are not its own, as they are called from now on, in the order of the build.
+    """
+
+    files: Mapping[str, bytes]
+    old: Mapping[str, str]
+    shared: tuple[str, ...]
+
+
+def relocated(root: Root, known: Graph, closure: Mapping[str, Blob], read: Read) -> Relocation:
+    """`closure`: the files that a build of the root reads.
+
+    Raises: Rejected(CannotRewrite) with file and line for a reference that is written in an unusual way;
+    Rejected(ReservedName) for a file that Lockstep would take for its own.
+    """
+    moved = _moved(root, known)
+    mended = [directory for directory in reached(known, root.path) if directory in moved]
+    old = {new: path for path in closure if (new := _new_path(path, moved, known)) != path}
+    for name in (RELEASE_FILE, HOLD_FILE):
+        if f"{root.target}/{name}" in old:
+            message = f"beside an overlay's kustomization {name} is Lockstep's own file: give this one another name"
+            raise Rejected("ReservedName", message, place=Place(old[f"{root.target}/{name}"]))
+    files = {new: read(closure[path].id) for new, path in old.items()}
+    for directory in mended:
+        file = known[directory].file
+        new = _new_path(file, moved, known)
+        text = _mended(read(closure[file].id), file, directory, moved)
+        if text != read(closure[file].id) or new != file:
+            files[new] = text
+    shared = (moved.get(each, each) for each in reached(known, root.path) if not _is_own(root, each))
+    return Relocation(files, old, tuple(dict.fromkeys(shared)))
+
+
+def _is_own(root: Root, directory: str) -> bool:
+    if directory == root.path or not root.path or directory.startswith(f"{root.path}/"):
+        return True
+    at = names.position(directory)
+    return at is not None and names.label(directory.split("/")[at]) == root.environment
+
+
+def _moved(root: Root, known: Graph) -> dict[str, str]:
+    """Old -> new directory, for those that the overlay reaches and that cannot stay where they are."""
+    moved: dict[str, str] = {}
+    for directory in sorted(reached(known, root.path), key=lambda each: (each != root.path, each)):
+        above = next((each for each in moved if directory.startswith(f"{each}/")), None)
+        if above is not None and _is_own(root, directory) == _is_own(root, above):
+            new = moved[above] + directory[len(above) :]
+        elif directory == root.path:
+            new = root.target
+        elif _is_own(root, directory):
+            new = f"{root.target}/{names.label(directory)}"
+        elif directory == ENVIRONMENTS or directory.startswith(f"{ENVIRONMENTS}/"):
+            new = f"base{directory.removeprefix(ENVIRONMENTS).removeprefix('/base')}"
+        else:
+            continue
+        moved[directory] = new
+    return moved
+
+
+def _new_path(path: str, moved: Mapping[str, str], known: Graph) -> str:
+    directory = posixpath.dirname(path)
+    while directory and directory not in known:
+        directory = posixpath.dirname(directory)
+    return f"{moved[directory]}{path[len(directory) :]}" if directory in moved else path
+
+
+def _mended(data: bytes, file: str, directory: str, moved: Mapping[str, str]) -> bytes:
+    """The kustomization with the paths that lead from its new place to where things are now."""
+    wanted = list(_references(data, file, directory, moved))
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    for reference, new in wanted:
+        if reference.text != new:
+            _replace(lines, reference, new)
+    text = "\n".join(lines).encode("utf-8", "surrogateescape")
+    if [each.text for each in kustomization.references(yaml_text.document(text, file))] != [new for _, new in wanted]:
+        raise Rejected("CannotRewrite", "its paths cannot be rewritten safely; write them plainly", place=Place(file))
+    return text
+
+
+def _references(data: bytes, file: str, directory: str, moved: Mapping[str, str]) -> Iterator[tuple[Reference, str]]:
+    for reference in kustomization.references(yaml_text.document(data, file)):
+        target = resolve(directory, reference.text)
+        inside = reference.use not in {Use.DIRECTORY, Use.RESOURCE} or target.rpartition("/")[2] in KUSTOMIZATION_FILES
+        if inside:
+            yield reference, reference.text
+            continue
+        before = posixpath.relpath(target or ".", directory or ".")
+        now = posixpath.relpath(_new_place(target, moved) or ".", moved[directory] or ".")
+        yield reference, reference.text if before == now else now
+
+
+def _new_place(path: str, moved: Mapping[str, str]) -> str:
+    """Of a directory, or of a file in one."""
+    above = max((each for each in moved if path == each or path.startswith(f"{each}/")), key=len, default=None)
+    return path if above is None else moved[above] + path[len(above) :]
+
+
+def _replace(lines: list[str], reference: Reference, new: str) -> None:
+    number = (reference.place.line or 1) - 1
+    expression = re.compile(rf"(?<![\w./+-]){re.escape(reference.text)}(?![\w./+-])")
+    for at in range(number, min(number + 2, len(lines))):
+        if expression.search(lines[at]):
+            lines[at] = expression.sub(lambda _: new, lines[at])
+            return
+    raise Rejected("CannotRewrite", f"`{reference.text}` cannot be rewritten; write it plainly", place=reference.place)

@@ -1,0 +1,77 @@
+"""metadata.managedFields: one entry a writer, with the set of fields it owns.
+
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+The format of fieldsV1: https://github.com/kubernetes-sigs/structured-merge-diff/blob/master/fieldpath/serialize-pe.go
+In short: `f:name` is a field, `k:{...}` a list item by its keys, `v:...` one by its value, `i:0` one by its position,
+`.` the thing itself; an element without children is a leaf, which may well be a whole atomic map or list.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gitops.core.objects import Body
+from gitops.core.ownership import fields
+
+Entry = Mapping[str, Any]
+Elements = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOwner:
+    """One field path (as `core.fields` names them), who wrote it, when, and by which operation (`Update`, `Apply`,
+    `Update of scale`). An empty manager: the field is gone and nobody owns it.
+    """
+
+    field: str
+    manager: str
+    at: datetime | None = None
+    how: str = ""
+
+
+def entries(body: Body) -> list[Entry]:
+    return list(body["metadata"].get("managedFields") or ())
+
+
+def elements(entry: Entry) -> Elements:
+    return entry.get("fieldsV1") or {}
+
+
+def applied(body: Body, manager: str) -> Elements | None:
+    """What a manager owns by apply; None when it has not applied this object. The server keeps one such entry each."""
+    for entry in entries(body):
+        if (entry.get("manager"), entry.get("operation")) == (manager, "Apply") and not entry.get("subresource"):
+            return elements(entry)
+    return None
+
+
+def leaf_paths(tree: Elements, path: str = "") -> Iterator[str]:
+    """The leaves only: that an item or a map exists (`.`) says nothing about its content."""
+    for element, below in tree.items():
+        if element == ".":
+            continue
+        here = fields.child(path, element_name(element))
+        if below:
+            yield from leaf_paths(below, here)
+        else:
+            yield here
+
+
+def element_name(element: str) -> str:
+    """The path segment of an element; several keys of one item are joined: `8080-TCP`."""
+    kind, _, text = element.partition(":")
+    if kind == "k":
+        return "-".join(_text(part) for part in json.loads(text).values())
+    return _text(json.loads(text)) if kind == "v" else text
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def owner(path: str, entry: Entry) -> FieldOwner:
+    at = entry.get("time")
+    how = " of ".join(filter(None, (str(entry.get("operation") or ""), str(entry.get("subresource") or ""))))
+    return FieldOwner(path, str(entry.get("manager") or ""), datetime.fromisoformat(at) if at else None, how)

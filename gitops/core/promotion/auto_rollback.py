@@ -1,0 +1,58 @@
+"""When a promotion is taken back by itself: it made an overlay Degraded, soon after, and nobody has touched it since.
+
+Everything is told by git and the ledger, so that a restart changes nothing: the promotion's commit and its time, what
+the overlay's history says of before, and since when it is Degraded now.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gitops.core.health import Health
+from gitops.core.promotion.commits import RELEASE_TRAILER, SOURCE_TRAILER
+from gitops.core.revision import Revision
+from gitops.core.sync.status import Record, SyncStatus
+
+
+@dataclass(frozen=True, slots=True)
+class LastCommit:
+    """The newest commit of the trunk that touched an overlay's directory."""
+
+    id: str
+    committed_at: datetime
+    trailers: Mapping[str, str]
+
+    @property
+    def is_promotion(self) -> bool:
+        """A person's commit is none, and neither is a rollback, whoever made it."""
+        return RELEASE_TRAILER in self.trailers and SOURCE_TRAILER in self.trailers
+
+
+def degraded_after(
+    promotion: LastCommit, revision: Revision, status: SyncStatus, history: Sequence[Record]
+) -> timedelta | None:
+    """How long after the promotion, which released this revision, the overlay became Degraded as it is now; `history`
+    newest first. None when it is not, when it was before, or when the history does not reach back that far.
+    """
+    at = promotion.committed_at
+    if not promotion.is_promotion or status.health is not Health.DEGRADED or status.revisions.rendered != revision:
+        return None
+    since = _since(status, revision, history)
+    before = next((record for record in history if record.at < at), None)
+    if before is None or before.health is Health.DEGRADED or since < at:
+        return None
+    return since - at
+
+
+def cause(promotion: LastCommit, after: timedelta) -> str:
+    return f"degraded {int(after.total_seconds()) // 60} min after the promotion {promotion.id[:12]}"
+
+
+def _since(status: SyncStatus, revision: Revision, history: Sequence[Record]) -> datetime:
+    """Since when it is Degraded without a break."""
+    since = status.at
+    for record in history:
+        if record.health is not Health.DEGRADED or record.revision != revision:
+            break
+        since = record.at
+    return since

@@ -1,0 +1,114 @@
+"""May a promotion be written now? Each gate that is not open says why, and what would open it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gitops.core.config_repo.pipeline import Promote
+from gitops.core.config_repo.release import Hold
+from gitops.core.image_updates import scans
+from gitops.core.image_updates.changes import one_line
+from gitops.core.image_updates.scans import Told
+from gitops.core.images.reference import Image
+from gitops.core.promotion import windows
+
+
+class Gate(StrEnum):
+    """What must hold before a promotion is written. Those that lockstep.yaml lets be skipped are skipped by name and
+    with a reason.
+    """
+
+    SOAK = "soak"
+    RAN = "ran"
+    IMAGES = "images"
+    SCAN = "scan"
+    WINDOWS = "windows"
+    APPROVALS = "approvals"
+    HOLD = "hold"
+
+
+SKIPPABLE = frozenset(Gate) - {Gate.APPROVALS}
+"""Unless lockstep.yaml says otherwise: who asks must not be able to do without those who approve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """A gate that is not open: why, and what would open it. `until`: when it opens by itself, or is worth another look,
+    if that is known.
+    """
+
+    gate: Gate
+    message: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the gates are judged by. `approved`: distinct signers so far, None when nobody can be asked to sign because
+    no request was made. `waived`: gate -> the reason to skip it. `moved`: service -> the image that would come by the
+    promotion, `scans`: service -> what is known of its scan, `absent`: services whose image its registry has no more.
+    """
+
+    hold: Hold | None = None
+    approved: int | None = None
+    waived: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, Image] = field(default_factory=dict)
+    scans: Mapping[str, Told] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+
+
+def shut(promote: Promote, now: datetime, facts: Facts) -> tuple[Shut, ...]:
+    """The gates that are shut for a promotion as a whole."""
+    shut = [
+        *_hold_gate(facts.hold, now),
+        *_window_gate(promote, now),
+        *_images_gate(facts),
+        *_scan_gate(promote, facts),
+        *_approval_gate(promote, facts.approved),
+    ]
+    return tuple(gate for gate in shut if gate.gate not in facts.waived)
+
+
+def _hold_gate(hold: Hold | None, now: datetime) -> list[Shut]:
+    if hold is None or not hold.holds(now):
+        return []
+    until = f" until {hold.until.isoformat()}" if hold.until else ""
+    return [Shut(Gate.HOLD, f"held by {hold.who}{until}: {hold.why}; `lockstep resume` ends it", hold.until)]
+
+
+def _window_gate(promote: Promote, now: datetime) -> list[Shut]:
+    if windows.is_open(promote.windows, now):
+        return []
+    opens = windows.next_opening(promote.windows, now)
+    when = f"the next window opens at {opens:%Y-%m-%d %H:%M} UTC" if opens else "no window opens in sight"
+    return [Shut(Gate.WINDOWS, f"outside the windows of pipeline.yaml; {when}", opens)]
+
+
+def _images_gate(facts: Facts) -> list[Shut]:
+    found = [(service, image) for service, image in sorted(facts.moved.items()) if service in facts.absent]
+    return [
+        Shut(
+            Gate.IMAGES,
+            f"{one_line(image.name.partition('/')[0])} no longer has {service} {one_line(image.tag or '')} "
+            f"({image.short_digest}), so that no pod could start: push it again, or let a newer one be proven",
+        )
+        for service, image in found
+    ]
+
+
+def _scan_gate(promote: Promote, facts: Facts) -> list[Shut]:
+    if promote.scan is None:
+        return []
+    found = [(service, image, facts.scans.get(service, Told())) for service, image in sorted(facts.moved.items())]
+    judged = ((scans.obstacle(service, image, told, promote.scan.limit), told) for service, image, told in found)
+    return [Shut(Gate.SCAN, message, told.again_at) for message, told in judged if message]
+
+
+def _approval_gate(promote: Promote, approved: int | None) -> list[Shut]:
+    wanted = promote.approvals.count
+    if not wanted or (approved is not None and approved >= wanted):
+        return []
+    if approved is None:
+        return [Shut(Gate.APPROVALS, f"needs {wanted} approvals, which only a request (a pushed tag) can collect")]
+    return [Shut(Gate.APPROVALS, f"{approved} of {wanted} approvals; `lockstep approve` gives one")]

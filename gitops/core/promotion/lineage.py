@@ -1,0 +1,294 @@
+"""Where images came from and where they went, as the trunk's commits below environments/ tell. Pure.
+
+What a commit did is read from what it left in release.yaml and hold.yaml, and only where they cannot tell (who pushed
+an image, who asked) from its trailers: those are claims of whoever wrote the commit. Nothing here is a proof.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+
+from gitops.core.config_repo.pipeline import ENVIRONMENTS
+from gitops.core.config_repo.release import Hold, Release
+from gitops.core.image_updates import build_origin as origin
+from gitops.core.image_updates import scans
+from gitops.core.image_updates.changes import (
+    CAUSE_TRAILER,
+    DIGEST_TRAILER,
+    IMAGE_TRAILER,
+    PUSHED_AT_TRAILER,
+    REVISION_TRAILER,
+    SERVICE_TRAILER,
+)
+from gitops.core.images.reference import Image, is_digest
+from gitops.core.images.registry_facts import Severity
+from gitops.core.parsing.models import moment
+from gitops.core.promotion.commits import (
+    APPROVED_TRAILER,
+    RELEASE_TRAILER,
+    REQUEST_TRAILER,
+    SCAN_TRAILER,
+    SINCE_TRAILER,
+    SOURCE_TRAILER,
+)
+
+
+class Deed(StrEnum):
+    """What a commit did to an environment."""
+
+    IMAGE = "image"
+    PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+    HOLD = "hold"
+    RESUME = "resume"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One commit that touched environments/. `releases` and `holds`: of the overlays and directories whose release.yaml
+    or hold.yaml it changed, what it left there; None = removed. `images`: overlay -> what it runs by such a release.
+    """
+
+    commit: str
+    at: datetime
+    author: str
+    subject: str
+    trailers: Mapping[str, str] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
+    releases: Mapping[str, Release | None] = field(default_factory=dict)
+    holds: Mapping[str, Hold | None] = field(default_factory=dict)
+    images: Mapping[str, tuple[Image, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What git says of the environments: `entries` newest first, as many as are remembered, and what stands beside each
+    overlay at the head.
+    """
+
+    head: str = ""
+    entries: tuple[Entry, ...] = ()
+    releases: Mapping[str, Release] = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the timeline. `moved`: what is new there by it, if it is known what was there before; `overlays`:
+    where; `scans`: service -> what the scan of its image came to.
+    """
+
+    deed: Deed
+    environments: tuple[str, ...]
+    overlays: tuple[str, ...]
+    entry: Entry
+    source: str = ""
+    cause: str = ""
+    request: str = ""
+    approved_by: str = ""
+    proven_since: datetime | None = None
+    scans: Mapping[str, Severity] = field(default_factory=dict)
+    waived: Mapping[str, str] = field(default_factory=dict)
+    hold: Hold | None = None
+    moved: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An image came into an overlay by a commit. `proven_since`: healthy in the environment before from then on;
+    `scan`: what its scan came to by then, if that was asked for.
+    """
+
+    deed: Deed
+    environment: str
+    overlay: str
+    entry: Entry
+    cause: str = ""
+    request: str = ""
+    proven_since: datetime | None = None
+    scan: Severity | None = None
+    waived: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A rollback noted that an overlay must not get this image again."""
+
+    overlay: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """One digest of one service; `arrivals` and `abandoned` oldest first. `pushed_at`: when the registry got it."""
+
+    service: str
+    image: Image
+    pushed_at: datetime | None = None
+    source_revision: str = ""
+    arrivals: tuple[Arrival, ...] = ()
+    abandoned: tuple[Abandoned, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return self.image.digest or ""
+
+
+def deed(entry: Entry) -> Deed | None:
+    """None for what is no step of an image: settings, base, and the commit that only prepares a promotion."""
+    written = [found for found in entry.releases.values() if found is not None]
+    if entry.releases and RELEASE_TRAILER in entry.trailers:
+        return Deed.PROMOTION
+    if any(isinstance(found.waived, dict) and "rollback" in found.waived for found in written):
+        return Deed.ROLLBACK
+    if entry.holds:
+        return Deed.HOLD if any(found is not None for found in entry.holds.values()) else Deed.RESUME
+    if is_digest(entry.trailers.get(DIGEST_TRAILER, "")) and SERVICE_TRAILER in entry.trailers:
+        return Deed.IMAGE
+    return Deed.RELEASE if entry.releases else None
+
+
+def timeline(entries: Sequence[Entry], most: int) -> tuple[Event, ...]:
+    """The newest promotions, rollbacks and holds. Images that enter the first environment are told by `lineages`."""
+    moved = {entry.commit: arrived for entry, arrived in _arrivals(entries)}
+    told = (
+        _event(entry, what, moved[entry.commit])
+        for entry in entries
+        if (what := deed(entry)) is not None and what is not Deed.IMAGE
+    )
+    return tuple(islice(told, most))
+
+
+def lineages(entries: Sequence[Entry], service: str, name: str) -> tuple[Lineage, ...]:
+    """Every digest of a service that the entries know, the one that came last first. `name`: its image's."""
+    found: dict[str, Lineage] = {}
+    for entry in reversed(entries):
+        if deed(entry) is Deed.IMAGE and entry.trailers[SERVICE_TRAILER] == service:
+            line = _pushed(service, entry)
+            known = found.get(line.digest)
+            found[line.digest] = replace(line, arrivals=((known.arrivals if known else ()) + line.arrivals))
+    for entry, arrived in reversed(list(_arrivals(entries))):
+        for overlay, image, _ in arrived:
+            if image.name == name:
+                line = found.get(image.digest or "", Lineage(service, image))
+                found[line.digest] = replace(
+                    line,
+                    arrivals=(*line.arrivals, _arrival(entry, overlay, service)),
+                    source_revision=line.source_revision or _revisions(entry).get(service, ""),
+                )
+    for overlay, digest, entry in _abandonments(entries, service):
+        line = found.get(digest, Lineage(service, Image(name, None, digest)))
+        found[digest] = replace(line, abandoned=(*line.abandoned, Abandoned(overlay, entry)))
+    order = {entry.commit: place for place, entry in enumerate(reversed(entries))}
+    whole = (replace(line, arrivals=_in_order(line.arrivals, order)) for line in found.values())
+    return tuple(sorted(whole, key=lambda line: _place(line, order), reverse=True))
+
+
+def _in_order(arrivals: Iterable[Arrival], order: Mapping[str, int]) -> tuple[Arrival, ...]:
+    """By the trunk's order, since clocks of committers differ."""
+    return tuple(sorted(arrivals, key=lambda each: order[each.entry.commit]))
+
+
+def _place(line: Lineage, order: Mapping[str, int]) -> int:
+    return order[line.arrivals[0].entry.commit] if line.arrivals else -1
+
+
+def _pushed(service: str, entry: Entry) -> Lineage:
+    trailers, environment = entry.trailers, _environment(entry)
+    arrival = Arrival(Deed.IMAGE, environment, environment, entry, cause=trailers.get(CAUSE_TRAILER, ""))
+    name, _, tag = trailers.get(IMAGE_TRAILER, "").rpartition(":")
+    return Lineage(
+        service=service,
+        image=Image(name, tag, trailers[DIGEST_TRAILER]),
+        pushed_at=moment(trailers.get(PUSHED_AT_TRAILER, "")),
+        source_revision=trailers.get(REVISION_TRAILER, ""),
+        arrivals=(arrival,),
+    )
+
+
+def _revisions(entry: Entry) -> Mapping[str, str]:
+    """Service -> the commit that its image was built from, as a promotion's commit tells."""
+    return origin.parse(entry.trailers.get(REVISION_TRAILER, ""))
+
+
+def _scans(entry: Entry) -> Mapping[str, Severity]:
+    return scans.parse(entry.trailers.get(SCAN_TRAILER, ""))
+
+
+def _arrival(entry: Entry, overlay: str, service: str) -> Arrival:
+    release = entry.releases[overlay]
+    evidence = release.admission.services.get(service) if release and release.admission else None
+    return Arrival(
+        deed=deed(entry) or Deed.RELEASE,
+        environment=overlay.partition("/")[0],
+        overlay=overlay,
+        entry=entry,
+        cause=entry.trailers.get(CAUSE_TRAILER, ""),
+        request=entry.trailers.get(REQUEST_TRAILER, ""),
+        proven_since=evidence.since if evidence else None,
+        scan=_scans(entry).get(service),
+        waived=_waived(release),
+    )
+
+
+def _arrivals(entries: Sequence[Entry]) -> Iterator[tuple[Entry, tuple[tuple[str, Image, bool], ...]]]:
+    """Each entry, newest first, with what its releases hold that was not there before: (overlay, image, whether it is
+    known what was there).
+    """
+    held: dict[tuple[str, str], str | None] = {}
+    found = []
+    for entry in reversed(entries):
+        new = []
+        for overlay, images in entry.images.items():
+            is_known = any(place == overlay for place, _ in held)
+            new += [(overlay, each, is_known) for each in images if held.get((overlay, each.name)) != each.digest]
+            held |= {(overlay, each.name): each.digest for each in images}
+        found.append((entry, tuple(new)))
+    return reversed(found)
+
+
+def _abandonments(entries: Sequence[Entry], service: str) -> Iterator[tuple[str, str, Entry]]:
+    """(overlay, digest, the commit that abandoned it), oldest first."""
+    known: dict[str, frozenset[str]] = {}
+    for entry in reversed(entries):
+        for overlay, release in entry.releases.items():
+            rejected = release.rejected if release else ()
+            digests = frozenset(each.digest for each in rejected if each.service == service)
+            yield from ((overlay, digest, entry) for digest in sorted(digests - known.get(overlay, frozenset())))
+            known[overlay] = digests
+
+
+def _event(entry: Entry, what: Deed, arrived: Iterable[tuple[str, Image, bool]]) -> Event:
+    trailers = entry.trailers
+    overlays = tuple(dict.fromkeys([*entry.releases, *entry.holds]))
+    releases = [found for found in entry.releases.values() if found is not None]
+    return Event(
+        deed=what,
+        environments=tuple(dict.fromkeys(overlay.partition("/")[0] for overlay in overlays)),
+        overlays=overlays,
+        entry=entry,
+        source=trailers.get(SOURCE_TRAILER, "") if what is Deed.PROMOTION else "",
+        cause=trailers.get(CAUSE_TRAILER, ""),
+        request=trailers.get(REQUEST_TRAILER, ""),
+        approved_by=trailers.get(APPROVED_TRAILER, ""),
+        proven_since=moment(trailers.get(SINCE_TRAILER, "")),
+        scans=_scans(entry),
+        waived=_waived(releases[0] if releases else None) if what is Deed.PROMOTION else {},
+        hold=next((found for found in entry.holds.values() if found is not None), None),
+        moved=tuple(dict.fromkeys(image for _, image, is_known in arrived if is_known)),
+    )
+
+
+def _waived(release: Release | None) -> Mapping[str, str]:
+    """Gates that a person skipped, with the reasons; a bare word says what stands for a gate."""
+    waived = release.waived if release else None
+    return {"": waived} if isinstance(waived, str) else dict(waived or {})
+
+
+def _environment(entry: Entry) -> str:
+    """That of the files it changed: a trailer could name any."""
+    found = (path.split("/") for path in entry.paths)
+    return next((parts[1] for parts in found if len(parts) > 2 and parts[0] == ENVIRONMENTS), "")

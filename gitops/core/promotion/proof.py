@@ -1,0 +1,217 @@
+"""What an overlay has proven: which images, on which files, ran without trouble for how long.
+
+A proof is about content: the digest, the files of base that the service reaches and the overlay's own settings. Commit
+ids prove nothing, so a commit that changes none of the three neither proves nor unproves. The clock counts observed
+time only: what nobody watched did not happen. A lost record is proven anew, never assumed.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from gitops.core.config_repo.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
+from gitops.core.config_repo.tree import Blob
+from gitops.core.health import Health
+from gitops.core.images.reference import Image
+from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing.json_records import Stored
+from gitops.core.revision import Revision
+
+LONGEST_GAP = timedelta(seconds=60)
+"""Two looks that lie further apart leave time between them that nobody observed: it does not count."""
+
+_MOST_RECORDS = 10
+"""Kept for each service: the newest keys, proven or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What git wants of one service in an overlay, by content. `closure`: the files it reaches outside environments/;
+    `settings`: the overlay's own, without the images. `revision` is where this content was composed from.
+    """
+
+    image: Image
+    closure: str
+    settings: str
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One key of one service. `observed`: seconds without trouble so far; `healthy_since`: the first healthy look of
+    the unbroken run, None before it; `ran`: a ready pod of exactly this image was seen.
+    """
+
+    service: str
+    image: Image
+    closure: str
+    settings: str
+    revision: Revision
+    observed: float = 0.0
+    healthy_since: datetime | None = None
+    ran: bool = False
+
+    def is_of(self, running: Running) -> bool:
+        """The same key, whatever the tag and the commits are called."""
+        key = (running.image.name, running.image.digest, running.closure, running.settings)
+        return (self.image.name, self.image.digest, self.closure, self.settings) == key
+
+    def is_proven(self, soak: timedelta, *, needs_run: bool = True) -> bool:
+        """Healthy once, not in trouble since, for at least `soak`; and seen running, unless that was waived."""
+        long_enough = self.healthy_since is not None and self.observed >= soak.total_seconds()
+        return long_enough and (self.ran or not needs_run)
+
+
+class Look(Enum):
+    """What one look at a service says. BAD resets its clock, PAUSED stops it for a while."""
+
+    GOOD = auto()
+    PAUSED = auto()
+    BAD = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One look at an overlay whose render is applied whole. `ran`: services of which a ready pod was seen."""
+
+    at: datetime
+    running: Mapping[str, Running]
+    looks: Mapping[str, Look]
+    ran: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """Of one overlay, as of `at`: `records` newest key first; `steady`: services that looked good then. After a restart
+    nothing is steady: the time in between was not observed.
+    """
+
+    at: datetime
+    records: tuple[Proof, ...] = ()
+    steady: frozenset[str] = frozenset()
+
+    def of(self, service: str) -> tuple[Proof, ...]:
+        """Newest key first; the first is what runs now, or ran last."""
+        return tuple(record for record in self.records if record.service == service)
+
+
+PROOFS_JSON: Stored[Proofs] = Stored(Proofs)
+
+
+def observe(before: Proofs | None, sighting: Sighting, enough: timedelta) -> Proofs:
+    """The proofs after one more look. Clocks stop at `enough`, the longest soak that anybody waits for. Images without
+    a digest prove nothing.
+    """
+    before = before or Proofs(sighting.at)
+    records: list[Proof] = []
+    pinned = {name: found for name, found in sighting.running.items() if found.image.digest}
+    for service, running in sorted(pinned.items()):
+        known = before.of(service)
+        records += _continued(known, _current(service, known, running), before, sighting, enough)
+    steady = frozenset(service for service in pinned if sighting.looks.get(service) is Look.GOOD)
+    return Proofs(sighting.at, tuple(records), steady)
+
+
+def paused(before: Proofs, at: datetime) -> Proofs:
+    """Nobody can tell how the services fare: clocks stop, and go on with the next good look."""
+    return Proofs(at, before.records)
+
+
+def look(healths: Collection[Health], *, is_whole: bool) -> Look:
+    """Of a service whose objects have these healths; `is_whole`: what git wants is applied, nothing else."""
+    worst = max(healths, default=Health.UNKNOWN)
+    if worst in {Health.DEGRADED, Health.MISSING}:
+        return Look.BAD
+    return Look.GOOD if is_whole and worst <= Health.SUSPENDED else Look.PAUSED
+
+
+def is_settled(proofs: Proofs, enough: timedelta) -> bool:
+    """True when further observation can only take something away."""
+    newest = {record.service: record for record in reversed(proofs.records)}
+    return all(record.is_proven(enough) for record in newest.values())
+
+
+def is_news(before: Proofs | None, after: Proofs, enough: timedelta) -> bool:
+    """True when a person, or a promotion, would see a difference: not merely some more seconds."""
+    return before is None or _essence(before, enough) != _essence(after, enough)
+
+
+def closures(files: Mapping[str, Blob], services: Collection[str], reference: str) -> dict[str, str]:
+    """For each service a hash over the files that it reaches outside environments/: every one that the overlay's build
+    reads, except those in the directory of another service (`<reference>/<service>/`). A service without a directory
+    of its own there reaches all of them.
+    """
+    shared = {path: blob for path, blob in files.items() if not path.startswith(ENVIRONMENTS + "/")}
+    owners = {path: _owner(path, services, reference) for path in shared}
+    with_directory = set(owners.values())
+    found = {}
+    for service in services:
+        own = {path: blob for path, blob in shared.items() if owners[path] in {"", service}}
+        found[service] = _hash(own if service in with_directory else shared)
+    return found
+
+
+def settings(path: str, files: Mapping[str, Blob], read: Callable[[str], bytes]) -> str:
+    """A hash over the overlay's own files that a build reads; of its kustomization everything but `images`.
+
+    Raises: Rejected(InvalidYaml) for a kustomization that is none.
+    """
+    own = {name: blob for name, blob in files.items() if name.startswith(path + "/")}
+    kustomizations = [name for name in own if name in {f"{path}/{file}" for file in KUSTOMIZATION_FILES}]
+    digest = hashlib.sha256()
+    for name in kustomizations:
+        value = yaml_text.document(read(own.pop(name).id), name).value
+        kept = {key: held for key, held in value.items() if key != "images"} if isinstance(value, dict) else value
+        digest.update(json.dumps(kept, sort_keys=True).encode())
+    digest.update(_hash(own).encode())
+    return digest.hexdigest()
+
+
+def _current(service: str, known: tuple[Proof, ...], running: Running) -> Proof:
+    if known and known[0].is_of(running):
+        return replace(known[0], image=running.image)
+    return Proof(service, running.image, running.closure, running.settings, running.revision)
+
+
+def _continued(
+    known: tuple[Proof, ...], current: Proof, before: Proofs, sighting: Sighting, enough: timedelta
+) -> list[Proof]:
+    service = current.service
+    is_same = bool(known) and known[0].is_of(sighting.running[service])
+    gained = _gained(before, sighting) if is_same and service in before.steady else 0.0
+    found = sighting.looks.get(service, Look.PAUSED)
+    if found is Look.BAD:
+        current = replace(current, observed=0.0, healthy_since=None)
+    else:
+        since = current.healthy_since or (sighting.at if found is Look.GOOD else None)
+        observed = max(current.observed, min(current.observed + gained, enough.total_seconds()))
+        current = replace(current, observed=observed, healthy_since=since)
+    current = replace(current, ran=current.ran or service in sighting.ran)
+    others = [proof for proof in known[is_same:] if not proof.is_of(sighting.running[service])]
+    return [current, *others][:_MOST_RECORDS]
+
+
+def _gained(before: Proofs, sighting: Sighting) -> float:
+    elapsed = sighting.at - before.at
+    return elapsed.total_seconds() if timedelta(0) < elapsed <= LONGEST_GAP else 0.0
+
+
+def _essence(proofs: Proofs, enough: timedelta) -> tuple[Proof, ...]:
+    most = enough.total_seconds()
+    return tuple(replace(record, observed=float(record.observed >= most)) for record in proofs.records)
+
+
+def _owner(path: str, services: Collection[str], reference: str) -> str:
+    inside = path.removeprefix(reference + "/")
+    name, slash, _ = inside.partition("/")
+    return name if slash and inside != path and name in services else ""
+
+
+def _hash(files: Mapping[str, Blob]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"\0{name}\0{files[name].mode}\0{files[name].id}".encode())
+    return digest.hexdigest()

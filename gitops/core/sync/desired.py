@@ -1,0 +1,114 @@
+"""What an overlay should be, as a value: its manifests at one revision, and how its environment wants it treated."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from gitops.core.config_repo.compose import Composition
+from gitops.core.config_repo.pipeline import DriftPolicy, Foreign, Overlay, Pipeline, SyncMode, SyncOptions
+from gitops.core.config_repo.release import Holds, Release
+from gitops.core.config_repo.tree import Blob
+from gitops.core.images.reference import Image
+from gitops.core.kustomize.guard import Closure
+from gitops.core.objects import Key
+from gitops.core.revision import Revision
+from gitops.core.sync import manifests
+from gitops.core.sync.manifests import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What an overlay should be at one revision, and how it is to be treated. `files` are those that the build reads.
+
+    `is_locked`: a release.yaml names its commits, so that nothing outside its own directory changes it. `scaled`:
+    workloads whose replicas an autoscaler of the same render owns. `withheld`: why nothing is written though it could
+    be (observe mode), empty = it is written; `kept`: the same for pruning. `strip`: fields that others added are
+    removed. `waiting`: what waits for a promotion, in sentences. `provisional`: a kind in it is not served yet, so it
+    is looked at again. `strayed`: commits of its release that the trunk has lost, and a ref keeps.
+    """
+
+    overlay: Overlay
+    revision: Revision
+    key: str
+    manifests: tuple[Manifest, ...]
+    keys: frozenset[Key]
+    images: Mapping[str, Image]
+    scaled: frozenset[Key]
+    files: Mapping[str, Blob] = field(default_factory=dict)
+    is_locked: bool = False
+    release: Release | None = None
+    holds: Holds = field(default_factory=Holds)
+    heal: bool = True
+    withheld: str = ""
+    kept: str = ""
+    strip: bool = False
+    prune_budget: int = 10
+    adopt: frozenset[str] = frozenset()
+    waiting: tuple[str, ...] = ()
+    provisional: bool = False
+    strayed: frozenset[str] = frozenset()
+
+    def is_equal(self, other: "Desired") -> bool:
+        """True when both ask the cluster for the very same objects."""
+        mine, theirs = ({each.key: each.hash for each in one.manifests} for one in (self, other))
+        return mine == theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The part of a Desired that depends on content alone, unless a kind in it is not served yet (`provisional`): then
+    its scope was guessed, and is asked for again next time.
+    """
+
+    manifests: tuple[Manifest, ...]
+    scaled: frozenset[Key]
+    provisional: bool = False
+
+
+def treated(
+    declared: Pipeline | None, overlay: Overlay, composition: Composition, closure: Closure, rendered: Rendered
+) -> Desired:
+    """The rendered manifests together with what pipeline.yaml says about the overlay's environment."""
+    environment = declared.environments.get(overlay.environment) if declared else None
+    sync = environment.sync if environment else None
+    observes = sync is not None and sync.mode is SyncMode.OBSERVE
+    return Desired(
+        overlay=overlay,
+        revision=composition.revision,
+        key=closure.key,
+        manifests=rendered.manifests,
+        keys=frozenset(manifest.key for manifest in rendered.manifests),
+        images=_images(declared, rendered.manifests),
+        scaled=rendered.scaled,
+        files=closure.files,
+        is_locked=composition.is_locked,
+        release=composition.release,
+        holds=composition.holds,
+        heal=environment is None or environment.drift is not DriftPolicy.REPORT,
+        withheld="observe mode: nothing is written (sync.mode: observe)" if observes else "",
+        kept=_kept(overlay, sync),
+        strip=declared is not None and not overlay.is_platform and _strips(declared, overlay),
+        prune_budget=sync.prune.budget if sync else 10,
+        adopt=frozenset(sync.adopt) if sync else frozenset(),
+        provisional=rendered.provisional,
+        strayed=composition.strayed,
+        waiting=("settings on the trunk wait for a promotion",) if composition.pending else (),
+    )
+
+
+def _kept(overlay: Overlay, sync: SyncOptions | None) -> str:
+    if overlay.is_platform:
+        return "the platform is never pruned; delete it by hand"
+    return "" if sync is None or sync.prune.enabled else "sync.prune.enabled is false for this environment"
+
+
+def _strips(declared: Pipeline, overlay: Overlay) -> bool:
+    return declared.foreign(overlay.environment) is Foreign.REMOVE
+
+
+def _images(declared: Pipeline | None, wanted: Collection[Manifest]) -> dict[str, Image]:
+    """Service -> its image as rendered; images of no declared service go by the last part of their name."""
+    services = {service.image: name for name, service in declared.services.items()} if declared else {}
+    found = {}
+    for image in sorted(manifests.images(wanted)):
+        found[services.get(image.name, image.name.rpartition("/")[2])] = image
+    return found

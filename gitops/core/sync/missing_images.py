@@ -1,0 +1,111 @@
+"""Images that a registry no longer has though somebody may need them. Pure.
+
+What runs goes on for as long as its nodes hold the image; the next pod on another node cannot pull it. So this is told
+before that happens.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from gitops.core.images.reference import Image
+from gitops.core.sync.status import Record
+
+IN_USE = "ImageMissing"
+IN_REACH = "RollbackImageMissing"
+PROVEN = "ProvenImageMissing"
+PULLABLE = "Pullable"
+"""The condition that says whether images can be pulled; and its reason when they can."""
+REASONS = frozenset({IN_USE, IN_REACH, PROVEN})
+
+_REACH = 3
+"""Images of each service that a rollback may go back to: as many of the newest that ran before."""
+_MOST_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Sentences about one overlay: what it uses, what a rollback may go back to, and what it has proven for others."""
+
+    in_use: tuple[str, ...] = ()
+    in_reach: tuple[str, ...] = ()
+    proven: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Empty when nothing is missing."""
+        reasons = ((IN_USE, self.in_use), (PROVEN, self.proven), (IN_REACH, self.in_reach))
+        return next((reason for reason, sentences in reasons if sentences), "")
+
+    @property
+    def message(self) -> str:
+        everything = (*self.in_use, *self.proven, *self.in_reach)
+        more = len(everything) - _MOST_SHOWN
+        return "; ".join([*everything[:_MOST_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The images of one overlay that have to stay pullable: now, for a rollback, and for a promotion of what it has
+    proven. All have digests.
+    """
+
+    in_use: frozenset[Image] = frozenset()
+    in_reach: frozenset[Image] = frozenset()
+    proven: frozenset[Image] = frozenset()
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(map(pinned, self.in_use | self.in_reach | self.proven))
+
+
+def needs(in_use: Iterable[Image], history: Iterable[Record], proven: Iterable[Image] = ()) -> Needs:
+    """`history`: of the overlay, newest first. What ran before is in reach, a few images of each name. `proven`: what
+    may be promoted from here.
+    """
+    used = frozenset(image for image in in_use if image.digest)
+    known = {pinned(image) for image in used}
+    found: dict[str, dict[str, Image]] = {}
+    for record in history:
+        for image in record.images.values():
+            if image.digest and pinned(image) not in known:
+                found.setdefault(image.name, {}).setdefault(image.digest, image)
+    in_reach = frozenset(image for images in found.values() for image in islice(images.values(), _REACH))
+    return Needs(used, in_reach, frozenset(image for image in proven if image.digest))
+
+
+def told(overlay: str, needed: Needs, absent: Collection[str]) -> Missing:
+    """`absent`: `name@digest` of what a registry does not have."""
+    used = set(map(pinned, needed.in_use))
+    proven = [each for each in needed.proven if pinned(each) not in used]
+    in_reach = [each for each in needed.in_reach if pinned(each) not in used | set(map(pinned, proven))]
+    return Missing(
+        tuple(
+            f"{_named(overlay, each)}: a pod that starts on another node cannot pull it; push it again, or roll forward"
+            for each in _absent(needed.in_use, absent)
+        ),
+        tuple(
+            f"{_named(overlay, each)}: a rollback to it would not start; push it again, or keep it from the registry's "
+            "retention"
+            for each in _absent(in_reach, absent)
+        ),
+        tuple(
+            f"{_named(overlay, each)}: it was proven here and is not promoted as long as it is gone; push it again, or "
+            "let a newer one be proven"
+            for each in _absent(proven, absent)
+        ),
+    )
+
+
+def pinned(image: Image) -> str:
+    return f"{image.name}@{image.digest}"
+
+
+def _absent(images: Collection[Image], absent: Collection[str]) -> list[Image]:
+    return sorted(image for image in images if image.digest and pinned(image) in absent)
+
+
+def _named(overlay: str, image: Image) -> str:
+    host, _, path = image.name.partition("/")
+    tag = f" {image.tag}" if image.tag else ""
+    return f"{overlay}: {path.rpartition('/')[2]}{tag} (sha256:{image.short_digest}) is no longer in {host}"

@@ -1,0 +1,250 @@
+"""From the results of a pass to a status: computed once, at the end. Nobody sets a condition along the way.
+
+The shape follows fluxcd's internal/reconcile/summarize and the Kubernetes conventions for conditions
+(https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from gitops.core.health import Health
+from gitops.core.images.reference import Image
+from gitops.core.objects import Key
+from gitops.core.ownership.ownership import Observed
+from gitops.core.revision import Revision
+from gitops.core.sync.missing_images import PULLABLE, Missing
+from gitops.core.sync.plan import Outcome, Plan, Skipped
+from gitops.core.sync.status import (
+    Action,
+    Condition,
+    Drift,
+    ObjectStatus,
+    PendingRequest,
+    Record,
+    Revisions,
+    Sync,
+    SyncStatus,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Why an overlay cannot go to its target: it keeps, and heals, what it last applied."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything a pass found out about one overlay. `target`: what git asks for; `rendered`: what was worked with;
+    `missing`: what cannot be pulled any more, None when nobody knows.
+    """
+
+    overlay: str
+    environment: str
+    target: Revision | None
+    rendered: Revision | None
+    applied: Revision | None
+    objects: tuple[ObjectStatus, ...] = ()
+    images: Mapping[str, Image] = field(default_factory=dict)
+    stall: Stall | None = None
+    took: Mapping[str, float] = field(default_factory=dict)
+    waiting: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    requests: tuple[PendingRequest, ...] = ()
+    waived: tuple[str, ...] = ()
+    missing: Missing | None = None
+
+
+def object_statuses(
+    steps: Plan, outcomes: Mapping[Key, Outcome], observed: Mapping[Key, Observed]
+) -> tuple[ObjectStatus, ...]:
+    """One status per step, in the plan's order; what was pruned is left out."""
+    statuses = (_object_status(step, outcomes.get(step.key), observed.get(step.key)) for step in steps)
+    return tuple(status for status in statuses if status.action is not Action.PRUNED)
+
+
+def _object_status(step: object, outcome: Outcome | None, seen: Observed | None) -> ObjectStatus:
+    key: Key = step.key  # type: ignore[attr-defined]  # every Step has one
+    seen = outcome.observed if outcome and outcome.observed else seen
+    skipped = step if isinstance(step, Skipped) else None
+    action = Action.SKIPPED if skipped else (outcome.action if outcome else Action.UNCHANGED)
+    behind = action is Action.FAILED or (skipped is not None and skipped.blocks)
+    found = outcome or skipped
+    return ObjectStatus(
+        key=key,
+        sync=Sync.OUT_OF_SYNC if behind else Sync.SYNCED,
+        health=seen.health if seen else Health.MISSING,
+        message=_first(
+            (skipped.reason if skipped else ""), outcome.message if outcome else "", seen.message if seen else ""
+        ),
+        action=action,
+        changes=found.changes if found else (),
+        drift=(*(found.drift if found else ()), *_foreign(seen)),
+    )
+
+
+def _first(*texts: str) -> str:
+    return next((text for text in texts if text), "")
+
+
+def _foreign(seen: Observed | None) -> Iterable[Drift]:
+    return (Drift(owner.field, owner.manager, "foreign", owner.at) for owner in (seen.foreign if seen else ()))
+
+
+def summarise(results: Results, previous: SyncStatus | None, now: datetime) -> SyncStatus:
+    """The overlay's status. `at` and each condition's `since` move only when a person would notice a change.
+
+    An object that needed nothing keeps what was last done to it: people want to see who changed what after the fact.
+    """
+    results = replace(results, objects=_remembering(results.objects, previous))
+    sync = _sync(results)
+    health = max((status.health for status in results.objects), default=Health.UNKNOWN)
+    whole = sync is Sync.SYNCED and health is Health.HEALTHY
+    healthy = results.applied if whole else (previous.revisions.healthy if previous else None)
+    status = SyncStatus(
+        overlay=results.overlay,
+        environment=results.environment,
+        sync=sync,
+        health=health,
+        at=now,
+        revisions=Revisions(results.target, results.rendered, results.applied, healthy),
+        conditions=_conditions(results, sync, health, previous, now),
+        images=dict(results.images),
+        objects=results.objects,
+        took=dict(results.took),
+        waiting=results.waiting,
+        warnings=results.warnings,
+        requests=results.requests,
+        waived=results.waived,
+    )
+    return previous if previous is not None and _same(previous, status) else status
+
+
+def _remembering(now: Sequence[ObjectStatus], previous: SyncStatus | None) -> tuple[ObjectStatus, ...]:
+    before = {status.key: status for status in previous.objects} if previous else {}
+    return tuple(_with_last_action(status, before.get(status.key)) for status in now)
+
+
+def _with_last_action(now: ObjectStatus, before: ObjectStatus | None) -> ObjectStatus:
+    if before is None or now.action is not Action.UNCHANGED or before.action not in {Action.CREATED, Action.CONFIGURED}:
+        return now
+    healed = tuple(drift for drift in before.drift if not drift.is_open)
+    return replace(now, action=before.action, changes=before.changes, drift=(*healed, *now.drift))
+
+
+def _sync(results: Results) -> Sync:
+    if results.applied is None and not results.objects:
+        return Sync.UNKNOWN
+    if results.stall or any(status.sync is not Sync.SYNCED for status in results.objects):
+        return Sync.OUT_OF_SYNC
+    return Sync.SYNCED
+
+
+def _conditions(
+    results: Results, sync: Sync, health: Health, previous: SyncStatus | None, now: datetime
+) -> tuple[Condition, ...]:
+    reason, message = _verdict(results, sync, health)
+    moving = results.stall is None and (health is Health.PROGRESSING or reason in {"ApplyFailed", "Waiting"})
+    found = [
+        Condition("Ready", reason == "Synced", reason, message, now),
+        Condition("Reconciling", moving, reason if moving else "Settled", message if moving else "", now),
+        Condition("Stalled", results.stall is not None, results.stall.reason if results.stall else "Settled", "", now),
+    ]
+    pullable = _pullable(results.missing, previous, now)
+    return tuple(_since(condition, previous) for condition in [*found, *([pullable] if pullable else [])])
+
+
+def _pullable(missing: Missing | None, previous: SyncStatus | None, now: datetime) -> Condition | None:
+    """Whether all images can be pulled; as before while nobody knows better, and nothing where nobody ever looked."""
+    if missing is None:
+        return previous.condition(PULLABLE) if previous else None
+    return Condition(PULLABLE, not missing.reason, missing.reason or PULLABLE, missing.message, now)
+
+
+def _since(condition: Condition, previous: SyncStatus | None) -> Condition:
+    before = previous.condition(condition.type) if previous else None
+    same = before is not None and (before.status, before.reason) == (condition.status, condition.reason)
+    return replace(condition, since=before.since) if before is not None and same else condition
+
+
+def _verdict(results: Results, sync: Sync, health: Health) -> tuple[str, str]:
+    """Reason and message of Ready: the most urgent thing first."""
+    if results.stall:
+        return results.stall.reason, results.stall.message
+    failed = [status for status in results.objects if status.action is Action.FAILED]
+    if failed:
+        return "ApplyFailed", _naming(failed)
+    behind = [status for status in results.objects if status.sync is not Sync.SYNCED]
+    if behind:
+        return ("Drifted" if any(status.is_drifted for status in behind) else "Waiting"), _naming(behind)
+    ailing = [status for status in results.objects if status.health is health]
+    if health is not Health.HEALTHY:
+        return str(health), _naming(ailing)
+    return ("Synced", "") if sync is Sync.SYNCED else ("Unknown", "nothing was applied yet")
+
+
+def _naming(statuses: Sequence[ObjectStatus]) -> str:
+    """The first objects with their messages, and how many more."""
+    named = "; ".join(
+        f"{status.key}: {status.message}" if status.message else str(status.key) for status in statuses[:3]
+    )
+    more = len(statuses) - 3
+    return named if more <= 0 else f"{named}; and {more} more"
+
+
+def _same(before: SyncStatus, after: SyncStatus) -> bool:
+    """True when a person would see no difference. The commit ids alone make none: the content is the same."""
+    return replace(before, at=after.at, took=after.took, revisions=after.revisions) == after and (
+        (before.revisions.applied is None) == (after.revisions.applied is None)
+        and (before.revisions.healthy is None) == (after.revisions.healthy is None)
+    )
+
+
+def actions(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """How many objects were created, configured, pruned, failed: what one pass did."""
+    return dict(Counter(str(outcome.action) for outcome in outcomes if outcome.action is not Action.UNCHANGED))
+
+
+def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, int]) -> Record | None:
+    """A line for the history when the pass did something, or the sync, the health, the reason or what is missing
+    changed, else None.
+    """
+    ready = status.condition("Ready")
+    before = previous.condition("Ready") if previous else None
+    reason, message = (ready.reason, ready.message) if ready else ("", "")
+    same = previous is not None and (previous.sync, previous.health, previous.waived) == (
+        status.sync,
+        status.health,
+        status.waived,
+    )
+    is_quiet = same and not done and before is not None and before.reason == reason
+    pullable = _pullable_news(status, previous)
+    if is_quiet and pullable is None:
+        return None
+    if pullable is not None:
+        is_alone = is_quiet or (ready is not None and ready.status and not pullable.status)
+        reason = pullable.reason if is_alone else reason
+        message = "; ".join(filter(None, (message, pullable.message))) or "all images can be pulled again"
+    return Record(
+        at=status.at,
+        revision=status.revisions.rendered,
+        sync=status.sync,
+        health=status.health,
+        reason=reason,
+        message=message,
+        actions=dict(done),
+        images=status.images,
+        took=status.took,
+        waived=status.waived,
+    )
+
+
+def _pullable_news(status: SyncStatus, previous: SyncStatus | None) -> Condition | None:
+    """What is new about missing images. Of images that can be pulled nothing is, unless one could not before."""
+    now, before = status.condition(PULLABLE), previous.condition(PULLABLE) if previous else None
+    known = (before.status, before.message) if before is not None else (True, "")
+    return now if now is not None and (now.status, now.message) != known else None

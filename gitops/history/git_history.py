@@ -1,0 +1,200 @@
+"""What git tells of the environments' past, read once per head, elsewhere, and only as far as it is new.
+
+A trunk grows by a few commits at a time, so those are asked for; everything else is known. What stood in a commit never
+changes and is read once. The first reading may take seconds in a large repo, so no page waits for it: it gets what is
+known, and a workqueue is asked to read on.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import structlog
+
+from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo.pipeline import ENVIRONMENTS, Overlay
+from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE, Hold, Release, parse_hold, parse_release
+from gitops.core.config_repo.tree import Tree
+from gitops.core.errors import Rejected
+from gitops.core.images.reference import Image
+from gitops.core.kustomize import image_edit as overlays
+from gitops.core.promotion.lineage import Entry, Past
+from gitops.ports import ConfigRepo, PastCommit
+
+_log = structlog.get_logger(__name__)
+
+MOST_COMMITS = 2000
+QUESTION = "past"
+"""What the queue is asked to read."""
+
+_NEWS = 50
+_MOST_BYTES = 6 << 20
+"""Of release.yaml, hold.yaml and kustomizations, the newest first. Reading them takes about a second per two MiB."""
+_MOST_PATHS = 5
+_MOST_PARTS = 30_000
+"""Images and their evidence, as releases name them: what is kept of them takes at most some tens of MiB."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """`head` is the trunk's as taken in last, empty before; `overlays` those of that head."""
+
+    repo: ConfigRepo
+    head: Callable[[], str]
+    overlays: Callable[[], Mapping[str, Overlay]]
+
+
+class Chronicle:
+    """`past` is called by anybody, `read` by one thread at a time. `ask` puts a question into the queue."""
+
+    def __init__(self, trunk: Trunk, ask: Callable[[str], None]) -> None:
+        self._trunk = trunk
+        self._repo = trunk.repo
+        self._ask = ask
+        self._known = Past()
+        self._same: dict[object, object] = {}
+        self._room = 0
+
+    def past(self) -> Past:
+        """What is known; if that is not of the present head, the rest is read soon."""
+        known, head = self._known, self._trunk.head()
+        if head and known.head != head:
+            self._ask(QUESTION)
+        return known
+
+    def read(self) -> None:
+        """Takes in the present head. Raises: Rejected, Unavailable as the repo does."""
+        head = self._trunk.head()
+        if head and self._known.head != head:
+            self._known = self._read(head)
+            _log.info("the past is read", revision=head, commits=len(self._known.entries))
+
+    def _read(self, head: str) -> Past:
+        known = {entry.commit: entry for entry in self._known.entries}
+        self._room = _MOST_BYTES
+        self._same = {each: each for entry in self._known.entries for each in _parts(entry)}
+        entries = [known.get(commit.id) or self._entry(commit) for commit in self._commits()]
+        self._same = {}
+        releases, holds = self._present(head)
+        return Past(head, tuple(_bounded(entries)), releases, holds)
+
+    def _commits(self) -> Sequence[PastCommit]:
+        """What is known, with the news in front; all of it anew unless the two fit together."""
+        before = self._known.entries
+        if before:
+            news = self._repo.history(ENVIRONMENTS, _NEWS)
+            ids = [commit.id for commit in news]
+            if before[0].commit in ids:
+                new = ids.index(before[0].commit)
+                if ids[new:] == [entry.commit for entry in before[: len(ids) - new]]:
+                    return [*news[:new], *map(_commit, before)][:MOST_COMMITS]
+        return self._repo.history(ENVIRONMENTS, MOST_COMMITS)
+
+    def _entry(self, commit: PastCommit) -> Entry:
+        paths = {name: [path for path in commit.paths if _is(path, name)] for name in (RELEASE_FILE, HOLD_FILE)}
+        tree = self._tree(commit.id) if any(paths.values()) and self._room > 0 else {}
+        releases = self._parsed(tree, paths[RELEASE_FILE], self._release)
+        return Entry(
+            commit=commit.id,
+            at=commit.committed_at,
+            author=commit.author,
+            subject=commit.subject,
+            trailers=commit.trailers,
+            paths=commit.paths[:_MOST_PATHS],
+            releases=releases,
+            holds=self._parsed(tree, paths[HOLD_FILE], parse_hold),
+            images={name: self._images(name, held.overlay) for name, held in releases.items() if held and held.overlay},
+        )
+
+    def _tree(self, commit: str) -> Tree:
+        try:
+            return self._repo.tree(commit)
+        except Rejected:  # names that no file system path can have: it was never deployed either
+            return {}
+
+    def _parsed(self, tree: Tree, paths: Sequence[str], parse: Callable[[bytes, str], _T]) -> dict[str, _T | None]:
+        """None = removed. What nobody could read as it was then, and what there is no room for, is left out."""
+        found: dict[str, _T | None] = {}
+        for path in paths if tree else ():
+            with contextlib.suppress(Rejected):
+                if path not in tree:
+                    found[_directory(path)] = None
+                elif self._room > 0:
+                    found[_directory(path)] = parse(self._text(tree, path), path)
+        return found
+
+    def _text(self, tree: Tree, path: str) -> bytes:
+        text = self._repo.read(tree[path].id)
+        self._room -= len(text)
+        return text
+
+    def _release(self, text: bytes, file: str) -> Release:
+        """Most of it stands in the release before, too, and is held once."""
+        release = parse_release(text, file)
+        if release.admission is None:
+            return release
+        services = {name: self._one(evidence) for name, evidence in release.admission.services.items()}
+        admission = release.admission.model_copy(update={"services": services})
+        return release.model_copy(update={"admission": admission})
+
+    def _images(self, overlay: str, commit: str) -> tuple[Image, ...]:
+        """What an overlay's directory says at the commit that a release names."""
+        tree = self._tree(commit)
+        file = pipeline.kustomization(f"{ENVIRONMENTS}/{overlay}", tree)
+        with contextlib.suppress(Rejected):
+            return tuple(map(self._one, overlays.images(self._text(tree, file), file))) if file else ()
+        return ()
+
+    def _one(self, value: _T) -> _T:
+        found = self._same.setdefault(value, value)
+        return found if isinstance(found, type(value)) else value
+
+    def _present(self, head: str) -> tuple[dict[str, Release], dict[str, Hold]]:
+        """What is not readable is the pass's business, which says where and what to do."""
+        tree = self._repo.tree(head)
+        releases: dict[str, Release] = {}
+        holds: dict[str, Hold] = {}
+        for name, overlay in self._trunk.overlays().items():
+            try:
+                release = compose.release(overlay, tree, self._repo.read)
+                hold = compose.holds(overlay, tree, self._repo.read).longest
+            except Rejected:
+                continue
+            releases |= {name: release} if release is not None else {}
+            holds |= {name: hold} if hold is not None else {}
+        return releases, holds
+
+
+def _parts(entry: Entry) -> Iterator[object]:
+    """What consecutive releases have in common, mostly."""
+    for images in entry.images.values():
+        yield from images
+    for release in entry.releases.values():
+        if release is not None and release.admission is not None:
+            yield from release.admission.services.values()
+
+
+def _bounded(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Without the releases of the oldest ones, where there are too many."""
+    room = _MOST_PARTS
+    for entry in entries:
+        room -= sum(1 for _ in _parts(entry))
+        yield entry if room >= 0 else replace(entry, releases={}, images={})
+
+
+def _commit(entry: Entry) -> PastCommit:
+    return PastCommit(entry.commit, entry.at, entry.author, entry.subject, entry.trailers, entry.paths)
+
+
+def _is(path: str, name: str) -> bool:
+    """True for the file of an overlay or an environment, not for one of that name in some directory below."""
+    parts = path.split("/")
+    return parts[0] == ENVIRONMENTS and parts[-1] == name and len(parts) in {3, 4}
+
+
+def _directory(path: str) -> str:
+    """environments/prod/print-api/release.yaml -> prod/print-api."""
+    return path.removeprefix(f"{ENVIRONMENTS}/").rpartition("/")[0]

@@ -1,0 +1,296 @@
+"""What a batch of pushed images makes of one head of the config repo: commits, and a sentence for each event.
+
+Several events build on each other, and only the final value of an image in an overlay becomes a commit.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.errors import Rejected
+from gitops.core.image_updates import changes
+from gitops.core.image_updates.changes import Candidate, Change, Deployed, Target, Written
+from gitops.core.image_updates.events import Ignored, ImagePushed
+from gitops.core.images.reference import Image
+from gitops.core.kustomize import image_edit as overlay
+from gitops.ports import ConfigRepo, NewCommit, Tree
+
+ImagesInUse = Callable[[str, str], Collection[str] | None]
+"""(overlay, image) -> names of the images that the overlay's containers use, None when that is not known. As rendered
+last; a render of an older commit is good enough if it has the image.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What is known of images beyond the config repo. Neither may wait for anybody. `revision_of`: the commit that an
+    image was built from, empty while that is not known.
+    """
+
+    images_in_use: ImagesInUse
+    revision_of: Callable[[Image], str] = lambda _image: ""
+
+
+_MOST_AHEAD = timedelta(minutes=10)
+"""By how much a registry's clock may be ahead. Its times are then as good as any for the order of its own pushes."""
+_MOST_COMMITS = 1000
+_MOST_REMEMBERED = 20_000
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was read before, by the ids of what it was read from: of no value but speed. `again`: when what an overlay
+    has already was pushed once more, which no commit tells, by overlay and image.
+    """
+
+    pipelines: dict[str, Pipeline] = field(default_factory=dict)
+    names: dict[str, frozenset[str]] = field(default_factory=dict)
+    past: "dict[str, Past]" = field(default_factory=dict)
+    head: str = ""
+    again: dict[tuple[str, str], Written] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Past:
+    """What is known of the commits of one environment: what was `written` for each image, when somebody else `edited`
+    each file last. `whole`: the environment has no commits beyond those.
+    """
+
+    written: dict[str, tuple[Written, ...]]
+    edited: Mapping[str, datetime]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one event in one overlay: a reason, or the change that it asked for."""
+
+    reason: str = ""
+    change: Change | None = None
+
+
+class Draft:
+    """Edits of one head, in memory. Raises Unavailable as the repo does; whatever is wrong with files is a sentence."""
+
+    def __init__(self, repo: ConfigRepo, head: str, elsewhere: Elsewhere, memory: Memory) -> None:
+        self._repo = repo
+        self._tree: Tree = repo.tree(head)
+        self._memory = memory
+        self._elsewhere = elsewhere
+        if memory.head != head:
+            memory.past.clear()
+            memory.head = head
+        self._pipeline, self._broken = self._read_pipeline()
+        self._overlays = self._stages()
+        self._places = {place.name: place for place in self._overlays}
+        files = {place.name: pipeline.kustomization(place.path, self._tree) for place in self._overlays}
+        self._files = {name: file for name, file in files.items() if file is not None}  # that is what an overlay is
+        self._index: dict[str, set[str]] = {}
+        self._refused: dict[tuple[str, str], str] = {}
+        self._planned: dict[tuple[str, str], Change] = {}
+        self._deployed: dict[tuple[str, str], Deployed] = {}
+
+    def take(self, event: ImagePushed, cause: str, now: datetime) -> tuple[Outcome, ...]:
+        """Decides one event against the head and what earlier events have changed.
+
+        A push from far in the future counts as one of now, at a time that nobody knows: a registry whose clock is wrong
+        must not win for ever.
+        """
+        if event.pushed_at > now + _MOST_AHEAD:
+            event = replace(event, pushed_at=now, is_exact=False)
+        if self._pipeline is None:
+            return (Outcome(self._broken),)
+        found = changes.candidate(event, self._pipeline)
+        if isinstance(found, Ignored):
+            return (Outcome(found.reason),)
+        declaring = self._declaring().get(found.image.name, ())
+        places = changes.targets(found, self._pipeline, self._overlays, declaring)
+        if isinstance(places, Ignored):
+            return (Outcome(places.reason),)
+        return tuple(self._decide(found, target, cause, now) for target in places)
+
+    def commits(self) -> tuple[list[NewCommit], list[Change]]:
+        """One commit per final change, each on top of the one before. What a file does not allow becomes a reason."""
+        texts: dict[str, bytes] = {}
+        made, kept = [], []
+        for key, change in self._planned.items():
+            file = self._files[change.target.overlay]
+            before = texts.get(file) or self._read(file)
+            try:
+                texts[file] = overlay.set_image(before, change.image, file)
+            except Rejected as error:
+                self._refused[key] = f"{change.target.overlay}: nothing was written: {error}"
+                continue
+            if texts[file] != before:
+                message = changes.commit_message(change, self._elsewhere.revision_of(change.image))
+                made.append(NewCommit({file: texts[file]}, message, change.pushed_at))
+                kept.append(change)
+        return made, kept
+
+    def committed(self, head: str, made: Sequence[Change]) -> None:
+        """Carries what is known of the history over to the head that the commits made."""
+        for change in made:
+            past = self._memory.past.get(change.target.environment)
+            if past is not None:
+                own = Written(change.image.digest or "", change.pushed_at)
+                past.written[change.image.name] = (own, *past.written.get(change.image.name, ()))
+        self._memory.head = head
+
+    def sentence(self, outcomes: Sequence[Outcome], head: str) -> str:
+        """What happened to one event, once its commit is at `head`."""
+        return "; ".join(self._one_sentence(outcome, head) for outcome in outcomes)
+
+    def _one_sentence(self, outcome: Outcome, head: str) -> str:
+        change = outcome.change
+        if change is None:
+            return outcome.reason
+        target = change.target
+        key = (target.overlay, change.image.name)
+        if key in self._refused:
+            return self._refused[key]
+        final = self._planned.get(key)
+        written = f"{target.overlay}: {target.service} {change.image.tag} ({change.image.short_digest})"
+        if final is None or final.image != change.image:
+            return f"{written} was superseded by a newer push before it was written"
+        return f"{written} is in the config repo, commit {head[:12]}"
+
+    def _decide(self, found: Candidate, target: Target, cause: str, now: datetime) -> Outcome:
+        policy = self._pipeline.services[target.service].tags if self._pipeline else None
+        held = self._held(self._places[target.overlay], now)
+        if held or policy is None:
+            return Outcome(held)
+        key = (target.overlay, found.image.name)
+        try:
+            if self._is_rejected(target, found.image):
+                return Outcome(
+                    f"{target.overlay}: {target.service} {found.image.tag} was rolled back; push another one"
+                )
+            deployed = self._deployed.get(key) or self._read_deployed(target, found.image.name)
+            ignored = changes.decide(found, target, deployed, policy)
+            if changes.is_pushed_again(found, deployed):
+                self._note_again(key, found)
+            if ignored is None:
+                used = self._elsewhere.images_in_use(target.overlay, found.image.name)
+                ignored = changes.unused(target, found.image, used)
+            if ignored is not None:
+                return Outcome(ignored.reason)
+        except Rejected as error:
+            return Outcome(f"{target.overlay}: nothing was written: {error}")
+        return Outcome(change=self._plan(found, target, deployed, cause))
+
+    def _plan(self, found: Candidate, target: Target, deployed: Deployed, cause: str) -> Change:
+        key = (target.overlay, found.image.name)
+        before = self._planned.pop(key, None)
+        was = before.was if before else deployed.image
+        self._planned[key] = Change(target, found.image, was, found.pushed_at, cause)
+        own = Written(found.image.digest or "", found.pushed_at)
+        self._deployed[key] = Deployed(found.image, (own, *deployed.written), deployed.edited_at)
+        return self._planned[key]
+
+    def _note_again(self, key: tuple[str, str], found: Candidate) -> None:
+        """What lies between the two pushes and comes late is older than what is deployed."""
+        own = Written(found.image.digest or "", found.pushed_at)
+        if len(self._memory.again) > _MOST_REMEMBERED:
+            self._memory.again.clear()
+        self._memory.again[key] = own
+        if key in self._planned:
+            self._planned[key] = replace(self._planned[key], pushed_at=found.pushed_at)
+            self._deployed[key] = replace(self._deployed[key], written=(own, *self._deployed[key].written))
+
+    def _read_deployed(self, target: Target, name: str) -> Deployed:
+        file = self._files[target.overlay]
+        image = _last(overlay.images(self._read(file), file), name)
+        past = self._past(target.environment)
+        written = past.written.get(name, ())
+        again = self._memory.again.get((target.overlay, name))
+        if again is not None and image is not None and again.digest == image.digest:
+            written = (again, *written)
+        is_ours = image is None or image.digest is None or image.digest in {each.digest for each in written}
+        return Deployed(image, written, None if is_ours else self._edited_at(file, past))
+
+    def _past(self, environment: str) -> Past:
+        """Read once for all overlays and files of the environment: each question is a git process."""
+        if environment not in self._memory.past:
+            commits = self._repo.history(f"{pipeline.ENVIRONMENTS}/{environment}", _MOST_COMMITS)
+            theirs = (commit for commit in reversed(commits) if changes.IMAGE_TRAILER not in commit.trailers)
+            self._memory.past[environment] = Past(
+                written=changes.written(commit.trailers for commit in commits),
+                edited={path: commit.committed_at for commit in theirs for path in commit.paths},
+                whole=len(commits) < _MOST_COMMITS,
+            )
+        return self._memory.past[environment]
+
+    def _edited_at(self, file: str, past: Past) -> datetime | None:
+        if file in past.edited or past.whole:
+            return past.edited.get(file)
+        theirs = (
+            commit.committed_at
+            for commit in self._repo.history(file, _MOST_COMMITS)
+            if changes.IMAGE_TRAILER not in commit.trailers
+        )
+        return next(theirs, None)
+
+    def _is_rejected(self, target: Target, image: Image) -> bool:
+        """True for what a rollback abandoned here, whatever files of base it ran with."""
+        release = compose.release(self._places[target.overlay], self._tree, self._repo.read)
+        abandoned = {(entry.service, entry.digest) for entry in release.rejected} if release else set()
+        return (target.service, image.digest) in abandoned
+
+    def _held(self, overlay: Overlay, now: datetime) -> str:
+        """Why automation writes nothing there; a hold that cannot be read holds."""
+        try:
+            hold = compose.holds(overlay, self._tree, self._repo.read).at(now)
+        except Rejected as error:
+            return f"held: {error}"
+        if hold is None:
+            return ""
+        until = hold.until.isoformat() if hold.until else "`lockstep resume`"
+        return f"held by {hold.who}: no new images in {overlay.name} until {until} ({hold.why})"
+
+    def _declaring(self) -> Mapping[str, set[str]]:
+        """Image -> the overlays whose `images` name it."""
+        if not self._index:
+            for place in self._overlays:
+                for name in self._declared(place):
+                    self._index.setdefault(name, set()).add(place.name)
+        return self._index
+
+    def _declared(self, place: Overlay) -> frozenset[str]:
+        file = self._files[place.name]
+        blob = self._tree[file].id
+        if len(self._memory.names) > _MOST_REMEMBERED:
+            self._memory.names.clear()
+        if blob not in self._memory.names:
+            try:
+                names = frozenset(image.name for image in overlay.images(self._read(file), file))
+            except Rejected:
+                names = frozenset()  # what is wrong with it is said where it is edited or rendered
+            self._memory.names[blob] = names
+        return self._memory.names[blob]
+
+    def _stages(self) -> tuple[Overlay, ...]:
+        """Overlays of environments. The platform follows no images."""
+        if self._pipeline is None:
+            return ()
+        return tuple(place for place in pipeline.overlays(self._pipeline, self._tree) if not place.is_platform)
+
+    def _read(self, path: str) -> bytes:
+        return self._repo.read(self._tree[path].id)
+
+    def _read_pipeline(self) -> tuple[Pipeline | None, str]:
+        found = self._tree.get(pipeline.FILE)
+        if found is None:
+            return None, f"nothing was written: the config repo has no {pipeline.FILE}"
+        try:
+            if found.id not in self._memory.pipelines:
+                parsed = pipeline.parse(self._read(pipeline.FILE))
+                self._memory.pipelines = {found.id: parsed}
+            return self._memory.pipelines[found.id], ""
+        except Rejected as error:
+            return None, f"nothing was written: {error}"
+
+
+def _last(images: Sequence[Image], name: str) -> Image | None:
+    return next((image for image in reversed(images) if image.name == name), None)

@@ -1,0 +1,44 @@
+"""The second step of an adoption: environments that come after another one are locked to the adopted commit."""
+
+from collections.abc import Mapping
+
+from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo.compose import ComposedTree
+from gitops.core.config_repo.pipeline import FILE, Overlay
+from gitops.core.config_repo.release import RELEASE_FILE, Release, release_text
+from gitops.core.config_repo.tree import Tree
+from gitops.core.errors import Rejected
+from gitops.core.kustomize import guard
+from gitops.ports import Trees
+
+_WAIVED = "adoption"
+
+
+def releases(repo: Trees, head: str, commit: str) -> Mapping[str, bytes]:
+    """Path -> content of each release.yaml that is missing at `head`, locked to `commit`.
+
+    Raises: Rejected(NotCommitted) when the commit does not hold what lies there.
+    """
+    tree, committed = repo.tree(head), repo.tree(commit)
+    declared = pipeline.parse(repo.read(tree[FILE].id))
+    found = {}
+    for overlay in pipeline.overlays(declared, tree):
+        if overlay.after is None or compose.release(overlay, tree, repo.read) is not None:
+            continue
+        if tree.get(FILE) != committed.get(FILE) or not _same(overlay, tree, committed, repo):
+            message = f"commit what `lockstep init` wrote first: {overlay.path} is not the same in commit {commit[:12]}"
+            raise Rejected("NotCommitted", message)
+        release = Release(base=commit, overlay=commit, waived=_WAIVED)
+        found[f"{overlay.path}/{RELEASE_FILE}"] = release_text(release)
+    return found
+
+
+def _same(overlay: Overlay, tree: Tree, committed: Tree, repo: Trees) -> bool:
+    try:
+        one, two = (
+            guard.closure(ComposedTree(overlay.path, each, each), repo.read, overlay.path).key
+            for each in (tree, committed)
+        )
+    except Rejected:
+        return False
+    return one == two

@@ -1,0 +1,62 @@
+"""The commit that takes a promotion back by itself: what `lockstep rollback` would write, with its hold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo.release import Hold
+from gitops.core.health import Health
+from gitops.core.promotion import auto_rollback as retreat
+from gitops.core.promotion import rollback
+from gitops.core.promotion.auto_rollback import LastCommit
+from gitops.core.sync.status import Account
+from gitops.ports import ConfigRepo, NewCommit
+from gitops.promotion.past_overlays import States
+
+WHO = "Lockstep"
+_MOST_RELEASES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Retreats:
+    """`account`: what the ledger knows of an overlay."""
+
+    repo: ConfigRepo
+    account: Callable[[str], Account | None]
+
+    def of(self, declared: Pipeline, place: Overlay, head: str, now: datetime) -> NewCommit | None:
+        """None when there is no reason to go back, or it is not wanted. Holds are the caller's to look at.
+
+        Raises: Rejected(NothingBefore, NeverProven) when there is a reason and no release to go back to.
+        """
+        promote = declared.environments[place.environment].promote
+        if promote is None or promote.rollback is None:
+            return None
+        states = States(declared, self.repo, self.repo.first_commit)
+        found = self._fallen(place, states, head, promote.rollback.within)
+        if found is None:
+            return None
+        cause, message = found
+        present = states.state(place, head)
+        past = [commit.id for commit in self.repo.history(states.path(place, present), _MOST_RELEASES)]
+        then = states.state(place, states.previous(place, present, past))
+        edits = rollback.rollback(place, present, then, self.repo.read)
+        edits |= rollback.hold_edit(place.path, Hold(who=WHO, why=f"rolled back by itself: {cause}", since=now))
+        subject = f"{place.name}: roll back {place.name} to {then.commit[:12]}"
+        return NewCommit(edits, rollback.message(subject, place.environment, message, cause), now)
+
+    def _fallen(self, place: Overlay, states: States, head: str, within: timedelta) -> tuple[str, str] | None:
+        """Why the overlay goes back, and what is wrong with it."""
+        status, history = self.account(place.name) or (None, ())
+        if status is None or status.health is not Health.DEGRADED:
+            return None
+        release, newest = states.state(place, head).release, next(iter(self.repo.history(place.path, 1)), None)
+        if release is None or release.revision is None or newest is None:
+            return None
+        promotion = LastCommit(newest.id, newest.committed_at, newest.trailers)
+        after = retreat.degraded_after(promotion, release.revision, status, history)
+        if after is None or after > within:
+            return None
+        ready = status.condition("Ready")
+        return retreat.cause(promotion, after), ready.message if ready else ""

@@ -1,0 +1,70 @@
+"""Overlays as they were at commits of the trunk: what a rollback goes back from, and to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo.release import RELEASE_FILE, Release
+from gitops.core.config_repo.tree import Tree
+from gitops.core.errors import Rejected
+from gitops.core.images.reference import Image
+from gitops.core.kustomize import image_edit as overlay
+from gitops.core.promotion import rollback
+from gitops.core.promotion.rollback import State
+from gitops.ports import Trees
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """`declared` names the services; `first` tells which commit brought a file first, None when that is not known.
+    Releases carry the evidence that counts for the overlay and no other.
+    """
+
+    declared: Pipeline
+    trees: Trees
+    first: Callable[[str], str | None]
+
+    def state(self, place: Overlay, commit: str) -> State:
+        tree = self.trees.tree(commit)
+        release = compose.release(place, tree, self.trees.read)
+        locked = self.trees.tree(release.overlay) if release and release.overlay else tree
+        return State(commit, tree, self._counted(place, release), self._images(place, locked))
+
+    def path(self, place: Overlay, now: State) -> str:
+        """What changes with each of the overlay's releases: release.yaml, or, without one, the overlay."""
+        is_locked = now.release is not None and now.release.base is not None
+        return f"{place.path}/{RELEASE_FILE}" if is_locked else place.path
+
+    def previous(self, place: Overlay, now: State, past: Sequence[str]) -> str:
+        """The commit to go back to. `past`: the commits that changed `path`, newest first.
+
+        Raises: Rejected(NothingBefore).
+        """
+        found = rollback.previous(now.release, [(commit, self._release(place, commit)) for commit in past])
+        if found is None:
+            raise Rejected("NothingBefore", f"{place.name} had no release before this one; name a commit with --to")
+        return found
+
+    def _release(self, place: Overlay, commit: str) -> Release | None:
+        """None also for one whose base nobody let in: nothing ever ran by it."""
+        try:
+            found = self._counted(place, compose.release(place, self.trees.tree(commit), self.trees.read))
+        except Rejected:
+            return None
+        is_let_in = found is not None and (found.has_proven_base or bool(found.base_waiver))
+        return found if is_let_in or place.after is None else None
+
+    def _counted(self, place: Overlay, release: Release | None) -> Release | None:
+        if release is None or place.after is None:
+            return release
+        if release.is_adoption:
+            first = self.first(f"{place.path}/{RELEASE_FILE}")
+            if compose.adopted(place, first, self.trees.tree, self.trees.read) != release.revision:
+                return release.model_copy(update={"waived": None})
+        return release.given_by(place.after)
+
+    def _images(self, place: Overlay, tree: Tree) -> dict[str, Image]:
+        file = pipeline.kustomization(place.path, tree)
+        found = overlay.images(self.trees.read(tree[file].id), file) if file else ()
+        return overlay.by_service(found, self.declared)

@@ -1,0 +1,77 @@
+"""What one look at promotions finds out about each overlay, in no more words than a status has room for: all of it is
+kept in one ConfigMap, and some of it people wrote.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from gitops.core.sync.status import PendingRequest
+
+_LONGEST = 600
+_MOST_SENTENCES = 30
+_MOST_REFUSED = 3
+_MOST_REQUESTS = 20
+_MOST_OF_ONE = 50
+"""Moves, or gates, that are told of one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the page shows of an overlay: sentences, and the requests that wait."""
+
+    waiting: tuple[str, ...] = ()
+    requests: tuple[PendingRequest, ...] = ()
+
+
+@dataclass(slots=True)
+class _Page:
+    waiting: dict[str, None] = field(default_factory=dict)
+    refused: dict[str, None] = field(default_factory=dict)
+    requests: list[PendingRequest] = field(default_factory=list)
+
+    def said(self) -> Said:
+        left_out = len(self.requests) - _MOST_REQUESTS
+        more = [f"and {left_out} more requests, asked for later"] if left_out > 0 else []
+        waiting = (*_bounded(self.waiting, _MOST_SENTENCES), *more, *_bounded(self.refused, _MOST_REFUSED))
+        return Said(waiting, tuple(self.requests[:_MOST_REQUESTS]))
+
+
+class Notes:
+    """For one thread. What is said first is shown first; refused requests come last."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, _Page] = {}
+
+    def say(self, overlays: Iterable[str], *sentences: str) -> None:
+        for overlay in overlays:
+            self._page(overlay).waiting.update(dict.fromkeys(map(_cut, sentences)))
+
+    def refuse(self, overlays: Iterable[str], sentences: Sequence[str]) -> None:
+        """Of requests that are not heard: those of a few are enough to see why."""
+        for overlay in overlays if sentences else ():
+            self._page(overlay).refused.update(dict.fromkeys(map(_cut, sentences)))
+
+    def pend(self, overlays: Iterable[str], request: PendingRequest) -> None:
+        shown = replace(
+            request, moves=_bounded(request.moves, _MOST_OF_ONE), gates=_bounded(request.gates, _MOST_OF_ONE)
+        )
+        for overlay in overlays:
+            self._page(overlay).requests.append(shown)
+
+    def has_request(self, overlay: str) -> bool:
+        return overlay in self._pages and bool(self._pages[overlay].requests)
+
+    def said(self) -> dict[str, Said]:
+        return {overlay: page.said() for overlay, page in self._pages.items()}
+
+    def _page(self, overlay: str) -> _Page:
+        return self._pages.setdefault(overlay, _Page())
+
+
+def _cut(sentence: str) -> str:
+    return sentence if len(sentence) <= _LONGEST else sentence[: _LONGEST - 1] + "…"
+
+
+def _bounded(sentences: Iterable[str], most: int) -> tuple[str, ...]:
+    found = tuple(map(_cut, sentences))
+    return found if len(found) <= most else (*found[:most], f"and {len(found) - most} more")

@@ -1,0 +1,284 @@
+"""Carries out a plan: first the exact differences by dry run, then the writes in order. Decides nothing but order.
+
+Objects of one stage go in parallel; a failure is kept per object and stops only what depends on it; pruning comes last
+and only if everything was applied. Every write is idempotent, so that a pass that was killed is simply run again.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor as Pool
+from dataclasses import dataclass, replace
+
+import structlog
+
+from gitops.core.errors import Conflict, GitopsError, Rejected
+from gitops.core.health import Health
+from gitops.core.objects import Body, Key
+from gitops.core.ownership import field_removal as removal
+from gitops.core.ownership import other_tools, ownership
+from gitops.core.ownership.applyset import Member
+from gitops.core.ownership.ownership import Observed
+from gitops.core.sync import apply_order as order
+from gitops.core.sync import diff, manifests
+from gitops.core.sync.manifests import Manifest
+from gitops.core.sync.plan import (
+    RETAINED,
+    Cause,
+    Configure,
+    Create,
+    Outcome,
+    Plan,
+    Prune,
+    Skipped,
+    Step,
+    Strip,
+    healed,
+    is_generated,
+    is_whole,
+    with_changes,
+)
+from gitops.core.sync.pod_references import references
+from gitops.core.sync.status import Action, Drift
+from gitops.ports import NOWHERE, Cluster, LiveState
+
+_log = structlog.get_logger(__name__)
+
+_TRIES = 8
+"""Of one step in one pass: during a rollout, its controller writes a status every few milliseconds."""
+_RESTLESS = "Conflict: it changes faster than it can be applied"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one pass may touch: its own applyset id, the desired objects, and those whose replicas somebody else scales.
+
+    `claimed` says in a sentence whether the overlay of an object's part-of label still wants it (empty = it may be
+    taken over); objects of
+    the tools in `adopt` are taken over.
+    """
+
+    applyset: str
+    desired: Mapping[Key, Manifest]
+    scaled: frozenset[Key]
+    claimed: Callable[[Key, str], str]
+    adopt: frozenset[str] = frozenset()
+
+
+class Executor:
+    """Thread-safe. `manager` is our field manager; `may_write` is asked before every stage."""
+
+    def __init__(
+        self, cluster: Cluster, live: LiveState, pool: Pool, *, manager: str, may_write: Callable[[], bool]
+    ) -> None:
+        self._cluster = cluster
+        self._live = live
+        self._pool = pool
+        self._manager = manager
+        self._may_write = may_write
+
+    def examine(self, steps: Plan, scope: Scope, *, absent_too: bool = True) -> Plan:
+        """The plan with its exact differences: reads what is not known and dry-runs what may differ. Without
+        `absent_too` a Create stays one: that no such object is there is found out when it is created.
+        """
+        generated = {step.key.namespace for step in steps if isinstance(step, Prune) and is_generated(step.key)}
+        in_use = frozenset(key for namespace in generated for key in self._cluster.references(namespace))
+        kept = [Skipped(step.key, RETAINED, blocks=False) if step.key in in_use else step for step in steps]
+        if not absent_too and all(isinstance(step, Create) for step in kept):
+            return tuple(kept)
+        return tuple(self._pool.map(lambda step: self._examined(step, scope), kept))
+
+    def execute(self, steps: Plan, scope: Scope, observed: Mapping[Key, Observed]) -> dict[Key, Outcome]:
+        """Does every step, stage by stage. Never raises for a single object: its outcome says what went wrong."""
+        outcomes: dict[Key, Outcome] = {}
+        for wave, _, group in order.groups([step for step in steps if isinstance(step, Create | Configure | Strip)]):
+            blocked = _blocked(wave, outcomes, scope, observed) or self._deposed()
+            done = self._pool.map(lambda step, why=blocked: self._applied(step, scope, why, outcomes), group)
+            outcomes.update({outcome.key: outcome for outcome in list(done)})
+            if any(step.key.kind == "CustomResourceDefinition" for step in group):
+                self._cluster.refresh_kinds()
+        prunes = [step for step in steps if isinstance(step, Prune)]
+        whole = is_whole(steps, outcomes) and not self._deposed()
+        done = self._pool.map(lambda step: self._pruned(step, scope, whole=whole), prunes)
+        outcomes.update({outcome.key: outcome for outcome in done})
+        return outcomes
+
+    def _deposed(self) -> str:
+        return "" if self._may_write() else "this replica no longer leads"
+
+    def _examined(self, step: Step, scope: Scope) -> Step:
+        if not isinstance(step, Create | Configure):
+            return step
+        for _ in range(_TRIES):
+            try:
+                return self._looked_at(step, scope)
+            except Conflict:  # its controller wrote a status between the read and the dry run
+                continue
+            except GitopsError as error:
+                return Skipped(step.key, f"{error.reason}: {error.message}", failed=True)
+        return Skipped(step.key, _RESTLESS, failed=True)
+
+    def _looked_at(self, step: Create | Configure, scope: Scope) -> Step:
+        body = self._cluster.read(step.key, step.manifest.version)
+        if body is None:
+            return Create(step.manifest)
+        seen = self._live.note(body)
+        refusal = _refusal(seen, scope)
+        if refusal:
+            return Skipped(step.key, refusal, failed=seen.part_of not in {"", scope.applyset})
+        cause = step.cause if isinstance(step, Configure) else Cause.MANIFEST
+        if cause is Cause.FOREIGN:
+            return self._stripped(Configure(step.manifest, seen, cause), body)
+        return self._compared(Configure(step.manifest, seen, cause), body, scope)
+
+    def _compared(self, step: Configure, body: Body, scope: Scope) -> Configure:
+        preview = self._cluster.preview(_sent(step, scope), step.observed.resource_version)
+        changes = diff.changes(body, preview)
+        drift: tuple[Drift, ...] = ()
+        if step.cause is not Cause.MANIFEST:
+            writers = ownership.writers(body, [change.field for change in changes])
+            drift = tuple(Drift(writer.field, writer.manager, "changed", writer.at) for writer in writers)
+        owned = ownership.observe(preview, self._manager).fingerprint == step.observed.fingerprint
+        examined = with_changes(step, changes, drift)
+        return examined if changes or not owned else replace(examined, cause=Cause.VERIFIED)
+
+    def _stripped(self, step: Configure, body: Body) -> Step:
+        """What taking the foreign fields out would change; some, such as defaults of the API, come back at once."""
+        operations = removal.removal(body, [owner.field for owner in step.observed.foreign])
+        preview = self._cluster.preview_edit(step.key, step.manifest.version, operations) if operations else body
+        changes = diff.changes(body, preview)
+        if not changes:
+            return replace(step, cause=Cause.TOLERATED)
+        drift = tuple(Drift(owner.field, owner.manager, "foreign", owner.at) for owner in step.observed.foreign)
+        return Strip(step.manifest, step.observed, operations, changes, drift)
+
+    def _applied(
+        self, step: Create | Configure | Strip, scope: Scope, blocked: str, done: Mapping[Key, Outcome]
+    ) -> Outcome:
+        waits = blocked or _waits_for(step.manifest, done)
+        if waits:
+            return Outcome(step.key, Action.FAILED, f"waits: {waits}", member=_unapplied(step))
+        for _ in range(_TRIES):
+            try:
+                return self._carried_out(step, scope)
+            except Conflict:  # somebody wrote in between: plan again from what is there now
+                again = self._examined(_unexamined(step), scope)
+                if not isinstance(again, Create | Configure | Strip):
+                    reason = again.reason if isinstance(again, Skipped) else _RESTLESS
+                    return Outcome(step.key, Action.FAILED, reason, _unapplied(step))
+                step = again
+            except GitopsError as error:
+                _log.warning("apply failed", object=str(step.key), reason=error.reason, message=error.message)
+                return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _unapplied(step))
+        return Outcome(step.key, Action.FAILED, _RESTLESS, _unapplied(step))
+
+    def _carried_out(self, step: Create | Configure | Strip, scope: Scope) -> Outcome:
+        if isinstance(step, Configure) and not step.cause.writes:
+            return Outcome(step.key, Action.UNCHANGED, "", _member(step.manifest, step.observed), step.observed)
+        return self._written(step, self._write(step, scope))
+
+    def _write(self, step: Create | Configure | Strip, scope: Scope) -> Body:
+        if isinstance(step, Strip):
+            return self._cluster.edit(step.key, step.manifest.version, step.operations)
+        seen_at = step.observed.resource_version if isinstance(step, Configure) else NOWHERE
+        return self._cluster.apply(_sent(step, scope), seen_at)
+
+    def _written(self, step: Create | Configure | Strip, body: Body) -> Outcome:
+        seen = self._live.note(body)
+        action = Action.CREATED if isinstance(step, Create) else Action.CONFIGURED
+        _log.info("applied", object=str(step.key), action=str(action))
+        changes, drift = (step.changes, healed(step.drift)) if isinstance(step, Configure | Strip) else ((), ())
+        mutated = _mutated(step.manifest, body)
+        return Outcome(step.key, action, mutated, _member(step.manifest, seen), seen, changes, drift)
+
+    def _pruned(self, step: Prune, scope: Scope, *, whole: bool) -> Outcome:
+        if not whole:
+            return Outcome(step.key, Action.SKIPPED, "pruned once all is applied", step.member, step.observed)
+        try:
+            return self._deleted(step, scope)
+        except GitopsError as error:
+            message = f"{error.reason}: {error.message}"
+            return Outcome(step.key, Action.FAILED, message, step.member, step.observed)
+
+    def _deleted(self, step: Prune, scope: Scope) -> Outcome:
+        """Looks once more before it deletes: another overlay, or a person, may have taken over since."""
+        try:
+            body = self._cluster.read(step.key, step.member.version)
+        except Rejected as error:
+            if error.reason != "NoMatches":
+                raise
+            body = None  # its kind is not served any more, so neither is it
+        if body is None:
+            return Outcome(step.key, Action.PRUNED)
+        seen = self._live.note(body)
+        kept = _why_kept(step, seen, body, scope)
+        if kept:
+            return Outcome(step.key, Action.PRUNED, f"left in place and forgotten: {kept}")
+        self._cluster.delete(step.key, step.member.version, uid=seen.uid)
+        _log.info("pruned", object=str(step.key))
+        return Outcome(step.key, Action.PRUNED)
+
+
+def _sent(step: Create | Configure, scope: Scope) -> Manifest:
+    """What goes to the API server: the manifest, with the live replicas as long as we own that field of a workload that
+    an autoscaler scales. Leaving it out would drop it to 1; the autoscaler's first write takes the field over.
+    """
+    if isinstance(step, Configure) and step.key in scope.scaled and step.observed.replicas is not None:
+        return manifests.with_replicas(step.manifest, step.observed.replicas)
+    return step.manifest
+
+
+def _why_kept(step: Prune, seen: Observed, body: Body, scope: Scope) -> str:
+    if manifests.is_prune_disabled(body):
+        return "an annotation disables pruning"
+    if seen.part_of != scope.applyset:
+        return "it no longer carries the label of this overlay"
+    known = {uid for uid in (step.member.uid, step.observed.uid if step.observed else "") if uid}
+    return "somebody made it anew" if known and seen.uid not in known else ""
+
+
+def _unexamined(step: Create | Configure | Strip) -> Create | Configure:
+    return Configure(step.manifest, step.observed, Cause.FOREIGN) if isinstance(step, Strip) else step
+
+
+def _member(manifest: Manifest, seen: Observed) -> Member:
+    return Member(manifest.key, manifest.version, seen.uid, manifest.hash, seen.fingerprint, seen.generation)
+
+
+def _unapplied(step: Create | Configure | Strip) -> Member:
+    uid = "" if isinstance(step, Create) else step.observed.uid
+    return Member(step.key, step.manifest.version, uid)
+
+
+def _refusal(seen: Observed, scope: Scope) -> str:
+    if seen.owner and not other_tools.is_among(seen.owner, scope.adopt):
+        return f"belongs to {seen.owner}; remove it there first, or name that tool in sync.adopt of the environment"
+    if seen.part_of and seen.part_of != scope.applyset:
+        return scope.claimed(seen.key, seen.part_of)
+    return ""
+
+
+def _waits_for(manifest: Manifest, done: Mapping[Key, Outcome]) -> str:
+    """Names the first failed object that this one refers to."""
+    for key in sorted(references(manifest.body)):
+        if key in done and done[key].action is Action.FAILED:
+            return f"{key} could not be applied"
+    return ""
+
+
+def _blocked(wave: int, outcomes: Mapping[Key, Outcome], scope: Scope, observed: Mapping[Key, Observed]) -> str:
+    """Why a stage may not start yet: a namespace or CRD is missing, or an earlier wave is not Healthy."""
+    for outcome in outcomes.values():
+        if order.stage(outcome.key) == 0 and outcome.action is Action.FAILED:
+            return f"{outcome.key} could not be applied"
+    for key, manifest in scope.desired.items():
+        if order.wave(manifest.body) < wave:
+            done = outcomes.get(key)
+            seen = done.observed if done and done.observed else observed.get(key)
+            if seen is None or seen.health > Health.SUSPENDED:
+                return f"{key} of an earlier wave is not Healthy yet"
+    return ""
+
+
+def _mutated(manifest: Manifest, body: Body) -> str:
+    """Names fields that an admission policy changed under our hands: it owns nothing, so only the answer shows it."""
+    fields = [change.field for change in diff.declared_changes(manifest.body, body)]
+    return f"MutatedByAdmission: {', '.join(fields[:5])}" if fields else ""

@@ -1,0 +1,298 @@
+"""The catch-up: what a registry holds, against what the config repo says. It finds pushes whose webhook was lost, tags
+that were moved without one, and images in use that the registry no longer has.
+
+1. look       for each service: the tag that its policy would take, and what stands under it
+2. compare    with what the overlays say: mostly there is nothing to do
+3. hand in    the rest, as the events that webhooks would have made; the same rules decide, the same commits follow
+4. check      that what is in use, or what a rollback may need, can still be pulled (pullability)
+
+It decides nothing about an overlay itself, and holds nothing that is not found again by the next sweep.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from gitops.core.config_repo.pipeline import Pipeline, Service, TagPolicy
+from gitops.core.errors import GitopsError, Rejected, Unavailable
+from gitops.core.image_updates import sweep
+from gitops.core.image_updates.sweep import Found, RegistryState
+from gitops.core.images.reference import Image
+from gitops.core.images.registry_facts import Tagged
+from gitops.ports import Inbox, Registry
+from gitops.registry_sweep.image_retention import Pullability
+
+_log = structlog.get_logger(__name__)
+
+_PARALLEL = 4
+"""Requests to one registry at once; another one that is slow does not hold it up."""
+_HAND_IN_SECONDS = 60.0
+_WHOLE_EVERY = 3600.0
+"""Seconds between two looks at all tags of an image. In between only what was pushed since is looked at."""
+_OVERLAP = timedelta(minutes=10)
+"""The registry's clock and ours may differ by as much."""
+_CONCERNS_ONE = frozenset({"NotFound", "NoPushTimes", "TooManyTags", "InvalidImage"})
+"""Reasons that are about one service, and no word on the registry."""
+_MOST_UNAUTHORIZED = 3
+"""So often, and nothing else said: it is the password, and a registry may shut out who goes on. A robot that lacks
+projects is told otherwise, and of that all services have to be asked.
+"""
+_MOST_SEEN = 100_000
+"""Digests of one sweep that need not be asked for again."""
+_MOST_NOTES = 50
+
+Look = Tagged | GitopsError | None
+"""What a look at one service came to: what its policy takes, why that cannot be told, or nothing."""
+Tell = Callable[[Sequence[Found]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """`registries` by the host that manifests name. `declared`: name of an image -> what the overlays that take new
+    ones say of it. `pullability`: None where nobody would hear of it. `now` is wall-clock UTC, `clock` monotonic
+    seconds.
+    """
+
+    registries: Mapping[str, Registry]
+    inbox: Inbox
+    pipeline: Callable[[], Pipeline | None]
+    declared: Callable[[], Mapping[str, Collection[Image]]]
+    pullability: Pullability | None
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What is known of one image: `whole_at`: when all its tags were looked at; `since`: what was pushed before was
+    seen then; `best`: the one that the policy takes of all that was seen.
+    """
+
+    policy: TagPolicy
+    whole_at: float
+    since: datetime
+    best: Tagged | None
+
+
+@dataclass(slots=True)
+class _Round:
+    """One sweep, from `began` on. `failure`: why the registry cannot be asked; what was not asked by then is left out.
+    `seen`: `name@digest` of what the registry has as of just now.
+    """
+
+    host: str
+    began: datetime
+    declared: Mapping[str, Collection[Image]]
+    failure: GitopsError | None = None
+    seen: set[str] = field(default_factory=set)
+    refusals: list[GitopsError] = field(default_factory=list)
+    has_answered: bool = False
+
+    def note(self, error: GitopsError) -> None:
+        """What a look came to that came to nothing."""
+        if isinstance(error, Unavailable):
+            self.failure = self.failure or error
+        elif error.reason in _CONCERNS_ONE:
+            self.has_answered = True
+        else:
+            self.refusals.append(error)
+            unauthorized = sum(each.reason == "Unauthorized" for each in self.refusals)
+            if unauthorized >= _MOST_UNAUTHORIZED:
+                self.judge()
+
+    def judge(self) -> None:
+        """The registry fails when it refuses and answers for no service."""
+        if self.refusals and not self.has_answered:
+            self.failure = self.failure or self.refusals[0]
+
+
+class Sweeper:
+    """`sweep` is called by one thread at a time for each registry, the others by any."""
+
+    def __init__(self, parties: Parties) -> None:
+        self._parties = parties
+        self._pools = {
+            host: ThreadPoolExecutor(_PARALLEL, thread_name_prefix=f"sweeper-{host}") for host in parties.registries
+        }
+        self._lock = threading.Lock()
+        self._looked: dict[str, _Looked] = {}
+        self._states: dict[str, RegistryState] = {}
+        self._told: dict[str, Found] = {}
+        self._is_halted = False
+
+    def halt(self) -> None:
+        """What is under way asks for nothing more."""
+        self._is_halted = True
+
+    def forget(self) -> None:
+        """Called when this replica stops to lead."""
+        with self._lock:
+            self._states.clear()
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def hosts(self) -> Sequence[str]:
+        """The registries that can be swept."""
+        return tuple(self._parties.registries)
+
+    def states(self) -> Sequence[RegistryState]:
+        """How the sweeps of each registry fare; of one that was not swept yet, that it was not; and those that
+        pipeline.yaml wants swept and nobody can ask.
+        """
+        declared = self._parties.pipeline()
+        with self._lock:
+            known = [self._states.get(host, RegistryState(host)) for host in self._parties.registries]
+        if declared is None:
+            return known
+        unknown = sweep.unknown(declared, self._parties.registries)
+        return [*(replace(state, every=sweep.every(declared, state.host)) for state in known), *unknown]
+
+    def sweep(self, host: str, only: Collection[str] | None = None, tell: Tell = lambda _: None) -> Sequence[Found]:
+        """One look at a registry, at all its services or some; returns what was found and what came of each.
+
+        Raises: Unavailable, Rejected when the registry or the config repo cannot be asked; what was found until then
+        is handed in, and `tell` is told of it.
+        """
+        declared = self._parties.pipeline()
+        if declared is None:
+            return ()
+        services = {name: each for name, each in sweep.services(declared, host).items() if only is None or name in only}
+        round_ = _Round(host, self._parties.now(), self._parties.declared())
+        with self._noting_failure(host):
+            looks = self._looks(round_, services)
+        found = self._handed_in(round_, services, looks)  # what keeps it out is not the registry's failure
+        tell([each for each in found if round_.failure is None or looks[each.service] is not round_.failure])
+        notes = [f"{each.service}: {each.outcome}" for each in found if each.is_trouble]
+        with self._noting_failure(host):
+            if round_.failure is not None:
+                raise round_.failure
+            if self._parties.pullability is not None and only is None:
+                notes += self._parties.pullability.check_all(host, round_.seen, self._pools[host])
+        self._note_success(host, notes)
+        return found
+
+    # -- look
+
+    def _looks(self, round_: _Round, services: Mapping[str, Service]) -> Mapping[str, Look]:
+        def look(service: Service) -> Look:
+            try:
+                found = self._look(round_, service)
+            except GitopsError as error:
+                round_.note(error)
+                return error
+            round_.has_answered = True
+            return found
+
+        looks = dict(zip(services, self._pools[round_.host].map(look, services.values()), strict=True))
+        round_.judge()
+        return looks
+
+    def _look(self, round_: _Round, service: Service) -> Tagged | None:
+        if round_.failure is not None:
+            raise round_.failure
+        if self._is_halted:
+            raise Unavailable("Stopping", "the controller is stopping")
+        registry, policy = self._parties.registries[round_.host], service.tags
+        if policy.follow is not None:
+            return registry.tagged(service.image, policy.follow)
+        known = self._looked.get(service.image)
+        if known is None or known.policy != policy or self._parties.clock() - known.whole_at > _WHOLE_EVERY:
+            return self._look_at_all(round_, service)
+        tags = self._tags(round_, service, known.since)
+        before = known.best if known.best is not None and known.best.tag not in {each.tag for each in tags} else None
+        best = sweep.choose(policy, [*tags, *([before] if before else [])])
+        is_remembered = best is not None and best is before and not self._is_declared(round_, service, best)
+        if best is not None and is_remembered and registry.tagged(service.image, best.tag) != best:
+            return self._look_at_all(round_, service)
+        best = self._whole(registry, service, best)
+        self._looked[service.image] = replace(known, since=round_.began - _OVERLAP, best=best)
+        return best
+
+    def _look_at_all(self, round_: _Round, service: Service) -> Tagged | None:
+        at = self._parties.clock()
+        best = sweep.choose(service.tags, self._tags(round_, service, None))
+        best = self._whole(self._parties.registries[round_.host], service, best)
+        self._looked[service.image] = _Looked(service.tags, at, round_.began - _OVERLAP, best)
+        return best
+
+    def _tags(self, round_: _Round, service: Service, since: datetime | None) -> Sequence[Tagged]:
+        tags = self._parties.registries[round_.host].tags(service.image, since)
+        if len(round_.seen) < _MOST_SEEN:
+            round_.seen.update(f"{service.image}@{each.digest}" for each in tags if each.digest)
+        return tags
+
+    def _whole(self, registry: Registry, service: Service, best: Tagged | None) -> Tagged | None:
+        """With its digest."""
+        return registry.tagged(service.image, best.tag) if best is not None and not best.digest else best
+
+    def _is_declared(self, round_: _Round, service: Service, best: Tagged) -> bool:
+        image = Image(service.image, best.tag, best.digest)
+        return sweep.is_declared(image, round_.declared.get(service.image, ()))
+
+    # -- compare, hand in
+
+    def _handed_in(self, round_: _Round, services: Mapping[str, Service], looks: Mapping[str, Look]) -> Sequence[Found]:
+        found = {name: self._compared(round_, name, services[name], look) for name, look in looks.items()}
+        news = [name for name, each in found.items() if not each.outcome]
+        events = [
+            # What came after the look is newer, whenever it is decided.
+            sweep.event(services[name].image, look, round_.began)
+            for name in news
+            if isinstance(look := looks[name], Tagged)
+        ]
+        if events:
+            answers = self._parties.inbox.accept(
+                events,
+                delivery=f"sweep of {round_.host}",
+                deadline=_HAND_IN_SECONDS,
+                cause=f"found by a sweep of {round_.host}",
+            )
+            found |= {name: replace(found[name], outcome=said) for name, said in zip(news, answers, strict=True)}
+            for each in (found[name] for name in news):
+                if self._told.get(each.service) != each:  # what is held is found again and again
+                    self._told[each.service] = each
+                    _log.info("found by a sweep", service=each.service, image=str(each.image), outcome=each.outcome)
+        return list(found.values())
+
+    def _compared(self, round_: _Round, name: str, service: Service, look: Look) -> Found:
+        """Without an outcome: it is to be handed in."""
+        if isinstance(look, GitopsError):
+            return Found(name, None, str(look), is_trouble=True)
+        if look is None:
+            return Found(name, None, "no tag that its policy follows")
+        image = Image(service.image, look.tag, look.digest)
+        return Found(name, image, "in the config repo already" if self._is_declared(round_, service, look) else "")
+
+    # -- how it fares
+
+    @contextmanager
+    def _noting_failure(self, host: str) -> Iterator[None]:
+        """Whatever goes wrong here the page tells of; what ends because the controller stops is no failure."""
+        try:
+            yield
+        except GitopsError as error:
+            if not self._is_halted:
+                self._note_failure(host, error)
+            raise
+        except Exception:
+            if not self._is_halted:
+                self._note_failure(host, Rejected("InternalError", "a bug of Lockstep; the controller's log has more"))
+            raise
+
+    def _note_failure(self, host: str, error: GitopsError) -> None:
+        with self._lock:
+            known = self._states.get(host, RegistryState(host))
+            since = known.failing_since or self._parties.now()
+            self._states[host] = replace(known, failing_since=since, reason=error.reason, message=error.message)
+        _log.warning("sweep failed", registry=host, reason=error.reason, message=error.message)
+
+    def _note_success(self, host: str, notes: Sequence[str]) -> None:
+        with self._lock:
+            self._states[host] = RegistryState(host, swept_at=self._parties.now(), notes=tuple(notes[:_MOST_NOTES]))

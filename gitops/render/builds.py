@@ -1,0 +1,43 @@
+"""From a tree to what kustomize prints for an overlay: guard, render, each by content."""
+
+from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.tree import Tree
+from gitops.core.images.reference import Image
+from gitops.core.kustomize import guard
+from gitops.core.kustomize.guard import Closure, Guard
+from gitops.core.sync import manifests
+from gitops.ports import Renderer, Trees
+
+_MOST_KNOWN = 2_000
+
+
+class Builds:
+    """Thread-safe: whoever reads the same repo shares one, so that no file is looked through twice. Every method raises
+    Rejected with file and line, Unavailable as the renderer does.
+    """
+
+    def __init__(self, repo: Trees, renderer: Renderer) -> None:
+        self.repo = repo
+        self.renderer = renderer
+        self._guard = Guard(repo.read)
+        self._images: dict[str, frozenset[Image]] = {}
+
+    def closure(self, tree: Tree, path: str) -> Closure:
+        """Exactly the files that a build of the directory `path` reads."""
+        return self._guard.closure(tree, path)
+
+    def text(self, closure: Closure) -> bytes:
+        """What kustomize prints."""
+        known = self.renderer.cached(closure.key)
+        return known if known is not None else self.renderer.render(guard.source(closure, self.repo.read))
+
+    def images(self, overlay: Overlay, tree: Tree) -> frozenset[Image]:
+        """The images that the containers use."""
+        closure = self.closure(tree, overlay.path)
+        known = self._images.get(closure.key)
+        if known is None:
+            known = manifests.images(manifests.parse(self.text(closure), overlay, lambda _: True))
+            if len(self._images) >= _MOST_KNOWN:
+                self._images = {}
+            self._images[closure.key] = known
+        return known

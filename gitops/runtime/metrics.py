@@ -1,0 +1,111 @@
+"""What is counted, in one place. Made once by the composition root and handed to whoever counts.
+
+Label values come from the configuration and from fixed sets, never from a stranger: a series lives as long as the
+process. Overlays that are gone from git are dropped with `forget`.
+"""
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from gitops.core.health import Health
+from gitops.core.image_updates.sweep import RegistryState
+from gitops.core.sync.status import Sync, SyncStatus
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """Names are `lockstep_<what>_<unit>`; counters end in `_total`, as Prometheus wants them.
+
+    https://prometheus.io/docs/practices/naming/
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.reconcile_seconds = Histogram(
+            "lockstep_reconcile_seconds",
+            "Time of one pass over an overlay",
+            ["overlay", "outcome"],
+            buckets=_FAST,
+            registry=registry,
+        )
+        self.sync = Gauge(
+            "lockstep_overlay_sync", "1 for the overlay's current sync", ["overlay", "sync"], registry=registry
+        )
+        self.health = Gauge(
+            "lockstep_overlay_health", "1 for the overlay's current health", ["overlay", "health"], registry=registry
+        )
+        self.observed_at = Gauge(
+            "lockstep_overlay_observed_timestamp_seconds", "Unix time of the last pass", ["overlay"], registry=registry
+        )
+        self.drifts = Counter(
+            "lockstep_drifts_total", "Drifted fields that were seen", ["overlay", "kind"], registry=registry
+        )
+        self.writes = Counter(
+            "lockstep_writes_total", "Objects written to the cluster", ["overlay", "action"], registry=registry
+        )
+        self.deliveries = Counter(
+            "lockstep_deliveries_total", "Webhook deliveries by answer", ["sender", "status"], registry=registry
+        )
+        self.delivery_seconds = Histogram(
+            "lockstep_delivery_seconds", "Time from first byte to answer", ["sender"], buckets=_FAST, registry=registry
+        )
+        self.commits = Counter("lockstep_commits_total", "Commits that were pushed", registry=registry)
+        self.push_seconds = Histogram(
+            "lockstep_push_seconds", "Time of one push, by outcome", ["outcome"], buckets=_FAST, registry=registry
+        )
+        self.fetch_seconds = Histogram(
+            "lockstep_fetch_seconds", "Time of one fetch, by outcome", ["outcome"], buckets=_FAST, registry=registry
+        )
+        self.inbox_events = Gauge("lockstep_inbox_events", "Events that wait for their commit", registry=registry)
+        self.queue_items = Gauge("lockstep_queue_items", "Overlays that wait for a pass", registry=registry)
+        self.watches = Gauge("lockstep_watches", "Watches by state", ["state"], registry=registry)
+        self.renders = Counter(
+            "lockstep_renders_total",
+            "Renders asked for: hit (from the cache), built or failed",
+            ["result"],
+            registry=registry,
+        )
+        self.render_seconds = Histogram(
+            "lockstep_render_seconds", "Time of one kustomize build", buckets=_FAST, registry=registry
+        )
+        self.swept_at = Gauge(
+            "lockstep_registry_swept_timestamp_seconds",
+            "Unix time of the last sweep that reached it",
+            ["registry"],
+            registry=registry,
+        )
+        self.sweep_failing = Gauge(
+            "lockstep_registry_sweep_failing", "1 while sweeps of it fail", ["registry"], registry=registry
+        )
+        self.leader = Gauge("lockstep_leader", "1 while this process holds the Lease", registry=registry)
+
+    def delivery(self, sender: str, status: int, seconds: float) -> None:
+        """`sender` is empty for a stranger."""
+        self.deliveries.labels(sender, str(status)).inc()
+        self.delivery_seconds.labels(sender).observe(seconds)
+
+    def status(self, status: SyncStatus) -> None:
+        """The gauges of one overlay after a pass."""
+        for sync in Sync:
+            self.sync.labels(status.overlay, str(sync)).set(sync == status.sync)
+        for health in Health:
+            self.health.labels(status.overlay, str(health)).set(health == status.health)
+        self.observed_at.labels(status.overlay).set(_unix(status.at))
+
+    def sweep(self, state: RegistryState) -> None:
+        """The gauges of one registry after a sweep."""
+        if state.swept_at is not None:
+            self.swept_at.labels(state.host).set(_unix(state.swept_at))
+        self.sweep_failing.labels(state.host).set(state.failing_since is not None)
+
+    def forget(self, overlay: str) -> None:
+        """Drops the gauges of an overlay that is gone."""
+        for gauge, values in ((self.sync, Sync), (self.health, Health)):
+            for value in values:
+                gauge.remove(overlay, str(value))
+        self.observed_at.remove(overlay)
+
+
+def _unix(moment: datetime) -> float:
+    return moment.timestamp()

@@ -1,0 +1,161 @@
+"""The WSGI applications, one per port: webhooks, the page, metrics. Each is made here from what it is given."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from flask import Blueprint, Flask, Response, jsonify
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.exceptions import HTTPException
+
+from gitops.config import model as config
+from gitops.core.errors import Rejected
+from gitops.web.listener import SECURITY_HEADERS, Limits, Listener
+from webhooks import receivers
+from webhooks.limits import Rate
+from webhooks.receivers import Door
+from webhooks.senders import KINDS, Sender, body_limit
+
+_log = structlog.get_logger(__name__)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_PAGE_THREADS = 8
+
+Probe = Callable[[], Sequence[str]]
+"""What is wrong, one short text each (names of loops, never values); empty when all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """`alive`: every loop of the process turns; if not, a restart helps. `ready`: it can do its work now."""
+
+    alive: Probe
+    ready: Probe
+
+
+def senders(configured: Mapping[str, config.Sender], environ: Mapping[str, str]) -> dict[str, Sender]:
+    """The `senders` of lockstep.yaml, each with its secrets at hand.
+
+    Raises: Rejected(InvalidConfiguration) when a secret cannot be one of its kind.
+    """
+    return {name: _sender(name, sender, environ) for name, sender in configured.items()}
+
+
+def create_webhook_app(door: Door, probes: Probes) -> Flask:
+    app = _app()
+    app.register_blueprint(receivers.blueprint(door))
+    _add_probes(app, probes)
+    return app
+
+
+def create_page_app(page: Blueprint, probes: Probes) -> Flask:
+    app = _app()
+    app.register_blueprint(page)
+    _add_probes(app, probes)
+    return app
+
+
+def create_metrics_app(registry: CollectorRegistry) -> Flask:
+    app = _app()
+
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    app.add_url_rule("/metrics", "metrics", metrics, methods=["GET"], provide_automatic_options=False)
+    return app
+
+
+def listeners(
+    settings: config.Config, door: Door, page: "WSGIApplication", registry: CollectorRegistry, probes: Probes
+) -> tuple[Listener, Listener, Listener]:
+    """The ports of one controller, not started yet: webhooks, the page, metrics."""
+    wide = Limits(threads=settings.webhooks.threads, body=body_limit(door.senders))
+    listen = settings.listen
+    return (
+        Listener(create_webhook_app(door, probes), listen.webhooks.host, listen.webhooks.port, wide),
+        Listener(page, listen.page.host, listen.page.port, Limits(threads=_PAGE_THREADS)),
+        Listener(create_metrics_app(registry), listen.metrics.host, listen.metrics.port, Limits(threads=2)),
+    )
+
+
+def _sender(name: str, sender: config.Sender, environ: Mapping[str, str]) -> Sender:
+    kind = KINDS[sender.kind]
+    secrets = sender.current_secrets(environ)
+    if flaw := next(filter(None, map(kind.flaw, secrets())), None):
+        raise Rejected("InvalidConfiguration", f"senders.{name}.secrets: one {flaw}")
+    rate = Rate(sender.rate.per_second, sender.rate.burst)
+    return Sender(name, kind, _Rotated(name, secrets, kind.flaw), sender.largest_body or kind.largest_body, rate)
+
+
+class _Rotated:
+    """Secrets that may change at any time. One that can be none is logged once, when it appears: from then on its
+    sender is refused, and nothing else would say why.
+    """
+
+    def __init__(self, name: str, secrets: Callable[[], Sequence[bytes]], flaw: Callable[[bytes], str | None]) -> None:
+        self._name = name
+        self._secrets = secrets
+        self._flaw = flaw
+        self._told: list[str] = []
+
+    def __call__(self) -> Sequence[bytes]:
+        values = self._secrets()
+        flaws = [flaw for flaw in map(self._flaw, values) if flaw]
+        if flaws != self._told:
+            self._told = flaws
+            for flaw in flaws:
+                _log.error("a secret was changed into one that proves nothing", sender=self._name, flaw=f"one {flaw}")
+        return values
+
+
+def _app() -> Flask:
+    """An application that never redirects, never shows what failed, and cannot be switched to debugging by FLASK_DEBUG
+    in the environment.
+    """
+    app = Flask(__name__, static_folder=None, template_folder=None)
+    app.debug = False
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    app.register_error_handler(HTTPException, _answer_error)
+    app.after_request(_add_security_headers)
+    return app
+
+
+def _answer_error(error: HTTPException) -> Response:
+    """Status, reason and the headers of the protocol (Allow, Retry-After); nothing of what was asked."""
+    code = error.code or 500
+    if 300 <= code < 400:
+        code = 404  # senders follow a redirect as GET without a body, and count that as delivered
+    reason = type(error).__name__ if code == error.code else "NotFound"
+    answer = jsonify(error={"reason": reason, "message": f"{code} {reason}"})
+    answer.status_code = code
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After"}:
+            answer.headers[name] = value
+    return answer
+
+
+def _add_security_headers(response: Response) -> Response:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _add_probes(app: Flask, probes: Probes) -> None:
+    for path, probe in (("/healthz", probes.alive), ("/readyz", probes.ready)):
+        app.add_url_rule(path, path[1:], _answer_of(probe), methods=["GET"], provide_automatic_options=False)
+
+
+def _answer_of(probe: Probe) -> Callable[[], Response]:
+    def answer() -> Response:
+        wrong = probe()
+        text = "".join(f"{line}\n" for line in wrong) or "ok\n"
+        return Response(text, status=503 if wrong else 200, content_type="text/plain; charset=utf-8")
+
+    return answer
