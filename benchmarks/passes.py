@@ -15,13 +15,13 @@ from gitops.app import wiring as assembly
 from gitops.app.wiring import Clocks
 from gitops.config import model as configuration
 from gitops.runtime import logs as telemetry
-from gitops.runtime.logs import Output
+from gitops.runtime.logs import LogOutput
 
 _ROUNDS = 5
 
 
 def main(config: Path) -> None:
-    telemetry.configure(Output(sys.stderr, "bench", "warning"))
+    telemetry.configure(LogOutput(sys.stderr, "bench", "warning"))
     began = time.perf_counter()
     clocks = Clocks(now=lambda: datetime.now(UTC), monotonic=time.monotonic)  # noqa: TID251 - this program's clock
     settings = configuration.load(config, os.environ)  # noqa: TID251 - handed on, not read

@@ -21,7 +21,7 @@ from benchmarks.api import Api, NotSeen
 from benchmarks.fleet import NAMESPACE, Fleet
 from gitops.local import announce, processes, site
 from gitops.local.credentials import write_private
-from gitops.local.processes import Identity
+from gitops.local.processes import ProcessIdentity
 
 _GRACE = 12.0
 _ASK_EVERY = 0.02
@@ -102,7 +102,7 @@ def add_namespace(api: Api, name: str) -> None:
 class Controller:
     """`lockstep run` in a process of its own, as it would run anywhere."""
 
-    def __init__(self, world: World, identity: Identity, started: float) -> None:
+    def __init__(self, world: World, identity: ProcessIdentity, started: float) -> None:
         self._world = world
         self._identity = identity
         self._pool = PoolManager(timeout=10.0, retries=False)

@@ -13,30 +13,30 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
 
     from gitops.core.image_updates.events import Event
     from gitops.core.images.reference import Image
-    from gitops.core.images.registry_facts import Described, Scan, Tagged
+    from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage
     from gitops.core.objects import Body, Key
     from gitops.core.ownership.applyset import Parent
     from gitops.core.ownership.field_removal import Operation
     from gitops.core.ownership.ownership import Observed
     from gitops.core.promotion.proof import Proofs
-    from gitops.core.promotion.requests import Tag
+    from gitops.core.promotion.requests import SignedTag
     from gitops.core.sync.manifests import Manifest
     from gitops.core.sync.status import Account, Record, SyncStatus
 
 __all__ = [
+    "ApplySets",
     "Blob",
+    "Cache",
     "Cluster",
     "ConfigRepo",
     "Inbox",
     "Ledger",
     "LiveState",
-    "Memo",
     "NewCommit",
-    "Parents",
-    "Past",
     "PastCommit",
     "ProofLedger",
     "Registry",
+    "ReleaseOrigins",
     "Renderer",
     "Source",
     "Tree",
@@ -124,7 +124,7 @@ class ConfigRepo(Protocol):
     def kept(self) -> Collection[str]:
         """The commits that such refs of the remote keep, as of the last fetch."""
 
-    def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
+    def tags(self, prefixes: Sequence[str]) -> Sequence[SignedTag]:
         """The remote's tags below these prefixes (`promote/`), asked for now, newest first."""
 
 
@@ -138,7 +138,7 @@ class Trees(Protocol):
         """The content of one blob id. Raises as tree does."""
 
 
-class Past(Protocol):
+class ReleaseOrigins(Protocol):
     """What a repository's history tells beyond its trees. Thread-safe."""
 
     def first_releases(self, head: str) -> Mapping[str, str | None]:
@@ -152,7 +152,7 @@ class Past(Protocol):
         """Those of the commits that are not in the history of `head` -> whether a ref of Lockstep's keeps them."""
 
 
-class Memo(Protocol):
+class Cache(Protocol):
     """Keeps what can be worked out again, by key. Thread-safe; it may forget anything at any time."""
 
     def read(self, key: str) -> bytes | None: ...
@@ -233,7 +233,7 @@ class LiveState(Protocol):
         """Takes in an object that the caller just read or wrote, unless something newer is known already."""
 
 
-class Parents(Protocol):
+class ApplySets(Protocol):
     """The ApplySet parents, one ConfigMap per overlay. Raises as Cluster does."""
 
     def read(self, overlay: str) -> Parent | None: ...
@@ -283,12 +283,12 @@ class Registry(Protocol):
     cannot be asked now, and Rejected when it refuses for good (Unauthorized, NotFound of a repository, BadAnswer).
     """
 
-    def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:
+    def tags(self, image: str, since: datetime | None = None) -> Sequence[TaggedImage]:
         """The tags of a repository, the newest push first where that is known. `since`: images that were pushed before
         may be left out, whatever became of their tags. Digests may be missing.
         """
 
-    def tagged(self, image: str, tag: str) -> Tagged | None:
+    def tagged(self, image: str, tag: str) -> TaggedImage | None:
         """What stands under one tag now, with its digest; None when nothing does."""
 
     def has(self, image: str, digest: str) -> bool:
@@ -297,11 +297,11 @@ class Registry(Protocol):
     def scan(self, image: str, digest: str) -> Scan:
         """What a vulnerability scan came to. Raises Rejected(Unsupported) when this kind of registry has no scans."""
 
-    def describe(self, image: str, digest: str) -> Described:
+    def describe(self, image: str, digest: str) -> ImageDescription:
         """The labels of an image; they never change for one digest."""
 
 
-class Announcer(Protocol):
+class EventRecorder(Protocol):
     """Tells whoever looks at Kubernetes Events what happened. Never raises: it is a hint."""
 
     def announce(self, overlay: str, record: Record) -> None: ...

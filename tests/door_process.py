@@ -18,9 +18,9 @@ from pathlib import Path
 from flask import Blueprint
 
 from gitops.core.image_updates.events import Event
-from gitops.runtime.logs import Output, configure
+from gitops.runtime.logs import LogOutput, configure
 from gitops.web.apps import Probes, create_page_app, create_webhook_app
-from gitops.web.listener import Limits, Listener
+from gitops.web.listener import Listener, ListenerLimits
 from tests.webhooks.test_receivers import SENDERS
 from webhooks.receivers import Door
 from webhooks.senders import body_limit
@@ -84,7 +84,7 @@ def serve(wanted: Mapping[str, int]) -> None:
     """`files` is how many may be open from the start, `more_files` how many besides those that are once it listens."""
     limits = dict(wanted)
     files, more_files = limits.pop("files", 0), limits.pop("more_files", 0)
-    configure(Output(sys.stderr, "lockstep", style="json"))
+    configure(LogOutput(sys.stderr, "lockstep", style="json"))
     if files:
         _allow_files(files)
     well = Probes(alive=list, ready=list)
@@ -100,7 +100,7 @@ def serve(wanted: Mapping[str, int]) -> None:
     )
     page = Blueprint("page", __name__)
     page.add_url_rule("/", "index", lambda: "page")
-    wide = Limits(threads=64, body=body_limit(SENDERS), **limits)
+    wide = ListenerLimits(threads=64, body=body_limit(SENDERS), **limits)
     hooks_listener = Listener(create_webhook_app(door, well), "127.0.0.1", 0, wide)
     page_listener = Listener(create_page_app(page, well), "127.0.0.1", 0)
     ports = {"hooks": hooks_listener.start()[1], "page": page_listener.start()[1]}

@@ -8,10 +8,10 @@ from pathlib import Path
 from gitops.adapters.git.work_tree import WorkTree
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.adapters.kustomize.render_cache import RenderCache
-from gitops.contract.checker import Checker, Report
-from gitops.contract.parity import Comparer
+from gitops.contract.checker import Checker, CheckReport
+from gitops.contract.parity import ParityComparer
 from gitops.contract.surveyor import Surveyor
-from gitops.core.contract.parity import Pair
+from gitops.core.contract.parity import EnvironmentPair
 from gitops.core.contract.violations import Violation
 from gitops.render.builds import Builds
 from tests.adapters.git_world import git
@@ -98,7 +98,7 @@ class JudgedRepo:
         text = f"base: {base}\noverlay: {settings or base}\nwaived: adoption\n"
         self.write({f"environments/{environment}/release.yaml": text})
 
-    def check(self, revision: str = "") -> Report:
+    def check(self, revision: str = "") -> CheckReport:
         with self._opened() as tree:
             surveyor = Surveyor(Builds(tree, self.kustomize), self.memo)
             return Checker(tree, surveyor, tree).check(tree.head(revision))
@@ -113,9 +113,9 @@ class JudgedRepo:
         """(reason, kind, field)."""
         return sorted((str(each.breach), each.key.kind, each.field) for each in self.violations(environment))
 
-    def parity(self, a: str, b: str) -> Pair:
+    def parity(self, a: str, b: str) -> EnvironmentPair:
         with self._opened() as tree:
-            [pair] = Comparer(tree, self.kustomize, self.memo, tree.subjects).parity(tree.head(), a, b)
+            [pair] = ParityComparer(tree, self.kustomize, self.memo, tree.subjects).parity(tree.head(), a, b)
             return pair
 
     @contextmanager

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gitops.adapters.git.config_repo import GitConfigRepo, Options
+from gitops.adapters.git.config_repo import GitConfigRepo, GitOptions
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.adapters.kustomize.render_cache import RenderCache
 from gitops.contract.checker import Checker
@@ -21,12 +21,12 @@ from gitops.core.ownership.applyset import applyset_of
 from gitops.core.promotion.gates import SKIPPABLE
 from gitops.core.promotion.proof import Proofs
 from gitops.core.sync import summary
-from gitops.core.sync.scope import Ceilings
+from gitops.core.sync.scope import ScopeCeilings
 from gitops.core.sync.status import Account, Condition, ObjectStatus, Revisions, Sync, SyncStatus
-from gitops.desired.desired_state import DesiredState, Rules
+from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.local import binaries
-from gitops.promotion.promoter import Parties, Promoter
-from gitops.promotion.proof_recorder import Senses, Witness
+from gitops.promotion.promoter import Promoter, PromoterParties
+from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 from gitops.render.builds import Builds
 from tests.adapters.git_world import Remote, git
 from tests.registry_world import Asking
@@ -134,7 +134,7 @@ class World:
         git(directory, "clone", "--quiet", self.remote.url, str(self.person))
         self.signers = directory / "signers"
         self.trace = directory / "trace"
-        options = Options(allowed_signers=self.signers, environment={"GIT_TRACE2_EVENT": str(self.trace)})
+        options = GitOptions(allowed_signers=self.signers, environment={"GIT_TRACE2_EVENT": str(self.trace)})
         self.repo = GitConfigRepo(self.remote.url, "main", directory / "controller", options)
         self.renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         self.asking = Asking(lambda: self.now)
@@ -154,11 +154,14 @@ class World:
         """As after a restart: what was in memory is gone."""
         cluster: Any = Kinds()
         self.desired = DesiredState(
-            self.repo, Builds(self.repo, self.renderer), cluster, Rules(Ceilings(), lambda: b"key", applyset_of)
+            self.repo,
+            Builds(self.repo, self.renderer),
+            cluster,
+            ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of),
         )
         self.desired.refresh()
-        self.witness = Witness(
-            Senses(
+        self.witness = ProofRecorder(
+            ProofSources(
                 ledger=self.shelf,
                 pipeline=self.desired.pipeline,
                 running=self._running,
@@ -169,7 +172,7 @@ class World:
         )
         self.witness.recall()
         self.promoter = Promoter(
-            Parties(
+            PromoterParties(
                 repo=self.repo,
                 desired=self.desired,
                 witness=self.witness,

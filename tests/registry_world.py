@@ -6,17 +6,17 @@ from datetime import datetime
 
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.images.reference import Image
-from gitops.core.images.registry_facts import Described, Scan, ScanState, Severity, Tagged
+from gitops.core.images.registry_facts import ImageDescription, Scan, ScanSeverity, ScanState, TaggedImage
 from gitops.ports import Registry
-from gitops.promotion.gate_check import Registries
+from gitops.promotion.gate_check import ImageQueries
 from gitops.registry_queries.build_origins import Origins
-from gitops.registry_queries.query_cache import Means
+from gitops.registry_queries.query_cache import QueryParties
 from gitops.registry_queries.scans import Scans
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
-def done(severity: Severity | None) -> Scan:
+def done(severity: ScanSeverity | None) -> Scan:
     return Scan(ScanState.DONE, severity)
 
 
@@ -31,11 +31,11 @@ class FakeRegistry:
         self.asked: list[tuple[str, str, str]] = []
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:
+    def tags(self, image: str, since: datetime | None = None) -> Sequence[TaggedImage]:
         self.asked.append(("tags", image, ""))
         return ()
 
-    def tagged(self, image: str, tag: str) -> Tagged | None:
+    def tagged(self, image: str, tag: str) -> TaggedImage | None:
         self.asked.append(("tagged", image, tag))
         return None
 
@@ -51,14 +51,14 @@ class FakeRegistry:
             raise found
         return found
 
-    def describe(self, image: str, digest: str) -> Described:
+    def describe(self, image: str, digest: str) -> ImageDescription:
         self.asked.append(("describe", image, digest))
         found = self.labels.get(digest, {})
         if isinstance(found, (Rejected, Unavailable)):
             raise found
-        return Described(found)
+        return ImageDescription(found)
 
-    def rated(self, image: Image, severity: Severity | None) -> None:
+    def rated(self, image: Image, severity: ScanSeverity | None) -> None:
         self.scans[image.digest or ""] = done(severity)
 
     def built_from(self, image: Image, revision: str = REVISION, **labels: str) -> None:
@@ -81,8 +81,8 @@ class Asking:
         self.origins = Origins(self._means(lambda key: self._queue.append((self.origins.work, key)), now))
 
     @property
-    def registries(self) -> Registries:
-        return Registries(self.scans, self.origins, self.gone.__contains__)
+    def registries(self) -> ImageQueries:
+        return ImageQueries(self.scans, self.origins, self.gone.__contains__)
 
     def work(self) -> bool:
         worked = bool(self._queue)
@@ -92,8 +92,8 @@ class Asking:
                 self._queue.append((work, key))
         return worked
 
-    def _means(self, add: Callable[[str], None], now: Callable[[], datetime]) -> Means:
-        return Means(self._registry_of, add, now, self._answered)
+    def _means(self, add: Callable[[str], None], now: Callable[[], datetime]) -> QueryParties:
+        return QueryParties(self._registry_of, add, now, self._answered)
 
     def _registry_of(self, image: str) -> Registry | None:
         return self.registry if image.partition("/")[0] in self.hosts else None

@@ -6,24 +6,24 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
+from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
 from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.pipeline import Overlay, Pipeline
 from gitops.core.errors import GitopsError, Rejected
 from gitops.core.image_updates.events import Event, ImagePushed
 from gitops.core.images.reference import Image
-from gitops.core.images.registry_facts import Described, Scan, Tagged
+from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage
 from gitops.core.kustomize.image_edit import images
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.manifests import Manifest
-from gitops.image_updates.batch import Elsewhere
-from gitops.image_updates.committer import Clock, Committer, Pace
+from gitops.image_updates.batch import ImageSources
+from gitops.image_updates.committer import CommitClock, CommitPace, Committer
 from gitops.ports import Registry
-from gitops.registry_sweep.declared_images import Declared
-from gitops.registry_sweep.image_retention import Pullability
-from gitops.registry_sweep.sweeper import Parties, Sweeper
+from gitops.registry_sweep.declared_images import DeclaredImages
+from gitops.registry_sweep.image_retention import ImageRetention
+from gitops.registry_sweep.sweeper import Sweeper, SweeperParties
 from tests.adapters.git_world import Remote, git
 from tests.adapters.harbor_world import digest
 
@@ -66,7 +66,7 @@ class Shelf:
     """
 
     def __init__(self, *, has_times: bool = True) -> None:
-        self.tagged_at: dict[tuple[str, str], Tagged] = {}
+        self.tagged_at: dict[tuple[str, str], TaggedImage] = {}
         self.digests: set[str] = set()
         self.error: GitopsError | None = None
         self.errors: dict[str, GitopsError] = {}
@@ -75,18 +75,18 @@ class Shelf:
 
     def push(self, image: str, tag: str, pushed_at: datetime, content: str = "") -> str:
         found = digest(f"{image}:{content or tag}")
-        self.tagged_at[image, tag] = Tagged(tag, found, pushed_at if self._has_times else None)
+        self.tagged_at[image, tag] = TaggedImage(tag, found, pushed_at if self._has_times else None)
         self.digests.add(f"{image}@{found}")
         return found
 
-    def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:
+    def tags(self, image: str, since: datetime | None = None) -> Sequence[TaggedImage]:
         self._ask("tags" if since is None else "tags since", image)
         found = [each for (name, _), each in self.tagged_at.items() if name == image]
         if not self._has_times:
-            return [Tagged(each.tag) for each in found]
+            return [TaggedImage(each.tag) for each in found]
         return [each for each in found if since is None or (each.pushed_at or START) >= since]
 
-    def tagged(self, image: str, tag: str) -> Tagged | None:
+    def tagged(self, image: str, tag: str) -> TaggedImage | None:
         self._ask("tagged", image)
         return self.tagged_at.get((image, tag))
 
@@ -97,7 +97,7 @@ class Shelf:
     def scan(self, image: str, digest: str) -> Scan:
         raise NotImplementedError
 
-    def describe(self, image: str, digest: str) -> Described:
+    def describe(self, image: str, digest: str) -> ImageDescription:
         raise NotImplementedError
 
     def _ask(self, what: str, about: str) -> None:
@@ -115,8 +115,8 @@ class World:
         directory.mkdir(parents=True, exist_ok=True)
         files = {pipeline.FILE: text or pipeline_text(host), OVERLAY: overlay or kustomization(host)}
         self.remote = Remote(directory / "remote.git", files)
-        limits = Limits(fetch=30.0, push=30.0)
-        self.repo = GitConfigRepo(self.remote.url, "main", directory / "clone", Options(limits=limits))
+        limits = GitLimits(fetch=30.0, push=30.0)
+        self.repo = GitConfigRepo(self.remote.url, "main", directory / "clone", GitOptions(limits=limits))
         self.repo.fetch()
         self.now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC)
         self.elapsed = 0.0
@@ -124,21 +124,21 @@ class World:
         self.before_handing_in: Callable[[], None] = lambda: None
         self.committer = Committer(
             self.repo,
-            clock=Clock(now=self.now, monotonic=time.monotonic, jitter=lambda: 0.5),
+            clock=CommitClock(now=self.now, monotonic=time.monotonic, jitter=lambda: 0.5),
             on_commit=lambda _head, _changes: None,
-            elsewhere=Elsewhere(lambda _overlay, _image: None),
-            pace=Pace(first_retry=0.02, last_retry=0.1),
+            elsewhere=ImageSources(lambda _overlay, _image: None),
+            pace=CommitPace(first_retry=0.02, last_retry=0.1),
         )
         self.committer.start()
         self._sweepers: list[Sweeper] = []
 
-    def sweeper(self, registries: Mapping[str, Registry], pullability: Pullability | None = None) -> Sweeper:
+    def sweeper(self, registries: Mapping[str, Registry], pullability: ImageRetention | None = None) -> Sweeper:
         made = Sweeper(
-            Parties(
+            SweeperParties(
                 registries=registries,
                 inbox=self,
                 pipeline=self.pipeline,
-                declared=Declared(self.repo, self.pipeline, self.overlays),
+                declared=DeclaredImages(self.repo, self.pipeline, self.overlays),
                 pullability=pullability,
                 now=self.now,
                 clock=lambda: self.elapsed,

@@ -15,9 +15,9 @@ from gitops.contract.surveyor import Surveyor
 from gitops.core.config_repo import pipeline
 from gitops.core.errors import Rejected
 from gitops.core.onboarding import pipeline_text
-from gitops.core.onboarding.environments import Wishes
+from gitops.core.onboarding.environments import EnvironmentOptions
 from gitops.local import binaries
-from gitops.onboarding.onboarder import Adopter, Adoption
+from gitops.onboarding.onboarder import Onboarder, Onboarding
 from gitops.onboarding.planned_tree import PlannedTree
 from gitops.render.builds import Builds
 from tests.adapters.git_world import git
@@ -93,8 +93,8 @@ class World:
         self.renderer = Kustomize(binary, root / "cache")
         self.memo = RenderCache(root / "surveys")
 
-    def adopted(self, wishes: Wishes | None = None) -> Adoption:
-        return Adopter(self.repo, self.renderer, self.memo, self.repo.head()).adopt(wishes or Wishes())
+    def adopted(self, wishes: EnvironmentOptions | None = None) -> Onboarding:
+        return Onboarder(self.repo, self.renderer, self.memo, self.repo.head()).adopt(wishes or EnvironmentOptions())
 
     def passes(self, files: dict[str, bytes]) -> bool:
         planned = PlannedTree(self.repo, files)
@@ -147,14 +147,14 @@ def test_a_service_that_lives_elsewhere_is_left_out(tmp_path: Path, binary: Path
 
 def test_a_base_of_ones_own_choice(tmp_path: Path, binary: Path) -> None:
     files = {**generated(1), "other/kustomization.yaml": "resources: [../base]\n"}
-    found = World(tmp_path, binary, files).adopted(Wishes(base="other"))
+    found = World(tmp_path, binary, files).adopted(EnvironmentOptions(base="other"))
     assert found.declared.reference == "other"
     assert found.is_settled
 
 
 def test_a_namespace_that_nothing_is_in(tmp_path: Path, binary: Path) -> None:
     """What a person says stands; check tells what is outside."""
-    found = World(tmp_path, binary, generated(1)).adopted(Wishes(namespaces={"dev": "elsewhere"}))
+    found = World(tmp_path, binary, generated(1)).adopted(EnvironmentOptions(namespaces={"dev": "elsewhere"}))
     refused = {each.overlay.name: each.now.refusal and each.now.refusal.reason for each in found.report.checked}
     assert refused == {"dev": "OutOfScope", "staging": None, "production": None}
     assert not found.is_settled
@@ -163,7 +163,7 @@ def test_a_namespace_that_nothing_is_in(tmp_path: Path, binary: Path) -> None:
 def test_the_order_must_name_all(tmp_path: Path, binary: Path) -> None:
     world = World(tmp_path, binary, generated(1))
     with pytest.raises(Rejected) as caught:
-        world.adopted(Wishes(order=("dev", "production")))
+        world.adopted(EnvironmentOptions(order=("dev", "production")))
     assert caught.value.reason == "NotFound"
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gitops.core.promotion.lineage import Deed, Past, deed
-from gitops.history.git_history import QUESTION, Chronicle, Trunk
+from gitops.core.promotion.lineage import LineageAction, RepoHistory, deed
+from gitops.history.git_history import QUESTION, GitHistory, TrunkReader
 from gitops.ports import PastCommit
 from tests.adapters.git_world import git
 from tests.promotion_world import World, overlay, world
@@ -26,10 +26,10 @@ class Counting:
         return self._repo.history(path, limit)
 
 
-class Reading(Chronicle):
+class Reading(GitHistory):
     """It reads at once whatever it asks to read; `asked` counts how often."""
 
-    def __init__(self, trunk: Trunk) -> None:
+    def __init__(self, trunk: TrunkReader) -> None:
         super().__init__(trunk, self._note)
         self.asked = 0
 
@@ -37,7 +37,7 @@ class Reading(Chronicle):
         assert question == QUESTION
         self.asked += 1
 
-    def past(self) -> Past:
+    def past(self) -> RepoHistory:
         super().past()
         self.read()
         return super().past()
@@ -58,16 +58,16 @@ def counting(place: World) -> Counting:
 @pytest.fixture
 def chronicle(place: World, counting: Counting) -> Reading:
     repo: Any = counting
-    return Reading(Trunk(repo, place.desired.head, place.desired.overlays))
+    return Reading(TrunkReader(repo, place.desired.head, place.desired.overlays))
 
 
-def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: World, chronicle: Chronicle) -> None:
+def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: World, chronicle: GitHistory) -> None:
     place.push_image("order", 2)
     place.soak()
     past = chronicle.past()
 
     assert past.head == place.remote.head()
-    assert [deed(entry) for entry in past.entries[:2]] == [Deed.PROMOTION, None]
+    assert [deed(entry) for entry in past.entries[:2]] == [LineageAction.PROMOTION, None]
     release = past.entries[0].releases["test"]
     assert release is not None
     assert release == past.releases["test"]
@@ -76,7 +76,7 @@ def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: World, chr
 
 
 def test_a_head_is_read_once_and_the_next_one_costs_its_own_commits(
-    place: World, chronicle: Chronicle, counting: Counting
+    place: World, chronicle: GitHistory, counting: Counting
 ) -> None:
     first = chronicle.past()
     assert chronicle.past() is first
@@ -91,7 +91,7 @@ def test_a_head_is_read_once_and_the_next_one_costs_its_own_commits(
 
 def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: World) -> None:
     asked: list[str] = []
-    chronicle = Chronicle(Trunk(place.repo, place.desired.head, place.desired.overlays), asked.append)
+    chronicle = GitHistory(TrunkReader(place.repo, place.desired.head, place.desired.overlays), asked.append)
     assert (chronicle.past().head, asked) == ("", [QUESTION])
     chronicle.read()
     assert (chronicle.past().head, asked) == (place.desired.head(), [QUESTION])
@@ -101,7 +101,7 @@ def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: World) -> None
     assert asked == [QUESTION, QUESTION]
 
 
-def test_a_rewritten_trunk_is_read_anew(place: World, chronicle: Chronicle, counting: Counting) -> None:
+def test_a_rewritten_trunk_is_read_anew(place: World, chronicle: GitHistory, counting: Counting) -> None:
     chronicle.past()
     tree = {path: place.remote.read(path) for path in git(
         place.remote.directory, "ls-tree", "-r", "--name-only", "main").splitlines()}  # fmt: skip
@@ -113,7 +113,7 @@ def test_a_rewritten_trunk_is_read_anew(place: World, chronicle: Chronicle, coun
     assert counting.asked[-1] == counting.asked[0]
 
 
-def test_a_merged_branch_with_older_commits_is_not_overlooked(place: World, chronicle: Chronicle) -> None:
+def test_a_merged_branch_with_older_commits_is_not_overlooked(place: World, chronicle: GitHistory) -> None:
     chronicle.past()
     place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug")}, "newer")
     chronicle.past()
@@ -131,11 +131,11 @@ def test_a_merged_branch_with_older_commits_is_not_overlooked(place: World, chro
     assert {"older", "newer"} <= {entry.subject for entry in chronicle.past().entries}
 
 
-def test_a_hold_and_its_end_are_told_from_what_stands_there(place: World, chronicle: Chronicle) -> None:
+def test_a_hold_and_its_end_are_told_from_what_stands_there(place: World, chronicle: GitHistory) -> None:
     hold = b"who: Anna\nwhy: a freeze\nsince: 2026-03-05T00:00:00Z\n"
     place.write({"environments/prod/hold.yaml": hold}, "freeze")
     held = chronicle.past()
-    assert (deed(held.entries[0]), held.holds["prod"].why) == (Deed.HOLD, "a freeze")
+    assert (deed(held.entries[0]), held.holds["prod"].why) == (LineageAction.HOLD, "a freeze")
 
     git(place.person, "fetch", "--quiet", "origin")
     git(place.person, "checkout", "--quiet", "-B", "main", "origin/main")
@@ -144,11 +144,11 @@ def test_a_hold_and_its_end_are_told_from_what_stands_there(place: World, chroni
     git(place.person, "push", "--quiet", "origin", "main")
     place.repo.fetch()
     place.desired.refresh()
-    assert deed(chronicle.past().entries[0]) is Deed.RESUME
+    assert deed(chronicle.past().entries[0]) is LineageAction.RESUME
     assert chronicle.past().holds == {}
 
 
-def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: World, chronicle: Chronicle) -> None:
+def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: World, chronicle: GitHistory) -> None:
     place.write({"environments/prod/release.yaml": b"base: [nonsense"}, "a mistake")
     past = chronicle.past()
 
@@ -157,7 +157,7 @@ def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: World, chr
     assert "test" in past.releases
 
 
-def test_of_a_long_past_with_large_releases_the_newest_are_kept(place: World, chronicle: Chronicle) -> None:
+def test_of_a_long_past_with_large_releases_the_newest_are_kept(place: World, chronicle: GitHistory) -> None:
     many = "".join(f"    s{number}: {{digest: 'sha256:{number:064x}'}}\n" for number in range(8000))
     first = place.desired.head()
     for number in range(5):

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
+from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
 from gitops.core.errors import Unavailable
 from gitops.core.image_updates.events import ImagePushed
 from gitops.core.kustomize.image_edit import images
-from gitops.image_updates.batch import Elsewhere, ImagesInUse
-from gitops.image_updates.committer import Clock, Committer, Pace
+from gitops.image_updates.batch import ImagesInUse, ImageSources
+from gitops.image_updates.committer import CommitClock, CommitPace, Committer
 from tests.adapters.git_world import Remote, git
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class World:
         start = {"environments/pipeline.yaml": pipeline(["print-api", "order"]), **single}
         self.remote = Remote(tmp_path / "remote.git", start if files is None else files)
         self.repo = GitConfigRepo(
-            self.remote.url, "main", tmp_path / "clone", Options(limits=Limits(fetch=10.0, push=10.0))
+            self.remote.url, "main", tmp_path / "clone", GitOptions(limits=GitLimits(fetch=10.0, push=10.0))
         )
         self.rechecked: list[tuple[str, tuple[Change, ...]]] = []
         self.revisions: dict[str, str] = {}
@@ -71,16 +71,16 @@ class World:
     def committer(
         self,
         used: ImagesInUse = lambda _overlay, _image: None,
-        pace: Pace | None = None,
+        pace: CommitPace | None = None,
         now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC),
     ) -> Committer:
-        clock = Clock(now=now, monotonic=time.monotonic, jitter=lambda: 0.5)
+        clock = CommitClock(now=now, monotonic=time.monotonic, jitter=lambda: 0.5)
         committer = Committer(
             self.repo,
             clock=clock,
             on_commit=lambda head, changes: self.rechecked.append((head, tuple(changes))),
-            elsewhere=Elsewhere(used, lambda image: self.revisions.get(image.digest or "", "")),
-            pace=pace or Pace(first_retry=0.02, last_retry=0.1),
+            elsewhere=ImageSources(used, lambda image: self.revisions.get(image.digest or "", "")),
+            pace=pace or CommitPace(first_retry=0.02, last_retry=0.1),
         )
         self.repo.fetch()
         committer.start()
@@ -303,7 +303,7 @@ def test_a_remote_that_comes_back_gets_what_came_meanwhile(world: World) -> None
 
 
 def test_a_full_queue_is_refused_at_once(world: World) -> None:
-    committer = world.committer(pace=Pace(most_events=1))
+    committer = world.committer(pace=CommitPace(most_events=1))
     with pytest.raises(Unavailable) as caught:
         committer.accept([pushed("print-api", "1.5.0"), pushed("order", "1.5.0")], delivery="d", deadline=5)
     assert caught.value.reason == "QueueFull"
@@ -311,7 +311,7 @@ def test_a_full_queue_is_refused_at_once(world: World) -> None:
 
 def test_what_cannot_be_in_time_is_told_so_at_once_and_kept(world: World) -> None:
     hook = world.remote.hook("pre-receive", "exit 1\n")
-    committer = world.committer(pace=Pace(first_retry=4, last_retry=4))
+    committer = world.committer(pace=CommitPace(first_retry=4, last_retry=4))
     with pytest.raises(Unavailable):
         accept(committer, pushed("print-api", "1.5.0"))
     hook.unlink()
@@ -324,7 +324,7 @@ def test_what_cannot_be_in_time_is_told_so_at_once_and_kept(world: World) -> Non
 
 
 def test_a13_repetitions_of_what_cannot_be_committed_do_not_fill_the_queue(world: World) -> None:
-    committer = world.committer(pace=Pace(first_retry=2, last_retry=2))
+    committer = world.committer(pace=CommitPace(first_retry=2, last_retry=2))
     away = world.remote.directory.with_name("away.git")
     world.remote.directory.rename(away)
     with pytest.raises(Unavailable):

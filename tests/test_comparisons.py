@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gitops.contract.parity_queue import MOST_KEPT, MOST_WAITING, Comparisons, Means
-from gitops.core.contract.parity import Finding, Pair, Standing
+from gitops.contract.parity_queue import MOST_KEPT, MOST_WAITING, ParityParties, ParityQueue
+from gitops.core.contract.parity import DifferenceStatus, EnvironmentPair, ParityFinding
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.objects import Key
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
-UNDECLARED = Finding(Standing.UNDECLARED, Key("", "ConfigMap", "x", "y"), "/data/a", "v" * 9999, None)
-PENDING = Finding(Standing.PENDING, Key("", "ConfigMap", "x", "y"), "/data/b", "1", "2")
+UNDECLARED = ParityFinding(DifferenceStatus.UNDECLARED, Key("", "ConfigMap", "x", "y"), "/data/a", "v" * 9999, None)
+PENDING = ParityFinding(DifferenceStatus.PENDING, Key("", "ConfigMap", "x", "y"), "/data/b", "1", "2")
 
 
 @dataclass
@@ -24,20 +24,20 @@ class World:
     seconds: float = 3.0
     clock: float = 100.0
     wrong: Exception | None = None
-    found: tuple[Finding, ...] = (UNDECLARED, PENDING)
+    found: tuple[ParityFinding, ...] = (UNDECLARED, PENDING)
     queue: list[str] = field(default_factory=list)
     compared: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        means = Means(self._compare, lambda: self.head, self.queue.append, lambda: NOW, lambda: self.clock)
-        self.comparisons = Comparisons(means)
+        means = ParityParties(self._compare, lambda: self.head, self.queue.append, lambda: NOW, lambda: self.clock)
+        self.comparisons = ParityQueue(means)
 
-    def _compare(self, head: str, a: str, b: str) -> Sequence[Pair]:
+    def _compare(self, head: str, a: str, b: str) -> Sequence[EnvironmentPair]:
         self.compared.append((head, a, b))
         self.clock += self.seconds
         if self.wrong is not None:
             raise self.wrong
-        return [Pair(a, b, self.found)]
+        return [EnvironmentPair(a, b, self.found)]
 
     def work(self) -> None:
         """Everything that waits, whenever it may run."""
@@ -59,7 +59,11 @@ def test_the_first_answer_is_that_it_is_being_worked_out_and_the_next_one_is_the
     found = world.comparisons.of("dev", "prod")
     assert found.compared is not None
     assert (found.is_current, found.asked_at, found.compared.head) == (True, None, "one")
-    assert found.compared.counts == {Standing.DECLARED: 0, Standing.PENDING: 1, Standing.UNDECLARED: 1}
+    assert found.compared.counts == {
+        DifferenceStatus.DECLARED: 0,
+        DifferenceStatus.PENDING: 1,
+        DifferenceStatus.UNDECLARED: 1,
+    }
 
 
 def test_however_many_ask_each_pair_is_compared_once_per_head() -> None:
@@ -124,7 +128,7 @@ def test_what_cannot_be_compared_counts_as_undeclared_and_says_why() -> None:
     found = world.comparisons.of("dev", "prod").compared
     assert found is not None
     assert found.trouble == "InvalidPipeline: line 3: no"
-    assert found.counts[Standing.UNDECLARED] == 1
+    assert found.counts[DifferenceStatus.UNDECLARED] == 1
 
 
 def test_what_passes_is_tried_again_by_the_queue() -> None:
@@ -151,8 +155,8 @@ def test_a_huge_answer_is_cut_to_what_matters_most() -> None:
     world.work()
     found = world.comparisons.of("dev", "prod").compared
     assert found is not None
-    assert found.counts[Standing.PENDING] == 2000
+    assert found.counts[DifferenceStatus.PENDING] == 2000
     assert found.left_out == 1001
     kept = found.pairs[0].findings
-    assert kept[0].standing is Standing.UNDECLARED
+    assert kept[0].standing is DifferenceStatus.UNDECLARED
     assert len(kept[0].a or "") == 2000

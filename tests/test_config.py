@@ -29,7 +29,7 @@ def mistakes(directory: Path, text: str, environ: dict[str, str] | None = None) 
 
 
 def test_the_published_schema_is_fresh() -> None:
-    """If not: python -c "from gitops import config; print(config.schema(), end='')" > docs/lockstep.schema.json"""
+    """If not: python -c "from gitops.config import model; print(model.schema(), end='')" > docs/lockstep.schema.json"""
     assert (ROOT / "docs/lockstep.schema.json").read_text() == config.schema()
 
 
@@ -44,9 +44,9 @@ def test_the_documented_example_is_valid_and_says_the_defaults(tmp_path: Path) -
     assert example.model_dump(exclude=shown) == minimal.model_dump(exclude=shown)
     assert example.senders["git-host"].rate == config.Rate()
     registry = example.registries["harbor.example.internal"]
-    assert registry.model_dump(exclude={"url", "username", "password"}) == config.Registry(kind="harbor").model_dump(
-        exclude={"url", "username", "password"}
-    )
+    assert registry.model_dump(exclude={"url", "username", "password"}) == config.RegistryConfig(
+        kind="harbor"
+    ).model_dump(exclude={"url", "username", "password"})
     for name in config.Config.model_fields:
         assert f"\n{name}:" in text or f"\n# {name}:" in text, f"docs/lockstep.yaml does not show {name}"
 
@@ -207,7 +207,7 @@ def test_every_name_of_the_repo_is_known(tmp_path: Path) -> None:
     assert len(config.load(write(tmp_path, text), {}).repo.remotes()) == 2
 
 
-def sender(tmp_path: Path) -> tuple[config.Sender, Path]:
+def sender(tmp_path: Path) -> tuple[config.SenderConfig, Path]:
     file = tmp_path / "secret"
     file.write_text("first\n")
     text = MINIMAL + "senders: {h: {kind: harbor, secrets: [{file: secret}, {env: OTHER}]}}\n"
@@ -284,7 +284,7 @@ def test_a_kubernetes_secret_volume_rotates_by_symlinks(tmp_path: Path) -> None:
         (tmp_path / version / "secret").write_text(value)
     (tmp_path / "..data").symlink_to("..1")
     (tmp_path / "secret").symlink_to("..data/secret")
-    one = config.Sender(kind="harbor", secrets=(config.SecretSource(file=tmp_path / "secret"),))
+    one = config.SenderConfig(kind="harbor", secrets=(config.SecretSource(file=tmp_path / "secret"),))
     secrets = one.current_secrets({})
     assert secrets() == (b"first",)
     (tmp_path / "..new").symlink_to("..2")
@@ -303,7 +303,7 @@ def test_secrets_are_shown_nowhere(tmp_path: Path) -> None:
 
 def test_what_a_file_holds_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(os.urandom(16) * 1024 * 1024)
-    one = config.Sender(kind="harbor", secrets=(config.SecretSource(file=tmp_path / "secret"),))
+    one = config.SenderConfig(kind="harbor", secrets=(config.SecretSource(file=tmp_path / "secret"),))
     assert all(len(secret) <= 4096 for secret in one.current_secrets({})())
 
 

@@ -11,8 +11,8 @@ from gitops.adapters.kustomize.builder import Kustomize
 from gitops.core.errors import Rejected
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
 from gitops.core.revision import Revision
-from gitops.core.sync.scope import Ceilings
-from gitops.desired.desired_state import DesiredState, Rules
+from gitops.core.sync.scope import ScopeCeilings
+from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.local import binaries
 from gitops.render.builds import Builds
 from tests.adapters.git_world import Remote, git
@@ -74,7 +74,10 @@ class Place:
         cluster: Any = self.kinds
         renderer = Kustomize(binaries.ensure("kustomize"), self.directory / "renders")
         return DesiredState(
-            self.repo, Builds(self.repo, renderer), cluster, Rules(Ceilings(), lambda: b"key", applyset_of, context)
+            self.repo,
+            Builds(self.repo, renderer),
+            cluster,
+            ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of, context),
         )
 
     def push(self, files: dict[str, bytes], message: str = "an edit") -> frozenset[str]:

@@ -17,7 +17,7 @@ from gitops.core.sync import manifests, plan
 from gitops.core.sync.manifests import Manifest
 from gitops.core.sync.plan import Create, Outcome, Policy, Skipped, Strip
 from gitops.core.sync.status import Action
-from gitops.reconcile.executor import Executor, Scope
+from gitops.reconcile.executor import ApplyScope, Executor
 from tests.adapters.kubernetes_world import MANAGER, World, eventually, now
 from tests.control_plane_fixture import SharedControlPlane
 
@@ -51,15 +51,15 @@ class Bench:
     def labelled(self, body: Mapping[str, Any]) -> Manifest:
         return manifests.labelled(Manifest(key(body), body, ""), APPLYSET)
 
-    def scope(self, *wanted: Manifest, scaled: frozenset[Key] = frozenset()) -> Scope:
-        return Scope(APPLYSET, {each.key: each for each in wanted}, scaled, lambda *_: "is also in overlay test")
+    def scope(self, *wanted: Manifest, scaled: frozenset[Key] = frozenset()) -> ApplyScope:
+        return ApplyScope(APPLYSET, {each.key: each for each in wanted}, scaled, lambda *_: "is also in overlay test")
 
     def planned(self, wanted: list[Manifest], members: Mapping[Key, Member], policy: Policy) -> plan.Plan:
         self.watcher.watch({(each.key.group, each.version, each.key.kind) for each in wanted})
         return plan.plan(wanted, members, self.watcher.members(APPLYSET), policy)
 
     def run(
-        self, wanted: list[Manifest], members: Mapping[Key, Member], policy: Policy, scope: Scope
+        self, wanted: list[Manifest], members: Mapping[Key, Member], policy: Policy, scope: ApplyScope
     ) -> tuple[plan.Plan, dict[Key, Outcome], dict[Key, Member]]:
         steps = self.executor.examine(self.planned(wanted, members, policy), scope)
         outcomes = self.executor.execute(steps, scope, self.watcher.members(APPLYSET))

@@ -15,7 +15,7 @@ from flask import Blueprint
 from prometheus_client import CollectorRegistry
 
 from gitops.web.apps import Probes, create_metrics_app, create_page_app, create_webhook_app
-from gitops.web.listener import SECURITY_HEADERS, Limits, Listener
+from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
 from tests.test_listener import Answer, ask
 from tests.test_webhook_port import WaitingInbox, head
 from tests.webhooks.test_receivers import PUSH, SENDERS
@@ -51,7 +51,7 @@ def ports() -> Iterator[Ports]:
     inbox = WaitingInbox()
     inbox.release.set()
     door = Door(SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20)
-    limits = {"webhooks": Limits(body=body_limit(SENDERS))}
+    limits = {"webhooks": ListenerLimits(body=body_limit(SENDERS))}
     applications: dict[str, Any] = {
         "page": create_page_app(page, WELL),
         "webhooks": create_webhook_app(door, WELL),

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from gitops.core.config_repo.tree import Tree
 from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageScanned
-from gitops.reconcile.triggers import Hints
+from gitops.reconcile.triggers import Triggers
 from gitops.runtime.workqueue import Backoff, Workqueue
 from tests.test_desired import Place
 
@@ -30,8 +30,8 @@ class World:
     looked: list[str] = field(default_factory=list)
     told: list[tuple[str, ...]] = field(default_factory=list)
 
-    def hints(self) -> Hints:
-        return Hints(
+    def hints(self) -> Triggers:
+        return Triggers(
             self.place.repo, "main", self.place.desired, self.looked.append, lambda *names: self.told.append(names)
         )
 
@@ -151,7 +151,7 @@ class UnreadableTrees:
 
 
 def test_whoever_tells_of_a_deletion_never_waits_for_the_clone(world: World) -> None:
-    hints = Hints(UnreadableTrees(), "main", world.place.desired, world.looked.append, lambda *_: None)
+    hints = Triggers(UnreadableTrees(), "main", world.place.desired, world.looked.append, lambda *_: None)
     for _ in range(3):
         assert hints.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
 
@@ -198,7 +198,7 @@ def test_pushes_during_a_pass_make_exactly_one_more_and_none_is_lost(world: Worl
 
     backoff = Backoff(lambda: 0.0, first=0.01, most=0.05)
     queue = Workqueue(work, backoff=backoff, clock=time.monotonic, workers=2)
-    hints = Hints(place.repo, "main", place.desired, queue.add, lambda *_: None)
+    hints = Triggers(place.repo, "main", place.desired, queue.add, lambda *_: None)
     queue.start()
     try:
         hints.config_pushed(push("refs/heads/main"))

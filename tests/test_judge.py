@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from gitops.adapters.git.config_repo import GitConfigRepo
-from gitops.contract.admission import Judge
-from gitops.contract.surveyor import Docket
+from gitops.contract.admission import ContractAdmission
+from gitops.contract.surveyor import ContractHead
 from gitops.core.errors import Conflict
 from gitops.core.ownership.applyset import Parent, applyset_of
 from gitops.core.sync import cluster_scoped as cluster_kinds
-from gitops.core.sync.scope import Ceilings
-from gitops.desired.desired_state import DesiredState, Rules
+from gitops.core.sync.scope import ScopeCeilings
+from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.local import binaries
-from gitops.reconcile.sync_target import Target, Targets
+from gitops.reconcile.sync_target import SyncTarget, SyncTargets
 from gitops.render.builds import Builds
 from tests.adapters.git_world import git
 from tests.judged_repo import DIGEST, JudgedRepo, made, overlay
@@ -40,7 +40,7 @@ class Overtaken(DesiredState):
 
     meanwhile: Callable[[], object] | None = None
 
-    def docket(self) -> Docket:
+    def docket(self) -> ContractHead:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
@@ -59,11 +59,11 @@ class Controller:
     def start(self) -> None:
         """As after a restart: nothing is remembered but what lies on the disk and what was applied."""
         cluster: Any = Kinds()
-        rules = Rules(Ceilings(), lambda: b"key", applyset_of)
+        rules = ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of)
         builds = Builds(self.repo, self.origin.kustomize)
         self.desired = Overtaken(self.repo, builds, cluster, rules)
-        judge = Judge(builds, self.origin.memo)
-        self.targets = Targets(self.desired, judge, self.applied.get, lambda: datetime.now(UTC))  # noqa: TID251
+        judge = ContractAdmission(builds, self.origin.memo)
+        self.targets = SyncTargets(self.desired, judge, self.applied.get, lambda: datetime.now(UTC))  # noqa: TID251
 
     def take_in(self) -> str:
         head = self.origin.commit()
@@ -78,7 +78,7 @@ class Controller:
         self.origin.write({"environments/prod/release.yaml": text})
         self.take_in()
 
-    def target(self, name: str) -> Target:
+    def target(self, name: str) -> SyncTarget:
         return self.targets.choose(self.desired.overlays()[name], Parent(name, "repo", applied=self.applied.get(name)))
 
     def apply(self, *names: str) -> None:

@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, request
 
 from gitops.core.errors import Rejected
 from gitops.web.apps import Probes, create_page_app
-from gitops.web.listener import SECURITY_HEADERS, Limits, Listener
+from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
 from webhooks.receivers import ARRIVED
 
 MEBIBYTE = 1024 * 1024
@@ -97,7 +97,7 @@ def start() -> Iterator[Start]:
     running: list[Listener] = []
 
     def start_one(app: Any, **limits: Any) -> int:
-        listener = Listener(app, "127.0.0.1", 0, Limits(**({"body": mebibyte_for_friends} | limits)))
+        listener = Listener(app, "127.0.0.1", 0, ListenerLimits(**({"body": mebibyte_for_friends} | limits)))
         running.append(listener)
         return listener.start()[1]
 

@@ -1,13 +1,13 @@
 """What is said of an overlay fits into its status, whatever people wrote."""
 
 from gitops.core.sync.status import PendingRequest
-from gitops.promotion.pending import Notes
+from gitops.promotion.pending import PendingNotes
 
 WORDS = tuple(f"sentence {number}" for number in range(100))
 
 
 def test_a_sentence_is_said_once_and_cut() -> None:
-    notes = Notes()
+    notes = PendingNotes()
     notes.say(["prod"], "a", "b" * 10_000)
     notes.say(["prod", "test"], "a")
     said = notes.said()
@@ -16,7 +16,7 @@ def test_a_sentence_is_said_once_and_cut() -> None:
 
 
 def test_sentences_have_room_and_refused_tags_crowd_none_out() -> None:
-    notes = Notes()
+    notes = PendingNotes()
     notes.refuse(["prod"], [f"refused: tag {number}" for number in range(50)])
     notes.say(["prod"], *WORDS)
     waiting = notes.said()["prod"].waiting
@@ -25,7 +25,7 @@ def test_sentences_have_room_and_refused_tags_crowd_none_out() -> None:
 
 
 def test_requests_have_room_and_those_that_have_none_are_counted() -> None:
-    notes = Notes()
+    notes = PendingNotes()
     for number in range(25):
         notes.pend(["prod"], PendingRequest(f"r{number}", "1" * 40, "2" * 64, moves=WORDS, gates=("x" * 10_000,)))
     said = notes.said()["prod"]
@@ -36,6 +36,6 @@ def test_requests_have_room_and_those_that_have_none_are_counted() -> None:
 
 
 def test_nothing_refused_is_nothing_said() -> None:
-    notes = Notes()
+    notes = PendingNotes()
     notes.refuse(["prod"], [])
     assert notes.said() == {}

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from gitops.adapters.git.work_tree import WorkTree
 from gitops.adapters.kustomize.render_cache import RenderCache
-from gitops.contract.parity import Comparer
+from gitops.contract.parity import ParityComparer
 from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.release import Hold
-from gitops.core.contract.parity import Standing
+from gitops.core.contract.parity import DifferenceStatus
 from gitops.core.kustomize import image_edit as overlays
 from gitops.core.promotion import rollback
-from gitops.core.promotion.rollback import State
+from gitops.core.promotion.rollback import OverlayState
 from tests.promotion_world import SERVICES, SETTINGS, World, world
 from tests.promotion_world import pipeline as declared
 
@@ -46,12 +46,12 @@ def pending(place: World) -> list[str]:
     """What parity says is still to come from dev to test."""
     repo = WorkTree(place.remote.directory, {})
     try:
-        comparer = Comparer(repo, place.renderer, RenderCache(place.directory / "surveys"), repo.subjects)
+        comparer = ParityComparer(repo, place.renderer, RenderCache(place.directory / "surveys"), repo.subjects)
         (pair,) = comparer.parity(repo.head("main"), "dev", "test")
     finally:
         repo.close()
     assert pair.is_equal, pair
-    return [str(finding) for finding in pair.findings if finding.standing is Standing.PENDING]
+    return [str(finding) for finding in pair.findings if finding.standing is DifferenceStatus.PENDING]
 
 
 @settings(max_examples=8, deadline=None)
@@ -93,7 +93,7 @@ def roll_back(place: World, commit: str) -> None:
     place.write({path: content for path, content in edits.items() if content is not None})
 
 
-def state(place: World, commit: str) -> State:
+def state(place: World, commit: str) -> OverlayState:
     tree = place.repo.tree(commit)
     release = compose.release(place.desired.overlays()["test"], tree, place.repo.read)
     assert release is not None
@@ -101,7 +101,7 @@ def state(place: World, commit: str) -> State:
     locked = place.repo.tree(release.overlay or commit)
     services = {each.image: name for name, each in pipeline.parse(declared()).services.items()}
     found = overlays.images(place.repo.read(locked[file].id), file)
-    return State(commit, tree, release, {services[image.name]: image for image in found})
+    return OverlayState(commit, tree, release, {services[image.name]: image for image in found})
 
 
 def test_before_a_promotion_it_is_pending(tmp_path: Path) -> None:

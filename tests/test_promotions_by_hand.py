@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from gitops.adapters.kustomize.render_cache import RenderCache
-from gitops.contract.admission import Judge
+from gitops.contract.admission import ContractAdmission
 from gitops.core.config_repo.release import parse_release
 from gitops.core.ownership.applyset import Parent
 from gitops.core.revision import Revision
-from gitops.reconcile.sync_target import Target, Targets
+from gitops.reconcile.sync_target import SyncTarget, SyncTargets
 from gitops.render.builds import Builds
 from tests.promotion_world import World, image, pipeline, workload, world
 
@@ -31,11 +31,11 @@ def place(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def chosen(place: World, applied: Revision | None) -> Target:
+def chosen(place: World, applied: Revision | None) -> SyncTarget:
     """What the next pass over prod would work towards."""
     parent = Parent("prod", "repo", applied=applied)
-    judge = Judge(Builds(place.repo, place.renderer), RenderCache(place.directory / "surveys"))
-    targets = Targets(place.desired, judge, lambda _: applied, lambda: place.now)
+    judge = ContractAdmission(Builds(place.repo, place.renderer), RenderCache(place.directory / "surveys"))
+    targets = SyncTargets(place.desired, judge, lambda _: applied, lambda: place.now)
     return targets.choose(place.desired.overlays()["prod"], parent)
 
 

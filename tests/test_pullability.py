@@ -15,10 +15,10 @@ from gitops.core.promotion.proof import Proof, Proofs
 from gitops.core.revision import Revision
 from gitops.core.sync import missing_images as missing
 from gitops.core.sync import summary
-from gitops.core.sync.missing_images import IN_REACH, IN_USE, PULLABLE, Missing, Needs
+from gitops.core.sync.missing_images import IN_REACH, IN_USE, PULLABLE, MissingImages, NeededImages
 from gitops.core.sync.status import Record, Sync, SyncStatus
-from gitops.core.sync.summary import Results
-from gitops.registry_sweep.image_retention import Needed, Pullability
+from gitops.core.sync.summary import PassResults
+from gitops.registry_sweep.image_retention import ImageRetention, RetainedImages
 from tests.adapters.harbor_world import digest
 from tests.sweep_world import Shelf, refused, wanting
 
@@ -44,27 +44,27 @@ class World:
 
     def __init__(self, others: Mapping[str, Shelf] = MappingProxyType({})) -> None:
         self.shelf = Shelf()
-        self.needs: dict[str, Needs] = {
-            "prod": Needs(frozenset({USED}), frozenset({BEFORE})),
-            "dev": Needs(frozenset({image("order", "1.0.0")})),
+        self.needs: dict[str, NeededImages] = {
+            "prod": NeededImages(frozenset({USED}), frozenset({BEFORE})),
+            "dev": NeededImages(frozenset({image("order", "1.0.0")})),
         }
         for needed in self.needs.values():
             self.shelf.digests |= {missing.pinned(each) for each in needed.in_use | needed.in_reach}
         self.elapsed = 0.0
         self.told: list[frozenset[str]] = []
         self.pool = ThreadPoolExecutor(2)
-        self.pullability = Pullability({HOST: self.shelf, **others}, self, self.told.append, lambda: self.elapsed)
+        self.pullability = ImageRetention({HOST: self.shelf, **others}, self, self.told.append, lambda: self.elapsed)
 
-    def everywhere(self) -> Mapping[str, Needs]:
+    def everywhere(self) -> Mapping[str, NeededImages]:
         return self.needs
 
-    def of(self, overlay: str) -> Needs:
-        return self.needs.get(overlay, Needs())
+    def of(self, overlay: str) -> NeededImages:
+        return self.needs.get(overlay, NeededImages())
 
     def check(self, seen: frozenset[str] = frozenset()) -> None:
         self.pullability.check_all(HOST, seen, self.pool)
 
-    def missing(self, overlay: str = "prod") -> Missing | None:
+    def missing(self, overlay: str = "prod") -> MissingImages | None:
         return self.pullability.missing(wanting(overlay, self.needs[overlay].in_use))
 
 
@@ -78,7 +78,7 @@ def world() -> Iterator[World]:
 def test_nothing_is_said_before_anybody_has_looked(world: World) -> None:
     assert world.missing() is None
     world.check()
-    assert world.missing() == Missing()
+    assert world.missing() == MissingImages()
     assert world.told == [frozenset({"prod", "dev"})]
 
 
@@ -94,18 +94,18 @@ def test_an_image_in_use_that_is_gone_is_told_before_a_node_needs_it(world: Worl
         f"prod: print-api 1.4.2 (sha256:{USED.short_digest}) is no longer in harbor.example: a pod that starts on "
         "another node cannot pull it; push it again, or roll forward"
     )
-    assert world.missing("dev") == Missing()
+    assert world.missing("dev") == MissingImages()
     assert world.told == [frozenset({"prod"})]
     world.shelf.digests.add(missing.pinned(USED))
     world.check()
-    assert world.missing() == Missing()
+    assert world.missing() == MissingImages()
 
 
 def test_what_a_rollback_may_need_is_told_apart_and_asked_for_once_an_hour(world: World) -> None:
     world.check()
     world.shelf.digests.discard(missing.pinned(BEFORE))
     world.check()
-    assert world.missing() == Missing()
+    assert world.missing() == MissingImages()
     world.elapsed = 3601.0
     world.check()
     found = world.missing()
@@ -118,8 +118,8 @@ def test_who_rolls_forward_does_not_miss_it_any_more(world: World) -> None:
     world.shelf.digests.discard(missing.pinned(USED))
     world.check()
     new = image("print-api", "1.4.3")
-    assert world.pullability.missing(wanting("prod", {new})) == Missing()
-    world.needs["prod"] = Needs(frozenset({new}))
+    assert world.pullability.missing(wanting("prod", {new})) == MissingImages()
+    world.needs["prod"] = NeededImages(frozenset({new}))
     world.shelf.digests.add(missing.pinned(new))
     world.told.clear()
     world.check()
@@ -132,7 +132,7 @@ def test_a_deletion_that_is_announced_is_looked_at_at_once(world: World) -> None
     world.pullability.check(image("gallery", "1.0.0").name, image("gallery", "1.0.0").digest or "")
     assert not world.shelf.asked, "nobody needs it"
     world.pullability.check(USED.name, USED.digest or "")
-    assert world.missing() == Missing(), "the registry has it: who says that it was deleted is not believed"
+    assert world.missing() == MissingImages(), "the registry has it: who says that it was deleted is not believed"
     world.shelf.digests.discard(missing.pinned(BEFORE))
     world.pullability.check(BEFORE.name, BEFORE.digest or "")
     found = world.missing()
@@ -153,15 +153,15 @@ def test_what_was_proven_and_is_gone_is_told_apart_and_known_to_the_gate(world: 
     assert [world.pullability.is_absent(each) for each in (PROVEN, USED)] == [True, False]
     world.shelf.digests.add(missing.pinned(PROVEN))
     world.pullability.check(PROVEN.name, PROVEN.digest or "")
-    assert world.missing() == Missing()
+    assert world.missing() == MissingImages()
     assert not world.pullability.is_absent(PROVEN)
 
 
 def test_what_runs_is_told_before_what_was_proven_and_that_before_what_ran() -> None:
     sentences = ("a sentence",)
-    assert Missing(sentences, sentences, sentences).reason == "ImageMissing"
-    assert Missing((), sentences, sentences).reason == "ProvenImageMissing"
-    assert Missing((), sentences).reason == "RollbackImageMissing"
+    assert MissingImages(sentences, sentences, sentences).reason == "ImageMissing"
+    assert MissingImages((), sentences, sentences).reason == "ProvenImageMissing"
+    assert MissingImages((), sentences).reason == "RollbackImageMissing"
 
 
 def test_after_news_of_another_replica_also_what_nobody_uses_yet_is_asked_for_soon(world: World) -> None:
@@ -181,10 +181,10 @@ def test_after_news_of_another_replica_also_what_nobody_uses_yet_is_asked_for_so
 def test_an_overlay_is_judged_without_a_registry_that_was_never_reached() -> None:
     world = World({"other.example": Shelf()})
     elsewhere = image("order", "1.0.0", "other.example")
-    world.needs["prod"] = Needs(frozenset({USED, elsewhere}))
+    world.needs["prod"] = NeededImages(frozenset({USED, elsewhere}))
     assert world.missing() is None
     world.check()
-    assert world.missing() == Missing()
+    assert world.missing() == MissingImages()
     world.shelf.digests.discard(missing.pinned(USED))
     world.check()
     found = world.missing()
@@ -216,7 +216,7 @@ def test_the_ledger_tells_what_was_proven() -> None:
         return Proof("print-api", found, "", "", Revision("a" * 40, "a" * 40), healthy_since=healthy_since)
 
     proofs = Proofs(NOW, (proof(BEFORE, None), proof(PROVEN, NOW)))
-    needed = Needed(Accounts(proofs), NothingRendered())
+    needed = RetainedImages(Accounts(proofs), NothingRendered())
     assert needed.of("dev").names == {missing.pinned(PROVEN)}
 
 
@@ -230,7 +230,7 @@ def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World)
     world.shelf.error = Unavailable("RegistryUnreachable", "no answer")
     with pytest.raises(Unavailable):
         world.check()
-    assert world.missing() == Missing()
+    assert world.missing() == MissingImages()
     world.pullability.forget()
     assert world.missing() is None
 
@@ -239,7 +239,7 @@ def test_an_image_that_may_not_be_read_is_no_missing_one(world: World) -> None:
     world.shelf.errors[missing.pinned(USED)] = refused("Forbidden")
     (sentence,) = world.pullability.check_all(HOST, frozenset(), world.pool)
     assert sentence.startswith(f"it cannot be told whether it has {USED.name}@sha256:{USED.short_digest}")
-    assert world.missing() == Missing()
+    assert world.missing() == MissingImages()
 
 
 def test_of_images_in_registries_that_nobody_knows_nothing_is_said(world: World) -> None:
@@ -251,22 +251,22 @@ def test_a_rollback_may_need_the_newest_images_that_ran_before() -> None:
     tags = [image("print-api", f"1.{number}.0") for number in range(9, 0, -1)]
     undigested = Image(f"{HOST}/tuling/order", "main")
     history = [record(tags[0], undigested), record(tags[0]), *(record(tag) for tag in tags[1:])]
-    assert missing.needs({tags[0], undigested}, history) == Needs(frozenset({tags[0]}), frozenset(tags[1:4]))
+    assert missing.needs({tags[0], undigested}, history) == NeededImages(frozenset({tags[0]}), frozenset(tags[1:4]))
 
 
 # -- what becomes of it in a status
 
 
-def summarised(found: Missing | None, previous: SyncStatus | None = None) -> SyncStatus:
-    results = Results("prod", "prod", None, None, None, missing=found)
+def summarised(found: MissingImages | None, previous: SyncStatus | None = None) -> SyncStatus:
+    results = PassResults("prod", "prod", None, None, None, missing=found)
     return summary.summarise(results, previous, NOW if previous is None else NOW + timedelta(minutes=5))
 
 
-GONE = Missing(in_use=("prod: print-api 1.4.2 is no longer in harbor.example",))
+GONE = MissingImages(in_use=("prod: print-api 1.4.2 is no longer in harbor.example",))
 
 
 def test_a_status_has_a_condition_and_the_history_a_line() -> None:
-    fine = summarised(Missing())
+    fine = summarised(MissingImages())
     gone = summarised(GONE, fine)
     condition = gone.condition(PULLABLE)
     assert condition is not None
@@ -276,14 +276,14 @@ def test_a_status_has_a_condition_and_the_history_a_line() -> None:
     line = summary.record(fine, gone, {})
     assert line is not None
     assert (line.reason, line.message) == (IN_USE, GONE.message)
-    back = summary.record(gone, summarised(Missing(), gone), {})
+    back = summary.record(gone, summarised(MissingImages(), gone), {})
     assert back is not None
     assert (back.reason, back.message) == (PULLABLE, "all images can be pulled again")
     assert summary.record(gone, summarised(GONE, gone), {}) is None
 
 
 def test_what_is_missing_is_told_also_with_a_pass_that_did_something() -> None:
-    line = summary.record(summarised(Missing()), summarised(GONE), {"configured": 1})
+    line = summary.record(summarised(MissingImages()), summarised(GONE), {"configured": 1})
     assert line is not None
     assert (line.reason, line.message) == ("Unknown", GONE.message)
 
@@ -293,5 +293,5 @@ def test_a_new_leader_keeps_what_is_known_until_it_has_looked() -> None:
     assert summarised(None, gone).condition(PULLABLE) == gone.condition(PULLABLE)
     assert summarised(None).condition(PULLABLE) is None
     assert summary.record(None, summarised(GONE), {}) is not None
-    fine = summarised(Missing())
-    assert summary.record(fine, summarised(Missing(), fine), {}) is None
+    fine = summarised(MissingImages())
+    assert summary.record(fine, summarised(MissingImages(), fine), {}) is None

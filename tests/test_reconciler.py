@@ -10,24 +10,24 @@ import pytest
 from kubernetes import client
 
 from gitops.adapters.git.config_repo import GitConfigRepo
-from gitops.adapters.kubernetes.applysets import KubernetesParents
+from gitops.adapters.kubernetes.applysets import KubernetesApplySets
 from gitops.adapters.kubernetes.cluster import KubernetesCluster
 from gitops.adapters.kubernetes.ledger import KubernetesLedger
 from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.adapters.kustomize.render_cache import RenderCache
-from gitops.contract.admission import Judge
+from gitops.contract.admission import ContractAdmission
 from gitops.core.errors import Unavailable
 from gitops.core.objects import Body
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
 from gitops.core.sync.manifests import Manifest
-from gitops.core.sync.scope import Ceilings
+from gitops.core.sync.scope import ScopeCeilings
 from gitops.core.sync.status import Record, Sync
-from gitops.desired.desired_state import DesiredState, Rules
+from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.local import binaries
 from gitops.reconcile.executor import Executor
-from gitops.reconcile.reconciler import Reconciler, World
-from gitops.reconcile.status_writer import Reporter
+from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
+from gitops.reconcile.status_writer import StatusWriter
 from gitops.render.builds import Builds
 from tests.adapters import kubernetes_world
 from tests.adapters.git_world import Remote
@@ -78,16 +78,18 @@ class Site:
         self.pool = ThreadPoolExecutor(4)
         renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         builds = Builds(self.repo, renderer)
-        self.desired = DesiredState(self.repo, builds, self.cluster, Rules(Ceilings(), lambda: b"key", applyset_of))
-        self.judge = Judge(builds, RenderCache(directory / "surveys"))
-        self.parents = KubernetesParents(self.api, repo=self.remote.url)
+        self.desired = DesiredState(
+            self.repo, builds, self.cluster, ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of)
+        )
+        self.judge = ContractAdmission(builds, RenderCache(directory / "surveys"))
+        self.parents = KubernetesApplySets(self.api, repo=self.remote.url)
         self.start()
 
     def start(self) -> None:
         """A new leader: it knows what the cluster and the repo hold, and nothing else."""
         ledger = KubernetesLedger(self.api, repo=self.remote.url, is_writer=lambda: True)
-        self.reporter = Reporter(ledger, Quiet(), now, time.monotonic)
-        world = World(
+        self.reporter = StatusWriter(ledger, Quiet(), now, time.monotonic)
+        world = ReconcilerParties(
             desired=self.desired,
             judge=self.judge,
             live=self.watcher,

@@ -12,7 +12,7 @@ import pytest
 
 from gitops.core.config_repo.release import Release, parse_release
 from gitops.core.image_updates.events import ImagePushed
-from gitops.image_updates.batch import Draft, Elsewhere, Memory
+from gitops.image_updates.batch import BatchCache, ImageBatch, ImageSources
 from tests.adapters.git_world import git
 from tests.promotion_world import World, image, overlay, pipeline, world
 
@@ -182,7 +182,7 @@ def _written(place: World, number: int) -> str:
     """What the committer would answer to a push of this build of order."""
     found = image("order", number)
     event = ImagePushed(found.name, found.tag or "", found.digest or "", datetime(2026, 11, 1, tzinfo=UTC))
-    draft = Draft(place.repo, place.remote.head(), Elsewhere(lambda *_: None), Memory())
+    draft = ImageBatch(place.repo, place.remote.head(), ImageSources(lambda *_: None), BatchCache())
     outcomes = draft.take(event, "a test", place.now)
     draft.commits()
     return draft.sentence(outcomes, place.remote.head())

@@ -9,7 +9,7 @@ import pytest
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.image_updates.events import ImageScanned
 from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR
-from gitops.core.images.registry_facts import Scan, ScanState, Severity
+from gitops.core.images.registry_facts import Scan, ScanSeverity, ScanState
 from tests.adapters.git_world import git
 from tests.promotion_world import HOST, World, image, pipeline, world
 from tests.registry_world import REVISION, done
@@ -28,7 +28,7 @@ def place(tmp_path: Path) -> Iterator[World]:
 
 
 def test_what_is_scanned_and_rated_low_enough_moves_and_the_commit_says_so(place: World) -> None:
-    place.asking.registry.rated(ORDER, Severity.LOW)
+    place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.push_image("order", 2)
     place.soak()
     assert place.runs("test")["order"] == "1.2.0"
@@ -43,7 +43,7 @@ def test_what_is_scanned_and_rated_low_enough_moves_and_the_commit_says_so(place
         (Scan(ScanState.RUNNING), f"order 1.2.0: {HOST} is still scanning order 1.2.0"),
         (Scan(ScanState.FAILED), "order 1.2.0: the scan of order 1.2.0"),
         (done(None), "order 1.2.0: the scan of order 1.2.0"),
-        (done(Severity.MEDIUM), "order 1.2.0: the scan of order 1.2.0"),
+        (done(ScanSeverity.MEDIUM), "order 1.2.0: the scan of order 1.2.0"),
         (Unavailable("Timeout", "no answer"), f"order 1.2.0: {HOST} cannot be asked for the scan of order 1.2.0"),
         (Rejected("Unsupported", "no scans here"), f"order 1.2.0: {HOST} is a registry without scans"),
         (Rejected("Unauthorized", "who?"), f"order 1.2.0: {HOST} does not tell of the scan of order 1.2.0"),
@@ -69,7 +69,7 @@ def test_without_a_registry_it_says_what_to_write_into_lockstep_yaml(place: Worl
 
 
 def test_the_look_that_asks_first_does_not_wait_for_the_answer(place: World) -> None:
-    place.asking.registry.rated(ORDER, Severity.NONE)
+    place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.push_image("order", 2)
     place.run()
     place.pass_time(5)
@@ -96,7 +96,7 @@ def test_a_look_asks_no_more_often_than_every_few_minutes(place: World) -> None:
 def test_a_scan_of_which_no_event_came_is_found_by_asking_again(place: World) -> None:
     place.push_image("order", 2)
     place.soak()
-    place.asking.registry.rated(ORDER, Severity.NEGLIGIBLE)
+    place.asking.registry.rated(ORDER, ScanSeverity.NEGLIGIBLE)
     place.look()
     assert place.runs("test")["order"] == "1.1.0"
     place.now += ASKED_EVERY
@@ -107,14 +107,14 @@ def test_a_scan_of_which_no_event_came_is_found_by_asking_again(place: World) ->
 def test_an_announced_scan_counts_in_the_look_that_follows(place: World) -> None:
     place.push_image("order", 2)
     place.soak()
-    place.asking.registry.rated(ORDER, Severity.NONE)
+    place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.asking.scans.announced(ImageScanned(ORDER.name, ORDER.digest or ""))
     place.look()
     assert place.runs("test")["order"] == "1.2.0"
 
 
 def test_a_good_answer_that_is_old_opens_nothing(place: World) -> None:
-    place.asking.registry.rated(ORDER, Severity.LOW)
+    place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.asking.scans.of(ORDER)
     place.asking.work()
     place.asking.registry.scans[ORDER.digest or ""] = Unavailable("Timeout", "no answer")
@@ -127,14 +127,14 @@ def test_a_good_answer_that_is_old_opens_nothing(place: World) -> None:
 
 def test_one_image_that_does_not_pass_keeps_the_promotion(place: World) -> None:
     """They were proven side by side, and move side by side."""
-    place.asking.registry.rated(ORDER, Severity.NONE)
+    place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.push_image("order", 2)
     place.push_image("print", 2)
     place.soak()
     assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
     (sentence,) = place.waiting("test")
     assert "has not scanned print 1.2.0" in sentence
-    place.asking.registry.rated(image("print", 2), Severity.LOW)
+    place.asking.registry.rated(image("print", 2), ScanSeverity.LOW)
     place.now += ASKED_EVERY
     place.look()
     assert place.runs("test") == {"order": "1.2.0", "print": "1.2.0"}
@@ -149,7 +149,7 @@ def test_base_alone_needs_no_scan(place: World) -> None:
 
 
 def test_a_request_waits_for_its_scan_like_the_rest(place: World) -> None:
-    place.asking.registry.rated(ORDER, Severity.LOW)
+    place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.push_image("order", 2)
     place.soak()
     place.soak()
@@ -163,7 +163,7 @@ def test_a_request_waits_for_its_scan_like_the_rest(place: World) -> None:
             f" that. It is asked again when {HOST} announces a scan, and every 3 min"
         ),
     )
-    place.asking.registry.rated(ORDER, Severity.NONE)
+    place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.now += ASKED_EVERY
     place.look()
     assert place.runs("prod")["order"] == "1.2.0"
@@ -171,7 +171,7 @@ def test_a_request_waits_for_its_scan_like_the_rest(place: World) -> None:
 
 
 def test_a_gate_that_is_skipped_by_name_still_leaves_what_was_known(place: World) -> None:
-    place.asking.registry.rated(ORDER, Severity.CRITICAL)
+    place.asking.registry.rated(ORDER, ScanSeverity.CRITICAL)
     place.push_image("order", 2)
     place.soak()
     assert place.runs("test")["order"] == "1.1.0"
@@ -196,7 +196,7 @@ def test_where_scan_is_no_gate_nobody_is_asked(tmp_path: Path) -> None:
 
 
 def test_a_promotion_names_the_commits_that_its_images_were_built_from(place: World) -> None:
-    place.asking.registry.rated(ORDER, Severity.NONE)
+    place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.asking.registry.built_from(ORDER)
     place.push_image("order", 2)
     place.soak()
@@ -207,7 +207,7 @@ def test_a_promotion_names_the_commits_that_its_images_were_built_from(place: Wo
 
 @pytest.mark.parametrize("revision", ["main", f"{REVISION}\nLockstep-Scan: order=None", "x" * 40])
 def test_what_is_no_commit_id_is_never_written(place: World, revision: str) -> None:
-    place.asking.registry.rated(ORDER, Severity.LOW)
+    place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.asking.registry.built_from(ORDER, revision)
     place.push_image("order", 2)
     place.soak()
@@ -217,7 +217,7 @@ def test_what_is_no_commit_id_is_never_written(place: World, revision: str) -> N
 
 
 def test_no_promotion_waits_for_labels(place: World) -> None:
-    place.asking.registry.rated(ORDER, Severity.NONE)
+    place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.asking.registry.labels[ORDER.digest or ""] = Unavailable("Timeout", "no answer")
     place.push_image("order", 2)
     place.soak()

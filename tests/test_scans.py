@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.image_updates import scans
-from gitops.core.image_updates.build_origin import Origin
+from gitops.core.image_updates.build_origin import BuildOrigin
 from gitops.core.image_updates.events import ImageScanned
-from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR, Told, Untold
+from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR, ScanAnswer, ScanUnknown
 from gitops.core.images.reference import Image
-from gitops.core.images.registry_facts import Scan, ScanState, Severity
+from gitops.core.images.registry_facts import Scan, ScanSeverity, ScanState
 from gitops.registry_queries import query_cache as inquiries
 from tests.registry_world import REVISION, Asking, done
 
@@ -28,7 +28,7 @@ class Place(Asking):
         self.now = datetime(2026, 11, 23, 8, tzinfo=UTC)
         super().__init__(lambda: self.now, ["harbor.example"])
 
-    def told(self) -> Told:
+    def told(self) -> ScanAnswer:
         """After the registry has answered what it was asked by this."""
         self.scans.of(APP)
         self.work()
@@ -49,11 +49,11 @@ def place() -> Place:
 
 
 def test_nobody_waits_for_a_registry_and_it_is_asked_once(place: Place) -> None:
-    place.registry.rated(APP, Severity.LOW)
-    assert [place.scans.of(APP) for _ in range(3)] == [Told()] * 3
+    place.registry.rated(APP, ScanSeverity.LOW)
+    assert [place.scans.of(APP) for _ in range(3)] == [ScanAnswer()] * 3
     assert place.questions() == 0
     place.work()
-    assert (place.scans.of(APP).scan, place.questions(), place.answers) == (done(Severity.LOW), 1, 1)
+    assert (place.scans.of(APP).scan, place.questions(), place.answers) == (done(ScanSeverity.LOW), 1, 1)
     assert place.registry.asked == [("scan", APP.name, APP.digest)]
     assert not place.work()
 
@@ -61,13 +61,17 @@ def test_nobody_waits_for_a_registry_and_it_is_asked_once(place: Place) -> None:
 @pytest.mark.parametrize(
     ("answer", "untold", "why"),
     [
-        (Unavailable("Timeout", "no answer within 5 s"), Untold.UNREACHABLE, "no answer within 5 s"),
-        (Rejected("Unsupported", "an OCI registry has no scans"), Untold.UNSUPPORTED, "an OCI registry has no scans"),
-        (Rejected("Unauthorized", "no such account"), Untold.REFUSED, "no such account"),
+        (Unavailable("Timeout", "no answer within 5 s"), ScanUnknown.UNREACHABLE, "no answer within 5 s"),
+        (
+            Rejected("Unsupported", "an OCI registry has no scans"),
+            ScanUnknown.UNSUPPORTED,
+            "an OCI registry has no scans",
+        ),
+        (Rejected("Unauthorized", "no such account"), ScanUnknown.REFUSED, "no such account"),
     ],
 )
 def test_a_registry_that_does_not_tell_says_why(
-    place: Place, answer: Rejected | Unavailable, untold: Untold, why: str
+    place: Place, answer: Rejected | Unavailable, untold: ScanUnknown, why: str
 ) -> None:
     place.registry.scans[APP.digest or ""] = answer
     told = place.told()
@@ -76,34 +80,34 @@ def test_a_registry_that_does_not_tell_says_why(
 
 
 def test_what_no_registry_of_ours_has_is_never_asked(place: Place) -> None:
-    assert place.scans.of(Image("elsewhere.example/app", "1", APP.digest)).untold is Untold.NO_REGISTRY
-    assert place.scans.of(Image(APP.name, "1.4.2")).untold is Untold.UNPINNED
+    assert place.scans.of(Image("elsewhere.example/app", "1", APP.digest)).untold is ScanUnknown.NO_REGISTRY
+    assert place.scans.of(Image(APP.name, "1.4.2")).untold is ScanUnknown.UNPINNED
     assert place.origins.of(Image("elsewhere.example/app", "1", APP.digest)) is None
     assert not place.work()
 
 
 def test_an_answer_is_asked_for_again_while_somebody_looks_and_counts_for_minutes_only(place: Place) -> None:
-    place.registry.rated(APP, Severity.LOW)
+    place.registry.rated(APP, ScanSeverity.LOW)
     place.told()
     place.now += ASKED_EVERY
-    place.registry.rated(APP, Severity.CRITICAL)
-    assert place.scans.of(APP).scan == done(Severity.LOW)
+    place.registry.rated(APP, ScanSeverity.CRITICAL)
+    assert place.scans.of(APP).scan == done(ScanSeverity.LOW)
     place.work()
-    assert place.scans.of(APP).scan == done(Severity.CRITICAL)
+    assert place.scans.of(APP).scan == done(ScanSeverity.CRITICAL)
     place.now += COUNTS_FOR + timedelta(seconds=1)
     told = place.scans.of(APP)
-    assert (told.scan, told.untold) == (None, Untold.UNASKED)
+    assert (told.scan, told.untold) == (None, ScanUnknown.UNASKED)
     place.work()
-    assert (place.scans.of(APP).scan, place.questions()) == (done(Severity.CRITICAL), 3)
+    assert (place.scans.of(APP).scan, place.questions()) == (done(ScanSeverity.CRITICAL), 3)
 
 
 def test_a_clock_that_is_set_back_makes_no_answer_count_longer(place: Place) -> None:
-    place.registry.rated(APP, Severity.LOW)
+    place.registry.rated(APP, ScanSeverity.LOW)
     place.told()
     place.now -= timedelta(hours=1)
     assert place.scans.of(APP).scan is None
     assert place.work()
-    assert place.scans.of(APP).scan == done(Severity.LOW)
+    assert place.scans.of(APP).scan == done(ScanSeverity.LOW)
 
 
 def test_nobody_is_asked_again_when_nobody_looks(place: Place) -> None:
@@ -114,55 +118,55 @@ def test_nobody_is_asked_again_when_nobody_looks(place: Place) -> None:
 
 
 def test_an_announced_scan_is_asked_for_at_once_whatever_the_registry_calls_itself(place: Place) -> None:
-    place.registry.rated(APP, Severity.LOW)
+    place.registry.rated(APP, ScanSeverity.LOW)
     place.told()
-    place.registry.rated(APP, Severity.HIGH)
+    place.registry.rated(APP, ScanSeverity.HIGH)
     place.scans.announced(ImageScanned("192.0.2.7:30002/shop/app", APP.digest or ""))
-    assert place.scans.of(APP) == Told()
-    assert place.told().scan == done(Severity.HIGH)
+    assert place.scans.of(APP) == ScanAnswer()
+    assert place.told().scan == done(ScanSeverity.HIGH)
     place.scans.announced(ImageScanned(APP.name, f"sha256:{'b' * 64}"))
-    assert place.scans.of(APP).scan == done(Severity.HIGH)
+    assert place.scans.of(APP).scan == done(ScanSeverity.HIGH)
 
 
 def test_an_answer_that_was_under_way_during_the_announcement_does_not_count(place: Place) -> None:
-    place.registry.rated(APP, Severity.LOW)
+    place.registry.rated(APP, ScanSeverity.LOW)
 
     def rescanned() -> None:
         place.registry.meanwhile = lambda: None
-        place.registry.rated(APP, Severity.CRITICAL)
+        place.registry.rated(APP, ScanSeverity.CRITICAL)
         place.scans.announced(ImageScanned(APP.name, APP.digest or ""))
 
     place.registry.meanwhile = rescanned
-    assert place.told().scan == done(Severity.CRITICAL)
+    assert place.told().scan == done(ScanSeverity.CRITICAL)
     assert place.questions() == 2
 
 
 def test_news_of_which_only_another_replica_knows_more_outdate_every_answer(place: Place) -> None:
-    place.registry.rated(APP, Severity.LOW)
-    assert place.told().scan == done(Severity.LOW)
-    place.registry.rated(APP, Severity.CRITICAL)
+    place.registry.rated(APP, ScanSeverity.LOW)
+    assert place.told().scan == done(ScanSeverity.LOW)
+    place.registry.rated(APP, ScanSeverity.CRITICAL)
     place.scans.outdate()
-    assert place.scans.of(APP) == Told()
+    assert place.scans.of(APP) == ScanAnswer()
 
     def scanned_again() -> None:
-        place.registry.rated(APP, Severity.HIGH)
+        place.registry.rated(APP, ScanSeverity.HIGH)
         place.scans.outdate()
 
     place.registry.meanwhile = once(scanned_again)
     place.work()
-    assert place.scans.of(APP).scan == done(Severity.HIGH)
+    assert place.scans.of(APP).scan == done(ScanSeverity.HIGH)
 
 
 def test_news_do_not_make_a_registry_that_is_down_be_asked_more_often(place: Place) -> None:
     place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
-    assert place.told().untold is Untold.UNREACHABLE
+    assert place.told().untold is ScanUnknown.UNREACHABLE
     place.scans.outdate()
-    assert place.told().untold is Untold.UNREACHABLE
+    assert place.told().untold is ScanUnknown.UNREACHABLE
     assert place.questions() == 1
 
 
 def test_a_question_that_a_bug_has_ended_can_be_put_again(place: Place) -> None:
-    place.registry.rated(APP, Severity.LOW)
+    place.registry.rated(APP, ScanSeverity.LOW)
     place.scans.of(APP)
 
     def fail() -> None:
@@ -172,7 +176,7 @@ def test_a_question_that_a_bug_has_ended_can_be_put_again(place: Place) -> None:
     with pytest.raises(OverflowError):
         place.work()
     place.registry.meanwhile = lambda: None
-    assert place.told().scan == done(Severity.LOW)
+    assert place.told().scan == done(ScanSeverity.LOW)
 
 
 def test_a_registry_that_is_down_is_asked_ever_less(place: Place) -> None:
@@ -185,9 +189,9 @@ def test_a_registry_that_is_down_is_asked_ever_less(place: Place) -> None:
     pauses = [(after - before).total_seconds() for before, after in itertools.pairwise(asked_at)]
     assert pauses[:3] == [10, 20, 40]
     assert max(pauses) == inquiries.LONGEST_PAUSE.total_seconds()
-    place.registry.rated(APP, Severity.NONE)
+    place.registry.rated(APP, ScanSeverity.NONE)
     place.now += inquiries.LONGEST_PAUSE
-    assert place.told().scan == done(Severity.NONE)
+    assert place.told().scan == done(ScanSeverity.NONE)
 
 
 def test_a_registry_that_says_when_is_asked_no_earlier(place: Place) -> None:
@@ -203,7 +207,7 @@ def test_the_promoter_is_told_when_the_answer_is_another_one_and_not_else(place:
         (Scan(ScanState.RUNNING), 2),
         (Unavailable("Timeout", "no answer"), 3),
         (Unavailable("Timeout", "still no answer"), 3),
-        (done(Severity.LOW), 4),
+        (done(ScanSeverity.LOW), 4),
     ):
         place.registry.scans[APP.digest or ""] = scan
         place.now += timedelta(minutes=30)
@@ -227,12 +231,12 @@ def test_what_is_kept_is_bounded(place: Place) -> None:
         place.scans.of(Image(APP.name, None, f"sha256:{number:064x}"))
         place.work()
     assert place.scans.of(Image(APP.name, None, f"sha256:{2_000:064x}")).scan == Scan(ScanState.ABSENT)
-    assert place.scans.of(Image(APP.name, None, f"sha256:{0:064x}")) == Told()
+    assert place.scans.of(Image(APP.name, None, f"sha256:{0:064x}")) == ScanAnswer()
 
 
 ANSWERS = st.one_of(
-    st.builds(done, st.sampled_from(Severity)),
-    st.builds(Scan, st.sampled_from(ScanState), st.none() | st.sampled_from(Severity)),
+    st.builds(done, st.sampled_from(ScanSeverity)),
+    st.builds(Scan, st.sampled_from(ScanState), st.none() | st.sampled_from(ScanSeverity)),
     st.just(Unavailable("Timeout", "no answer")),
     st.sampled_from([Rejected("Unsupported", "none here"), Rejected("Unauthorized", "who?")]),
 )
@@ -245,9 +249,9 @@ STEPS = st.one_of(
 )
 
 
-@given(steps=st.lists(STEPS, max_size=30), limit=st.sampled_from(Severity))
+@given(steps=st.lists(STEPS, max_size=30), limit=st.sampled_from(ScanSeverity))
 def test_whatever_happens_the_gate_is_open_only_for_a_good_and_fresh_answer(
-    steps: list[tuple[str, object]], limit: Severity
+    steps: list[tuple[str, object]], limit: ScanSeverity
 ) -> None:
     """An answer opens the gate when the registry gave it minutes ago at most, it is done, rated and good enough, and
     nothing was announced since.
@@ -260,7 +264,7 @@ def test_whatever_happens_the_gate_is_open_only_for_a_good_and_fresh_answer(
         given_at, given_answer = place.now, place.registry.scans.get(APP.digest or "", Scan(ScanState.ABSENT))
 
     place.registry.meanwhile = answered
-    place.registry.rated(APP, Severity.NONE)
+    place.registry.rated(APP, ScanSeverity.NONE)
     place.told()
     for step, value in steps:
         if step == "the registry has" and isinstance(value, (Scan, Rejected, Unavailable)):
@@ -285,7 +289,7 @@ def test_labels_are_asked_for_once_for_ever(place: Place) -> None:
     place.registry.built_from(APP, source="https://git.example/team/app")
     assert (place.origins.of(APP), place.origins.revision(APP)) == (None, "")
     place.work()
-    assert place.origins.of(APP) == Origin(REVISION, "https://git.example/team/app")
+    assert place.origins.of(APP) == BuildOrigin(REVISION, "https://git.example/team/app")
     place.now += timedelta(days=400)
     assert place.origins.revision(APP) == REVISION
     assert not place.work()

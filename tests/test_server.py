@@ -105,10 +105,10 @@ def test_a44_metrics_are_on_their_own_port_only() -> None:
 
 
 def test_every_kind_of_the_configuration_has_its_dialect_and_its_cap() -> None:
-    kinds = config.Sender.model_json_schema()["properties"]["kind"]["enum"]
+    kinds = config.SenderConfig.model_json_schema()["properties"]["kind"]["enum"]
     assert set(kinds) == set(KINDS)
     source = config.SecretSource(env="SECRET")
-    configured = {kind: config.Sender(kind=kind, secrets=(source,)) for kind in kinds}
+    configured = {kind: config.SenderConfig(kind=kind, secrets=(source,)) for kind in kinds}
     made = senders(configured, {"SECRET": "s3cr3t"})
     assert {name: sender.largest_body for name, sender in made.items()} == {
         "harbor": MEBIBYTE,
@@ -126,7 +126,7 @@ def test_every_kind_of_the_configuration_has_its_dialect_and_its_cap() -> None:
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ", "whsec_c2hvcnQ=", "whsec_!!!!"])
 def test_a_signing_token_that_is_none_is_refused_at_the_start(secret: str) -> None:
-    configured = {"git-host": config.Sender(kind="gitlab", secrets=(config.SecretSource(env="SECRET"),))}
+    configured = {"git-host": config.SenderConfig(kind="gitlab", secrets=(config.SecretSource(env="SECRET"),))}
     with pytest.raises(Rejected, match=r"senders\.git-host\.secrets.*copy the whole token") as refused:
         senders(configured, {"SECRET": secret})
     assert secret == "whsec_" or secret not in str(refused.value)
@@ -136,7 +136,7 @@ def test_a_signing_token_that_is_none_is_refused_at_the_start(secret: str) -> No
 def test_a_signing_token_that_is_rotated_into_none_is_logged_once(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(samples.SIGNING_SECRET.decode())
-    configured = {"git-host": config.Sender(kind="gitlab", secrets=(config.SecretSource(file=file),))}
+    configured = {"git-host": config.SenderConfig(kind="gitlab", secrets=(config.SecretSource(file=file),))}
     sender = senders(configured, {})["git-host"]
     with capture_logs() as logs:
         sender.secrets()

@@ -8,7 +8,7 @@ import pytest
 from gitops.adapters.git.work_tree import WorkTree
 from gitops.adapters.kustomize.render_cache import RenderCache
 from gitops.contract.checker import Checker
-from gitops.contract.parity import Comparer
+from gitops.contract.parity import ParityComparer
 from gitops.contract.surveyor import Surveyor
 from gitops.core.config_repo.release import parse_release
 from gitops.core.health import Health
@@ -144,7 +144,7 @@ def test_check_and_parity_take_them_one_by_one(place: World, tmp_path: Path) -> 
         report = Checker(tree, Surveyor(Builds(tree, place.renderer), memo), tree).check(head)
         assert report.passes(ahead=True), report.forbidden()
         assert [each.overlay.name for each in report.checked] == OVERLAYS
-        comparer = Comparer(tree, place.renderer, memo, tree.subjects)
+        comparer = ParityComparer(tree, place.renderer, memo, tree.subjects)
         found = {(pair.a, pair.b): [str(each.standing) for each in pair.findings] for pair in comparer.parity(
             head, "test", "prod")}  # fmt: skip
         assert found == {("test/order", "prod/order"): ["pending"], ("test/print", "prod/print"): []}
@@ -183,7 +183,7 @@ def test_a_service_that_has_no_overlay_there_yet_is_missing_in_parity(place: Wor
     place.soak()
     tree = WorkTree(place.remote.directory, {})
     try:
-        pairs = Comparer(tree, place.renderer, RenderCache(tmp_path / "c"), tree.subjects).parity(
+        pairs = ParityComparer(tree, place.renderer, RenderCache(tmp_path / "c"), tree.subjects).parity(
             tree.head(), "dev", "test"
         )
     finally:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from gitops.adapters.registry.harbor import HarborRegistry
-from gitops.adapters.registry.http import Access
+from gitops.adapters.registry.http import RegistryAccess
 from gitops.adapters.registry.oci import OciRegistry
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.image_updates.events import ImagePushed
-from gitops.core.images.registry_facts import Tagged
+from gitops.core.images.registry_facts import TaggedImage
 from tests.adapters import registry_world
 from tests.adapters.harbor_world import PASSWORD, USER, Harbor, digest, harbor
 from tests.sweep_world import OVERLAY, POLICIES, Shelf, World, at, kustomization, pipeline_text, refused
@@ -49,7 +49,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def asked(registry: Harbor) -> HarborRegistry:
-    return HarborRegistry(Access(registry.host, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
+    return HarborRegistry(RegistryAccess(registry.host, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
 
 
 def image(service: str) -> str:
@@ -101,7 +101,7 @@ def test_an_oci_registry_is_caught_up_with_as_far_as_it_tells(tmp_path: Path) ->
         digests = {tag: images.push(f"tuling/{service}", tag, of=content) for service, tag, _, content in DAY}
         text, overlay = pipeline_text(images.host, policies), kustomization(images.host, policies)
         world = World(tmp_path / "world", images.host, text, overlay)
-        found = OciRegistry(Access(images.host, images.url))
+        found = OciRegistry(RegistryAccess(images.host, images.url))
         world.sweeper({images.host: found}).sweep(images.host)
         deployed = world.deployed()
         assert {name: held.tag for name, held in deployed.items()} == {name: NEWEST[name] for name in policies}
@@ -139,7 +139,7 @@ def test_between_whole_looks_only_what_was_pushed_since_is_looked_at(world: Worl
 
 def test_a_tag_that_was_added_to_an_old_image_is_found_within_the_hour(world: World, registry: Harbor) -> None:
     """Harbor sends no webhook for it, and sorts it where the image was pushed."""
-    harbor_image = HarborRegistry(Access(HOST, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
+    harbor_image = HarborRegistry(RegistryAccess(HOST, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
     old = registry.push("tuling/print-api", "1.0.0", at(0))
     for number in range(150):
         registry.push("tuling/print-api", f"1.1.{number}", at(1 + number))
@@ -155,7 +155,7 @@ def test_a_tag_that_was_added_to_an_old_image_is_found_within_the_hour(world: Wo
 
 
 def test_a_followed_tag_that_went_back_is_followed(world: World, registry: Harbor) -> None:
-    harbor_image = HarborRegistry(Access(HOST, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
+    harbor_image = HarborRegistry(RegistryAccess(HOST, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
     one = registry.push("tuling/design", "latest", at(1), "one")
     two = registry.push("tuling/design", "latest", at(2), "two")
     sweeper = world.sweeper({HOST: harbor_image})
@@ -358,7 +358,7 @@ def test_a_sweep_that_ends_because_the_controller_stops_is_no_failure(world: Wor
 
 def test_a_bug_in_a_sweep_is_told(world: World) -> None:
     class Broken(Shelf):
-        def tagged(self, image: str, tag: str) -> Tagged | None:
+        def tagged(self, image: str, tag: str) -> TaggedImage | None:
             raise OverflowError
 
     sweeper = world.sweeper({HOST: Broken()})
@@ -378,7 +378,7 @@ def test_a_registry_that_is_slow_holds_up_no_other_one(tmp_path: Path) -> None:
     answers, is_asked = threading.Event(), threading.Event()
 
     class Slow(Shelf):
-        def tagged(self, image: str, tag: str) -> Tagged | None:
+        def tagged(self, image: str, tag: str) -> TaggedImage | None:
             if len(self.asked) >= 3:
                 is_asked.set()
             found = super().tagged(image, tag)

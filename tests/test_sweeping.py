@@ -10,9 +10,9 @@ import pytest
 
 from gitops.core.config_repo.pipeline import FILE
 from gitops.core.errors import Unavailable
-from gitops.core.sync.missing_images import Needs
-from gitops.registry_sweep.image_retention import Pullability
-from gitops.registry_sweep.schedule import Sweeping, Terms
+from gitops.core.sync.missing_images import NeededImages
+from gitops.registry_sweep.image_retention import ImageRetention
+from gitops.registry_sweep.schedule import SweepSchedule, SweepTerms
 from tests.sweep_world import Shelf, World, at, pipeline_text, until, wanting
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Rig:
         self.seen: list[RegistryState] = []
         self.clock_ahead = 0.0
         self.asked_busy = self.asked_to_lead = 0
-        pullability = Pullability({HOST: self.shelf}, self, lambda _: None, time.monotonic)
-        terms = Terms(
+        pullability = ImageRetention({HOST: self.shelf}, self, lambda _: None, time.monotonic)
+        terms = SweepTerms(
             leads=self._asked_to_lead,
             is_busy=self._busy,
             pipeline=self.world.pipeline,
@@ -41,13 +41,13 @@ class Rig:
             clock=lambda: time.monotonic() + self.clock_ahead,
             observe=self.seen.append,
         )
-        self.sweeping = Sweeping(self.world.sweeper({HOST: self.shelf}, pullability), pullability, terms)
+        self.sweeping = SweepSchedule(self.world.sweeper({HOST: self.shelf}, pullability), pullability, terms)
         self.sweeping.start()
 
-    def everywhere(self) -> dict[str, Needs]:
-        return {"dev": Needs(frozenset(self.world.deployed().values()))}
+    def everywhere(self) -> dict[str, NeededImages]:
+        return {"dev": NeededImages(frozenset(self.world.deployed().values()))}
 
-    def of(self, overlay: str) -> Needs:
+    def of(self, overlay: str) -> NeededImages:
         return self.everywhere()[overlay]
 
     def _asked_to_lead(self) -> bool:

@@ -14,7 +14,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from gitops.runtime import logs as telemetry
-from gitops.runtime.logs import Output
+from gitops.runtime.logs import LogOutput
 
 Configure = Callable[..., io.StringIO]
 SECRET = "p@ss/word=+1"
@@ -37,7 +37,7 @@ def configure() -> Iterator[Configure]:
 
     def to(stream: io.StringIO | None = None, **output: Any) -> io.StringIO:
         stream = stream or io.StringIO()
-        telemetry.configure(Output(stream, "lockstep", **output))
+        telemetry.configure(LogOutput(stream, "lockstep", **output))
         return stream
 
     yield to

@@ -12,7 +12,7 @@ from flask import Blueprint
 from gitops.core.errors import Unavailable
 from gitops.core.image_updates.events import Event
 from gitops.web.apps import Probes, create_page_app, create_webhook_app
-from gitops.web.listener import SECURITY_HEADERS, Limits, Listener
+from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
 from tests.test_listener import MEBIBYTE, ask, connect, is_closed, read_answer, resident
 from tests.webhooks import recorded
 from tests.webhooks.test_receivers import PUSH, SENDERS
@@ -51,7 +51,7 @@ def inbox() -> WaitingInbox:
 @pytest.fixture
 def port(inbox: WaitingInbox) -> Iterator[int]:
     door = Door(SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20)
-    limits = Limits(threads=STORM + 24, body=body_limit(SENDERS), arrival=30, idle=30)
+    limits = ListenerLimits(threads=STORM + 24, body=body_limit(SENDERS), arrival=30, idle=30)
     listener = Listener(create_webhook_app(door, WELL), "127.0.0.1", 0, limits)
     yield listener.start()[1]
     listener.stop(within=5)

@@ -25,7 +25,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
-from gitops.core.parsing.git_urls import Remote, names_any
+from gitops.core.parsing.git_urls import GitUrl, names_any
 from gitops.ports import Inbox
 from webhooks import bodies
 from webhooks.auth import Request
@@ -57,7 +57,7 @@ class Door:
 
     senders: Mapping[str, Sender]
     inbox: Inbox
-    repos: frozenset[Remote]
+    repos: frozenset[GitUrl]
     on_config_push: Callable[[ConfigPushed], str]
     on_registry_news: Callable[[ImageScanned | ImageDeleted], str]
     observe: Callable[[str, int, float], None]

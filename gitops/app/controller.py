@@ -15,26 +15,25 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import CollectorRegistry
 
-from gitops.adapters.kubernetes.lease import Candidate, Leader, Terms
+from gitops.adapters.kubernetes.lease import LeaderElection, LeaseCandidate, LeaseTerms
 from gitops.app import registry_wiring as registries
 from gitops.app import wiring as assembly
-from gitops.app.status_source import Known, Observer
+from gitops.app.status_source import ControllerStatus, StatusParties
 from gitops.app.wiring import Clocks
 from gitops.config.model import Config
-from gitops.contract.parity_queue import Comparisons, Means
+from gitops.contract.parity_queue import ParityParties, ParityQueue
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.image_updates.changes import Change
 from gitops.core.image_updates.events import ImageDeleted, ImageScanned
 from gitops.core.objects import Key
 from gitops.core.sync.summary import Stall
-from gitops.history.git_history import QUESTION, Chronicle, Trunk
-from gitops.image_updates.batch import Elsewhere
-from gitops.image_updates.committer import Clock, Committer
+from gitops.history.git_history import QUESTION, GitHistory, TrunkReader
+from gitops.image_updates.batch import ImageSources
+from gitops.image_updates.committer import CommitClock, Committer
 from gitops.ports import Registry
-from gitops.reconcile.leader_relay import Herald
-from gitops.reconcile.triggers import Hints
-from gitops.registry_sweep.schedule import Sweeping
-from gitops.registry_sweep.schedule import Terms as SweepTerms
+from gitops.reconcile.leader_relay import LeaderRelay
+from gitops.reconcile.triggers import Triggers
+from gitops.registry_sweep.schedule import SweepSchedule, SweepTerms
 from gitops.runtime.metrics import Metrics
 from gitops.runtime.workqueue import Backoff, Workqueue
 from gitops.status_page.blueprint import blueprint
@@ -82,14 +81,14 @@ class Controller:
         renderer = assembly.builder(config)
         wanted = assembly.wanted(config, self._repo, renderer, self._reached)
         self._desired = wanted.desired
-        terms = Terms.lasting(config.lease.total_seconds())
-        candidate = Candidate(identity, lambda: self._tasks.add("lead"), self._deposed, terms)
-        self._leader = Leader(self._reached.api, config.name, candidate, clock=clocks.now)
+        terms = LeaseTerms.lasting(config.lease.total_seconds())
+        candidate = LeaseCandidate(identity, lambda: self._tasks.add("lead"), self._deposed, terms)
+        self._leader = LeaderElection(self._reached.api, config.name, candidate, clock=clocks.now)
         leading = (self._leader.is_leader, self._on_change)
         self._reconciling = assembly.reconciling(config, self._reached, wanted, clocks, leading)
         backoff = Backoff(_random.random, first=0.2)
         self._tasks = Workqueue(self._task, backoff=backoff, clock=clocks.monotonic, workers=2)
-        self._herald = Herald(self._leads, self._ask_for_pass, lambda: self._tasks.add("tell"))
+        self._herald = LeaderRelay(self._leads, self._ask_for_pass, lambda: self._tasks.add("tell"))
         self._overlays = Workqueue(self._pass, backoff=backoff, clock=clocks.monotonic, workers=config.workers)
         found = registries.registries(config)
         self._provenance = assembly.provenance(
@@ -97,31 +96,31 @@ class Controller:
         )
         self._committer = Committer(
             self._repo,
-            clock=Clock(clocks.now, clocks.monotonic, _random.random),
+            clock=CommitClock(clocks.now, clocks.monotonic, _random.random),
             on_commit=self._on_commit,
-            elsewhere=Elsewhere(self._desired.images_in_use, self._provenance.registries.origins.revision),
+            elsewhere=ImageSources(self._desired.images_in_use, self._provenance.registries.origins.revision),
         )
         self._questions = Workqueue(self._answer, backoff=backoff, clock=clocks.monotonic, workers=1)
-        means = Means(
+        means = ParityParties(
             assembly.compare(self._repo, renderer),
             self._desired.head,
             self._questions.add,
             clocks.now,
             clocks.monotonic,
         )
-        self._comparisons = Comparisons(means)
-        trunk = Trunk(self._repo, self._desired.head, self._desired.overlays)
-        self._chronicle = Chronicle(trunk, self._questions.add)
+        self._comparisons = ParityQueue(means)
+        trunk = TrunkReader(self._repo, self._desired.head, self._desired.overlays)
+        self._chronicle = GitHistory(trunk, self._questions.add)
         told = (self._chronicle, self._comparisons, self._provenance)
-        known = Known(self._desired, self._reached.ledger, self._committer, *told)
+        known = StatusParties(self._desired, self._reached.ledger, self._committer, *told)
         tell = (self._on_head, self._on_promotion, self._on_news)
         self._sweeping = self._made_sweeping(found, clocks)
         asked = replace(self._provenance.registries, is_absent=self._sweeping.is_absent)
-        hooks = assembly.Leading(clocks.now, self._leads, config.skippable, wanted.contract, asked, *tell)
+        hooks = assembly.PromotionHooks(clocks.now, self._leads, config.skippable, wanted.contract, asked, *tell)
         self._promoting = assembly.promoting(self._reached, self._repo, self._reconciling, self._desired, hooks)
-        self._observer = Observer(config, known, self._leader.is_leader)
+        self._observer = ControllerStatus(config, known, self._leader.is_leader)
         self._observer.listen_to(self._reconciling.watcher.conditions, self._loops, self._sweeping.sweeper)
-        self._hints = Hints(self._repo, config.repo.trunk, self._desired, self._tasks.add, self._herald.tell)
+        self._hints = Triggers(self._repo, config.repo.trunk, self._desired, self._tasks.add, self._herald.tell)
         self._listeners = self._made_listeners(senders)
         self._timers = BackgroundScheduler(timezone="UTC")
 
@@ -347,7 +346,7 @@ class Controller:
         page = Snapshots(pages, lambda: self._committer.waiting >= _MANY_SENDERS, self._clocks.monotonic)
         return server.listeners(self._config, door, page, self._registry, probes)
 
-    def _made_sweeping(self, found: Mapping[str, Registry], clocks: Clocks) -> Sweeping:
+    def _made_sweeping(self, found: Mapping[str, Registry], clocks: Clocks) -> SweepSchedule:
         terms = SweepTerms(
             leads=lambda: self._leads() and self._reconciling.reconciler.has_recalled,
             is_busy=lambda: self._committer.waiting >= _MANY_SENDERS,
@@ -356,7 +355,7 @@ class Controller:
             clock=clocks.monotonic,
             observe=self._metrics.sweep,
         )
-        means = registries.Means(self._committer, self._repo, self._desired, clocks)
+        means = registries.SweepParties(self._committer, self._repo, self._desired, clocks)
         made = registries.sweeping(found, means, self._reached.ledger, terms, self._on_news)
         self._reconciling.reconciler.ask_for_missing(made.missing)
         return made

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gitops.promotion.gate_check import Registries
+from gitops.promotion.gate_check import ImageQueries
 from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.runtime.workqueue import Workqueue
 
@@ -13,10 +13,10 @@ _STOP = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class ImageFacts:
     """`queues`: who asks the registries; each kind of question has its own, so that one never waits for the other."""
 
-    registries: Registries
+    registries: ImageQueries
     pushes: SourcePushes
     queues: Sequence[Workqueue]
 

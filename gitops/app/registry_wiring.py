@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.registry.harbor import HarborRegistry
-from gitops.adapters.registry.http import Access
+from gitops.adapters.registry.http import RegistryAccess
 from gitops.adapters.registry.oci import OciRegistry
 from gitops.app.wiring import Clocks
 from gitops.config import registries as registry_access
@@ -13,16 +13,16 @@ from gitops.config.model import Config
 from gitops.desired.desired_state import DesiredState
 from gitops.ports import Inbox, Registry
 from gitops.registry_queries.query_cache import RegistryOf
-from gitops.registry_sweep.declared_images import Declared
-from gitops.registry_sweep.image_retention import Accounts, Needed, Pullability
-from gitops.registry_sweep.schedule import Sweeping, Terms
-from gitops.registry_sweep.sweeper import Parties, Sweeper
+from gitops.registry_sweep.declared_images import DeclaredImages
+from gitops.registry_sweep.image_retention import ImageRetention, ProofAccounts, RetainedImages
+from gitops.registry_sweep.schedule import SweepSchedule, SweepTerms
+from gitops.registry_sweep.sweeper import Sweeper, SweeperParties
 
-_KINDS: Mapping[str, Callable[[Access], Registry]] = {"harbor": HarborRegistry, "oci": OciRegistry}
+_KINDS: Mapping[str, Callable[[RegistryAccess], Registry]] = {"harbor": HarborRegistry, "oci": OciRegistry}
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class SweepParties:
     """What a sweep compares with, and where it hands in what it finds."""
 
     inbox: Inbox
@@ -36,12 +36,12 @@ def registries(config: Config) -> Mapping[str, Registry]:
     return {host: _KINDS[each.kind](_access(host, each)) for host, each in config.registries.items()}
 
 
-def sweeper(found: Mapping[str, Registry], means: Means, pullability: Pullability | None = None) -> Sweeper:
-    parties = Parties(
+def sweeper(found: Mapping[str, Registry], means: SweepParties, pullability: ImageRetention | None = None) -> Sweeper:
+    parties = SweeperParties(
         registries=found,
         inbox=means.inbox,
         pipeline=means.desired.pipeline,
-        declared=Declared(means.repo, means.desired.pipeline, means.desired.overlays),
+        declared=DeclaredImages(means.repo, means.desired.pipeline, means.desired.overlays),
         pullability=pullability,
         now=means.clocks.now,
         clock=means.clocks.monotonic,
@@ -56,17 +56,17 @@ def registry_of(found: Mapping[str, Registry]) -> RegistryOf:
 
 def sweeping(
     found: Mapping[str, Registry],
-    means: Means,
-    ledger: Accounts,
-    terms: Terms,
+    means: SweepParties,
+    ledger: ProofAccounts,
+    terms: SweepTerms,
     on_news: Callable[[frozenset[str]], None],
-) -> Sweeping:
+) -> SweepSchedule:
     """`on_news(overlays)`: of which something else can be pulled than before."""
-    pullability = Pullability(found, Needed(ledger, means.desired), on_news, means.clocks.monotonic)
-    return Sweeping(sweeper(found, means, pullability), pullability, terms)
+    pullability = ImageRetention(found, RetainedImages(ledger, means.desired), on_news, means.clocks.monotonic)
+    return SweepSchedule(sweeper(found, means, pullability), pullability, terms)
 
 
-def _access(host: str, registry: registry_access.Registry) -> Access:
+def _access(host: str, registry: registry_access.RegistryConfig) -> RegistryAccess:
     sources = registry.current_secrets()
 
     def credentials() -> tuple[str, str] | None:
@@ -74,7 +74,7 @@ def _access(host: str, registry: registry_access.Registry) -> Access:
         values = [next(iter(read()), b"").decode("utf-8", "surrogateescape") for read in sources]
         return (values[0], values[1]) if values else None
 
-    return Access(
+    return RegistryAccess(
         host=host,
         url=registry.url or f"https://{host}",
         credentials=credentials,

@@ -6,59 +6,61 @@ from datetime import datetime
 from importlib import metadata
 from typing import Protocol
 
-from gitops.adapters.kubernetes.reflector import Condition
-from gitops.app.image_facts import Provenance
+from gitops.adapters.kubernetes.reflector import WatchState
+from gitops.app.image_facts import ImageFacts
 from gitops.config.model import Config
-from gitops.contract.parity_queue import Comparisons
+from gitops.contract.parity_queue import ParityQueue
 from gitops.core.config_repo.pipeline import Pipeline
-from gitops.core.contract.parity import Comparison
+from gitops.core.contract.parity import ParityComparison
 from gitops.core.errors import GitopsError
-from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.images.reference import Image
 from gitops.core.parsing import git_urls as remotes
-from gitops.core.promotion.lineage import Past
+from gitops.core.promotion.lineage import RepoHistory
 from gitops.desired.desired_state import DesiredState
-from gitops.history.git_history import Chronicle
+from gitops.history.git_history import GitHistory
 from gitops.image_updates.committer import Committer
 from gitops.ports import Ledger
-from gitops.status_page.source import Controller, Statuses, Trouble
+from gitops.status_page.source import ControllerState, ControllerTrouble, Statuses
 
-Conditions = Callable[[], Mapping[str, Condition]]
+Conditions = Callable[[], Mapping[str, WatchState]]
 
 
-class Sweeps(Protocol):
+class RegistryStates(Protocol):
     """How the registries fare, as gitops.sweeper.Sweeper tells."""
 
     def states(self) -> Sequence[RegistryState]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StatusParties:
     """Where the observer looks."""
 
     desired: DesiredState
     ledger: Ledger
     committer: Committer
-    chronicle: Chronicle
-    comparisons: Comparisons
-    provenance: Provenance
+    chronicle: GitHistory
+    comparisons: ParityQueue
+    provenance: ImageFacts
 
 
-class Observer:
+class ControllerStatus:
     """Implements status_page.source.StatusSource and the probes of the server. Thread-safe: single assignments only."""
 
-    def __init__(self, config: Config, known: Known, is_leader: Callable[[], bool]) -> None:
+    def __init__(self, config: Config, known: StatusParties, is_leader: Callable[[], bool]) -> None:
         self._config = config
         self._known = known
         self._is_leader = is_leader
         self._conditions: Conditions = dict
         self._loops: Callable[[], Mapping[str, bool]] = dict
         self._head: tuple[str, datetime] | None = None
-        self._remote: Trouble | None = None
-        self._sweeps: Sweeps | None = None
+        self._remote: ControllerTrouble | None = None
+        self._sweeps: RegistryStates | None = None
 
-    def listen_to(self, conditions: Conditions, loops: Callable[[], Mapping[str, bool]], sweeps: Sweeps) -> None:
+    def listen_to(
+        self, conditions: Conditions, loops: Callable[[], Mapping[str, bool]], sweeps: RegistryStates
+    ) -> None:
         """`conditions`: how each watch fares; `loops`: whether each loop of the process turns; `sweeps`: how those of
         the registries do.
         """
@@ -75,7 +77,7 @@ class Observer:
     def remote_failed(self, error: GitopsError, now: datetime) -> None:
         """Since when it fails is told, and what it says now."""
         reason = "TrunkGone" if error.reason == "TrunkGone" else "RemoteUnreachable"
-        self._remote = Trouble(reason, error.message, self._remote.since if self._remote else now)
+        self._remote = ControllerTrouble(reason, error.message, self._remote.since if self._remote else now)
 
     def remote_answered(self) -> bool:
         """True when it had not before: an outage is over."""
@@ -90,29 +92,31 @@ class Observer:
     def pipeline(self) -> Pipeline | None:
         return self._known.desired.pipeline()
 
-    def past(self) -> Past:
+    def past(self) -> RepoHistory:
         return self._known.chronicle.past()
 
-    def parity(self, a: str, b: str) -> Comparison:
+    def parity(self, a: str, b: str) -> ParityComparison:
         return self._known.comparisons.of(a, b)
 
-    def known_parity(self, a: str, b: str) -> Comparison:
+    def known_parity(self, a: str, b: str) -> ParityComparison:
         return self._known.comparisons.known(a, b)
 
-    def origin(self, image: Image) -> Origin | None:
+    def origin(self, image: Image) -> BuildOrigin | None:
         return self._known.provenance.registries.origins.of(image)
 
     def source_pushes(self, service: str) -> Sequence[SourcePush]:
         return self._known.provenance.pushes.of(service)
 
-    def controller(self) -> Controller:
+    def controller(self) -> ControllerState:
         head, since = self._head or (None, None)
         remote = remotes.parse(self._config.repo.url)
         registries = tuple(self._sweeps.states()) if self._sweeps else ()
         failing = [
-            Trouble("SweepFailing", each.message, each.failing_since) for each in registries if each.failing_since
+            ControllerTrouble("SweepFailing", each.message, each.failing_since)
+            for each in registries
+            if each.failing_since
         ]
-        return Controller(
+        return ControllerState(
             repo=str(remote) if remote else "config repo",
             trunk=self._config.repo.trunk,
             leader=self._is_leader(),
@@ -123,17 +127,17 @@ class Observer:
             registries=registries,
         )
 
-    def _troubles(self, since: datetime | None) -> list[Trouble]:
+    def _troubles(self, since: datetime | None) -> list[ControllerTrouble]:
         found = [self._remote] if self._remote else []
         blocked = self._known.committer.trouble
         if blocked:
-            found.append(Trouble(blocked.reason, blocked.message, blocked.since))
+            found.append(ControllerTrouble(blocked.reason, blocked.message, blocked.since))
         broken = self._known.desired.trouble()
         if broken and since:
-            found.append(Trouble(broken.reason, str(broken), since))
+            found.append(ControllerTrouble(broken.reason, str(broken), since))
         failing = {name: state for name, state in self._conditions().items() if state.failing_since}
         found += [
-            Trouble("WatchFailing", f"{name}: {state.error}", state.failing_since)
+            ControllerTrouble("WatchFailing", f"{name}: {state.error}", state.failing_since)
             for name, state in failing.items()
             if state.failing_since
         ]

@@ -11,46 +11,43 @@ from pathlib import Path
 
 import structlog
 
-from gitops.adapters.git.config_repo import GitConfigRepo
-from gitops.adapters.git.config_repo import Limits as GitLimits
-from gitops.adapters.git.config_repo import Options as GitOptions
-from gitops.adapters.git.remote import Access as GitAccess
+from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
+from gitops.adapters.git.remote import GitAccess
 from gitops.adapters.kubernetes.api import KubernetesApi
-from gitops.adapters.kubernetes.applysets import KubernetesParents
+from gitops.adapters.kubernetes.applysets import KubernetesApplySets
 from gitops.adapters.kubernetes.cluster import KubernetesCluster
-from gitops.adapters.kubernetes.discovery import Kinds
+from gitops.adapters.kubernetes.discovery import Discovery
 from gitops.adapters.kubernetes.events import KubernetesEvents
 from gitops.adapters.kubernetes.installation_key import installation_key
-from gitops.adapters.kubernetes.kubeconfig import Access
+from gitops.adapters.kubernetes.kubeconfig import ClusterAccess
 from gitops.adapters.kubernetes.ledger import KubernetesLedger
 from gitops.adapters.kubernetes.watcher import Watcher
-from gitops.adapters.kustomize.builder import Kustomize
-from gitops.adapters.kustomize.builder import Limits as RenderLimits
+from gitops.adapters.kustomize.builder import Kustomize, RenderLimits
 from gitops.adapters.kustomize.render_cache import RenderCache
-from gitops.app.image_facts import Provenance
-from gitops.config.model import Config, Repo
-from gitops.config.repo import Credentials
-from gitops.contract.admission import Judge
+from gitops.app.image_facts import ImageFacts
+from gitops.config.model import Config, RepoConfig
+from gitops.config.repo import RepoCredentials
+from gitops.contract.admission import ContractAdmission
 from gitops.contract.checker import Checker
-from gitops.contract.parity import Comparer
-from gitops.contract.parity_queue import Compare
+from gitops.contract.parity import ParityComparer
+from gitops.contract.parity_queue import CompareEnvironments
 from gitops.contract.surveyor import Surveyor
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import applyset_of
 from gitops.core.parsing import git_urls as remotes
 from gitops.core.promotion.gates import Gate
-from gitops.core.sync.scope import Ceilings
-from gitops.desired.desired_state import DesiredState, Rules
-from gitops.promotion.commit_writer import Judgement
-from gitops.promotion.gate_check import Registries
-from gitops.promotion.promoter import Parties, Promoter
-from gitops.promotion.proof_recorder import Senses, Witness
+from gitops.core.sync.scope import ScopeCeilings
+from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.promotion.commit_writer import ContractCheck
+from gitops.promotion.gate_check import ImageQueries
+from gitops.promotion.promoter import Promoter, PromoterParties
+from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 from gitops.reconcile.executor import Executor
-from gitops.reconcile.reconciler import Reconciler, World
-from gitops.reconcile.status_writer import Reporter
+from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
+from gitops.reconcile.status_writer import StatusWriter
 from gitops.registry_queries.build_origins import Origins
-from gitops.registry_queries.query_cache import Means, RegistryOf
+from gitops.registry_queries.query_cache import QueryParties, RegistryOf
 from gitops.registry_queries.scans import Scans
 from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.render.builds import Builds
@@ -72,13 +69,13 @@ class Clocks:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ClusterParts:
     """One cluster and what Lockstep keeps there."""
 
     api: KubernetesApi
-    kinds: Kinds
+    kinds: Discovery
     cluster: KubernetesCluster
-    parents: KubernetesParents
+    parents: KubernetesApplySets
     ledger: KubernetesLedger
 
 
@@ -103,9 +100,9 @@ def config_repo(config: Config, directory: Path) -> GitConfigRepo:
     return GitConfigRepo(config.repo.url, config.repo.trunk, directory, options)
 
 
-def access(repo: Repo) -> GitAccess:
+def access(repo: RepoConfig) -> GitAccess:
     """What the host of the config repo is shown."""
-    given = repo.credentials or Credentials()
+    given = repo.credentials or RepoCredentials()
     return GitAccess(
         username=given.username,
         token=given.token.current() if given.token else None,
@@ -134,79 +131,81 @@ def builder(config: Config) -> Kustomize:
     return made
 
 
-def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> Reached:
+def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> ClusterParts:
     """Connects to the cluster; no request is made yet.
 
     Raises: Rejected(InvalidKubeconfig, ExecRefused, InsecureRefused).
     """
-    access = Access(config.cluster.kubeconfig, config.cluster.context or "") if config.cluster else Access()
+    access = (
+        ClusterAccess(config.cluster.kubeconfig, config.cluster.context or "") if config.cluster else ClusterAccess()
+    )
     api = KubernetesApi(access, seconds=config.timeouts.cluster.total_seconds())
-    kinds = Kinds(api)
+    kinds = Discovery(api)
     repo = repo_name(config)
-    return Reached(
+    return ClusterParts(
         api=api,
         kinds=kinds,
         cluster=KubernetesCluster(kinds, manager=manager(config)),
-        parents=KubernetesParents(api, repo=repo),
+        parents=KubernetesApplySets(api, repo=repo),
         ledger=KubernetesLedger(api, repo=repo, is_writer=is_leader, monotonic=clocks.monotonic),
     )
 
 
-def _rules(config: Config, reached: Reached) -> Rules:
-    ceilings = Ceilings(
+def _rules(config: Config, reached: ClusterParts) -> ScopeRules:
+    ceilings = ScopeCeilings(
         namespaces=config.ceilings.namespaces,
         cluster_kinds=config.ceilings.cluster_kinds,
         service_accounts=config.ceilings.service_accounts,
     )
     key = _Once(lambda: installation_key(reached.api, secrets.token_bytes))
-    return Rules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
+    return ScopeRules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciling:
+class ReconcileParts:
     """What it takes to converge: the passes and the watches behind them."""
 
     reconciler: Reconciler
-    reporter: Reporter
+    reporter: StatusWriter
     watcher: Watcher
     executor: Executor
     pool: ThreadPoolExecutor
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredParts:
     """What git wants, and who knows whether it may: `judge` in each pass, `contract` before a commit is pushed."""
 
     desired: DesiredState
-    judge: Judge
-    contract: Judgement
+    judge: ContractAdmission
+    contract: ContractCheck
 
 
-def wanted(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Reached) -> Wanted:
+def wanted(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: ClusterParts) -> DesiredParts:
     builds, memo = Builds(repo, renderer), RenderCache(renderer.directory / "surveys")
     checker = Checker(repo, Surveyor(builds, memo))
-    return Wanted(
+    return DesiredParts(
         DesiredState(repo, builds, reached.cluster, _rules(config, reached)),
-        Judge(builds, memo),
+        ContractAdmission(builds, memo),
         lambda revision, changed: checker.check(revision, changed).forbidden(),
     )
 
 
 def reconciling(
     config: Config,
-    reached: Reached,
-    wanted: Wanted,
+    reached: ClusterParts,
+    wanted: DesiredParts,
     clocks: Clocks,
     leading: tuple[Callable[[], bool], Callable[[str, Key], None]],
-) -> Reconciling:
+) -> ReconcileParts:
     """`leading` = whether this process may write, and what to call when an object of an ApplySet changed."""
     may_write, on_change = leading
     watcher = Watcher(reached.kinds, manager=manager(config), on_change=on_change, clock=clocks.now)
     announcer = KubernetesEvents(reached.api, name=lambda: secrets.token_hex(8))
-    reporter = Reporter(reached.ledger, announcer, clocks.now, clocks.monotonic)
+    reporter = StatusWriter(reached.ledger, announcer, clocks.now, clocks.monotonic)
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
     executor = Executor(reached.cluster, watcher, pool, manager=manager(config), may_write=may_write)
-    world = World(
+    world = ReconcilerParties(
         desired=wanted.desired,
         judge=wanted.judge,
         live=watcher,
@@ -218,39 +217,39 @@ def reconciling(
         may_write=may_write,
         repo_name=repo_name(config),
     )
-    return Reconciling(Reconciler(world), reporter, watcher, executor, pool)
+    return ReconcileParts(Reconciler(world), reporter, watcher, executor, pool)
 
 
 def provenance(
     registry_of: RegistryOf, desired: DesiredState, clocks: Clocks, backoff: Backoff, on_scan: Callable[[], None]
-) -> Provenance:
+) -> ImageFacts:
     """`on_scan` is called when a registry has told something new of a scan."""
     queues: list[Workqueue] = []
 
-    def means(number: int, on_answer: Callable[[], None]) -> Means:
+    def means(number: int, on_answer: Callable[[], None]) -> QueryParties:
         def add(key: str) -> None:
             queues[number].add(key)
 
-        return Means(registry_of, add, clocks.now, on_answer)
+        return QueryParties(registry_of, add, clocks.now, on_answer)
 
     scans, origins = Scans(means(0, on_scan)), Origins(means(1, lambda: None))
     queues += [
         Workqueue(work, backoff=backoff, clock=clocks.monotonic, workers=_PARALLEL_QUESTIONS)
         for work in (scans.work, origins.work)
     ]
-    return Provenance(Registries(scans, origins), SourcePushes(desired.pipeline, clocks.now), queues)
+    return ImageFacts(ImageQueries(scans, origins), SourcePushes(desired.pipeline, clocks.now), queues)
 
 
 @dataclass(frozen=True, slots=True)
-class Promoting:
+class PromotionParts:
     """Who watches what runs, and who promotes what was proven."""
 
-    witness: Witness
+    witness: ProofRecorder
     promoter: Promoter
 
 
 @dataclass(frozen=True, slots=True)
-class Leading:
+class PromotionHooks:
     """What it takes to promote: the time, the right to write, the gates that may be skipped, who knows the contract,
     what registries tell, and whom to tell: of overlays that a new head may have changed, of a commit that was pushed,
     and of overlays of which something else is said now.
@@ -259,18 +258,18 @@ class Leading:
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
     skippable: Collection[Gate]
-    judge: Judgement
-    registries: Registries
+    judge: ContractCheck
+    registries: ImageQueries
     on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
 
 def promoting(
-    reached: Reached, repo: GitConfigRepo, made: Reconciling, desired: DesiredState, leading: Leading
-) -> Promoting:
+    reached: ClusterParts, repo: GitConfigRepo, made: ReconcileParts, desired: DesiredState, leading: PromotionHooks
+) -> PromotionParts:
     """Wired into the passes of `made`: each is a look at what runs."""
-    senses = Senses(
+    senses = ProofSources(
         ledger=reached.ledger,
         pipeline=desired.pipeline,
         running=reached.cluster.running,
@@ -278,8 +277,8 @@ def promoting(
         now=leading.now,
         is_observing=lambda: leading.may_write() and not _failing(made.watcher),
     )
-    witness = Witness(senses)
-    parties = Parties(
+    witness = ProofRecorder(senses)
+    parties = PromoterParties(
         repo=repo,
         desired=desired,
         witness=witness,
@@ -295,13 +294,13 @@ def promoting(
     )
     promoter = Promoter(parties)
     made.reconciler.attend(witness.see, promoter.said)
-    return Promoting(witness, promoter)
+    return PromotionParts(witness, promoter)
 
 
-def compare(repo: GitConfigRepo, renderer: Kustomize) -> Compare:
+def compare(repo: GitConfigRepo, renderer: Kustomize) -> CompareEnvironments:
     """Parity of two environments at a head. A comparer keeps drafts in memory, so each comparison gets its own."""
     memo = RenderCache(renderer.directory / "surveys")
-    return lambda head, a, b: Comparer(repo, renderer, memo, repo.subjects).parity(head, a, b)
+    return lambda head, a, b: ParityComparer(repo, renderer, memo, repo.subjects).parity(head, a, b)
 
 
 def _failing(watcher: Watcher) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gitops.cli.workspace import Revision, Where, workplace
-from gitops.contract.checker import Checked, Checker, Report, Verdict
+from gitops.contract.checker import CheckedPair, Checker, CheckReport, OverlayVerdict
 from gitops.contract.surveyor import Surveyor
 from gitops.core.config_repo import pipeline
 from gitops.core.contract.annotations import annotation
@@ -47,14 +47,14 @@ def check(
     raise typer.Exit(0 if passes else 1)
 
 
-def _report_text(report: Report) -> str:
+def _report_text(report: CheckReport) -> str:
     lines = [f"environments/: {misfit}" for misfit in report.misfits]
     for checked in report.checked:
         lines += _checked_lines(checked)
     return "\n".join([*lines, _count(report)]) + "\n"
 
 
-def _count(report: Report) -> str:
+def _count(report: CheckReport) -> str:
     forbidden = sum(violation.forbids for checked in report.checked for violation in checked.now.violations)
     refused = sum(checked.now.refusal is not None for checked in report.checked)
     counts = _many(len(report.checked), "overlay"), _many(forbidden, "violation")
@@ -65,7 +65,7 @@ def _many(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def _annotations(report: Report, *, ahead: bool) -> Iterator[str]:
+def _annotations(report: CheckReport, *, ahead: bool) -> Iterator[str]:
     """Each finding once. What only the next promotions would bring is a warning, unless that counts."""
     for misfit in report.misfits:
         yield annotation(misfit.message, misfit.place or Place(pipeline.FILE), is_error=True)
@@ -78,7 +78,7 @@ def _annotations(report: Report, *, ahead: bool) -> Iterator[str]:
                     yield annotation(f"{checked.overlay.name}{when}: {message}", place, is_error=is_error and counts)
 
 
-def _findings(checked: Checked, verdict: Verdict) -> Iterator[tuple[str, Place, bool]]:
+def _findings(checked: CheckedPair, verdict: OverlayVerdict) -> Iterator[tuple[str, Place, bool]]:
     home = Place(checked.overlay.file)
     if verdict.refusal is not None:
         yield f"{verdict.refusal.reason}: {verdict.refusal.message}", verdict.refusal.place or home, True
@@ -87,7 +87,7 @@ def _findings(checked: Checked, verdict: Verdict) -> Iterator[tuple[str, Place, 
         yield "\n".join((head.partition(": ")[2], *rest)), violation.place or home, violation.forbids
 
 
-def _checked_lines(checked: Checked) -> Iterator[str]:
+def _checked_lines(checked: CheckedPair) -> Iterator[str]:
     name = checked.overlay.name
     yield f"{name}: {summary(checked.now)}" + (f" ({checked.note})" if checked.note else "")
     yield from _verdict_lines(checked.now)
@@ -96,7 +96,7 @@ def _checked_lines(checked: Checked) -> Iterator[str]:
         yield from _verdict_lines(checked.ahead)
 
 
-def summary(verdict: Verdict) -> str:
+def summary(verdict: OverlayVerdict) -> str:
     if verdict.refusal is not None:
         return f"refused, {verdict.refusal.reason}"
     forbidden = sum(violation.forbids for violation in verdict.violations)
@@ -106,7 +106,7 @@ def summary(verdict: Verdict) -> str:
     return f"{', '.join(found) or 'ok'} ({_many(verdict.declared, 'declared difference')}{free})"
 
 
-def _verdict_lines(verdict: Verdict) -> Iterator[str]:
+def _verdict_lines(verdict: OverlayVerdict) -> Iterator[str]:
     if verdict.refusal is not None:
         yield f"  {verdict.refusal}"
     for violation in verdict.violations:
@@ -119,7 +119,7 @@ def violation_lines(violation: Violation) -> Iterator[str]:
     yield from (f"      {line}" for line in rest)
 
 
-def _report_json(report: Report, *, passes: bool) -> str:
+def _report_json(report: CheckReport, *, passes: bool) -> str:
     content = {
         "passes": passes,
         "misfits": [{"reason": each.reason, "message": str(each)} for each in report.misfits],
@@ -137,7 +137,7 @@ def _report_json(report: Report, *, passes: bool) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+def _verdict_json(verdict: OverlayVerdict) -> dict[str, Any]:
     refusal = verdict.refusal
     return {
         "base": verdict.revision.base,

@@ -13,7 +13,7 @@ from gitops.app.wiring import Clocks
 from gitops.config import model as configuration
 from gitops.config.model import Config
 from gitops.runtime import logs as telemetry
-from gitops.runtime.logs import Output
+from gitops.runtime.logs import LogOutput
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", envvar="LOCKSTEP_CONFIG", help="lockstep.yaml")]
 DEFAULT = Path("lockstep.yaml")
@@ -24,6 +24,6 @@ CLOCKS = Clocks(now=lambda: datetime.now(UTC), monotonic=time.monotonic)  # noqa
 
 def load(config: Path) -> Config:
     """Raises: Rejected(InvalidConfiguration) with every mistake."""
-    telemetry.configure(Output(sys.stderr, "lockstep", "warning"))
+    telemetry.configure(LogOutput(sys.stderr, "lockstep", "warning"))
     chosen = _LOCAL if config == DEFAULT and not config.exists() and _LOCAL.exists() else config
     return configuration.load(chosen, os.environ)  # noqa: TID251 - read once, here

@@ -15,14 +15,14 @@ import typer
 
 from gitops.adapters import new_files
 from gitops.cli.init_report import printed, told, verdict, written
-from gitops.cli.workspace import Workplace, workplace
-from gitops.contract.checker import Checker, Report
+from gitops.cli.workspace import Workspace, workplace
+from gitops.contract.checker import Checker, CheckReport
 from gitops.contract.surveyor import Surveyor
 from gitops.core.config_repo.pipeline import FILE
 from gitops.core.errors import Rejected
-from gitops.core.onboarding.environments import Wishes
+from gitops.core.onboarding.environments import EnvironmentOptions
 from gitops.core.parsing.models import is_name
-from gitops.onboarding.onboarder import Adopter, Adoption
+from gitops.onboarding.onboarder import Onboarder, Onboarding
 from gitops.onboarding.release_lock import releases
 from gitops.render.builds import Builds
 
@@ -61,7 +61,7 @@ Print = Annotated[bool, typer.Option("--print", help="Show what would be written
 class _Done:
     """`where`: what was written to, None = nothing; `after`: what is left for a person to do, in words."""
 
-    report: Report | None = None
+    report: CheckReport | None = None
     where: Path | None = None
     after: str = ""
     is_settled: bool = True
@@ -79,7 +79,7 @@ def init(  # noqa: PLR0913 - the arguments of a command are its options
     print_: Print = False,
 ) -> None:
     """Make a config repo from kustomizations. Exit code 0 = done, 1 = a person must decide something, 2 = cannot."""
-    wishes = Wishes(
+    wishes = EnvironmentOptions(
         environments={name: _plain(each) for name, each in _pairs(environment, "--environment").items()},
         base=_plain(base),
         order=tuple(filter(None, order.split(","))),
@@ -100,11 +100,11 @@ def init(  # noqa: PLR0913 - the arguments of a command are its options
     raise typer.Exit(0 if done.is_settled and (report is None or report.passes(ahead=False)) else 1)
 
 
-def _run(place: Workplace, wishes: Wishes, output: Path | None, *, write: bool) -> _Done:
+def _run(place: Workspace, wishes: EnvironmentOptions, output: Path | None, *, write: bool) -> _Done:
     head = place.repo.head()
     if FILE in place.repo.tree(head):
         return _lock(place, head, write=write)
-    adoption = Adopter(place.repo, place.renderer, place.memo, head).adopt(wishes)
+    adoption = Onboarder(place.repo, place.renderer, place.memo, head).adopt(wishes)
     sys.stdout.write(told(adoption))
     if not write:
         sys.stdout.write(printed(adoption))
@@ -114,7 +114,7 @@ def _run(place: Workplace, wishes: Wishes, output: Path | None, *, write: bool) 
     return _Done(where=where, after=_NEXT.format(later=", ".join(later) or "nothing"), is_settled=adoption.is_settled)
 
 
-def _write(place: Workplace, head: str, adoption: Adoption, output: Path | None) -> Path:
+def _write(place: Workspace, head: str, adoption: Onboarding, output: Path | None) -> Path:
     root, files = place.repo.root, dict(adoption.files)
     if output is not None:
         tree = place.repo.tree(head)
@@ -137,7 +137,7 @@ def _write(place: Workplace, head: str, adoption: Adoption, output: Path | None)
     return root
 
 
-def _lock(place: Workplace, head: str, *, write: bool) -> _Done:
+def _lock(place: Workspace, head: str, *, write: bool) -> _Done:
     """There is a pipeline.yaml: what is left to do is to lock the environments to a commit."""
     root = place.repo.root
     if root is None:
@@ -157,7 +157,7 @@ def _lock(place: Workplace, head: str, *, write: bool) -> _Done:
     return _Done(where=root, after=_PUSH if found else "")
 
 
-def _commit(place: Workplace) -> str:
+def _commit(place: Workspace) -> str:
     try:
         return place.repo.head("HEAD")
     except Rejected as error:
@@ -165,7 +165,7 @@ def _commit(place: Workplace) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Workplace]:
+def _opened(path: Path) -> Iterator[Workspace]:
     with ExitStack() as stack:
         try:
             place = stack.enter_context(workplace(path))
@@ -177,17 +177,17 @@ def _opened(path: Path) -> Iterator[Workplace]:
         yield place
 
 
-def _checked(root: Path) -> Report:
+def _checked(root: Path) -> CheckReport:
     """The verdict on what now lies there."""
     with workplace(root) as place:
         return _report(place)
 
 
-def _report(place: Workplace) -> Report:
+def _report(place: Workspace) -> CheckReport:
     return Checker(place.repo, Surveyor(Builds(place.repo, place.renderer), place.memo)).check(place.repo.head())
 
 
-def _within(place: Workplace, path: Path) -> str:
+def _within(place: Workspace, path: Path) -> str:
     """The directory to look in, from the root of the work tree."""
     if place.repo.root is None:
         return ""

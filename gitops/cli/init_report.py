@@ -3,17 +3,17 @@
 from collections.abc import Collection, Iterator
 
 from gitops.cli.check import summary, violation_lines
-from gitops.contract.checker import Report
+from gitops.contract.checker import CheckReport
 from gitops.core.config_repo.pipeline import Environment
 from gitops.core.config_repo.variations import Variation
-from gitops.core.contract.violations import Breach
+from gitops.core.contract.violations import ViolationKind
 from gitops.core.image_updates import tag_policy
-from gitops.onboarding.onboarder import Adoption
+from gitops.onboarding.onboarder import Onboarding
 
 _MOST_SHOWN = 12
 
 
-def told(adoption: Adoption) -> str:
+def told(adoption: Onboarding) -> str:
     """For standard output, in the order in which somebody reads who has to decide."""
     sections = (
         *_left_out(adoption),
@@ -26,7 +26,7 @@ def told(adoption: Adoption) -> str:
     return "".join(f"{line}\n" for line in sections)
 
 
-def _environments(adoption: Adoption) -> Iterator[str]:
+def _environments(adoption: Onboarding) -> Iterator[str]:
     known = adoption.declared.environments
     yield "environments (order, places and namespaces are guessed: see --order, --environment, --namespace)"
     width = max(len(root.overlay) for root in adoption.roots)
@@ -44,7 +44,7 @@ def _place_in_order(environment: Environment) -> str:
     return f"namespace {environment.namespace}" + (f", after {environment.after}" if environment.after else ", first")
 
 
-def _services(adoption: Adoption) -> Iterator[str]:
+def _services(adoption: Onboarding) -> Iterator[str]:
     for title, services in (
         ("services: pinned by digest everywhere", adoption.proposal.tracked),
         ("services once they are pinned by digest (commented in pipeline.yaml)", adoption.proposal.loose),
@@ -56,7 +56,7 @@ def _services(adoption: Adoption) -> Iterator[str]:
             )
 
 
-def _differences(adoption: Adoption) -> Iterator[str]:
+def _differences(adoption: Onboarding) -> Iterator[str]:
     variations = adoption.declared.variations
     yield f"\n{adoption.differences} differences, covered by {len(variations)} variations"
     yield from _shortened([f"  {_line(each)}" for each in variations])
@@ -70,7 +70,7 @@ def _line(variation: Variation) -> str:
     return f"{variation.name}: {what} {variation.field or ''}".rstrip()
 
 
-def _doubts(adoption: Adoption) -> Iterator[str]:
+def _doubts(adoption: Onboarding) -> Iterator[str]:
     if not adoption.doubts:
         return
     hard = sum(doubt.hard for doubt in adoption.doubts)
@@ -82,7 +82,7 @@ def _doubts(adoption: Adoption) -> Iterator[str]:
     yield "  mend them, or uncomment their line in pipeline.yaml where it is meant"
 
 
-def _left_out(adoption: Adoption) -> Iterator[str]:
+def _left_out(adoption: Onboarding) -> Iterator[str]:
     if adoption.refusals:
         yield f"left out: {len(adoption.refusals)} that cannot be adopted as they are"
         yield from _shortened([f"  {each.root.overlay}: {each.error}" for each in adoption.refusals])
@@ -95,7 +95,7 @@ def _left_out(adoption: Adoption) -> Iterator[str]:
         yield ""
 
 
-def _replaced(adoption: Adoption) -> Iterator[str]:
+def _replaced(adoption: Onboarding) -> Iterator[str]:
     replaced = set(adoption.copied.values())
     directories = sorted({path.rpartition("/")[0] for path in replaced})
     if directories:
@@ -104,19 +104,19 @@ def _replaced(adoption: Adoption) -> Iterator[str]:
         yield "  while something else deploys from there, change both; then remove these"
 
 
-def verdict(report: Report) -> str:
+def verdict(report: CheckReport) -> str:
     """The verdict of `lockstep check`; what was told as a doubt is only counted."""
     lines = ["", "check"]
     for checked in report.checked:
         lines.append(f"  {checked.overlay.name}: {summary(checked.now)}")
         lines += [f"    {checked.now.refusal}"] if checked.now.refusal else []
-        untold = [each for each in checked.now.violations if each.breach is not Breach.FOREIGN]
+        untold = [each for each in checked.now.violations if each.breach is not ViolationKind.FOREIGN]
         lines += [f"  {line}" for each in untold for line in violation_lines(each)]
     lines.append("  passes" if report.passes(ahead=False) else "  does not pass yet: `lockstep check` says more")
     return "".join(f"{line}\n" for line in lines)
 
 
-def printed(adoption: Adoption) -> str:
+def printed(adoption: Onboarding) -> str:
     """What would be written. Of files that were there already only the names: they may hold secrets."""
     lines = []
     for path, content in sorted(adoption.files.items()):

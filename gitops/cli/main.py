@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gitops.app import wiring as assembly
-from gitops.app.wiring import Reached
+from gitops.app.wiring import ClusterParts
 from gitops.cli import check as checking
 from gitops.cli import init as adopting
 from gitops.cli import parity as comparing
@@ -27,7 +27,7 @@ from gitops.core.sync.status import Record, SyncStatus
 from gitops.desired.desired_state import DesiredState
 from gitops.local import commands as local
 from gitops.reconcile.reconciler import Reconciler
-from gitops.reconcile.teardown import Takedown
+from gitops.reconcile.teardown import Teardown
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(running.run)
@@ -105,7 +105,7 @@ class _Workplace:
 
     desired: DesiredState
     reconciler: Reconciler
-    takedown: Takedown
+    takedown: Teardown
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def _workplace(config: Path) -> Iterator[_Workplace]:
         try:
             executor = parts.executor
             ledger, parents = reached.ledger, reached.parents
-            takedown = Takedown(parents, ledger, parts.watcher, executor, desired.overlays())
+            takedown = Teardown(parents, ledger, parts.watcher, executor, desired.overlays())
             yield _Workplace(desired, parts.reconciler, takedown)
         finally:
             parts.watcher.stop()
@@ -133,11 +133,11 @@ def _workplace(config: Path) -> Iterator[_Workplace]:
             reached.api.close()
 
 
-def _reach(config: Path) -> Reached:
+def _reach(config: Path) -> ClusterParts:
     return assembly.reach(load(config), CLOCKS, lambda: False)
 
 
-def _account(reached: Reached, overlay: str) -> tuple[SyncStatus, tuple[Record, ...]]:
+def _account(reached: ClusterParts, overlay: str) -> tuple[SyncStatus, tuple[Record, ...]]:
     found = reached.ledger.read(overlay)
     if found is None:
         raise Rejected("NotFound", f"overlay {overlay} was never synced; `lockstep status` lists those that were")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from gitops.cli.workspace import As, Revision, Where, workplace
-from gitops.contract.parity import Comparer
-from gitops.core.contract.parity import Pair, Standing
+from gitops.contract.parity import ParityComparer
+from gitops.core.contract.parity import DifferenceStatus, EnvironmentPair
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.callback()(lambda: None)  # one command alone would have no name
@@ -26,13 +26,13 @@ def parity(
 ) -> None:
     """How do two environments differ? Exit code 0 = only as declared, 1 = otherwise too, 2 = cannot be judged."""
     with workplace(path) as place:
-        comparer = Comparer(place.repo, place.renderer, place.memo, place.repo.subjects)
+        comparer = ParityComparer(place.repo, place.renderer, place.memo, place.repo.subjects)
         pairs = comparer.parity(place.repo.head(revision), a, b)
     sys.stdout.write(_pairs_json(pairs) if format_ == "json" else "".join(_pair_text(pair) for pair in pairs))
     raise typer.Exit(0 if all(pair.is_equal for pair in pairs) else 1)
 
 
-def _pair_text(pair: Pair) -> str:
+def _pair_text(pair: EnvironmentPair) -> str:
     lines = [f"{pair.a} and {pair.b}: {_parity_summary(pair)}"]
     if pair.trouble:
         lines.append(f"  undeclared  {pair.trouble}")
@@ -46,9 +46,9 @@ def _pair_text(pair: Pair) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _parity_summary(pair: Pair) -> str:
-    counts = {standing: sum(each.standing is standing for each in pair.findings) for standing in Standing}
-    counts[Standing.UNDECLARED] += bool(pair.trouble)
+def _parity_summary(pair: EnvironmentPair) -> str:
+    counts = {standing: sum(each.standing is standing for each in pair.findings) for standing in DifferenceStatus}
+    counts[DifferenceStatus.UNDECLARED] += bool(pair.trouble)
     return ", ".join(f"{count} {standing}" for standing, count in counts.items())
 
 
@@ -56,7 +56,7 @@ def _shown(value: str | None) -> str:
     return "-" if value is None else value
 
 
-def _pairs_json(pairs: tuple[Pair, ...]) -> str:
+def _pairs_json(pairs: tuple[EnvironmentPair, ...]) -> str:
     content = [
         {
             "a": pair.a,

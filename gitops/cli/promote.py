@@ -10,7 +10,7 @@ import typer
 from gitops.app import wiring as assembly
 from gitops.cli import promotion_requests as promotion_commands
 from gitops.cli.config_file import CLOCKS, DEFAULT, ConfigFile, load
-from gitops.cli.promotion_requests import Ask, Back, Stop, Where
+from gitops.cli.promotion_requests import HoldAsk, PromotionAsk, RemoteRepo, RollbackAsk
 from gitops.core.errors import Rejected
 from gitops.core.parsing import models as schema
 from gitops.core.sync.status import PendingRequest
@@ -38,7 +38,7 @@ def promote(  # noqa: PLR0913 - the arguments of a command are its options
 ) -> None:
     """Ask for a promotion, by pushing a tag: promote/<environment>/<name>."""
     waived = tuple((gate, reason) for gate in skip_gate or ())
-    ask = Ask(environment, tuple(services or ()), waived, name=name, at=at, signed=sign)
+    ask = PromotionAsk(environment, tuple(services or ()), waived, name=name, at=at, signed=sign)
     _say(promotion_commands.promote(_where(repo, config), ask, CLOCKS.now()))
 
 
@@ -70,7 +70,7 @@ def rollback(  # noqa: PLR0913 - the arguments of a command are its options
     """Go back to an earlier release, exactly as it was, and hold it there. Automation never undoes that."""
     if waive and not reason:
         raise Rejected("NoReason", "to let in what was never proven takes --reason")
-    back = Back(reason or "rolled back", CLOCKS.now(), to, tuple(waive or ()))
+    back = RollbackAsk(reason or "rolled back", CLOCKS.now(), to, tuple(waive or ()))
     _say(promotion_commands.roll_back(_where(repo, config), target, back))
 
 
@@ -87,7 +87,7 @@ def hold(  # noqa: PLR0913 - the arguments of a command are its options
     """Stop automation: no new images, no promotions."""
     now = CLOCKS.now()
     until = now + _duration(duration) if duration else None
-    _say(promotion_commands.place_hold(_where(repo, config), target, Stop(reason, now, until, suspend)))
+    _say(promotion_commands.place_hold(_where(repo, config), target, HoldAsk(reason, now, until, suspend)))
 
 
 @app.command()
@@ -96,11 +96,11 @@ def resume(target: Target, *, repo: RepoUrl = "", config: ConfigFile = DEFAULT) 
     _say(promotion_commands.resume(_where(repo, config), target))
 
 
-def _where(repo: str, config: Path) -> Where:
+def _where(repo: str, config: Path) -> RemoteRepo:
     if repo:
-        return Where(repo)
+        return RemoteRepo(repo)
     settings = load(config)
-    return Where(settings.repo.url, settings.repo.trunk)
+    return RemoteRepo(settings.repo.url, settings.repo.trunk)
 
 
 def _waiting(environment: str, config: Path) -> list[PendingRequest]:

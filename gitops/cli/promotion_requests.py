@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitops.adapters.git.user_git import PersonGit
+from gitops.adapters.git.user_git import UserGit
 from gitops.adapters.git.work_tree import WorkTree
 from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.pipeline import ENVIRONMENTS, Overlay, Pipeline
@@ -20,15 +20,15 @@ from gitops.core.config_repo.release import Hold, require_reason
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.promotion import requests, rollback
 from gitops.core.promotion.gates import Gate
-from gitops.core.promotion.rollback import Edits, State
+from gitops.core.promotion.rollback import Edits, OverlayState
 from gitops.core.sync.status import PendingRequest
-from gitops.promotion.past_overlays import States
+from gitops.promotion.past_overlays import PastOverlays
 
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class RemoteRepo:
     """The config repo, and the trunk; empty = the branch that the remote names as its own."""
 
     url: str
@@ -36,7 +36,7 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PromotionAsk:
     """What a promotion is to be. `at`: a commit; empty = the trunk's head. `waived`: gate -> reason."""
 
     environment: str
@@ -48,7 +48,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class HoldAsk:
     """Why automation is to stop, from when until when; `suspend`: applying too."""
 
     why: str
@@ -58,7 +58,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
+class RollbackAsk:
     """Why to go back, and when that was said. `to`: a commit; empty = the release before the present one. `waived`:
     digests and commits that nobody has proven, to be let in for the same reason.
     """
@@ -69,7 +69,7 @@ class Back:
     waived: tuple[str, ...] = ()
 
 
-def promote(where: Where, ask: Ask, now: datetime) -> str:
+def promote(where: RemoteRepo, ask: PromotionAsk, now: datetime) -> str:
     """Pushes the tag that asks; returns what was done, in a sentence.
 
     Raises: Rejected when the request could never be heard.
@@ -92,7 +92,7 @@ def promote(where: Where, ask: Ask, now: datetime) -> str:
     return f"asked by the tag {name}; the page says what it waits for"
 
 
-def approve(where: Where, environment: str, pending: PendingRequest) -> str:
+def approve(where: RemoteRepo, environment: str, pending: PendingRequest) -> str:
     """Pushes a signed tag that approves exactly this release."""
     with _desk(where) as desk:
         desk.environment(environment)
@@ -104,7 +104,7 @@ def approve(where: Where, environment: str, pending: PendingRequest) -> str:
     return f"approved by the tag {name}: release {pending.release[:12]} of request {pending.name}"
 
 
-def roll_back(where: Where, target: str, back: Back) -> str:
+def roll_back(where: RemoteRepo, target: str, back: RollbackAsk) -> str:
     """One commit: an environment, or one overlay of it, as it was before its present release, and a hold.
 
     Raises: Rejected when there is nothing to go back to, or nobody had let it in.
@@ -127,7 +127,7 @@ def roll_back(where: Where, target: str, back: Back) -> str:
     return _committed(where, edit, target, back.why)
 
 
-def place_hold(where: Where, target: str, stop: Stop) -> str:
+def place_hold(where: RemoteRepo, target: str, stop: HoldAsk) -> str:
     """One commit: automation writes nothing for the environment; with `suspend` nothing is applied either.
 
     Raises: Rejected(InvalidReason).
@@ -142,7 +142,7 @@ def place_hold(where: Where, target: str, stop: Stop) -> str:
     return _committed(where, edit, target, stop.why)
 
 
-def resume(where: Where, target: str) -> str:
+def resume(where: RemoteRepo, target: str) -> str:
     """One commit: the hold is gone. Raises: Rejected(NotHeld)."""
 
     def edit(desk: _Desk) -> tuple[Edits, str]:
@@ -166,7 +166,7 @@ def find(pending: Sequence[PendingRequest], environment: str, name: str) -> Pend
 class _Desk:
     """A clone to work in, and what its pipeline.yaml says."""
 
-    git: PersonGit
+    git: UserGit
     files: WorkTree
     declared: Pipeline
 
@@ -188,18 +188,18 @@ class _Desk:
         return f"{ENVIRONMENTS}/{target}"
 
     @property
-    def states(self) -> States:
-        return States(self.declared, self.files, self.files.first_releases(self.git.head).get)
+    def states(self) -> PastOverlays:
+        return PastOverlays(self.declared, self.files, self.files.first_releases(self.git.head).get)
 
-    def previous(self, place: Overlay, now: State) -> str:
+    def previous(self, place: Overlay, now: OverlayState) -> str:
         """Raises: Rejected(NothingBefore)."""
         return self.states.previous(place, now, self.git.log(self.states.path(place, now)))
 
 
 @contextmanager
-def _desk(where: Where) -> Iterator[_Desk]:
+def _desk(where: RemoteRepo) -> Iterator[_Desk]:
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
-        git = PersonGit(where.url, Path(scratch) / "clone", os.environ, where.trunk)  # noqa: TID251 - handed on
+        git = UserGit(where.url, Path(scratch) / "clone", os.environ, where.trunk)  # noqa: TID251 - handed on
         files = WorkTree(git.directory, {})
         blob = files.tree(git.head).get(pipeline.FILE)
         if blob is None:
@@ -207,7 +207,7 @@ def _desk(where: Where) -> Iterator[_Desk]:
         yield _Desk(git, files, pipeline.parse(files.read(blob.id)))
 
 
-def _committed(where: Where, edit: Callable[[_Desk], tuple[Edits, str]], target: str, why: str) -> str:
+def _committed(where: RemoteRepo, edit: Callable[[_Desk], tuple[Edits, str]], target: str, why: str) -> str:
     """Edits the newest head; somebody who is faster only means to look again."""
     for attempt in range(_TRIES):
         with _desk(where) as desk:

@@ -16,7 +16,7 @@ from gitops.app.controller import Controller
 from gitops.cli.config_file import CLOCKS, DEFAULT, ConfigFile, load
 from gitops.config.model import Config
 from gitops.runtime import logs as telemetry
-from gitops.runtime.logs import Output
+from gitops.runtime.logs import LogOutput
 from gitops.web import apps as server
 from gitops.web import fd_limit as descriptors
 from webhooks.senders import Sender
@@ -37,7 +37,7 @@ def run(config: ConfigFile = DEFAULT) -> None:
     settings = load(config)
     doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
-    telemetry.configure(Output(sys.stderr, settings.name, log.level, log.format, _known_secrets(settings, doors)))
+    telemetry.configure(LogOutput(sys.stderr, settings.name, log.level, log.format, _known_secrets(settings, doors)))
     controller = Controller(settings, doors, _identity(), CLOCKS)
     with asked_to_stop() as asked:
         controller.start()

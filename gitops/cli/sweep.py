@@ -17,9 +17,9 @@ from gitops.config.model import Config
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import GitopsError, Rejected
 from gitops.core.image_updates import sweep as rules
-from gitops.core.image_updates.sweep import Found
-from gitops.image_updates.batch import Elsewhere
-from gitops.image_updates.committer import Clock, Committer
+from gitops.core.image_updates.sweep import SweptService
+from gitops.image_updates.batch import ImageSources
+from gitops.image_updates.committer import CommitClock, Committer
 from gitops.registry_sweep.sweeper import Sweeper
 
 _STOP_SECONDS = 30.0
@@ -78,9 +78,11 @@ def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
         renderer = assembly.kustomize(settings, Path(scratch) / "renders")
         desired = assembly.wanted(settings, repo, renderer, reached).desired
         desired.refresh()
-        clock = Clock(CLOCKS.now, CLOCKS.monotonic, random.SystemRandom().random)
-        committer = Committer(repo, clock=clock, on_commit=lambda *_: None, elsewhere=Elsewhere(desired.images_in_use))
-        means = registries.Means(committer, repo, desired, CLOCKS)
+        clock = CommitClock(CLOCKS.now, CLOCKS.monotonic, random.SystemRandom().random)
+        committer = Committer(
+            repo, clock=clock, on_commit=lambda *_: None, elsewhere=ImageSources(desired.images_in_use)
+        )
+        means = registries.SweepParties(committer, repo, desired, CLOCKS)
         sweeper = registries.sweeper(registries.registries(settings), means)
         committer.start()
         try:
@@ -95,7 +97,7 @@ def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
             reached.api.close()
 
 
-def _line(found: Found) -> str:
+def _line(found: SweptService) -> str:
     image = f"{found.image.tag} ({found.image.short_digest})" if found.image else "nothing"
     return f"{found.service}: {image}: {found.outcome}"
 

@@ -28,19 +28,19 @@ As = Annotated[Format, typer.Option("--format", help="For people, or for program
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class Workspace:
     repo: WorkTree
     renderer: Kustomize
     memo: RenderCache
 
 
 @contextmanager
-def workplace(path: Path) -> Iterator[Workplace]:
+def workplace(path: Path) -> Iterator[Workspace]:
     environment = os.environ  # noqa: TID251 - read once, here: hooks are told in it where pushed objects wait
     repo = WorkTree(path, environment)
     with _cache(environment.get("XDG_CACHE_HOME"), environment.get("HOME")) as cache:
         try:
-            yield Workplace(
+            yield Workspace(
                 repo, Kustomize(_binary(environment.get("LOCKSTEP_KUSTOMIZE")), cache), RenderCache(cache / "surveys")
             )
         finally:

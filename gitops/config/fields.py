@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from gitops.runtime.secret_files import Secrets
+from gitops.runtime.secret_files import SecretFiles
 
 _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -70,10 +70,10 @@ class SecretSource(Section):
             self._variable = SecretStr((info.context or {}).get("environ", {}).get(self.env, ""))
         return self
 
-    def current(self) -> Secrets:
+    def current(self) -> SecretFiles:
         """The value of a variable is the one of when lockstep.yaml was read."""
         name = self.env or ""
-        return Secrets(
+        return SecretFiles(
             [self.file] if self.file else [],
             [name] if name else [],
             {name: self._variable.get_secret_value()},

@@ -23,14 +23,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from gitops.config.fields import AnchoredPath, Duration, SecretSource, Section
-from gitops.config.registries import HostName, Registry
-from gitops.config.repo import PROXY, Credentials, missing_access, require_fit
+from gitops.config.registries import HostName, RegistryConfig
+from gitops.config.repo import PROXY, RepoCredentials, missing_access, require_fit
 from gitops.core.errors import Place, Rejected
 from gitops.core.parsing import git_urls as remotes
 from gitops.core.parsing import yaml_reader as yaml_text
-from gitops.core.parsing.yaml_reader import Document, Limits
+from gitops.core.parsing.yaml_reader import Document, YamlLimits
 from gitops.core.promotion.gates import SKIPPABLE, Gate
-from gitops.runtime.secret_files import Secrets
+from gitops.runtime.secret_files import SecretFiles
 
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _LARGEST_CONFIG = 1024 * 1024
@@ -92,7 +92,7 @@ class Rate(Section):
     burst: Annotated[int, Field(gt=0, le=1_000_000)] = 10_000
 
 
-class Sender(Section):
+class SenderConfig(Section):
     """One URL, /hooks/<name>, for one party. Several secrets are accepted side by side while one is being rotated.
     `largestBody` is in bytes; by default what the kind needs.
     """
@@ -112,12 +112,12 @@ class Sender(Section):
     largest_body: Annotated[int, Field(gt=0, le=100 * 1024 * 1024)] | None = None
     rate: Rate = Rate()
 
-    def current_secrets(self, environ: Mapping[str, str]) -> Secrets:
+    def current_secrets(self, environ: Mapping[str, str]) -> SecretFiles:
         files = [source.file for source in self.secrets if source.file]
-        return Secrets(files, [source.env for source in self.secrets if source.env], environ)
+        return SecretFiles(files, [source.env for source in self.secrets if source.env], environ)
 
 
-class Repo(Section):
+class RepoConfig(Section):
     """The config repo. `aliases` are further URLs by which its host names it in webhooks. `credentials`: how the host
     knows us, and for ssh how we know it; `caFile`: certificates that prove an https host, instead of the system's;
     `proxy`: through which an https host is reached.
@@ -126,7 +126,7 @@ class Repo(Section):
     url: RepoUrl
     trunk: Annotated[str, AfterValidator(_branch)] = "main"
     aliases: tuple[OtherUrl, ...] = ()
-    credentials: Credentials | None = None
+    credentials: RepoCredentials | None = None
     ca_file: AnchoredPath | None = None
     proxy: Annotated[str, Field(pattern=PROXY)] | None = None
 
@@ -135,12 +135,12 @@ class Repo(Section):
         require_fit(self.url, self.credentials, {"caFile": self.ca_file, "proxy": self.proxy})
         return self
 
-    def remotes(self) -> frozenset[remotes.Remote]:
+    def remotes(self) -> frozenset[remotes.GitUrl]:
         parsed = (remotes.parse(url) for url in (self.url, *self.aliases))
         return frozenset(remote for remote in parsed if remote is not None)
 
 
-class Cluster(Section):
+class ClusterConfig(Section):
     """Absent: the cluster that the controller runs in."""
 
     kubeconfig: AnchoredPath
@@ -170,7 +170,7 @@ class Webhooks(Section):
     deadline: Duration = timedelta(seconds=2.5)
 
 
-class Ceilings(Section):
+class CeilingsConfig(Section):
     """What pipeline.yaml may use and can only narrow. Namespaces are globs, cluster kinds `Kind` or `Kind.group`."""
 
     namespaces: tuple[str, ...] = ()
@@ -178,7 +178,7 @@ class Ceilings(Section):
     service_accounts: tuple[str, ...] = ()
 
 
-class Log(Section):
+class LogConfig(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
@@ -201,11 +201,11 @@ class Config(Section):
     model_config = ConfigDict(title="lockstep.yaml")
 
     name: Name = "lockstep"
-    repo: Repo
+    repo: RepoConfig
     state: AnchoredPath = Path("/var/lib/lockstep")
-    senders: dict[Name, Sender] = Field(default_factory=dict)
-    registries: dict[HostName, Registry] = Field(default_factory=dict)
-    cluster: Cluster | None = None
+    senders: dict[Name, SenderConfig] = Field(default_factory=dict)
+    registries: dict[HostName, RegistryConfig] = Field(default_factory=dict)
+    cluster: ClusterConfig | None = None
     signers: Signers | None = None
     skippable: tuple[Gate, ...] = tuple(gate for gate in Gate if gate in SKIPPABLE)
     listen: Listen = Listen()
@@ -213,9 +213,9 @@ class Config(Section):
     poll: Duration = timedelta(seconds=30)
     lease: Annotated[Duration, Field(ge=timedelta(seconds=2))] = timedelta(seconds=15)
     workers: Annotated[int, Field(ge=1, le=64)] = 8
-    ceilings: Ceilings = Ceilings()
+    ceilings: CeilingsConfig = CeilingsConfig()
     kustomize: AnchoredPath | None = None
-    log: Log = Log()
+    log: LogConfig = LogConfig()
     timeouts: Timeouts = Timeouts()
 
 
@@ -244,7 +244,7 @@ def _read(path: Path) -> Document:
     try:
         with path.open("rb") as stream:
             text = stream.read(_LARGEST_CONFIG + 1)
-        found = yaml_text.documents(text, str(path), Limits(size=_LARGEST_CONFIG))
+        found = yaml_text.documents(text, str(path), YamlLimits(size=_LARGEST_CONFIG))
     except OSError as error:
         raise _invalid(path, [(None, f"cannot be read ({error.strerror}); name the file with --config")]) from error
     except Rejected as error:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from gitops.config.fields import AnchoredPath, Duration, SecretSource, Section
-from gitops.runtime.secret_files import Secrets
+from gitops.runtime.secret_files import SecretFiles
 
 _MOST_PORTS = 65_535
 
@@ -22,7 +22,7 @@ def _with_a_port(found: str) -> str:
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?$"), AfterValidator(_with_a_port)]
 
 
-class Registry(Section):
+class RegistryConfig(Section):
     """How a registry is asked what it holds. `url`: where its API is, https://<host> unless said otherwise.
     `otherHosts`: what else may be spoken to on its word, such as a token server or the storage of its blobs.
     """
@@ -43,7 +43,7 @@ class Registry(Section):
             raise ValueError("give both `username:` and `password:`, or neither for a registry that anybody may read")
         return self
 
-    def current_secrets(self) -> tuple[Secrets, ...]:
+    def current_secrets(self) -> tuple[SecretFiles, ...]:
         """Of the user name and of the password; none of a registry that anybody may read."""
         sources = [source for source in (self.username, self.password) if source is not None]
         return tuple(source.current() for source in sources)

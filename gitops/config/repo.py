@@ -27,7 +27,7 @@ def _plain(path: Path) -> Path:
 SshPath = Annotated[AnchoredPath, AfterValidator(_plain)]
 
 
-class Credentials(Section):
+class RepoCredentials(Section):
     """https: `token`, sent as the password of `username` (most hosts take any name beside a token). ssh: `key`, the
     file of a private key without a passphrase, and `knownHosts`, the file with the host's public keys: no other key of
     the host is ever accepted. Files are read anew for each command, so that rotation needs no restart.
@@ -39,12 +39,12 @@ class Credentials(Section):
     known_hosts: SshPath | None = None
 
 
-def require_fit(url: str, credentials: Credentials | None, https: Mapping[str, object]) -> None:
+def require_fit(url: str, credentials: RepoCredentials | None, https: Mapping[str, object]) -> None:
     """`https`: the other fields that are for https alone, None where they are not set.
 
     Raises: ValueError when the URL's transport cannot use what is set, or cannot do without what is not.
     """
-    given = credentials or Credentials()
+    given = credentials or RepoCredentials()
     parsed = remotes.parse(url)
     is_https, is_ssh = url.startswith("https://"), parsed is not None and parsed.family == "ssh"
     if is_ssh and not (given.key and given.known_hosts):
@@ -60,9 +60,9 @@ def require_fit(url: str, credentials: Credentials | None, https: Mapping[str, o
             raise ValueError(f"`{name}` belongs to an https:// URL")
 
 
-def missing_access(credentials: Credentials | None, ca_file: Path | None) -> Iterator[tuple[tuple[str, ...], str]]:
+def missing_access(credentials: RepoCredentials | None, ca_file: Path | None) -> Iterator[tuple[tuple[str, ...], str]]:
     """Where in `repo`, and what is wrong with the file or variable that is named there."""
-    given = credentials or Credentials()
+    given = credentials or RepoCredentials()
     for missing in given.token.current().missing() if given.token else ():
         yield ("credentials", "token"), f"{missing} is empty or cannot be read; put the token there"
     files = ((("credentials", "key"), given.key), (("credentials", "knownHosts"), given.known_hosts))

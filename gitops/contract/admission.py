@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from gitops.contract.surveyor import Contract, Docket, Situation, Surveyor
+from gitops.contract.surveyor import Contract, ContractHead, OverlayAtTree, Surveyor
 from gitops.core.contract.across import beside
 from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import GitopsError, Rejected, Unavailable
-from gitops.ports import Memo
+from gitops.ports import Cache
 from gitops.render.builds import Builds
 
-Past = Mapping[str, Situation | None]
+Past = Mapping[str, OverlayAtTree | None]
 """Overlay -> what it was applied from last, None = nothing was."""
 
 
@@ -23,26 +23,26 @@ Past = Mapping[str, Situation | None]
 class _Known:
     """A survey that is being made or was made, and what it was made from."""
 
-    situation: Situation
+    situation: OverlayAtTree
     contract: str
     survey: "Future[Survey]"
 
-    def is_of(self, situation: Situation, contract: Contract) -> bool:
+    def is_of(self, situation: OverlayAtTree, contract: Contract) -> bool:
         return self.situation.tree is situation.tree and self.contract == contract.id
 
 
-class Judge:
+class ContractAdmission:
     """Thread-safe. A survey is made once for as long as the overlay's tree and pipeline.yaml stay the same objects; who
     asks meanwhile makes the next one that is missing, or waits.
     """
 
-    def __init__(self, builds: Builds, memo: Memo) -> None:
+    def __init__(self, builds: Builds, memo: Cache) -> None:
         self._surveyor = Surveyor(builds, memo)
         self._known: dict[str, _Known] = {}
-        self._verdicts: dict[str, tuple[Docket, tuple[Violation, ...]]] = {}
+        self._verdicts: dict[str, tuple[ContractHead, tuple[Violation, ...]]] = {}
         self._lock = threading.Lock()
 
-    def judge(self, name: str, docket: Docket, before: Past | None = None) -> tuple[Violation, ...]:
+    def judge(self, name: str, docket: ContractHead, before: Past | None = None) -> tuple[Violation, ...]:
         """Every violation that the overlay is charged with, with the file that most probably causes it. `before`: the
         overlays whose render is new, each as it still runs: what runs counts as well as what is about to. None = only
         this one is new, so that it is charged with all that it has a part in.
@@ -73,7 +73,7 @@ class Judge:
                 found[name] = None
         return found
 
-    def _surveys(self, docket: Docket, name: str) -> Mapping[str, Survey]:
+    def _surveys(self, docket: ContractHead, name: str) -> Mapping[str, Survey]:
         """Its own and those of all other environments, but for those that do not render. Overlays of one environment
         break no rule together. Raises as judge does.
         """
@@ -91,7 +91,7 @@ class Judge:
         bases = {each: docket.situations[each].base for each in found}
         return {each: replace(survey, base=bases[each]) for each, survey in found.items()}
 
-    def _survey(self, situation: Situation, contract: Contract) -> "Future[Survey]":
+    def _survey(self, situation: OverlayAtTree, contract: Contract) -> "Future[Survey]":
         name = situation.overlay.name
         with self._lock:
             known = self._known.get(name)
@@ -109,7 +109,7 @@ class Judge:
                 raise
         return made
 
-    def _forget_others(self, docket: Docket) -> None:
+    def _forget_others(self, docket: ContractHead) -> None:
         """Overlays that are gone: nobody is judged beside them any more."""
         with self._lock:
             for gone in self._known.keys() - docket.situations.keys():

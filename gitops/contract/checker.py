@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from gitops.contract.surveyor import Contract, Situation, Surveyor
+from gitops.contract.surveyor import Contract, OverlayAtTree, Surveyor
 from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.compose import ComposedTree
 from gitops.core.config_repo.pipeline import Overlay
@@ -19,13 +19,13 @@ from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Rejected
 from gitops.core.revision import Revision
-from gitops.ports import Past, Trees
+from gitops.ports import ReleaseOrigins, Trees
 
 _CANNOT_JUDGE = frozenset({"MissingObject", "UnknownRevision"})
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class OverlayVerdict:
     """What was found out about one overlay at one pair of commits. `refusal`: why it could not be judged at all."""
 
     revision: Revision
@@ -40,20 +40,20 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedPair:
     """`ahead`: the verdict after the next promotions, where that is another; `note`: what else there is to know."""
 
     overlay: Overlay
-    now: Verdict
-    ahead: Verdict | None = None
+    now: OverlayVerdict
+    ahead: OverlayVerdict | None = None
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """`misfits`: directories below environments/ that are no overlay."""
 
-    checked: tuple[Checked, ...]
+    checked: tuple[CheckedPair, ...]
     misfits: tuple[Rejected, ...] = ()
 
     def passes(self, *, ahead: bool) -> bool:
@@ -75,9 +75,9 @@ class _Plan:
     """An overlay with the trees that it is to be judged at."""
 
     overlay: Overlay
-    now: Situation | Rejected
+    now: OverlayAtTree | Rejected
     revision: Revision
-    ahead: Situation | None = None
+    ahead: OverlayAtTree | None = None
     note: str = ""
 
 
@@ -86,12 +86,12 @@ class Checker:
     of the trunk.
     """
 
-    def __init__(self, repo: Trees, surveyor: Surveyor, past: Past | None = None) -> None:
+    def __init__(self, repo: Trees, surveyor: Surveyor, past: ReleaseOrigins | None = None) -> None:
         self._repo = repo
         self._surveyor = surveyor
         self._past = past
 
-    def check(self, head: str, changed: Collection[str] | None = None) -> Report:
+    def check(self, head: str, changed: Collection[str] | None = None) -> CheckReport:
         """`changed`: the overlays that are new at this commit, which is who is charged with what two of them break
         together. They are then what the question is about: the others count as far as they can be read, and what comes
         after the next promotions is left out. None = not known, all are to be judged.
@@ -107,7 +107,7 @@ class Checker:
             ahead = self._judged(contract, _after_promotions(plans), pool, None) if changed is None else {}
         strayed = self._strayed(plans, head)
         checked = tuple(
-            Checked(
+            CheckedPair(
                 plan.overlay,
                 _with(now[plan.overlay.name], plan, strayed),
                 replace(ahead[plan.overlay.name], revision=Revision(head, head))
@@ -117,11 +117,11 @@ class Checker:
             )
             for plan in plans
         )
-        return Report(checked, pipeline.misfits(contract.pipeline, tree))
+        return CheckReport(checked, pipeline.misfits(contract.pipeline, tree))
 
     def _planned(self, overlay: Overlay, head: str, changed: Collection[str] | None) -> _Plan:
         at_head = self._repo.tree(head)
-        newest = Situation(overlay, ComposedTree(overlay.path, at_head, at_head), head)
+        newest = OverlayAtTree(overlay, ComposedTree(overlay.path, at_head, at_head), head)
         try:
             composition = compose.compose(overlay, head, self._repo.tree, self._repo.read)
         except Rejected as error:
@@ -132,7 +132,7 @@ class Checker:
             note = "not released yet: judged as it would be with a release.yaml for this tree"
             return _Plan(overlay, newest, Revision(head, head), note=note)
         release, base = composition.release, composition.revision.base
-        now = Situation(overlay, composition.tree, base, release, self._adopted(overlay, release, head))
+        now = OverlayAtTree(overlay, composition.tree, base, release, self._adopted(overlay, release, head))
         locked = release is not None
         return _Plan(overlay, now, composition.revision, newest if locked else None)
 
@@ -152,10 +152,10 @@ class Checker:
     def _judged(
         self,
         contract: Contract,
-        situations: Mapping[str, Situation | Rejected],
+        situations: Mapping[str, OverlayAtTree | Rejected],
         pool: ThreadPoolExecutor,
         changed: Collection[str] | None,
-    ) -> dict[str, Verdict]:
+    ) -> dict[str, OverlayVerdict]:
         """Overlay -> its verdict, without its revision."""
 
         def recalled(name: str) -> Survey | Rejected | None:
@@ -179,10 +179,10 @@ class Checker:
         beside = across(surveys, contract.book, changed)
         return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
 
-    def _recalled(self, situation: Situation, contract: Contract) -> Survey | None:
+    def _recalled(self, situation: OverlayAtTree, contract: Contract) -> Survey | None:
         return None if _is_platform(situation) else self._surveyor.recalled(situation, contract)
 
-    def _surveyed(self, situation: Situation, contract: Contract) -> Survey | None:
+    def _surveyed(self, situation: OverlayAtTree, contract: Contract) -> Survey | None:
         """None for the platform, which is compared with nothing."""
         if _is_platform(situation):
             self._surveyor.manifests(situation, contract.pipeline)
@@ -192,23 +192,25 @@ class Checker:
     def _verdict(
         self,
         found: Survey | Rejected | None,
-        situation: Situation | Rejected,
+        situation: OverlayAtTree | Rejected,
         contract: Contract,
         beside: Mapping[str, Sequence[Violation]],
-    ) -> Verdict:
+    ) -> OverlayVerdict:
         nowhere = Revision("", "")
         if isinstance(found, Rejected):
-            return Verdict(nowhere, refusal=found)
+            return OverlayVerdict(nowhere, refusal=found)
         if found is None or isinstance(situation, Rejected):
-            return Verdict(nowhere)
+            return OverlayVerdict(nowhere)
         violations = [*found.violations, *beside[found.name]]
         located = self._surveyor.located(situation, contract, violations)
         unproven = self._surveyor.unproven(situation, found, contract)
-        return Verdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
+        return OverlayVerdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
 
 
 def _tried(
-    situation: Situation | Rejected, changed: Collection[str] | None, survey: Callable[[Situation], Survey | None]
+    situation: OverlayAtTree | Rejected,
+    changed: Collection[str] | None,
+    survey: Callable[[OverlayAtTree], Survey | None],
 ) -> Survey | Rejected | None:
     """A survey, or why there is none."""
     if isinstance(situation, Rejected):
@@ -221,8 +223,8 @@ def _tried(
         return error
 
 
-def _is_platform(situation: Situation | Rejected) -> bool:
-    return isinstance(situation, Situation) and situation.overlay.is_platform
+def _is_platform(situation: OverlayAtTree | Rejected) -> bool:
+    return isinstance(situation, OverlayAtTree) and situation.overlay.is_platform
 
 
 def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
@@ -230,13 +232,13 @@ def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
     return changed is None or overlay.name in changed
 
 
-def _with(verdict: Verdict, plan: _Plan, strayed: Mapping[str, bool]) -> Verdict:
+def _with(verdict: OverlayVerdict, plan: _Plan, strayed: Mapping[str, bool]) -> OverlayVerdict:
     """The verdict for the commits that were planned, and what is wrong with these."""
     found = evidence.off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
     return replace(verdict, revision=plan.revision, violations=(*found, *verdict.violations))
 
 
-def _after_promotions(plans: Sequence[_Plan]) -> dict[str, Situation | Rejected]:
+def _after_promotions(plans: Sequence[_Plan]) -> dict[str, OverlayAtTree | Rejected]:
     """Every overlay as it lies there, since environments are judged side by side; nothing when none waits."""
     if not any(plan.ahead for plan in plans):
         return {}

@@ -7,20 +7,20 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gitops.contract.surveyor import Contract, Situation, Surveyor
+from gitops.contract.surveyor import Contract, OverlayAtTree, Surveyor
 from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.compose import ComposedTree
 from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.config_repo.tree import Blob, Tree
 from gitops.core.contract import parity
-from gitops.core.contract.parity import Pair, Side
+from gitops.core.contract.parity import EnvironmentPair, ParitySide
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
 from gitops.core.revision import Revision
 from gitops.core.sync import manifests
 from gitops.core.sync.manifests import Manifest
-from gitops.ports import Memo, Renderer, Trees
+from gitops.ports import Cache, Renderer, Trees
 from gitops.render.builds import Builds
 
 Subjects = Callable[[str, str, str], Sequence[str]]
@@ -35,17 +35,17 @@ class _Rendered:
     manifests: tuple[Manifest, ...]
 
     @property
-    def side(self) -> Side:
-        return Side(self.overlay.environment, [manifest.body for manifest in self.manifests])
+    def side(self) -> ParitySide:
+        return ParitySide(self.overlay.environment, [manifest.body for manifest in self.manifests])
 
 
-class Comparer:
-    def __init__(self, repo: Trees, renderer: Renderer, memo: Memo, subjects: Subjects) -> None:
+class ParityComparer:
+    def __init__(self, repo: Trees, renderer: Renderer, memo: Cache, subjects: Subjects) -> None:
         self._repo = _Drafts(repo)
         self._surveyor = Surveyor(Builds(self._repo, renderer), memo)
         self._subjects = subjects
 
-    def parity(self, head: str, a: str, b: str) -> tuple[Pair, ...]:
+    def parity(self, head: str, a: str, b: str) -> tuple[EnvironmentPair, ...]:
         """`a` and `b`: environments, or overlays of two environments.
 
         Raises: Rejected(NotFound) for names that there are not; Rejected when nothing can be judged; Unavailable.
@@ -57,19 +57,19 @@ class Comparer:
         services = dict.fromkeys([*ours, *theirs])
         return tuple(self._pair(ours.get(each), theirs.get(each), head, contract) for each in services)
 
-    def _pair(self, a: Overlay | None, b: Overlay | None, head: str, contract: Contract) -> Pair:
+    def _pair(self, a: Overlay | None, b: Overlay | None, head: str, contract: Contract) -> EnvironmentPair:
         if a is None or b is None:
             there = a or b
             name = there.name if there else ""
-            return Pair(a.name if a else "-", b.name if b else "-", trouble=f"{name} has no counterpart")
+            return EnvironmentPair(a.name if a else "-", b.name if b else "-", trouble=f"{name} has no counterpart")
         try:
             one = self._rendered(a, head, contract)
             two = self._rendered(b, head, contract)
             ahead = self._promoted(one, two, contract)
         except Rejected as error:
-            return Pair(a.name, b.name, trouble=f"{error.reason}: {error}")
+            return EnvironmentPair(a.name, b.name, trouble=f"{error.reason}: {error}")
         found = parity.findings(one.side, two.side, ahead.side, contract.book)
-        return Pair(a.name, b.name, found, commits=self._commits(one, two, contract))
+        return EnvironmentPair(a.name, b.name, found, commits=self._commits(one, two, contract))
 
     def _rendered(self, found: Overlay, head: str, contract: Contract) -> _Rendered:
         try:
@@ -83,7 +83,7 @@ class Comparer:
         return self._at(found, revision, tree, contract)
 
     def _at(self, found: Overlay, revision: Revision, tree: Tree, contract: Contract) -> _Rendered:
-        situation = Situation(found, tree, revision.base)
+        situation = OverlayAtTree(found, tree, revision.base)
         return _Rendered(found, revision, tree, self._surveyor.manifests(situation, contract.pipeline))
 
     def _promoted(self, a: _Rendered, b: _Rendered, contract: Contract) -> _Rendered:

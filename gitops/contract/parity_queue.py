@@ -15,7 +15,7 @@ from datetime import datetime
 import structlog
 
 from gitops.core.contract import parity
-from gitops.core.contract.parity import Compared, Comparison, Pair
+from gitops.core.contract.parity import ComparedOverlay, EnvironmentPair, ParityComparison
 from gitops.core.errors import Rejected
 
 _log = structlog.get_logger(__name__)
@@ -25,41 +25,41 @@ MOST_WAITING = 16
 _MOST_FINDINGS = 1000
 _LONGEST_REST = 30.0
 
-Compare = Callable[[str, str, str], Sequence[Pair]]
+CompareEnvironments = Callable[[str, str, str], Sequence[EnvironmentPair]]
 """(head, a, b) -> the pairs of their overlays. Raises: Rejected, Unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class ParityParties:
     """`head`: the trunk's, empty while it is not known; `add` puts a name into the queue that calls `work` with it;
     `now` is wall-clock time, `monotonic` seconds.
     """
 
-    compare: Compare
+    compare: CompareEnvironments
     head: Callable[[], str]
     add: Callable[[str], None]
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
 
 
-class Comparisons:
+class ParityQueue:
     """Thread-safe. Names are those of environments; whoever asks has made sure that there are such."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: ParityParties) -> None:
         self._means = means
-        self._known: OrderedDict[str, Compared] = OrderedDict()
+        self._known: OrderedDict[str, ComparedOverlay] = OrderedDict()
         self._waiting: dict[str, datetime] = {}
         self._rested_at = 0.0
         self._lock = threading.Lock()
 
-    def known(self, a: str, b: str) -> Comparison:
+    def known(self, a: str, b: str) -> ParityComparison:
         """What is known already; nothing is asked for by it."""
         name, head = f"{a} {b}", self._means.head()
         with self._lock:
             found = self._known.get(name)
-            return Comparison(found, _is_of(found, head), self._waiting.get(name))
+            return ParityComparison(found, _is_of(found, head), self._waiting.get(name))
 
-    def of(self, a: str, b: str) -> Comparison:
+    def of(self, a: str, b: str) -> ParityComparison:
         """What is known; if that is not of the present head, the pair is compared soon."""
         name, head = f"{a} {b}", self._means.head()
         with self._lock:
@@ -67,14 +67,14 @@ class Comparisons:
             if found is not None:
                 self._known.move_to_end(name)
             if not head or _is_of(found, head):
-                return Comparison(found, _is_of(found, head))
+                return ParityComparison(found, _is_of(found, head))
             is_new = name not in self._waiting and len(self._waiting) < MOST_WAITING
             if is_new:
                 self._waiting[name] = self._means.now()
             asked_at = self._waiting.get(name)
         if is_new:
             self._means.add(name)
-        return Comparison(found, asked_at=asked_at)
+        return ParityComparison(found, asked_at=asked_at)
 
     def work(self, name: str) -> float | None:
         """Called by the queue: compares one pair, or says in how many seconds it wants to.
@@ -96,7 +96,7 @@ class Comparisons:
                 self._known.popitem(last=False)
         return None
 
-    def _compared(self, name: str) -> Compared:
+    def _compared(self, name: str) -> ComparedOverlay:
         a, _, b = name.partition(" ")
         head = self._means.head()
         try:
@@ -106,5 +106,5 @@ class Comparisons:
         return parity.compared(head, self._means.now(), pairs, _MOST_FINDINGS)
 
 
-def _is_of(found: Compared | None, head: str) -> bool:
+def _is_of(found: ComparedOverlay | None, head: str) -> bool:
     return found is not None and bool(head) and found.head == head

@@ -15,25 +15,25 @@ from gitops.core.config_repo.release import Release
 from gitops.core.config_repo.tree import Source, Tree
 from gitops.core.contract import book as books
 from gitops.core.contract import evidence, origins
-from gitops.core.contract.book import Book
-from gitops.core.contract.origins import Origin
-from gitops.core.contract.survey import Subject, Survey, survey
+from gitops.core.contract.book import RuleBook
+from gitops.core.contract.origins import FileOrigin
+from gitops.core.contract.survey import Survey, SurveyInput, survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard
 from gitops.core.kustomize.guard import Closure
 from gitops.core.objects import Body
-from gitops.core.parsing.json_records import Stored
+from gitops.core.parsing.json_records import JsonRecord
 from gitops.core.revision import Revision
 from gitops.core.sync import cluster_scoped as cluster_kinds
 from gitops.core.sync import manifests, scope
 from gitops.core.sync.manifests import Manifest
-from gitops.ports import Memo
+from gitops.ports import Cache
 from gitops.render.builds import Builds
 
 _FORMAT = "survey v3"
 _MOST_REFERENCES = 16
-_SURVEY: Stored[Survey] = Stored(Survey)
+_SURVEY: JsonRecord[Survey] = JsonRecord(Survey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class Contract:
 
     id: str
     pipeline: Pipeline
-    book: Book
+    book: RuleBook
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class OverlayAtTree:
     """An overlay at a tree. `base` is the commit of everything outside environments/; `release` says why it may run
     there; `adopted`: the commits of its very first release, None = nobody can tell, or asked.
     """
@@ -59,18 +59,18 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-class Docket:
+class ContractHead:
     """All overlays of one head that can be composed, and the contract that they are judged by."""
 
     contract: Contract
-    situations: Mapping[str, Situation]
+    situations: Mapping[str, OverlayAtTree]
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
     """One survey: what is compared with what, and the key of what was found out."""
 
-    situation: Situation
+    situation: OverlayAtTree
     reference: Closure
     key: str
 
@@ -78,7 +78,7 @@ class _Case:
 class Surveyor:
     """Thread-safe."""
 
-    def __init__(self, builds: Builds, memo: Memo) -> None:
+    def __init__(self, builds: Builds, memo: Cache) -> None:
         self._builds = builds
         self._repo = builds.repo
         self._renderer = builds.renderer
@@ -99,40 +99,40 @@ class Surveyor:
             self._memo.write(key, b"")
         return compiled
 
-    def closure(self, situation: Situation) -> Closure:
+    def closure(self, situation: OverlayAtTree) -> Closure:
         """Raises: Rejected with file and line."""
         return self._builds.closure(situation.tree, situation.overlay.path)
 
-    def survey(self, situation: Situation, contract: Contract) -> Survey:
+    def survey(self, situation: OverlayAtTree, contract: Contract) -> Survey:
         """Raises: Rejected when the overlay or the reference does not render or holds what it must not; Unavailable."""
         case = self._case(situation, contract)
         return self._recalled(case) or self._surveyed(case, contract)
 
-    def recalled(self, situation: Situation, contract: Contract) -> Survey | None:
+    def recalled(self, situation: OverlayAtTree, contract: Contract) -> Survey | None:
         """What `survey` would answer, if that was found out before. Raises as survey does."""
         return self._recalled(self._case(situation, contract))
 
-    def _case(self, situation: Situation, contract: Contract) -> _Case:
+    def _case(self, situation: OverlayAtTree, contract: Contract) -> _Case:
         own = self.closure(situation)
         reference = self._reference(situation, reference_path(contract.pipeline, situation))
         key = _key(self._renderer.version, own.key, reference.key, contract.id, situation.overlay.name)
         return _Case(situation, reference, key)
 
-    def manifests(self, situation: Situation, declared: Pipeline) -> tuple[Manifest, ...]:
+    def manifests(self, situation: OverlayAtTree, declared: Pipeline) -> tuple[Manifest, ...]:
         """What the overlay renders, checked as before an apply. Raises as survey does."""
         text = self._builds.text(self.closure(situation))
         parsed = manifests.parse(text, situation.overlay, cluster_kinds.is_namespaced)
         scope.require(parsed, scope.of(situation.overlay, declared))
         return parsed
 
-    def unproven(self, situation: Situation, found: Survey, contract: Contract) -> tuple[Violation, ...]:
+    def unproven(self, situation: OverlayAtTree, found: Survey, contract: Contract) -> tuple[Violation, ...]:
         """What of the release nobody has proven, as its release.yaml tells."""
         return evidence.violations(
             situation.overlay, situation.release, found.images, contract.pipeline, situation.adopted
         )
 
     def located(
-        self, situation: Situation, contract: Contract, violations: Sequence[Violation]
+        self, situation: OverlayAtTree, contract: Contract, violations: Sequence[Violation]
     ) -> tuple[Violation, ...]:
         """The violations with the file that most probably sets what they complain about: one build more."""
         if not violations:
@@ -144,7 +144,7 @@ class Surveyor:
         files = {path: self._repo.read(blob.id) for path, blob in own.files.items() if path not in reference.files}
         return tuple(origins.placed(each, found, files, situation.overlay.file) for each in violations)
 
-    def _origins(self, source: Source) -> Mapping[tuple[str, str], Origin]:
+    def _origins(self, source: Source) -> Mapping[tuple[str, str], FileOrigin]:
         """What cannot be rendered so has no known origin; the violations are what matters."""
         try:
             return origins.origins(self._renderer.render(origins.wrapped(source)))
@@ -154,7 +154,7 @@ class Surveyor:
     def _surveyed(self, case: _Case, contract: Contract) -> Survey:
         situation = case.situation
         overlay = situation.overlay
-        subject = Subject(
+        subject = SurveyInput(
             name=overlay.name,
             environment=overlay.environment,
             bodies=[manifest.body for manifest in self.manifests(situation, contract.pipeline)],
@@ -172,7 +172,7 @@ class Surveyor:
         except ValidationError:
             return None
 
-    def _reference(self, situation: Situation, path: str) -> Closure:
+    def _reference(self, situation: OverlayAtTree, path: str) -> Closure:
         try:
             return self._builds.closure(situation.tree, path)
         except Rejected as error:
@@ -201,7 +201,7 @@ class Surveyor:
                 del self._references[next(iter(self._references))]
 
 
-def reference_path(declared: Pipeline, situation: Situation) -> str:
+def reference_path(declared: Pipeline, situation: OverlayAtTree) -> str:
     """The directory that the overlay is compared with: that of its own name below the reference, if there is one
     (`prod/print-api` with `base/print-api`), else the reference itself.
     """

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitops.contract.surveyor import Contract, Docket, Situation
+from gitops.contract.surveyor import Contract, ContractHead, OverlayAtTree
 from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.compose import Composition
 from gitops.core.config_repo.pipeline import Overlay, Pipeline
@@ -23,33 +23,33 @@ from gitops.core.revision import Revision
 from gitops.core.sync import apply_order as order
 from gitops.core.sync import manifests, scope
 from gitops.core.sync.desired import Desired, Rendered, treated
-from gitops.core.sync.scope import Ceilings
+from gitops.core.sync.scope import ScopeCeilings
 from gitops.desired import head as layout
-from gitops.desired.head import Layout
+from gitops.desired.head import HeadLayout
 from gitops.desired.trunk import Trunk
 from gitops.ports import Cluster, ConfigRepo
 from gitops.render.builds import Builds
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ScopeRules:
     """What the controller's own configuration adds: `ceilings` that pipeline.yaml can only narrow, `secret_key` for the
     hashes of Secrets, `label` naming the applyset id of an overlay, `context` the name of the cluster that it reaches.
     """
 
-    ceilings: Ceilings
+    ceilings: ScopeCeilings
     secret_key: Callable[[], bytes]
     label: Callable[[str], str]
     context: str | None = None
 
 
 @dataclass(slots=True)
-class _Memory:
+class _Renders:
     """One head and what was found out about it so far."""
 
-    layout: Layout = field(default_factory=Layout)
+    layout: HeadLayout = field(default_factory=HeadLayout)
     contract: Contract | None = None
-    docket: Docket | None = None
+    docket: ContractHead | None = None
     compositions: dict[str, Composition] = field(default_factory=dict)
     desired: dict[str, Desired | Rejected] = field(default_factory=dict)
     reached: dict[str, Closure] = field(default_factory=dict)
@@ -61,14 +61,14 @@ class _Memory:
 class DesiredState:
     """Thread-safe."""
 
-    def __init__(self, repo: ConfigRepo, builds: Builds, cluster: Cluster, rules: Rules) -> None:
+    def __init__(self, repo: ConfigRepo, builds: Builds, cluster: Cluster, rules: ScopeRules) -> None:
         self._repo = repo
         self._builds = builds
         self._trunk = Trunk(repo)
         self._cluster = cluster
         self._rules = rules
         self._refreshing = threading.Lock()
-        self._memory = _Memory()
+        self._memory = _Renders()
         self._lock = threading.Lock()
 
     def refresh(self) -> frozenset[str]:
@@ -89,7 +89,7 @@ class DesiredState:
         with self._lock:
             if grew and not now.is_new_pipeline:  # a rewritten trunk may have lost what any of them is locked to
                 touched = frozenset(name for name in touched if _is_touched(name, before, now))
-            self._memory = _Memory(
+            self._memory = _Renders(
                 layout=now,
                 contract=None if now.is_new_pipeline else before.contract,
                 compositions={
@@ -142,17 +142,17 @@ class DesiredState:
         known = self._memory.desired.get(name)
         return known if isinstance(known, Desired) else None
 
-    def docket(self) -> Docket:
+    def docket(self) -> ContractHead:
         """All overlays of the head as they are about to run, but for those that cannot be composed, and the contract.
 
         Raises: Rejected when pipeline.yaml holds no valid contract; Unavailable.
         """
         memory = self._memory
         if memory.docket is None:
-            memory.docket = Docket(self._contract(memory), self._situations(memory))
+            memory.docket = ContractHead(self._contract(memory), self._situations(memory))
         return memory.docket
 
-    def _contract(self, memory: _Memory) -> Contract:
+    def _contract(self, memory: _Renders) -> Contract:
         declared, blob = memory.layout.pipeline, self._repo.tree(memory.layout.head).get(pipeline.FILE)
         if memory.layout.broken is not None or declared is None or blob is None:
             raise memory.layout.broken or Rejected("NoPipeline", f"the config repo has no {pipeline.FILE}")
@@ -160,13 +160,13 @@ class DesiredState:
             memory.contract = Contract(blob.id, declared, books.of(declared))
         return memory.contract
 
-    def _situations(self, memory: _Memory) -> dict[str, Situation]:
+    def _situations(self, memory: _Renders) -> dict[str, OverlayAtTree]:
         found = {}
         for name, overlay in memory.layout.overlays.items():
             composition = None if overlay.is_platform else self._composition_or_none(memory, overlay)
             if composition is not None:
                 base = composition.revision.base if composition.is_locked else memory.layout.head
-                found[name] = Situation(overlay, composition.tree, base)
+                found[name] = OverlayAtTree(overlay, composition.tree, base)
         return found
 
     def is_same(self, desired: Desired, revision: Revision) -> bool:
@@ -179,10 +179,10 @@ class DesiredState:
         except Rejected:
             return False
 
-    def situation_at(self, overlay: Overlay, revision: Revision) -> Situation | None:
+    def situation_at(self, overlay: Overlay, revision: Revision) -> OverlayAtTree | None:
         """The overlay as it was at a revision that was applied before; None when the repo no longer has it."""
         try:
-            return Situation(overlay, compose.composed(overlay, revision, self._repo.tree), revision.base)
+            return OverlayAtTree(overlay, compose.composed(overlay, revision, self._repo.tree), revision.base)
         except Rejected:
             return None
 
@@ -201,7 +201,7 @@ class DesiredState:
             raise Rejected("NotFound", f"the config repo has no overlay {name}; it has {known}")
         return self._built(self._memory.layout, overlay)
 
-    def _built(self, found: Layout, overlay: Overlay) -> bytes:
+    def _built(self, found: HeadLayout, overlay: Overlay) -> bytes:
         composition = compose.compose(overlay, found.head, self._repo.tree, self._repo.read)
         return self._builds.text(self._builds.closure(composition.tree, overlay.path))
 
@@ -210,7 +210,7 @@ class DesiredState:
 
         Raises: Rejected with what would be wrong, where.
         """
-        scratch = _Memory(layout=layout.read(self._repo, head, self._memory.layout))
+        scratch = _Renders(layout=layout.read(self._repo, head, self._memory.layout))
         overlay = scratch.layout.overlays.get(name)
         if overlay is None:
             raise Rejected("NotFound", f"commit {head[:12]} has no overlay {name}")
@@ -274,12 +274,12 @@ class DesiredState:
         except (GitopsError, KeyError):
             return None
 
-    def _layout(self) -> Layout:
+    def _layout(self) -> HeadLayout:
         """That of the head taken in last; before there is one, of the head that the repo knows."""
         known = self._memory.layout
         return known if known.head else layout.read(self._repo, self._repo.head(), known)
 
-    def _composed(self, memory: _Memory, overlay: Overlay) -> Desired | Rejected:
+    def _composed(self, memory: _Renders, overlay: Overlay) -> Desired | Rejected:
         try:
             if memory.layout.broken is not None:
                 return memory.layout.broken
@@ -300,7 +300,7 @@ class DesiredState:
             )
             raise Rejected("OtherCluster", message, place=Place(pipeline.FILE))
 
-    def _composition(self, memory: _Memory, overlay: Overlay) -> Composition:
+    def _composition(self, memory: _Renders, overlay: Overlay) -> Composition:
         known = memory.compositions.get(overlay.name)
         if known is None:
             known = compose.compose(overlay, memory.layout.head, self._repo.tree, self._repo.read)
@@ -310,13 +310,13 @@ class DesiredState:
                 known = memory.compositions.setdefault(overlay.name, known)
         return known
 
-    def _composition_or_none(self, memory: _Memory, overlay: Overlay) -> Composition | None:
+    def _composition_or_none(self, memory: _Renders, overlay: Overlay) -> Composition | None:
         try:
             return self._composition(memory, overlay)
         except Rejected:
             return None
 
-    def _desired(self, memory: _Memory, overlay: Overlay, composition: Composition) -> Desired:
+    def _desired(self, memory: _Renders, overlay: Overlay, composition: Composition) -> Desired:
         closure = self._builds.closure(composition.tree, overlay.path)
         with self._lock:
             memory.reached[overlay.name] = closure
@@ -338,7 +338,7 @@ class DesiredState:
             unserved.add(kind)
             return True
 
-    def _rendered(self, memory: _Memory, overlay: Overlay, closure: Closure) -> Rendered:
+    def _rendered(self, memory: _Renders, overlay: Overlay, closure: Closure) -> Rendered:
         text = self._builds.text(closure)
         unserved: set[tuple[str, str]] = set()
         parsed = manifests.parse(
@@ -353,7 +353,7 @@ class DesiredState:
         return Rendered(tuple(labelled), scaled, provisional=bool(unserved))
 
 
-def _used_before(before: _Memory) -> dict[str, frozenset[str]]:
+def _used_before(before: _Renders) -> dict[str, frozenset[str]]:
     """What is known of this and of earlier heads."""
     rendered = {name: each for name, each in before.desired.items() if isinstance(each, Desired)}
     return {
@@ -368,7 +368,7 @@ def _is_passing(known: Desired | Rejected) -> bool:
     return known.provisional if isinstance(known, Desired) else known.reason in {"LimitExceeded", "NotOnTrunk"}
 
 
-def _is_touched(name: str, before: _Memory, now: Layout) -> bool:
+def _is_touched(name: str, before: _Renders, now: HeadLayout) -> bool:
     """True when an overlay came, went or may render differently. What it was refused for is looked at every time."""
     overlay, known, closure = now.overlays.get(name), before.desired.get(name), before.reached.get(name)
     if overlay is None or closure is None or not isinstance(known, Desired):

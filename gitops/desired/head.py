@@ -13,7 +13,7 @@ _GENERATIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class HeadLayout:
     """`pipeline` is the head's, or the last valid one while the head's is `broken`. `changed` are the paths that were
     added, removed or edited since the layout before; None = nothing is known of that, so everything may have changed.
     """
@@ -34,7 +34,7 @@ class Layout:
         return self.changed is None or not all(path.startswith(f"{pipeline.ENVIRONMENTS}/") for path in self.changed)
 
 
-def read(repo: ConfigRepo, head: str, before: Layout) -> Layout:
+def read(repo: ConfigRepo, head: str, before: HeadLayout) -> HeadLayout:
     """The layout of `head`. Raises Unavailable as the repo does; what is wrong with pipeline.yaml is in `broken`."""
     tree = repo.tree(head)
     changed = _changed(repo, before.head, tree)
@@ -43,7 +43,7 @@ def read(repo: ConfigRepo, head: str, before: Layout) -> Layout:
     else:
         declared, broken = _parsed(repo, tree, before.pipeline)
     found = pipeline.overlays(declared, tree) if declared is not None else ()
-    return Layout(head, declared, broken, {overlay.name: overlay for overlay in found}, changed)
+    return HeadLayout(head, declared, broken, {overlay.name: overlay for overlay in found}, changed)
 
 
 def _changed(repo: ConfigRepo, before: str, after: Tree) -> frozenset[str] | None:

@@ -19,7 +19,7 @@ from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlays
-from gitops.core.promotion.lineage import Entry, Past
+from gitops.core.promotion.lineage import LineageEntry, RepoHistory
 from gitops.ports import ConfigRepo, PastCommit
 
 _log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Trunk:
+class TrunkReader:
     """`head` is the trunk's as taken in last, empty before; `overlays` those of that head."""
 
     repo: ConfigRepo
@@ -47,18 +47,18 @@ class Trunk:
     overlays: Callable[[], Mapping[str, Overlay]]
 
 
-class Chronicle:
+class GitHistory:
     """`past` is called by anybody, `read` by one thread at a time. `ask` puts a question into the queue."""
 
-    def __init__(self, trunk: Trunk, ask: Callable[[str], None]) -> None:
+    def __init__(self, trunk: TrunkReader, ask: Callable[[str], None]) -> None:
         self._trunk = trunk
         self._repo = trunk.repo
         self._ask = ask
-        self._known = Past()
+        self._known = RepoHistory()
         self._same: dict[object, object] = {}
         self._room = 0
 
-    def past(self) -> Past:
+    def past(self) -> RepoHistory:
         """What is known; if that is not of the present head, the rest is read soon."""
         known, head = self._known, self._trunk.head()
         if head and known.head != head:
@@ -72,14 +72,14 @@ class Chronicle:
             self._known = self._read(head)
             _log.info("the past is read", revision=head, commits=len(self._known.entries))
 
-    def _read(self, head: str) -> Past:
+    def _read(self, head: str) -> RepoHistory:
         known = {entry.commit: entry for entry in self._known.entries}
         self._room = _MOST_BYTES
         self._same = {each: each for entry in self._known.entries for each in _parts(entry)}
         entries = [known.get(commit.id) or self._entry(commit) for commit in self._commits()]
         self._same = {}
         releases, holds = self._present(head)
-        return Past(head, tuple(_bounded(entries)), releases, holds)
+        return RepoHistory(head, tuple(_bounded(entries)), releases, holds)
 
     def _commits(self) -> Sequence[PastCommit]:
         """What is known, with the news in front; all of it anew unless the two fit together."""
@@ -93,11 +93,11 @@ class Chronicle:
                     return [*news[:new], *map(_commit, before)][:MOST_COMMITS]
         return self._repo.history(ENVIRONMENTS, MOST_COMMITS)
 
-    def _entry(self, commit: PastCommit) -> Entry:
+    def _entry(self, commit: PastCommit) -> LineageEntry:
         paths = {name: [path for path in commit.paths if _is(path, name)] for name in (RELEASE_FILE, HOLD_FILE)}
         tree = self._tree(commit.id) if any(paths.values()) and self._room > 0 else {}
         releases = self._parsed(tree, paths[RELEASE_FILE], self._release)
-        return Entry(
+        return LineageEntry(
             commit=commit.id,
             at=commit.committed_at,
             author=commit.author,
@@ -168,7 +168,7 @@ class Chronicle:
         return releases, holds
 
 
-def _parts(entry: Entry) -> Iterator[object]:
+def _parts(entry: LineageEntry) -> Iterator[object]:
     """What consecutive releases have in common, mostly."""
     for images in entry.images.values():
         yield from images
@@ -177,7 +177,7 @@ def _parts(entry: Entry) -> Iterator[object]:
             yield from release.admission.services.values()
 
 
-def _bounded(entries: Iterable[Entry]) -> Iterator[Entry]:
+def _bounded(entries: Iterable[LineageEntry]) -> Iterator[LineageEntry]:
     """Without the releases of the oldest ones, where there are too many."""
     room = _MOST_PARTS
     for entry in entries:
@@ -185,7 +185,7 @@ def _bounded(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield entry if room >= 0 else replace(entry, releases={}, images={})
 
 
-def _commit(entry: Entry) -> PastCommit:
+def _commit(entry: LineageEntry) -> PastCommit:
     return PastCommit(entry.commit, entry.at, entry.author, entry.subject, entry.trailers, entry.paths)
 
 

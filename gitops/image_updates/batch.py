@@ -11,7 +11,7 @@ from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.pipeline import Overlay, Pipeline
 from gitops.core.errors import Rejected
 from gitops.core.image_updates import changes
-from gitops.core.image_updates.changes import Candidate, Change, Deployed, Target, Written
+from gitops.core.image_updates.changes import Change, ChangeTarget, DeployedImage, ImageCandidate, WrittenImage
 from gitops.core.image_updates.events import Ignored, ImagePushed
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
@@ -24,7 +24,7 @@ last; a render of an older commit is good enough if it has the image.
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class ImageSources:
     """What is known of images beyond the config repo. Neither may wait for anybody. `revision_of`: the commit that an
     image was built from, empty while that is not known.
     """
@@ -40,41 +40,41 @@ _MOST_REMEMBERED = 20_000
 
 
 @dataclass(slots=True)
-class Memory:
+class BatchCache:
     """What was read before, by the ids of what it was read from: of no value but speed. `again`: when what an overlay
     has already was pushed once more, which no commit tells, by overlay and image.
     """
 
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     names: dict[str, frozenset[str]] = field(default_factory=dict)
-    past: "dict[str, Past]" = field(default_factory=dict)
+    past: "dict[str, EnvironmentPast]" = field(default_factory=dict)
     head: str = ""
-    again: dict[tuple[str, str], Written] = field(default_factory=dict)
+    again: dict[tuple[str, str], WrittenImage] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Past:
+class EnvironmentPast:
     """What is known of the commits of one environment: what was `written` for each image, when somebody else `edited`
     each file last. `whole`: the environment has no commits beyond those.
     """
 
-    written: dict[str, tuple[Written, ...]]
+    written: dict[str, tuple[WrittenImage, ...]]
     edited: Mapping[str, datetime]
     whole: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class EventOutcome:
     """What became of one event in one overlay: a reason, or the change that it asked for."""
 
     reason: str = ""
     change: Change | None = None
 
 
-class Draft:
+class ImageBatch:
     """Edits of one head, in memory. Raises Unavailable as the repo does; whatever is wrong with files is a sentence."""
 
-    def __init__(self, repo: ConfigRepo, head: str, elsewhere: Elsewhere, memory: Memory) -> None:
+    def __init__(self, repo: ConfigRepo, head: str, elsewhere: ImageSources, memory: BatchCache) -> None:
         self._repo = repo
         self._tree: Tree = repo.tree(head)
         self._memory = memory
@@ -90,9 +90,9 @@ class Draft:
         self._index: dict[str, set[str]] = {}
         self._refused: dict[tuple[str, str], str] = {}
         self._planned: dict[tuple[str, str], Change] = {}
-        self._deployed: dict[tuple[str, str], Deployed] = {}
+        self._deployed: dict[tuple[str, str], DeployedImage] = {}
 
-    def take(self, event: ImagePushed, cause: str, now: datetime) -> tuple[Outcome, ...]:
+    def take(self, event: ImagePushed, cause: str, now: datetime) -> tuple[EventOutcome, ...]:
         """Decides one event against the head and what earlier events have changed.
 
         A push from far in the future counts as one of now, at a time that nobody knows: a registry whose clock is wrong
@@ -101,14 +101,14 @@ class Draft:
         if event.pushed_at > now + _MOST_AHEAD:
             event = replace(event, pushed_at=now, is_exact=False)
         if self._pipeline is None:
-            return (Outcome(self._broken),)
+            return (EventOutcome(self._broken),)
         found = changes.candidate(event, self._pipeline)
         if isinstance(found, Ignored):
-            return (Outcome(found.reason),)
+            return (EventOutcome(found.reason),)
         declaring = self._declaring().get(found.image.name, ())
         places = changes.targets(found, self._pipeline, self._overlays, declaring)
         if isinstance(places, Ignored):
-            return (Outcome(places.reason),)
+            return (EventOutcome(places.reason),)
         return tuple(self._decide(found, target, cause, now) for target in places)
 
     def commits(self) -> tuple[list[NewCommit], list[Change]]:
@@ -134,15 +134,15 @@ class Draft:
         for change in made:
             past = self._memory.past.get(change.target.environment)
             if past is not None:
-                own = Written(change.image.digest or "", change.pushed_at)
+                own = WrittenImage(change.image.digest or "", change.pushed_at)
                 past.written[change.image.name] = (own, *past.written.get(change.image.name, ()))
         self._memory.head = head
 
-    def sentence(self, outcomes: Sequence[Outcome], head: str) -> str:
+    def sentence(self, outcomes: Sequence[EventOutcome], head: str) -> str:
         """What happened to one event, once its commit is at `head`."""
         return "; ".join(self._one_sentence(outcome, head) for outcome in outcomes)
 
-    def _one_sentence(self, outcome: Outcome, head: str) -> str:
+    def _one_sentence(self, outcome: EventOutcome, head: str) -> str:
         change = outcome.change
         if change is None:
             return outcome.reason
@@ -156,15 +156,15 @@ class Draft:
             return f"{written} was superseded by a newer push before it was written"
         return f"{written} is in the config repo, commit {head[:12]}"
 
-    def _decide(self, found: Candidate, target: Target, cause: str, now: datetime) -> Outcome:
+    def _decide(self, found: ImageCandidate, target: ChangeTarget, cause: str, now: datetime) -> EventOutcome:
         policy = self._pipeline.services[target.service].tags if self._pipeline else None
         held = self._held(self._places[target.overlay], now)
         if held or policy is None:
-            return Outcome(held)
+            return EventOutcome(held)
         key = (target.overlay, found.image.name)
         try:
             if self._is_rejected(target, found.image):
-                return Outcome(
+                return EventOutcome(
                     f"{target.overlay}: {target.service} {found.image.tag} was rolled back; push another one"
                 )
             deployed = self._deployed.get(key) or self._read_deployed(target, found.image.name)
@@ -175,23 +175,23 @@ class Draft:
                 used = self._elsewhere.images_in_use(target.overlay, found.image.name)
                 ignored = changes.unused(target, found.image, used)
             if ignored is not None:
-                return Outcome(ignored.reason)
+                return EventOutcome(ignored.reason)
         except Rejected as error:
-            return Outcome(f"{target.overlay}: nothing was written: {error}")
-        return Outcome(change=self._plan(found, target, deployed, cause))
+            return EventOutcome(f"{target.overlay}: nothing was written: {error}")
+        return EventOutcome(change=self._plan(found, target, deployed, cause))
 
-    def _plan(self, found: Candidate, target: Target, deployed: Deployed, cause: str) -> Change:
+    def _plan(self, found: ImageCandidate, target: ChangeTarget, deployed: DeployedImage, cause: str) -> Change:
         key = (target.overlay, found.image.name)
         before = self._planned.pop(key, None)
         was = before.was if before else deployed.image
         self._planned[key] = Change(target, found.image, was, found.pushed_at, cause)
-        own = Written(found.image.digest or "", found.pushed_at)
-        self._deployed[key] = Deployed(found.image, (own, *deployed.written), deployed.edited_at)
+        own = WrittenImage(found.image.digest or "", found.pushed_at)
+        self._deployed[key] = DeployedImage(found.image, (own, *deployed.written), deployed.edited_at)
         return self._planned[key]
 
-    def _note_again(self, key: tuple[str, str], found: Candidate) -> None:
+    def _note_again(self, key: tuple[str, str], found: ImageCandidate) -> None:
         """What lies between the two pushes and comes late is older than what is deployed."""
-        own = Written(found.image.digest or "", found.pushed_at)
+        own = WrittenImage(found.image.digest or "", found.pushed_at)
         if len(self._memory.again) > _MOST_REMEMBERED:
             self._memory.again.clear()
         self._memory.again[key] = own
@@ -199,7 +199,7 @@ class Draft:
             self._planned[key] = replace(self._planned[key], pushed_at=found.pushed_at)
             self._deployed[key] = replace(self._deployed[key], written=(own, *self._deployed[key].written))
 
-    def _read_deployed(self, target: Target, name: str) -> Deployed:
+    def _read_deployed(self, target: ChangeTarget, name: str) -> DeployedImage:
         file = self._files[target.overlay]
         image = _last(overlay.images(self._read(file), file), name)
         past = self._past(target.environment)
@@ -208,21 +208,21 @@ class Draft:
         if again is not None and image is not None and again.digest == image.digest:
             written = (again, *written)
         is_ours = image is None or image.digest is None or image.digest in {each.digest for each in written}
-        return Deployed(image, written, None if is_ours else self._edited_at(file, past))
+        return DeployedImage(image, written, None if is_ours else self._edited_at(file, past))
 
-    def _past(self, environment: str) -> Past:
+    def _past(self, environment: str) -> EnvironmentPast:
         """Read once for all overlays and files of the environment: each question is a git process."""
         if environment not in self._memory.past:
             commits = self._repo.history(f"{pipeline.ENVIRONMENTS}/{environment}", _MOST_COMMITS)
             theirs = (commit for commit in reversed(commits) if changes.IMAGE_TRAILER not in commit.trailers)
-            self._memory.past[environment] = Past(
+            self._memory.past[environment] = EnvironmentPast(
                 written=changes.written(commit.trailers for commit in commits),
                 edited={path: commit.committed_at for commit in theirs for path in commit.paths},
                 whole=len(commits) < _MOST_COMMITS,
             )
         return self._memory.past[environment]
 
-    def _edited_at(self, file: str, past: Past) -> datetime | None:
+    def _edited_at(self, file: str, past: EnvironmentPast) -> datetime | None:
         if file in past.edited or past.whole:
             return past.edited.get(file)
         theirs = (
@@ -232,7 +232,7 @@ class Draft:
         )
         return next(theirs, None)
 
-    def _is_rejected(self, target: Target, image: Image) -> bool:
+    def _is_rejected(self, target: ChangeTarget, image: Image) -> bool:
         """True for what a rollback abandoned here, whatever files of base it ran with."""
         release = compose.release(self._places[target.overlay], self._tree, self._repo.read)
         abandoned = {(entry.service, entry.digest) for entry in release.rejected} if release else set()

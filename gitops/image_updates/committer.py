@@ -16,7 +16,7 @@ import structlog
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.image_updates.changes import Change, one_line
 from gitops.core.image_updates.events import Event, ImagePushed
-from gitops.image_updates.batch import Draft, Elsewhere, Memory, Outcome
+from gitops.image_updates.batch import BatchCache, EventOutcome, ImageBatch, ImageSources
 from gitops.ports import ConfigRepo
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ _BETWEEN_FETCHES = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class CommitClock:
     """`now` is aware, for display and expiry; `monotonic` in seconds; `jitter` draws from 0 to 1."""
 
     now: Callable[[], datetime]
@@ -38,7 +38,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class CommitPace:
     """`most_events` may wait. After a failure the next try is `first_retry` seconds later,
     doubled each time up to `last_retry`.
     """
@@ -49,7 +49,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class CommitTrouble:
     """Why commits do not get through, and since when."""
 
     reason: str
@@ -78,24 +78,24 @@ class Committer:
         self,
         repo: ConfigRepo,
         *,
-        clock: Clock,
+        clock: CommitClock,
         on_commit: Callable[[str, Sequence[Change]], None],
-        elsewhere: Elsewhere,
-        pace: Pace | None = None,
+        elsewhere: ImageSources,
+        pace: CommitPace | None = None,
     ) -> None:
         self._repo = repo
         self._clock = clock
         self._on_commit = on_commit
         self._elsewhere = elsewhere
-        self._pace = pace or Pace()
-        self._memory = Memory()
+        self._pace = pace or CommitPace()
+        self._memory = BatchCache()
         self._changed = threading.Condition()
         self._inbox: list[_Delivery] = []
         self._batch: list[_Delivery] = []
         self._waiting = 0
         self._crowded_since: float | None = None
         self._stopping = False
-        self._trouble: Trouble | None = None
+        self._trouble: CommitTrouble | None = None
         self._next_try = 0.0
         self._rests_until = 0.0
         self._seconds_per_batch = 0.0
@@ -122,7 +122,7 @@ class Committer:
         return self._thread.is_alive()
 
     @property
-    def trouble(self) -> Trouble | None:
+    def trouble(self) -> CommitTrouble | None:
         """What keeps commits from the remote at the moment."""
         return self._trouble
 
@@ -229,7 +229,7 @@ class Committer:
     def _commit(self, batch: Sequence[_Delivery], head: str, *, is_fresh: bool) -> bool:
         """True when there was something to commit."""
         while True:
-            draft = Draft(self._repo, head, self._elsewhere, self._memory)
+            draft = ImageBatch(self._repo, head, self._elsewhere, self._memory)
             now = self._clock.now()
             outcomes = self._decided(draft, batch, now)
             batch = [each for each, _ in outcomes]
@@ -252,8 +252,8 @@ class Committer:
         return bool(commits)
 
     def _decided(
-        self, draft: Draft, batch: Sequence[_Delivery], now: datetime
-    ) -> list[tuple[_Delivery, list[tuple[Outcome, ...]]]]:
+        self, draft: ImageBatch, batch: Sequence[_Delivery], now: datetime
+    ) -> list[tuple[_Delivery, list[tuple[EventOutcome, ...]]]]:
         """What becomes of each image. A delivery that a bug keeps from being decided is answered and leaves the batch:
         its sender comes again with the same, and else nothing would get through any more.
         """
@@ -281,7 +281,7 @@ class Committer:
                 log.info("trunk moved", attempt=attempt, reason=error.reason)
             return
         since = self._trouble.since if self._trouble else self._clock.now()
-        self._trouble = Trouble(error.reason, error.message, since)
+        self._trouble = CommitTrouble(error.reason, error.message, since)
         log.warning("cannot commit", reason=error.reason, message=error.message, attempt=attempt)
         if isinstance(error, Rejected):
             self._fail(self._batch, Unavailable(error.reason, error.message, retry_after=60))

@@ -14,11 +14,11 @@ from rich.console import Console
 from gitops.core.errors import Rejected, Unavailable
 from gitops.local import processes, progress, pushes, record, story
 from gitops.local.installation import CONTROLLER
-from gitops.local.page import Page
-from gitops.local.processes import Identity
-from gitops.local.pushes import World
-from gitops.local.site import Site
-from gitops.local.up import Plan
+from gitops.local.page import PageClient
+from gitops.local.processes import ProcessIdentity
+from gitops.local.pushes import PushWatch
+from gitops.local.site import LocalSite
+from gitops.local.up import StartPlan
 from gitops.local.up import up as start
 
 app = typer.Typer(no_args_is_help=True)
@@ -33,28 +33,28 @@ _STOP_SECONDS = 40.0
 @app.command()
 def up(directory: Directory = _DEFAULT, source: Source = Path(), kubeconfig: Kubeconfig = None) -> None:
     """Start a control plane and the controller, show one release from Harbor to Healthy, serve until Ctrl-C."""
-    start(Plan(source.absolute(), directory, kubeconfig), Console(), now=_now)
+    start(StartPlan(source.absolute(), directory, kubeconfig), Console(), now=_now)
 
 
 @app.command()
 def down(directory: Directory = _DEFAULT) -> None:
     """Stop what `lockstep local up` runs, from another terminal. Its data stays."""
-    stop(Site(directory.absolute()), Console())
+    stop(LocalSite(directory.absolute()), Console())
 
 
 @app.command()
 def status(directory: Directory = _DEFAULT) -> None:
     """Show what runs, where, and how the overlays are. Exit code 1 when the controller does not run."""
-    raise typer.Exit(0 if show_status(Site(directory.absolute()), Console()) else 1)
+    raise typer.Exit(0 if show_status(LocalSite(directory.absolute()), Console()) else 1)
 
 
 @app.command()
 def push(service: str, tag: str, directory: Directory = _DEFAULT) -> None:
     """Play Harbor: announce a new image of a service and follow it until it is Healthy. Nothing is really pushed."""
-    announce(Site(directory.absolute()), Console(), (service, tag), _now())
+    announce(LocalSite(directory.absolute()), Console(), (service, tag), _now())
 
 
-def stop(site: Site, console: Console) -> None:
+def stop(site: LocalSite, console: Console) -> None:
     """Asks the owner of the site to stop and waits for it; then ends what an owner that died has left behind.
 
     Raises: Unavailable(StillRunning) when the owner does not end.
@@ -70,7 +70,7 @@ def stop(site: Site, console: Console) -> None:
         story.tell(console, [f"nothing of {site.directory} was running"])
 
 
-def show_status(site: Site, console: Console) -> bool:
+def show_status(site: LocalSite, console: Console) -> bool:
     """Processes, addresses and overlays; whether the controller runs."""
     running = _running(site)
     if CONTROLLER not in running:
@@ -82,14 +82,14 @@ def show_status(site: Site, console: Console) -> bool:
     story.tell(console, [f"{name:<24} pid {identity.pid}" for name, identity in running.items()])
     story.tell(console, ["", *(f"{name:<24} {site.url(name)}/" for name in site.ports())])
     story.tell(console, [f"{'kubeconfig':<24} {site.kubeconfig()}", ""])
-    with closing(Page(site, running[CONTROLLER])) as page:
+    with closing(PageClient(site, running[CONTROLLER])) as page:
         report = page.report()
     story.show_overlays(console, report.overlays)
     story.tell(console, report.troubles)
     return True
 
 
-def announce(site: Site, console: Console, what: tuple[str, str], at: datetime) -> None:
+def announce(site: LocalSite, console: Console, what: tuple[str, str], at: datetime) -> None:
     """`what`: service and tag.
 
     Raises: Rejected(NotUp, UnknownService, InvalidImage); as pushes.follow.
@@ -102,18 +102,18 @@ def announce(site: Site, console: Console, what: tuple[str, str], at: datetime) 
     service, tag = what
     pushed = pushes.image(site, service, tag)
     story.tell(console, [f"Harbor tells of {pushed.name}:{pushed.tag} (sha256:{pushed.short_digest}):"])
-    with closing(Page(site, controller)) as page:
-        world = World(site, site.kubeconfig(), page)
+    with closing(PageClient(site, controller)) as page:
+        world = PushWatch(site, site.kubeconfig(), page)
         if story.show_push(console, pushes.follow(world, service, pushed, at)) < 2:
             story.tell(console, ["nothing changes"])
 
 
-def _running(site: Site) -> Mapping[str, Identity]:
+def _running(site: LocalSite) -> Mapping[str, ProcessIdentity]:
     found = [record.running(directory) for directory in (site.control_plane, site.directory)]
     return {name: identity for each in found if each for name, identity in each.components.items()}
 
 
-def _end(owner: Identity) -> None:
+def _end(owner: ProcessIdentity) -> None:
     with suppress(ProcessLookupError):
         os.kill(owner.pid, signal.SIGTERM)
     if not processes.ended(owner, within=_STOP_SECONDS):

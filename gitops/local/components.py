@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops.local.credentials import Credentials
+from gitops.local.credentials import ClusterCredentials
 
 # A Unix socket, because etcd knows no users: the directory's permissions are its guard. A relative name (of the
 # programs' working directory), because unix(7) allows no more than 108 bytes.
@@ -12,7 +12,7 @@ ETCD_SOCKET = "etcd.sock"
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ComponentLayout:
     """Where a control plane keeps its things. `port` is the API server's. The programs run in `directory`."""
 
     directory: Path
@@ -51,12 +51,14 @@ class Component:
     grace: float = 3.0
 
 
-def storage(binaries: Mapping[str, Path], layout: Layout, credentials: Credentials) -> tuple[Component, ...]:
+def storage(
+    binaries: Mapping[str, Path], layout: ComponentLayout, credentials: ClusterCredentials
+) -> tuple[Component, ...]:
     """What an API needs, started together: the API server waits for etcd by itself."""
     return (_etcd(binaries["etcd"], layout), _api_server(binaries["kube-apiserver"], layout, credentials))
 
 
-def controllers(binaries: Mapping[str, Path], layout: Layout, stages: Path) -> tuple[Component, ...]:
+def controllers(binaries: Mapping[str, Path], layout: ComponentLayout, stages: Path) -> tuple[Component, ...]:
     """What makes Deployments roll out, started once the API serves."""
     return (
         _controller_manager(binaries["kube-controller-manager"], layout),
@@ -65,7 +67,7 @@ def controllers(binaries: Mapping[str, Path], layout: Layout, stages: Path) -> t
     )
 
 
-def _etcd(program: Path, layout: Layout) -> Component:
+def _etcd(program: Path, layout: ComponentLayout) -> Component:
     return Component(
         "etcd",
         (
@@ -81,7 +83,7 @@ def _etcd(program: Path, layout: Layout) -> Component:
     )
 
 
-def _api_server(program: Path, layout: Layout, credentials: Credentials) -> Component:
+def _api_server(program: Path, layout: ComponentLayout, credentials: ClusterCredentials) -> Component:
     return Component(
         "kube-apiserver",
         (
@@ -104,7 +106,7 @@ def _api_server(program: Path, layout: Layout, credentials: Credentials) -> Comp
     )
 
 
-def _controller_manager(program: Path, layout: Layout) -> Component:
+def _controller_manager(program: Path, layout: ComponentLayout) -> Component:
     name = "kube-controller-manager"
     return Component(
         name,
@@ -122,7 +124,7 @@ def _controller_manager(program: Path, layout: Layout) -> Component:
     )
 
 
-def _scheduler(program: Path, layout: Layout) -> Component:
+def _scheduler(program: Path, layout: ComponentLayout) -> Component:
     name = "kube-scheduler"
     return Component(
         name,
@@ -137,7 +139,7 @@ def _scheduler(program: Path, layout: Layout) -> Component:
     )
 
 
-def _kwok(program: Path, layout: Layout, stages: Path) -> Component:
+def _kwok(program: Path, layout: ComponentLayout, stages: Path) -> Component:
     return Component(
         "kwok",
         (

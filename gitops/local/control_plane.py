@@ -16,8 +16,8 @@ from typing import IO, Self
 from gitops.core.errors import Rejected, Unavailable
 from gitops.local import components, credentials, furnish, processes, record
 from gitops.local.binaries import LOCALCLUSTER
-from gitops.local.components import Component, Layout
-from gitops.local.credentials import Credentials
+from gitops.local.components import Component, ComponentLayout
+from gitops.local.credentials import ClusterCredentials
 
 STORAGE = ("etcd", "kube-apiserver")
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok")
@@ -107,7 +107,7 @@ class ControlPlane:
         self._lock = lock
         record.stop(self.directory)
 
-    def _launch(self, wanted: Iterable[Component], layout: Layout) -> None:
+    def _launch(self, wanted: Iterable[Component], layout: ComponentLayout) -> None:
         for component in wanted:
             process = processes.start(component.argv, directory=self.directory, log=layout.log(component.name))
             self._running[component.name] = (component, process)
@@ -118,9 +118,9 @@ class ControlPlane:
         started = {name: processes.identify(process.pid) for name, (_, process) in self._running.items()}
         if owner is not None:
             alive = {name: identity for name, identity in started.items() if identity is not None}
-            record.write(self.directory, record.Record(owner, alive))
+            record.write(self.directory, record.InstallationRecord(owner, alive))
 
-    def _await_ready(self, layout: Layout, keys: Credentials) -> None:
+    def _await_ready(self, layout: ComponentLayout, keys: ClusterCredentials) -> None:
         """Asks /readyz until it is well. Between two questions it waits for the API server to end: a crash shows at
         once, not after the whole patience.
         """
@@ -133,13 +133,13 @@ class ControlPlane:
             with suppress(subprocess.TimeoutExpired):
                 api_server.wait(_PROBE_EVERY)
 
-    def _require_alive(self, layout: Layout) -> None:
+    def _require_alive(self, layout: ComponentLayout) -> None:
         for name in self.fallen():
             _, process = self._running[name]
             raise _failure(name, f"ended with exit code {process.returncode}", layout)
 
 
-def _is_ready(layout: Layout, token: str) -> bool:
+def _is_ready(layout: ComponentLayout, token: str) -> bool:
     """False as long as anything is missing: the certificate, the listener, a part of the API server."""
     try:
         trust = ssl.create_default_context(cafile=layout.serving_certificate)
@@ -153,13 +153,13 @@ def _is_ready(layout: Layout, token: str) -> bool:
         return False
 
 
-def _failure(name: str, what: str, layout: Layout) -> Unavailable:
+def _failure(name: str, what: str, layout: ComponentLayout) -> Unavailable:
     log = layout.log(name)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else "(no log)"
     return Unavailable("ComponentFailed", f"{name} {what}. The end of {log}:\n{tail}")
 
 
-def _write_kubeconfigs(layout: Layout, keys: Credentials) -> None:
+def _write_kubeconfigs(layout: ComponentLayout, keys: ClusterCredentials) -> None:
     users = {
         layout.kubeconfig: credentials.ADMIN,
         layout.own_kubeconfig("kube-controller-manager"): credentials.CONTROLLER_MANAGER,
@@ -172,13 +172,13 @@ def _write_kubeconfigs(layout: Layout, keys: Credentials) -> None:
         )
 
 
-def _layout(directory: Path) -> Layout:
+def _layout(directory: Path) -> ComponentLayout:
     """The port of the last start if it is still free, so that a kubeconfig that was copied elsewhere stays good."""
     kept = directory / "port.json"
     port = json.loads(kept.read_text()) if kept.exists() else 0
     port = port if port and _is_free(port) else _free_port()
     kept.write_text(json.dumps(port))
-    return Layout(directory, port)
+    return ComponentLayout(directory, port)
 
 
 def _is_free(port: int) -> bool:

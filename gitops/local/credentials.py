@@ -21,7 +21,7 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class ClusterCredentials:
     """`tokens_file` is for --token-auth-file, `signing_key_file` for service account tokens."""
 
     tokens: Mapping[str, str]
@@ -29,7 +29,7 @@ class Credentials:
     signing_key_file: Path
 
 
-def load(directory: Path) -> Credentials:
+def load(directory: Path) -> ClusterCredentials:
     """The directory's credentials, made on the first call."""
     tokens_file, signing_key_file = directory / "tokens.csv", directory / "service-account.key"
     if not tokens_file.exists():
@@ -38,7 +38,7 @@ def load(directory: Path) -> Credentials:
     if not signing_key_file.exists():
         write_private(signing_key_file, _new_signing_key())
     read = (line.split(",") for line in tokens_file.read_text().splitlines())
-    return Credentials({user: token for token, user, *_ in read}, tokens_file, signing_key_file)
+    return ClusterCredentials({user: token for token, user, *_ in read}, tokens_file, signing_key_file)
 
 
 def write_kubeconfig(target: Path, *, server: str, certificate: Path, token: str) -> None:

@@ -16,7 +16,7 @@ from gitops.local.answers import sentences
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookAnswer:
     """What the controller said: the HTTP status and one sentence per event, or one for the refusal."""
 
     status: int
@@ -62,7 +62,7 @@ def body(pushed: Image, at: datetime) -> bytes:
     return json.dumps(event).encode()
 
 
-def push(url: str, authorization: str, pushed: Image, at: datetime) -> Answer:
+def push(url: str, authorization: str, pushed: Image, at: datetime) -> WebhookAnswer:
     """Sends the delivery once, with Harbor's time limit of 3 s.
 
     Raises: Unavailable(NoAnswer).
@@ -73,4 +73,4 @@ def push(url: str, authorization: str, pushed: Image, at: datetime) -> Answer:
             response = pool.request("POST", url, body=body(pushed, at), headers=headers)
     except HTTPError as error:
         raise Unavailable("NoAnswer", f"no answer from {url} within 3 s: does the controller run?") from error
-    return Answer(response.status, sentences(response.data))
+    return WebhookAnswer(response.status, sentences(response.data))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from gitops.core.errors import Rejected, Unavailable
 from gitops.local import processes, record
 from gitops.local.binaries import CONTROL_PLANE
-from gitops.local.components import Layout
+from gitops.local.components import ComponentLayout
 from gitops.local.control_plane import ControlPlane
 from gitops.local.interrupt import Interrupt
-from gitops.local.processes import Identity
-from gitops.local.record import Record
-from gitops.local.site import Site
+from gitops.local.processes import ProcessIdentity
+from gitops.local.record import InstallationRecord
+from gitops.local.site import LocalSite
 
 if TYPE_CHECKING:
     import subprocess
@@ -26,7 +26,7 @@ _GRACE = 12.0
 
 
 @contextmanager
-def claim(site: Site) -> Iterator[None]:
+def claim(site: LocalSite) -> Iterator[None]:
     """One owner of a directory at a time, recorded for others to find.
 
     Raises: Rejected(AlreadyUp).
@@ -55,7 +55,7 @@ class Installation:
     used instead of one of our own.
     """
 
-    def __init__(self, site: Site, given: Path | None) -> None:
+    def __init__(self, site: LocalSite, given: Path | None) -> None:
         self._site = site
         self._given = given
         self._plane: ControlPlane | None = None
@@ -71,7 +71,7 @@ class Installation:
         return self._given or self._site.control_plane / "kubeconfig"
 
     @property
-    def controller(self) -> Identity:
+    def controller(self) -> ProcessIdentity:
         """Raises: Unavailable(ComponentFailed) with the end of its log when it does not run."""
         found = processes.identify(self._controller.pid) if self._controller else None
         if found is None:
@@ -120,19 +120,19 @@ class Installation:
 
     def failure(self, component: str, what: str = "has ended") -> Unavailable:
         """What to say when a component is of no use: the end of its log."""
-        log = self._site.log if component == CONTROLLER else Layout(self._site.control_plane, 0).log(component)
+        log = self._site.log if component == CONTROLLER else ComponentLayout(self._site.control_plane, 0).log(component)
         lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else ["(no log)"]
         return Unavailable("ComponentFailed", "\n".join([f"{component} {what}. The end of {log}:", *lines]))
 
-    def _components(self) -> dict[str, Identity]:
-        found: dict[str, Identity] = {}
+    def _components(self) -> dict[str, ProcessIdentity]:
+        found: dict[str, ProcessIdentity] = {}
         for directory in (self._site.control_plane if self._plane else None, self._site.directory):
             recorded = record.read(directory) if directory else None
             found |= recorded.components if recorded else {}
         return found
 
 
-def _record(site: Site, components: Mapping[str, Identity]) -> None:
+def _record(site: LocalSite, components: Mapping[str, ProcessIdentity]) -> None:
     owner = processes.identify(os.getpid())
     if owner is not None:
-        record.write(site.directory, Record(owner, components))
+        record.write(site.directory, InstallationRecord(owner, components))

@@ -13,8 +13,8 @@ from urllib3.exceptions import HTTPError
 
 from gitops.core.errors import Unavailable
 from gitops.local import processes
-from gitops.local.processes import Identity
-from gitops.local.site import Site
+from gitops.local.processes import ProcessIdentity
+from gitops.local.site import LocalSite
 
 _ASK_EVERY = 0.1
 _OUTCOMES = ("ok", "failed")
@@ -22,7 +22,7 @@ _PASSES = re.compile(r'^lockstep_reconcile_seconds_count\{outcome="(\w+)",overla
 
 
 @dataclass(frozen=True, slots=True)
-class Overlay:
+class PageOverlay:
     """`message` says why it is not ready; `objects` counts them by their health."""
 
     sync: str
@@ -36,7 +36,7 @@ class Overlay:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class PageImage:
     """One service in one environment."""
 
     digest: str
@@ -50,7 +50,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PageReport:
     """`services` are keyed by (service, environment), `troubles` what keeps the controller from working. `seen` are the
     overlays that this process has looked at: the state of others is what an earlier one has left in the ledger.
     `failing` are those that it tried to look at in vain.
@@ -59,15 +59,15 @@ class Report:
     leads: bool
     seen: frozenset[str] = frozenset()
     failing: frozenset[str] = frozenset()
-    overlays: Mapping[str, Overlay] = field(default_factory=dict)
-    services: Mapping[tuple[str, str], Running] = field(default_factory=dict)
+    overlays: Mapping[str, PageOverlay] = field(default_factory=dict)
+    services: Mapping[tuple[str, str], PageImage] = field(default_factory=dict)
     troubles: tuple[str, ...] = ()
 
 
-class Page:
+class PageClient:
     """The page of one controller process, the site's. To be closed."""
 
-    def __init__(self, site: Site, controller: Identity) -> None:
+    def __init__(self, site: LocalSite, controller: ProcessIdentity) -> None:
         self._url = site.url("page")
         self._metrics = site.url("metrics")
         self._controller = controller
@@ -82,7 +82,7 @@ class Page:
         except HTTPError:
             return False
 
-    def report(self) -> Report:
+    def report(self) -> PageReport:
         """Raises: Unavailable(NoAnswer)."""
         metrics = self._asked(f"{self._metrics}/metrics").decode()  # first: what follows must not be older
         answer = json.loads(self._asked(f"{self._url}/api/v1/status"))
@@ -96,7 +96,7 @@ class Page:
                 return False
         return True
 
-    def follow(self, seconds: float) -> Iterator[Report]:
+    def follow(self, seconds: float) -> Iterator[PageReport]:
         """A report now and at each change. Ends after so long, and when the controller's process ends; that the page
         cannot be had for a while is no change.
         """
@@ -121,12 +121,12 @@ class Page:
         return response.data
 
 
-def _report(answer: Any, passes: Iterable[tuple[str, str]]) -> Report:
+def _report(answer: Any, passes: Iterable[tuple[str, str]]) -> PageReport:
     """`passes`: outcomes that were counted, each with its overlay."""
     tried = {outcome: frozenset(overlay for ended, overlay in passes if ended == outcome) for outcome in _OUTCOMES}
     controller, status = answer["controller"], answer["status"]
     cells = [cell for row in status["rows"] for cell in row["cells"] if cell]
-    return Report(
+    return PageReport(
         leads=controller["leader"],
         seen=tried["ok"],
         failing=tried["failed"] - tried["ok"],
@@ -136,10 +136,12 @@ def _report(answer: Any, passes: Iterable[tuple[str, str]]) -> Report:
     )
 
 
-def _overlay(card: Any) -> Overlay:
+def _overlay(card: Any) -> PageOverlay:
     why = card["not_ready"]
-    return Overlay(card["sync"], card["health"], f"{why['reason']}: {why['message']}" if why else "", card["counts"])
+    return PageOverlay(
+        card["sync"], card["health"], f"{why['reason']}: {why['message']}" if why else "", card["counts"]
+    )
 
 
-def _running(cell: Any) -> Running:
-    return Running(cell["image"]["digest"], cell["image"]["tag"], cell["sync"], cell["health"])
+def _running(cell: Any) -> PageImage:
+    return PageImage(cell["image"]["digest"], cell["image"]["tag"], cell["sync"], cell["health"])

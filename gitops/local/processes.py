@@ -19,14 +19,14 @@ _PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProcessIdentity:
     """A process that cannot be mistaken for a later one with the same number: `started` holds the boot and the tick."""
 
     pid: int
     started: str
 
 
-def identify(pid: int) -> Identity | None:
+def identify(pid: int) -> ProcessIdentity | None:
     """None when there is no such process, or only its zombie."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -34,10 +34,10 @@ def identify(pid: int) -> Identity | None:
         state, *fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if state in "ZX" else Identity(pid, f"{boot}/{fields[18]}")
+    return None if state in "ZX" else ProcessIdentity(pid, f"{boot}/{fields[18]}")
 
 
-def is_alive(identity: Identity) -> bool:
+def is_alive(identity: ProcessIdentity) -> bool:
     return identify(identity.pid) == identity
 
 
@@ -59,7 +59,7 @@ def leashed(argv: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *argv]
 
 
-def end(identity: Identity, *, grace: float) -> None:
+def end(identity: ProcessIdentity, *, grace: float) -> None:
     """Asks the process (a leader of its own group) to end, and kills its group after `grace` seconds. Returns when it
     is gone; a process that is gone already, or whose number belongs to another one now, is left alone.
     """
@@ -79,14 +79,14 @@ def end(identity: Identity, *, grace: float) -> None:
         os.close(handle)
 
 
-def ended(identity: Identity, *, within: float | None) -> bool:
+def ended(identity: ProcessIdentity, *, within: float | None) -> bool:
     """Waits that many seconds, None for ever, for the process to end; True as soon as it has."""
     with ExitStack() as handles:
         handle = _opened(identity, handles)
         return handle is None or _wait(handle, within)
 
 
-def first_ended(watched: Mapping[str, Identity], *, interrupt: Interrupt) -> str | None:
+def first_ended(watched: Mapping[str, ProcessIdentity], *, interrupt: Interrupt) -> str | None:
     """Waits until one of the processes has ended, and names it; None when the interrupt comes before."""
     with ExitStack() as handles:
         names: dict[int, str] = {}
@@ -99,7 +99,7 @@ def first_ended(watched: Mapping[str, Identity], *, interrupt: Interrupt) -> str
         return next((names[each] for each in ready if each in names), None)
 
 
-def _opened(identity: Identity, handles: ExitStack) -> int | None:
+def _opened(identity: ProcessIdentity, handles: ExitStack) -> int | None:
     """A pidfd, closed with `handles`; None when the process is gone."""
     try:
         handle = os.pidfd_open(identity.pid)

@@ -18,14 +18,14 @@ from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
 from gitops.local import config_repo, harbor
 from gitops.local.config_repo import Commit
-from gitops.local.page import Page
-from gitops.local.site import HARBOR, Site
+from gitops.local.page import PageClient
+from gitops.local.site import HARBOR, LocalSite
 
 _PATIENCE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class PushStep:
     """`at`: seconds since the push; `who` saw or did it. `is_end`: nothing more comes of the push."""
 
     at: float
@@ -34,15 +34,15 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class PushWatch:
     """Where to look."""
 
-    site: Site
+    site: LocalSite
     kubeconfig: Path
-    page: Page
+    page: PageClient
 
 
-def image(site: Site, service: str, tag: str) -> Image:
+def image(site: LocalSite, service: str, tag: str) -> Image:
     """What Harbor would announce when the service's pipeline pushes this tag.
 
     Raises: Rejected(UnknownService) naming those that there are; Rejected(InvalidImage).
@@ -53,12 +53,12 @@ def image(site: Site, service: str, tag: str) -> Image:
     return harbor.image(services[service].image, tag)
 
 
-def declared(site: Site) -> Pipeline:
+def declared(site: LocalSite) -> Pipeline:
     """pipeline.yaml at the trunk's head."""
     return pipeline.parse(config_repo.read(site.config_repo, pipeline.FILE))
 
 
-def deployed_tag(site: Site, service: str) -> str:
+def deployed_tag(site: LocalSite, service: str) -> str:
     """What the first environment says in git; empty when it does not have the service, or no tag of it."""
     found = declared(site)
     if service not in found.services:
@@ -75,7 +75,7 @@ def next_build(tag: str) -> str:
     return f"{found[1]}{int(found[2]) + 1}{found[3]}" if found else ""
 
 
-def follow(world: World, service: str, pushed: Image, at: datetime) -> Iterator[Happening]:
+def follow(world: PushWatch, service: str, pushed: Image, at: datetime) -> Iterator[PushStep]:
     """Sends Harbor's webhook and yields what comes of it, each as soon as it is seen. After a delivery that changes
     nothing, the answer is the last one.
 
@@ -110,15 +110,15 @@ def _caused(commits: Iterable[Commit], service: str, pushed: Image) -> Sequence[
 class _Followed:
     """One push on its way; `began` is on the monotonic clock."""
 
-    world: World
+    world: PushWatch
     service: str
     pushed: Image
     began: float
 
-    def seen(self, who: str, what: str) -> Happening:
-        return Happening(time.monotonic() - self.began, who, what)
+    def seen(self, who: str, what: str) -> PushStep:
+        return PushStep(time.monotonic() - self.began, who, what)
 
-    def until_changed(self, apps: client.AppsV1Api, version: str, environment: str) -> Happening:
+    def until_changed(self, apps: client.AppsV1Api, version: str, environment: str) -> PushStep:
         """The API server's own word, by a watch from the state before the push."""
         namespace = declared(self.world.site).environments[environment].namespace
         events = watch.Watch().stream(
@@ -132,7 +132,7 @@ class _Followed:
                     return self.seen("Kubernetes", what)
         raise self._not_seen(f"no Deployment in {namespace} got the new image")
 
-    def until_healthy(self, environment: str) -> Happening:
+    def until_healthy(self, environment: str) -> PushStep:
         last = "nothing"
         for report in self.world.page.follow(_PATIENCE):
             found = report.services.get((self.service, environment))

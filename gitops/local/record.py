@@ -6,21 +6,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gitops.local import processes
-from gitops.local.processes import Identity
+from gitops.local.processes import ProcessIdentity
 
 _FILE = "processes.json"
 _GRACE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class InstallationRecord:
     """`owner` is the process that started the components; they are in the order of their start."""
 
-    owner: Identity
-    components: Mapping[str, Identity]
+    owner: ProcessIdentity
+    components: Mapping[str, ProcessIdentity]
 
 
-def write(directory: Path, record: Record) -> None:
+def write(directory: Path, record: InstallationRecord) -> None:
     content = {
         "owner": asdict(record.owner),
         "components": {name: asdict(each) for name, each in record.components.items()},
@@ -30,29 +30,29 @@ def write(directory: Path, record: Record) -> None:
     written.replace(directory / _FILE)
 
 
-def read(directory: Path) -> Record | None:
+def read(directory: Path) -> InstallationRecord | None:
     """What was recorded, alive or not."""
     try:
         content = json.loads((directory / _FILE).read_text())
     except FileNotFoundError:
         return None
-    components = {name: Identity(**each) for name, each in content["components"].items()}
-    return Record(Identity(**content["owner"]), components)
+    components = {name: ProcessIdentity(**each) for name, each in content["components"].items()}
+    return InstallationRecord(ProcessIdentity(**content["owner"]), components)
 
 
-def owner(directory: Path) -> Identity | None:
+def owner(directory: Path) -> ProcessIdentity | None:
     """The recorded owner while it is alive."""
     found = read(directory)
     return found.owner if found and processes.is_alive(found.owner) else None
 
 
-def running(directory: Path) -> Record | None:
+def running(directory: Path) -> InstallationRecord | None:
     """What of the recorded components is alive; None when nothing is. Its owner may be gone nevertheless."""
     found = read(directory)
     if found is None:
         return None
     alive = {name: each for name, each in found.components.items() if processes.is_alive(each)}
-    return Record(found.owner, alive) if alive else None
+    return InstallationRecord(found.owner, alive) if alive else None
 
 
 def stop(directory: Path) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ _PORTS = {"webhooks": 8080, "page": 8081, "metrics": 8082}
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class LocalSite:
     """Everything below one directory (absolute); deleting it while nothing runs is a fresh start."""
 
     directory: Path

@@ -13,14 +13,14 @@ from rich.live import Live
 from rich.table import Table
 
 from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import Environment, Promote
+from gitops.core.config_repo.pipeline import Environment, PromotePolicy
 from gitops.core.errors import GitopsError
 from gitops.core.parsing.models import duration_text
 from gitops.core.promotion.gates import Gate
 from gitops.local import config_repo, people, pushes
-from gitops.local.page import Overlay, Page, Report
-from gitops.local.pushes import Happening, World
-from gitops.local.site import Site
+from gitops.local.page import PageClient, PageOverlay, PageReport
+from gitops.local.pushes import PushStep, PushWatch
+from gitops.local.site import LocalSite
 
 SERVICE = "order"
 _NEXT_SERVICE = "print-api"
@@ -29,7 +29,7 @@ _FAILING = "cannot be looked at, the log says why"
 _TONES = {"Synced": "green", "Healthy": "green", "Progressing": "yellow", "OutOfSync": "yellow"}
 
 
-def show_sync(console: Console, page: Page, overlays: Sequence[str], *, seconds: float) -> bool:
+def show_sync(console: Console, page: PageClient, overlays: Sequence[str], *, seconds: float) -> bool:
     """Follows the overlays until all are Synced and Healthy: a live table on a terminal, a line per transition
     elsewhere. False when that does not happen in time.
     """
@@ -41,7 +41,7 @@ def show_sync(console: Console, page: Page, overlays: Sequence[str], *, seconds:
     return False
 
 
-def show_push(console: Console, happenings: Iterable[Happening]) -> int:
+def show_push(console: Console, happenings: Iterable[PushStep]) -> int:
     """Prints what happens as it happens, with the time since the push and since the step before; returns how many."""
     count, before = 0, 0.0
     for each in happenings:
@@ -50,7 +50,7 @@ def show_push(console: Console, happenings: Iterable[Happening]) -> int:
     return count
 
 
-def show_release(console: Console, world: World, at: datetime) -> None:
+def show_release(console: Console, world: PushWatch, at: datetime) -> None:
     """The story itself: Harbor announces the next build of the order service. What goes wrong is told, not raised."""
     tag = pushes.next_build(pushes.deployed_tag(world.site, SERVICE))
     if not tag:
@@ -64,7 +64,7 @@ def show_release(console: Console, world: World, at: datetime) -> None:
         tell(console, [f"  the story stops here: {error}"])
 
 
-def show_hints(console: Console, site: Site, kubeconfig: Path) -> None:
+def show_hints(console: Console, site: LocalSite, kubeconfig: Path) -> None:
     """The page's address, and lines to copy into another terminal."""
     tell(console, ["", f"The page: {site.url('page')}/", "", "Try next, in another terminal:"])
     tell(console, [line for hint in _hints(site, kubeconfig) for line in hint])
@@ -74,7 +74,7 @@ def show_hints(console: Console, site: Site, kubeconfig: Path) -> None:
     )
 
 
-def show_overlays(console: Console, overlays: Mapping[str, Overlay]) -> None:
+def show_overlays(console: Console, overlays: Mapping[str, PageOverlay]) -> None:
     console.print(_table(list(overlays), overlays))
 
 
@@ -91,11 +91,11 @@ def command(directory: Path, *arguments: str) -> str:
     return f"{_shown(own)} local {shlex.join([*arguments, *elsewhere])}"
 
 
-def _hints(site: Site, kubeconfig: Path) -> list[list[str]]:
+def _hints(site: LocalSite, kubeconfig: Path) -> list[list[str]]:
     return [_push(site), *_promotions(site), _edit(site), _drift(site, kubeconfig)]
 
 
-def _promotions(site: Site) -> list[list[str]]:
+def _promotions(site: LocalSite) -> list[list[str]]:
     """The release of before goes on from environment to environment, and back; said while dev is ahead."""
     declared = pushes.declared(site)
     if not pushes.deployed_tag(site, SERVICE):
@@ -121,13 +121,13 @@ def _promotions(site: Site) -> list[list[str]]:
     return found
 
 
-def _can_be_asked(site: Site, promote: Promote) -> bool:
+def _can_be_asked(site: LocalSite, promote: PromotePolicy) -> bool:
     """False where approvals are needed and nobody here can sign."""
     return not promote.approvals.count or people.git_config(site.people, people.YOU).exists()
 
 
-def _promotion(site: Site, name: str, environment: Environment, command: tuple[str, str]) -> list[str]:
-    promote, (lockstep, own) = environment.promote or Promote(when="requested"), command
+def _promotion(site: LocalSite, name: str, environment: Environment, command: tuple[str, str]) -> list[str]:
+    promote, (lockstep, own) = environment.promote or PromotePolicy(when="requested"), command
     gates = [Gate.SOAK, *([Gate.SCAN] if promote.scan else []), *([Gate.WINDOWS] if promote.windows.allow else [])]
     skips = " ".join(f"--skip-gate {gate}" for gate in gates)
     how = "by itself" if promote.when == "proven" else "when somebody asks"
@@ -145,7 +145,7 @@ def _promotion(site: Site, name: str, environment: Environment, command: tuple[s
     ]
 
 
-def _push(site: Site) -> list[str]:
+def _push(site: LocalSite) -> list[str]:
     tag = _next_minor(pushes.deployed_tag(site, _NEXT_SERVICE))
     if not tag:
         return []
@@ -155,7 +155,7 @@ def _push(site: Site) -> list[str]:
     ]
 
 
-def _edit(site: Site) -> list[str]:
+def _edit(site: LocalSite) -> list[str]:
     """A change of settings by git, the other way round when it was done before."""
     path = f"{pipeline.ENVIRONMENTS}/dev/application-dev.yml"
     if path not in config_repo.paths(site.config_repo):
@@ -174,7 +174,7 @@ def _edit(site: Site) -> list[str]:
     ]
 
 
-def _drift(site: Site, kubeconfig: Path) -> list[str]:
+def _drift(site: LocalSite, kubeconfig: Path) -> list[str]:
     environments = pushes.declared(site).environments
     if "test" not in environments:
         return []
@@ -205,15 +205,15 @@ def _shown(path: Path) -> str:
 
 
 @contextmanager
-def _shown_as(console: Console, overlays: Sequence[str]) -> Iterator[Callable[[Report], None]]:
+def _shown_as(console: Console, overlays: Sequence[str]) -> Iterator[Callable[[PageReport], None]]:
     """What shows a new state of the overlays."""
     if console.is_terminal:
-        with Live(_progress(overlays, Report(leads=True)), console=console, auto_refresh=False) as live:
+        with Live(_progress(overlays, PageReport(leads=True)), console=console, auto_refresh=False) as live:
             yield lambda report: live.update(_progress(overlays, report), refresh=True)
     else:
         said: dict[str, str] = {}
 
-        def tell_news(report: Report) -> None:
+        def tell_news(report: PageReport) -> None:
             known = {name: found for name, found in sorted(report.overlays.items()) if name in report.seen}
             news = {name: f"  {name}: {found.sync}, {found.health}" for name, found in known.items()}
             news |= {name: f"  {name}: {_FAILING}" for name in sorted(report.failing)}
@@ -224,7 +224,7 @@ def _shown_as(console: Console, overlays: Sequence[str]) -> Iterator[Callable[[R
         yield tell_news
 
 
-def _progress(overlays: Sequence[str], report: Report) -> Table:
+def _progress(overlays: Sequence[str], report: PageReport) -> Table:
     table = _table(
         overlays, {name: found for name, found in report.overlays.items() if name in report.seen}, report.failing
     )
@@ -233,11 +233,11 @@ def _progress(overlays: Sequence[str], report: Report) -> Table:
     return table
 
 
-def _counted(found: Overlay) -> str:
+def _counted(found: PageOverlay) -> str:
     return " + ".join(f"{count} {health}" for health, count in found.objects.items())
 
 
-def _table(overlays: Sequence[str], known: Mapping[str, Overlay], failing: Collection[str] = ()) -> Table:
+def _table(overlays: Sequence[str], known: Mapping[str, PageOverlay], failing: Collection[str] = ()) -> Table:
     table = Table("overlay", "sync", "health", "objects", box=None, pad_edge=False)
     table.add_column(no_wrap=True, overflow="ellipsis")
     for name in overlays:

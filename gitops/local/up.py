@@ -16,9 +16,9 @@ from gitops.core.errors import Rejected
 from gitops.local import binaries, config_repo, furnish, progress, pushes, story
 from gitops.local.installation import CONTROLLER, Installation, claim
 from gitops.local.interrupt import Interrupt, interruptible
-from gitops.local.page import Page
-from gitops.local.pushes import World
-from gitops.local.site import CONFIG_REPO, Site
+from gitops.local.page import PageClient
+from gitops.local.pushes import PushWatch
+from gitops.local.site import CONFIG_REPO, LocalSite
 
 _START_SECONDS = 30.0
 _SYNC_SECONDS = 180.0
@@ -31,7 +31,7 @@ namespace lockstep-system. Its images exist nowhere, so that pods only start whe
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StartPlan:
     """`source` holds base/ and environments/; `given` is the kubeconfig of a cluster to use instead of our own."""
 
     source: Path
@@ -39,14 +39,14 @@ class Plan:
     given: Path | None = None
 
 
-def up(plan: Plan, console: Console, *, now: Callable[[], datetime]) -> None:
+def up(plan: StartPlan, console: Console, *, now: Callable[[], datetime]) -> None:
     """Starts what is needed, tells the story, serves until SIGINT or SIGTERM, and stops everything that it started. A
     second signal kills at once. Main thread only.
 
     Raises: Rejected(AlreadyUp, NoExample, NoKubeconfig); Unavailable(ComponentFailed) with the end of a log; what
     binaries.ensure_all and ControlPlane.start raise. Everything is stopped then, too.
     """
-    site = Site(plan.directory.absolute())
+    site = LocalSite(plan.directory.absolute())
     if plan.given is not None and not plan.given.is_file():
         raise Rejected("NoKubeconfig", f"there is no file {plan.given}; unset KUBECONFIG for a cluster of our own")
     with interruptible() as interrupt, claim(site):
@@ -62,7 +62,7 @@ def up(plan: Plan, console: Console, *, now: Callable[[], datetime]) -> None:
             _stop(installation, console)
 
 
-def _start(plan: Plan, site: Site, installation: Installation, console: Console) -> None:
+def _start(plan: StartPlan, site: LocalSite, installation: Installation, console: Console) -> None:
     programs = binaries.ensure_all(installation.programs, console=console)
     if plan.given:
         _furnish_given(plan.given, console)
@@ -88,29 +88,31 @@ def _furnish_given(kubeconfig: Path, console: Console) -> None:
     story.tell(console, [f"created, as it was missing: {', '.join(created)}" if created else "nothing was missing"])
 
 
-def _start_controller(site: Site, installation: Installation, console: Console) -> None:
+def _start_controller(site: LocalSite, installation: Installation, console: Console) -> None:
     with progress.step(console, "starting the controller"):
         installation.start_controller()
-        with closing(Page(site, installation.controller)) as page:
+        with closing(PageClient(site, installation.controller)) as page:
             if not page.await_ready(_START_SECONDS):
                 raise installation.failure(CONTROLLER, "did not become ready")
 
 
-def _tell(plan: Plan, site: Site, installation: Installation, console: Console, now: Callable[[], datetime]) -> None:
+def _tell(
+    plan: StartPlan, site: LocalSite, installation: Installation, console: Console, now: Callable[[], datetime]
+) -> None:
     overlays = [each.name for each in pipeline.overlays(pushes.declared(site), config_repo.paths(site.config_repo))]
     story.tell(console, ["", "What git says becomes what runs:"])
     seconds = _OWN_SECONDS_ELSEWHERE if plan.given else _SYNC_SECONDS
     began = time.monotonic()
-    with closing(Page(site, installation.controller)) as page:
+    with closing(PageClient(site, installation.controller)) as page:
         if story.show_sync(console, page, overlays, seconds=seconds):
             story.tell(console, [f"all Synced and Healthy: {progress.duration(time.monotonic() - began)}"])
-            story.show_release(console, World(site, installation.kubeconfig, page), now())
+            story.show_release(console, PushWatch(site, installation.kubeconfig, page), now())
         else:
             story.tell(console, [f"not all is well after {seconds:.0f} s; the page or the log says why"])
     story.show_hints(console, site, installation.kubeconfig)
 
 
-def _serve(site: Site, installation: Installation, console: Console, interrupt: Interrupt) -> None:
+def _serve(site: LocalSite, installation: Installation, console: Console, interrupt: Interrupt) -> None:
     """Until a signal. A controller that ends is started again, as a cluster would; one that does not become ready, and
     a control plane that lost a part, are given up.
 

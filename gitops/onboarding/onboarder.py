@@ -8,44 +8,44 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
-from gitops.contract.checker import Checker, Report
+from gitops.contract.checker import Checker, CheckReport
 from gitops.contract.surveyor import Surveyor
 from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import FILE, Environment, Overlay, Pipeline, Registry
+from gitops.core.config_repo.pipeline import FILE, Environment, Overlay, Pipeline, RegistryPolicy
 from gitops.core.contract import book as books
 from gitops.core.contract import findings, proposals
-from gitops.core.contract.survey import Subject
+from gitops.core.contract.survey import SurveyInput
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard
 from gitops.core.objects import Body
 from gitops.core.onboarding import discovery, doubts, pipeline_text, questions, reference, relocation, services
 from gitops.core.onboarding import environments as environments_of
-from gitops.core.onboarding.discovery import Found, Graph, Root
-from gitops.core.onboarding.doubts import Doubt
-from gitops.core.onboarding.environments import UNKNOWN, Deployed, Wishes
-from gitops.core.onboarding.reference import Reference
+from gitops.core.onboarding.discovery import Discovered, Graph, OverlayRoot
+from gitops.core.onboarding.doubts import MentionDoubt
+from gitops.core.onboarding.environments import UNKNOWN, DeployedOverlay, EnvironmentOptions
+from gitops.core.onboarding.reference import ReferenceDirectory
 from gitops.core.onboarding.relocation import Relocation
-from gitops.core.onboarding.services import Proposal
+from gitops.core.onboarding.services import ServiceProposal
 from gitops.core.sync import cluster_scoped as cluster_kinds
 from gitops.core.sync import manifests
 from gitops.core.sync.manifests import Manifest
 from gitops.onboarding.planned_tree import PlannedTree
-from gitops.ports import Memo, Renderer, Trees
+from gitops.ports import Cache, Renderer, Trees
 from gitops.render.builds import Builds
 
 _MOST_SUSPECTS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedRoot:
     """A directory that was left out, and why."""
 
-    root: Root
+    root: OverlayRoot
     error: Rejected
 
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
+class Onboarding:
     """`files`: path -> content of what a config repo has more; `copied`: those of them that are copies, and of what;
     `reads`: the files that it needs besides. `guards`: names of the variations that let differ what
     guards an environment. `report`: the verdict of `lockstep check`.
@@ -55,15 +55,15 @@ class Adoption:
     reads: frozenset[str]
     copied: Mapping[str, str]
     declared: Pipeline
-    roots: tuple[Root, ...]
-    proposal: Proposal
-    found: Found
-    refusals: tuple[Refusal, ...]
+    roots: tuple[OverlayRoot, ...]
+    proposal: ServiceProposal
+    found: Discovered
+    refusals: tuple[RefusedRoot, ...]
     differences: int
     guards: tuple[str, ...]
-    doubts: tuple[Doubt, ...]
+    doubts: tuple[MentionDoubt, ...]
     notes: tuple[str, ...]
-    report: Report
+    report: CheckReport
 
     @property
     def is_settled(self) -> bool:
@@ -77,10 +77,10 @@ class _Moved:
 
     relocation: Relocation
     text: bytes
-    deployed: Deployed
+    deployed: DeployedOverlay
 
     @property
-    def root(self) -> Root:
+    def root(self) -> OverlayRoot:
         return self.deployed.root
 
 
@@ -91,21 +91,21 @@ class _Draft:
     moved: list[_Moved]
     files: dict[str, bytes]
     environments: dict[str, Environment]
-    reference: Reference = field(default_factory=lambda: Reference("base"))
+    reference: ReferenceDirectory = field(default_factory=lambda: ReferenceDirectory("base"))
 
 
-class Adopter:
+class Onboarder:
     """For one adoption of one tree."""
 
-    def __init__(self, repo: Trees, renderer: Renderer, memo: Memo, head: str) -> None:
+    def __init__(self, repo: Trees, renderer: Renderer, memo: Cache, head: str) -> None:
         self._repo = repo
         self._renderer = renderer
         self._memo = memo
         self._head = head
-        self._refusals: list[Refusal] = []
+        self._refusals: list[RefusedRoot] = []
         self._notes: list[str] = []
 
-    def adopt(self, wishes: Wishes) -> Adoption:
+    def adopt(self, wishes: EnvironmentOptions) -> Onboarding:
         """Raises: Rejected(Undecided) when a person must say something first, Rejected(NoEnvironments, NotFound) when
         there is nothing to adopt; Unavailable.
         """
@@ -128,7 +128,7 @@ class Adopter:
         )
         declared = declared.model_copy(update={"variations": variations})
         doubtful, report = self._judge(draft, declared, proposal)
-        return Adoption(
+        return Onboarding(
             files=draft.files,
             reads=self._reads(draft, subjects),
             copied={new: old for each in draft.moved for new, old in each.relocation.old.items()},
@@ -146,14 +146,14 @@ class Adopter:
 
     # -- the overlays
 
-    def _moved(self, found: Found, known: Graph, wishes: Wishes) -> list[_Moved]:
+    def _moved(self, found: Discovered, known: Graph, wishes: EnvironmentOptions) -> list[_Moved]:
         """Every overlay at its new place, proven to render the same there. What cannot be rendered is left out."""
         if not found.roots:
             raise questions.nothing(found, known, wishes.within)
         self._require_no_twins(found, known)
         with ThreadPoolExecutor() as pool:
             results = list(pool.map(lambda root: self._attempted(root, known), found.roots))
-        for each in (each for each in results if isinstance(each, Refusal)):
+        for each in (each for each in results if isinstance(each, RefusedRoot)):
             if each.error.reason == "EmptyRender":
                 self._notes.append(f"{each.root.path} renders nothing, and is left out")
             else:
@@ -163,7 +163,7 @@ class Adopter:
             raise Rejected("NoEnvironments", f"no environment can be rendered{_told(self._refusals)}")
         return moved
 
-    def _require_no_twins(self, found: Found, known: Graph) -> None:
+    def _require_no_twins(self, found: Discovered, known: Graph) -> None:
         """Before hundreds are rendered: a few that may be the same thing twice."""
         for pair in islice(discovery.suspects(found.roots, known), _MOST_SUSPECTS):
             moved = [each for root in pair if isinstance(each := self._attempted(root, known), _Moved)]
@@ -171,13 +171,13 @@ class Adopter:
             if twins is not None:
                 raise questions.twins(*twins)
 
-    def _attempted(self, root: Root, known: Graph) -> _Moved | Refusal:
+    def _attempted(self, root: OverlayRoot, known: Graph) -> _Moved | RefusedRoot:
         try:
             return self._relocated(root, known)
         except Rejected as error:
-            return Refusal(root, error)
+            return RefusedRoot(root, error)
 
-    def _relocated(self, root: Root, known: Graph) -> _Moved:
+    def _relocated(self, root: OverlayRoot, known: Graph) -> _Moved:
         tree = self._repo.tree(self._head)
         before = guard.closure(tree, self._repo.read, root.path, apart="")
         result = relocation.relocated(root, known, before.files, self._repo.read)
@@ -187,9 +187,9 @@ class Adopter:
             raise Rejected("NotTheSame", message, place=Place(known[root.path].file))
         overlay = Overlay(root.overlay, root.environment, root.target, UNKNOWN)
         parsed = manifests.parse(text, overlay, cluster_kinds.is_namespaced)
-        return _Moved(result, text, Deployed(root, known[root.path], parsed))
+        return _Moved(result, text, DeployedOverlay(root, known[root.path], parsed))
 
-    def _deployed(self, moved: list[_Moved], wishes: Wishes) -> _Draft:
+    def _deployed(self, moved: list[_Moved], wishes: EnvironmentOptions) -> _Draft:
         """Which environments there are, and what is known of each."""
         deployed = [each.deployed for each in moved]
         twins = next(environments_of.doubles(deployed), None)
@@ -202,7 +202,9 @@ class Adopter:
             message = (
                 f"deploys to another namespace than {home}, which is {each.root.environment}'s; adopt it by itself"
             )
-            self._refusals.append(Refusal(each.root, Rejected("OutOfScope", message, place=Place(each.directory.file))))
+            self._refusals.append(
+                RefusedRoot(each.root, Rejected("OutOfScope", message, place=Place(each.directory.file)))
+            )
         left_out = {each.root for each in self._refusals}
         kept = [each for each in moved if each.root not in left_out]
         files = {path: content for each in kept for path, content in each.relocation.files.items()}
@@ -212,14 +214,14 @@ class Adopter:
 
     # -- the reference
 
-    def _compare(self, draft: _Draft, wishes: Wishes) -> None:
+    def _compare(self, draft: _Draft, wishes: EnvironmentOptions) -> None:
         """Chooses what the environments are compared with, and makes it where there is no such directory yet."""
         planned = PlannedTree(self._repo, draft.files)
         known = discovery.graph(planned.tree(self._head), planned.read)
         if wishes.base:
             if wishes.base not in known:
                 raise Rejected("NotFound", f"there is no kustomization in {wishes.base}, which is to be the base")
-            draft.reference = Reference(wishes.base)
+            draft.reference = ReferenceDirectory(wishes.base)
             return
         parts = {service: self._shared(service, draft, known) for service in {it.root.service for it in draft.moved}}
         draft.reference = reference.made(dict(sorted(parts.items())), known)
@@ -240,7 +242,7 @@ class Adopter:
 
     # -- the contract
 
-    def _subjects(self, draft: _Draft, declared: Pipeline) -> list[Subject]:
+    def _subjects(self, draft: _Draft, declared: Pipeline) -> list[SurveyInput]:
         planned = PlannedTree(self._repo, draft.files)
         tree = planned.tree(self._head)
         bodies: dict[str, Sequence[Body]] = {}
@@ -256,7 +258,7 @@ class Adopter:
                 root.overlay, root.environment, root.target, declared.environments[root.environment].namespace
             )
             own = _bodies(manifests.parse(each.text, place, cluster_kinds.is_namespaced))
-            found.append(Subject(root.overlay, root.environment, own, path, bodies[path]))
+            found.append(SurveyInput(root.overlay, root.environment, own, path, bodies[path]))
         return found
 
     def _bodies(self, path: str, draft: _Draft) -> Sequence[Body]:
@@ -268,7 +270,9 @@ class Adopter:
                 raise
             return []
 
-    def _judge(self, draft: _Draft, declared: Pipeline, proposal: Proposal) -> tuple[tuple[Doubt, ...], Report]:
+    def _judge(
+        self, draft: _Draft, declared: Pipeline, proposal: ServiceProposal
+    ) -> tuple[tuple[MentionDoubt, ...], CheckReport]:
         """The verdict of `lockstep check`, and pipeline.yaml with what it doubts."""
         draft.files[FILE] = pipeline_text.text(declared, proposal.loose, ())
         planned = PlannedTree(self._repo, draft.files)
@@ -277,7 +281,7 @@ class Adopter:
         draft.files[FILE] = pipeline_text.text(declared, proposal.loose, found)
         return found, report
 
-    def _reads(self, draft: _Draft, subjects: Sequence[Subject]) -> frozenset[str]:
+    def _reads(self, draft: _Draft, subjects: Sequence[SurveyInput]) -> frozenset[str]:
         planned = PlannedTree(self._repo, draft.files)
         tree = planned.tree(self._head)
         places = [*(each.root.target for each in draft.moved), *{each.reference for each in subjects}]
@@ -294,7 +298,7 @@ def _bodies(found: Sequence[Manifest]) -> list[Body]:
     return [each.body for each in found]
 
 
-def _services(draft: _Draft, known: Graph) -> Proposal:
+def _services(draft: _Draft, known: Graph) -> ServiceProposal:
     used: dict[str, list[Manifest]] = {name: [] for name in draft.environments}
     for each in draft.moved:
         used[each.root.environment] += each.deployed.manifests
@@ -302,12 +306,12 @@ def _services(draft: _Draft, known: Graph) -> Proposal:
     return services.proposed([manifests.images(each) for each in used.values()], overridden)
 
 
-def _declared(draft: _Draft, proposal: Proposal) -> Pipeline:
+def _declared(draft: _Draft, proposal: ServiceProposal) -> Pipeline:
     there = {each.root.environment for each in draft.moved}
     hosts = sorted({host for each in proposal.tracked.values() if (host := _host(each.image))})
     return Pipeline(
         reference=draft.reference.path,
-        registries=tuple(Registry(host=host) for host in hosts),
+        registries=tuple(RegistryPolicy(host=host) for host in hosts),
         services=dict(proposal.tracked),
         environments={name: each for name, each in draft.environments.items() if name in there},
     )
@@ -318,5 +322,5 @@ def _host(image: str) -> str:
     return first if slash and ("." in first or ":" in first or first == "localhost") else ""
 
 
-def _told(refusals: Sequence[Refusal]) -> str:
+def _told(refusals: Sequence[RefusedRoot]) -> str:
     return "".join(f"\n  {each.root.path}: {each.error}" for each in refusals[:10])

@@ -10,7 +10,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class PromotionAttempt:
     """A promotion as commits in the clone; or why its result would be wrong."""
 
     made: Promotion
@@ -23,7 +23,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Unwelcome:
+class PushBackoff:
     """The remote refuses a push, as a protected trunk does. Nothing here can mend that, so it is asked ever less."""
 
     message: str
@@ -31,6 +31,6 @@ class Unwelcome:
     pause: timedelta
 
     @classmethod
-    def after(cls, before: "Unwelcome | None", now: datetime, message: str) -> Self:
+    def after(cls, before: "PushBackoff | None", now: datetime, message: str) -> Self:
         pause = min(2 * before.pause, _LONGEST_PAUSE) if before else _FIRST_PAUSE
         return cls(message, now + pause, pause)

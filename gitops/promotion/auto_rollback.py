@@ -12,14 +12,14 @@ from gitops.core.promotion import rollback
 from gitops.core.promotion.auto_rollback import LastCommit
 from gitops.core.sync.status import Account
 from gitops.ports import ConfigRepo, NewCommit
-from gitops.promotion.past_overlays import States
+from gitops.promotion.past_overlays import PastOverlays
 
 WHO = "Lockstep"
 _MOST_RELEASES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Retreats:
+class AutoRollback:
     """`account`: what the ledger knows of an overlay."""
 
     repo: ConfigRepo
@@ -33,7 +33,7 @@ class Retreats:
         promote = declared.environments[place.environment].promote
         if promote is None or promote.rollback is None:
             return None
-        states = States(declared, self.repo, self.repo.first_commit)
+        states = PastOverlays(declared, self.repo, self.repo.first_commit)
         found = self._fallen(place, states, head, promote.rollback.within)
         if found is None:
             return None
@@ -46,7 +46,7 @@ class Retreats:
         subject = f"{place.name}: roll back {place.name} to {then.commit[:12]}"
         return NewCommit(edits, rollback.message(subject, place.environment, message, cause), now)
 
-    def _fallen(self, place: Overlay, states: States, head: str, within: timedelta) -> tuple[str, str] | None:
+    def _fallen(self, place: Overlay, states: PastOverlays, head: str, within: timedelta) -> tuple[str, str] | None:
         """Why the overlay goes back, and what is wrong with it."""
         status, history = self.account(place.name) or (None, ())
         if status is None or status.health is not Health.DEGRADED:

@@ -10,26 +10,26 @@ import structlog
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.promotion import commits as promotion_commits
 from gitops.core.promotion.commits import Promotion
-from gitops.core.promotion.proposal import Move
+from gitops.core.promotion.proposal import OverlayMove
 from gitops.desired.desired_state import DesiredState
 from gitops.ports import ConfigRepo, NewCommit
-from gitops.promotion.snapshot import Stage
+from gitops.promotion.snapshot import EnvironmentSnapshot
 
 _log = structlog.get_logger(__name__)
 
 _MOST_SHOWN = 3
 
-Judgement = Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
+ContractCheck = Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
 """(commit, overlays that it changes) -> what the contract forbids there, by overlay, in sentences."""
 
 
-class Writer:
+class PromotionWriter:
     """Called by one thread at a time. `on_head(overlays)` is called with those that a new head may have changed:
     whoever takes a head in has to see to it that they are looked at.
     """
 
     def __init__(
-        self, repo: ConfigRepo, desired: DesiredState, judge: Judgement, on_head: Callable[[frozenset[str]], None]
+        self, repo: ConfigRepo, desired: DesiredState, judge: ContractCheck, on_head: Callable[[frozenset[str]], None]
     ) -> None:
         self._repo = repo
         self._desired = desired
@@ -37,7 +37,7 @@ class Writer:
         self._on_head = on_head
         self._refused: dict[tuple[str, str], str] = {}
 
-    def good(self, stage: Stage, what: str, written: Callable[[], str]) -> tuple[str, str]:
+    def good(self, stage: EnvironmentSnapshot, what: str, written: Callable[[], str]) -> tuple[str, str]:
         """What `written` returns, or why it would be wrong, which is found out once for each head."""
         self._refused = {known: why for known, why in self._refused.items() if known[0] == stage.head}
         if (stage.head, what) not in self._refused:
@@ -50,7 +50,7 @@ class Writer:
                 )
         return "", self._refused[stage.head, what]
 
-    def promotion(self, stage: Stage, made: Promotion, now: datetime) -> str:
+    def promotion(self, stage: EnvironmentSnapshot, made: Promotion, now: datetime) -> str:
         """The commits, in the clone alone: images first if there are any, then the release that names them.
 
         Raises: Rejected when the overlays would not render as promised, or break a rule.
@@ -69,7 +69,7 @@ class Writer:
         self._require_lawful([move.overlay for move in made.moves], revision)
         return revision
 
-    def rollback(self, stage: Stage, overlay: str, commit: NewCommit) -> str:
+    def rollback(self, stage: EnvironmentSnapshot, overlay: str, commit: NewCommit) -> str:
         """The commit, in the clone alone. Raises: Rejected when the overlay would not render, or break a rule."""
         revision = self._repo.write(stage.head, [commit])
         self._desired.as_of(overlay, revision)
@@ -87,7 +87,7 @@ class Writer:
         self._on_head(self._desired.refresh())
         return published
 
-    def _require_running(self, move: Move, revision: str) -> None:
+    def _require_running(self, move: OverlayMove, revision: str) -> None:
         would_be = self._desired.as_of(move.overlay, revision)
         wrong = [
             f"no container of {move.overlay} would run {service} {image.tag}"
@@ -104,7 +104,7 @@ class Writer:
             raise Rejected("ContractViolated", "; ".join(broken[:_MOST_SHOWN]))
 
 
-def _overlay_commit(stage: Stage, move: Move, written: str) -> str:
+def _overlay_commit(stage: EnvironmentSnapshot, move: OverlayMove, written: str) -> str:
     """The commit that the overlay's directory is taken from: the one it has, unless something in it changes."""
     locked = stage.targets[move.overlay].release.overlay
     return written if move.images or move.moves_settings or locked is None else locked

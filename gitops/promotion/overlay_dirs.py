@@ -24,7 +24,7 @@ _MOST_CONTENTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class OverlayDirectory:
     """One overlay's own files at some commit, but for those that automation writes. Equal ones hold equal files."""
 
     path: str
@@ -40,7 +40,7 @@ class Directory:
         return found
 
 
-class Directories:
+class OverlayDirectories:
     """Thread-safe. Everything is a function of content, so nothing that is remembered is ever wrong; what was used
     longest ago is forgotten. Every method raises Rejected for what cannot be read.
     """
@@ -54,29 +54,31 @@ class Directories:
         self.closures = lru_cache(_MOST_CONTENTS)(self._closures)
         self._parsed = lru_cache(_MOST_CONTENTS)(self._parse)
 
-    def images(self, directory: Directory, declared: Pipeline) -> dict[str, Image]:
+    def images(self, directory: OverlayDirectory, declared: Pipeline) -> dict[str, Image]:
         """Service -> the image that the kustomization names for it."""
         file = directory.kustomization
         return overlay.by_service(self._parsed(directory.files[file].id, file), declared)
 
-    def composed(self, directory: Directory, base: str) -> Tree:
+    def composed(self, directory: OverlayDirectory, base: str) -> Tree:
         """The directory over another commit's base. Raises: Rejected(UnknownRevision)."""
         return ComposedTree(directory.path, self._repo.tree(base), directory.files)
 
-    def _of(self, path: str, commit: str) -> Directory:
+    def _of(self, path: str, commit: str) -> OverlayDirectory:
         automation = {f"{path}/{RELEASE_FILE}", f"{path}/{HOLD_FILE}"}
         tree = self._repo.tree(commit)
         own = {name: blob for name, blob in tree.items() if name.startswith(path + "/") and name not in automation}
         key = hashlib.sha256()
         for name, blob in sorted(own.items()):
             key.update(f"\0{name}\0{blob.mode}\0{blob.id}".encode())
-        return Directory(path, key.hexdigest(), own)
+        return OverlayDirectory(path, key.hexdigest(), own)
 
-    def _settings(self, directory: Directory) -> str:
+    def _settings(self, directory: OverlayDirectory) -> str:
         """A hash over the overlay's own settings."""
         return proof.settings(directory.path, directory.files, self._repo.read)
 
-    def _closures(self, directory: Directory, base: str, services: tuple[str, ...], reference: str) -> dict[str, str]:
+    def _closures(
+        self, directory: OverlayDirectory, base: str, services: tuple[str, ...], reference: str
+    ) -> dict[str, str]:
         """What each service would reach of a base, hashed as in proofs."""
         files = self._closure(self.composed(directory, base), directory.path).files
         return proof.closures(files, services, reference)

@@ -11,12 +11,12 @@ from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
 from gitops.core.promotion import rollback
-from gitops.core.promotion.rollback import State
+from gitops.core.promotion.rollback import OverlayState
 from gitops.ports import Trees
 
 
 @dataclass(frozen=True, slots=True)
-class States:
+class PastOverlays:
     """`declared` names the services; `first` tells which commit brought a file first, None when that is not known.
     Releases carry the evidence that counts for the overlay and no other.
     """
@@ -25,18 +25,18 @@ class States:
     trees: Trees
     first: Callable[[str], str | None]
 
-    def state(self, place: Overlay, commit: str) -> State:
+    def state(self, place: Overlay, commit: str) -> OverlayState:
         tree = self.trees.tree(commit)
         release = compose.release(place, tree, self.trees.read)
         locked = self.trees.tree(release.overlay) if release and release.overlay else tree
-        return State(commit, tree, self._counted(place, release), self._images(place, locked))
+        return OverlayState(commit, tree, self._counted(place, release), self._images(place, locked))
 
-    def path(self, place: Overlay, now: State) -> str:
+    def path(self, place: Overlay, now: OverlayState) -> str:
         """What changes with each of the overlay's releases: release.yaml, or, without one, the overlay."""
         is_locked = now.release is not None and now.release.base is not None
         return f"{place.path}/{RELEASE_FILE}" if is_locked else place.path
 
-    def previous(self, place: Overlay, now: State, past: Sequence[str]) -> str:
+    def previous(self, place: Overlay, now: OverlayState, past: Sequence[str]) -> str:
         """The commit to go back to. `past`: the commits that changed `path`, newest first.
 
         Raises: Rejected(NothingBefore).

@@ -16,7 +16,7 @@ _MOST_OF_ONE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PendingNote:
     """What the page shows of an overlay: sentences, and the requests that wait."""
 
     waiting: tuple[str, ...] = ()
@@ -29,14 +29,14 @@ class _Page:
     refused: dict[str, None] = field(default_factory=dict)
     requests: list[PendingRequest] = field(default_factory=list)
 
-    def said(self) -> Said:
+    def said(self) -> PendingNote:
         left_out = len(self.requests) - _MOST_REQUESTS
         more = [f"and {left_out} more requests, asked for later"] if left_out > 0 else []
         waiting = (*_bounded(self.waiting, _MOST_SENTENCES), *more, *_bounded(self.refused, _MOST_REFUSED))
-        return Said(waiting, tuple(self.requests[:_MOST_REQUESTS]))
+        return PendingNote(waiting, tuple(self.requests[:_MOST_REQUESTS]))
 
 
-class Notes:
+class PendingNotes:
     """For one thread. What is said first is shown first; refused requests come last."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Notes:
     def has_request(self, overlay: str) -> bool:
         return overlay in self._pages and bool(self._pages[overlay].requests)
 
-    def said(self) -> dict[str, Said]:
+    def said(self) -> dict[str, PendingNote]:
         return {overlay: page.said() for overlay, page in self._pages.items()}
 
     def _page(self, overlay: str) -> _Page:

@@ -18,20 +18,20 @@ from gitops.core.promotion import proposal as promotion
 from gitops.core.promotion import requests
 from gitops.core.promotion.commits import Promotion
 from gitops.core.promotion.gates import Gate
-from gitops.core.promotion.proposal import Move, Proposal, Terms
-from gitops.core.promotion.requests import Request
+from gitops.core.promotion.proposal import OverlayMove, PromotionTerms, Proposal
+from gitops.core.promotion.requests import PromotionRequest
 from gitops.core.sync.status import Account, PendingRequest
 from gitops.desired.desired_state import DesiredState
 from gitops.ports import ConfigRepo
-from gitops.promotion.attempt import Attempt, Unwelcome
-from gitops.promotion.auto_rollback import Retreats
-from gitops.promotion.commit_writer import Judgement, Writer
-from gitops.promotion.gate_check import Gatekeeper, Registries
-from gitops.promotion.pending import Notes, Said
-from gitops.promotion.proof_recorder import Witness
-from gitops.promotion.release_refs import Keeper
-from gitops.promotion.request_tags import Tagged
-from gitops.promotion.snapshot import Stage, Stages
+from gitops.promotion.attempt import PromotionAttempt, PushBackoff
+from gitops.promotion.auto_rollback import AutoRollback
+from gitops.promotion.commit_writer import ContractCheck, PromotionWriter
+from gitops.promotion.gate_check import GateCheck, ImageQueries
+from gitops.promotion.pending import PendingNote, PendingNotes
+from gitops.promotion.proof_recorder import ProofRecorder
+from gitops.promotion.release_refs import ReleaseRefs
+from gitops.promotion.request_tags import RequestTags
+from gitops.promotion.snapshot import EnvironmentSnapshot, EnvironmentSnapshots
 from gitops.promotion.summaries import of_its_own_accord, pending, release_hash, summary
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ _SOON, _LATE = 1.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
+class PromoterParties:
     """`judge` tells what the contract forbids at a commit that changes these overlays, by overlay, in sentences.
     `skippable` are the gates that a request may skip by name, `account` is what the ledger knows of an overlay.
     `on_promotion(head)` is called after each push, `on_head(overlays)` with those that a new head may have changed,
@@ -50,48 +50,48 @@ class Parties:
 
     repo: ConfigRepo
     desired: DesiredState
-    witness: Witness
+    witness: ProofRecorder
     now: Callable[[], datetime]
     may_write: Callable[[], bool]
     skippable: Collection[Gate]
     account: Callable[[str], Account | None]
-    judge: Judgement
-    registries: Registries
+    judge: ContractCheck
+    registries: ImageQueries
     on_head: Callable[[frozenset[str]], None]
     on_promotion: Callable[[str], None]
     on_news: Callable[[frozenset[str]], None]
 
 
 @dataclass(slots=True)
-class _Memory:
+class _Term:
     """`term`: the witness's, of the look that is under way. `unwelcome`: why the remote does not take promotions on top
     of `head`, by content hash.
     """
 
     term: int | None = None
     head: str = ""
-    unwelcome: dict[str, Unwelcome] = field(default_factory=dict)
+    unwelcome: dict[str, PushBackoff] = field(default_factory=dict)
 
 
 class Promoter:
     """`look` is called by one thread at a time, the others by any."""
 
-    def __init__(self, parties: Parties) -> None:
+    def __init__(self, parties: PromoterParties) -> None:
         self._parties = parties
-        self._stages = Stages(parties.repo, parties.desired, parties.witness)
-        self._keeper = Keeper(parties.repo, parties.desired)
-        self._retreats = Retreats(parties.repo, parties.account)
-        self._writer = Writer(parties.repo, parties.desired, parties.judge, parties.on_head)
-        self._tagged = Tagged(parties.repo, parties.skippable, parties.now)
-        self._gatekeeper = Gatekeeper(parties.registries, parties.now)
-        self._memory = _Memory()
-        self._said: dict[str, Said] = {}
+        self._stages = EnvironmentSnapshots(parties.repo, parties.desired, parties.witness)
+        self._keeper = ReleaseRefs(parties.repo, parties.desired)
+        self._retreats = AutoRollback(parties.repo, parties.account)
+        self._writer = PromotionWriter(parties.repo, parties.desired, parties.judge, parties.on_head)
+        self._tagged = RequestTags(parties.repo, parties.skippable, parties.now)
+        self._gatekeeper = GateCheck(parties.registries, parties.now)
+        self._memory = _Term()
+        self._said: dict[str, PendingNote] = {}
         self._lock = threading.Lock()
 
     def said(self, overlay: str) -> tuple[tuple[str, ...], tuple[PendingRequest, ...]]:
         """What waits for the overlay, in sentences, and the requests that do."""
         with self._lock:
-            found = self._said.get(overlay, Said())
+            found = self._said.get(overlay, PendingNote())
         return found.waiting, found.requests
 
     def read_tags(self) -> None:
@@ -111,7 +111,7 @@ class Promoter:
             return None
         self._parties.witness.keep_only(self._parties.desired.overlays().keys())
         self._gatekeeper.begin()
-        notes = Notes()
+        notes = PendingNotes()
         moved = False
         for name in declared.order:
             if declared.environments[name].promote is not None:
@@ -132,18 +132,20 @@ class Promoter:
         soaks = [found.promote.soak for found in declared.environments.values() if found.promote]
         return any(timedelta(0) < soak <= timedelta(seconds=60) for soak in soaks)
 
-    def _publish(self, said: dict[str, Said]) -> None:
+    def _publish(self, said: dict[str, PendingNote]) -> None:
         with self._lock:
             before, self._said = self._said, said
         changed = frozenset(
-            name for name in before.keys() | said.keys() if before.get(name, Said()) != said.get(name, Said())
+            name
+            for name in before.keys() | said.keys()
+            if before.get(name, PendingNote()) != said.get(name, PendingNote())
         )
         if changed:
             self._parties.on_news(changed)
 
     # -- one environment
 
-    def _environment(self, declared: Pipeline, name: str, notes: Notes) -> bool:
+    def _environment(self, declared: Pipeline, name: str, notes: PendingNotes) -> bool:
         """True when something was committed."""
         if declared.environments[name].sync.mode is SyncMode.OBSERVE:
             notes.say(self._overlays_of(name), "observe mode: nothing is promoted (sync.mode: observe)")
@@ -161,7 +163,7 @@ class Promoter:
             notes.say(self._overlays_of(name), f"nothing can be promoted: {error}")
             return False
 
-    def _hear_strays(self, declared: Pipeline, notes: Notes) -> None:
+    def _hear_strays(self, declared: Pipeline, notes: PendingNotes) -> None:
         """Requests for what nothing is promoted to: said wherever something is, since nobody looks elsewhere."""
         strays = self._tagged.strays(declared)
         for name, environment in declared.environments.items():
@@ -171,7 +173,7 @@ class Promoter:
     def _overlays_of(self, environment: str) -> list[str]:
         return [each.name for each in self._parties.desired.overlays().values() if each.environment == environment]
 
-    def _automatic(self, stage: Stage, notes: Notes) -> bool:
+    def _automatic(self, stage: EnvironmentSnapshot, notes: PendingNotes) -> bool:
         """What may move without anybody asking for it."""
         self._gatekeeper.foresee(stage)
         proposals = {name: self._proposed(stage, name) for name in stage.targets}
@@ -198,9 +200,9 @@ class Promoter:
             attempt = self._attempted(stage, of_its_own_accord(stage, moves))
         return self._commit(stage, attempt, notes)
 
-    def _proposed(self, stage: Stage, name: str) -> Proposal:
+    def _proposed(self, stage: EnvironmentSnapshot, name: str) -> Proposal:
         """What is proven; where that waits to be asked for, what a person's commit asks for, if there is one."""
-        target, terms = stage.targets[name], Terms(stage.promote.soak)
+        target, terms = stage.targets[name], PromotionTerms(stage.promote.soak)
         if stage.promote.when == "requested":
             digests = self._stages.asked_by_commit(stage, name)
             asked = promotion.by_hand(stage.sources[name], target, terms, digests)
@@ -208,7 +210,9 @@ class Promoter:
                 return asked
         return promotion.propose(stage.sources[name], target, terms)
 
-    def _own_accord(self, stage: Stage, name: str, proposal: Proposal, notes: Notes) -> Move | None:
+    def _own_accord(
+        self, stage: EnvironmentSnapshot, name: str, proposal: Proposal, notes: PendingNotes
+    ) -> OverlayMove | None:
         """The move that automation may make of a proposal; says what else would wait for a request."""
         move, target = proposal.move, stage.targets[name]
         is_release = bool(move.images or move.moves_base)
@@ -221,7 +225,7 @@ class Promoter:
         follows = target.pending and stage.settings_follow and target.written == target.locked
         return alone if follows and alone.is_vouched_for else None
 
-    def _requested(self, stage: Stage, asked: Request, notes: Notes) -> bool:
+    def _requested(self, stage: EnvironmentSnapshot, asked: PromotionRequest, notes: PendingNotes) -> bool:
         """One request: written when all its gates are open, else shown with those that are not. Overlays that would not
         move have no say in it.
         """
@@ -257,7 +261,7 @@ class Promoter:
         )
         return self._commit(stage, self._attempted(stage, made), notes)
 
-    def _concerned(self, stage: Stage, asked: Request) -> dict[str, Proposal]:
+    def _concerned(self, stage: EnvironmentSnapshot, asked: PromotionRequest) -> dict[str, Proposal]:
         """What the request asks of each overlay that runs one of its services, or is about to; all where none does."""
         terms = self._stages.terms(stage, asked)
         proposals = {
@@ -270,7 +274,7 @@ class Promoter:
         }
         return own or proposals
 
-    def _taken_back(self, declared: Pipeline, stage: Stage, name: str, notes: Notes) -> bool:
+    def _taken_back(self, declared: Pipeline, stage: EnvironmentSnapshot, name: str, notes: PendingNotes) -> bool:
         """A promotion that made the overlay Degraded is taken back, unless automation is held."""
         now = self._parties.now()
         if stage.holds[name].at(now) is not None:
@@ -289,13 +293,13 @@ class Promoter:
         _log.warning("rolled back by itself", overlay=name, revision=revision)
         return True
 
-    def _attempted(self, stage: Stage, made: Promotion) -> Attempt:
+    def _attempted(self, stage: EnvironmentSnapshot, made: Promotion) -> PromotionAttempt:
         """In the clone alone, and judged. What was refused once is not tried again on the same head."""
         now, noted = self._parties.now(), self._gatekeeper.noted(stage, made)
         revision, refused = self._writer.good(stage, made.release, lambda: self._writer.promotion(stage, noted, now))
-        return Attempt(noted, revision, refused)
+        return PromotionAttempt(noted, revision, refused)
 
-    def _commit(self, stage: Stage, attempt: Attempt, notes: Notes) -> bool:
+    def _commit(self, stage: EnvironmentSnapshot, attempt: PromotionAttempt, notes: PendingNotes) -> bool:
         made, overlays = attempt.made, [move.overlay for move in attempt.made.moves]
         notes.say(overlays, *attempt.sentences)
         if attempt.refused or not self._is_let_in(stage, (made.release, attempt.revision), overlays, notes):
@@ -303,7 +307,9 @@ class Promoter:
         _log.info("promoted", environment=made.environment, revision=attempt.revision, cause=made.cause)
         return True
 
-    def _is_let_in(self, stage: Stage, written: tuple[str, str], overlays: Sequence[str], notes: Notes) -> bool:
+    def _is_let_in(
+        self, stage: EnvironmentSnapshot, written: tuple[str, str], overlays: Sequence[str], notes: PendingNotes
+    ) -> bool:
         """Pushes what was written, by a hash of its content and its commit; a trunk that refused it is asked ever less.
 
         Raises: Conflict when another replica may lead by now, or the trunk moved.
@@ -318,7 +324,7 @@ class Promoter:
             try:
                 published = self._writer.push(stage.head, revision)
             except Rejected as error:
-                known = self._memory.unwelcome[what] = Unwelcome.after(known, now, str(error))
+                known = self._memory.unwelcome[what] = PushBackoff.after(known, now, str(error))
                 _log.warning("not let in", environment=stage.name, reason=error.reason, message=str(error))
             else:
                 self._parties.on_promotion(published)

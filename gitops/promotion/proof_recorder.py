@@ -13,7 +13,7 @@ from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.images.reference import Image
 from gitops.core.objects import Key
 from gitops.core.promotion import proof
-from gitops.core.promotion.proof import Look, Proofs, Running, Sighting
+from gitops.core.promotion.proof import ProofLook, Proofs, ProofSighting, RunningService
 from gitops.core.sync import manifests
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.status import Sync, SyncStatus
@@ -27,7 +27,7 @@ _ASK_EVERY = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Senses:
+class ProofSources:
     """`running` lists the images of ready pods of a namespace; `read` returns the content of a blob id; `is_observing`
     is False while nobody can tell how things are: not leading, or watches that fail.
     """
@@ -41,30 +41,30 @@ class Senses:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
+class _AppliedRender:
     """An overlay as its last pass left it."""
 
     namespace: str
     environment: str
-    running: Mapping[str, Running]
-    looks: Mapping[str, Look]
+    running: Mapping[str, RunningService]
+    looks: Mapping[str, ProofLook]
 
 
 @dataclass(slots=True)
-class _Memory:
-    scenes: dict[str, _Scene] = field(default_factory=dict)
-    contents: dict[str, tuple[str, Mapping[str, Running]]] = field(default_factory=dict)
+class _KnownProofs:
+    scenes: dict[str, _AppliedRender] = field(default_factory=dict)
+    contents: dict[str, tuple[str, Mapping[str, RunningService]]] = field(default_factory=dict)
     proofs: dict[str, Proofs] = field(default_factory=dict)
     written_at: dict[str, datetime] = field(default_factory=dict)
     asked_at: dict[str, datetime] = field(default_factory=dict)
 
 
-class Witness:
+class ProofRecorder:
     """Thread-safe. Every method raises as ProofLedger does."""
 
-    def __init__(self, senses: Senses) -> None:
+    def __init__(self, senses: ProofSources) -> None:
         self._senses = senses
-        self._memory = _Memory()
+        self._memory = _KnownProofs()
         self._terms = 0
         self._has_recalled = False
         self._lock = threading.RLock()
@@ -72,14 +72,14 @@ class Witness:
     def recall(self) -> None:
         """Begins a term: this replica starts to lead, and another one may have written since."""
         with self._lock:
-            self._memory = _Memory()
+            self._memory = _KnownProofs()
             self._terms += 1
             self._has_recalled = True
 
     def forget(self) -> None:
         """Ends it: others may write from now on. Nothing is seen, told or written until `recall`."""
         with self._lock:
-            self._memory = _Memory()
+            self._memory = _KnownProofs()
             self._has_recalled = False
 
     @property
@@ -100,7 +100,7 @@ class Witness:
                 self._lose_sight(overlay)
                 return
             running, looks = self._running(declared, desired), _looks(desired, status, declared)
-            self._memory.scenes[overlay] = _Scene(desired.overlay.namespace, status.environment, running, looks)
+            self._memory.scenes[overlay] = _AppliedRender(desired.overlay.namespace, status.environment, running, looks)
             self._look(overlay)
 
     def look_again(self) -> None:
@@ -144,7 +144,7 @@ class Witness:
                 self._memory.proofs[overlay] = proof.paused(before, now)
             return
         enough = self._enough(scene.environment)
-        sighting = Sighting(now, scene.running, scene.looks, self._ran(overlay, scene, before, now))
+        sighting = ProofSighting(now, scene.running, scene.looks, self._ran(overlay, scene, before, now))
         after = proof.observe(before, sighting, enough)
         self._memory.proofs[overlay] = after
         self._write(overlay, before, after, enough)
@@ -166,13 +166,13 @@ class Witness:
         ]
         return max(soaks, default=timedelta(0))
 
-    def _ran(self, overlay: str, scene: _Scene, before: Proofs | None, now: datetime) -> frozenset[str]:
+    def _ran(self, overlay: str, scene: _AppliedRender, before: Proofs | None, now: datetime) -> frozenset[str]:
         """Services of which a ready pod is seen now; asked for only while that is not known yet."""
         asked_at = self._memory.asked_at.get(overlay)
         unseen = {
             service: running.image
             for service, running in scene.running.items()
-            if scene.looks.get(service) is Look.GOOD and not _has_run(before, service, running)
+            if scene.looks.get(service) is ProofLook.GOOD and not _has_run(before, service, running)
         }
         if not unseen or (asked_at is not None and now - asked_at < _ASK_EVERY and not _is_new(before, scene)):
             return frozenset()
@@ -180,7 +180,7 @@ class Witness:
         ready = {(image.name, image.digest) for image in self._senses.running(scene.namespace)}
         return frozenset(service for service, image in unseen.items() if (image.name, image.digest) in ready)
 
-    def _running(self, declared: Pipeline, desired: Desired) -> Mapping[str, Running]:
+    def _running(self, declared: Pipeline, desired: Desired) -> Mapping[str, RunningService]:
         """By content of the build, so that an unchanged overlay costs nothing."""
         name = desired.overlay.name
         key, known = self._memory.contents.get(name, ("", {}))
@@ -189,25 +189,25 @@ class Witness:
             reached = proof.closures(desired.files, declared.services, declared.reference)
             own = proof.settings(desired.overlay.path, desired.files, self._senses.read)
             known = {
-                service: Running(desired.images[service], reached[service], own, desired.revision)
+                service: RunningService(desired.images[service], reached[service], own, desired.revision)
                 for service in services
             }
             self._memory.contents[name] = (desired.key, known)
         return known
 
 
-def _has_run(before: Proofs | None, service: str, running: Running) -> bool:
+def _has_run(before: Proofs | None, service: str, running: RunningService) -> bool:
     records = before.of(service) if before else ()
     return bool(records) and records[0].is_of(running) and records[0].ran
 
 
-def _is_new(before: Proofs | None, scene: _Scene) -> bool:
+def _is_new(before: Proofs | None, scene: _AppliedRender) -> bool:
     """True when something looks good for the first time."""
     steady = before.steady if before else frozenset()
-    return any(look is Look.GOOD and service not in steady for service, look in scene.looks.items())
+    return any(look is ProofLook.GOOD and service not in steady for service, look in scene.looks.items())
 
 
-def _looks(desired: Desired, status: SyncStatus, declared: Pipeline) -> dict[str, Look]:
+def _looks(desired: Desired, status: SyncStatus, declared: Pipeline) -> dict[str, ProofLook]:
     """For each service the health of its own objects and of those that are nobody's."""
     owners = _owners(desired, declared)
     found = {}

@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 _AT_ONCE = 200
 
 
-class Keeper:
+class ReleaseRefs:
     """Called by one thread at a time. Asks git only when the head is another one."""
 
     def __init__(self, repo: ConfigRepo, desired: DesiredState) -> None:

@@ -8,34 +8,34 @@ from gitops.core.image_updates.changes import one_line
 from gitops.core.promotion import commits as promotion_commits
 from gitops.core.promotion import requests
 from gitops.core.promotion.gates import Gate
-from gitops.core.promotion.requests import Refused, Request, Tag
+from gitops.core.promotion.requests import PromotionRequest, RefusedRequest, SignedTag
 from gitops.ports import ConfigRepo
 
 _FUTURE = timedelta(minutes=5)
 
 
-class Tagged:
+class RequestTags:
     """`skippable`: the gates that a request may skip by name. `read` may be called by any thread, the others by one."""
 
     def __init__(self, repo: ConfigRepo, skippable: Collection[Gate], now: Callable[[], datetime]) -> None:
         self._repo = repo
         self._skippable = skippable
         self._now = now
-        self._tags: tuple[Tag, ...] = ()
+        self._tags: tuple[SignedTag, ...] = ()
         self._done: tuple[str, frozenset[str]] = ("", frozenset())
 
     def read(self) -> None:
         """Asks the remote. Raises: Unavailable."""
         self._tags = tuple(self._repo.tags([requests.PROMOTE, requests.APPROVE]))
 
-    def requests(self, declared: Pipeline, environment: str) -> tuple[list[Request], list[str]]:
+    def requests(self, declared: Pipeline, environment: str) -> tuple[list[PromotionRequest], list[str]]:
         """Those that are neither done nor expired, the oldest first; and why others are refused, in sentences."""
         done, found, refused = self._carried_out(), [], []
         for tag in self._of(declared, environment):
             if tag.id in done:
                 continue
             asked = requests.read(tag, declared.services, self._skippable)
-            if isinstance(asked, Refused):
+            if isinstance(asked, RefusedRequest):
                 refused.append(f"refused: {asked.message}")
             elif asked.asked_at > self._now() + _FUTURE:
                 refused.append(f"refused: tag {one_line(tag.name)}: its date lies in the future")
@@ -52,13 +52,13 @@ class Tagged:
             f"refused: tag {one_line(tag.name)}: {known}" for name in sorted(names) for tag in self._of(declared, name)
         ]
 
-    def approvers(self, asked: Request, release: str) -> frozenset[str]:
+    def approvers(self, asked: PromotionRequest, release: str) -> frozenset[str]:
         """Who approves of this request with this content."""
         prefix = f"{requests.APPROVE}{asked.environment}/{asked.name}/"
         given = (requests.approval(tag) for tag in self._tags if tag.name.startswith(prefix))
         return requests.approvers(asked, release, [each for each in given if each is not None])
 
-    def _of(self, declared: Pipeline, environment: str) -> list[Tag]:
+    def _of(self, declared: Pipeline, environment: str) -> list[SignedTag]:
         """Those that ask for something there, and have not expired."""
         now, ttl = self._now(), declared.request.ttl
         return [

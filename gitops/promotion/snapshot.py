@@ -8,20 +8,20 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from gitops.core.config_repo import compose
-from gitops.core.config_repo.pipeline import Overlay, Pipeline, Promote
+from gitops.core.config_repo.pipeline import Overlay, Pipeline, PromotePolicy
 from gitops.core.config_repo.release import Holds, Release
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
 from gitops.core.promotion import proposal as promotion
 from gitops.core.promotion.gates import Gate
-from gitops.core.promotion.proposal import Source, Target, Terms
-from gitops.core.promotion.requests import Request
+from gitops.core.promotion.proposal import PromotionSource, PromotionTarget, PromotionTerms
+from gitops.core.promotion.requests import PromotionRequest
 from gitops.core.revision import Revision
 from gitops.desired.desired_state import DesiredState
 from gitops.ports import ConfigRepo, PastCommit
-from gitops.promotion.overlay_dirs import Directories, Directory
-from gitops.promotion.proof_recorder import Witness
+from gitops.promotion.overlay_dirs import OverlayDirectories, OverlayDirectory
+from gitops.promotion.proof_recorder import ProofRecorder
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MOST_COMMITS = 100
@@ -29,7 +29,7 @@ _MOST_BUILDS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class EnvironmentSnapshot:
     """One environment at one head. `source`: the environment before, `sources`: overlay -> what of it concerns that
     one; `files`: overlay -> path of its kustomization; `troubles`: overlay -> why it cannot be read, so that it stays
     where it is; `settings_follow`: the overlays' own settings go from the trunk to the cluster by automation.
@@ -37,11 +37,11 @@ class Stage:
 
     name: str
     head: str
-    promote: Promote
-    source: Source
-    sources: Mapping[str, Source]
+    promote: PromotePolicy
+    source: PromotionSource
+    sources: Mapping[str, PromotionSource]
     overlays: Mapping[str, Overlay]
-    targets: Mapping[str, Target]
+    targets: Mapping[str, PromotionTarget]
     holds: Mapping[str, Holds]
     files: Mapping[str, str]
     troubles: Mapping[str, Rejected]
@@ -52,7 +52,7 @@ class Stage:
 class _Read:
     """One overlay as the head has it."""
 
-    target: Target
+    target: PromotionTarget
     holds: Holds
     file: str
 
@@ -68,20 +68,20 @@ class _AtHead:
     unknown: set[tuple[str, str]] = field(default_factory=set)
 
 
-class Stages:
+class EnvironmentSnapshots:
     """Reads stages. What is a function of the head is remembered while it stays; of content or of commit ids, longer.
     For one thread at a time.
     """
 
-    def __init__(self, repo: ConfigRepo, desired: DesiredState, witness: Witness) -> None:
+    def __init__(self, repo: ConfigRepo, desired: DesiredState, witness: ProofRecorder) -> None:
         self._repo = repo
         self._desired = desired
         self._witness = witness
-        self._directories = Directories(repo, desired.closure)
+        self._directories = OverlayDirectories(repo, desired.closure)
         self._images_over = lru_cache(_MOST_BUILDS)(self._rendered_images)
         self._known = _AtHead()
 
-    def of(self, declared: Pipeline, name: str) -> Stage:
+    def of(self, declared: Pipeline, name: str) -> EnvironmentSnapshot:
         """An overlay that cannot be read is that overlay's trouble alone."""
         head = self._desired.head()
         before = self._known
@@ -89,13 +89,13 @@ class Stages:
             has_grown = bool(before.head) and self._is_ancestor(before.head, head)
             self._known = _AtHead(head, before.trunk if has_grown else set())
         environment = declared.environments[name]
-        promote = environment.promote or Promote(when="requested")
+        promote = environment.promote or PromotePolicy(when="requested")
         own = {each.name: each for each in self._desired.overlays().values() if each.environment == name}
         read, troubles = self._all_read(declared, own, head)
         source, closures = self._source(declared, environment.after or "")
         targets = _side_by_side({name: each.target for name, each in read.items()})
         follow = promote.settings or ("auto" if declared.following(name) else "promote")
-        return Stage(
+        return EnvironmentSnapshot(
             name=name,
             head=head,
             promote=promote,
@@ -109,13 +109,13 @@ class Stages:
             settings_follow=follow == "auto",
         )
 
-    def terms(self, stage: Stage, asked: Request) -> Terms:
+    def terms(self, stage: EnvironmentSnapshot, asked: PromotionRequest) -> PromotionTerms:
         """What a request accepts: what was there at the commit that it tags, less the gates that it skips."""
 
         def includes(revision: Revision) -> bool:
             return all(self._is_ancestor(commit, asked.commit) for commit in (revision.base, revision.overlay))
 
-        return Terms(
+        return PromotionTerms(
             soak=timedelta(0) if Gate.SOAK in asked.waived else stage.promote.soak,
             needs_run=Gate.RAN not in asked.waived,
             services=asked.services,
@@ -125,7 +125,7 @@ class Stages:
             includes=includes,
         )
 
-    def asked_by_commit(self, stage: Stage, name: str) -> Mapping[str, str]:
+    def asked_by_commit(self, stage: EnvironmentSnapshot, name: str) -> Mapping[str, str]:
         """Service -> digest of the images that people wrote into the overlay on the trunk. What Lockstep itself wrote,
         and a person's revert of a release has left there, asks for nothing.
         """
@@ -158,14 +158,14 @@ class Stages:
 
     def _source(
         self, declared: Pipeline, environment: str
-    ) -> tuple[Source, Callable[[Target], Callable[[str], Mapping[str, str]]]]:
+    ) -> tuple[PromotionSource, Callable[[PromotionTarget], Callable[[str], Mapping[str, str]]]]:
         """And of a target what its `closures` are: those of the overlays that it has a part in."""
         overlays = [each for each in self._desired.overlays().values() if each.environment == environment]
         known = {each.name: proofs for each in overlays if (proofs := self._witness.proofs(each.name)) is not None}
         home = {record.service: name for name, proofs in reversed(known.items()) for record in proofs.records}
         services = tuple(sorted(declared.services))
 
-        def closures(target: Target) -> Callable[[str], Mapping[str, str]]:
+        def closures(target: PromotionTarget) -> Callable[[str], Mapping[str, str]]:
             concerned = [each for each in overlays if not _housed(each, home) <= target.others]
 
             def at(base: str) -> Mapping[str, str]:
@@ -177,11 +177,11 @@ class Stages:
 
             return at
 
-        source = Source(
+        source = PromotionSource(
             environment=environment,
             at=min((proofs.at for proofs in known.values()), default=_EPOCH),
             proofs={service: known[name].of(service) for service, name in home.items()},
-            closures=closures(Target("", Release(), {}, {}, self._is_later)),
+            closures=closures(PromotionTarget("", Release(), {}, {}, self._is_later)),
             steady=frozenset[str]().union(*(proofs.steady for proofs in known.values())),
         )
         return source, closures
@@ -215,7 +215,7 @@ class Stages:
         target = self._target(declared, place, own, compose.release(place, tree, self._repo.read) or Release())
         return _Read(target, compose.holds(place, tree, self._repo.read), own.kustomization)
 
-    def _target(self, declared: Pipeline, place: Overlay, own: Directory, release: Release) -> Target:
+    def _target(self, declared: Pipeline, place: Overlay, own: OverlayDirectory, release: Release) -> PromotionTarget:
         if release.is_adoption and self._desired.adopted(place) != release.revision:
             release = release.model_copy(update={"waived": None})  # a word alone waives the first release only
         release = release.given_by(place.after or "")
@@ -227,7 +227,7 @@ class Stages:
                 return frozenset()
             return frozenset(self._would_run(declared, place, own, base) - written.keys())
 
-        return Target(
+        return PromotionTarget(
             overlay=place.name,
             release=release,
             locked=self._images(declared, locked) if locked else {},
@@ -238,17 +238,17 @@ class Stages:
             lacks=lacks,
         )
 
-    def _would_run(self, declared: Pipeline, place: Overlay, own: Directory, base: str) -> Collection[str]:
+    def _would_run(self, declared: Pipeline, place: Overlay, own: OverlayDirectory, base: str) -> Collection[str]:
         """Services that the overlay would run over a base; none when it would not render, which is said elsewhere."""
         try:
             return overlay.by_service(self._images_over(place, own, base), declared).keys()
         except Rejected:
             return frozenset()
 
-    def _rendered_images(self, place: Overlay, own: Directory, base: str) -> frozenset[Image]:
+    def _rendered_images(self, place: Overlay, own: OverlayDirectory, base: str) -> frozenset[Image]:
         return self._desired.images_in(place, self._directories.composed(own, base))
 
-    def _images(self, declared: Pipeline, directory: Directory) -> dict[str, Image]:
+    def _images(self, declared: Pipeline, directory: OverlayDirectory) -> dict[str, Image]:
         return self._directories.images(directory, declared)
 
     def _is_later(self, commit: str, than: str) -> bool:
@@ -273,7 +273,7 @@ class Stages:
             return False
 
 
-def _side_by_side(targets: Mapping[str, Target]) -> dict[str, Target]:
+def _side_by_side(targets: Mapping[str, PromotionTarget]) -> dict[str, PromotionTarget]:
     """Each knows what the others name."""
     named = {name: target.locked.keys() | target.written.keys() for name, target in targets.items()}
     everything = frozenset[str]().union(*named.values())

@@ -7,29 +7,31 @@ from gitops.core.parsing.models import duration_text
 from gitops.core.promotion import commits as promotion_commits
 from gitops.core.promotion import proposal as promotion
 from gitops.core.promotion.commits import Promotion
-from gitops.core.promotion.proposal import Move
-from gitops.core.promotion.requests import Request
+from gitops.core.promotion.proposal import OverlayMove
+from gitops.core.promotion.requests import PromotionRequest
 from gitops.core.sync.status import PendingRequest
-from gitops.promotion.snapshot import Stage
+from gitops.promotion.snapshot import EnvironmentSnapshot
 
 
-def of_its_own_accord(stage: Stage, moves: Sequence[Move]) -> Promotion:
+def of_its_own_accord(stage: EnvironmentSnapshot, moves: Sequence[OverlayMove]) -> Promotion:
     asked = "" if stage.promote.when == "proven" else "committed on the trunk, "
     cause = f"{asked}proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
     return Promotion(stage.name, stage.source.environment, tuple(moves), release_hash(stage, moves), cause)
 
 
-def release_hash(stage: Stage, moves: Sequence[Move]) -> str:
+def release_hash(stage: EnvironmentSnapshot, moves: Sequence[OverlayMove]) -> str:
     return promotion.release_hash(stage.name, moves)
 
 
-def summary(stage: Stage, move: Move) -> str:
+def summary(stage: EnvironmentSnapshot, move: OverlayMove) -> str:
     """`order 1.5.0, base 4b825dc642cb`."""
     shown = Promotion(stage.name, stage.source.environment, (move,), "", "")
     return promotion_commits.subject(shown).partition(": ")[2].rpartition(" from ")[0] or "settings of the trunk"
 
 
-def pending(asked: Request, moves: Sequence[Move], release: str, unmet: Sequence[str]) -> PendingRequest:
+def pending(
+    asked: PromotionRequest, moves: Sequence[OverlayMove], release: str, unmet: Sequence[str]
+) -> PendingRequest:
     """`release`: the content hash of the moves; `unmet`: what keeps them, in sentences."""
     return PendingRequest(
         name=asked.name,
@@ -44,7 +46,7 @@ def pending(asked: Request, moves: Sequence[Move], release: str, unmet: Sequence
     )
 
 
-def _words(move: Move) -> str:
+def _words(move: OverlayMove) -> str:
     parts = [f"{service} {image.tag or image.short_digest}" for service, image in sorted(move.images.items())]
     parts += [f"base {move.base[:12]}"] if move.moves_base else []
     parts += [f"over base {move.base[:12]}, which nobody has proven ({move.base_waived})"] if move.base_waived else []

@@ -48,7 +48,7 @@ _RESTLESS = "Conflict: it changes faster than it can be applied"
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ApplyScope:
     """What one pass may touch: its own applyset id, the desired objects, and those whose replicas somebody else scales.
 
     `claimed` says in a sentence whether the overlay of an object's part-of label still wants it (empty = it may be
@@ -75,7 +75,7 @@ class Executor:
         self._manager = manager
         self._may_write = may_write
 
-    def examine(self, steps: Plan, scope: Scope, *, absent_too: bool = True) -> Plan:
+    def examine(self, steps: Plan, scope: ApplyScope, *, absent_too: bool = True) -> Plan:
         """The plan with its exact differences: reads what is not known and dry-runs what may differ. Without
         `absent_too` a Create stays one: that no such object is there is found out when it is created.
         """
@@ -86,7 +86,7 @@ class Executor:
             return tuple(kept)
         return tuple(self._pool.map(lambda step: self._examined(step, scope), kept))
 
-    def execute(self, steps: Plan, scope: Scope, observed: Mapping[Key, Observed]) -> dict[Key, Outcome]:
+    def execute(self, steps: Plan, scope: ApplyScope, observed: Mapping[Key, Observed]) -> dict[Key, Outcome]:
         """Does every step, stage by stage. Never raises for a single object: its outcome says what went wrong."""
         outcomes: dict[Key, Outcome] = {}
         for wave, _, group in order.groups([step for step in steps if isinstance(step, Create | Configure | Strip)]):
@@ -104,7 +104,7 @@ class Executor:
     def _deposed(self) -> str:
         return "" if self._may_write() else "this replica no longer leads"
 
-    def _examined(self, step: Step, scope: Scope) -> Step:
+    def _examined(self, step: Step, scope: ApplyScope) -> Step:
         if not isinstance(step, Create | Configure):
             return step
         for _ in range(_TRIES):
@@ -116,7 +116,7 @@ class Executor:
                 return Skipped(step.key, f"{error.reason}: {error.message}", failed=True)
         return Skipped(step.key, _RESTLESS, failed=True)
 
-    def _looked_at(self, step: Create | Configure, scope: Scope) -> Step:
+    def _looked_at(self, step: Create | Configure, scope: ApplyScope) -> Step:
         body = self._cluster.read(step.key, step.manifest.version)
         if body is None:
             return Create(step.manifest)
@@ -129,7 +129,7 @@ class Executor:
             return self._stripped(Configure(step.manifest, seen, cause), body)
         return self._compared(Configure(step.manifest, seen, cause), body, scope)
 
-    def _compared(self, step: Configure, body: Body, scope: Scope) -> Configure:
+    def _compared(self, step: Configure, body: Body, scope: ApplyScope) -> Configure:
         preview = self._cluster.preview(_sent(step, scope), step.observed.resource_version)
         changes = diff.changes(body, preview)
         drift: tuple[Drift, ...] = ()
@@ -151,7 +151,7 @@ class Executor:
         return Strip(step.manifest, step.observed, operations, changes, drift)
 
     def _applied(
-        self, step: Create | Configure | Strip, scope: Scope, blocked: str, done: Mapping[Key, Outcome]
+        self, step: Create | Configure | Strip, scope: ApplyScope, blocked: str, done: Mapping[Key, Outcome]
     ) -> Outcome:
         waits = blocked or _waits_for(step.manifest, done)
         if waits:
@@ -170,12 +170,12 @@ class Executor:
                 return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _unapplied(step))
         return Outcome(step.key, Action.FAILED, _RESTLESS, _unapplied(step))
 
-    def _carried_out(self, step: Create | Configure | Strip, scope: Scope) -> Outcome:
+    def _carried_out(self, step: Create | Configure | Strip, scope: ApplyScope) -> Outcome:
         if isinstance(step, Configure) and not step.cause.writes:
             return Outcome(step.key, Action.UNCHANGED, "", _member(step.manifest, step.observed), step.observed)
         return self._written(step, self._write(step, scope))
 
-    def _write(self, step: Create | Configure | Strip, scope: Scope) -> Body:
+    def _write(self, step: Create | Configure | Strip, scope: ApplyScope) -> Body:
         if isinstance(step, Strip):
             return self._cluster.edit(step.key, step.manifest.version, step.operations)
         seen_at = step.observed.resource_version if isinstance(step, Configure) else NOWHERE
@@ -189,7 +189,7 @@ class Executor:
         mutated = _mutated(step.manifest, body)
         return Outcome(step.key, action, mutated, _member(step.manifest, seen), seen, changes, drift)
 
-    def _pruned(self, step: Prune, scope: Scope, *, whole: bool) -> Outcome:
+    def _pruned(self, step: Prune, scope: ApplyScope, *, whole: bool) -> Outcome:
         if not whole:
             return Outcome(step.key, Action.SKIPPED, "pruned once all is applied", step.member, step.observed)
         try:
@@ -198,7 +198,7 @@ class Executor:
             message = f"{error.reason}: {error.message}"
             return Outcome(step.key, Action.FAILED, message, step.member, step.observed)
 
-    def _deleted(self, step: Prune, scope: Scope) -> Outcome:
+    def _deleted(self, step: Prune, scope: ApplyScope) -> Outcome:
         """Looks once more before it deletes: another overlay, or a person, may have taken over since."""
         try:
             body = self._cluster.read(step.key, step.member.version)
@@ -217,7 +217,7 @@ class Executor:
         return Outcome(step.key, Action.PRUNED)
 
 
-def _sent(step: Create | Configure, scope: Scope) -> Manifest:
+def _sent(step: Create | Configure, scope: ApplyScope) -> Manifest:
     """What goes to the API server: the manifest, with the live replicas as long as we own that field of a workload that
     an autoscaler scales. Leaving it out would drop it to 1; the autoscaler's first write takes the field over.
     """
@@ -226,7 +226,7 @@ def _sent(step: Create | Configure, scope: Scope) -> Manifest:
     return step.manifest
 
 
-def _why_kept(step: Prune, seen: Observed, body: Body, scope: Scope) -> str:
+def _why_kept(step: Prune, seen: Observed, body: Body, scope: ApplyScope) -> str:
     if manifests.is_prune_disabled(body):
         return "an annotation disables pruning"
     if seen.part_of != scope.applyset:
@@ -248,7 +248,7 @@ def _unapplied(step: Create | Configure | Strip) -> Member:
     return Member(step.key, step.manifest.version, uid)
 
 
-def _refusal(seen: Observed, scope: Scope) -> str:
+def _refusal(seen: Observed, scope: ApplyScope) -> str:
     if seen.owner and not other_tools.is_among(seen.owner, scope.adopt):
         return f"belongs to {seen.owner}; remove it there first, or name that tool in sync.adopt of the environment"
     if seen.part_of and seen.part_of != scope.applyset:
@@ -264,7 +264,7 @@ def _waits_for(manifest: Manifest, done: Mapping[Key, Outcome]) -> str:
     return ""
 
 
-def _blocked(wave: int, outcomes: Mapping[Key, Outcome], scope: Scope, observed: Mapping[Key, Observed]) -> str:
+def _blocked(wave: int, outcomes: Mapping[Key, Outcome], scope: ApplyScope, observed: Mapping[Key, Observed]) -> str:
     """Why a stage may not start yet: a namespace or CRD is missing, or an earlier wave is not Healthy."""
     for outcome in outcomes.values():
         if order.stage(outcome.key) == 0 and outcome.action is Action.FAILED:

@@ -13,7 +13,7 @@ _MOST_NEWS = 100
 """Overlays of which the leader is told something; any one of them makes it look at the config repo."""
 
 
-class Herald:
+class LeaderRelay:
     """Thread-safe. `request(overlay)` asks the leader for a pass; `wake` has `deliver` called by a thread that may
     wait.
     """

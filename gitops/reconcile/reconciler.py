@@ -22,15 +22,15 @@ from gitops.core.sync import heal_backoff as healing
 from gitops.core.sync import plan, summary
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.manifests import Manifest
-from gitops.core.sync.missing_images import Missing
+from gitops.core.sync.missing_images import MissingImages
 from gitops.core.sync.plan import Configure, Outcome, Plan
 from gitops.core.sync.status import Action, PendingRequest, Sync, SyncStatus
-from gitops.core.sync.summary import Results, Stall
+from gitops.core.sync.summary import PassResults, Stall
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import LiveState, Parents
-from gitops.reconcile.executor import Executor, Scope
-from gitops.reconcile.status_writer import WRITE_EVERY, Reporter
-from gitops.reconcile.sync_target import SUSPENDED, Judging, Target, Targets
+from gitops.ports import ApplySets, LiveState
+from gitops.reconcile.executor import ApplyScope, Executor
+from gitops.reconcile.status_writer import WRITE_EVERY, StatusWriter
+from gitops.reconcile.sync_target import SUSPENDED, AdmissionJudge, SyncTarget, SyncTargets
 
 _log = structlog.get_logger(__name__)
 
@@ -41,28 +41,28 @@ _NO_NEWS = frozenset({"Incomplete", "NotLeading"})
 _REPORTED = "drift; this environment only reports it (drift: report)"
 
 
-See = Callable[[Desired | None, SyncStatus], None]
+ObservePass = Callable[[Desired | None, SyncStatus], None]
 """Takes in a pass: what it worked towards (None when the overlay is stalled), and the status after it."""
 
-Said = Callable[[str], tuple[tuple[str, ...], tuple[PendingRequest, ...]]]
+PendingOf = Callable[[str], tuple[tuple[str, ...], tuple[PendingRequest, ...]]]
 """What waits for an overlay, in sentences, and who asked for it."""
 
 
-Absent = Callable[[Desired], Missing | None]
+MissingOf = Callable[[Desired], MissingImages | None]
 """What of an overlay's images cannot be pulled any more; None when nobody has looked yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ReconcilerParties:
     """The parties of a pass; `judge` knows the contract. `now` is wall-clock UTC for people, `clock` monotonic seconds
     for intervals; `may_write` tells whether this replica leads.
     """
 
     desired: DesiredState
-    judge: Judging
+    judge: AdmissionJudge
     live: LiveState
-    parents: Parents
-    reporter: Reporter
+    parents: ApplySets
+    reporter: StatusWriter
     executor: Executor
     now: Callable[[], datetime]
     clock: Callable[[], float]
@@ -71,7 +71,7 @@ class World:
 
 
 @dataclass(slots=True)
-class _Memory:
+class _PassState:
     """What is remembered between passes to save requests; all of it can be read again. When it is `whole`, an overlay
     that has no parent here has none at all, unless it is among the `unsure`; a write that finds one is a Conflict.
     `healthy`: the content key at which an overlay was last Synced and Healthy.
@@ -89,27 +89,27 @@ class _Memory:
 class Reconciler:
     """Thread-safe for different overlays; the workqueue never runs two passes of one overlay at once."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ReconcilerParties) -> None:
         self._world = world
-        self._memory = _Memory()
-        self._targets = Targets(world.desired, world.judge, self._applied, world.now)
+        self._memory = _PassState()
+        self._targets = SyncTargets(world.desired, world.judge, self._applied, world.now)
         self._lock = threading.Lock()
-        self._see: See = _nobody_sees
-        self._said: Said = _nothing_said
-        self._missing: Absent = _nobody_looked
+        self._see: ObservePass = _nobody_sees
+        self._said: PendingOf = _nothing_said
+        self._missing: MissingOf = _nobody_looked
 
-    def ask_for_missing(self, missing: Absent) -> None:
+    def ask_for_missing(self, missing: MissingOf) -> None:
         """`missing` tells what of an overlay's images cannot be pulled any more."""
         self._missing = missing
 
-    def attend(self, see: See, said: Said) -> None:
+    def attend(self, see: ObservePass, said: PendingOf) -> None:
         """`see` is told of every pass; `said` is what is known of an overlay besides."""
         self._see = see
         self._said = said
 
     def recall(self) -> None:
         """Reads all parents and statuses at once: called when this replica starts to lead."""
-        memory = _Memory(parents=dict(self._world.parents.read_all()), whole=True)
+        memory = _PassState(parents=dict(self._world.parents.read_all()), whole=True)
         self._world.reporter.recall()
         with self._lock:
             self._memory = memory
@@ -117,7 +117,7 @@ class Reconciler:
     def forget(self) -> None:
         """Called when this replica stops to lead: what others write from now on is not seen."""
         with self._lock:
-            self._memory = _Memory()
+            self._memory = _PassState()
 
     @property
     def has_recalled(self) -> bool:
@@ -176,7 +176,7 @@ class Reconciler:
         if refusal is not None:
             raise Rejected(refusal.reason, refusal.message)
         observed = self._observed(name, desired.manifests, parent)
-        policy = Target(desired.overlay, desired.revision, desired).policy(generated=False, tolerated={})
+        policy = SyncTarget(desired.overlay, desired.revision, desired).policy(generated=False, tolerated={})
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         return desired.revision, self._world.executor.examine(steps, self._scope(name, desired))
 
@@ -199,7 +199,7 @@ class Reconciler:
         return self._world.live.members(applyset_of(name))
 
     def _converge(
-        self, name: str, target: Target, parent: Parent
+        self, name: str, target: SyncTarget, parent: Parent
     ) -> tuple[Plan, dict[Key, Outcome], Mapping[Key, Observed]]:
         """Plans, examines and executes. Without anything desired nothing is planned at all: nothing is ever pruned
         because an overlay could not be rendered.
@@ -230,8 +230,8 @@ class Reconciler:
     def _write(
         self,
         name: str,
-        target: Target,
-        work: tuple[Plan, Scope, Mapping[Key, Observed]],
+        target: SyncTarget,
+        work: tuple[Plan, ApplyScope, Mapping[Key, Observed]],
         parent: Parent,
     ) -> dict[Key, Outcome]:
         """Write-ahead with the fence, the writes, then what became of them. A Conflict at either end means that another
@@ -258,7 +258,7 @@ class Reconciler:
         self._remember_parent(self._world.parents.write(replace(fenced, members=members, applied=applied)))
         return outcomes
 
-    def _withheld(self, name: str, target: Target, steps: Plan, parent: Parent) -> Plan:
+    def _withheld(self, name: str, target: SyncTarget, steps: Plan, parent: Parent) -> Plan:
         """Takes out of the plan what is only to be shown, and what somebody keeps fighting over."""
         desired = target.desired
         reason = desired.withheld if desired else ""
@@ -299,7 +299,7 @@ class Reconciler:
             self._memory.parents[parent.overlay] = parent
             self._memory.unsure.discard(parent.overlay)
 
-    def _scope(self, name: str, desired: Desired) -> Scope:
+    def _scope(self, name: str, desired: Desired) -> ApplyScope:
         def claimed(key: Key, part_of: str) -> str:
             other = next((each for each in self._world.desired.overlays() if applyset_of(each) == part_of), None)
             if other is None or not self._world.desired.may_want(other, key):
@@ -307,7 +307,7 @@ class Reconciler:
             return f"is also in overlay {other}; an object belongs to exactly one overlay"
 
         manifests = {manifest.key: manifest for manifest in desired.manifests}
-        return Scope(applyset_of(name), manifests, desired.scaled, claimed, desired.adopt)
+        return ApplyScope(applyset_of(name), manifests, desired.scaled, claimed, desired.adopt)
 
     def _may_prune_generated(self, desired: Desired, parent: Parent) -> bool:
         """Only once this very content was Healthy, and then not at every pass: it asks who still refers to them."""
@@ -322,7 +322,7 @@ class Reconciler:
 
     def _report(
         self,
-        target: Target,
+        target: SyncTarget,
         steps: Plan,
         found: tuple[Mapping[Key, Outcome], Mapping[Key, Observed]],
         took: Mapping[str, float],
@@ -331,7 +331,7 @@ class Reconciler:
         name = target.overlay.name
         parent = self._memory.parents.get(name)
         waiting, requests = self._said(name)
-        results = Results(
+        results = PassResults(
             overlay=name,
             environment=target.overlay.environment,
             target=target.revision,

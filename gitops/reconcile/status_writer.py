@@ -15,8 +15,8 @@ from gitops.core.health import Health
 from gitops.core.ownership.applyset import Parent
 from gitops.core.sync import summary
 from gitops.core.sync.status import Action, Sync, SyncStatus
-from gitops.core.sync.summary import Results, Stall
-from gitops.ports import Announcer, Ledger
+from gitops.core.sync.summary import PassResults, Stall
+from gitops.ports import EventRecorder, Ledger
 
 _log = structlog.get_logger(__name__)
 
@@ -24,11 +24,11 @@ WRITE_EVERY = 2.0
 """Seconds between two writes of one overlay's status when only a message changed."""
 
 
-class Reporter:
+class StatusWriter:
     """`now` is wall-clock UTC for people, `clock` monotonic seconds. Thread-safe for different overlays."""
 
     def __init__(
-        self, ledger: Ledger, announcer: Announcer, now: Callable[[], datetime], clock: Callable[[], float]
+        self, ledger: Ledger, announcer: EventRecorder, now: Callable[[], datetime], clock: Callable[[], float]
     ) -> None:
         self._ledger = ledger
         self._announcer = announcer
@@ -48,7 +48,7 @@ class Reporter:
         """The overlay's status as of its last pass."""
         return self._statuses.get(overlay)
 
-    def report(self, results: Results, done: Mapping[str, int]) -> SyncStatus:
+    def report(self, results: PassResults, done: Mapping[str, int]) -> SyncStatus:
         """Sums up one pass; `done` counts what it did (summary.actions). Raises as Ledger.write does."""
         previous = self._statuses.get(results.overlay)
         status = summary.summarise(results, previous, self._now())
@@ -60,7 +60,7 @@ class Reporter:
         previous = self._statuses.get(overlay)
         known = previous or SyncStatus(overlay, environment, Sync.UNKNOWN, Health.UNKNOWN, self._now())
         at = known.revisions
-        results = Results(
+        results = PassResults(
             overlay=overlay,
             environment=environment,
             target=at.observed,
@@ -92,7 +92,7 @@ class Reporter:
         count = len(parent.members)
         stall = Stall("Orphaned", f"no longer in git; its {count} objects stay, `lockstep down {overlay}` removes them")
         objects = tuple(replace(status, action=Action.UNCHANGED) for status in previous.objects)
-        self.report(Results(overlay, previous.environment, None, None, parent.applied, objects, stall=stall), {})
+        self.report(PassResults(overlay, previous.environment, None, None, parent.applied, objects, stall=stall), {})
 
     def is_late(self, overlay: str) -> bool:
         """True when the ledger does not have the newest message yet: ask for another pass in WRITE_EVERY seconds."""

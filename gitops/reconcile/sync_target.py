@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from gitops.contract.surveyor import Docket, Situation
+from gitops.contract.surveyor import ContractHead, OverlayAtTree
 from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.contract import admission, evidence
 from gitops.core.contract.violations import Violation
@@ -29,7 +29,7 @@ SUSPENDED = "Suspended"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class SyncTarget:
     """`revision` is what git asks for; with a `stall`, `desired` is what was applied last, if that is known.
 
     `warnings`: what of it breaks the contract though it is let in, in sentences.
@@ -67,11 +67,11 @@ class Target:
         return self.desired.revision
 
 
-class Judging(Protocol):
+class AdmissionJudge(Protocol):
     """What finds the violations of an overlay, as gitops.judge.Judge does."""
 
     def judge(
-        self, name: str, docket: Docket, before: Mapping[str, Situation | None] | None = None
+        self, name: str, docket: ContractHead, before: Mapping[str, OverlayAtTree | None] | None = None
     ) -> tuple[Violation, ...]: ...
 
 
@@ -79,10 +79,12 @@ Applied = Callable[[str], Revision | None]
 """What an overlay was last applied from as a whole, as far as that is known."""
 
 
-class Targets:
+class SyncTargets:
     """Chooses the target of a pass. Writes nothing. `breached`: overlays in which it found a violation."""
 
-    def __init__(self, desired: DesiredState, judge: Judging, applied: Applied, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, desired: DesiredState, judge: AdmissionJudge, applied: Applied, now: Callable[[], datetime]
+    ) -> None:
         self._desired = desired
         self._judge = judge
         self._applied = applied
@@ -94,7 +96,7 @@ class Targets:
     def breached(self) -> frozenset[str]:
         return frozenset(self._breached)
 
-    def choose(self, overlay: Overlay, parent: Parent) -> Target:
+    def choose(self, overlay: Overlay, parent: Parent) -> SyncTarget:
         """What is wanted and what it is judged by are of one head, also while a new one is taken in.
 
         Raises: Conflict when the trunk moves faster than that; Unavailable.
@@ -106,20 +108,20 @@ class Targets:
                 return found
         raise Conflict("TrunkMoved", "new heads arrive faster than one can be judged")
 
-    def _chosen(self, overlay: Overlay, parent: Parent, head: str) -> Target:
+    def _chosen(self, overlay: Overlay, parent: Parent, head: str) -> SyncTarget:
         try:
             desired = self._desired.at_head(overlay.name)
         except Rejected as error:
             _log.warning("stalled", reason=error.reason, message=str(error))
             refused = Stall(error.reason, str(error))
-            return Target(overlay, Revision(head, head), self._last_good(overlay, parent), refused)
+            return SyncTarget(overlay, Revision(head, head), self._last_good(overlay, parent), refused)
         breach, warnings = self._judged(desired, parent)
         if breach is not None:
             _log.warning("stalled", reason=breach.reason, message=breach.message)
-            return Target(overlay, desired.revision, self._last_good(overlay, parent), breach)
+            return SyncTarget(overlay, desired.revision, self._last_good(overlay, parent), breach)
         hold = desired.holds.at(self._now())
         stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}") if hold and hold.suspend else None
-        return Target(overlay, desired.revision, desired, stall, warnings)
+        return SyncTarget(overlay, desired.revision, desired, stall, warnings)
 
     def _judged(self, desired: Desired, parent: Parent) -> tuple[Stall | None, tuple[str, ...]]:
         """Why the overlay is not let in, None = it is, with what is said of it all the same."""
@@ -164,9 +166,9 @@ class Targets:
             return True
         return parent.applied is not None and self._desired.is_same(desired, parent.applied)
 
-    def _new(self) -> dict[str, Situation | None]:
+    def _new(self) -> dict[str, OverlayAtTree | None]:
         """The overlays whose files are not those that were applied last, each with what was."""
-        found: dict[str, Situation | None] = {}
+        found: dict[str, OverlayAtTree | None] = {}
         for name, overlay in self._desired.overlays().items():
             applied = None if overlay.is_platform else self._applied(name)
             if not overlay.is_platform and not (applied and self._is_same(name, applied)):

@@ -8,15 +8,15 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import applyset_of
 from gitops.core.sync import plan
 from gitops.core.sync.plan import Outcome, Policy
-from gitops.ports import Ledger, LiveState, Parents
-from gitops.reconcile.executor import Executor, Scope
+from gitops.ports import ApplySets, Ledger, LiveState
+from gitops.reconcile.executor import ApplyScope, Executor
 
 
 @dataclass(frozen=True, slots=True)
-class Takedown:
+class Teardown:
     """`in_git` are the overlays that the config repo has now."""
 
-    parents: Parents
+    parents: ApplySets
     ledger: Ledger
     live: LiveState
     executor: Executor
@@ -38,7 +38,7 @@ class Takedown:
         self.live.watch({(key.group, member.version, key.kind) for key, member in parent.members.items()})
         observed = self.live.members(applyset_of(overlay))
         steps = plan.plan((), parent.members, observed, Policy(budget=len(parent.members)))
-        scope = Scope(applyset_of(overlay), {}, frozenset(), lambda *_: "")
+        scope = ApplyScope(applyset_of(overlay), {}, frozenset(), lambda *_: "")
         outcomes = self.executor.execute(steps, scope, observed)
         left = plan.members_after(parent.members, outcomes)
         if left:

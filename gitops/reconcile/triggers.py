@@ -25,7 +25,7 @@ _MOST_NAMED = 5
 _MOST_REMEMBERED = 100
 
 
-class Hints:
+class Triggers:
     """Thread-safe. `look` adds a task of the controller's; `tell` makes the replica that leads look at overlays, should
     this one not be it. Nothing that a sender waits for reads the clone: that waits while it is fetched.
     """

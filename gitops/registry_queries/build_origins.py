@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from gitops.core.image_updates import build_origin as origin
-from gitops.core.image_updates.build_origin import Origin
+from gitops.core.image_updates.build_origin import BuildOrigin
 from gitops.core.images.reference import Image
 from gitops.ports import Registry
-from gitops.registry_queries.query_cache import Inquiries, Means, Question
+from gitops.registry_queries.query_cache import QueryCache, QueryParties, RegistryQuery
 
 _MOST_KEPT = 20_000
 """Some ten MiB, and more digests than anybody looks at; what was forgotten is asked again."""
@@ -15,11 +15,11 @@ _MOST_KEPT = 20_000
 class Origins:
     """Thread-safe. Nobody waits for a registry here."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: QueryParties) -> None:
         self._means = means
-        self._inquiries: Inquiries[Origin] = Inquiries(means, Question(_described, None, _MOST_KEPT))
+        self._inquiries: QueryCache[BuildOrigin] = QueryCache(means, RegistryQuery(_described, None, _MOST_KEPT))
 
-    def of(self, image: Image) -> Origin | None:
+    def of(self, image: Image) -> BuildOrigin | None:
         """None while it is not known; it is asked for then, if there is anybody to ask."""
         if not image.digest or self._means.registry_of(image.name) is None:
             return None
@@ -41,5 +41,5 @@ class Origins:
         return self._inquiries.work(key)
 
 
-def _described(registry: Registry, image: str, digest: str) -> Origin:
+def _described(registry: Registry, image: str, digest: str) -> BuildOrigin:
     return origin.origin(registry.describe(image, digest).labels)

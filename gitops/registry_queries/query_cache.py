@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[_T]):
+class QueryAnswer(Generic[_T]):
     """What a registry said at that time; `error` is set where it said nothing of use. It is asked again at `again_at`,
     when anybody wants to know by then; None = never.
     """
@@ -47,7 +47,7 @@ class Answer(Generic[_T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[_T]):
+class RegistryQuery(Generic[_T]):
     """`lasts`: after that time the answer is asked for again, None = it never changes; `most`: how many are kept."""
 
     ask: Callable[[Registry, str, str], _T]
@@ -56,7 +56,7 @@ class Question(Generic[_T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class QueryParties:
     """`add` puts a name into the queue that calls `work` with it; `on_answer` is called when something is known that
     was not, or is otherwise than before.
     """
@@ -67,18 +67,18 @@ class Means:
     on_answer: Callable[[], None]
 
 
-class Inquiries(Generic[_T]):
+class QueryCache(Generic[_T]):
     """One kind of question. Thread-safe. Only images with a digest are asked about."""
 
-    def __init__(self, means: Means, question: Question[_T]) -> None:
+    def __init__(self, means: QueryParties, question: RegistryQuery[_T]) -> None:
         self._means = means
         self._question = question
-        self._known: OrderedDict[str, Answer[_T]] = OrderedDict()
+        self._known: OrderedDict[str, QueryAnswer[_T]] = OrderedDict()
         self._waiting: set[str] = set()
         self._outdated: set[str] = set()
         self._lock = threading.Lock()
 
-    def of(self, image: Image) -> Answer[_T] | None:
+    def of(self, image: Image) -> QueryAnswer[_T] | None:
         """What is known; it is asked for soon where that is nothing, or no longer enough."""
         key, now = f"{image.name}@{image.digest}", self._means.now()
         with self._lock:
@@ -119,7 +119,7 @@ class Inquiries(Generic[_T]):
         with self._lock:
             self._outdated.discard(key)
             before = self._known.get(key)
-        answer: Answer[_T] | None = None
+        answer: QueryAnswer[_T] | None = None
         try:
             answer = self._asked(key, before)
         finally:
@@ -130,7 +130,7 @@ class Inquiries(Generic[_T]):
             self._means.on_answer()
         return None
 
-    def _took(self, key: str, answer: Answer[_T] | None) -> bool:
+    def _took(self, key: str, answer: QueryAnswer[_T] | None) -> bool:
         """True when the answer came too late, and the question waits on. None: there is none because of a bug."""
         with self._lock:
             if answer is not None and key in self._outdated:
@@ -144,7 +144,7 @@ class Inquiries(Generic[_T]):
                 self._known.popitem(last=False)
         return False
 
-    def _asked(self, key: str, before: Answer[_T] | None) -> Answer[_T]:
+    def _asked(self, key: str, before: QueryAnswer[_T] | None) -> QueryAnswer[_T]:
         name, _, digest = key.partition("@")
         registry = self._means.registry_of(name)
         if registry is None:
@@ -158,13 +158,13 @@ class Inquiries(Generic[_T]):
             pause = min(2 * waited, LONGEST_PAUSE) if waited else FIRST_PAUSE
             return self._without(error, max(pause, timedelta(seconds=min(error.retry_after or 0.0, 3600.0))))
         now, lasts = self._means.now(), self._question.lasts
-        return Answer(now, value, again_at=None if lasts is None else now + lasts)
+        return QueryAnswer(now, value, again_at=None if lasts is None else now + lasts)
 
-    def _without(self, error: Rejected | Unavailable, pause: timedelta) -> Answer[_T]:
+    def _without(self, error: Rejected | Unavailable, pause: timedelta) -> QueryAnswer[_T]:
         _log.info("a registry did not tell", reason=error.reason, message=str(error))
         now = self._means.now()
-        return Answer(now, error=error, again_at=now + pause)
+        return QueryAnswer(now, error=error, again_at=now + pause)
 
 
-def _said(answer: Answer[_T]) -> tuple[_T | None, str]:
+def _said(answer: QueryAnswer[_T]) -> tuple[_T | None, str]:
     return answer.value, answer.error.reason if answer.error else ""

@@ -2,10 +2,10 @@
 
 from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import ImageScanned
-from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR, Told, Untold
+from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR, ScanAnswer, ScanUnknown
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import Scan
-from gitops.registry_queries.query_cache import Answer, Inquiries, Means, Question
+from gitops.registry_queries.query_cache import QueryAnswer, QueryCache, QueryParties, RegistryQuery
 
 _MOST_KEPT = 2_000
 
@@ -13,19 +13,19 @@ _MOST_KEPT = 2_000
 class Scans:
     """Thread-safe. Nobody waits for a registry here: what is not known yet is `Untold.UNASKED`."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: QueryParties) -> None:
         self._means = means
-        self._inquiries: Inquiries[Scan] = Inquiries(
-            means, Question(lambda registry, image, digest: registry.scan(image, digest), ASKED_EVERY, _MOST_KEPT)
+        self._inquiries: QueryCache[Scan] = QueryCache(
+            means, RegistryQuery(lambda registry, image, digest: registry.scan(image, digest), ASKED_EVERY, _MOST_KEPT)
         )
 
-    def of(self, image: Image) -> Told:
+    def of(self, image: Image) -> ScanAnswer:
         if not image.digest:
-            return Told(untold=Untold.UNPINNED)
+            return ScanAnswer(untold=ScanUnknown.UNPINNED)
         if self._means.registry_of(image.name) is None:
-            return Told(untold=Untold.NO_REGISTRY)
+            return ScanAnswer(untold=ScanUnknown.NO_REGISTRY)
         answer = self._inquiries.of(image)
-        return Told() if answer is None else self._told(answer)
+        return ScanAnswer() if answer is None else self._told(answer)
 
     def announced(self, event: ImageScanned) -> None:
         """A registry has news of a scan: what it said before counts no more. What it came to is still asked."""
@@ -39,15 +39,19 @@ class Scans:
         """Called by the queue that `Means.add` fills."""
         return self._inquiries.work(key)
 
-    def _told(self, answer: Answer[Scan]) -> Told:
+    def _told(self, answer: QueryAnswer[Scan]) -> ScanAnswer:
         if answer.error is not None:
-            return Told(untold=_untold(answer), why=answer.error.message, again_at=answer.again_at)
+            return ScanAnswer(untold=_untold(answer), why=answer.error.message, again_at=answer.again_at)
         age = self._means.now() - answer.at
         is_fresh = abs(age) <= COUNTS_FOR
-        return Told(scan=answer.value, again_at=answer.again_at) if is_fresh else Told(again_at=answer.again_at)
+        return (
+            ScanAnswer(scan=answer.value, again_at=answer.again_at)
+            if is_fresh
+            else ScanAnswer(again_at=answer.again_at)
+        )
 
 
-def _untold(answer: Answer[Scan]) -> Untold:
+def _untold(answer: QueryAnswer[Scan]) -> ScanUnknown:
     if not isinstance(answer.error, Rejected):
-        return Untold.UNREACHABLE
-    return Untold.UNSUPPORTED if answer.error.reason == "Unsupported" else Untold.REFUSED
+        return ScanUnknown.UNREACHABLE
+    return ScanUnknown.UNSUPPORTED if answer.error.reason == "Unsupported" else ScanUnknown.REFUSED

@@ -12,7 +12,7 @@ from gitops.ports import ConfigRepo
 _MOST_REMEMBERED = 20_000
 
 
-class Declared:
+class DeclaredImages:
     """Thread-safe: at worst a file is read twice. `declared` and `overlays`: as of the head that was taken in last."""
 
     def __init__(

@@ -14,7 +14,7 @@ from gitops.core.images.reference import Image
 from gitops.core.sync import manifests
 from gitops.core.sync import missing_images as missing
 from gitops.core.sync.desired import Desired
-from gitops.core.sync.missing_images import Missing, Needs, pinned
+from gitops.core.sync.missing_images import MissingImages, NeededImages, pinned
 from gitops.desired.desired_state import DesiredState
 from gitops.ports import Ledger, ProofLedger, Registry
 
@@ -26,22 +26,22 @@ _SOONEST = 900.0
 """The same after another replica has told that something happened in a registry, of which nobody here knows what."""
 
 
-class Accounts(Ledger, ProofLedger, Protocol):
+class ProofAccounts(Ledger, ProofLedger, Protocol):
     """What ran in each overlay, and what it has proven."""
 
 
-class Needed:
+class RetainedImages:
     """What has to stay pullable, as the newest render and the ledger tell: by overlay. For a replica that leads."""
 
-    def __init__(self, ledger: Accounts, desired: DesiredState) -> None:
+    def __init__(self, ledger: ProofAccounts, desired: DesiredState) -> None:
         self._ledger = ledger
         self._desired = desired
 
-    def everywhere(self) -> Mapping[str, Needs]:
+    def everywhere(self) -> Mapping[str, NeededImages]:
         """Raises: Unavailable when the ledger cannot be read."""
         return {name: self.of(name) for name in self._desired.overlays()}
 
-    def of(self, overlay: str) -> Needs:
+    def of(self, overlay: str) -> NeededImages:
         account = self._ledger.read(overlay)
         status, history = account or (None, ())
         known = status.images.values() if status else ()
@@ -55,7 +55,7 @@ class Needed:
         return manifests.images(known.manifests) if known else ()
 
 
-class Pullability:
+class ImageRetention:
     """Thread-safe. `on_news(overlays)` is called when something else is missing than before. `clock` is monotonic
     seconds.
     """
@@ -63,7 +63,7 @@ class Pullability:
     def __init__(
         self,
         registries: Mapping[str, Registry],
-        needed: Needed,
+        needed: RetainedImages,
         on_news: Callable[[frozenset[str]], None],
         clock: Callable[[], float],
     ) -> None:
@@ -82,7 +82,7 @@ class Pullability:
         with self._lock:
             self._absent, self._seen_at, self._checked = set(), {}, set()
 
-    def missing(self, desired: Desired) -> Missing | None:
+    def missing(self, desired: Desired) -> MissingImages | None:
         """What of an overlay, as its newest pass wants it, cannot be pulled any more; None while nobody has looked. Of
         a registry that was never reached nothing is known, and the others are judged without it.
         """
@@ -92,7 +92,7 @@ class Pullability:
         if not hosts & checked:
             return None
         if not absent:
-            return Missing()
+            return MissingImages()
         in_use, name = manifests.images(desired.manifests), desired.overlay.name
         return missing.told(name, replace(self._needed.of(name), in_use=frozenset(in_use)), absent)
 

@@ -13,8 +13,8 @@ from gitops.core.image_updates import changes
 from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.images.reference import Image
 from gitops.core.sync.desired import Desired
-from gitops.core.sync.missing_images import Missing
-from gitops.registry_sweep.image_retention import Pullability
+from gitops.core.sync.missing_images import MissingImages
+from gitops.registry_sweep.image_retention import ImageRetention
 from gitops.registry_sweep.sweeper import Sweeper
 from gitops.runtime.workqueue import Backoff, Workqueue
 
@@ -31,7 +31,7 @@ _JITTER = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SweepTerms:
     """`leads`: whether this replica does; `is_busy`: whether senders wait. `jitter` draws from 0 to 1, `clock` is
     monotonic seconds. `observe(state)` is told how a sweep went.
     """
@@ -44,10 +44,10 @@ class Terms:
     observe: Callable[[RegistryState], None]
 
 
-class Sweeping:
+class SweepSchedule:
     """A queue of names: a registry's host to be swept, or `image@digest` to be asked for. Thread-safe."""
 
-    def __init__(self, sweeper: Sweeper, pullability: Pullability, terms: Terms) -> None:
+    def __init__(self, sweeper: Sweeper, pullability: ImageRetention, terms: SweepTerms) -> None:
         self.sweeper = sweeper
         self._pullability = pullability
         self._terms = terms
@@ -112,7 +112,7 @@ class Sweeping:
         self.sweeper.forget()
         self._pullability.forget()
 
-    def missing(self, desired: Desired) -> Missing | None:
+    def missing(self, desired: Desired) -> MissingImages | None:
         """What of an overlay cannot be pulled any more; None while nobody has looked."""
         return self._pullability.missing(desired)
 

@@ -21,11 +21,11 @@ import structlog
 from gitops.core.config_repo.pipeline import Pipeline, Service, TagPolicy
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.image_updates import sweep
-from gitops.core.image_updates.sweep import Found, RegistryState
+from gitops.core.image_updates.sweep import RegistryState, SweptService
 from gitops.core.images.reference import Image
-from gitops.core.images.registry_facts import Tagged
+from gitops.core.images.registry_facts import TaggedImage
 from gitops.ports import Inbox, Registry
-from gitops.registry_sweep.image_retention import Pullability
+from gitops.registry_sweep.image_retention import ImageRetention
 
 _log = structlog.get_logger(__name__)
 
@@ -46,13 +46,13 @@ _MOST_SEEN = 100_000
 """Digests of one sweep that need not be asked for again."""
 _MOST_NOTES = 50
 
-Look = Tagged | GitopsError | None
+Look = TaggedImage | GitopsError | None
 """What a look at one service came to: what its policy takes, why that cannot be told, or nothing."""
-Tell = Callable[[Sequence[Found]], None]
+Tell = Callable[[Sequence[SweptService]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
+class SweeperParties:
     """`registries` by the host that manifests name. `declared`: name of an image -> what the overlays that take new
     ones say of it. `pullability`: None where nobody would hear of it. `now` is wall-clock UTC, `clock` monotonic
     seconds.
@@ -62,7 +62,7 @@ class Parties:
     inbox: Inbox
     pipeline: Callable[[], Pipeline | None]
     declared: Callable[[], Mapping[str, Collection[Image]]]
-    pullability: Pullability | None
+    pullability: ImageRetention | None
     now: Callable[[], datetime]
     clock: Callable[[], float]
 
@@ -76,7 +76,7 @@ class _Looked:
     policy: TagPolicy
     whole_at: float
     since: datetime
-    best: Tagged | None
+    best: TaggedImage | None
 
 
 @dataclass(slots=True)
@@ -114,7 +114,7 @@ class _Round:
 class Sweeper:
     """`sweep` is called by one thread at a time for each registry, the others by any."""
 
-    def __init__(self, parties: Parties) -> None:
+    def __init__(self, parties: SweeperParties) -> None:
         self._parties = parties
         self._pools = {
             host: ThreadPoolExecutor(_PARALLEL, thread_name_prefix=f"sweeper-{host}") for host in parties.registries
@@ -122,7 +122,7 @@ class Sweeper:
         self._lock = threading.Lock()
         self._looked: dict[str, _Looked] = {}
         self._states: dict[str, RegistryState] = {}
-        self._told: dict[str, Found] = {}
+        self._told: dict[str, SweptService] = {}
         self._is_halted = False
 
     def halt(self) -> None:
@@ -154,7 +154,9 @@ class Sweeper:
         unknown = sweep.unknown(declared, self._parties.registries)
         return [*(replace(state, every=sweep.every(declared, state.host)) for state in known), *unknown]
 
-    def sweep(self, host: str, only: Collection[str] | None = None, tell: Tell = lambda _: None) -> Sequence[Found]:
+    def sweep(
+        self, host: str, only: Collection[str] | None = None, tell: Tell = lambda _: None
+    ) -> Sequence[SweptService]:
         """One look at a registry, at all its services or some; returns what was found and what came of each.
 
         Raises: Unavailable, Rejected when the registry or the config repo cannot be asked; what was found until then
@@ -194,7 +196,7 @@ class Sweeper:
         round_.judge()
         return looks
 
-    def _look(self, round_: _Round, service: Service) -> Tagged | None:
+    def _look(self, round_: _Round, service: Service) -> TaggedImage | None:
         if round_.failure is not None:
             raise round_.failure
         if self._is_halted:
@@ -215,37 +217,39 @@ class Sweeper:
         self._looked[service.image] = replace(known, since=round_.began - _OVERLAP, best=best)
         return best
 
-    def _look_at_all(self, round_: _Round, service: Service) -> Tagged | None:
+    def _look_at_all(self, round_: _Round, service: Service) -> TaggedImage | None:
         at = self._parties.clock()
         best = sweep.choose(service.tags, self._tags(round_, service, None))
         best = self._whole(self._parties.registries[round_.host], service, best)
         self._looked[service.image] = _Looked(service.tags, at, round_.began - _OVERLAP, best)
         return best
 
-    def _tags(self, round_: _Round, service: Service, since: datetime | None) -> Sequence[Tagged]:
+    def _tags(self, round_: _Round, service: Service, since: datetime | None) -> Sequence[TaggedImage]:
         tags = self._parties.registries[round_.host].tags(service.image, since)
         if len(round_.seen) < _MOST_SEEN:
             round_.seen.update(f"{service.image}@{each.digest}" for each in tags if each.digest)
         return tags
 
-    def _whole(self, registry: Registry, service: Service, best: Tagged | None) -> Tagged | None:
+    def _whole(self, registry: Registry, service: Service, best: TaggedImage | None) -> TaggedImage | None:
         """With its digest."""
         return registry.tagged(service.image, best.tag) if best is not None and not best.digest else best
 
-    def _is_declared(self, round_: _Round, service: Service, best: Tagged) -> bool:
+    def _is_declared(self, round_: _Round, service: Service, best: TaggedImage) -> bool:
         image = Image(service.image, best.tag, best.digest)
         return sweep.is_declared(image, round_.declared.get(service.image, ()))
 
     # -- compare, hand in
 
-    def _handed_in(self, round_: _Round, services: Mapping[str, Service], looks: Mapping[str, Look]) -> Sequence[Found]:
+    def _handed_in(
+        self, round_: _Round, services: Mapping[str, Service], looks: Mapping[str, Look]
+    ) -> Sequence[SweptService]:
         found = {name: self._compared(round_, name, services[name], look) for name, look in looks.items()}
         news = [name for name, each in found.items() if not each.outcome]
         events = [
             # What came after the look is newer, whenever it is decided.
             sweep.event(services[name].image, look, round_.began)
             for name in news
-            if isinstance(look := looks[name], Tagged)
+            if isinstance(look := looks[name], TaggedImage)
         ]
         if events:
             answers = self._parties.inbox.accept(
@@ -261,14 +265,16 @@ class Sweeper:
                     _log.info("found by a sweep", service=each.service, image=str(each.image), outcome=each.outcome)
         return list(found.values())
 
-    def _compared(self, round_: _Round, name: str, service: Service, look: Look) -> Found:
+    def _compared(self, round_: _Round, name: str, service: Service, look: Look) -> SweptService:
         """Without an outcome: it is to be handed in."""
         if isinstance(look, GitopsError):
-            return Found(name, None, str(look), is_trouble=True)
+            return SweptService(name, None, str(look), is_trouble=True)
         if look is None:
-            return Found(name, None, "no tag that its policy follows")
+            return SweptService(name, None, "no tag that its policy follows")
         image = Image(service.image, look.tag, look.digest)
-        return Found(name, image, "in the config repo already" if self._is_declared(round_, service, look) else "")
+        return SweptService(
+            name, image, "in the config repo already" if self._is_declared(round_, service, look) else ""
+        )
 
     # -- how it fares
 

@@ -44,7 +44,7 @@ Secrets = Callable[[], Iterable[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class LogOutput:
     """Where lines go and how: `style` is json, console, or auto (console on a terminal). `service` names the
     installation in every JSON line. Values of `secrets` are replaced wherever they appear.
     """
@@ -56,7 +56,7 @@ class Output:
     secrets: Secrets = tuple
 
 
-def configure(output: Output) -> None:
+def configure(output: LogOutput) -> None:
     """Sends everything through one handler: structlog, the standard library's loggers (waitress, apscheduler, urllib3,
     kubernetes), warnings, and exceptions that end a thread.
     """
@@ -100,7 +100,7 @@ def _shared_processors() -> list[Any]:
     ]
 
 
-def _final_processors(output: Output) -> list[Any]:
+def _final_processors(output: LogOutput) -> list[Any]:
     drop_internals = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     redactor = _Redactor(output.secrets)
     if _is_console(output):
@@ -111,7 +111,7 @@ def _final_processors(output: Output) -> list[Any]:
     return [drop_internals, structlog.processors.format_exc_info, _Ecs(output.service), redactor, _as_json]
 
 
-def _is_console(output: Output) -> bool:
+def _is_console(output: LogOutput) -> bool:
     return output.style == "console" or (output.style == "auto" and output.stream.isatty())
 
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 _LARGEST = 4096
 
 
-class Secrets:
+class SecretFiles:
     """The current values of one sender's secrets. Thread-safe: it only ever replaces whole entries.
 
     A file is read again when it changed, so that rotation needs no restart; while it cannot be read or is gone the

@@ -1,6 +1,6 @@
 """The read-only status page and its JSON twins: what runs where, what waits and why, who changed what."""
 
 from gitops.status_page.blueprint import blueprint
-from gitops.status_page.source import Controller, Statuses, StatusSource, Trouble, Views
+from gitops.status_page.source import ControllerState, ControllerTrouble, Statuses, StatusSource, Views
 
-__all__ = ["Controller", "StatusSource", "Statuses", "Trouble", "Views", "blueprint"]
+__all__ = ["ControllerState", "ControllerTrouble", "StatusSource", "Statuses", "Views", "blueprint"]

@@ -17,7 +17,7 @@ from werkzeug.exceptions import NotFound
 from gitops.core.errors import GitopsError, Unavailable
 from gitops.status_page import json_twin, overview, plain
 from gitops.status_page.frame import Frame, frame
-from gitops.status_page.source import Controller
+from gitops.status_page.source import ControllerState
 from gitops.status_page.texts import Language
 
 API = "/api/v1/"
@@ -40,7 +40,7 @@ class Answers:
         self._assets = {name: resources.files(__package__).joinpath("static", name).read_bytes() for name in _ASSETS}
         self._build = sha256(b"".join(self._assets.values())).hexdigest()[:12]
 
-    def page(self, template: str, own: Controller, **shown: Any) -> Response:
+    def page(self, template: str, own: ControllerState, **shown: Any) -> Response:
         told, made = overview.controller(own), self._frame(own.commit_url)
         etag = _etag(self._build, request.full_path, made.language, told, shown)
         response = _guarded(Response(content_type="text/html; charset=utf-8"))

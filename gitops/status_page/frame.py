@@ -9,16 +9,16 @@ from flask import Request, url_for
 from gitops.core.parsing.models import is_name
 from gitops.status_page.plain import web_address
 from gitops.status_page.texts import LANGUAGES, Language, absolute, duration, machine
-from gitops.status_page.views import HEALTH_TONES, MISSING_TONES, SYNC_TONES, Tone, commit_id
+from gitops.status_page.views import HEALTH_TONES, MISSING_TONES, SYNC_TONES, StatusTone, commit_id
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SHORT = 12
 _TONES = {
     **{str(word): tone for word, tone in SYNC_TONES.items()},
     **{str(word): tone for word, tone in HEALTH_TONES.items()},
-    "Stalled": Tone.BAD,
-    "Drifted": Tone.WARN,
-    "Reconciling": Tone.BUSY,
+    "Stalled": StatusTone.BAD,
+    "Drifted": StatusTone.WARN,
+    "Reconciling": StatusTone.BUSY,
     **MISSING_TONES,
 }
 
@@ -48,8 +48,8 @@ class Frame:
         """The translation that stands beside a word of the field; empty where there is none."""
         return self.language.known(f"{family}.{word}")
 
-    def tone(self, word: object) -> Tone:
-        return _TONES.get(str(word), Tone.OFF)
+    def tone(self, word: object) -> StatusTone:
+        return _TONES.get(str(word), StatusTone.OFF)
 
     def waived(self, what: str) -> str:
         """The name of an exception: a gate, or what was let in, in the short form of an image or a commit."""

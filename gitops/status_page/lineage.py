@@ -8,15 +8,15 @@ from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.health import Health
 from gitops.core.image_updates import build_origin as origin
 from gitops.core.image_updates import scans
-from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 from gitops.core.promotion import lineage
-from gitops.core.promotion.lineage import Abandoned, Arrival, Lineage, Past
+from gitops.core.promotion.lineage import Abandoned, Arrival, Lineage, RepoHistory
 from gitops.core.sync.status import Sync
-from gitops.status_page.overview import Running, whereabouts
+from gitops.status_page.overview import ServiceCell, whereabouts
 from gitops.status_page.plain import LONG, clean, web_address
 from gitops.status_page.source import Statuses, StatusSource
 from gitops.status_page.stages import stages
-from gitops.status_page.views import HEALTH_TONES, ImageView, Tone, commit_id, image
+from gitops.status_page.views import HEALTH_TONES, ImageView, StatusTone, commit_id, image
 
 MOST_IMAGES = 50
 
@@ -85,18 +85,18 @@ class LineageView:
     labels: OriginView | None
     arrivals: tuple[ArrivalView, ...]
     abandoned: tuple[AbandonedView, ...]
-    runs: tuple[Running, ...]
+    runs: tuple[ServiceCell, ...]
 
     @property
     def is_rejected(self) -> bool:
         return any(found.is_still for found in self.abandoned)
 
     @property
-    def tone(self) -> Tone:
+    def tone(self) -> StatusTone:
         """That of the worst place it runs in."""
         if self.is_rejected:
-            return Tone.BAD
-        return max((HEALTH_TONES[run.health] for run in self.runs), key=lambda tone: tone.rank, default=Tone.OFF)
+            return StatusTone.BAD
+        return max((HEALTH_TONES[run.health] for run in self.runs), key=lambda tone: tone.rank, default=StatusTone.OFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def _place(found: Sequence[Lineage], since: datetime | None) -> int:
     return next((place for place, at in enumerate(came) if at is not None and at < since), len(found))
 
 
-def _labels(built: Origin) -> OriginView:
+def _labels(built: BuildOrigin) -> OriginView:
     return OriginView(clean(built.revision), clean(built.source), clean(built.version), built.created)
 
 
@@ -250,7 +250,7 @@ def _pushes(heard: Sequence[SourcePush], built: Collection[str], sources: Sequen
     )
 
 
-def _runs(found: Lineage, statuses: Statuses) -> tuple[Running, ...]:
+def _runs(found: Lineage, statuses: Statuses) -> tuple[ServiceCell, ...]:
     return tuple(run for run in whereabouts(statuses, found.digest) if run.service == clean(found.service))
 
 
@@ -270,7 +270,7 @@ def _arrival(found: Arrival) -> ArrivalView:
     )
 
 
-def _abandoned(found: Abandoned, line: Lineage, past: Past) -> AbandonedView:
+def _abandoned(found: Abandoned, line: Lineage, past: RepoHistory) -> AbandonedView:
     release = past.releases.get(found.overlay)
     now: Iterable[tuple[str, str]] = ((each.service, each.digest) for each in release.rejected) if release else ()
     return AbandonedView(

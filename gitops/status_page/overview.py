@@ -11,16 +11,16 @@ from gitops.core.images.reference import Image
 from gitops.core.sync import missing_images as missing
 from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
 from gitops.status_page.plain import LONG, clean
-from gitops.status_page.source import Controller, Statuses
-from gitops.status_page.stages import Stage, stages
-from gitops.status_page.views import HEALTH_TONES, MISSING_TONES, Card, ImageView, Tone, card, image
+from gitops.status_page.source import ControllerState, Statuses
+from gitops.status_page.stages import EnvironmentSettings, stages
+from gitops.status_page.views import HEALTH_TONES, MISSING_TONES, EnvironmentCard, ImageView, StatusTone, card, image
 
 STALLED = "Stalled"
 _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Rollout"}
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class ServiceCell:
     """One service in one environment. `since` is when this image came in, as far as the history goes back; `differs`
     names the environment before this one when that has another digest; `own_health` is false when no workload has the
     service's name, and sync and health are those of the whole overlay.
@@ -38,11 +38,11 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
+class AttentionItem:
     """One thing a person should know. `word` is Stalled, OutOfSync, Drifted, a health, or what is missing."""
 
     overlay: str
-    tone: Tone
+    tone: StatusTone
     word: str
     subject: str
     message: str
@@ -53,19 +53,19 @@ class Attention:
 class StageView:
     """One environment with the worst of its overlays. Without any, sync and health are None: nothing is known yet."""
 
-    stage: Stage
-    tone: Tone
+    stage: EnvironmentSettings
+    tone: StatusTone
     sync: Sync | None
     health: Health | None
     overlays: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ServiceRow:
     """One service; `cells` has an entry per stage, None where the service does not run."""
 
     service: str
-    cells: tuple[Running | None, ...]
+    cells: tuple[ServiceCell | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +105,13 @@ class ControllerView:
 @dataclass(frozen=True, slots=True)
 class Overview:
     stages: tuple[StageView, ...]
-    rows: tuple[Row, ...]
-    attention: tuple[Attention, ...]
-    cards: tuple[Card, ...]
+    rows: tuple[ServiceRow, ...]
+    attention: tuple[AttentionItem, ...]
+    cards: tuple[EnvironmentCard, ...]
 
     @property
-    def tone(self) -> Tone:
-        return max((shown.tone for shown in self.cards), key=lambda tone: tone.rank, default=Tone.OFF)
+    def tone(self) -> StatusTone:
+        return max((shown.tone for shown in self.cards), key=lambda tone: tone.rank, default=StatusTone.OFF)
 
 
 def overview(statuses: Statuses, pipeline: Pipeline | None) -> Overview:
@@ -129,13 +129,15 @@ def overview(statuses: Statuses, pipeline: Pipeline | None) -> Overview:
     found = [entry for status, _ in reversed(known) for entry in _attention(status)]
     return Overview(
         stages=tuple(_stage(stage, [shown for shown in cards if shown.environment == stage.name]) for stage in columns),
-        rows=tuple(Row(clean(name), tuple(cells.get((name, stage.name)) for stage in columns)) for name in services),
+        rows=tuple(
+            ServiceRow(clean(name), tuple(cells.get((name, stage.name)) for stage in columns)) for name in services
+        ),
         attention=tuple(sorted(found, key=lambda entry: (-entry.tone.rank, entry.word == STALLED))),
         cards=cards,
     )
 
 
-def controller(found: Controller) -> ControllerView:
+def controller(found: ControllerState) -> ControllerView:
     troubles = tuple(TroubleView(clean(it.reason), clean(it.message, LONG), it.since) for it in found.troubles)
     head = clean(found.head or "")
     return ControllerView(
@@ -162,7 +164,7 @@ def _registry(state: RegistryState) -> RegistryView:
     )
 
 
-def whereabouts(statuses: Statuses, digest: str) -> tuple[Running, ...]:
+def whereabouts(statuses: Statuses, digest: str) -> tuple[ServiceCell, ...]:
     """Where this digest is in what was rendered last; with Synced and Healthy it runs there."""
     return tuple(
         _running(service, status, history)
@@ -172,10 +174,10 @@ def whereabouts(statuses: Statuses, digest: str) -> tuple[Running, ...]:
     )
 
 
-def _stage(stage: Stage, cards: Sequence[Card]) -> StageView:
+def _stage(stage: EnvironmentSettings, cards: Sequence[EnvironmentCard]) -> StageView:
     return StageView(
         stage=stage,
-        tone=max((shown.tone for shown in cards), key=lambda tone: tone.rank, default=Tone.OFF),
+        tone=max((shown.tone for shown in cards), key=lambda tone: tone.rank, default=StatusTone.OFF),
         sync=max((shown.sync for shown in cards), key=list(Sync).index, default=None),
         health=max((shown.health for shown in cards), default=None),
         overlays=tuple(shown.overlay for shown in cards),
@@ -183,8 +185,8 @@ def _stage(stage: Stage, cards: Sequence[Card]) -> StageView:
 
 
 def _cells(
-    known: Iterable[tuple[SyncStatus, Sequence[Record]]], columns: Sequence[Stage]
-) -> Mapping[tuple[str, str], Running]:
+    known: Iterable[tuple[SyncStatus, Sequence[Record]]], columns: Sequence[EnvironmentSettings]
+) -> Mapping[tuple[str, str], ServiceCell]:
     entries = [(service, status, history) for status, history in known for service in status.images]
     digests = {(service, status.environment): status.images[service].digest for service, status, _ in entries}
     before = {stage.name: stage.after for stage in columns}
@@ -200,9 +202,9 @@ def _cells(
     }
 
 
-def _running(service: str, status: SyncStatus, history: Sequence[Record], differs: str = "") -> Running:
+def _running(service: str, status: SyncStatus, history: Sequence[Record], differs: str = "") -> ServiceCell:
     own = _workload(service, status.objects)
-    return Running(
+    return ServiceCell(
         service=clean(service),
         environment=clean(status.environment),
         overlay=clean(status.overlay),
@@ -231,27 +233,27 @@ def _since(service: str, found: Image, history: Iterable[Record]) -> datetime | 
     return since
 
 
-def _attention(status: SyncStatus) -> Iterable[Attention]:
+def _attention(status: SyncStatus) -> Iterable[AttentionItem]:
     """Stalled, then health, then drift, then what is merely behind, then what is missing; each said once."""
     name, ready, stalled = clean(status.overlay), status.condition("Ready"), status.condition("Stalled")
     since, message = (ready.since, clean(ready.message, LONG)) if ready else (status.at, "")
     halted = stalled is not None and stalled.status
     if stalled is not None and halted:
         said = clean(stalled.message, LONG) or message
-        yield Attention(name, Tone.BAD, STALLED, clean(stalled.reason), said, stalled.since)
+        yield AttentionItem(name, StatusTone.BAD, STALLED, clean(stalled.reason), said, stalled.since)
     if status.health not in {Health.HEALTHY, Health.SUSPENDED} and (status.objects or not halted):
         subject, said = _worst(status, "" if halted else message)
-        yield Attention(name, HEALTH_TONES[status.health], str(status.health), subject, said, since)
+        yield AttentionItem(name, HEALTH_TONES[status.health], str(status.health), subject, said, since)
     drifted = [found for found in status.objects if found.is_drifted]
     if drifted:
         yield _drifted(name, drifted, since)
     elif status.sync is not Sync.SYNCED and not halted:
         reason = clean(ready.reason) if ready else ""
-        yield Attention(name, Tone.WARN, str(status.sync), reason, message, since)
+        yield AttentionItem(name, StatusTone.WARN, str(status.sync), reason, message, since)
     pullable = status.condition(missing.PULLABLE)
     if pullable is not None and not pullable.status:
-        tone = MISSING_TONES.get(pullable.reason, Tone.WARN)
-        yield Attention(name, tone, clean(pullable.reason), "", clean(pullable.message, LONG), pullable.since)
+        tone = MISSING_TONES.get(pullable.reason, StatusTone.WARN)
+        yield AttentionItem(name, tone, clean(pullable.reason), "", clean(pullable.message, LONG), pullable.since)
 
 
 def _worst(status: SyncStatus, otherwise: str) -> tuple[str, str]:
@@ -264,10 +266,10 @@ def _worst(status: SyncStatus, otherwise: str) -> tuple[str, str]:
     return f"{clean(told.key.kind)} {clean(told.key.name)}{more}", clean(told.message, LONG)
 
 
-def _drifted(overlay: str, drifted: Sequence[ObjectStatus], since: datetime) -> Attention:
+def _drifted(overlay: str, drifted: Sequence[ObjectStatus], since: datetime) -> AttentionItem:
     """One entry for all of it: the first field, and by whom."""
     found = [drift for status in drifted for drift in status.drift if drift.is_open]
     first, more = found[0], len(found) - 1
     subject = f"{clean(drifted[0].key.kind)} {clean(drifted[0].key.name)}"
     message = f"{clean(first.field)} ← {clean(first.manager) or '?'}" + (f" (+{more})" if more else "")
-    return Attention(overlay, Tone.WARN, "Drifted", subject, message, first.at or since)
+    return AttentionItem(overlay, StatusTone.WARN, "Drifted", subject, message, first.at or since)

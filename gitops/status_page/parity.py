@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitops.core.contract.parity import Comparison, Finding, Pair, Standing
+from gitops.core.contract.parity import DifferenceStatus, EnvironmentPair, ParityComparison, ParityFinding
 from gitops.status_page.plain import LONG, MASK, clean
-from gitops.status_page.views import SECRET_KINDS, VALUE, Tone, shown_name
+from gitops.status_page.views import SECRET_KINDS, VALUE, StatusTone, shown_name
 
 MOST_FINDINGS = 500
-_TONES = {Standing.UNDECLARED: Tone.BAD, Standing.PENDING: Tone.BUSY, Standing.DECLARED: Tone.OK}
+_TONES = {
+    DifferenceStatus.UNDECLARED: StatusTone.BAD,
+    DifferenceStatus.PENDING: StatusTone.BUSY,
+    DifferenceStatus.DECLARED: StatusTone.OK,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,10 @@ class ParityView:
     left_out: int
 
     @property
-    def tone(self) -> Tone:
+    def tone(self) -> StatusTone:
         """That of the worst class that there is."""
-        found = (_TONES[Standing(name)] for name, count in self.counts.items() if count)
-        return max(found, key=lambda tone: tone.rank, default=Tone.OK) if self.counts else Tone.OFF
+        found = (_TONES[DifferenceStatus(name)] for name, count in self.counts.items() if count)
+        return max(found, key=lambda tone: tone.rank, default=StatusTone.OK) if self.counts else StatusTone.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +81,18 @@ class PairsView:
         return next((pair for pair in self.pairs if (pair.a, pair.b) == (a, b)), None)
 
 
-def parity(a: str, b: str, found: Comparison) -> ParityView:
+def parity(a: str, b: str, found: ParityComparison) -> ParityView:
     known, state = found.compared, "current" if found.is_current else "working" if found.asked_at else "waiting"
     if known is None:
         return ParityView(a, b, state, None, found.asked_at, "", None, {}, "", (), 0)
     room = _Room(MOST_FINDINGS)
     pairs = tuple(_pair(pair, room) for pair in known.pairs)
-    counts = {str(standing): known.counts.get(standing, 0) for standing in reversed(Standing)}
+    counts = {str(standing): known.counts.get(standing, 0) for standing in reversed(DifferenceStatus)}
     return ParityView(
         a=a,
         b=b,
         state=state,
-        equal=not known.counts.get(Standing.UNDECLARED, 0),
+        equal=not known.counts.get(DifferenceStatus.UNDECLARED, 0),
         asked_at=found.asked_at,
         head=clean(known.head),
         at=known.at,
@@ -100,7 +104,7 @@ def parity(a: str, b: str, found: Comparison) -> ParityView:
 
 
 def pairs(
-    after: Mapping[str, str], ask: Callable[[str, str], Comparison], know: Callable[[str, str], Comparison]
+    after: Mapping[str, str], ask: Callable[[str, str], ParityComparison], know: Callable[[str, str], ParityComparison]
 ) -> PairsView:
     """`after`: environment -> the one before it, empty for a first one, in the pipeline's order."""
     names = tuple(after)
@@ -137,7 +141,7 @@ class _Room:
     left: int
     left_out: int = 0
 
-    def take(self, found: Iterable[Finding]) -> tuple[FindingView, ...]:
+    def take(self, found: Iterable[ParityFinding]) -> tuple[FindingView, ...]:
         every = list(found)
         taken = every[: self.left]
         self.left -= len(taken)
@@ -145,7 +149,7 @@ class _Room:
         return tuple(map(_finding, taken))
 
 
-def _pair(pair: Pair, room: _Room) -> PairView:
+def _pair(pair: EnvironmentPair, room: _Room) -> PairView:
     return PairView(
         a=clean(pair.a),
         b=clean(pair.b),
@@ -153,12 +157,12 @@ def _pair(pair: Pair, room: _Room) -> PairView:
         commits=tuple(clean(line) for line in pair.commits),
         findings={
             str(standing): room.take(each for each in pair.findings if each.standing is standing)
-            for standing in reversed(Standing)
+            for standing in reversed(DifferenceStatus)
         },
     )
 
 
-def _finding(found: Finding) -> FindingView:
+def _finding(found: ParityFinding) -> FindingView:
     key = found.key
     secret = (key.group, key.kind) in SECRET_KINDS and bool(found.field)
 

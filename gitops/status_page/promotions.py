@@ -9,12 +9,12 @@ from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Hold, Release
 from gitops.core.image_updates import scans
 from gitops.core.promotion import lineage
-from gitops.core.promotion.lineage import Event, Past
+from gitops.core.promotion.lineage import LineageEvent, RepoHistory
 from gitops.core.sync.status import SyncStatus
 from gitops.status_page.plain import LONG, clean
 from gitops.status_page.requests import RequestView, request
 from gitops.status_page.source import Statuses
-from gitops.status_page.stages import Stage, stages
+from gitops.status_page.stages import EnvironmentSettings, stages
 from gitops.status_page.views import ImageView, commit_id, image
 
 _T = TypeVar("_T")
@@ -58,7 +58,7 @@ class WaiverView:
 class QueueView:
     """One environment. `expire`: request id -> when it is given up."""
 
-    stage: Stage
+    stage: EnvironmentSettings
     requests: tuple[RequestView, ...]
     expire: dict[str, datetime]
     waiting: tuple[WaitView, ...]
@@ -112,7 +112,7 @@ class PromotionsView:
         return sum(not queue.is_calm for queue in self.queues)
 
 
-def promotions(statuses: Statuses, pipeline: Pipeline | None, past: Past, now: datetime) -> PromotionsView:
+def promotions(statuses: Statuses, pipeline: Pipeline | None, past: RepoHistory, now: datetime) -> PromotionsView:
     known = [status for _, (status, _) in sorted(statuses.items())]
     columns = stages(pipeline, {status.environment for status in known if status.images})
     services = {service.image: name for name, service in pipeline.services.items()} if pipeline else {}
@@ -127,7 +127,10 @@ def promotions(statuses: Statuses, pipeline: Pipeline | None, past: Past, now: d
 
 
 def _queue(
-    stage: Stage, known: Sequence[SyncStatus], pipeline: Pipeline | None, told: tuple[Past, datetime]
+    stage: EnvironmentSettings,
+    known: Sequence[SyncStatus],
+    pipeline: Pipeline | None,
+    told: tuple[RepoHistory, datetime],
 ) -> QueueView:
     past, now = told
     asked = {found.id: request(found) for status in known for found in status.requests}
@@ -142,7 +145,7 @@ def _queue(
     )
 
 
-def _of(stage: Stage, found: Mapping[str, _T]) -> dict[str, _T]:
+def _of(stage: EnvironmentSettings, found: Mapping[str, _T]) -> dict[str, _T]:
     return {name: each for name, each in found.items() if name.partition("/")[0] == stage.name}
 
 
@@ -185,7 +188,7 @@ def _waivers(found: Mapping[str, Release]) -> tuple[WaiverView, ...]:
     return tuple(WaiverView(tuple(overlays), gate, reason) for (gate, reason), overlays in same.items())
 
 
-def _event(found: Event, services: Mapping[str, str], now: datetime) -> EventView:
+def _event(found: LineageEvent, services: Mapping[str, str], now: datetime) -> EventView:
     entry = found.entry
     return EventView(
         at=entry.at,

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Protocol
 
 from gitops.core.config_repo.pipeline import Pipeline
-from gitops.core.contract.parity import Comparison
-from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.contract.parity import ParityComparison
+from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.images.reference import Image
-from gitops.core.promotion.lineage import Past
+from gitops.core.promotion.lineage import RepoHistory
 from gitops.core.sync.status import Record, SyncStatus
 
 Statuses = Mapping[str, tuple[SyncStatus, Sequence[Record]]]
@@ -18,7 +18,7 @@ Statuses = Mapping[str, tuple[SyncStatus, Sequence[Record]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ControllerTrouble:
     """Something that keeps this replica from doing its work. `reason` is CamelCase: those that are known have
     translations, others are shown as they are. No credentials in `message`.
     """
@@ -29,7 +29,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Controller:
+class ControllerState:
     """The replica that serves the page. `repo` is a name for people and holds no credentials.
 
     `head` is the trunk's commit as last fetched and `head_since` when it was first seen. `commit_url` is the address of
@@ -44,7 +44,7 @@ class Controller:
     head: str | None = None
     head_since: datetime | None = None
     commit_url: str = ""
-    troubles: tuple[Trouble, ...] = ()
+    troubles: tuple[ControllerTrouble, ...] = ()
     registries: tuple[RegistryState, ...] = ()
 
 
@@ -59,22 +59,22 @@ class StatusSource(Protocol):
     def pipeline(self) -> Pipeline | None:
         """pipeline.yaml of the trunk's head; the last valid one while the newest is not; None when there is none."""
 
-    def past(self) -> Past:
+    def past(self) -> RepoHistory:
         """What the commits below environments/ tell, as of the trunk's head."""
 
-    def parity(self, a: str, b: str) -> Comparison:
+    def parity(self, a: str, b: str) -> ParityComparison:
         """What is known of two environments of the pipeline, without waiting; what is not known is worked out soon."""
 
-    def known_parity(self, a: str, b: str) -> Comparison:
+    def known_parity(self, a: str, b: str) -> ParityComparison:
         """The same, without asking for anything to be worked out."""
 
-    def origin(self, image: Image) -> Origin | None:
+    def origin(self, image: Image) -> BuildOrigin | None:
         """What the labels of an image say, without waiting; None while that is not known."""
 
     def source_pushes(self, service: str) -> Sequence[SourcePush]:
         """The newest pushes to what a service is built from, as this replica has heard of them."""
 
-    def controller(self) -> Controller: ...
+    def controller(self) -> ControllerState: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gitops.core.config_repo.pipeline import Pipeline, Promote, SyncMode
+from gitops.core.config_repo.pipeline import Pipeline, PromotePolicy, SyncMode
 
 
 @dataclass(frozen=True, slots=True)
-class Promotion:
+class PromotionSettings:
     """Times in seconds. `scan` is the worst severity let through, empty for any; `windows`: are there opening times;
     `rollback`: a promotion that turns Degraded within that time is taken back by itself, 0 = never.
     """
@@ -21,30 +21,30 @@ class Promotion:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class EnvironmentSettings:
     """`after` is the environment before this one, empty for a first one; `observes`: shows differences, writes none."""
 
     name: str
     after: str = ""
-    promotion: Promotion | None = None
+    promotion: PromotionSettings | None = None
     observes: bool = False
 
 
-def stages(pipeline: Pipeline | None, seen: Iterable[str]) -> tuple[Stage, ...]:
+def stages(pipeline: Pipeline | None, seen: Iterable[str]) -> tuple[EnvironmentSettings, ...]:
     """The environments of the pipeline in its order; those that only the ledger knows come last, by name."""
     listed = tuple(_stage(pipeline, name) for name in pipeline.order) if pipeline else ()
     names = {stage.name for stage in listed}
-    return (*listed, *(Stage(name) for name in sorted(set(seen) - names)))
+    return (*listed, *(EnvironmentSettings(name) for name in sorted(set(seen) - names)))
 
 
-def _stage(pipeline: Pipeline, name: str) -> Stage:
+def _stage(pipeline: Pipeline, name: str) -> EnvironmentSettings:
     environment = pipeline.environments[name]
     promotion = _promotion(environment.promote) if environment.promote else None
-    return Stage(name, environment.after or "", promotion, environment.sync.mode is SyncMode.OBSERVE)
+    return EnvironmentSettings(name, environment.after or "", promotion, environment.sync.mode is SyncMode.OBSERVE)
 
 
-def _promotion(promote: Promote) -> Promotion:
-    return Promotion(
+def _promotion(promote: PromotePolicy) -> PromotionSettings:
+    return PromotionSettings(
         when=promote.when,
         soak=promote.soak.total_seconds(),
         scan=promote.scan.max if promote.scan else "",

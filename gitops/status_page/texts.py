@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitops.status_page.words import TEXTS, Text
+from gitops.status_page.words import TEXTS, PageText
 
-__all__ = ["LANGUAGES", "TEXTS", "Language", "Text", "absolute", "duration", "machine"]
+__all__ = ["LANGUAGES", "TEXTS", "Language", "PageText", "absolute", "duration", "machine"]
 
 LANGUAGES = ("en", "zh")
 

@@ -31,7 +31,7 @@ SECRET_KINDS = {("", "Secret")}
 _HASH_SUFFIX = re.compile(r"-[2456789bcdfghkmt]{10}$")
 
 
-class Tone(StrEnum):
+class StatusTone(StrEnum):
     """How much attention something wants, from none to most. Always shown with a word and a shape, never by colour."""
 
     OK = "ok"
@@ -42,20 +42,20 @@ class Tone(StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(Tone).index(self)
+        return list(StatusTone).index(self)
 
 
 HEALTH_TONES = {
-    Health.HEALTHY: Tone.OK,
-    Health.SUSPENDED: Tone.OFF,
-    Health.PROGRESSING: Tone.BUSY,
-    Health.MISSING: Tone.BAD,
-    Health.DEGRADED: Tone.BAD,
-    Health.UNKNOWN: Tone.WARN,
+    Health.HEALTHY: StatusTone.OK,
+    Health.SUSPENDED: StatusTone.OFF,
+    Health.PROGRESSING: StatusTone.BUSY,
+    Health.MISSING: StatusTone.BAD,
+    Health.DEGRADED: StatusTone.BAD,
+    Health.UNKNOWN: StatusTone.WARN,
 }
-MISSING_TONES = {missing.IN_USE: Tone.BAD, missing.IN_REACH: Tone.WARN, missing.PROVEN: Tone.WARN}
+MISSING_TONES = {missing.IN_USE: StatusTone.BAD, missing.IN_REACH: StatusTone.WARN, missing.PROVEN: StatusTone.WARN}
 """Of what a registry no longer has. The overlay's health is another matter: what runs, runs on."""
-SYNC_TONES = {Sync.SYNCED: Tone.OK, Sync.OUT_OF_SYNC: Tone.WARN, Sync.UNKNOWN: Tone.WARN}
+SYNC_TONES = {Sync.SYNCED: StatusTone.OK, Sync.OUT_OF_SYNC: StatusTone.WARN, Sync.UNKNOWN: StatusTone.WARN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class ObjectView:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimeView:
     """One line of a history."""
 
     at: datetime
@@ -142,14 +142,14 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class EnvironmentCard:
     """An overlay in a few lines. `not_ready` is the Ready condition while it is false; `counts` are objects by health,
     worst first; `since` is when what is shown became so.
     """
 
     overlay: str
     environment: str
-    tone: Tone
+    tone: StatusTone
     sync: Sync
     health: Health
     stalled: bool
@@ -159,7 +159,7 @@ class Card:
     waiting: tuple[str, ...]
     counts: dict[str, int]
     drifted: int
-    last: Moment | None
+    last: TimeView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class ContractView:
 class OverlayView:
     """An overlay in full. `left_out` counts the objects beyond the cap: the calmest ones."""
 
-    card: Card
+    card: EnvironmentCard
     conditions: tuple[ConditionView, ...]
     revisions: dict[str, RevisionView | None]
     images: dict[str, ImageView]
@@ -190,16 +190,16 @@ class OverlayView:
     left_out: int
     drift: tuple[DriftView, ...]
     took: dict[str, float]
-    history: tuple[Moment, ...]
+    history: tuple[TimeView, ...]
     requests: tuple[RequestView, ...] = ()
     contract: ContractView = field(default_factory=ContractView)
 
 
-def card(status: SyncStatus, history: Sequence[Record]) -> Card:
+def card(status: SyncStatus, history: Sequence[Record]) -> EnvironmentCard:
     ready, stalled = status.condition("Ready"), status.condition("Stalled")
     is_stalled = bool(stalled and stalled.status)
     drifted = sum(found.is_drifted for found in status.objects)
-    return Card(
+    return EnvironmentCard(
         overlay=clean(status.overlay),
         environment=clean(status.environment),
         tone=max(_tone(status, stalled=is_stalled, drifted=drifted), _pullable(status), key=lambda tone: tone.rank),
@@ -216,9 +216,9 @@ def card(status: SyncStatus, history: Sequence[Record]) -> Card:
     )
 
 
-def _pullable(status: SyncStatus) -> Tone:
+def _pullable(status: SyncStatus) -> StatusTone:
     found = status.condition(missing.PULLABLE)
-    return Tone.OK if found is None or found.status else MISSING_TONES.get(found.reason, Tone.WARN)
+    return StatusTone.OK if found is None or found.status else MISSING_TONES.get(found.reason, StatusTone.WARN)
 
 
 def overlay(status: SyncStatus, history: Sequence[Record]) -> OverlayView:
@@ -244,7 +244,7 @@ def overlay(status: SyncStatus, history: Sequence[Record]) -> OverlayView:
     )
 
 
-def moments(history: Iterable[Record]) -> tuple[Moment, ...]:
+def moments(history: Iterable[Record]) -> tuple[TimeView, ...]:
     return tuple(_moment(found) for found in history)
 
 
@@ -257,10 +257,10 @@ def shown_name(key: Key) -> str:
     return clean(_HASH_SUFFIX.sub("-…", key.name) if (key.group, key.kind) in SECRET_KINDS else key.name)
 
 
-def _tone(status: SyncStatus, *, stalled: bool, drifted: int) -> Tone:
+def _tone(status: SyncStatus, *, stalled: bool, drifted: int) -> StatusTone:
     tones = [HEALTH_TONES[status.health], SYNC_TONES[status.sync]]
-    tones += [Tone.BAD] if stalled else []
-    tones += [Tone.WARN] if drifted else []
+    tones += [StatusTone.BAD] if stalled else []
+    tones += [StatusTone.WARN] if drifted else []
     return max(tones, key=lambda tone: tone.rank)
 
 
@@ -338,8 +338,8 @@ def _urgency(found: ObjectView) -> tuple[bool, int, bool, str, str, str]:
     return (found.settled, -found.health, found.sync is Sync.SYNCED, found.kind, found.namespace, found.name)
 
 
-def _moment(record: Record) -> Moment:
-    return Moment(
+def _moment(record: Record) -> TimeView:
+    return TimeView(
         at=record.at,
         revision=_revision(record.revision),
         sync=record.sync,

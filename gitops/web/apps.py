@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from gitops.config import model as config
 from gitops.core.errors import Rejected
-from gitops.web.listener import SECURITY_HEADERS, Limits, Listener
+from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
 from webhooks import receivers
 from webhooks.limits import Rate
 from webhooks.receivers import Door
@@ -37,7 +37,7 @@ class Probes:
     ready: Probe
 
 
-def senders(configured: Mapping[str, config.Sender], environ: Mapping[str, str]) -> dict[str, Sender]:
+def senders(configured: Mapping[str, config.SenderConfig], environ: Mapping[str, str]) -> dict[str, Sender]:
     """The `senders` of lockstep.yaml, each with its secrets at hand.
 
     Raises: Rejected(InvalidConfiguration) when a secret cannot be one of its kind.
@@ -73,16 +73,16 @@ def listeners(
     settings: config.Config, door: Door, page: "WSGIApplication", registry: CollectorRegistry, probes: Probes
 ) -> tuple[Listener, Listener, Listener]:
     """The ports of one controller, not started yet: webhooks, the page, metrics."""
-    wide = Limits(threads=settings.webhooks.threads, body=body_limit(door.senders))
+    wide = ListenerLimits(threads=settings.webhooks.threads, body=body_limit(door.senders))
     listen = settings.listen
     return (
         Listener(create_webhook_app(door, probes), listen.webhooks.host, listen.webhooks.port, wide),
-        Listener(page, listen.page.host, listen.page.port, Limits(threads=_PAGE_THREADS)),
-        Listener(create_metrics_app(registry), listen.metrics.host, listen.metrics.port, Limits(threads=2)),
+        Listener(page, listen.page.host, listen.page.port, ListenerLimits(threads=_PAGE_THREADS)),
+        Listener(create_metrics_app(registry), listen.metrics.host, listen.metrics.port, ListenerLimits(threads=2)),
     )
 
 
-def _sender(name: str, sender: config.Sender, environ: Mapping[str, str]) -> Sender:
+def _sender(name: str, sender: config.SenderConfig, environ: Mapping[str, str]) -> Sender:
     kind = KINDS[sender.kind]
     secrets = sender.current_secrets(environ)
     if flaw := next(filter(None, map(kind.flaw, secrets())), None):

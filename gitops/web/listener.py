@@ -69,7 +69,7 @@ def no_body(_path: str, _headers: Mapping[str, str]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ListenerLimits:
     """`threads` is how many requests may be worked on at once. Times are in seconds: `arrival` for a request to come
     in whole, `idle` for a connection without one. Beyond `connections`, or what the process may open if that is fewer,
     the one that idled longest is closed. Beyond `large` bodies of more than 64 KiB that arrive or are worked on, the
@@ -87,10 +87,10 @@ class Limits:
 class Listener:
     """A server in a thread of its own. Address and limits are fixed; it is started once and stopped once."""
 
-    def __init__(self, app: "WSGIApplication", host: str, port: int, limits: Limits | None = None) -> None:
+    def __init__(self, app: "WSGIApplication", host: str, port: int, limits: ListenerLimits | None = None) -> None:
         self._app = app
         self._wanted = (host, port)
-        self._limits = limits or Limits()
+        self._limits = limits or ListenerLimits()
         self._stop_by: float | None = None
         self._server: _Server | None = None
         self._thread = threading.Thread(target=self._run, name=f"listener-{port}", daemon=True)
@@ -114,7 +114,7 @@ class Listener:
         self._thread.start()
         return self._server.effective_host, int(self._server.effective_port)
 
-    def _affordable(self) -> Limits:
+    def _affordable(self) -> ListenerLimits:
         most = descriptors.connections()
         if most >= self._limits.connections:
             return self._limits
@@ -150,7 +150,7 @@ class Listener:
         server.close_down()
 
 
-def _adjustments(limits: Limits) -> Adjustments:
+def _adjustments(limits: ListenerLimits) -> Adjustments:
     settings: Any = {
         "backlog": _BACKLOG,
         "threads": limits.threads,
@@ -259,7 +259,7 @@ class _Channel(HTTPChannel):
 class _Server(TcpWSGIServer):
     """The listening socket and its connections."""
 
-    limits: Limits
+    limits: ListenerLimits
     waking: threading.Lock
     is_closed: bool
     is_expected: bool
@@ -271,7 +271,7 @@ class _Server(TcpWSGIServer):
     _map: Any
 
     @classmethod
-    def on(cls, listening: socket.socket, app: "WSGIApplication", limits: Limits) -> "_Server":
+    def on(cls, listening: socket.socket, app: "WSGIApplication", limits: ListenerLimits) -> "_Server":
         settings: Any = {
             "dispatcher": Dispatcher(limits.threads, limits.idle),
             "adj": _adjustments(limits),

@@ -15,8 +15,8 @@ from kubernetes import client
 
 from gitops.adapters.kubernetes.api import KubernetesApi
 from gitops.adapters.kubernetes.cluster import KubernetesCluster
-from gitops.adapters.kubernetes.discovery import Kinds
-from gitops.adapters.kubernetes.kubeconfig import Access
+from gitops.adapters.kubernetes.discovery import Discovery
+from gitops.adapters.kubernetes.kubeconfig import ClusterAccess
 from gitops.core import objects
 from gitops.core.errors import GitopsError
 from gitops.core.ownership.applyset import PART_OF_LABEL
@@ -36,14 +36,14 @@ class World:
     """The adapters over one API server, beside the official typed clients that play everybody else."""
 
     api: KubernetesApi
-    kinds: Kinds
+    kinds: Discovery
     cluster: KubernetesCluster
     console: client.ApiClient
 
     @classmethod
     def of(cls, kubeconfig: Path, console: client.ApiClient) -> Self:
-        api = KubernetesApi(Access(kubeconfig))
-        kinds = Kinds(api)
+        api = KubernetesApi(ClusterAccess(kubeconfig))
+        kinds = Discovery(api)
         return cls(api, kinds, KubernetesCluster(kinds, manager=MANAGER), console)
 
     def edit(self, name: str, namespace: str, data: Mapping[str, str | None]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
+from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
 from gitops.adapters.git.process import shown
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.ports import NewCommit
@@ -34,8 +34,8 @@ def remote(tmp_path: Path) -> Remote:
 
 @pytest.fixture
 def repo(tmp_path: Path, remote: Remote) -> Iterator[GitConfigRepo]:
-    limits = Limits(largest_file=1000, fetch=10.0, push=10.0)
-    made = GitConfigRepo(remote.url, "main", tmp_path / "state" / "clone", Options(limits=limits))
+    limits = GitLimits(largest_file=1000, fetch=10.0, push=10.0)
+    made = GitConfigRepo(remote.url, "main", tmp_path / "state" / "clone", GitOptions(limits=limits))
     yield made
     made.close()
 
@@ -303,8 +303,8 @@ def test_a_push_whose_answer_is_lost_is_found_on_the_remote(repo: GitConfigRepo,
 
 
 def test_a_push_that_hangs_is_cut_and_leaves_no_process(tmp_path: Path, remote: Remote) -> None:
-    limits = Limits(push=0.5)
-    repo = GitConfigRepo(remote.url, "main", tmp_path / "clone", Options(limits=limits))
+    limits = GitLimits(push=0.5)
+    repo = GitConfigRepo(remote.url, "main", tmp_path / "clone", GitOptions(limits=limits))
     parent = repo.fetch()
     pid_file = tmp_path / "pid"
     remote.hook("pre-receive", f"echo $$ > {pid_file}; exec sleep 600\n")
@@ -510,7 +510,7 @@ def test_housekeeping_that_is_cut_off_leaves_nothing_and_is_not_tried_again_at_o
 ) -> None:
     """Whoever wants to commit waits for it."""
     clone = tmp_path / "state/clone"
-    options = Options(limits=Limits(fetch=20.0, tidy=0))
+    options = GitOptions(limits=GitLimits(fetch=20.0, tidy=0))
     repo = GitConfigRepo(remote.url, "main", clone, options)
     head = repo.fetch()  # a new clone is tidied at once, or would be
     half = clone / "objects/pack/tmp_pack_x"

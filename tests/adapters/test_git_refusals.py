@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.git.remote import Access, Remote
+from gitops.adapters.git.remote import GitAccess, GitRemote
 from gitops.core.errors import GitopsError
 
-SSH = Remote(
-    "ssh://git@h/srv/certificates.git", Access(key=Path("/k"), known_hosts=Path("/h")), "h/certificates (main)"
+SSH = GitRemote(
+    "ssh://git@h/srv/certificates.git", GitAccess(key=Path("/k"), known_hosts=Path("/h")), "h/certificates (main)"
 )
-HTTPS = Remote("https://h/x.git", Access(proxy="http://p:3128"), "h/x (certificate-renewal)")
+HTTPS = GitRemote("https://h/x.git", GitAccess(proxy="http://p:3128"), "h/x (certificate-renewal)")
 END = "\nfatal: Could not read from remote repository."
 UNABLE = "fatal: unable to access 'https://h/x.git/': "
 
 
-def trouble(remote: Remote, stderr: str) -> GitopsError:
+def trouble(remote: GitRemote, stderr: str) -> GitopsError:
     return remote.trouble(stderr, "fetched")
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gitops.adapters.registry.harbor import HarborRegistry
-from gitops.adapters.registry.http import Access
+from gitops.adapters.registry.http import RegistryAccess
 from gitops.core.errors import Rejected, Unavailable
-from gitops.core.images.registry_facts import Described, Scan, ScanState, Severity, Tagged
+from gitops.core.images.registry_facts import ImageDescription, Scan, ScanSeverity, ScanState, TaggedImage
 from tests.adapters.harbor_world import PASSWORD, USER, Harbor, digest, harbor
 from tests.adapters.registry_server import said, serving
 
@@ -27,7 +27,7 @@ def world() -> Iterator[Harbor]:
 
 
 def asked(world: Harbor) -> HarborRegistry:
-    return HarborRegistry(Access(world.host, world.url, lambda: (USER, PASSWORD), seconds=10.0))
+    return HarborRegistry(RegistryAccess(world.host, world.url, lambda: (USER, PASSWORD), seconds=10.0))
 
 
 def at(minutes: float) -> datetime:
@@ -43,9 +43,9 @@ def test_tags_come_with_digest_and_push_time_the_newest_first(world: Harbor) -> 
     second = world.push(REPOSITORY, "1.5.0", at(2))
     world.retag(REPOSITORY, first, "stable", at(3))
     assert asked(world).tags(name(world)) == [
-        Tagged("stable", first, at(3)),
-        Tagged("1.5.0", second, at(2)),
-        Tagged("1.4.0", first, at(1.005)),
+        TaggedImage("stable", first, at(3)),
+        TaggedImage("1.5.0", second, at(2)),
+        TaggedImage("1.4.0", first, at(1.005)),
     ]
     assert "/projects/tuling/repositories/print%252Fprint-api/artifacts?" in world.asked[0]
 
@@ -70,7 +70,7 @@ def test_one_tag_is_told_with_the_time_at_which_it_came_there(world: Harbor) -> 
     first = world.push(REPOSITORY, "latest", at(1), "one")
     world.push(REPOSITORY, "latest", at(2), "two")
     world.retag(REPOSITORY, first, "latest", at(3))
-    assert asked(world).tagged(name(world), "latest") == Tagged("latest", first, at(3))
+    assert asked(world).tagged(name(world), "latest") == TaggedImage("latest", first, at(3))
     assert asked(world).tagged(name(world), "absent") is None
 
 
@@ -102,29 +102,29 @@ def counted(severity: str, total: int, **findings: int) -> dict[str, object]:
         ({REPORT: {"scan_status": "Error", "severity": ""}}, Scan(ScanState.FAILED)),
         ({REPORT: {"scan_status": "Stopped", "severity": "Low"}}, Scan(ScanState.FAILED)),
         ({REPORT: {"scan_status": "a new word", "severity": "None"}}, Scan(ScanState.FAILED)),
-        ({REPORT: {"scan_status": "Success", "severity": "None"}}, Scan(ScanState.DONE, Severity.NONE)),
+        ({REPORT: {"scan_status": "Success", "severity": "None"}}, Scan(ScanState.DONE, ScanSeverity.NONE)),
         ({REPORT: {"scan_status": "Success", "severity": "Unknown"}}, Scan(ScanState.DONE, None)),
         ({REPORT: {"scan_status": "Success", "severity": ""}}, Scan(ScanState.DONE, None)),
         (
             {OLD_REPORT: {"scan_status": "Success", "severity": "Critical", "end_time": "2026-11-01T08:07:00.000Z"}},
-            Scan(ScanState.DONE, Severity.CRITICAL, at(7)),
+            Scan(ScanState.DONE, ScanSeverity.CRITICAL, at(7)),
         ),
         (
             {
                 OLD_REPORT: {"scan_status": "Success", "severity": "Low"},
                 REPORT: {"scan_status": "Success", "severity": "High", "complete_percent": 100},
             },
-            Scan(ScanState.DONE, Severity.HIGH),
+            Scan(ScanState.DONE, ScanSeverity.HIGH),
         ),
         ({REPORT: {"scan_status": "Running", "severity": "Low", "complete_percent": 50}}, Scan(ScanState.RUNNING)),
         ({REPORT: {"scan_status": "Success", "severity": "Low", "complete_percent": 50}}, Scan(ScanState.FAILED)),
-        (counted("None", 0), Scan(ScanState.DONE, Severity.NONE)),
+        (counted("None", 0), Scan(ScanState.DONE, ScanSeverity.NONE)),
         (counted("None", 3, Unknown=3), Scan(ScanState.DONE, None)),
         (counted("Low", 10, Low=1, Unknown=9), Scan(ScanState.DONE, None)),
         (counted("None", 3), Scan(ScanState.DONE, None)),
         (counted("None", 2, None_=2), Scan(ScanState.DONE, None)),
-        (counted("Low", 1, Low=1, Unknown=0), Scan(ScanState.DONE, Severity.LOW)),
-        (counted("Low", 2, Low=1, Critical=1), Scan(ScanState.DONE, Severity.CRITICAL)),
+        (counted("Low", 1, Low=1, Unknown=0), Scan(ScanState.DONE, ScanSeverity.LOW)),
+        (counted("Low", 2, Low=1, Critical=1), Scan(ScanState.DONE, ScanSeverity.CRITICAL)),
         (counted("Low", 2, Low=1, Appalling=1), Scan(ScanState.DONE, None)),
     ],
 )
@@ -147,14 +147,14 @@ def test_labels_are_those_of_the_image_and_of_an_index_those_of_its_first_image(
         {"parent_id": 2, "child_id": 1, "child_digest": plain, "platform": {"os": "linux", "OsFeatures": []}},
     ]
     index = world.push(REPOSITORY, "1.0.0-all", at(2), children=children)
-    assert asked(world).describe(name(world), plain) == Described(labels)
-    assert asked(world).describe(name(world), index) == Described(labels)
+    assert asked(world).describe(name(world), plain) == ImageDescription(labels)
+    assert asked(world).describe(name(world), index) == ImageDescription(labels)
 
 
 def test_a_rotated_password_is_used_at_once(world: Harbor) -> None:
     world.push(REPOSITORY, "1.0.0", at(1))
     known = ["an old secret"]
-    found = HarborRegistry(Access(world.host, world.url, lambda: (USER, known[0]), seconds=10.0))
+    found = HarborRegistry(RegistryAccess(world.host, world.url, lambda: (USER, known[0]), seconds=10.0))
     with pytest.raises(Rejected) as refused:
         found.tags(name(world))
     assert refused.value.reason == "Unauthorized"
@@ -177,7 +177,9 @@ def test_refusals_are_told_apart(world: Harbor, status: int, reason: str) -> Non
 
 def test_a_404_that_is_not_harbor_s_is_no_word_on_an_image(world: Harbor) -> None:
     world.push(REPOSITORY, "1.0.0", at(1))
-    elsewhere = HarborRegistry(Access(world.host, f"{world.url}/proxied", lambda: (USER, PASSWORD), seconds=10.0))
+    elsewhere = HarborRegistry(
+        RegistryAccess(world.host, f"{world.url}/proxied", lambda: (USER, PASSWORD), seconds=10.0)
+    )
     with pytest.raises(Rejected) as refused:
         elsewhere.has(name(world), digest("x"))
     assert refused.value.reason == "BadAnswer"
@@ -210,5 +212,5 @@ def test_more_tags_than_anybody_keeps_are_refused_however_they_are_spread(world:
 def test_a_time_that_no_clock_shows_is_none(when: str) -> None:
     page = json.dumps([{"digest": digest("x"), "push_time": when, "tags": [{"name": "1.0.0", "push_time": when}]}])
     with serving(lambda handler: said(handler, 200, page.encode())) as (host, _):
-        found = HarborRegistry(Access(host, f"http://{host}")).tags(f"{host}/{REPOSITORY}")
-    assert found == [Tagged("1.0.0", digest("x"), None)]
+        found = HarborRegistry(RegistryAccess(host, f"http://{host}")).tags(f"{host}/{REPOSITORY}")
+    assert found == [TaggedImage("1.0.0", digest("x"), None)]

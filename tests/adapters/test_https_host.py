@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import pytest
 
-from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
-from gitops.adapters.git.remote import Access
+from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
+from gitops.adapters.git.remote import GitAccess
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.ports import NewCommit
-from gitops.runtime.secret_files import Secrets
+from gitops.runtime.secret_files import SecretFiles
 from tests.adapters.git_servers import Authority, HttpsHost, forwarding, refuse, serving_https
 from tests.adapters.git_world import Remote, command_lines, git
 from tests.adapters.kubernetes_world import eventually
@@ -50,8 +50,12 @@ class Site:
     def repo(
         self, url: str = "", *, ca_file: Path | None = None, token: bool = True, seconds: float = 20
     ) -> GitConfigRepo:
-        access = Access(token=Secrets([self.token], [], {}) if token else None, ca_file=ca_file or self.authority.file)
-        options = Options(limits=Limits(largest_file=1000, fetch=seconds, clone=seconds, push=seconds), access=access)
+        access = GitAccess(
+            token=SecretFiles([self.token], [], {}) if token else None, ca_file=ca_file or self.authority.file
+        )
+        options = GitOptions(
+            limits=GitLimits(largest_file=1000, fetch=seconds, clone=seconds, push=seconds), access=access
+        )
         made = GitConfigRepo(url or self.host.url(), "main", self.clone, options)
         self.made.append(made)
         return made
@@ -214,8 +218,8 @@ def test_a40_a_host_that_hangs_is_left_and_nothing_of_the_token_shows_meanwhile(
 def test_through_a_proxy_that_learns_nothing(site: Site) -> None:
     connections: list[str] = []
     with forwarding(connections) as proxy:
-        access = Access(token=Secrets([site.token], [], {}), ca_file=site.authority.file, proxy=proxy)
-        repo = GitConfigRepo(site.host.url(), "main", site.clone, Options(access=access))
+        access = GitAccess(token=SecretFiles([site.token], [], {}), ca_file=site.authority.file, proxy=proxy)
+        repo = GitConfigRepo(site.host.url(), "main", site.clone, GitOptions(access=access))
         assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
         repo.close()
     assert set(connections) == {f"127.0.0.1:{site.host.port}"}
@@ -246,8 +250,8 @@ class TestProof:
         self._is_refused(site, lambda: site.repo(ca_file=other.file).fetch())
 
     def test_a51_without_an_authority_of_our_own_the_system_s_count(self, site: Site) -> None:
-        access = Access(token=Secrets([site.token], [], {}))
-        repo = GitConfigRepo(site.host.url(), "main", site.clone, Options(access=access))
+        access = GitAccess(token=SecretFiles([site.token], [], {}))
+        repo = GitConfigRepo(site.host.url(), "main", site.clone, GitOptions(access=access))
         self._is_refused(site, repo.fetch)
         repo.close()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gitops.adapters.kubernetes.kubeconfig import Access
+from gitops.adapters.kubernetes.kubeconfig import ClusterAccess
 from gitops.core.errors import Rejected
 
 
@@ -28,7 +28,7 @@ def kubeconfig(directory: Path, *, cluster: dict[str, Any] | None = None, user: 
 def test_the_current_context_or_the_named_one_is_taken(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path)
     for context, token in (("", "Bearer t"), ("y", "Bearer of-other")):
-        loaded = Access(path, context).load()
+        loaded = ClusterAccess(path, context).load()
         assert loaded.host == "https://192.0.2.1:6443"
         assert loaded.get_api_key_with_prefix("BearerToken") == token
         assert loaded.verify_ssl
@@ -48,10 +48,10 @@ def test_a52_no_program_is_run_to_log_in_unless_allowed(tmp_path: Path) -> None:
     }
     path = kubeconfig(tmp_path, user={"exec": plugin})
     with pytest.raises(Rejected, match="runs a program") as caught:
-        Access(path).load()
+        ClusterAccess(path).load()
     assert caught.value.reason == "ExecRefused"
     assert not marker.exists()
-    allowed = Access(path, allow_exec=True).load()
+    allowed = ClusterAccess(path, allow_exec=True).load()
     assert marker.exists()
     assert allowed.get_api_key_with_prefix("BearerToken") == "Bearer fresh"
 
@@ -60,34 +60,34 @@ def test_a52_no_program_is_run_to_log_in_unless_allowed(tmp_path: Path) -> None:
 def test_a52_a_server_that_proves_nothing_is_refused_unless_allowed(tmp_path: Path, cluster: dict[str, Any]) -> None:
     path = kubeconfig(tmp_path, cluster=cluster)
     with pytest.raises(Rejected) as caught:
-        Access(path).load()
+        ClusterAccess(path).load()
     assert caught.value.reason == "InsecureRefused"
-    assert Access(path, allow_insecure=True).load().host.endswith(("6443", "8080"))
+    assert ClusterAccess(path, allow_insecure=True).load().host.endswith(("6443", "8080"))
 
 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere"
     with pytest.raises(Rejected, match="nowhere"):
-        Access(missing).load()
+        ClusterAccess(missing).load()
     with pytest.raises(Rejected, match="context z") as caught:
-        Access(kubeconfig(tmp_path), "z").load()
+        ClusterAccess(kubeconfig(tmp_path), "z").load()
     assert caught.value.reason == "InvalidKubeconfig"
     empty = tmp_path / "empty"
     empty.write_text("")
     with pytest.raises(Rejected, match="empty"):
-        Access(empty).load()
+        ClusterAccess(empty).load()
 
 
 def test_outside_a_pod_there_is_no_service_account() -> None:
     with pytest.raises(Rejected, match="service account of this pod") as caught:
-        Access().load()
+        ClusterAccess().load()
     assert caught.value.reason == "InvalidKubeconfig"
 
 
 def test_the_stamp_changes_with_the_file_and_with_the_token_beside_it(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("first")
-    access = Access(kubeconfig(tmp_path, user={"tokenFile": "token"}))
+    access = ClusterAccess(kubeconfig(tmp_path, user={"tokenFile": "token"}))
     before = access.stamp()
     assert access.stamp() == before
     token.write_text("second one")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.kubernetes.api import KubernetesApi, Request
-from gitops.adapters.kubernetes.kubeconfig import Access
+from gitops.adapters.kubernetes.api import ApiRequest, KubernetesApi
+from gitops.adapters.kubernetes.kubeconfig import ClusterAccess
 from gitops.core.errors import Unavailable
 
 
@@ -71,7 +71,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def access(server: Server, tmp_path: Path) -> Access:
+def access(server: Server, tmp_path: Path) -> ClusterAccess:
     content = {
         "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
         "contexts": [{"name": "x", "context": {"cluster": "c"}}],
@@ -79,13 +79,13 @@ def access(server: Server, tmp_path: Path) -> Access:
     }
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(content))
-    return Access(path, allow_insecure=True)
+    return ClusterAccess(path, allow_insecure=True)
 
 
-THING = Request("GET", "/thing", "Thing a")
+THING = ApiRequest("GET", "/thing", "Thing a")
 
 
-def test_a_busy_server_is_asked_again_when_it_says_so(server: Server, access: Access) -> None:
+def test_a_busy_server_is_asked_again_when_it_says_so(server: Server, access: ClusterAccess) -> None:
     server.throttled = 2
     begun = time.monotonic()
     assert KubernetesApi(access).request(THING).body == {"kind": "Thing"}
@@ -94,7 +94,7 @@ def test_a_busy_server_is_asked_again_when_it_says_so(server: Server, access: Ac
 
 @pytest.mark.parametrize(("throttled", "retry_after"), [(3, "0.1"), (1, "60")], ids=["again and again", "much later"])
 def test_a_server_that_stays_busy_is_unavailable(
-    server: Server, access: Access, throttled: int, retry_after: str
+    server: Server, access: ClusterAccess, throttled: int, retry_after: str
 ) -> None:
     server.throttled, server.retry_after = throttled, retry_after
     begun = time.monotonic()
@@ -104,22 +104,22 @@ def test_a_server_that_stays_busy_is_unavailable(
     assert time.monotonic() - begun < 5.0
 
 
-def test_a_silent_server_is_unavailable_in_time(server: Server, access: Access) -> None:
+def test_a_silent_server_is_unavailable_in_time(server: Server, access: ClusterAccess) -> None:
     server.gate.clear()
     begun = time.monotonic()
     with pytest.raises(Unavailable, match="did not answer"):
-        KubernetesApi(access).request(Request("GET", "/thing", "Thing a", seconds=0.3))
+        KubernetesApi(access).request(ApiRequest("GET", "/thing", "Thing a", seconds=0.3))
     assert time.monotonic() - begun < 2.0
 
 
-def test_no_more_requests_than_agreed_are_under_way_except_urgent_ones(server: Server, access: Access) -> None:
+def test_no_more_requests_than_agreed_are_under_way_except_urgent_ones(server: Server, access: ClusterAccess) -> None:
     api = KubernetesApi(access, parallel=2)
     server.gate.clear()
     with ThreadPoolExecutor(8) as threads:
         waiting = [threads.submit(api.request, THING) for _ in range(6)]
         for _ in range(2):
             assert server.arrived.acquire(timeout=10)
-        urgent = threads.submit(api.request, Request("GET", "/lease", "Lease", urgent=True))
+        urgent = threads.submit(api.request, ApiRequest("GET", "/lease", "Lease", urgent=True))
         assert server.arrived.acquire(timeout=10)
         assert server.most == 3
         server.gate.set()
@@ -127,7 +127,7 @@ def test_no_more_requests_than_agreed_are_under_way_except_urgent_ones(server: S
     assert server.most == 3
 
 
-def test_a_server_that_is_not_there_is_unavailable(server: Server, access: Access) -> None:
+def test_a_server_that_is_not_there_is_unavailable(server: Server, access: ClusterAccess) -> None:
     server.server_close()
     with pytest.raises(Unavailable, match="did not answer") as caught:
         KubernetesApi(access).request(THING)

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from gitops.adapters.kubernetes.errors import Failure, translate
+from gitops.adapters.kubernetes.errors import ApiFailure, translate
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 
 
-def failure(status: int, said: dict[str, Any] | bytes, *, confidential: bool = False, **headers: str) -> Failure:
+def failure(status: int, said: dict[str, Any] | bytes, *, confidential: bool = False, **headers: str) -> ApiFailure:
     content = said if isinstance(said, bytes) else json.dumps({"kind": "Status", "code": status, **said}).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Failure(status, content, "ConfigMap dev/settings", named, confidential=confidential)
+    return ApiFailure(status, content, "ConfigMap dev/settings", named, confidential=confidential)
 
 
 QUOTA = {"message": "Operation cannot be fulfilled on resourcequotas", "details": {"kind": "resourcequotas"}}
@@ -56,7 +56,7 @@ OVER_QUOTA = {"message": "exceeded quota: env, requested: cpu=2", "reason": "For
         (failure(504, {"reason": "Timeout"}), Unavailable, "Timeout"),
     ],
 )
-def test_verdict(given: Failure, kind: type[GitopsError], reason: str) -> None:
+def test_verdict(given: ApiFailure, kind: type[GitopsError], reason: str) -> None:
     error = translate(given)
     assert (type(error), error.reason) == (kind, reason)
     assert "ConfigMap dev/settings" in error.message
@@ -71,7 +71,7 @@ def test_verdict(given: Failure, kind: type[GitopsError], reason: str) -> None:
         (failure(503, b""), None),
     ],
 )
-def test_how_long_to_wait(given: Failure, seconds: float | None) -> None:
+def test_how_long_to_wait(given: ApiFailure, seconds: float | None) -> None:
     error = translate(given)
     assert isinstance(error, Unavailable)
     assert error.retry_after == seconds

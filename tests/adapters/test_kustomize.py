@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.kustomize.builder import Kustomize, Limits
+from gitops.adapters.kustomize.builder import Kustomize, RenderLimits
 from gitops.adapters.kustomize.render_cache import RenderCache
 from gitops.core.config_repo.tree import Blob, Source
 from gitops.core.errors import Rejected, Unavailable
@@ -336,13 +336,13 @@ def bomb(levels: int) -> str:
 
 
 def test_a23_a25_memory_is_bounded(binary: Path, tmp_path: Path) -> None:
-    kustomize = Kustomize(binary, tmp_path, Limits(memory=300 << 20))
+    kustomize = Kustomize(binary, tmp_path, RenderLimits(memory=300 << 20))
     error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": bomb(9)})
     assert (error.reason, "300 MiB of memory" in error.message) == ("LimitExceeded", True)
 
 
 def test_a25_output_is_bounded(binary: Path, tmp_path: Path) -> None:
-    kustomize = Kustomize(binary, tmp_path, Limits(output=64 << 10))
+    kustomize = Kustomize(binary, tmp_path, RenderLimits(output=64 << 10))
     error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": CONFIG + "  long: " + "x" * 100_000})
     assert error.reason == "LimitExceeded"
 
@@ -355,14 +355,14 @@ def test_a25_a_file_that_a_build_writes_is_bounded_and_its_directories_go(binary
         'echo "$HOME" > "$TMPDIR/small"; exec /bin/dd if=/dev/zero of="$TMPDIR/large" bs=65536\n'
     )
     filler.chmod(0o755)
-    kustomize = Kustomize(filler, tmp_path / "cache", Limits(output=1 << 20), scratch=tmp_path)
+    kustomize = Kustomize(filler, tmp_path / "cache", RenderLimits(output=1 << 20), scratch=tmp_path)
     error = refusal(kustomize, {"kustomization.yaml": ""})
     assert (error.reason, "more than 1 MiB" in error.message) == ("LimitExceeded", True)
     assert list(kustomize.builds.iterdir()) == []
 
 
 def test_a23_a25_cpu_time_is_bounded(binary: Path, tmp_path: Path) -> None:
-    kustomize = Kustomize(binary, tmp_path, Limits(memory=8 << 30, cpu_seconds=1))
+    kustomize = Kustomize(binary, tmp_path, RenderLimits(memory=8 << 30, cpu_seconds=1))
     error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": bomb(12)})
     assert (error.reason, "more than 1 s of CPU" in error.message) == ("LimitExceeded", True)
 
@@ -375,7 +375,7 @@ def test_a25_a_build_that_hangs_is_ended_with_all_that_it_started(binary: Path, 
         f"/bin/sleep 600 & echo $! > {pids}; echo $$ >> {pids}; wait\n"
     )
     slow.chmod(0o755)
-    error = refusal(Kustomize(slow, tmp_path / "cache", Limits(seconds=1)), {"kustomization.yaml": ""})
+    error = refusal(Kustomize(slow, tmp_path / "cache", RenderLimits(seconds=1)), {"kustomization.yaml": ""})
     assert (error.reason, "longer than 1 s" in error.message) == ("LimitExceeded", True)
     assert all(_ends(int(pid)) for pid in pids.read_text().split())
 

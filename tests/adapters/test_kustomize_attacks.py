@@ -26,7 +26,7 @@ from gitops.core.errors import Rejected
 from gitops.core.kustomize import guard
 from gitops.core.kustomize import references as kustomization
 from gitops.core.parsing import yaml_reader as yaml_text
-from gitops.core.parsing.yaml_reader import Limits
+from gitops.core.parsing.yaml_reader import YamlLimits
 from gitops.local import binaries
 from tests.adapters.kustomize_source import KustomizeSource
 from tests.core.trees import Trees
@@ -351,7 +351,7 @@ def test_a27_what_is_built_is_what_was_read(outside: Outside, binary: Path) -> N
     files = {FILE: f"resources: [a]\ncommonAnnotations: {{{entries}}}", f"{OVERLAY}/a": CONFIG}
     done = build(binary, let_through(files), outside.directory / "ours")
     assert done.returncode == 0, done.stderr
-    (rendered,) = yaml_text.documents(done.stdout, "rendered", Limits())
+    (rendered,) = yaml_text.documents(done.stdout, "rendered", YamlLimits())
     assert list(rendered.value["metadata"]["annotations"].values()) == texts
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
-from gitops.adapters.git.remote import Access
+from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
+from gitops.adapters.git.remote import GitAccess
 from gitops.core.errors import Rejected, Unavailable
 from gitops.ports import NewCommit
 from tests.adapters.git_servers import (
@@ -46,8 +46,8 @@ class Site:
         self.made: list[GitConfigRepo] = []
 
     def repo(self, *, seconds: float = 20, exchange: int = 2 << 30, url: str = "") -> GitConfigRepo:
-        limits = Limits(LARGEST, SMALL, exchange, fetch=seconds, clone=20)
-        options = Options(limits=limits, access=Access(ca_file=self.authority.file))
+        limits = GitLimits(LARGEST, SMALL, exchange, fetch=seconds, clone=20)
+        options = GitOptions(limits=limits, access=GitAccess(ca_file=self.authority.file))
         made = GitConfigRepo(url or self.host.url(), "main", self.clone, options)
         self.made.append(made)
         return made
@@ -155,7 +155,7 @@ def test_a31_a_host_that_gives_out_no_single_trees_gives_the_whole_history(site:
     known_hosts = site.directory / "known_hosts"
     with serving_ssh(host):
         known_hosts.write_text(host.known_hosts())
-        options = Options(limits=Limits(LARGEST, SMALL), access=Access(key=key, known_hosts=known_hosts))
+        options = GitOptions(limits=GitLimits(LARGEST, SMALL), access=GitAccess(key=key, known_hosts=known_hosts))
         repo = GitConfigRepo(host.url(), "main", site.clone, options)
         repo.fetch()
         assert content(repo, "base/crd.yaml") == noise(6000, 1)
@@ -324,7 +324,7 @@ def test_a31_what_a_host_without_single_objects_no_longer_has_is_not_called_too_
     known_hosts = site.directory / "known_hosts"
     with serving_ssh(host):
         known_hosts.write_text(host.known_hosts())
-        options = Options(limits=Limits(LARGEST, SMALL), access=Access(key=key, known_hosts=known_hosts))
+        options = GitOptions(limits=GitLimits(LARGEST, SMALL), access=GitAccess(key=key, known_hosts=known_hosts))
         repo = GitConfigRepo(host.url(), "main", site.clone, options)
         site.made.append(repo)
         repo.fetch()
@@ -393,7 +393,9 @@ def test_a31_the_first_clone_waits_for_a_host_that_counts_in_silence(site: Site)
         return False
 
     site.host.answer = count
-    options = Options(limits=Limits(LARGEST, SMALL, clone=60, silence=1), access=Access(ca_file=site.authority.file))
+    options = GitOptions(
+        limits=GitLimits(LARGEST, SMALL, clone=60, silence=1), access=GitAccess(ca_file=site.authority.file)
+    )
     repo = GitConfigRepo(site.host.url(), "main", site.clone, options)
     site.made.append(repo)
     assert repo.fetch() == site.remote.head()

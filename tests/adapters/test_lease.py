@@ -13,13 +13,13 @@ from kubernetes import client
 
 from gitops.adapters.kubernetes import state_namespace
 from gitops.adapters.kubernetes.api import KubernetesApi
-from gitops.adapters.kubernetes.kubeconfig import Access
-from gitops.adapters.kubernetes.lease import Candidate, Leader, Terms
+from gitops.adapters.kubernetes.kubeconfig import ClusterAccess
+from gitops.adapters.kubernetes.lease import LeaderElection, LeaseCandidate, LeaseTerms
 from gitops.adapters.kubernetes.state_namespace import NAMESPACE
 from tests.adapters.kubernetes_world import Ear, Line, eventually, now
 from tests.control_plane_fixture import SharedControlPlane
 
-TERMS = Terms(duration=1.5, deadline=1.0, retry=0.2)
+TERMS = LeaseTerms(duration=1.5, deadline=1.0, retry=0.2)
 
 
 @pytest.fixture
@@ -29,19 +29,19 @@ def name(control_plane: SharedControlPlane) -> str:
 
 @pytest.fixture
 def api(control_plane: SharedControlPlane) -> Iterator[KubernetesApi]:
-    api = KubernetesApi(Access(control_plane.kubeconfig))
+    api = KubernetesApi(ClusterAccess(control_plane.kubeconfig))
     yield api
     api.close()
 
 
 @pytest.fixture
-def enter(api: KubernetesApi, name: str) -> Iterator[Callable[..., Leader]]:
+def enter(api: KubernetesApi, name: str) -> Iterator[Callable[..., LeaderElection]]:
     """Starts candidates, and stops those that still run."""
-    leaders: list[Leader] = []
+    leaders: list[LeaderElection] = []
 
-    def enter(identity: str, ear: Ear[str], over: KubernetesApi = api) -> Leader:
-        candidate = Candidate(identity, lambda: ear(f"{identity} on"), lambda: ear(f"{identity} off"), TERMS)
-        leaders.append(Leader(over, name, candidate, clock=now))
+    def enter(identity: str, ear: Ear[str], over: KubernetesApi = api) -> LeaderElection:
+        candidate = LeaseCandidate(identity, lambda: ear(f"{identity} on"), lambda: ear(f"{identity} off"), TERMS)
+        leaders.append(LeaderElection(over, name, candidate, clock=now))
         leaders[-1].start()
         return leaders[-1]
 
@@ -55,7 +55,7 @@ def stored(control_plane: SharedControlPlane, name: str) -> client.V1LeaseSpec:
 
 
 def test_the_first_leads_and_gives_way_at_once(
-    control_plane: SharedControlPlane, enter: Callable[..., Leader], name: str
+    control_plane: SharedControlPlane, enter: Callable[..., LeaderElection], name: str
 ) -> None:
     ear: Ear[str] = Ear()
     first = enter("first", ear)
@@ -74,7 +74,7 @@ def test_the_first_leads_and_gives_way_at_once(
 
 
 def test_a_term_is_renewed_for_as_long_as_the_leader_lives(
-    control_plane: SharedControlPlane, enter: Callable[..., Leader], name: str
+    control_plane: SharedControlPlane, enter: Callable[..., LeaderElection], name: str
 ) -> None:
     ear: Ear[str] = Ear()
     leader = enter("first", ear)
@@ -90,7 +90,7 @@ def test_a_term_is_renewed_for_as_long_as_the_leader_lives(
 
 
 def test_a_leader_that_cannot_renew_steps_down_before_another_may_begin(
-    control_plane: SharedControlPlane, enter: Callable[..., Leader], tmp_path: Path
+    control_plane: SharedControlPlane, enter: Callable[..., LeaderElection], tmp_path: Path
 ) -> None:
     with over_a_line(control_plane, tmp_path) as (line, over):
         ear: Ear[str] = Ear()
@@ -106,7 +106,7 @@ def test_a_leader_that_cannot_renew_steps_down_before_another_may_begin(
 
 @pytest.mark.parametrize("skew", [-3600.0, 3600.0])
 def test_a_wrong_clock_neither_keeps_nor_takes_a_lease(
-    api: KubernetesApi, enter: Callable[..., Leader], name: str, skew: float
+    api: KubernetesApi, enter: Callable[..., LeaderElection], name: str, skew: float
 ) -> None:
     """The other's renewals count as they are seen, whatever time they carry: client-go's rule."""
     claimed = (now() + timedelta(seconds=skew)).isoformat(timespec="microseconds")
@@ -128,7 +128,7 @@ def over_a_line(control_plane: SharedControlPlane, directory: Path) -> Iterator[
     cluster["server"] = f"https://127.0.0.1:{line.port}"
     kubeconfig = directory / "kubeconfig"
     kubeconfig.write_text(json.dumps(content))
-    api = KubernetesApi(Access(kubeconfig))
+    api = KubernetesApi(ClusterAccess(kubeconfig))
     try:
         yield line, api
     finally:

@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from gitops.adapters.registry.http import Access, RegistryHttp
+from gitops.adapters.registry.http import RegistryAccess, RegistryHttp
 from gitops.adapters.registry.oci import OciRegistry
 from gitops.core.errors import GitopsError, Rejected, Unavailable
-from gitops.core.images.registry_facts import Described, Tagged
+from gitops.core.images.registry_facts import ImageDescription, TaggedImage
 from tests.adapters import registry_world
 from tests.adapters.registry_server import said, serving
 from tests.adapters.registry_world import PASSWORD, USER, World, registry
@@ -36,7 +36,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def asked(world: World, credentials: Callable[[], tuple[str, str] | None] = lambda: None) -> OciRegistry:
-    return OciRegistry(Access(world.host, world.url, credentials, seconds=10.0))
+    return OciRegistry(RegistryAccess(world.host, world.url, credentials, seconds=10.0))
 
 
 def test_tags_are_told_by_name_and_digests_when_asked_for(world: World) -> None:
@@ -44,7 +44,7 @@ def test_tags_are_told_by_name_and_digests_when_asked_for(world: World) -> None:
     digests = {tag: world.push("tuling/print-api", tag) for tag in ("1.4.0", "1.5.0", "main")}
     found = asked(world)
     assert {each.tag for each in found.tags(image)} == {"1.4.0", "1.5.0", "main"}
-    assert found.tagged(image, "1.5.0") == Tagged("1.5.0", digests["1.5.0"])
+    assert found.tagged(image, "1.5.0") == TaggedImage("1.5.0", digests["1.5.0"])
     assert found.tagged(image, "9.9.9") is None
 
 
@@ -59,9 +59,9 @@ def test_a_moved_tag_is_told_with_its_new_digest(world: World) -> None:
     image = f"{world.host}/tuling/moved"
     first = world.push("tuling/moved", "latest", of="one")
     found = asked(world)
-    assert found.tagged(image, "latest") == Tagged("latest", first)
+    assert found.tagged(image, "latest") == TaggedImage("latest", first)
     second = world.push("tuling/moved", "latest", of="two")
-    assert found.tagged(image, "latest") == Tagged("latest", second)
+    assert found.tagged(image, "latest") == TaggedImage("latest", second)
     assert found.has(image, first)
 
 
@@ -79,8 +79,8 @@ def test_labels_come_from_the_config_and_of_an_index_from_its_first_image(world:
     plain = world.push("tuling/labelled", "1.0.0", LABELS)
     index = world.push_index("tuling/labelled", "2.0.0", LABELS)
     found = asked(world)
-    assert found.describe(f"{world.host}/tuling/labelled", plain) == Described(LABELS)
-    assert found.describe(f"{world.host}/tuling/labelled", index) == Described(LABELS)
+    assert found.describe(f"{world.host}/tuling/labelled", plain) == ImageDescription(LABELS)
+    assert found.describe(f"{world.host}/tuling/labelled", index) == ImageDescription(LABELS)
     assert found.has(f"{world.host}/tuling/labelled", index)
 
 
@@ -107,7 +107,7 @@ def test_basic_authentication_with_the_password_of_now(tmp_path: Path) -> None:
         assert refused.value.reason == "Unauthorized"
         assert "an old one" not in str(refused.value)
         known[0] = (USER, PASSWORD)
-        assert found.tagged(image, "1.0.0") == Tagged("1.0.0", digest)
+        assert found.tagged(image, "1.0.0") == TaggedImage("1.0.0", digest)
         with pytest.raises(Rejected, match="no such user"):
             asked(world).tags(image)
 
@@ -181,7 +181,7 @@ def test_a_token_of_a_server_that_lockstep_yaml_names(tmp_path: Path) -> None:
             world.authorize(_token(key, certificate, "repository:tuling/print-api:pull,push"))
             digest = world.push("tuling/print-api", "1.0.0")
             image = f"{world.host}/tuling/print-api"
-            access = Access(world.host, world.url, lambda: (USER, PASSWORD), certificate, 10.0)
+            access = RegistryAccess(world.host, world.url, lambda: (USER, PASSWORD), certificate, 10.0)
             with pytest.raises(Rejected) as refused:
                 OciRegistry(access).tags(image)
             assert refused.value.reason == "HostNotAllowed"
@@ -189,7 +189,7 @@ def test_a_token_of_a_server_that_lockstep_yaml_names(tmp_path: Path) -> None:
             assert not seen
 
             found = OciRegistry(
-                Access(world.host, world.url, access.credentials, certificate, 10.0, frozenset({tokens}))
+                RegistryAccess(world.host, world.url, access.credentials, certificate, 10.0, frozenset({tokens}))
             )
             assert [each.tag for each in found.tags(image)] == ["1.0.0"]
             assert found.has(image, digest)
@@ -204,7 +204,7 @@ def test_a_token_of_a_server_that_lockstep_yaml_names(tmp_path: Path) -> None:
 @contextmanager
 def lying(answer: Callable[[BaseHTTPRequestHandler], None], seconds: float = 5.0) -> Iterator[OciRegistry]:
     with serving(answer) as (host, _):
-        yield OciRegistry(Access(host, f"http://{host}", lambda: (USER, PASSWORD), None, seconds))
+        yield OciRegistry(RegistryAccess(host, f"http://{host}", lambda: (USER, PASSWORD), None, seconds))
 
 
 def outcome(answer: Callable[[BaseHTTPRequestHandler], None], seconds: float = 5.0) -> GitopsError:
@@ -246,9 +246,11 @@ def test_storage_that_is_named_is_read_without_credentials(tmp_path: Path) -> No
                 said(handler, 200, manifest)
 
         with serving(answer) as (host, _):
-            access = Access(host, f"http://{host}", lambda: (USER, PASSWORD), certificate, 5.0, frozenset({storage}))
+            access = RegistryAccess(
+                host, f"http://{host}", lambda: (USER, PASSWORD), certificate, 5.0, frozenset({storage})
+            )
             found = OciRegistry(access).describe(f"{host}/tuling/x", registry_world.digest_of(manifest))
-    assert found == Described({"a": "b"})
+    assert found == ImageDescription({"a": "b"})
     assert [path for path, _ in seen] == ["/blob?signature=abc"]
     assert all("Authorization" not in headers for _, headers in seen)
 
@@ -333,7 +335,7 @@ def test_headers_without_end_are_given_up(tmp_path: Path, scheme: str) -> None:
 
     pair = _certificate(tmp_path) if scheme == "https" else None
     with serving(drip, pair) as (host, _):
-        found = OciRegistry(Access(host, f"{scheme}://{host}", ca_file=pair[1] if pair else None, seconds=0.5))
+        found = OciRegistry(RegistryAccess(host, f"{scheme}://{host}", ca_file=pair[1] if pair else None, seconds=0.5))
         with pytest.raises(Unavailable) as failed:
             found.tags(f"{host}/tuling/x")
         assert failed.value.reason == "Timeout"
@@ -361,7 +363,7 @@ def test_more_tags_than_anybody_keeps_are_refused_on_one_page_too() -> None:
 def test_what_is_no_url_is_like_no_other(url: str) -> None:
     """Neither like the registry's nor like a host that was named with a port that no host has."""
     for own in ("https://registry.example", "https://registry.example:70000"):
-        access = Access("registry.example", own, other_hosts=frozenset({"auth.example:70000"}))
+        access = RegistryAccess("registry.example", own, other_hosts=frozenset({"auth.example:70000"}))
         with pytest.raises(Rejected) as refused:
             RegistryHttp(access).require_allowed("tags", url)
         assert refused.value.reason == "HostNotAllowed"
@@ -380,7 +382,7 @@ def test_who_has_a_token_and_is_refused_has_no_wrong_password(tmp_path: Path) ->
             said(handler, 401, WWW_Authenticate=f'Bearer realm="https://{host}/token",service="x"')
 
     with serving(answer, (key, certificate)) as (host, _):
-        found = OciRegistry(Access(host, f"https://{host}", lambda: (USER, PASSWORD), certificate, 5.0))
+        found = OciRegistry(RegistryAccess(host, f"https://{host}", lambda: (USER, PASSWORD), certificate, 5.0))
         with pytest.raises(Rejected) as refused:
             found.tags(f"{host}/tuling/x")
     assert refused.value.reason == "Forbidden"
@@ -390,7 +392,7 @@ def test_who_has_a_token_and_is_refused_has_no_wrong_password(tmp_path: Path) ->
 def test_only_what_may_be_absent_is_asked_for_twice(status: int, asked_for: int) -> None:
     with serving(lambda handler: said(handler, status, b"{}")) as (host, seen):
         with pytest.raises(GitopsError):
-            OciRegistry(Access(host, f"http://{host}")).has(f"{host}/tuling/x", NOBODY)
+            OciRegistry(RegistryAccess(host, f"http://{host}")).has(f"{host}/tuling/x", NOBODY)
         assert len(seen) == asked_for
 
 
@@ -411,7 +413,7 @@ def test_an_answer_that_is_too_large_is_given_up() -> None:
 def test_a_registry_that_is_not_there_is_unavailable() -> None:
     with serving(lambda handler: said(handler, 200)) as (host, _):
         pass
-    found = OciRegistry(Access(host, f"http://{host}", seconds=1.0))
+    found = OciRegistry(RegistryAccess(host, f"http://{host}", seconds=1.0))
     with pytest.raises(Unavailable) as gone:
         found.tags(f"{host}/tuling/x")
     assert gone.value.reason == "RegistryUnreachable"
@@ -422,7 +424,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused_with_a_hint(tmp_path: 
     with serving(lambda handler: said(handler, 200, b'{"tags": []}'), (key, certificate)) as (host, seen):
         image = f"{host}/tuling/x"
         with pytest.raises(Unavailable) as refused:
-            OciRegistry(Access(host, f"https://{host}", lambda: (USER, PASSWORD))).tags(image)
+            OciRegistry(RegistryAccess(host, f"https://{host}", lambda: (USER, PASSWORD))).tags(image)
         assert "does caFile name the authority" in str(refused.value)
         assert not seen
-        assert OciRegistry(Access(host, f"https://{host}", ca_file=certificate)).tags(image) == []
+        assert OciRegistry(RegistryAccess(host, f"https://{host}", ca_file=certificate)).tags(image) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kubernetes import client
 
-from gitops.adapters.kubernetes.applysets import KubernetesParents
+from gitops.adapters.kubernetes.applysets import KubernetesApplySets
 from gitops.adapters.kubernetes.state_namespace import NAMESPACE
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.objects import Key
@@ -29,8 +29,8 @@ def world(control_plane: SharedControlPlane) -> Iterator[World]:
 
 
 @pytest.fixture
-def parents(world: World) -> KubernetesParents:
-    return KubernetesParents(world.api, repo=REPO)
+def parents(world: World) -> KubernetesApplySets:
+    return KubernetesApplySets(world.api, repo=REPO)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def raw(world: World, overlay: str) -> client.V1ConfigMap:
     return client.CoreV1Api(world.console).read_namespaced_config_map(parent_name(overlay), NAMESPACE)
 
 
-def test_what_is_written_is_read_back(parents: KubernetesParents, overlay: str) -> None:
+def test_what_is_written_is_read_back(parents: KubernetesApplySets, overlay: str) -> None:
     assert parents.read(overlay) is None
     written = parents.write(parent(overlay, member("order")))
     assert parents.read(overlay) == written
@@ -67,7 +67,7 @@ def test_what_is_written_is_read_back(parents: KubernetesParents, overlay: str) 
 
 
 def test_the_labels_and_annotations_are_those_of_the_applyset_specification(
-    world: World, parents: KubernetesParents, overlay: str
+    world: World, parents: KubernetesApplySets, overlay: str
 ) -> None:
     cluster_scoped = Member(Key("", "PersistentVolume", "", "files"), "v1")
     parents.write(parent(overlay, member("order"), member("gateway", "shop-edge"), cluster_scoped))
@@ -81,13 +81,13 @@ def test_the_labels_and_annotations_are_those_of_the_applyset_specification(
     }
 
 
-def test_the_namespace_is_made_and_restricted(world: World, parents: KubernetesParents, overlay: str) -> None:
+def test_the_namespace_is_made_and_restricted(world: World, parents: KubernetesApplySets, overlay: str) -> None:
     parents.write(parent(overlay))
     labels = client.CoreV1Api(world.console).read_namespace(NAMESPACE).metadata.labels
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_of_two_writers_the_slower_one_must_read_again(parents: KubernetesParents, overlay: str) -> None:
+def test_of_two_writers_the_slower_one_must_read_again(parents: KubernetesApplySets, overlay: str) -> None:
     base = parents.write(parent(overlay))
     winner = parents.write(replace(base, members={member("order").key: member("order")}))
     with pytest.raises(Conflict):
@@ -97,7 +97,7 @@ def test_of_two_writers_the_slower_one_must_read_again(parents: KubernetesParent
     assert parents.read(overlay) == winner
 
 
-def test_a_parent_that_is_gone_is_a_conflict(world: World, parents: KubernetesParents, overlay: str) -> None:
+def test_a_parent_that_is_gone_is_a_conflict(world: World, parents: KubernetesApplySets, overlay: str) -> None:
     base = parents.write(parent(overlay))
     client.CoreV1Api(world.console).delete_namespaced_config_map(parent_name(overlay), NAMESPACE)
     with pytest.raises(Conflict):
@@ -112,7 +112,7 @@ def test_a_parent_that_is_gone_is_a_conflict(world: World, parents: KubernetesPa
     ],
 )
 def test_a_parent_of_others_is_refused_and_left_alone(
-    world: World, parents: KubernetesParents, overlay: str, annotation: dict[str, str]
+    world: World, parents: KubernetesApplySets, overlay: str, annotation: dict[str, str]
 ) -> None:
     parents.write(parent(overlay, member("order")))
     client.CoreV1Api(world.console).patch_namespaced_config_map(
@@ -128,7 +128,7 @@ def test_a_parent_of_others_is_refused_and_left_alone(
     assert raw(world, overlay) == before
 
 
-def test_a_damaged_parent_is_named_and_hides_no_other(world: World, parents: KubernetesParents, overlay: str) -> None:
+def test_a_damaged_parent_is_named_and_hides_no_other(world: World, parents: KubernetesApplySets, overlay: str) -> None:
     sound = parents.write(parent(overlay.partition("/")[0]))
     parents.write(parent(overlay))
     client.CoreV1Api(world.console).patch_namespaced_config_map(
@@ -143,14 +143,14 @@ def test_a_damaged_parent_is_named_and_hides_no_other(world: World, parents: Kub
 
 
 def test_500_members_stay_far_below_what_a_config_map_holds(
-    world: World, parents: KubernetesParents, overlay: str
+    world: World, parents: KubernetesApplySets, overlay: str
 ) -> None:
     written = parents.write(parent(overlay, *(member(f"a-service-with-a-long-name-{n:03}") for n in range(500))))
     assert len(raw(world, overlay).data["members"]) < 64 * 1024
     assert parents.read(overlay) == written
 
 
-def test_a_request_is_seen_by_the_next_reader_and_moves_the_fence(parents: KubernetesParents, overlay: str) -> None:
+def test_a_request_is_seen_by_the_next_reader_and_moves_the_fence(parents: KubernetesApplySets, overlay: str) -> None:
     base = parents.write(parent(overlay))
     at = now()
     parents.request(overlay, at)
@@ -162,21 +162,21 @@ def test_a_request_is_seen_by_the_next_reader_and_moves_the_fence(parents: Kuber
     assert parents.write(read).requested_at == at.isoformat()
 
 
-def test_a_request_for_what_was_never_applied_says_so(parents: KubernetesParents, overlay: str) -> None:
+def test_a_request_for_what_was_never_applied_says_so(parents: KubernetesApplySets, overlay: str) -> None:
     with pytest.raises(Rejected, match=overlay) as caught:
         parents.request(overlay, now())
     assert caught.value.reason == "NotFound"
 
 
 @pytest.mark.parametrize("name", ["x?fieldManager=y", "x#y", "../../secrets/x", "x%2fy"])
-def test_a_name_from_somewhere_is_never_a_path_or_a_query(parents: KubernetesParents, name: str) -> None:
+def test_a_name_from_somewhere_is_never_a_path_or_a_query(parents: KubernetesApplySets, name: str) -> None:
     with pytest.raises(Rejected) as caught:
         parents.request(name, now())
     assert caught.value.reason in {"NotFound", "BadRequest"}  # the latter: no object can be called so
 
 
 def test_kubectl_refuses_to_prune_by_our_parent(
-    control_plane: SharedControlPlane, world: World, parents: KubernetesParents, overlay: str, tmp_path: Path
+    control_plane: SharedControlPlane, world: World, parents: KubernetesApplySets, overlay: str, tmp_path: Path
 ) -> None:
     """By the rule of the specification (another tooling is not touched), and by kubectl itself where there is one."""
     namespace = overlay.partition("/")[0]

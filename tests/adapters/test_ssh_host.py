@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.git.config_repo import GitConfigRepo, Limits, Options
-from gitops.adapters.git.remote import Access
+from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
+from gitops.adapters.git.remote import GitAccess
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.ports import NewCommit
 from tests.adapters.git_servers import SshHost, key_pair, public, serving_ssh
@@ -38,10 +38,10 @@ class Site:
         self.made: list[GitConfigRepo] = []
 
     def repo(self, url: str = "", seconds: float = 20) -> GitConfigRepo:
-        access = Access(key=self.key, known_hosts=self.known_hosts)
-        limits = Limits(largest_file=1000, fetch=seconds, clone=seconds, push=seconds)
+        access = GitAccess(key=self.key, known_hosts=self.known_hosts)
+        limits = GitLimits(largest_file=1000, fetch=seconds, clone=seconds, push=seconds)
         made = GitConfigRepo(
-            url or self.host.url(), "main", self.directory / "state/clone", Options(limits=limits, access=access)
+            url or self.host.url(), "main", self.directory / "state/clone", GitOptions(limits=limits, access=access)
         )
         self.made.append(made)
         return made
@@ -109,8 +109,8 @@ def test_a50_a_changed_host_key_is_refused_until_it_is_pinned(site: Site) -> Non
 
 def test_a50_no_other_file_and_no_agent_speaks_for_a_host(tmp_path: Path, site: Site) -> None:
     """The pinned file alone counts: without it the same host is a stranger."""
-    access = Access(key=site.key)
-    repo = GitConfigRepo(site.host.url(), "main", tmp_path / "other/clone", Options(access=access))
+    access = GitAccess(key=site.key)
+    repo = GitConfigRepo(site.host.url(), "main", tmp_path / "other/clone", GitOptions(access=access))
     refusal(repo.fetch, "HostKeyRefused")
     repo.close()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.git.config_repo import GitConfigRepo, Options
-from gitops.core.promotion.requests import Tag
+from gitops.adapters.git.config_repo import GitConfigRepo, GitOptions
+from gitops.core.promotion.requests import SignedTag
 from gitops.ports import NewCommit
 from tests.adapters.git_world import Remote, git
 from tests.core.test_proof import START
@@ -26,7 +26,7 @@ class Place:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
         self.allow("li", "wang")
         self.repo = GitConfigRepo(
-            self.remote.url, "main", directory / "controller", Options(allowed_signers=self.signers)
+            self.remote.url, "main", directory / "controller", GitOptions(allowed_signers=self.signers)
         )
         self.repo.fetch()
 
@@ -50,7 +50,7 @@ class Place:
         made = git(directory, "hash-object", "--literally", "-t", "tag", "-w", "--stdin", stdin=raw)
         git(directory, "update-ref", f"refs/tags/{name}", made)
 
-    def seen(self) -> dict[str, Tag]:
+    def seen(self) -> dict[str, SignedTag]:
         return {tag.name: tag for tag in self.repo.tags(["promote/", "approve/"])}
 
 

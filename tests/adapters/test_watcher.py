@@ -13,8 +13,8 @@ import pytest
 from kubernetes import client, config
 from structlog.testing import capture_logs
 
-from gitops.adapters.kubernetes.applysets import KubernetesParents
-from gitops.adapters.kubernetes.discovery import Resource
+from gitops.adapters.kubernetes.applysets import KubernetesApplySets
+from gitops.adapters.kubernetes.discovery import ApiResource
 from gitops.adapters.kubernetes.live_members import LiveMembers
 from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.core.errors import Unavailable
@@ -169,7 +169,7 @@ def test_a_request_on_a_parent_is_heard_once_and_of_our_repo_only(
     world: World, watcher: Watcher, namespace: str
 ) -> None:
     repo = f"https://git.example/{namespace}.git"
-    parents = {name: KubernetesParents(world.api, repo=name) for name in (repo, f"{repo}-other")}
+    parents = {name: KubernetesApplySets(world.api, repo=name) for name in (repo, f"{repo}-other")}
     for name, overlay in ((repo, namespace), (f"{repo}-other", f"{namespace}-other")):
         parents[name].write(Parent(overlay, name))
     parents[repo].request(namespace, now())  # before we listen: whoever starts looks at everything anyway
@@ -197,7 +197,7 @@ def heard() -> Ear[Change]:
 
 @pytest.fixture
 def members(heard: Ear[Change]) -> LiveMembers:
-    return LiveMembers(Resource("", "v1", "ConfigMap", "configmaps", namespaced=True), MANAGER, heard)
+    return LiveMembers(ApiResource("", "v1", "ConfigMap", "configmaps", namespaced=True), MANAGER, heard)
 
 
 def test_the_event_of_what_was_noted_is_no_news(members: LiveMembers, heard: Ear[Change]) -> None:

@@ -12,11 +12,11 @@ from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.pipeline import Overlay, TagPolicy
 from gitops.core.image_updates import tag_policy
 from gitops.core.image_updates.changes import (
-    Candidate,
     Change,
-    Deployed,
-    Target,
-    Written,
+    ChangeTarget,
+    DeployedImage,
+    ImageCandidate,
+    WrittenImage,
     candidate,
     commit_message,
     decide,
@@ -44,10 +44,10 @@ environments:
 """
 )
 EVENT = ImagePushed("192.168.1.16:30002/tuling/print-api", "1.5.0", NEW, AT)
-FOUND = Candidate("print-api", Image(APP, "1.5.0", NEW), AT)
-DEV = Target("dev", "dev", "print-api")
+FOUND = ImageCandidate("print-api", Image(APP, "1.5.0", NEW), AT)
+DEV = ChangeTarget("dev", "dev", "print-api")
 SEMVER = TagPolicy(semver=">=1.4 <2")
-PUSHED = TagPolicy(pattern="main-.*", order=pipeline.Order.PUSHED)
+PUSHED = TagPolicy(pattern="main-.*", order=pipeline.TagOrder.PUSHED)
 
 
 def test_an_alias_of_the_registry_becomes_the_name_in_the_manifests() -> None:
@@ -104,15 +104,15 @@ def test_without_an_overlay_the_answer_says_what_to_add() -> None:
     assert "environments/dev/print-api/kustomization.yaml" in ignored.reason
 
 
-def deployed(tag: str | None, digest: str | None = OLD, at: datetime | None = AT) -> Deployed:
-    past = (Written(digest, at),) if digest and at else ()
-    return Deployed(Image(APP, tag, digest), past)
+def deployed(tag: str | None, digest: str | None = OLD, at: datetime | None = AT) -> DeployedImage:
+    past = (WrittenImage(digest, at),) if digest and at else ()
+    return DeployedImage(Image(APP, tag, digest), past)
 
 
 @pytest.mark.parametrize(
     ("now", "found", "policy", "expected"),
     [
-        (Deployed(None), FOUND, SEMVER, None),
+        (DeployedImage(None), FOUND, SEMVER, None),
         (deployed("1.4.0"), FOUND, SEMVER, None),
         (deployed("1.4.0", None), FOUND, SEMVER, None),
         (deployed(None, OLD), FOUND, SEMVER, None),
@@ -122,18 +122,20 @@ def deployed(tag: str | None, digest: str | None = OLD, at: datetime | None = AT
         (deployed("1.5.0", at=AT - timedelta(seconds=1)), FOUND, SEMVER, None),
         (deployed("1.5.0", at=AT + timedelta(seconds=1)), FOUND, SEMVER, "superseded"),
         (deployed("main-9", at=AT + timedelta(seconds=1)), FOUND, PUSHED, None),
-        (Deployed(Image(APP, "1.5.0", OLD), (), AT + timedelta(days=1)), FOUND, SEMVER, "superseded"),
-        (Deployed(Image(APP, "1.5.0", OLD), (), AT - timedelta(days=1)), FOUND, SEMVER, None),
+        (DeployedImage(Image(APP, "1.5.0", OLD), (), AT + timedelta(days=1)), FOUND, SEMVER, "superseded"),
+        (DeployedImage(Image(APP, "1.5.0", OLD), (), AT - timedelta(days=1)), FOUND, SEMVER, None),
         (
-            Deployed(Image(APP, "1.4.0", OLD), (Written(NEW, AT),)),
+            DeployedImage(Image(APP, "1.4.0", OLD), (WrittenImage(NEW, AT),)),
             FOUND,
             SEMVER,
             "was written before and has been replaced since",
         ),
-        (Deployed(Image(APP, "1.4.0", OLD), (Written(NEW, AT - timedelta(days=1)),)), FOUND, SEMVER, None),
+        (DeployedImage(Image(APP, "1.4.0", OLD), (WrittenImage(NEW, AT - timedelta(days=1)),)), FOUND, SEMVER, None),
     ],
 )
-def test_what_is_newer_is_written(now: Deployed, found: Candidate, policy: TagPolicy, expected: str | None) -> None:
+def test_what_is_newer_is_written(
+    now: DeployedImage, found: ImageCandidate, policy: TagPolicy, expected: str | None
+) -> None:
     ignored = decide(found, DEV, now, policy)
     assert (ignored is None) == (expected is None)
     if ignored is not None and expected is not None:
@@ -147,16 +149,16 @@ def test_any_order_with_any_repetition_ends_at_the_newest_push(pushes: list[tupl
     policy = TagPolicy(follow="main")
     times: dict[int, int] = {}
     events = [
-        Candidate("x", Image(APP, "main", f"sha256:{time:064x}"), AT + timedelta(seconds=time))
+        ImageCandidate("x", Image(APP, "main", f"sha256:{time:064x}"), AT + timedelta(seconds=time))
         for time, _ in pushes
         if times.setdefault(time, 1)
     ]
     for order in itertools.islice(itertools.permutations(events), 24):
-        now = Deployed(None)
+        now = DeployedImage(None)
         for found in (*order, *order):
             if decide(found, DEV, now, policy) is None:
-                past = Written(found.image.digest or "", found.pushed_at)
-                now = Deployed(found.image, (past, *now.written))
+                past = WrittenImage(found.image.digest or "", found.pushed_at)
+                now = DeployedImage(found.image, (past, *now.written))
         assert now.image is not None
         assert now.pushed_at == max(found.pushed_at for found in events)
 
@@ -216,7 +218,7 @@ def test_trailers_are_read_back_and_bad_ones_passed_over() -> None:
         {**good, "Lockstep-Pushed-At": "2026-11-01T08:00:00"},
         {**good, "Lockstep-Image": "other:1"},
     ]
-    assert written([*bad, good])[APP] == (Written(NEW, AT),)
+    assert written([*bad, good])[APP] == (WrittenImage(NEW, AT),)
 
 
 # -- tag policies
@@ -257,8 +259,8 @@ def test_semver_ranges(range_: str) -> None:
     [
         (TagPolicy(semver=">=0.0.0-0"), ["1.9.0", "1.10.0", "2.0.0"]),
         (TagPolicy(semver=">=1.0.0-0"), ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0"]),
-        (TagPolicy(pattern=r"main-(\d+)", order=pipeline.Order.NUMERIC), ["main-9", "main-10", "main-0011"]),
-        (TagPolicy(pattern=r"\d{4}-\d\d.*", order=pipeline.Order.ALPHABETICAL), ["2025-12", "2026-01", "2026-01a"]),
+        (TagPolicy(pattern=r"main-(\d+)", order=pipeline.TagOrder.NUMERIC), ["main-9", "main-10", "main-0011"]),
+        (TagPolicy(pattern=r"\d{4}-\d\d.*", order=pipeline.TagOrder.ALPHABETICAL), ["2025-12", "2026-01", "2026-01a"]),
     ],
 )
 def test_order_within_a_policy(policy: TagPolicy, rising: list[str]) -> None:
@@ -274,7 +276,7 @@ def test_order_within_a_policy(policy: TagPolicy, rising: list[str]) -> None:
 
 
 def test_a_pattern_matches_whole_tags() -> None:
-    policy = TagPolicy(pattern="main-.*", order=pipeline.Order.PUSHED)
+    policy = TagPolicy(pattern="main-.*", order=pipeline.TagOrder.PUSHED)
     assert tag_policy.rank(policy, "main-1") == ""
     assert tag_policy.rank(policy, "xmain-1") is None
     assert tag_policy.rank(TagPolicy(follow="main"), "main-1") is None
@@ -296,8 +298,8 @@ def test_a_pattern_matches_whole_tags() -> None:
 def test_two_clock_readings_of_one_push_are_one_push(written_before: list[str], seconds: int, *, is_same: bool) -> None:
     """Newest first, ten seconds apart: what was written in between makes it another push."""
     last = len(written_before) - 1
-    past = tuple(Written(each, AT + timedelta(seconds=10 * (last - n))) for n, each in enumerate(written_before))
-    deployed = Deployed(Image(APP, "1.4.0", OLD), past)
+    past = tuple(WrittenImage(each, AT + timedelta(seconds=10 * (last - n))) for n, each in enumerate(written_before))
+    deployed = DeployedImage(Image(APP, "1.4.0", OLD), past)
     said = decide(replace(FOUND, pushed_at=AT + timedelta(seconds=seconds)), DEV, deployed, SEMVER)
     assert (said is not None) == is_same
 
@@ -305,7 +307,7 @@ def test_two_clock_readings_of_one_push_are_one_push(written_before: list[str], 
 def test_without_push_times_what_was_written_before_is_not_written_again() -> None:
     found = replace(FOUND, pushed_at=AT + timedelta(days=1), is_exact=False)
     now = Image(APP, "1.4.0", OLD)
-    assert decide(found, DEV, Deployed(now, (Written(NEW, AT),)), SEMVER) is not None
-    assert decide(found, DEV, Deployed(now, (Written(OLD, AT),)), SEMVER) is None
+    assert decide(found, DEV, DeployedImage(now, (WrittenImage(NEW, AT),)), SEMVER) is not None
+    assert decide(found, DEV, DeployedImage(now, (WrittenImage(OLD, AT),)), SEMVER) is None
     event = replace(EVENT, is_exact=False)
     assert candidate(event, PIPELINE) == replace(FOUND, is_exact=False)

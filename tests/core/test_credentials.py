@@ -80,5 +80,5 @@ def test_a30_a_long_text_is_read_once(piece: str) -> None:
 
 
 def test_what_is_no_text_is_no_credential() -> None:
-    change = diff.Mask({}).change("/spec/automountServiceAccountToken", True, False)  # noqa: FBT003 - a value
+    change = diff.SecretMask({}).change("/spec/automountServiceAccountToken", True, False)  # noqa: FBT003 - a value
     assert (change.old, change.new) == ("true", "false")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gitops.core.config_repo.release import Release
-from gitops.core.promotion.lineage import Deed, Entry, deed, lineages, timeline
+from gitops.core.promotion.lineage import LineageAction, LineageEntry, deed, lineages, timeline
 from tests.status_page import past
 from tests.status_page.past import BAD_TAG, HOLD, digest
 from tests.status_page.sample import BEHIND, NOW, REGISTRY, TAGS, ago, commit, image
@@ -15,28 +15,28 @@ ORDER = f"{REGISTRY}/order"
 NEW, BAD, OLD = TAGS["order"], BAD_TAG, BEHIND["order"]
 
 
-def entry(path: str, **held: object) -> Entry:
-    found = Entry("c" * 40, NOW, "A <a@x>", "subject", paths=(f"environments/{path}",))
+def entry(path: str, **held: object) -> LineageEntry:
+    found = LineageEntry("c" * 40, NOW, "A <a@x>", "subject", paths=(f"environments/{path}",))
     return replace(found, **held)
 
 
 @pytest.mark.parametrize(
     ("told", "what"),
     [
-        (WEEK[0], Deed.PROMOTION),
-        (WEEK[1], Deed.IMAGE),
-        (WEEK[2], Deed.ROLLBACK),
-        (entry("prod/hold.yaml", holds={"prod": HOLD}), Deed.HOLD),
-        (entry("prod/hold.yaml", holds={"prod": None}), Deed.RESUME),
-        (entry("prod/release.yaml", releases={"prod": Release(waived="adoption")}), Deed.RELEASE),
-        (entry("prod/release.yaml", releases={"prod": None}), Deed.RELEASE),
+        (WEEK[0], LineageAction.PROMOTION),
+        (WEEK[1], LineageAction.IMAGE),
+        (WEEK[2], LineageAction.ROLLBACK),
+        (entry("prod/hold.yaml", holds={"prod": HOLD}), LineageAction.HOLD),
+        (entry("prod/hold.yaml", holds={"prod": None}), LineageAction.RESUME),
+        (entry("prod/release.yaml", releases={"prod": Release(waived="adoption")}), LineageAction.RELEASE),
+        (entry("prod/release.yaml", releases={"prod": None}), LineageAction.RELEASE),
         (entry("prod/kustomization.yaml"), None),
         (entry("test/kustomization.yaml", trailers={"Lockstep-Promoted-From": "dev"}), None),
         (entry("dev/x.yaml", trailers={"Lockstep-Digest": "sha256:nonsense", "Lockstep-Service": "order"}), None),
         (entry("dev/x.yaml", trailers={"Lockstep-Release": "forged"}), None),
     ],
 )
-def test_what_a_commit_did_is_told_by_what_it_left(told: Entry, what: Deed | None) -> None:
+def test_what_a_commit_did_is_told_by_what_it_left(told: LineageEntry, what: LineageAction | None) -> None:
     assert deed(told) is what
 
 
@@ -44,12 +44,12 @@ def test_the_timeline_tells_promotions_and_what_was_new_by_them() -> None:
     shown = timeline(WEEK, 100)
 
     assert [(event.deed, event.environments[0], [each.tag for each in event.moved]) for event in shown] == [
-        (Deed.PROMOTION, "test", [NEW]),
-        (Deed.ROLLBACK, "prod", [OLD]),
-        (Deed.PROMOTION, "prod", [BAD]),
-        (Deed.PROMOTION, "test", [BAD]),
-        (Deed.PROMOTION, "prod", []),
-        (Deed.PROMOTION, "test", []),
+        (LineageAction.PROMOTION, "test", [NEW]),
+        (LineageAction.ROLLBACK, "prod", [OLD]),
+        (LineageAction.PROMOTION, "prod", [BAD]),
+        (LineageAction.PROMOTION, "test", [BAD]),
+        (LineageAction.PROMOTION, "prod", []),
+        (LineageAction.PROMOTION, "test", []),
     ]
     assert shown[1].hold == HOLD
     assert (shown[2].waived, shown[2].request, shown[2].source) == ({"soak": "hot fix"}, past.REQUEST, "test")
@@ -66,13 +66,16 @@ def test_an_image_is_followed_from_the_registry_to_the_last_environment() -> Non
     assert [line.digest for line in (newest, bad, old)] == [digest("order", tag) for tag in (NEW, BAD, OLD)]
     assert (newest.image, newest.pushed_at) == (image("order", NEW), ago(hours=4))
     assert newest.source_revision == commit(f"source of {NEW}")
-    assert [(each.deed, each.overlay) for each in newest.arrivals] == [(Deed.IMAGE, "dev"), (Deed.PROMOTION, "test")]
+    assert [(each.deed, each.overlay) for each in newest.arrivals] == [
+        (LineageAction.IMAGE, "dev"),
+        (LineageAction.PROMOTION, "test"),
+    ]
     assert newest.arrivals[1].proven_since == ago(hours=4)
     assert [(each.deed, each.overlay) for each in old.arrivals] == [
-        (Deed.IMAGE, "dev"),
-        (Deed.PROMOTION, "test"),
-        (Deed.PROMOTION, "prod"),
-        (Deed.ROLLBACK, "prod"),
+        (LineageAction.IMAGE, "dev"),
+        (LineageAction.PROMOTION, "test"),
+        (LineageAction.PROMOTION, "prod"),
+        (LineageAction.ROLLBACK, "prod"),
     ]
 
 

@@ -8,7 +8,7 @@ from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Rejected
 from gitops.core.image_updates import build_origin as origin
-from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40
@@ -22,8 +22,8 @@ def labels(**named: str) -> dict[str, str]:
 
 def test_labels_tell_where_an_image_comes_from() -> None:
     said = labels(revision=SHA, source=f"{SOURCE}.git", version="1.4.2", created="2026-11-23T08:00:00Z")
-    assert origin.origin(said | {"maintainer": "Li"}) == Origin(SHA, f"{SOURCE}.git", "1.4.2", NOW)
-    assert origin.origin({}) == Origin()
+    assert origin.origin(said | {"maintainer": "Li"}) == BuildOrigin(SHA, f"{SOURCE}.git", "1.4.2", NOW)
+    assert origin.origin({}) == BuildOrigin()
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitops.core.config_repo.pipeline import Promote
+from gitops.core.config_repo.pipeline import PromotePolicy
 from gitops.core.config_repo.release import Hold, Rejection, Release, parse_release
 from gitops.core.images.reference import Image
 from gitops.core.promotion import commits as promotion_commits
 from gitops.core.promotion import gates, requests
 from gitops.core.promotion import proposal as promotion
 from gitops.core.promotion.commits import Promotion
-from gitops.core.promotion.gates import SKIPPABLE, Facts, Gate
+from gitops.core.promotion.gates import SKIPPABLE, Gate, GateFacts
 from gitops.core.promotion.proof import Proof
-from gitops.core.promotion.proposal import Proposal, Source, Target, Terms
-from gitops.core.promotion.requests import Approval, Refused, Request, Tag
+from gitops.core.promotion.proposal import PromotionSource, PromotionTarget, PromotionTerms, Proposal
+from gitops.core.promotion.requests import Approval, PromotionRequest, RefusedRequest, SignedTag
 from gitops.core.revision import Revision
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -38,22 +38,24 @@ def proof(
     )
 
 
-def source(*proofs: Proof, closures: Mapping[str, Mapping[str, str]] | None = None) -> Source:
+def source(*proofs: Proof, closures: Mapping[str, Mapping[str, str]] | None = None) -> PromotionSource:
     by_service = {name: [each for each in proofs if each.service == name] for name in ("order", "print")}
     known = closures or {OLD: {"order": "a", "print": "a"}}
     steady = frozenset({"order", "print"})
-    return Source("dev", NOW, by_service, lambda base: known.get(base, {}), steady)
+    return PromotionSource("dev", NOW, by_service, lambda base: known.get(base, {}), steady)
 
 
-def target(locked: Mapping[str, int] | None = None, *rejected: Rejection, **changes: object) -> Target:
+def target(locked: Mapping[str, int] | None = None, *rejected: Rejection, **changes: object) -> PromotionTarget:
     at = {"order": 1, "print": 1} if locked is None else locked
     images = {service: image(service, number) for service, number in at.items()}
     release = Release(base=OLD, overlay=OLD, waived="adoption", rejected=rejected)
-    return replace(Target("test", release, images, images, lambda a, b: a > b), **changes)  # type: ignore[arg-type]
+    return replace(PromotionTarget("test", release, images, images, lambda a, b: a > b), **changes)  # type: ignore[arg-type]
 
 
-def proposed(found: Source, wanted: Target, terms: Terms | None = None) -> tuple[dict[str, str | None], str, Proposal]:
-    result = promotion.propose(found, wanted, terms or Terms(SOAK))
+def proposed(
+    found: PromotionSource, wanted: PromotionTarget, terms: PromotionTerms | None = None
+) -> tuple[dict[str, str | None], str, Proposal]:
+    result = promotion.propose(found, wanted, terms or PromotionTerms(SOAK))
     moved = {service: each.tag for service, each in result.move.images.items()}
     return moved, result.move.base, result
 
@@ -128,7 +130,7 @@ def test_commits_that_change_no_file_of_anybody_move_nothing() -> None:
 
 def test_services_by_name_move_digests_alone() -> None:
     closures = {OLD: {"order": "a", "print": "a"}, NEW: {"order": "b", "print": "a"}}
-    terms = Terms(SOAK, services=frozenset({"print"}))
+    terms = PromotionTerms(SOAK, services=frozenset({"print"}))
     found = source(proof("order", 2, base=NEW, files="b"), proof("print", 3), closures=closures)
     assert proposed(found, target(), terms)[:2] == ({"print": "1.3"}, OLD)
     mixed = source(proof("print", 3, base=NEW, files="b"), proof("print", 2), closures=closures)
@@ -149,13 +151,13 @@ def test_what_was_rolled_back_is_never_proposed_again() -> None:
 
 def test_waived_gates_of_proof() -> None:
     young = source(proof("order", 2, minutes=0, ran=False))
-    assert proposed(young, target(), Terms(timedelta(0)))[0] == {}
-    assert proposed(young, target(), Terms(timedelta(0), needs_run=False))[0] == {"order": "1.2"}
+    assert proposed(young, target(), PromotionTerms(timedelta(0)))[0] == {}
+    assert proposed(young, target(), PromotionTerms(timedelta(0), needs_run=False))[0] == {"order": "1.2"}
 
 
 def test_a_request_gets_what_was_there_at_its_commit() -> None:
     found = source(proof("order", 3, base=NEW), proof("order", 2))
-    terms = Terms(SOAK, includes=lambda revision: revision.base <= OLD)
+    terms = PromotionTerms(SOAK, includes=lambda revision: revision.base <= OLD)
     moved, _, result = proposed(found, target(), terms)
     assert moved == {"order": "1.2"}
     assert result.behind == ("order 1.3 came to dev after the tagged commit",)
@@ -176,12 +178,12 @@ def test_a_first_release_needs_everything_proven() -> None:
     assert (moved, base, whole.obstacles) == ({"order": "1.2", "print": "1.2"}, OLD, ())
 
 
-def promote(**fields: object) -> Promote:
-    return Promote.model_validate_json(json.dumps({"when": "proven", **fields}))
+def promote(**fields: object) -> PromotePolicy:
+    return PromotePolicy.model_validate_json(json.dumps({"when": "proven", **fields}))
 
 
-def shut(wanted: Promote, **facts: object) -> list[tuple[Gate, str]]:
-    return [(gate.gate, gate.message) for gate in gates.shut(wanted, NOW, Facts(**facts))]  # type: ignore[arg-type]
+def shut(wanted: PromotePolicy, **facts: object) -> list[tuple[Gate, str]]:
+    return [(gate.gate, gate.message) for gate in gates.shut(wanted, NOW, GateFacts(**facts))]  # type: ignore[arg-type]
 
 
 def test_each_gate_says_what_would_open_it() -> None:
@@ -209,12 +211,12 @@ def test_approvals_are_counted() -> None:
     assert shut(two, approved=2) == []
 
 
-def tag(message: str = "out with it\n", **fields: object) -> Tag:
-    known = Tag("promote/prod/friday", "f" * 40, NEW, True, "promote/prod/friday", NOW, message)  # noqa: FBT003
+def tag(message: str = "out with it\n", **fields: object) -> SignedTag:
+    known = SignedTag("promote/prod/friday", "f" * 40, NEW, True, "promote/prod/friday", NOW, message)  # noqa: FBT003
     return replace(known, **fields)  # type: ignore[arg-type]
 
 
-def read(found: Tag) -> Request | Refused:
+def read(found: SignedTag) -> PromotionRequest | RefusedRequest:
     return requests.read(found, ("order", "print"), SKIPPABLE)
 
 
@@ -231,10 +233,10 @@ def read(found: Tag) -> Request | Refused:
 )
 def test_what_the_message_of_a_tag_asks_for(message: str, services: set[str], waived: dict[str, str]) -> None:
     found = read(tag(message))
-    assert isinstance(found, Request)
+    assert isinstance(found, PromotionRequest)
     assert (found.services, found.waived) == (services, waived)
     again = requests.message("x", sorted(services), waived)
-    assert isinstance(repeated := read(tag(again)), Request)
+    assert isinstance(repeated := read(tag(again)), PromotionRequest)
     assert (repeated.services, repeated.waived) == (services, waived)
 
 
@@ -256,9 +258,9 @@ def test_what_the_message_of_a_tag_asks_for(message: str, services: set[str], wa
         ),
     ],
 )
-def test_tags_that_are_not_heard(found: Tag, why: str) -> None:
+def test_tags_that_are_not_heard(found: SignedTag, why: str) -> None:
     refused = read(found)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RefusedRequest)
     assert refused.environment == "prod"
     assert why in refused.message
 
@@ -272,7 +274,7 @@ def test_an_approval_names_both_on_lines_of_their_own() -> None:
 
 def test_who_approves_counts_once_for_this_release_and_never_oneself() -> None:
     asked = read(tag(signer="li@example"))
-    assert isinstance(asked, Request)
+    assert isinstance(asked, PromotionRequest)
     good = Approval(asked.id, "hash", "wang@example")
     given = [
         good,
@@ -295,7 +297,7 @@ def test_an_approval_is_a_signed_tag_under_its_own_name() -> None:
 
 
 def committed(proofs: Sequence[Proof], **fields: object) -> Promotion:
-    move = promotion.propose(source(*proofs), target(), Terms(SOAK)).move
+    move = promotion.propose(source(*proofs), target(), PromotionTerms(SOAK)).move
     known = Promotion("test", "dev", (move,), promotion.release_hash("test", [move]), "proven for 10m")
     return replace(known, **fields)  # type: ignore[arg-type]
 
@@ -344,7 +346,7 @@ def test_a_commit_names_what_was_waived_and_what_changes() -> None:
 
 
 def test_evidence_says_why_less_than_a_proof_was_enough() -> None:
-    terms = Terms(timedelta(0), needs_run=False, waived="soak: production is down")
+    terms = PromotionTerms(timedelta(0), needs_run=False, waived="soak: production is down")
     adopted = target()
     move = promotion.propose(source(proof("order", 2, minutes=0, ran=False)), adopted, terms).move
     assert (move.evidence["order"].since, move.evidence["order"].waived) == (NOW, "soak: production is down")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from gitops.core.health import Health
 from gitops.core.images.reference import Image
 from gitops.core.promotion import proof
-from gitops.core.promotion.proof import Look, Proof, Proofs, Running, Sighting
+from gitops.core.promotion.proof import Proof, ProofLook, Proofs, ProofSighting, RunningService
 from gitops.core.revision import Revision
 from tests.core.trees import Trees
 
@@ -19,11 +19,11 @@ def image(number: int) -> Image:
     return Image("harbor.example/shop/order", f"1.{number}.0", f"sha256:{number:064x}")
 
 
-def running(number: int = 1, *, closure: str = "files", settings: str = "own", commit: str = "a") -> Running:
-    return Running(image(number), closure, settings, Revision(commit * 40, commit * 40))
+def running(number: int = 1, *, closure: str = "files", settings: str = "own", commit: str = "a") -> RunningService:
+    return RunningService(image(number), closure, settings, Revision(commit * 40, commit * 40))
 
 
-Step = tuple[int, Running, Look]
+Step = tuple[int, RunningService, ProofLook]
 
 
 def watched(steps: Sequence[Step], before: Proofs | None = None, *, ran: bool = True) -> Proofs:
@@ -31,7 +31,7 @@ def watched(steps: Sequence[Step], before: Proofs | None = None, *, ran: bool = 
     for second, wanted, look in steps:
         seen = frozenset({"order"}) if ran else frozenset()
         at = START + timedelta(seconds=second)
-        before = proof.observe(before, Sighting(at, {"order": wanted}, {"order": look}, seen), SOAK)
+        before = proof.observe(before, ProofSighting(at, {"order": wanted}, {"order": look}, seen), SOAK)
     assert before is not None
     return before
 
@@ -40,8 +40,8 @@ def newest(found: Proofs) -> Proof:
     return found.of("order")[0]
 
 
-def good(*seconds: int, wanted: Running | None = None) -> list[Step]:
-    return [(second, wanted or running(), Look.GOOD) for second in seconds]
+def good(*seconds: int, wanted: RunningService | None = None) -> list[Step]:
+    return [(second, wanted or running(), ProofLook.GOOD) for second in seconds]
 
 
 def test_observed_time_adds_up_until_it_is_enough() -> None:
@@ -56,7 +56,7 @@ def test_observed_time_adds_up_until_it_is_enough() -> None:
 
 
 def test_nothing_is_proven_before_it_was_healthy_once_though_no_soak_is_asked_for() -> None:
-    assert not newest(watched([(0, running(), Look.PAUSED)])).is_proven(timedelta(0))
+    assert not newest(watched([(0, running(), ProofLook.PAUSED)])).is_proven(timedelta(0))
     assert newest(watched(good(0))).is_proven(timedelta(0))
 
 
@@ -68,15 +68,15 @@ def test_what_never_ran_is_not_proven_unless_that_is_waived() -> None:
 
 
 def test_progressing_stops_the_clock_and_degraded_turns_it_back() -> None:
-    found = watched([*good(0, 30), (60, running(), Look.PAUSED), *good(90, 100)])
+    found = watched([*good(0, 30), (60, running(), ProofLook.PAUSED), *good(90, 100)])
     assert newest(found).observed == 70
-    found = watched([(110, running(), Look.BAD), *good(120, 150)], found)
+    found = watched([(110, running(), ProofLook.BAD), *good(120, 150)], found)
     assert newest(found).observed == 30
     assert newest(found).healthy_since == START + timedelta(seconds=120)
 
 
 def test_degraded_unproves() -> None:
-    found = watched([*good(0, 50, 100, 150), (160, running(), Look.BAD)])
+    found = watched([*good(0, 50, 100, 150), (160, running(), ProofLook.BAD)])
     assert not newest(found).is_proven(timedelta(0))
 
 
@@ -110,7 +110,7 @@ def test_what_comes_back_is_proven_anew_and_only_the_newest_are_kept() -> None:
     found = watched([*good(0, 50, 100, 150), *good(160, wanted=running(2)), *good(170, 180)])
     assert [record.image for record in found.of("order")] == [image(1), image(2)]
     assert newest(found).observed == 10
-    found = watched([(200 + number, running(number), Look.GOOD) for number in range(30)], found)
+    found = watched([(200 + number, running(number), ProofLook.GOOD) for number in range(30)], found)
     assert [record.image for record in found.of("order")] == [image(29 - number) for number in range(10)]
 
 
@@ -128,17 +128,17 @@ def test_what_is_written_and_when() -> None:
     assert proof.is_settled(proven, SOAK)
     assert not proof.is_settled(before, SOAK)
     assert not proof.is_news(proven, watched(good(200), proven), SOAK)
-    assert proof.is_news(proven, watched([(210, running(), Look.BAD)], proven), SOAK)
+    assert proof.is_news(proven, watched([(210, running(), ProofLook.BAD)], proven), SOAK)
     assert proof.PROOFS_JSON.validate_json(proof.PROOFS_JSON.dump_json(proven)) == proven
 
 
 def test_looks() -> None:
-    assert proof.look([Health.HEALTHY, Health.SUSPENDED], is_whole=True) is Look.GOOD
-    assert proof.look([Health.HEALTHY], is_whole=False) is Look.PAUSED
-    assert proof.look([Health.PROGRESSING, Health.HEALTHY], is_whole=True) is Look.PAUSED
-    assert proof.look([Health.PROGRESSING, Health.DEGRADED], is_whole=False) is Look.BAD
-    assert proof.look([Health.MISSING], is_whole=True) is Look.BAD
-    assert proof.look([], is_whole=True) is Look.PAUSED
+    assert proof.look([Health.HEALTHY, Health.SUSPENDED], is_whole=True) is ProofLook.GOOD
+    assert proof.look([Health.HEALTHY], is_whole=False) is ProofLook.PAUSED
+    assert proof.look([Health.PROGRESSING, Health.HEALTHY], is_whole=True) is ProofLook.PAUSED
+    assert proof.look([Health.PROGRESSING, Health.DEGRADED], is_whole=False) is ProofLook.BAD
+    assert proof.look([Health.MISSING], is_whole=True) is ProofLook.BAD
+    assert proof.look([], is_whole=True) is ProofLook.PAUSED
 
 
 def test_a_service_reaches_what_is_its_own_and_what_is_shared() -> None:

@@ -5,7 +5,7 @@ from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.objects import Key
 from gitops.core.sync import manifests, scope
 from gitops.core.sync.manifests import Manifest
-from gitops.core.sync.scope import Ceilings
+from gitops.core.sync.scope import ScopeCeilings
 from tests.core.rejections import rejection
 
 PIPELINE = pipeline.parse(b"""\
@@ -77,16 +77,16 @@ def test_a33_a34_what_an_overlay_may_create(overlay: Overlay, found: Manifest, s
 @pytest.mark.parametrize(
     ("overlay", "found", "ceilings", "refused"),
     [
-        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=("shop-dev",)), False),
-        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=("shop-prod",)), True),
-        (DEV, manifest("ConfigMap", "shop-prod"), Ceilings(namespaces=("shop-prod",)), True),
-        (DEV, manifest("ConfigMap", "shop-dev"), Ceilings(namespaces=("shop-*",)), False),
-        (PROD, manifest("ClusterRole"), Ceilings(cluster_kinds=("ClusterRole",)), False),
-        (PROD, manifest("ClusterRole"), Ceilings(cluster_kinds=("Namespace",)), True),
-        (DEV, manifest("ClusterRole"), Ceilings(cluster_kinds=("ClusterRole",)), True),
+        (DEV, manifest("ConfigMap", "shop-dev"), ScopeCeilings(namespaces=("shop-dev",)), False),
+        (DEV, manifest("ConfigMap", "shop-dev"), ScopeCeilings(namespaces=("shop-prod",)), True),
+        (DEV, manifest("ConfigMap", "shop-prod"), ScopeCeilings(namespaces=("shop-prod",)), True),
+        (DEV, manifest("ConfigMap", "shop-dev"), ScopeCeilings(namespaces=("shop-*",)), False),
+        (PROD, manifest("ClusterRole"), ScopeCeilings(cluster_kinds=("ClusterRole",)), False),
+        (PROD, manifest("ClusterRole"), ScopeCeilings(cluster_kinds=("Namespace",)), True),
+        (DEV, manifest("ClusterRole"), ScopeCeilings(cluster_kinds=("ClusterRole",)), True),
     ],
 )
-def test_ceilings_only_narrow(overlay: Overlay, found: Manifest, ceilings: Ceilings, *, refused: bool) -> None:
+def test_ceilings_only_narrow(overlay: Overlay, found: Manifest, ceilings: ScopeCeilings, *, refused: bool) -> None:
     assert bool(scope.violations([found], scope.of(overlay, PIPELINE), ceilings)) is refused
 
 
@@ -110,5 +110,5 @@ def test_a33_a_ceiling_on_service_accounts_binds_pods(field: str, account: str, 
     spec = {"template": {"spec": {field: account}}}
     body = {"kind": "Deployment", "metadata": {"name": "x", "namespace": "shop-dev"}, "spec": spec}
     found = Manifest(Key("apps", "Deployment", "shop-dev", "x"), body, "")
-    ceilings = Ceilings(service_accounts=("default", "order*"))
+    ceilings = ScopeCeilings(service_accounts=("default", "order*"))
     assert bool(scope.violations([found], scope.of(DEV, PIPELINE), ceilings)) is refused

@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 from gitops.core.config_repo.release import Release
 from gitops.core.revision import Revision
 from gitops.core.sync import summary
-from gitops.core.sync.summary import Results
+from gitops.core.sync.summary import PassResults
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 HERE = Revision("1" * 40, "1" * 40)
 
 
 def test_a_waiver_is_news_once_and_stays_in_the_status() -> None:
-    plain = summary.summarise(Results("prod", "prod", HERE, HERE, HERE), None, NOW)
-    waived = Results("prod", "prod", HERE, HERE, HERE, waived=("soak: production is down",))
+    plain = summary.summarise(PassResults("prod", "prod", HERE, HERE, HERE), None, NOW)
+    waived = PassResults("prod", "prod", HERE, HERE, HERE, waived=("soak: production is down",))
     after = summary.summarise(waived, plain, NOW)
     line = summary.record(plain, after, {})
     assert after.waived == ("soak: production is down",)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gitops.core.errors import Rejected
 from gitops.core.parsing import yaml_reader as yaml_text
-from gitops.core.parsing.yaml_reader import Limits
+from gitops.core.parsing.yaml_reader import YamlLimits
 from tests.core.rejections import rejection
 
 
@@ -97,13 +97,13 @@ def test_a23_a30_an_alias_bomb_is_counted_as_if_expanded_and_never_built() -> No
 
 
 def test_a30_too_many_bytes_or_documents() -> None:
-    assert rejection(lambda: yaml_text.document(b"x" * 101, "f", Limits(size=100)))[0] == "LimitExceeded"
+    assert rejection(lambda: yaml_text.document(b"x" * 101, "f", YamlLimits(size=100)))[0] == "LimitExceeded"
     many = b"--- {a: 1}\n" * 11
-    assert rejection(lambda: yaml_text.documents(many, "f", Limits(documents=10))) == ("LimitExceeded", "f:11")
+    assert rejection(lambda: yaml_text.documents(many, "f", YamlLimits(documents=10))) == ("LimitExceeded", "f:11")
 
 
 def test_empty_documents_are_left_out_but_a_file_needs_one() -> None:
-    assert len(yaml_text.documents(b"---\n---\na: 1\n---\n# nothing\n", "f", Limits(documents=9))) == 1
+    assert len(yaml_text.documents(b"---\n---\na: 1\n---\n# nothing\n", "f", YamlLimits(documents=9))) == 1
     assert rejection(lambda: yaml_text.document(b"# nothing\n", "f"))[0] == "InvalidYaml"
 
 
@@ -120,4 +120,4 @@ def test_what_pyyaml_writes_is_read_back(value: object) -> None:
 @given(st.binary(max_size=200) | st.text(alphabet="a&*{}[]:-?!|>'\"#\n ,<0.", max_size=60).map(str.encode))
 def test_a30_any_bytes_are_read_or_rejected(data: bytes) -> None:
     with suppress(Rejected):
-        yaml_text.documents(data, "f", Limits(documents=100))
+        yaml_text.documents(data, "f", YamlLimits(documents=100))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gitops.__main__ import main
 from gitops.adapters.git.config_repo import GitConfigRepo
-from gitops.adapters.kubernetes.applysets import KubernetesParents
+from gitops.adapters.kubernetes.applysets import KubernetesApplySets
 from gitops.adapters.kubernetes.cluster import KubernetesCluster
 from gitops.app import wiring as assembly
 from gitops.core.objects import Body
@@ -15,7 +15,7 @@ from gitops.core.sync.manifests import Manifest
 from gitops.ports import NOWHERE, NewCommit
 
 
-class WithoutWriteAhead(KubernetesParents):
+class WithoutWriteAhead(KubernetesApplySets):
     """Stores the inventory after the writes only."""
 
     _written: dict[str, int]

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from gitops.adapters.git import damage as git_damage
 from gitops.adapters.git import push as git_push
-from gitops.adapters.git.process import Finished
-from gitops.adapters.git.remote import Access, Remote
+from gitops.adapters.git.process import GitResult
+from gitops.adapters.git.remote import GitAccess, GitRemote
 from gitops.adapters.registry import oci as oci_registry
 from gitops.config import model as config
 from gitops.core.config_repo import pipeline, release
@@ -23,17 +23,17 @@ from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.contract import across, book, survey
 from gitops.core.errors import Rejected
 from gitops.core.image_updates import changes
-from gitops.core.image_updates.changes import Change, Target
+from gitops.core.image_updates.changes import Change, ChangeTarget
 from gitops.core.images import reference as images
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import build_errors, guard
 from gitops.core.kustomize import image_edit as overlay
 from gitops.core.kustomize import references as kustomization
-from gitops.core.kustomize.references import Reference
+from gitops.core.kustomize.references import FileReference
 from gitops.core.parsing import yaml_reader as yaml_text
-from gitops.core.parsing.yaml_reader import Limits
+from gitops.core.parsing.yaml_reader import YamlLimits
 from gitops.core.promotion import requests
-from gitops.core.promotion.requests import Tag
+from gitops.core.promotion.requests import SignedTag
 from gitops.core.sync import apply_order as order
 from gitops.core.sync import cluster_scoped as cluster_kinds
 from gitops.core.sync import diff, manifests, scope
@@ -60,7 +60,7 @@ variations:
 """
     )
 )
-_SEVERAL = Limits(size=8 << 20, documents=10_000, nodes=2_000_000)
+_SEVERAL = YamlLimits(size=8 << 20, documents=10_000, nodes=2_000_000)
 
 
 def taken(read: Callable[[], T]) -> T | None:
@@ -88,14 +88,14 @@ def walk(data: bytes) -> None:
         return
     source = guard.source(found, trees.read)
     for path, use in found.judged.items():
-        is_plugin = use is kustomization.Use.PLUGIN
+        is_plugin = use is kustomization.ReferenceUse.PLUGIN
         before = references(trees.read(tree[path].id), path, is_plugin=is_plugin)
         after = references(source.files[path], path, is_plugin=is_plugin)
         assert [(each.text, each.use) for each in after] == [(each.text, each.use) for each in before]
         assert not [each.text for each in after if set(each.text) & set(":@?%~\\\n")]
 
 
-def references(data: bytes, path: str, *, is_plugin: bool) -> tuple[Reference, ...]:
+def references(data: bytes, path: str, *, is_plugin: bool) -> tuple[FileReference, ...]:
     if is_plugin:
         return kustomization.plugin_references(kustomization.plugin_documents(data, path, _SEVERAL))
     return kustomization.references(yaml_text.document(data, path))
@@ -171,7 +171,7 @@ def judge(data: bytes) -> None:
     own, _, reference = data.partition(b"\0")
     found = [taken(lambda each=each: parsed(each)) for each in (own, reference or own)]  # type: ignore[misc]
     bodies = [[manifest.body for manifest in each or ()] for each in found]
-    surveyed = survey.survey(survey.Subject("dev", "dev", bodies[0], "base", bodies[1]), RULES)
+    surveyed = survey.survey(survey.SurveyInput("dev", "dev", bodies[0], "base", bodies[1]), RULES)
     across.across([surveyed, surveyed], RULES, None)
     for violation in surveyed.violations:
         assert str(violation)
@@ -190,7 +190,7 @@ def write_message(data: bytes) -> None:
     """A commit message: whatever comes from outside makes no line of its own and commands no CI system."""
     said = text(data)
     for tag in {said, IMAGE.tag}:
-        change = Change(Target("dev", "dev", "shop"), Image(IMAGE.name, tag, IMAGE.digest), IMAGE, WHEN, said)
+        change = Change(ChangeTarget("dev", "dev", "shop"), Image(IMAGE.name, tag, IMAGE.digest), IMAGE, WHEN, said)
         written = changes.commit_message(change)
         *_, trailers = written.strip("\n").split("\n\n")
         lines = trailers.splitlines()
@@ -204,9 +204,9 @@ def read_request(data: bytes) -> None:
     """A promotion tag that somebody pushed."""
     name, _, message = text(data).partition("\n")
     for each in (name, "promote/prod/x"):
-        tag = Tag(each, "1" * 40, "2" * 40, is_annotated=True, name_inside=each, tagged_at=WHEN, message=message)
+        tag = SignedTag(each, "1" * 40, "2" * 40, is_annotated=True, name_inside=each, tagged_at=WHEN, message=message)
         found = requests.read(tag, {"shop"}, {"soak"})
-        assert isinstance(found, requests.Refused) or found.services <= {"shop"}
+        assert isinstance(found, requests.RefusedRequest) or found.services <= {"shop"}
         requests.approval(tag)
 
 
@@ -257,9 +257,12 @@ def spliced(body: bytes, data: bytes) -> bytes:
 def hear_git(data: bytes) -> None:
     """What git and its host say: a verdict on a push, and words that are fit for a message."""
     said = text(data)
-    found = git_push.verdict(Finished(1, data, said))
-    assert found.landed is git_push.Landed.UNKNOWN or is_one_line(found.text)
-    for remote in (Remote("https://h/x.git", Access(), "h/x (main)"), Remote("git@h:x", Access(), "h/x (main)")):
+    found = git_push.verdict(GitResult(1, data, said))
+    assert found.landed is git_push.PushOutcome.UNKNOWN or is_one_line(found.text)
+    for remote in (
+        GitRemote("https://h/x.git", GitAccess(), "h/x (main)"),
+        GitRemote("git@h:x", GitAccess(), "h/x (main)"),
+    ):
         trouble = remote.trouble(said, "fetched")
         assert is_one_line(trouble.message)
         assert trouble.reason.isalpha() or trouble.reason == "Sha256Repository"

@@ -34,7 +34,7 @@ def programs() -> Mapping[str, Path]:
     return binaries.ensure_all()
 
 
-def _components(directory: Path) -> Mapping[str, processes.Identity]:
+def _components(directory: Path) -> Mapping[str, processes.ProcessIdentity]:
     running = record.running(directory)
     assert running is not None
     return running.components

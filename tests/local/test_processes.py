@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gitops.core.errors import GitopsError, Rejected
 from gitops.local import processes
-from gitops.local.processes import Identity
+from gitops.local.processes import ProcessIdentity
 
 STUBBORN = (
     "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); signal.pause()"
@@ -34,7 +34,7 @@ def test_a_process_with_a_recorded_number_but_another_start_is_left_alone(tmp_pa
     with _start(tmp_path) as process:
         found = processes.identify(process.pid)
         assert found is not None
-        processes.end(Identity(process.pid, "another boot/1"), grace=0)
+        processes.end(ProcessIdentity(process.pid, "another boot/1"), grace=0)
         assert processes.is_alive(found)
         process.kill()
 

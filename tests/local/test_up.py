@@ -24,7 +24,7 @@ from kubernetes import client, config
 
 from gitops.local import binaries, furnish, processes, record
 from gitops.local.control_plane import CONTROLLERS, STORAGE, ControlPlane
-from gitops.local.site import Site
+from gitops.local.site import LocalSite
 from tests.adapters.kubernetes_world import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ class Up:
     """A running `lockstep local up` and what it has printed."""
 
     process: subprocess.Popen[str]
-    site: Site
+    site: LocalSite
     lines: list[str] = field(default_factory=list)
 
     def read_until(self, wanted: str) -> list[str]:
@@ -63,7 +63,7 @@ class Up:
         return text
 
 
-def _lockstep(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _lockstep(site: LocalSite, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "gitops", "local", *arguments, "--directory", str(site.directory)],
         capture_output=True,
@@ -90,7 +90,7 @@ def _up(directory: Path, **environment: str) -> Iterator[Up]:
         watchdog = threading.Timer(_PATIENCE, process.kill)
         watchdog.start()
         try:
-            yield Up(process, Site(directory))
+            yield Up(process, LocalSite(directory))
         finally:
             watchdog.cancel()
             process.kill()
@@ -103,7 +103,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         yield up
 
 
-def _recorded(site: Site) -> dict[str, processes.Identity]:
+def _recorded(site: LocalSite) -> dict[str, processes.ProcessIdentity]:
     found = [record.running(directory) for directory in (site.control_plane, site.directory)]
     return {name: identity for each in found if each for name, identity in each.components.items()}
 
@@ -124,7 +124,7 @@ def _of_sessions(leaders: set[int]) -> list[str]:
     return found
 
 
-def _deployment(site: Site, namespace: str, name: str) -> client.V1Deployment:
+def _deployment(site: LocalSite, namespace: str, name: str) -> client.V1Deployment:
     with config.new_client_from_config(str(site.kubeconfig())) as api:
         return client.AppsV1Api(api).read_namespaced_deployment(name, namespace)
 
@@ -249,7 +249,7 @@ def _type(command: str) -> str:
     return finished.stdout
 
 
-def _overlay(site: Site, name: str) -> dict[str, Any]:
+def _overlay(site: LocalSite, name: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{site.url('page')}/api/v1/overlays/{name}") as answer:
         found: dict[str, Any] = json.load(answer)
     return found

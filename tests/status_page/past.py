@@ -3,9 +3,17 @@
 from datetime import datetime
 
 from gitops.core.config_repo.release import Admission, Evidence, Hold, Rejection, Release
-from gitops.core.contract.parity import Compared, Comparison, Finding, Pair, Standing, compared, refused
+from gitops.core.contract.parity import (
+    ComparedOverlay,
+    DifferenceStatus,
+    EnvironmentPair,
+    ParityComparison,
+    ParityFinding,
+    compared,
+    refused,
+)
 from gitops.core.objects import Key
-from gitops.core.promotion.lineage import Entry, Past
+from gitops.core.promotion.lineage import LineageEntry, RepoHistory
 from tests.status_page.sample import BEHIND, NOW, REGISTRY, TAGS, ago, commit, image
 
 BOT = "Lockstep <lockstep@localhost>"
@@ -19,9 +27,9 @@ def digest(service: str, tag: str) -> str:
     return image(service, tag).digest or ""
 
 
-def pushed(service: str, tag: str, at: datetime) -> Entry:
+def pushed(service: str, tag: str, at: datetime) -> LineageEntry:
     """Harbor announced an image, and dev got it."""
-    return Entry(
+    return LineageEntry(
         commit=commit(f"{service} {tag}"),
         at=at,
         author=BOT,
@@ -49,9 +57,9 @@ def admitted(source: str, since: datetime | None, rejected: tuple[Rejection, ...
     )
 
 
-def promoted(environment: str, source: str, at: datetime, release: Release, **trailers: str) -> Entry:
+def promoted(environment: str, source: str, at: datetime, release: Release, **trailers: str) -> LineageEntry:
     named = {f"Lockstep-{key.replace('_', '-')}": value for key, value in trailers.items()}
-    return Entry(
+    return LineageEntry(
         commit=commit(f"{environment} {at}"),
         at=at,
         author=BOT,
@@ -74,11 +82,11 @@ def _tags(release: Release) -> list[str]:
     return [tag for tag in (TAGS["order"], BAD_TAG, BEHIND["order"]) if digest("order", tag) in digests]
 
 
-def rolled_back() -> Entry:
+def rolled_back() -> LineageEntry:
     rejected = (Rejection(service="order", digest=digest("order", BAD_TAG), closure="c"),)
     release = admitted("test", ago(days=6), rejected, order=BEHIND["order"])
     release = release.model_copy(update={"waived": {"rollback": f"to {commit('release')[:12]}"}})
-    return Entry(
+    return LineageEntry(
         commit=commit("rollback"),
         at=ago(days=1),
         author=ANNA,
@@ -91,7 +99,7 @@ def rolled_back() -> Entry:
     )
 
 
-def entries() -> tuple[Entry, ...]:
+def entries() -> tuple[LineageEntry, ...]:
     old, bad, new = BEHIND["order"], BAD_TAG, TAGS["order"]
     waived = admitted("test", ago(days=1, hours=4), order=bad).model_copy(update={"waived": {"soak": "hot fix"}})
     return (
@@ -110,40 +118,47 @@ def entries() -> tuple[Entry, ...]:
     )  # fmt: skip
 
 
-def past() -> Past:
+def past() -> RepoHistory:
     told = entries()
     present = {"test": told[0].releases["test"], "prod": told[2].releases["prod"]}
-    return Past(commit("head"), told, {name: each for name, each in present.items() if each}, {"prod": HOLD})
+    return RepoHistory(commit("head"), told, {name: each for name, each in present.items() if each}, {"prod": HOLD})
 
 
-def findings() -> tuple[Finding, ...]:
+def findings() -> tuple[ParityFinding, ...]:
     order, settings = Key("apps", "Deployment", "tuling-prod", "order"), Key("", "ConfigMap", "tuling-prod", "settings")
     secret = Key("", "Secret", "tuling-prod", "order-secrets-8m2t6b4k9c")
     container = "/spec/template/spec/containers/app"
     return (
-        Finding(Standing.UNDECLARED, order, f"{container}/env/LOG_LEVEL/value", "info", "debug"),
-        Finding(Standing.UNDECLARED, Key("", "ConfigMap", "tuling-prod", "leftover"), "", None, "present"),
-        Finding(
-            Standing.PENDING, order, f"{container}/image",
+        ParityFinding(DifferenceStatus.UNDECLARED, order, f"{container}/env/LOG_LEVEL/value", "info", "debug"),
+        ParityFinding(
+            DifferenceStatus.UNDECLARED, Key("", "ConfigMap", "tuling-prod", "leftover"), "", None, "present"
+        ),
+        ParityFinding(
+            DifferenceStatus.PENDING, order, f"{container}/image",
             str(image("order", TAGS["order"])), str(image("order", BEHIND["order"])),
         ),
-        Finding(Standing.DECLARED, order, "/spec/replicas", "1", "3", "replicas"),
-        Finding(Standing.DECLARED, settings, "/data/DB_URL", "jdbc:mysql://dev/shop", "jdbc:mysql://prod/shop", "db"),
-        Finding(Standing.DECLARED, secret, "/data/password", "***", "***", "secrets"),
+        ParityFinding(DifferenceStatus.DECLARED, order, "/spec/replicas", "1", "3", "replicas"),
+        ParityFinding(
+            DifferenceStatus.DECLARED, settings, "/data/DB_URL", "jdbc:mysql://dev/shop", "jdbc:mysql://prod/shop", "db"
+        ),
+        ParityFinding(DifferenceStatus.DECLARED, secret, "/data/password", "***", "***", "secrets"),
     )  # fmt: skip
 
 
-def between(a: str, b: str) -> Compared:
+def between(a: str, b: str) -> ComparedOverlay:
     """Test is as dev but for an overlay of its own, prod differs, and test and prod cannot be compared."""
     head = commit("head")
     if (a, b) == ("dev", "test"):
-        pairs = (Pair("dev", "test"), Pair("-", "test/gallery", trouble="test/gallery has no counterpart"))
+        pairs = (
+            EnvironmentPair("dev", "test"),
+            EnvironmentPair("-", "test/gallery", trouble="test/gallery has no counterpart"),
+        )
         return compared(head, ago(minutes=3), pairs, 100)
     if (a, b) == ("dev", "prod"):
         behind = ("1f2e3d4 order: retry when the printer is busy", "0a1b2c3 gateway: two more routes")
-        return compared(head, ago(minutes=2), (Pair(a, b, findings(), commits=behind),), 100)
+        return compared(head, ago(minutes=2), (EnvironmentPair(a, b, findings(), commits=behind),), 100)
     return refused(head, NOW, f"MissingFile: environments/{b}: there is no kustomization.yaml")
 
 
-def comparison(a: str, b: str) -> Comparison:
-    return Comparison(between(a, b), is_current=True)
+def comparison(a: str, b: str) -> ParityComparison:
+    return ParityComparison(between(a, b), is_current=True)

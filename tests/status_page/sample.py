@@ -11,12 +11,12 @@ from hashlib import sha256
 
 from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.pipeline import Pipeline
-from gitops.core.contract.parity import Comparison
+from gitops.core.contract.parity import ParityComparison
 from gitops.core.health import Health
-from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 from gitops.core.images.reference import Image
 from gitops.core.objects import Key
-from gitops.core.promotion.lineage import Past
+from gitops.core.promotion.lineage import RepoHistory
 from gitops.core.revision import Revision
 from gitops.core.sync.status import (
     Action,
@@ -30,7 +30,7 @@ from gitops.core.sync.status import (
     Sync,
     SyncStatus,
 )
-from gitops.status_page import Controller, Statuses
+from gitops.status_page import ControllerState, Statuses
 
 NOW = datetime(2026, 3, 5, 9, 30, tzinfo=UTC)
 REGISTRY = "harbor.tuling.internal/tuling"
@@ -301,7 +301,7 @@ def statuses() -> dict[str, tuple[SyncStatus, Sequence[Record]]]:
     return {status.overlay: (status, history(status)) for status in (dev(), test(), gallery(), prod(), platform())}
 
 
-CONTROLLER = Controller(
+CONTROLLER = ControllerState(
     repo="git.tuling.internal/platform/config",
     trunk="main",
     leader=True,
@@ -318,12 +318,12 @@ class Source:
 
     told: Statuses = field(default_factory=statuses)
     pipe: Pipeline | None = PIPELINE
-    own: Controller = CONTROLLER
+    own: ControllerState = CONTROLLER
     error: Exception | None = None
-    git: Past = field(default_factory=Past)
-    compare: Callable[[str, str], Comparison] = lambda _a, _b: Comparison()
+    git: RepoHistory = field(default_factory=RepoHistory)
+    compare: Callable[[str, str], ParityComparison] = lambda _a, _b: ParityComparison()
     asked: list[tuple[str, str]] = field(default_factory=list)
-    origins: dict[str, Origin] = field(default_factory=dict)
+    origins: dict[str, BuildOrigin] = field(default_factory=dict)
     pushes: dict[str, tuple[SourcePush, ...]] = field(default_factory=dict)
 
     def statuses(self) -> Statuses:
@@ -334,21 +334,21 @@ class Source:
     def pipeline(self) -> Pipeline | None:
         return self.pipe
 
-    def controller(self) -> Controller:
+    def controller(self) -> ControllerState:
         return self.own
 
-    def past(self) -> Past:
+    def past(self) -> RepoHistory:
         return self.git
 
-    def origin(self, image: Image) -> Origin | None:
+    def origin(self, image: Image) -> BuildOrigin | None:
         return self.origins.get(image.digest or "")
 
     def source_pushes(self, service: str) -> Sequence[SourcePush]:
         return self.pushes.get(service, ())
 
-    def parity(self, a: str, b: str) -> Comparison:
+    def parity(self, a: str, b: str) -> ParityComparison:
         self.asked.append((a, b))
         return self.compare(a, b)
 
-    def known_parity(self, a: str, b: str) -> Comparison:
+    def known_parity(self, a: str, b: str) -> ParityComparison:
         return self.compare(a, b)

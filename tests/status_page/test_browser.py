@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from gitops.core.contract.parity import Comparison
+from gitops.core.contract.parity import ParityComparison
 from gitops.core.errors import Unavailable
 from gitops.core.health import Health
-from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 from tests.status_page import past, sample
 from tests.status_page.sample import NOW, Source
 
@@ -76,7 +76,7 @@ def test_fits_a_phone_without_scrolling_sideways(visit: Open, path: str) -> None
 
 def test_long_words_of_strangers_do_not_widen_the_page(visit: Open, source: Source) -> None:
     image = source.told["dev"][0].images["order"]
-    source.origins[image.digest or ""] = Origin("a" * 40, f"https://git.example/{'y' * 280}", "z" * 100)
+    source.origins[image.digest or ""] = BuildOrigin("a" * 40, f"https://git.example/{'y' * 280}", "z" * 100)
     source.pushes["order"] = (SourcePush("b" * 40, f"refs/heads/{'x' * 240}", NOW),)
     page = visit("/images/order", viewport={"width": 360, "height": 740})
 
@@ -106,7 +106,7 @@ def test_a_change_appears_without_a_reload_and_nothing_that_is_open_closes(
 
 
 def test_a_parity_that_is_being_worked_out_appears_by_itself(visit: Open, source: Source) -> None:
-    source.compare = lambda _a, _b: Comparison(asked_at=sample.NOW)
+    source.compare = lambda _a, _b: ParityComparison(asked_at=sample.NOW)
     page = visit("/parity/dev/prod")
     expect(page.locator("#summary")).to_contain_text("being worked out")
 

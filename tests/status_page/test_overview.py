@@ -6,17 +6,17 @@ import pytest
 
 from gitops.core.health import Health
 from gitops.core.sync.status import Condition, Drift, Sync
-from gitops.status_page.overview import Attention, Overview, Running, controller, overview, whereabouts
-from gitops.status_page.views import Tone
+from gitops.status_page.overview import AttentionItem, Overview, ServiceCell, controller, overview, whereabouts
+from gitops.status_page.views import StatusTone
 from tests.status_page import sample
 from tests.status_page.sample import NOW, PIPELINE, ago
 
 
-def said(entry: Attention) -> str:
+def said(entry: AttentionItem) -> str:
     return f"{entry.overlay}: {entry.word}, {entry.subject} {entry.message}".strip().splitlines()[0]
 
 
-def cell(shown: Overview, service: str, environment: str) -> Running:
+def cell(shown: Overview, service: str, environment: str) -> ServiceCell:
     column = [stage.stage.name for stage in shown.stages].index(environment)
     found = next(row.cells[column] for row in shown.rows if row.service == service)
     assert found is not None
@@ -26,7 +26,7 @@ def cell(shown: Overview, service: str, environment: str) -> Running:
 def test_worst_first() -> None:
     shown = overview(sample.statuses(), PIPELINE)
 
-    assert shown.tone is Tone.BAD
+    assert shown.tone is StatusTone.BAD
     assert [said(entry) for entry in shown.attention] == [
         "prod: Degraded, Deployment order 1 of 3 replicas available: CrashLoopBackOff in order-6c9f7d4b8-x2x9k",
         "test/gallery: Stalled, ContractViolated 2 differences from base that no variation declares:",
@@ -84,7 +84,7 @@ def test_an_environment_that_nothing_is_known_of_yet_is_shown_without_a_verdict(
         ("test", None),
         ("prod", None),
     ]
-    assert shown.tone is Tone.OK
+    assert shown.tone is StatusTone.OK
     assert shown.attention == ()
 
 
@@ -100,7 +100,7 @@ def test_drift_alone_is_a_warning() -> None:
     status = sample.with_objects(sample.dev(), drifted)
     shown = overview({"dev": (status, ())}, PIPELINE)
 
-    assert (shown.tone, [entry.word for entry in shown.attention]) == (Tone.WARN, ["Drifted"])
+    assert (shown.tone, [entry.word for entry in shown.attention]) == (StatusTone.WARN, ["Drifted"])
 
 
 def test_finds_where_a_digest_runs() -> None:
@@ -121,9 +121,13 @@ def test_troubles_keep_no_credentials() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "tone"),
-    [("ImageMissing", Tone.BAD), ("ProvenImageMissing", Tone.WARN), ("RollbackImageMissing", Tone.WARN)],
+    [
+        ("ImageMissing", StatusTone.BAD),
+        ("ProvenImageMissing", StatusTone.WARN),
+        ("RollbackImageMissing", StatusTone.WARN),
+    ],
 )
-def test_images_that_are_gone_want_attention_though_all_is_healthy(reason: str, tone: Tone) -> None:
+def test_images_that_are_gone_want_attention_though_all_is_healthy(reason: str, tone: StatusTone) -> None:
     gone = Condition("Pullable", status=False, reason=reason, message="dev: order 1 is no longer there", since=NOW)
     status = sample.dev()
     well = replace(status, conditions=(*status.conditions, replace(gone, status=True, reason="Pullable", message="")))

@@ -11,13 +11,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from gitops.core.config_repo.release import Hold, Release
-from gitops.core.contract.parity import Compared, Comparison, Finding
+from gitops.core.contract.parity import ComparedOverlay, ParityComparison, ParityFinding
 from gitops.core.errors import Unavailable
 from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.images.reference import Image
-from gitops.core.promotion.lineage import Entry
+from gitops.core.promotion.lineage import LineageEntry
 from gitops.core.sync.status import FieldChange, ObjectStatus
-from gitops.status_page import Trouble
+from gitops.status_page import ControllerTrouble
 from tests.status_page import past, sample
 from tests.status_page.sample import NOW, Source
 
@@ -119,7 +119,7 @@ def test_an_unchanged_state_costs_a_304_and_a_changed_one_a_page(
         for name, (status, history) in source.told.items()
     }
     source.git = replace(source.git, entries=source.git.entries[2:], holds={})
-    source.compare = lambda a, b: Comparison(
+    source.compare = lambda a, b: ParityComparison(
         replace(past.between(a, b), head="other", trouble="other"), is_current=True
     )
     assert client.get(path, headers=known).status_code == 200
@@ -192,7 +192,9 @@ def test_a43_says_when_the_status_cannot_be_read(client: FlaskClient, source: So
 
 
 def test_troubles_of_the_controller_are_on_every_page(client: FlaskClient, source: Source) -> None:
-    source.own = replace(source.own, leader=False, troubles=(Trouble("PushRefused", "protected branch", NOW),))
+    source.own = replace(
+        source.own, leader=False, troubles=(ControllerTrouble("PushRefused", "protected branch", NOW),)
+    )
 
     for path in ("/", "/overlays/dev"):
         text = Markup(client.get(path).text).text
@@ -222,7 +224,7 @@ def test_how_the_sweeps_of_registries_fare(
         "no such user",
         ("gallery: no push times",),
     )
-    trouble = Trouble("SweepFailing", "harbor.example: no such user", since)
+    trouble = ControllerTrouble("SweepFailing", "harbor.example: no such user", since)
     source.own = replace(source.own, registries=(failing, RegistryState("new.example")), troubles=(trouble,))
     text = Markup(client.get(f"/?lang={language}").text).text
     for word in words:
@@ -319,7 +321,7 @@ def test_a42_hostile_text_stays_text(client: FlaskClient, source: Source, text: 
         releases={name: _poisoned_release(release, text) for name, release in source.git.releases.items()},
         holds={"prod": Hold(who=text, why=text, since=NOW)},
     )
-    source.compare = lambda a, b: Comparison(_poisoned_parity(past.between(a, b), text), is_current=True)
+    source.compare = lambda a, b: ParityComparison(_poisoned_parity(past.between(a, b), text), is_current=True)
 
     for path in PAGES:
         response = client.get(path)
@@ -368,7 +370,7 @@ def _poisoned(value: Any, text: str) -> Any:
     return value
 
 
-def _poisoned_entry(entry: Entry, text: str) -> Entry:
+def _poisoned_entry(entry: LineageEntry, text: str) -> LineageEntry:
     """Digests, services and environments decide what is shown at all, and so stay."""
     kept = {"Lockstep-Digest", "Lockstep-Service"}
     return replace(
@@ -385,7 +387,7 @@ def _poisoned_release(release: Release, text: str) -> Release:
     return release.model_copy(update={"waived": {text: text}})
 
 
-def _poisoned_parity(found: Compared, text: str) -> Compared:
+def _poisoned_parity(found: ComparedOverlay, text: str) -> ComparedOverlay:
     pairs = tuple(
         replace(
             pair,
@@ -394,7 +396,8 @@ def _poisoned_parity(found: Compared, text: str) -> Compared:
             trouble=text,
             commits=(text,),
             findings=tuple(
-                Finding(each.standing, replace(each.key, name=text), text, text, text, text) for each in pair.findings
+                ParityFinding(each.standing, replace(each.key, name=text), text, text, text, text)
+                for each in pair.findings
             ),
         )
         for pair in found.pairs

@@ -8,20 +8,20 @@ import pytest
 from flask.testing import FlaskClient
 
 from gitops.adapters.kustomize.render_cache import RenderCache
-from gitops.contract.parity import Comparer
-from gitops.contract.parity_queue import Comparisons, Means
+from gitops.contract.parity import ParityComparer
+from gitops.contract.parity_queue import ParityParties, ParityQueue
 from gitops.core.config_repo.pipeline import Pipeline
-from gitops.core.contract.parity import Comparison
+from gitops.core.contract.parity import ParityComparison
 from gitops.core.health import Health
-from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 from gitops.core.image_updates.events import ConfigPushed, ImageScanned
 from gitops.core.images.reference import Image
-from gitops.core.images.registry_facts import Severity
-from gitops.core.promotion.lineage import Past
+from gitops.core.images.registry_facts import ScanSeverity
+from gitops.core.promotion.lineage import RepoHistory
 from gitops.core.sync.status import Sync, SyncStatus
-from gitops.history.git_history import Chronicle, Trunk
+from gitops.history.git_history import GitHistory, TrunkReader
 from gitops.registry_queries.source_pushes import SourcePushes
-from gitops.status_page import Controller, Statuses, Views, blueprint
+from gitops.status_page import ControllerState, Statuses, Views, blueprint
 from gitops.web.apps import Probes, create_page_app
 from tests.promotion_world import HOST, SETTINGS, World, image, overlay, pipeline, world
 from tests.registry_world import REVISION
@@ -41,10 +41,12 @@ class Real:
     def __init__(self, place: World) -> None:
         self._place = place
         self.queue: list[str] = []
-        self._chronicle = Chronicle(Trunk(place.repo, place.desired.head, place.desired.overlays), lambda _: None)
+        self._chronicle = GitHistory(
+            TrunkReader(place.repo, place.desired.head, place.desired.overlays), lambda _: None
+        )
         memo = RenderCache(place.directory / "surveys")
-        means = Means(
-            compare=lambda head, a, b: Comparer(place.repo, place.renderer, memo, place.repo.subjects).parity(
+        means = ParityParties(
+            compare=lambda head, a, b: ParityComparer(place.repo, place.renderer, memo, place.repo.subjects).parity(
                 head, a, b
             ),
             head=place.desired.head,
@@ -52,7 +54,7 @@ class Real:
             now=lambda: place.now,
             monotonic=lambda: 0.0,
         )
-        self.comparisons = Comparisons(means)
+        self.comparisons = ParityQueue(means)
         self.pushes = SourcePushes(place.desired.pipeline, lambda: place.now)
 
     def statuses(self) -> Statuses:
@@ -72,14 +74,14 @@ class Real:
     def pipeline(self) -> Pipeline | None:
         return self._place.desired.pipeline()
 
-    def controller(self) -> Controller:
-        return Controller("config", "main", leader=True, head=self._place.desired.head())
+    def controller(self) -> ControllerState:
+        return ControllerState("config", "main", leader=True, head=self._place.desired.head())
 
-    def past(self) -> Past:
+    def past(self) -> RepoHistory:
         self._chronicle.read()
         return self._chronicle.past()
 
-    def origin(self, image: Image) -> Origin | None:
+    def origin(self, image: Image) -> BuildOrigin | None:
         found = self._place.asking.origins.of(image)
         self._place.asking.work()
         return found
@@ -87,10 +89,10 @@ class Real:
     def source_pushes(self, service: str) -> Sequence[SourcePush]:
         return self.pushes.of(service)
 
-    def parity(self, a: str, b: str) -> Comparison:
+    def parity(self, a: str, b: str) -> ParityComparison:
         return self.comparisons.of(a, b)
 
-    def known_parity(self, a: str, b: str) -> Comparison:
+    def known_parity(self, a: str, b: str) -> ParityComparison:
         return self.comparisons.known(a, b)
 
     def work(self) -> None:
@@ -158,7 +160,7 @@ def test_a_commit_is_followed_to_its_image_and_the_environments(tmp_path: Path) 
         place.push_image("order", 2)
         place.soak()
         assert "has not scanned order 1.2.0" in shown(page, "/promotions")
-        place.asking.registry.rated(image("order", 2), Severity.NEGLIGIBLE)
+        place.asking.registry.rated(image("order", 2), ScanSeverity.NEGLIGIBLE)
         place.asking.scans.announced(ImageScanned(HOST, image("order", 2).digest or ""))
         place.look()
 

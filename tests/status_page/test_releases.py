@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from gitops.core.config_repo.pipeline import Promote
+from gitops.core.config_repo.pipeline import PromotePolicy
 from gitops.core.config_repo.release import Release
-from gitops.core.contract.parity import Comparison, Standing
-from gitops.core.image_updates.build_origin import Origin, SourcePush
+from gitops.core.contract.parity import DifferenceStatus, ParityComparison
+from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 from gitops.status_page import json_twin, lineage, parity, promotions
-from gitops.status_page.views import Tone
+from gitops.status_page.views import StatusTone
 from tests.status_page import past, sample
 from tests.status_page.past import BAD_TAG, digest
 from tests.status_page.sample import BEHIND, NOW, PIPELINE, TAGS, Source, ago, commit
@@ -57,7 +57,7 @@ def test_the_scan_gate_says_what_it_lets_through(
     client: FlaskClient, source: Source, limit: str, en: str, zh: str
 ) -> None:
     prod = PIPELINE.environments["prod"]
-    promote = Promote.model_validate_json(f'{{"when": "requested", "scan": {{"max": "{limit}"}}}}')
+    promote = PromotePolicy.model_validate_json(f'{{"when": "requested", "scan": {{"max": "{limit}"}}}}')
     environments = PIPELINE.environments | {"prod": prod.model_copy(update={"promote": promote})}
     source.pipe = PIPELINE.model_copy(update={"environments": environments})
 
@@ -191,7 +191,7 @@ def test_secrets_are_masked_even_if_the_comparison_is_not(client: FlaskClient, s
     leaky = tuple(replace(each, a="b2xk", b="bmV3") if each.key.kind == "Secret" else each for each in past.findings())
     found = past.between("dev", "prod")
     leaking = replace(found, pairs=(replace(found.pairs[0], findings=leaky),))
-    source.compare = lambda _a, _b: Comparison(leaking, is_current=True)
+    source.compare = lambda _a, _b: ParityComparison(leaking, is_current=True)
 
     for path in ("/parity/dev/prod", "/api/v1/parity/dev/prod"):
         text = client.get(path).text
@@ -209,13 +209,13 @@ def test_what_cannot_be_compared_is_undeclared_with_the_reason(client: FlaskClie
 @pytest.mark.parametrize(
     ("found", "state", "said"),
     [
-        (Comparison(asked_at=ago(seconds=7)), "working", "This is being worked out, since 7 s ago"),
-        (Comparison(), "waiting", "Other comparisons come first"),
-        (Comparison(past.between("dev", "prod"), asked_at=ago(seconds=7)), "working", "The trunk has moved on"),
+        (ParityComparison(asked_at=ago(seconds=7)), "working", "This is being worked out, since 7 s ago"),
+        (ParityComparison(), "waiting", "Other comparisons come first"),
+        (ParityComparison(past.between("dev", "prod"), asked_at=ago(seconds=7)), "working", "The trunk has moved on"),
     ],
 )
 def test_an_answer_that_is_not_there_yet_is_said_so(
-    client: FlaskClient, source: Source, found: Comparison, state: str, said: str
+    client: FlaskClient, source: Source, found: ParityComparison, state: str, said: str
 ) -> None:
     source.compare = lambda _a, _b: found
     answer = client.get("/api/v1/parity/dev/prod")
@@ -241,7 +241,7 @@ def test_the_list_asks_only_for_environments_that_follow_each_other(client: Flas
 def test_a_thousand_differences_make_a_bounded_page(client: FlaskClient, source: Source) -> None:
     found = past.between("dev", "prod")
     many = replace(found, pairs=(replace(found.pairs[0], findings=past.findings() * 200),), left_out=10)
-    source.compare = lambda _a, _b: Comparison(many, is_current=True)
+    source.compare = lambda _a, _b: ParityComparison(many, is_current=True)
 
     shown_all = len(past.findings()) * 200 - parity.MOST_FINDINGS + 10
     assert f"{shown_all} more differences are not listed" in shown(client, "/parity/dev/prod")
@@ -274,9 +274,9 @@ def test_an_image_has_the_tone_of_the_worst_place_it_runs_in(source: Source) -> 
     found = lineage.service("order", source)
 
     assert [(line.image.tag, line.tone) for line in found.images] == [
-        (TAGS["order"], Tone.OK),
-        (BAD_TAG, Tone.BAD),  # runs nowhere, and was rolled back
-        (BEHIND["order"], Tone.BAD),
+        (TAGS["order"], StatusTone.OK),
+        (BAD_TAG, StatusTone.BAD),  # runs nowhere, and was rolled back
+        (BEHIND["order"], StatusTone.BAD),
     ]
 
 
@@ -309,7 +309,7 @@ def test_the_overview_leads_to_the_images(client: FlaskClient) -> None:
 
 
 SOURCE = "https://git.tuling.example/print/order"
-LABELS = Origin(commit("labels"), f"{SOURCE}.git", "2.7.1", ago(days=2))
+LABELS = BuildOrigin(commit("labels"), f"{SOURCE}.git", "2.7.1", ago(days=2))
 
 
 def with_source(source: Source, *urls: str) -> None:
@@ -353,7 +353,7 @@ def test_labels_alone_never_make_a_link(
 
 def test_labels_of_a_stranger_are_shown_as_text(client: FlaskClient, source: Source) -> None:
     evil = "<img src=x onerror=alert(1)>\u202e"
-    source.origins[digest("order", TAGS["order"])] = Origin(version=evil)
+    source.origins[digest("order", TAGS["order"])] = BuildOrigin(version=evil)
     html = client.get("/images/order").text
 
     assert "<img" not in html
@@ -362,7 +362,7 @@ def test_labels_of_a_stranger_are_shown_as_text(client: FlaskClient, source: Sou
 
 def test_the_trailer_of_a_commit_tells_where_labels_do_not(client: FlaskClient, source: Source) -> None:
     with_source(source, SOURCE)
-    source.origins[digest("order", TAGS["order"])] = Origin()
+    source.origins[digest("order", TAGS["order"])] = BuildOrigin()
     [line] = [each for each in json(client, "/api/v1/images/order")["images"] if each["image"]["tag"] == TAGS["order"]]
 
     built = commit(f"source of {TAGS['order']}")
@@ -383,7 +383,7 @@ def test_a_push_is_shown_until_an_image_names_it(client: FlaskClient, source: So
     assert [each["revision"] for each in json(client, "/api/v1/images/order")["pushes"]] == [new]
     assert f"{SOURCE}/commit/{new}" in list(Markup(html).addresses())
     assert "尚无镜像注明由它构建" in client.get("/images/order?lang=zh").text
-    source.origins[digest("order", TAGS["order"])] = Origin(new)
+    source.origins[digest("order", TAGS["order"])] = BuildOrigin(new)
     assert json(client, "/api/v1/images/order")["pushes"] == []
     assert 'id="pushes"' not in client.get("/images/order").text
 
@@ -425,4 +425,4 @@ def test_a_broken_contract_has_a_section_of_its_own(client: FlaskClient, source:
 def test_counts_are_in_the_order_of_what_matters(client: FlaskClient) -> None:
     counts = json(client, "/api/v1/parity/dev/prod")["counts"]
 
-    assert list(counts) == [Standing.UNDECLARED, Standing.PENDING, Standing.DECLARED]
+    assert list(counts) == [DifferenceStatus.UNDECLARED, DifferenceStatus.PENDING, DifferenceStatus.DECLARED]

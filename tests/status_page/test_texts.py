@@ -9,7 +9,7 @@ import pytest
 
 from gitops.core.health import Health
 from gitops.core.sync.status import Action, Sync
-from gitops.status_page.texts import TEXTS, Language, Text, absolute, duration, machine
+from gitops.status_page.texts import TEXTS, Language, PageText, absolute, duration, machine
 
 ROOT = resources.files("gitops.status_page")
 SOURCES = "".join(
@@ -63,19 +63,19 @@ def test_actions_have_one_too(action: Action) -> None:
 @pytest.mark.parametrize(
     ("passed", "said"),
     [
-        (timedelta(seconds=-90), Text("just now", "刚刚")),
-        (timedelta(seconds=4), Text("just now", "刚刚")),
-        (timedelta(seconds=119), Text("119 s ago", "119 秒前")),
-        (timedelta(minutes=2), Text("2 min ago", "2 分钟前")),
-        (timedelta(hours=2), Text("2 h ago", "2 小时前")),
-        (timedelta(hours=47), Text("47 h ago", "47 小时前")),
-        (timedelta(days=2), Text("2 d ago", "2 天前")),
+        (timedelta(seconds=-90), PageText("just now", "刚刚")),
+        (timedelta(seconds=4), PageText("just now", "刚刚")),
+        (timedelta(seconds=119), PageText("119 s ago", "119 秒前")),
+        (timedelta(minutes=2), PageText("2 min ago", "2 分钟前")),
+        (timedelta(hours=2), PageText("2 h ago", "2 小时前")),
+        (timedelta(hours=47), PageText("47 h ago", "47 小时前")),
+        (timedelta(days=2), PageText("2 d ago", "2 天前")),
     ],
 )
-def test_how_long_ago(passed: timedelta, said: Text) -> None:
+def test_how_long_ago(passed: timedelta, said: PageText) -> None:
     now = datetime(2026, 3, 5, tzinfo=UTC)
 
-    assert Text(Language("en").ago(now - passed, now), Language("zh").ago(now - passed, now)) == said
+    assert PageText(Language("en").ago(now - passed, now), Language("zh").ago(now - passed, now)) == said
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gitops.adapters.git.process import Finished, Git
-from gitops.adapters.git.remote import Remote
+from gitops.adapters.git.process import Git, GitResult
+from gitops.adapters.git.remote import GitRemote
 
 NEEDED = ("base", "environments")
 """Directories of the head that are complete before the head counts as fetched."""
 
 FETCH = ("fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head")
 
-_NOTHING = Finished(0, b"", "")
+_NOTHING = GitResult(0, b"", "")
 _LOCAL_LIMIT = 30.0
 # A host that speaks protocol 0, or allows single objects to no client.
 _NO_SINGLE_OBJECTS = re.compile(r"not our ref|unadvertised object|bad pack header|not valid: want")
@@ -28,31 +28,31 @@ _NO_SINGLE_OBJECTS = re.compile(r"not our ref|unadvertised object|bad pack heade
 class Blobs:
     """`largest` is the size in bytes of a file that is ever wanted, `refspecs` what a fetch asks for."""
 
-    remote: Remote
+    remote: GitRemote
     largest: int
     refspecs: Sequence[str]
 
-    def complete(self, git: Git, head: str, before: str, *, limit: float) -> Finished:
+    def complete(self, git: Git, head: str, before: str, *, limit: float) -> GitResult:
         """Brings what the head's directories need. `before`: a head that is complete; empty: there is none."""
         if before and not _lacks(git, [f"{head}^{{tree}}", f"^{before}^{{tree}}"]):
             return _NOTHING
         trees = self._needed(git, head)
         return self.fill(git, trees, limit=limit) if trees and _lacks(git, trees) else _NOTHING
 
-    def fill(self, git: Git, trees: Sequence[str], *, limit: float) -> Finished:
+    def fill(self, git: Git, trees: Sequence[str], *, limit: float) -> GitResult:
         """Brings every file of these trees that is not too large; with a host that gives out no single trees, every
         such file of the whole history.
         """
         finished = self.single(git, trees, limit=limit)
         return self.history(git, limit=limit) if is_no_single(finished) else finished
 
-    def single(self, git: Git, objects: Sequence[str], *, limit: float) -> Finished:
+    def single(self, git: Git, objects: Sequence[str], *, limit: float) -> GitResult:
         """Files, or every file of trees that is not too large."""
         stdin = "".join(f"{each}\n" for each in objects).encode()
         arguments = [*self._refetch, "--stdin", "--end-of-options", "origin"]
         return self.remote.ask(git, arguments, limit=limit, stdin=stdin)
 
-    def history(self, git: Git, *, limit: float) -> Finished:
+    def history(self, git: Git, *, limit: float) -> GitResult:
         """Every file of the whole history that is not too large."""
         return self.remote.ask(git, [*self._refetch, "--end-of-options", "origin", *self.refspecs], limit=limit)
 
@@ -65,7 +65,7 @@ class Blobs:
         return [line.split()[2] for line in listed.stdout.decode(errors="replace").splitlines()]
 
 
-def is_no_single(finished: Finished) -> bool:
+def is_no_single(finished: GitResult) -> bool:
     """Whether the host gives out no single objects, or not these."""
     return finished.code != 0 and _NO_SINGLE_OBJECTS.search(finished.stderr) is not None
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from gitops.adapters.git import damage as git_damage
 from gitops.adapters.git.blobs import FETCH, Blobs, is_no_single
 from gitops.adapters.git.objects import Objects
-from gitops.adapters.git.process import Finished, Git, check_url, own, shown
-from gitops.adapters.git.remote import PARTIAL, Access, Remote, is_too_much
+from gitops.adapters.git.process import Git, GitResult, check_url, own, shown
+from gitops.adapters.git.remote import PARTIAL, GitAccess, GitRemote, is_too_much
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 
 LOCAL_LIMIT = 30.0
@@ -36,7 +36,7 @@ KEPT = "refs/lockstep/base/"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GitLimits:
     """In bytes: the largest file that is read, the largest of which the clone has every version, and what one exchange
     may bring. In seconds: what a fetch, a first clone, a push and housekeeping may take, and how long a host may be
     silent meanwhile. The first clone waits for all of its time: a host counts a large repo before it sends a byte.
@@ -53,19 +53,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class GitOptions:
     """`author` signs the commits, as `Name <mail>`. `access`: what the host is shown. `environment` is added to git's.
     `allowed_signers`: git's file of those whose signatures under tags count.
     """
 
     author: str = "Lockstep <lockstep@localhost>"
-    limits: Limits = field(default_factory=Limits)
-    access: Access = field(default_factory=Access)
+    limits: GitLimits = field(default_factory=GitLimits)
+    access: GitAccess = field(default_factory=GitAccess)
     environment: dict[str, str] = field(default_factory=dict)
     allowed_signers: Path | None = None
 
 
-class Brought(Enum):
+class FetchResult(Enum):
     """ASKED: just what was asked for. HISTORY: all that the remote's refs reach, since the host gives out nothing else.
     NOTHING: the clone is damaged.
     """
@@ -80,7 +80,7 @@ class Clone:
     `lock` is held by whoever writes.
     """
 
-    def __init__(self, url: str, trunk: str, directory: Path, options: Options) -> None:
+    def __init__(self, url: str, trunk: str, directory: Path, options: GitOptions) -> None:
         if (
             len(trunk) > _LONGEST_NAME
             or _TRUNK.fullmatch(trunk) is None
@@ -92,7 +92,7 @@ class Clone:
         self.trunk = trunk
         self.directory = directory
         self.options = options
-        self.remote = Remote(self.url, options.access, self.where)
+        self.remote = GitRemote(self.url, options.access, self.where)
         self.blobs = Blobs(self.remote, options.limits.largest_file, (self._refspec, f"+{KEPT}*:{KEPT}*"))
         self.lock = threading.RLock()
         self.head = ""
@@ -263,7 +263,7 @@ class Clone:
         head = found.stdout.decode().strip()
         return head if _REVISION.fullmatch(head) else ""
 
-    def fetch(self, git: Git, *, limit: float | None = None) -> Finished:
+    def fetch(self, git: Git, *, limit: float | None = None) -> GitResult:
         """The trunk and what is kept beside it, in one exchange; refs that the remote no longer has are forgotten.
 
         What is new since the last time comes with its files. The first time, and after an exchange that was cut off
@@ -289,16 +289,16 @@ class Clone:
             self.move(git, head)
         return head
 
-    def bring(self, wanted: str) -> Brought:
+    def bring(self, wanted: str) -> FetchResult:
         """A file, or every file of a tree that is not too large. Raises: Unavailable."""
         git, limit = self.open(), self.options.limits.fetch
-        brought, finished = Brought.ASKED, self._swept(lambda: self.blobs.single(git, [wanted], limit=limit))
+        brought, finished = FetchResult.ASKED, self._swept(lambda: self.blobs.single(git, [wanted], limit=limit))
         if is_no_single(finished):
-            brought, finished = Brought.HISTORY, self._swept(lambda: self.blobs.history(git, limit=limit))
+            brought, finished = FetchResult.HISTORY, self._swept(lambda: self.blobs.history(git, limit=limit))
         if finished.code == 0:
             return brought
         if git_damage.is_ours(git, finished.stderr):
-            return Brought.NOTHING
+            return FetchResult.NOTHING
         raise self.remote.trouble(finished.stderr, "fetched")
 
     def lacks(self, blob: str) -> bool:
@@ -308,7 +308,7 @@ class Clone:
         listed = git.run(told, limit=self.options.limits.fetch)
         return f"?{blob}" in listed.stdout.decode(errors="replace").split("\n")
 
-    def _swept(self, exchange: Callable[[], Finished]) -> Finished:
+    def _swept(self, exchange: Callable[[], GitResult]) -> GitResult:
         """Half a pack of an exchange that was cut off is of no use to anybody."""
         try:
             finished = exchange()

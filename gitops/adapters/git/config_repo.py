@@ -14,17 +14,17 @@ from typing import TypeVar
 
 from gitops.adapters.git import damage as git_damage
 from gitops.adapters.git import dates as git_dates
-from gitops.adapters.git.clone import KEPT, LOCAL_LIMIT, Brought, Clone, Limits, Options, kept
+from gitops.adapters.git.clone import KEPT, LOCAL_LIMIT, Clone, FetchResult, GitLimits, GitOptions, kept
 from gitops.adapters.git.first_commit import first_commits
 from gitops.adapters.git.objects import MissingObject, Objects, too_large
-from gitops.adapters.git.process import Finished, Git, shown
-from gitops.adapters.git.push import Landed, import_stream, verdict
+from gitops.adapters.git.process import Git, GitResult, shown
+from gitops.adapters.git.push import PushOutcome, import_stream, verdict
 from gitops.adapters.git.tags import Tags
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
-from gitops.core.promotion.requests import Tag
+from gitops.core.promotion.requests import SignedTag
 from gitops.ports import NewCommit, PastCommit, Tree
 
-__all__ = ["GitConfigRepo", "Limits", "Options"]
+__all__ = ["GitConfigRepo", "GitLimits", "GitOptions"]
 
 _T = TypeVar("_T")
 
@@ -39,8 +39,8 @@ _MOST_TOO_LARGE = 10_000
 class GitConfigRepo:
     """Implements ports.ConfigRepo. `directory` belongs to this object alone; it is made, repaired and replaced here."""
 
-    def __init__(self, url: str, trunk: str, directory: Path, options: Options | None = None) -> None:
-        options = options or Options()
+    def __init__(self, url: str, trunk: str, directory: Path, options: GitOptions | None = None) -> None:
+        options = options or GitOptions()
         self._clone = Clone(url, trunk, directory, options)
         self._tags = Tags(options.allowed_signers)
         self._too_large: set[str] = set()
@@ -166,9 +166,9 @@ class GitConfigRepo:
             wanted = [f"{revision}:{KEPT}{revision}" for revision in revisions]
             pushed = self._clone.remote.ask(git, [*arguments, *wanted], limit=self._clone.options.limits.push)
             answer = verdict(pushed)
-            if answer.landed is Landed.UNKNOWN:
+            if answer.landed is PushOutcome.UNKNOWN:
                 raise self._clone.remote.trouble(answer.text, "pushed to")
-            if answer.landed is not Landed.YES:
+            if answer.landed is not PushOutcome.YES:
                 raise Rejected("PushRefused", f"the remote refuses {KEPT}*: {answer.text}")
             known = "".join(f"update {KEPT}{revision} {revision}\n" for revision in revisions)
             git.run(["update-ref", "--stdin"], limit=LOCAL_LIMIT, stdin=known.encode())
@@ -176,7 +176,7 @@ class GitConfigRepo:
     def kept(self) -> frozenset[str]:
         return kept(self._clone.git())
 
-    def tags(self, prefixes: Sequence[str]) -> Sequence[Tag]:
+    def tags(self, prefixes: Sequence[str]) -> Sequence[SignedTag]:
         with self._clone.lock:
             git = self._clone.open()
             filtered = f"--filter=blob:limit={self._clone.options.limits.small_file + 1}"
@@ -228,11 +228,11 @@ class GitConfigRepo:
         except Unavailable as error:
             return self._landed_after_all(git, revision, error)
         answer = verdict(finished)
-        if answer.landed is Landed.LOST_RACE:
+        if answer.landed is PushOutcome.LOST_RACE:
             raise Conflict("TrunkMoved", f"{self._clone.trunk} moved on the remote: {answer.text}")
-        if answer.landed is Landed.REFUSED:
+        if answer.landed is PushOutcome.REFUSED:
             raise Rejected("PushRefused", f"the remote refuses commits on {self._clone.trunk}: {answer.text}")
-        if answer.landed is Landed.UNKNOWN:
+        if answer.landed is PushOutcome.UNKNOWN:
             if git_damage.is_ours(git, finished.stderr):
                 self._clone.replace_if_damaged(finished.stderr)
             return self._landed_after_all(git, revision, self._clone.remote.trouble(answer.text, "pushed to"))
@@ -271,11 +271,11 @@ class GitConfigRepo:
                 return self._clone.objects().blob(blob)  # somebody else has brought it
             home = self._clone.objects().home(blob)
             brought = self._clone.bring(home or blob)
-            if brought is Brought.NOTHING:
+            if brought is FetchResult.NOTHING:
                 return self._repaired(lambda objects: objects.blob(blob))
             with contextlib.suppress(MissingObject):
                 return self._clone.objects().blob(blob)
-            raise self._left_out(blob, is_certain=home is not None and brought is Brought.ASKED)
+            raise self._left_out(blob, is_certain=home is not None and brought is FetchResult.ASKED)
 
     def _left_out(self, blob: str, *, is_certain: bool) -> GitopsError:
         """Why a file did not come although the host was asked. Too large, for ever, is only what the remote is known to
@@ -291,7 +291,7 @@ class GitConfigRepo:
     def _has(self, revision: str) -> bool:
         return self._local(["rev-list", "--max-count=1", "--end-of-options", revision]).code == 0
 
-    def _local(self, arguments: Sequence[str]) -> Finished:
+    def _local(self, arguments: Sequence[str]) -> GitResult:
         return self._clone.git().run(arguments, limit=LOCAL_LIMIT)
 
 

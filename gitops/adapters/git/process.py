@@ -67,7 +67,7 @@ def shown(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class GitResult:
     code: int
     stdout: bytes
     stderr: str
@@ -89,7 +89,7 @@ class Git:
     settings: Mapping[str, str] = field(default_factory=dict)
     largest_output: int = 2 << 30
 
-    def run(self, arguments: Sequence[str], *, limit: float, stdin: bytes = b"") -> Finished:
+    def run(self, arguments: Sequence[str], *, limit: float, stdin: bytes = b"") -> GitResult:
         """Waits for the command; a non-zero exit is the caller's to judge.
 
         Raises: Unavailable(GitTimeout) after `limit` seconds, with every process of the command killed.
@@ -105,7 +105,7 @@ class Git:
                 ) from error
             finally:
                 kill_group(process)
-        return Finished(process.returncode, stdout, stderr.decode(errors="replace"))
+        return GitResult(process.returncode, stdout, stderr.decode(errors="replace"))
 
     def start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """A running git whose three streams are pipes."""

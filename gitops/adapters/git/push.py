@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gitops.adapters.git.process import Finished, shown
+from gitops.adapters.git.process import GitResult, shown
 from gitops.core.errors import Rejected
 from gitops.ports import NewCommit
 
@@ -21,7 +21,7 @@ _REASON = re.compile(r"\[(remote rejected|rejected|remote failure|no match)\](?:
 _UNUSABLE_PATH = re.compile(r"(?:^|/)(?:\.{0,2}|\.git)(?:/|$)|[\x00-\x1f\x7f]")
 
 
-class Landed(Enum):
+class PushOutcome(Enum):
     """What is known of a push."""
 
     YES = auto()
@@ -31,28 +31,28 @@ class Landed(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    landed: Landed
+class PushVerdict:
+    landed: PushOutcome
     text: str = ""
 
 
-def verdict(push: Finished) -> Verdict:
+def verdict(push: GitResult) -> PushVerdict:
     """Reads the status line of each ref: the first that did not land counts. UNKNOWN: the connection broke before the
     remote said anything; the text is then git's own, as it came.
     """
     found = _STATUS.findall(push.stdout.decode(errors="replace"))
     if not found:
-        return Verdict(Landed.UNKNOWN, push.stderr)
+        return PushVerdict(PushOutcome.UNKNOWN, push.stderr)
     flag, summary = next((status for status in found if status[0] == "!"), found[0])
     if flag != "!":
-        return Verdict(Landed.YES)
+        return PushVerdict(PushOutcome.YES)
     told = _REASON.search(summary)
     kind, reason = told.groups() if told else ("", summary)
     if kind in {"remote failure", "no match"}:
-        return Verdict(Landed.UNKNOWN, f"{reason}\n{push.stderr}")
+        return PushVerdict(PushOutcome.UNKNOWN, f"{reason}\n{push.stderr}")
     if _LOST_RACE.search(reason or ""):
-        return Verdict(Landed.LOST_RACE, shown(reason))
-    return Verdict(Landed.REFUSED, shown(f"{reason}: {_said_by_remote(push.stderr)}"))
+        return PushVerdict(PushOutcome.LOST_RACE, shown(reason))
+    return PushVerdict(PushOutcome.REFUSED, shown(f"{reason}: {_said_by_remote(push.stderr)}"))
 
 
 def import_stream(parent: str, commits: Sequence[NewCommit], *, author: str, mode: Callable[[str], str]) -> bytes:

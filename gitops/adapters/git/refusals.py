@@ -11,7 +11,7 @@ from gitops.adapters.git.process import shown
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class GitRefusal:
     """`sentence` holds `{asked}` and `{identity}`: who was refused, in two forms."""
 
     complaint: re.Pattern[str]
@@ -20,24 +20,24 @@ class Refusal:
 
 
 _REFUSALS = (
-    Refusal(
+    GitRefusal(
         re.compile(r"from proxy after CONNECT|CONNECT tunnel failed|returned error: 407|HTTP 407"),
         "ProxyRefused",
         "the proxy (`repo.proxy`) does not connect to the host; it must let this controller through, to this host and "
         "port, without a log-in",
     ),
-    Refusal(
+    GitRefusal(
         re.compile(r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known"),
         "HostKeyRefused",
         "its host key is not the pinned one, so nothing was sent; if the host has a new key, compare it with what the "
         "host publishes and put it into `repo.credentials.knownHosts`; if not, somebody else answers in its place",
     ),
-    Refusal(
+    GitRefusal(
         re.compile(r"UNPROTECTED PRIVATE KEY|bad permissions|Load key |no such identity"),
         "KeyUnusable",
         "ssh cannot use {identity}: it must be a private key without a passphrase, readable by nobody else (mode 0400)",
     ),
-    Refusal(
+    GitRefusal(
         re.compile(
             r"Permission denied \(|could not read (?:Username|Password)|Authentication failed|returned error: 401"
             r"|HTTP 401"
@@ -45,7 +45,7 @@ _REFUSALS = (
         "AuthenticationFailed",
         "{asked}; set or renew `repo.credentials` in lockstep.yaml, a renewed file is read by itself",
     ),
-    Refusal(
+    GitRefusal(
         re.compile(
             r"returned error: 403|HTTP 403|^ERROR: The key you are authenticating with has been marked as read only"
             r"|^ERROR: Permission to \S+ denied|^ERROR: .*deploy key does not have write access",
@@ -54,13 +54,13 @@ _REFUSALS = (
         "AccessDenied",
         "the host refuses {identity}: it needs to read and to write this repository",
     ),
-    Refusal(
+    GitRefusal(
         re.compile(r"returned error: 30[0-9]|HTTP 30[0-9]|update url base from redirection"),
         "RedirectRefused",
         "the host redirects to another URL, which is never followed; write the URL of the repository itself into "
         "`repo.url`, often the same with `.git` at its end",
     ),
-    Refusal(
+    GitRefusal(
         re.compile(
             # with blanks, so that no name of a repository or trunk is one
             r"SSL certificate |certificate verif|certificate subject name|issuer certificate|trust anchors"
@@ -69,7 +69,7 @@ _REFUSALS = (
         "its certificate cannot be verified, so nothing was sent; is it expired, or made for another name? Signed by "
         "an authority of your own, it needs `repo.caFile`",
     ),
-    Refusal(
+    GitRefusal(
         re.compile(
             r"returned error: 404|HTTP 404|repository '[^']*' not found|not appear to be a git repository"
             r"|^ERROR: Repository not found|^ERROR: The project you were looking for could not be found",
@@ -85,7 +85,7 @@ _NOISE = re.compile(
 )
 
 
-def find(stderr: str) -> Refusal | None:
+def find(stderr: str) -> GitRefusal | None:
     """By what git and ssh say, without the remote's URL in it. What the host says may be anything; only what
     it calls an error of its own counts.
     """

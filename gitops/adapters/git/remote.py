@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from gitops.adapters.git import refusals as git_refusals
-from gitops.adapters.git.process import Finished, Git, is_local, shown
+from gitops.adapters.git.process import Git, GitResult, is_local, shown
 from gitops.core.errors import GitopsError, Rejected, Unavailable
-from gitops.runtime.secret_files import Secrets
+from gitops.runtime.secret_files import SecretFiles
 
 _NOBODY = (
     "-F/dev/null",
@@ -42,14 +42,14 @@ _HIDDEN = "…"
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class GitAccess:
     """`token` is the password of `username` on an https host, `ca_file` holds the certificates that prove the host
     instead of the system's, `proxy` is the URL of what lies in between. `key` and `known_hosts`: files of a private key
     and of an ssh host's public keys.
     """
 
     username: str = "git"
-    token: Secrets | None = None
+    token: SecretFiles | None = None
     ca_file: Path | None = None
     proxy: str = ""
     key: Path | None = None
@@ -61,14 +61,14 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
+class GitRemote:
     """`where` names it in messages."""
 
     url: str
-    access: Access
+    access: GitAccess
     where: str
 
-    def ask(self, git: Git, arguments: Sequence[str], *, limit: float, stdin: bytes = b"") -> Finished:
+    def ask(self, git: Git, arguments: Sequence[str], *, limit: float, stdin: bytes = b"") -> GitResult:
         """Runs a command that speaks to the host, with the credentials of this moment; its output repeats none of them.
 
         Raises: Unavailable(CredentialsMissing, GitTimeout).
@@ -161,9 +161,9 @@ def _forms(username: str, token: bytes) -> Sequence[str]:
     return [plain, quote(token, safe=""), base64.b64encode(token).decode(), _basic(username, token)]
 
 
-def _without(finished: Finished, secrets: Sequence[str]) -> Finished:
+def _without(finished: GitResult, secrets: Sequence[str]) -> GitResult:
     stdout, stderr = finished.stdout, finished.stderr
     for secret in secrets:
         stdout = stdout.replace(secret.encode(), _HIDDEN.encode())
         stderr = stderr.replace(secret, _HIDDEN)
-    return Finished(finished.code, stdout, stderr)
+    return GitResult(finished.code, stdout, stderr)

@@ -12,7 +12,7 @@ from pathlib import Path
 from gitops.adapters.git import dates as git_dates
 from gitops.adapters.git.process import Git, shown
 from gitops.core.errors import Unavailable
-from gitops.core.promotion.requests import Tag
+from gitops.core.promotion.requests import SignedTag
 
 _HELD = "refs/lockstep/tags/"
 _MOST_TAGS = 500
@@ -42,7 +42,7 @@ class Tags:
         refspecs = [f"+refs/tags/{prefix}*:{_HELD}{prefix}*" for prefix in prefixes]
         return [*arguments, "--end-of-options", "origin", *refspecs]
 
-    def read(self, git: Git, prefixes: Sequence[str]) -> tuple[Tag, ...]:
+    def read(self, git: Git, prefixes: Sequence[str]) -> tuple[SignedTag, ...]:
         """The newest tags as fetched last. Raises: Unavailable."""
         patterns = [_HELD + prefix for prefix in prefixes]
         arguments = ["for-each-ref", f"--count={_MOST_TAGS}", "--sort=-creatordate", f"--format={_FIELDS}"]
@@ -56,13 +56,13 @@ class Tags:
         self._verified = {tag: signer for tag, signer in self._verified.items() if tag in there}
         return tags
 
-    def _tag(self, git: Git, record: str) -> Tag:
+    def _tag(self, git: Git, record: str) -> SignedTag:
         ref, object_id, kind, inner_kind, inner, inside, seconds, tagger, contents = record.split("\0", 8)
         name = ref.removeprefix(_HELD)
         if kind != "tag" or inner_kind != "commit":
-            return Tag(name, object_id, object_id, is_annotated=False)
+            return SignedTag(name, object_id, object_id, is_annotated=False)
         signature = _SIGNATURE.search(contents)
-        return Tag(
+        return SignedTag(
             name=name,
             id=object_id,
             commit=inner,

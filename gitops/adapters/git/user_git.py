@@ -16,7 +16,7 @@ _LIMIT = 300.0
 _LOST = ("fetch first", "non-fast-forward", "stale info", "cannot lock ref", "failed to update ref")
 
 
-class PersonGit:
+class UserGit:
     """A clone of `url` in `directory`, which must not exist. Raises: Unavailable(CloneFailed)."""
 
     def __init__(self, url: str, directory: Path, environment: Mapping[str, str], branch: str = "") -> None:

@@ -19,8 +19,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from gitops.adapters.kubernetes import errors as kubernetes_errors
-from gitops.adapters.kubernetes.errors import Failure
-from gitops.adapters.kubernetes.kubeconfig import Access
+from gitops.adapters.kubernetes.errors import ApiFailure
+from gitops.adapters.kubernetes.kubeconfig import ClusterAccess
 from gitops.core.errors import Rejected, Unavailable
 
 _CONNECT_SECONDS = 5.0
@@ -34,7 +34,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """`path` is quoted already. `about` names the object for people; `confidential`: it is about Secrets.
 
     `body` is sent as `content_type`; `seconds` bounds the wait for each piece of the answer (None: as
@@ -54,7 +54,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """A successful one. `created` tells 201 from 200."""
 
     body: dict[str, Any]
@@ -70,7 +70,7 @@ class KubernetesApi:
 
     def __init__(
         self,
-        access: Access,
+        access: ClusterAccess,
         *,
         seconds: float = _READ_SECONDS,
         parallel: int = 16,
@@ -86,21 +86,21 @@ class KubernetesApi:
         self._checked_at = monotonic()
         self._client = _connect(access)
 
-    def request(self, request: Request) -> Answer:
+    def request(self, request: ApiRequest) -> ApiResponse:
         for _ in range(_TRIES_WHEN_THROTTLED - 1):
             answer = self._attempt(request)
-            if isinstance(answer, Answer):
+            if isinstance(answer, ApiResponse):
                 return answer
             if answer.retry_after is None or answer.retry_after > _LONGEST_PAUSE:
                 raise answer
             self._pause(answer.retry_after)
         last = self._attempt(request)
-        if isinstance(last, Answer):
+        if isinstance(last, ApiResponse):
             return last
         raise last
 
     @contextmanager
-    def stream(self, request: Request) -> Iterator[HTTPResponse]:
+    def stream(self, request: ApiRequest) -> Iterator[HTTPResponse]:
         """The answer as it comes: for watches. Its `shutdown()` from another thread ends the reading."""
         client = self._fresh_client()
         response = self._send(request, client)
@@ -115,7 +115,7 @@ class KubernetesApi:
         finally:
             response.close()
 
-    def items(self, request: Request, *, page: int = 500) -> Iterator[dict[str, Any]]:
+    def items(self, request: ApiRequest, *, page: int = 500) -> Iterator[dict[str, Any]]:
         """Every page of a LIST in order, each as the server's list object."""
         position = ""
         while True:
@@ -129,19 +129,19 @@ class KubernetesApi:
     def close(self) -> None:
         _close(self._client)
 
-    def _attempt(self, request: Request) -> Answer | Unavailable:
+    def _attempt(self, request: ApiRequest) -> ApiResponse | Unavailable:
         """Returns the Unavailable of a 429, raises everything else."""
         with self._turn(request):
             response, content = self._exchange(request)
         if 200 <= response.status < 300:
-            return Answer(json.loads(content), created=response.status == 201)
+            return ApiResponse(json.loads(content), created=response.status == 201)
         error = kubernetes_errors.translate(_failure(request, response, content))
         if response.status == 429 and isinstance(error, Unavailable):
             return error
         raise error
 
     @contextmanager
-    def _turn(self, request: Request) -> Iterator[None]:
+    def _turn(self, request: ApiRequest) -> Iterator[None]:
         if request.urgent:
             yield
             return
@@ -151,21 +151,21 @@ class KubernetesApi:
         with self._slots:
             yield
 
-    def _exchange(self, request: Request) -> tuple[HTTPResponse, bytes]:
+    def _exchange(self, request: ApiRequest) -> tuple[HTTPResponse, bytes]:
         client = self._fresh_client()
         response, content = self._read(request, client)
         if response.status == 401:
             return self._read(request, self._reconnect(client))
         return response, content
 
-    def _read(self, request: Request, client: ApiClient) -> tuple[HTTPResponse, bytes]:
+    def _read(self, request: ApiRequest, client: ApiClient) -> tuple[HTTPResponse, bytes]:
         response = self._send(request, client)
         try:
             return response, response.data
         except HTTPError as error:
             raise kubernetes_errors.unreachable(request.about, error) from error
 
-    def _send(self, request: Request, client: ApiClient) -> HTTPResponse:
+    def _send(self, request: ApiRequest, client: ApiClient) -> HTTPResponse:
         configuration = client.configuration
         query = f"?{urlencode(request.query)}" if request.query else ""
         headers = {"Accept": request.accept, "User-Agent": "lockstep", **_authorization(configuration)}
@@ -211,7 +211,7 @@ class KubernetesApi:
             self._paused_until = max(self._paused_until, self._monotonic() + seconds)
 
 
-def _connect(access: Access) -> ApiClient:
+def _connect(access: ClusterAccess) -> ApiClient:
     configuration = access.load()
     configuration.retries = False  # what may be repeated is decided here and by the callers, never by urllib3
     configuration.connection_pool_maxsize = _CONNECTIONS
@@ -230,5 +230,5 @@ def _authorization(configuration: Configuration) -> Mapping[str, str]:
     return {"Authorization": token} if token else {}
 
 
-def _failure(request: Request, response: HTTPResponse, content: bytes) -> Failure:
-    return Failure(response.status, content, request.about, response.headers, confidential=request.confidential)
+def _failure(request: ApiRequest, response: HTTPResponse, content: bytes) -> ApiFailure:
+    return ApiFailure(response.status, content, request.about, response.headers, confidential=request.confidential)

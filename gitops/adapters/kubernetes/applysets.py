@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from gitops.adapters.kubernetes import state_namespace
-from gitops.adapters.kubernetes.api import KubernetesApi, Request
+from gitops.adapters.kubernetes.api import ApiRequest, KubernetesApi
 from gitops.adapters.kubernetes.state_namespace import CONFIG_MAPS, MANAGED_BY, NAMESPACE
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.ownership.applyset import (
@@ -42,7 +42,7 @@ def overlay_of(name: str) -> str:
     return name.removeprefix(_PREFIX).replace(".", "/")
 
 
-class KubernetesParents:
+class KubernetesApplySets:
     """`repo` names the config repo as it is written into every parent; it holds no credentials."""
 
     def __init__(self, api: KubernetesApi, *, repo: str) -> None:
@@ -66,7 +66,7 @@ class KubernetesParents:
 
     def read_all(self) -> Mapping[str, Parent]:
         query = (("labelSelector", ID_LABEL),)
-        listing = Request("GET", CONFIG_MAPS, f"parents in {NAMESPACE}", query)
+        listing = ApiRequest("GET", CONFIG_MAPS, f"parents in {NAMESPACE}", query)
         found = (item for page in self._api.items(listing) for item in page["items"])
         parents = (_undamaged(item) for item in found if is_parent_of(item["metadata"], self._repo))
         return {parent.overlay: parent for parent in parents if parent is not None}
@@ -74,7 +74,7 @@ class KubernetesParents:
     def remove(self, parent: Parent) -> None:
         path = _path(parent.overlay)
         preconditions = {"preconditions": {"resourceVersion": parent.resource_version}}
-        self._api.request(Request("DELETE", path, path, body=preconditions))
+        self._api.request(ApiRequest("DELETE", path, path, body=preconditions))
 
     def request(self, overlay: str, at: datetime) -> None:
         """Asks whoever leads to look at the overlay again. Raises Rejected(NotFound) when it was never applied."""
@@ -82,7 +82,9 @@ class KubernetesParents:
         patch = {"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: at.isoformat()}}}
         query = (("fieldManager", "lockstep"),)
         try:
-            self._api.request(Request("PATCH", path, path, query, patch, content_type="application/merge-patch+json"))
+            self._api.request(
+                ApiRequest("PATCH", path, path, query, patch, content_type="application/merge-patch+json")
+            )
         except Rejected as error:
             if error.reason != "NotFound":
                 raise

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from gitops.adapters.kubernetes.api import Answer, Request
-from gitops.adapters.kubernetes.discovery import Kinds, Resource, split
+from gitops.adapters.kubernetes.api import ApiRequest, ApiResponse
+from gitops.adapters.kubernetes.discovery import ApiResource, Discovery, split
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.health.pods import has_run
 from gitops.core.images.reference import Image
@@ -26,7 +26,7 @@ _HOLDERS = (
 class KubernetesCluster:
     """`manager` is the field manager: `lockstep-<instance>`."""
 
-    def __init__(self, kinds: Kinds, *, manager: str) -> None:
+    def __init__(self, kinds: Discovery, *, manager: str) -> None:
         self._api = kinds.api
         self._kinds = kinds
         self._manager = manager
@@ -88,7 +88,7 @@ class KubernetesCluster:
         found: set[Key] = set()
         for holder in _HOLDERS:
             resource = self._kinds.resource(*holder)
-            listing = Request("GET", resource.collection(namespace), f"the {resource.plural} of {namespace}")
+            listing = ApiRequest("GET", resource.collection(namespace), f"the {resource.plural} of {namespace}")
             for page in self._api.items(listing):
                 for item in page["items"]:  # the items of a list do not say what they are
                     found |= references({**item, "apiVersion": resource.api_version, "kind": resource.kind})
@@ -96,7 +96,7 @@ class KubernetesCluster:
 
     def running(self, namespace: str) -> Collection[Image]:
         resource = self._kinds.resource("", "v1", "Pod")
-        listing = Request("GET", resource.collection(namespace), f"the pods of {namespace}")
+        listing = ApiRequest("GET", resource.collection(namespace), f"the pods of {namespace}")
         pods = (item for page in self._api.items(listing) for item in page["items"])
         return {image for pod in pods if has_run(pod) for image in images_of(pod)}
 
@@ -107,7 +107,7 @@ class KubernetesCluster:
         body = _fenced(manifest.body, resource_version) if resource_version else manifest.body
         return self._send(_request("PATCH", resource, key, body=body, query=query)).body
 
-    def _send(self, request: Request) -> Answer:
+    def _send(self, request: ApiRequest) -> ApiResponse:
         try:
             return self._api.request(request)
         except Rejected as error:
@@ -117,9 +117,9 @@ class KubernetesCluster:
 
 
 def _request(
-    method: str, resource: Resource, key: Key, *, body: object = None, query: tuple[tuple[str, str], ...] = ()
-) -> Request:
-    return Request(
+    method: str, resource: ApiResource, key: Key, *, body: object = None, query: tuple[tuple[str, str], ...] = ()
+) -> ApiRequest:
+    return ApiRequest(
         method,
         resource.path(key),
         str(key),

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from gitops.adapters.kubernetes.api import KubernetesApi, Request
+from gitops.adapters.kubernetes.api import ApiRequest, KubernetesApi
 from gitops.core.errors import Rejected
 from gitops.core.objects import Key
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ApiResource:
     """A kind as served: `plural` is its name in paths."""
 
     group: str
@@ -43,7 +43,7 @@ class Resource:
         return f"{self.collection(key.namespace)}/{quote(key.name, safe='')}"
 
 
-class Kinds:
+class Discovery:
     """Thread-safe; several that need the same discovery wait for one to ask. What is not served now is asked again each
     time: a CRD may have come.
     """
@@ -52,9 +52,9 @@ class Kinds:
         self.api = api
         self._lock = threading.Lock()
         self._asking: dict[tuple[str, str], threading.Lock] = {}
-        self._served: dict[tuple[str, str], Mapping[str, Resource]] = {}
+        self._served: dict[tuple[str, str], Mapping[str, ApiResource]] = {}
 
-    def resource(self, group: str, version: str, kind: str) -> Resource:
+    def resource(self, group: str, version: str, kind: str) -> ApiResource:
         """Raises: Rejected(NoMatches) when the server does not serve that kind; and as KubernetesApi.request does."""
         known = self._known(group, version, kind)
         if known is not None:
@@ -72,23 +72,23 @@ class Kinds:
             raise _no_matches(group, version, kind)
         return found[kind]
 
-    def _known(self, group: str, version: str, kind: str) -> Resource | None:
+    def _known(self, group: str, version: str, kind: str) -> ApiResource | None:
         return self._served.get((group, version), {}).get(kind)
 
     def forget(self) -> None:
         with self._lock:
             self._served.clear()
 
-    def _discover(self, group: str, version: str) -> Mapping[str, Resource]:
+    def _discover(self, group: str, version: str) -> Mapping[str, ApiResource]:
         path = _root(group, version)
         try:
-            listed = self.api.request(Request("GET", path, f"discovery of {path}")).body
+            listed = self.api.request(ApiRequest("GET", path, f"discovery of {path}")).body
         except Rejected as error:
             if error.reason in ("NoMatches", "NotFound"):
                 return {}
             raise
         return {
-            entry["kind"]: Resource(group, version, entry["kind"], entry["name"], bool(entry["namespaced"]))
+            entry["kind"]: ApiResource(group, version, entry["kind"], entry["name"], bool(entry["namespaced"]))
             for entry in listed.get("resources") or ()
             if "/" not in entry["name"]  # a subresource
         }

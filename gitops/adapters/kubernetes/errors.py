@@ -26,7 +26,7 @@ _STATIC_FIELDS = frozenset({"data", "stringData", "type", "immutable", "metadata
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ApiFailure:
     """One unsuccessful answer. `about` names the object or path for people; `confidential` when it is about Secrets."""
 
     status: int
@@ -36,7 +36,7 @@ class Failure:
     confidential: bool = False
 
 
-def translate(failure: Failure) -> GitopsError:
+def translate(failure: ApiFailure) -> GitopsError:
     """What the caller should raise."""
     said = _status_object(failure.content)
     reason = str(said.get("reason") or "") or _REASONS.get(failure.status, f"Http{failure.status}")
@@ -72,7 +72,7 @@ def _is_passing(status: int, said: Mapping[str, Any]) -> bool:
     return status in (401, 408, 429) or status > 500
 
 
-def _words(failure: Failure, said: Mapping[str, Any], reason: str) -> str:
+def _words(failure: ApiFailure, said: Mapping[str, Any], reason: str) -> str:
     if failure.confidential:
         return f"refused ({reason}{_named_fields(said)}); the server's words are withheld, they may hold secret values"
     message = str(said.get("message") or "") or failure.content[:300].decode(errors="replace").strip()
@@ -88,7 +88,7 @@ def _named_fields(said: Mapping[str, Any]) -> str:
     return f" at {', '.join(sorted(fields))}" if fields else ""
 
 
-def _retry_after(failure: Failure, said: Mapping[str, Any]) -> float | None:
+def _retry_after(failure: ApiFailure, said: Mapping[str, Any]) -> float | None:
     header = next((value for name, value in failure.headers.items() if name.lower() == "retry-after"), None)
     seconds = header or (said.get("details") or {}).get("retryAfterSeconds")
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from gitops.adapters.kubernetes.api import KubernetesApi, Request
+from gitops.adapters.kubernetes.api import ApiRequest, KubernetesApi
 from gitops.adapters.kubernetes.state_namespace import MANAGED_BY, NAMESPACE
 from gitops.core.errors import GitopsError
 from gitops.core.health import Health
@@ -32,7 +32,7 @@ class KubernetesEvents:
     def announce(self, overlay: str, record: Record) -> None:
         body = _event(overlay, record, f"{parent_name(overlay)}.{self._name()}")
         try:
-            self._api.request(Request("POST", _EVENTS, f"event on {overlay}", body=body))
+            self._api.request(ApiRequest("POST", _EVENTS, f"event on {overlay}", body=body))
         except GitopsError as error:
             _log.info("event not stored", overlay=overlay, reason=error.reason)
 

@@ -16,7 +16,7 @@ _library: Any = config  # its functions carry no annotations
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ClusterAccess:
     """Where the way to the API server is written down. `kubeconfig` None: the pod's service account.
 
     `context` empty: the file's current one. A kubeconfig may name a program to run, or switch the check of the

@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class LeaseTerms:
     """In seconds, client-go's defaults: others may take a Lease that was not seen renewed for `duration`; a leader that
     could not renew for `deadline` steps down; everybody tries every `retry`. duration > deadline > retry.
     """
@@ -45,7 +45,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class LeaseCandidate:
     """`identity` differs between any two processes. `on_started` and `on_stopped` are called in turns, from the
     election's thread, and must return at once; the Lease is given back only after on_stopped has returned.
     """
@@ -53,13 +53,15 @@ class Candidate:
     identity: str
     on_started: Callable[[], None]
     on_stopped: Callable[[], None]
-    terms: Terms = Terms()
+    terms: LeaseTerms = LeaseTerms()
 
 
-class Leader:
+class LeaderElection:
     """Takes part in the election from start() to stop(). `name` is the Lease's, `clock` aware and in UTC."""
 
-    def __init__(self, api: KubernetesApi, name: str, candidate: Candidate, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, api: KubernetesApi, name: str, candidate: LeaseCandidate, *, clock: Callable[[], datetime]
+    ) -> None:
         self._api = api
         self._name = name
         self._candidate = candidate

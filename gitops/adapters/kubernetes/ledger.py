@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from gitops.adapters.kubernetes import state_namespace
-from gitops.adapters.kubernetes.api import KubernetesApi, Request
+from gitops.adapters.kubernetes.api import ApiRequest, KubernetesApi
 from gitops.adapters.kubernetes.state_namespace import CONFIG_MAPS, MANAGED_BY, NAMESPACE
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.ownership.applyset import REPO_ANNOTATION
@@ -102,7 +102,7 @@ class KubernetesLedger:
     def remove(self, overlay: str) -> None:
         path = f"{CONFIG_MAPS}/{ledger_name(overlay)}"
         try:
-            self._api.request(Request("DELETE", path, path))
+            self._api.request(ApiRequest("DELETE", path, path))
         except Rejected as error:
             if error.reason != "NotFound":
                 raise
@@ -126,7 +126,7 @@ class KubernetesLedger:
         query = (("labelSelector", LEDGER_LABEL),)
         listed: dict[str, _Entry] = {}
         position = ""
-        for page in self._api.items(Request("GET", CONFIG_MAPS, f"ledgers in {NAMESPACE}", query)):
+        for page in self._api.items(ApiRequest("GET", CONFIG_MAPS, f"ledgers in {NAMESPACE}", query)):
             listed.update({_overlay_of(item): _entry(item) for item in page["items"] if self._is_ours(item)})
             position = page["metadata"]["resourceVersion"]
         with self._lock:  # what was written here in the meantime is newer

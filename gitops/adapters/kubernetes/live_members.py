@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from gitops.adapters.kubernetes.discovery import Resource
+from gitops.adapters.kubernetes.discovery import ApiResource
 from gitops.core.objects import Body, Key
 from gitops.core.ownership import ownership
 from gitops.core.ownership.ownership import Observed
@@ -17,7 +17,7 @@ class LiveMembers:
     https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
     """
 
-    def __init__(self, resource: Resource, manager: str, on_change: Callable[[str, Key], None]) -> None:
+    def __init__(self, resource: ApiResource, manager: str, on_change: Callable[[str, Key], None]) -> None:
         self._resource = resource
         self._manager = manager
         self._on_change = on_change

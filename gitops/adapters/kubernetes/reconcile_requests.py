@@ -9,7 +9,7 @@ from gitops.core.ownership.applyset import REQUESTED_AT_ANNOTATION
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReconcileRequest:
     overlay: str
     at: str
 
@@ -22,25 +22,25 @@ class ReconcileRequests:
         self._on_request = on_request
         self._last: dict[str, str] | None = None
 
-    def reduce(self, body: Body) -> Asked:
+    def reduce(self, body: Body) -> ReconcileRequest:
         metadata = body["metadata"]
         ours = is_parent_of(metadata, self._repo)
         at = (metadata.get("annotations") or {}).get(REQUESTED_AT_ANNOTATION, "")
-        return Asked(overlay_of(metadata["name"]), at if ours else "")
+        return ReconcileRequest(overlay_of(metadata["name"]), at if ours else "")
 
-    def replaced(self, everything: Sequence[Asked], position: str) -> None:  # noqa: ARG002 - the sink's signature
+    def replaced(self, everything: Sequence[ReconcileRequest], position: str) -> None:  # noqa: ARG002 - the sink's signature
         if self._last is None:
             self._last = {asked.overlay: asked.at for asked in everything}
         for asked in everything:
             self.changed(asked)
 
-    def changed(self, seen: Asked) -> None:
+    def changed(self, seen: ReconcileRequest) -> None:
         last = self._last or {}
         if seen.at and last.get(seen.overlay) != seen.at:
             self._on_request(seen.overlay)
         self._last = {**last, seen.overlay: seen.at}
 
-    def deleted(self, seen: Asked) -> None:
+    def deleted(self, seen: ReconcileRequest) -> None:
         self._last = {overlay: at for overlay, at in (self._last or {}).items() if overlay != seen.overlay}
 
     def moved(self, position: str) -> None:

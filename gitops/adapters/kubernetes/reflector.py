@@ -21,8 +21,8 @@ import structlog
 from urllib3.response import HTTPResponse
 
 from gitops.adapters.kubernetes import errors as kubernetes_errors
-from gitops.adapters.kubernetes.api import KubernetesApi, Request
-from gitops.adapters.kubernetes.errors import Failure
+from gitops.adapters.kubernetes.api import ApiRequest, KubernetesApi
+from gitops.adapters.kubernetes.errors import ApiFailure
 from gitops.core.errors import Conflict, GitopsError, Unavailable
 from gitops.core.objects import Body
 
@@ -39,7 +39,7 @@ _random = random.SystemRandom()
 _log = structlog.get_logger(__name__)
 
 
-class Sink(Protocol[Seen]):
+class WatchSink(Protocol[Seen]):
     """Where a reflector puts what it sees. Called from its thread only."""
 
     def reduce(self, body: Body) -> Seen:
@@ -69,7 +69,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class WatchState:
     """`synced_since`: the picture has been whole and live since then. Else `failing_since`, and why."""
 
     synced_since: datetime | None = None
@@ -81,7 +81,7 @@ class Reflector(Generic[Seen]):
     """One thread, from start() to ask_to_stop(). `clock` (aware, UTC) is for `condition` only."""
 
     def __init__(
-        self, api: KubernetesApi, selection: Selection, sink: Sink[Seen], *, clock: Callable[[], datetime]
+        self, api: KubernetesApi, selection: Selection, sink: WatchSink[Seen], *, clock: Callable[[], datetime]
     ) -> None:
         self._api = api
         self._selection = selection
@@ -90,12 +90,12 @@ class Reflector(Generic[Seen]):
         self._position = ""
         self._stopping = threading.Event()
         self._news = threading.Condition()
-        self._condition = Condition()
+        self._condition = WatchState()
         self._open: HTTPResponse | None = None
         self._thread = threading.Thread(target=self._run, name=f"watch {selection.name}", daemon=True)
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> WatchState:
         return self._condition
 
     def start(self) -> None:
@@ -104,7 +104,7 @@ class Reflector(Generic[Seen]):
     def await_list(self, seconds: float) -> None:
         """Returns when a list has arrived. Raises what hinders it, or Unavailable(Timeout)."""
         with self._news:
-            self._news.wait_for(lambda: self._condition != Condition(), seconds)
+            self._news.wait_for(lambda: self._condition != WatchState(), seconds)
             found = self._condition
         if found.error is not None:
             raise found.error
@@ -167,7 +167,7 @@ class Reflector(Generic[Seen]):
         body = event["object"]
         if event["type"] == "ERROR":
             raise kubernetes_errors.translate(
-                Failure(int(body.get("code") or 500), json.dumps(body).encode(), f"watch of {self._selection.name}")
+                ApiFailure(int(body.get("code") or 500), json.dumps(body).encode(), f"watch of {self._selection.name}")
             )
         position = body["metadata"]["resourceVersion"]
         if event["type"] == "DELETED":
@@ -177,7 +177,7 @@ class Reflector(Generic[Seen]):
         self._sink.moved(position)
         self._position = position
 
-    def _watch_request(self) -> Request:
+    def _watch_request(self) -> ApiRequest:
         seconds = _random.randint(*_WATCH_SECONDS)
         query = (
             ("watch", "1"),
@@ -188,8 +188,8 @@ class Reflector(Generic[Seen]):
         accept = "application/json" if self._selection.whole else _METADATA.format("")
         return self._request(query, accept, seconds + _SILENCE_SECONDS)
 
-    def _request(self, query: tuple[tuple[str, str], ...], accept: str, seconds: float = 60.0) -> Request:
-        return Request(
+    def _request(self, query: tuple[tuple[str, str], ...], accept: str, seconds: float = 60.0) -> ApiRequest:
+        return ApiRequest(
             "GET",
             self._selection.path,
             f"watch of {self._selection.name}",
@@ -202,7 +202,7 @@ class Reflector(Generic[Seen]):
     def _succeed(self) -> None:
         if self._condition.synced_since is None:
             _log.debug("watch is synced", watch=self._selection.name)
-            self._tell(Condition(synced_since=self._clock()))
+            self._tell(WatchState(synced_since=self._clock()))
 
     def _fail(self, error: GitopsError) -> None:
         if self._stopping.is_set():
@@ -210,9 +210,9 @@ class Reflector(Generic[Seen]):
         since = self._condition.failing_since
         if since is None:
             _log.warning("watch is interrupted", watch=self._selection.name, reason=error.reason, error=error.message)
-        self._tell(Condition(failing_since=since or self._clock(), error=error))
+        self._tell(WatchState(failing_since=since or self._clock(), error=error))
 
-    def _tell(self, condition: Condition) -> None:
+    def _tell(self, condition: WatchState) -> None:
         with self._news:
             self._condition = condition
             self._news.notify_all()

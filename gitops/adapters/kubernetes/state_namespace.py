@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gitops.adapters.kubernetes.api import KubernetesApi, Request
+from gitops.adapters.kubernetes.api import ApiRequest, KubernetesApi
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.ownership.applyset import SYSTEM_NAMESPACE
 
@@ -67,7 +67,7 @@ def unpack(text: str) -> str:
     return zlib.decompress(b64decode(text.removeprefix(_PACKED))).decode()
 
 
-def _replace(api: KubernetesApi, replacement: Request) -> Mapping[str, Any]:
+def _replace(api: KubernetesApi, replacement: ApiRequest) -> Mapping[str, Any]:
     try:
         return api.request(replacement).body
     except Rejected as error:
@@ -83,7 +83,7 @@ def _ensure_namespace(api: KubernetesApi) -> None:
         return  # another writer was faster
 
 
-def _request(method: str, path: str, body: Mapping[str, Any] | None, urgent_seconds: float | None) -> Request:
+def _request(method: str, path: str, body: Mapping[str, Any] | None, urgent_seconds: float | None) -> ApiRequest:
     writing = (("fieldManager", "lockstep"),) if body is not None else ()
-    request = Request(method, path, f"{method} {path}", writing, body, confidential="/secrets" in path)
+    request = ApiRequest(method, path, f"{method} {path}", writing, body, confidential="/secrets" in path)
     return request if urgent_seconds is None else replace(request, seconds=urgent_seconds, urgent=True)

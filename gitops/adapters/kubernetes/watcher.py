@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from gitops.adapters.kubernetes.discovery import Kinds, Resource
+from gitops.adapters.kubernetes.discovery import ApiResource, Discovery
 from gitops.adapters.kubernetes.live_members import LiveMembers
 from gitops.adapters.kubernetes.reconcile_requests import ReconcileRequests
-from gitops.adapters.kubernetes.reflector import Condition, Reflector, Selection, Sink
+from gitops.adapters.kubernetes.reflector import Reflector, Selection, WatchSink, WatchState
 from gitops.adapters.kubernetes.state_namespace import CONFIG_MAPS
 from gitops.core import health
 from gitops.core.errors import Rejected
@@ -35,7 +35,7 @@ class Watcher:
     is called from the watches' threads, so it must return at once: put a name into a queue, no more.
     """
 
-    def __init__(self, kinds: Kinds, *, manager: str, on_change: Callable[[str, Key], None], clock: Clock) -> None:
+    def __init__(self, kinds: Discovery, *, manager: str, on_change: Callable[[str, Key], None], clock: Clock) -> None:
         self._kinds = kinds
         self._manager = manager
         self._on_change = on_change
@@ -85,7 +85,7 @@ class Watcher:
             members.note(observed)
         return observed
 
-    def conditions(self) -> Mapping[str, Condition]:
+    def conditions(self) -> Mapping[str, WatchState]:
         """How each watch fares, by its name, for the page."""
         with self._lock:
             return {name: reflector.condition for name, reflector in sorted(self._reflectors.items())}
@@ -115,12 +115,12 @@ class Watcher:
             raise
         return self._reflector(_selection(resource, title), self._sink(resource))
 
-    def _sink(self, resource: Resource) -> LiveMembers:
+    def _sink(self, resource: ApiResource) -> LiveMembers:
         with self._lock:
             fresh = LiveMembers(resource, self._manager, self._on_change)
             return self._members.setdefault((resource.group, resource.kind), fresh)
 
-    def _reflector(self, selection: Selection, sink: Sink[Any]) -> Reflector[Any]:
+    def _reflector(self, selection: Selection, sink: WatchSink[Any]) -> Reflector[Any]:
         with self._lock:
             if selection.name not in self._reflectors:
                 reflector = Reflector(self._kinds.api, selection, sink, clock=self._clock)
@@ -129,7 +129,7 @@ class Watcher:
             return self._reflectors[selection.name]
 
 
-def _selection(resource: Resource, name: str) -> Selection:
+def _selection(resource: ApiResource, name: str) -> Selection:
     return Selection(
         name,
         resource.collection(),

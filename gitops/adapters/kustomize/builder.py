@@ -35,7 +35,7 @@ _TOO_LARGE = re.compile(r"file too large|file size limit")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RenderLimits:
     """Of one build: wall-clock and CPU seconds, bytes of memory, bytes of any file it writes, output included.
 
     `memory` counts private writable mappings (RLIMIT_DATA). A limit on address space cannot be used: Go reserves some
@@ -70,7 +70,7 @@ class Kustomize:
         self,
         binary: Path,
         cache_directory: Path,
-        limits: Limits | None = None,
+        limits: RenderLimits | None = None,
         *,
         scratch: Path = _SCRATCH,
         programs: str = os.defpath,
@@ -78,7 +78,7 @@ class Kustomize:
         self.directory = cache_directory
         unshare = shutil.which("unshare", path=programs)
         self._unshare = (unshare, "--map-root-user", "--net", "--") if unshare else ()
-        self._limits = limits or Limits()
+        self._limits = limits or RenderLimits()
         self.builds = _private_directory(scratch, cache_directory) or cache_directory / "builds"
         self._slots = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._cache = RenderCache(cache_directory / "renders")
@@ -236,7 +236,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _rejected(source: Source, ended: _Ended, directory: Path, limits: Limits) -> Rejected:
+def _rejected(source: Source, ended: _Ended, directory: Path, limits: RenderLimits) -> Rejected:
     exceeded = _exceeded(ended, limits)
     if exceeded:
         return Rejected("LimitExceeded", f"{source.path}: the build {exceeded}; split it or make it smaller")
@@ -244,7 +244,7 @@ def _rejected(source: Source, ended: _Ended, directory: Path, limits: Limits) ->
     return Rejected("BuildFailed", f"{source.path}: kustomize: {words}")
 
 
-def _exceeded(ended: _Ended, limits: Limits) -> str:
+def _exceeded(ended: _Ended, limits: RenderLimits) -> str:
     if ended.timed_out:
         return f"took longer than {limits.seconds:g} s"
     if ended.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:

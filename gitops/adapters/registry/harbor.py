@@ -13,11 +13,11 @@ from urllib.parse import quote, urlencode
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from gitops.adapters.registry.http import Access, Answer, Call, RegistryHttp
+from gitops.adapters.registry.http import RegistryAccess, RegistryCall, RegistryHttp, RegistryResponse
 from gitops.adapters.registry.oci import labels
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import is_digest, is_name, is_tag
-from gitops.core.images.registry_facts import Described, Scan, ScanState, Severity, Tagged
+from gitops.core.images.registry_facts import ImageDescription, Scan, ScanSeverity, ScanState, TaggedImage
 
 _PAGE = 100
 _MOST_PAGES = 100
@@ -34,7 +34,7 @@ _STATES = {
     "Scheduled": ScanState.RUNNING,
     "Running": ScanState.RUNNING,
 }
-_SEVERITIES = {severity.name.capitalize(): severity for severity in Severity}
+_SEVERITIES = {severity.name.capitalize(): severity for severity in ScanSeverity}
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Harbor writes year 1 where it has no time."""
 
@@ -89,13 +89,13 @@ _Artifacts = TypeAdapter(Annotated[tuple[_Artifact, ...], Field(max_length=10 * 
 class HarborRegistry:
     """Thread-safe. Keeps nothing but connections."""
 
-    def __init__(self, access: Access, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, access: RegistryAccess, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._http = RegistryHttp(access, monotonic=monotonic)
 
     # -- ports.Registry
 
-    def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:
-        found: dict[str, Tagged] = {}
+    def tags(self, image: str, since: datetime | None = None) -> Sequence[TaggedImage]:
+        found: dict[str, TaggedImage] = {}
         for artifact in self._artifacts(image):
             if since is not None and artifact.push_time is not None and artifact.push_time < since:
                 break
@@ -105,7 +105,7 @@ class HarborRegistry:
                     found[tag.tag] = tag
         return sorted(found.values(), key=_at, reverse=True)
 
-    def tagged(self, image: str, tag: str) -> Tagged | None:
+    def tagged(self, image: str, tag: str) -> TaggedImage | None:
         artifact = self._artifact(image, tag, {"with_tag": "true"})
         return next((each for each in _tags(artifact) if each.tag == tag), None) if artifact else None
 
@@ -119,7 +119,7 @@ class HarborRegistry:
         summaries = (known.get(mime.replace(" ", "")) for mime in _REPORTS)
         return next((_scan(summary) for summary in summaries if summary is not None), Scan(ScanState.ABSENT))
 
-    def describe(self, image: str, digest: str) -> Described:
+    def describe(self, image: str, digest: str) -> ImageDescription:
         artifact = self._existing(image, digest, {"with_tag": "false"})
         children = [
             each.child_digest
@@ -129,7 +129,7 @@ class HarborRegistry:
         if children:
             artifact = self._existing(image, children[0], {"with_tag": "false"})
         config = (artifact.extra_attrs or {}).get("config")
-        return Described(labels(config.get("Labels") if isinstance(config, dict) else None))
+        return ImageDescription(labels(config.get("Labels") if isinstance(config, dict) else None))
 
     # -- what it takes
 
@@ -171,18 +171,18 @@ class HarborRegistry:
             raise Rejected("NotFound", f"{self._http.access.host} does not have {image}@{digest[:19]}")
         return found
 
-    def _call(self, about: str, url: str) -> Call:
+    def _call(self, about: str, url: str) -> RegistryCall:
         headers = {"Accept": "application/json", "X-Accept-Vulnerabilities": ", ".join(_REPORTS)}
-        return Call(about, url, headers={**headers, **self._http.basic()})
+        return RegistryCall(about, url, headers={**headers, **self._http.basic()})
 
-    def _parsed(self, call: Call, answer: Answer, model: TypeAdapter[Any]) -> Any:
+    def _parsed(self, call: RegistryCall, answer: RegistryResponse, model: TypeAdapter[Any]) -> Any:
         try:
             return model.validate_python(self._http.json(call, answer))
         except ValidationError as error:
             where = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
             raise self._http.bad_answer(call, f"is not what Harbor 2 says (at {where[:100]})") from None
 
-    def _is_harbor(self, call: Call, answer: Answer) -> bool:
+    def _is_harbor(self, call: RegistryCall, answer: RegistryResponse) -> bool:
         """A 404 of anything else than Harbor's API, such as a proxy before it, is no word on an artifact."""
         found = self._http.json(call, answer)
         return isinstance(found, dict) and isinstance(found.get("errors"), list)
@@ -198,11 +198,11 @@ def _path(image: str) -> str:
     return f"api/v2.0/projects/{quote(project, safe='')}/repositories/{twice}/artifacts"
 
 
-def _tags(artifact: _Artifact) -> Iterator[Tagged]:
+def _tags(artifact: _Artifact) -> Iterator[TaggedImage]:
     if is_digest(artifact.digest):
         for tag in artifact.tags or ():
             if is_tag(tag.name):
-                yield Tagged(tag.name, artifact.digest, _moment(tag.push_time) or _moment(artifact.push_time))
+                yield TaggedImage(tag.name, artifact.digest, _moment(tag.push_time) or _moment(artifact.push_time))
 
 
 def _scan(summary: _Summary) -> Scan:
@@ -215,7 +215,7 @@ def _scan(summary: _Summary) -> Scan:
     return Scan(state, _rated(summary), _moment(summary.end_time))
 
 
-def _rated(summary: _Summary) -> Severity | None:
+def _rated(summary: _Summary) -> ScanSeverity | None:
     """The worst finding; None when any finding could not be rated, or nobody tells how."""
     counts = summary.summary or _Counts()
     found = {word for word, number in (counts.summary or {}).items() if number > 0}
@@ -223,10 +223,10 @@ def _rated(summary: _Summary) -> Severity | None:
     if not words <= _SEVERITIES.keys():
         return None
     worst = max(_SEVERITIES[word] for word in words)
-    return None if worst is Severity.NONE and (found or counts.total > 0) else worst
+    return None if worst is ScanSeverity.NONE and (found or counts.total > 0) else worst
 
 
-def _total(answer: Answer) -> int:
+def _total(answer: RegistryResponse) -> int:
     try:
         return int(answer.headers["x-total-count"])
     except (KeyError, ValueError):
@@ -241,5 +241,5 @@ def _moment(found: datetime | None) -> datetime | None:
         return None
 
 
-def _at(tag: Tagged) -> datetime:
+def _at(tag: TaggedImage) -> datetime:
     return tag.pushed_at or _NEVER

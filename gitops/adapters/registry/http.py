@@ -30,26 +30,26 @@ _CONNECTIONS = 8
 _LONGEST_WORDS = 300
 _PORTS = {"http": 80, "https": 443}
 
-Credentials = Callable[[], tuple[str, str] | None]
+RegistryCredentials = Callable[[], tuple[str, str] | None]
 """User name and password as they are now; None for a registry that anybody may read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class RegistryAccess:
     """`host` is how the manifests call the registry, `url` where its API is. `other_hosts`: host[:port] of what it may
     refer to. `seconds` bounds each request as a whole.
     """
 
     host: str
     url: str
-    credentials: Credentials = lambda: None
+    credentials: RegistryCredentials = lambda: None
     ca_file: Path | None = None
     seconds: float = 10.0
     other_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RegistryResponse:
     """Whatever its status is. Names of headers are in lower case. `authorization`: what was sent to get it."""
 
     status: int
@@ -59,7 +59,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RegistryCall:
     """`about` names what is asked for, for people. `url` may be relative to the registry's."""
 
     about: str
@@ -71,7 +71,7 @@ class Call:
 class RegistryHttp:
     """Thread-safe. Raises Unavailable when there is no answer in time, and Rejected when it goes beyond a limit."""
 
-    def __init__(self, access: Access, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, access: RegistryAccess, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.access = access
         self._base = access.url.rstrip("/") + "/"
         self._monotonic = monotonic
@@ -87,14 +87,14 @@ class RegistryHttp:
         pair = ":".join(found).encode("utf-8", "surrogateescape")
         return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: RegistryCall) -> RegistryResponse:
         """To the registry itself. A redirect is an answer like every other."""
         url = _joined(self._base, call.url)
         if not self._is_own(url):
             raise Rejected("BadAnswer", f"{self._said(call)} refers to another host for its next page")
         return self._exchange(call, url, call.headers)
 
-    def follow(self, call: Call) -> Answer:
+    def follow(self, call: RegistryCall) -> RegistryResponse:
         """The same, and where the registry redirects to, without credentials, only to hosts that are allowed."""
         answer = self.send(call)
         url = _joined(self._base, call.url)
@@ -108,7 +108,7 @@ class RegistryHttp:
             answer = self._exchange(call, url, kept)
         raise Rejected("BadAnswer", f"{self._said(call)} is redirected more than {_MOST_REDIRECTS} times")
 
-    def elsewhere(self, call: Call) -> Answer:
+    def elsewhere(self, call: RegistryCall) -> RegistryResponse:
         """To another host that the registry named, if that is allowed."""
         self.require_allowed(call.about, call.url)
         return self._exchange(call, call.url, call.headers)
@@ -125,17 +125,17 @@ class RegistryHttp:
                 f"right, add it to registries.{self.access.host}.otherHosts of lockstep.yaml (https only)",
             )
 
-    def json(self, call: Call, answer: Answer) -> Any:
+    def json(self, call: RegistryCall, answer: RegistryResponse) -> Any:
         """Raises: Rejected(BadAnswer) when that is no JSON."""
         try:
             return json.loads(answer.body)
         except (ValueError, RecursionError):
             raise self.bad_answer(call, "is not JSON; is that the registry's URL?") from None
 
-    def bad_answer(self, call: Call, why: str) -> Rejected:
+    def bad_answer(self, call: RegistryCall, why: str) -> Rejected:
         return Rejected("BadAnswer", f"{self._said(call)} {why}")
 
-    def failure(self, call: Call, answer: Answer) -> GitopsError:
+    def failure(self, call: RegistryCall, answer: RegistryResponse) -> GitopsError:
         """What an answer that is no success means."""
         about, status = f"{self.access.host}: {call.about}", answer.status
         words = self._harmless(_words(answer.body), answer)
@@ -151,7 +151,7 @@ class RegistryHttp:
         hint = "; it redirects: is that the registry's URL?" if 300 <= status < 400 else ""
         return Rejected("BadAnswer", f"{about}: HTTP {status}{words}{hint}")
 
-    def _harmless(self, words: str, answer: Answer) -> str:
+    def _harmless(self, words: str, answer: RegistryResponse) -> str:
         """Without what a registry repeats of our credentials: what it says is shown to everybody."""
         secrets = [answer.authorization.rpartition(" ")[2], *(self.access.credentials() or ())[1:]]
         for secret in filter(None, secrets):
@@ -162,10 +162,10 @@ class RegistryHttp:
         place = _place(url)
         return place is not None and place == _place(self._base)
 
-    def _said(self, call: Call) -> str:
+    def _said(self, call: RegistryCall) -> str:
         return f"{self.access.host}: {call.about}: the answer"
 
-    def _exchange(self, call: Call, url: str, headers: Mapping[str, str]) -> Answer:
+    def _exchange(self, call: RegistryCall, url: str, headers: Mapping[str, str]) -> RegistryResponse:
         ends = self._monotonic() + self.access.seconds
         sent = {"User-Agent": "lockstep", "Accept-Encoding": "identity", **headers}
         try:
@@ -181,9 +181,9 @@ class RegistryHttp:
         except (HTTPError, OSError) as error:
             raise self._unreachable(call, error) from None
         said = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, said, body, headers.get("Authorization", ""))
+        return RegistryResponse(response.status, said, body, headers.get("Authorization", ""))
 
-    def _read(self, call: Call, response: BaseHTTPResponse, ends: float) -> bytes:
+    def _read(self, call: RegistryCall, response: BaseHTTPResponse, ends: float) -> bytes:
         """All of it, unless it is too large or does not come to an end in time."""
         found = bytearray()
         while piece := response.read1(_PIECE):
@@ -196,10 +196,10 @@ class RegistryHttp:
                 raise self._too_slow(call)
         return bytes(found)
 
-    def _too_slow(self, call: Call) -> Unavailable:
+    def _too_slow(self, call: RegistryCall) -> Unavailable:
         return Unavailable("Timeout", f"{self._said(call)} took longer than {self.access.seconds:g} s")
 
-    def _unreachable(self, call: Call, error: Exception) -> Unavailable:
+    def _unreachable(self, call: RegistryCall, error: Exception) -> Unavailable:
         """The library's words hold the URL with its query, and no header: nothing secret, but too much."""
         kind = type(getattr(error, "reason", None) or error).__name__
         hint = "; does caFile name the authority that signed its certificate?" if "SSL" in kind else ""
@@ -258,7 +258,7 @@ def _words(body: bytes) -> str:
     return f" ({printable})" if printable.strip() else ""
 
 
-def _retry_after(answer: Answer) -> float | None:
+def _retry_after(answer: RegistryResponse) -> float | None:
     try:
         return min(max(0.0, float(answer.headers["retry-after"])), 3600.0)
     except (KeyError, ValueError):  # RFC 9110 also allows a date; the backoff will do

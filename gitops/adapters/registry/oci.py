@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from gitops.adapters.registry.http import Access, Answer, Call, RegistryHttp
+from gitops.adapters.registry.http import RegistryAccess, RegistryCall, RegistryHttp, RegistryResponse
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import is_digest, is_name, is_tag
-from gitops.core.images.registry_facts import Described, Scan, Tagged
+from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage
 
 _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
@@ -43,7 +43,7 @@ class _Token:
 class OciRegistry:
     """Thread-safe. Tokens are kept for as long as the registry says, per repository."""
 
-    def __init__(self, access: Access, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, access: RegistryAccess, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._http = RegistryHttp(access, monotonic=monotonic)
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -52,18 +52,18 @@ class OciRegistry:
 
     # -- ports.Registry
 
-    def tags(self, image: str, since: datetime | None = None) -> Sequence[Tagged]:  # noqa: ARG002 - no push times here
+    def tags(self, image: str, since: datetime | None = None) -> Sequence[TaggedImage]:  # noqa: ARG002 - no push times here
         repository = _repository(image)
         names: dict[str, None] = {}
         for page in self._pages(repository):  # a page may hold more than was asked for
             names.update(dict.fromkeys(name for name in page if is_tag(name)))
             if len(names) > _MOST_TAGS:
                 raise _too_many(repository)
-        return [Tagged(name) for name in names]
+        return [TaggedImage(name) for name in names]
 
-    def tagged(self, image: str, tag: str) -> Tagged | None:
+    def tagged(self, image: str, tag: str) -> TaggedImage | None:
         digest = self._digest(_repository(image), tag)
-        return Tagged(tag, digest) if digest else None
+        return TaggedImage(tag, digest) if digest else None
 
     def has(self, image: str, digest: str) -> bool:
         return self._digest(_repository(image), digest) is not None
@@ -71,7 +71,7 @@ class OciRegistry:
     def scan(self, image: str, digest: str) -> Scan:
         raise Rejected("Unsupported", f"{image}@{digest[:19]}: a registry of kind oci has no scans; kind harbor has")
 
-    def describe(self, image: str, digest: str) -> Described:
+    def describe(self, image: str, digest: str) -> ImageDescription:
         repository = _repository(image)
         manifest = self._manifest(repository, digest)
         if isinstance(manifest.get("manifests"), list):
@@ -80,14 +80,14 @@ class OciRegistry:
         blob = config.get("digest") if isinstance(config, dict) else None
         if not isinstance(blob, str) or not is_digest(blob):
             raise Rejected("BadAnswer", f"{image}@{digest[:19]}: its manifest names no config")
-        call = Call(f"config of {repository}", f"v2/{repository}/blobs/{blob}")
+        call = RegistryCall(f"config of {repository}", f"v2/{repository}/blobs/{blob}")
         content = _known(self._http.json(call, self._content(repository, call, blob)))
-        return Described(labels(_known(content.get("config")).get("Labels")))
+        return ImageDescription(labels(_known(content.get("config")).get("Labels")))
 
     # -- what it takes
 
     def _pages(self, repository: str) -> Iterator[list[str]]:
-        call = Call(f"tags of {repository}", f"v2/{repository}/tags/list?n={_PAGE}")
+        call = RegistryCall(f"tags of {repository}", f"v2/{repository}/tags/list?n={_PAGE}")
         for _ in range(_MOST_PAGES):
             answer = self._answered(repository, call)
             if answer.status != 200:
@@ -104,7 +104,9 @@ class OciRegistry:
         """What stands under a tag, or the digest itself; None when the registry says that it has no such thing."""
         if not (is_tag(reference) or is_digest(reference)):
             raise Rejected("InvalidImage", f"{repository}: {reference[:200]!r} is neither a tag nor a digest")
-        call = Call(f"{repository}, {reference[:19]}", f"v2/{repository}/manifests/{reference}", "HEAD", _ACCEPT)
+        call = RegistryCall(
+            f"{repository}, {reference[:19]}", f"v2/{repository}/manifests/{reference}", "HEAD", _ACCEPT
+        )
         answer = self._answered(repository, call)
         found = answer.headers.get("docker-content-digest", "")
         if answer.status == 200 and is_digest(found):
@@ -122,10 +124,10 @@ class OciRegistry:
         raise self._http.failure(call, answer)
 
     def _manifest(self, repository: str, digest: str) -> Mapping[str, Any]:
-        call = Call(f"manifest of {repository}", f"v2/{repository}/manifests/{digest}", headers=_ACCEPT)
+        call = RegistryCall(f"manifest of {repository}", f"v2/{repository}/manifests/{digest}", headers=_ACCEPT)
         return _known(self._http.json(call, self._content(repository, call, digest)))
 
-    def _content(self, repository: str, call: Call, digest: str) -> Answer:
+    def _content(self, repository: str, call: RegistryCall, digest: str) -> RegistryResponse:
         """What a digest names: it has to be just that."""
         answer = self._answered(repository, call)
         if answer.status != 200:
@@ -144,7 +146,7 @@ class OciRegistry:
 
     # -- authentication
 
-    def _answered(self, repository: str, call: Call) -> Answer:
+    def _answered(self, repository: str, call: RegistryCall) -> RegistryResponse:
         """The answer to a request that is authenticated as the registry wants it."""
         sent = self._authorization(repository)
         answer = self._http.follow(replace(call, headers={**call.headers, **sent}))
@@ -165,7 +167,7 @@ class OciRegistry:
             return {"Authorization": f"Bearer {known.value}"}
         return self._http.basic() if self._wants_basic else {}
 
-    def _challenged(self, repository: str, call: Call, challenge: str) -> Mapping[str, str]:
+    def _challenged(self, repository: str, call: RegistryCall, challenge: str) -> Mapping[str, str]:
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "bearer":
             token = self._token(repository, call, {key.lower(): value for key, value in _CHALLENGE.findall(rest)})
@@ -179,12 +181,12 @@ class OciRegistry:
             return self._http.basic()
         return {}
 
-    def _token(self, repository: str, call: Call, said: Mapping[str, str]) -> _Token:
+    def _token(self, repository: str, call: RegistryCall, said: Mapping[str, str]) -> _Token:
         """Asks the token server for no more than pulling from this repository, whatever the challenge says."""
         query = {"service": said.get("service", ""), "scope": f"repository:{repository}:pull"}
         realm = said.get("realm", "")
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
-        asking = Call(f"token for {call.about}", url, headers=self._http.basic())
+        asking = RegistryCall(f"token for {call.about}", url, headers=self._http.basic())
         answer = self._http.elsewhere(asking)
         if answer.status != 200:
             raise self._http.failure(asking, answer)

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from gitops.core.config_repo.variations import Variation
 from gitops.core.errors import Rejected
 from gitops.core.images import reference as images
-from gitops.core.images.registry_facts import Severity
+from gitops.core.images.registry_facts import ScanSeverity
 from gitops.core.parsing import models as schema
 from gitops.core.parsing import regex as expressions
 from gitops.core.parsing.models import (
@@ -23,11 +23,11 @@ from gitops.core.parsing.models import (
     Expression,
     ImageName,
     Kind,
-    Model,
     Name,
     OneOrMore,
     RepoPath,
     RepoUrl,
+    StrictModel,
     Timezone,
     misfit,
     require,
@@ -41,7 +41,7 @@ KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization
 _COMPARATOR = re.compile(r"(?:>=|<=|!=|=|>|<|\^|~)?\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 
 
-class Order(StrEnum):
+class TagOrder(StrEnum):
     """What "newest" means among the tags that match a pattern; `pushed` is the registry's push time."""
 
     PUSHED = "pushed"
@@ -61,7 +61,7 @@ class SyncMode(StrEnum):
     APPLY = "apply"
 
 
-class Foreign(StrEnum):
+class ForeignFieldPolicy(StrEnum):
     """What happens to fields that others added inside the parts of our objects that decide behaviour."""
 
     REPORT = "report"
@@ -71,14 +71,14 @@ class Foreign(StrEnum):
 NamePart = Annotated[str, require(re.compile(r"[a-z0-9.-]{0,63}"), "part of a name: lower-case letters, digits, `-`")]
 
 
-class TagPolicy(Model):
+class TagPolicy(StrictModel):
     """Which tags of an image are candidates, and which of them is the newest: exactly one of `semver` (a range),
     `pattern` (a regular expression for whole tags, with `order`) and `follow` (one moving tag, pinned by digest).
     """
 
     semver: str | None = None
     pattern: Annotated[Expression, Field(max_length=200)] | None = None
-    order: Order | None = None
+    order: TagOrder | None = None
     follow: str | None = None
 
     @model_validator(mode="after")
@@ -87,7 +87,7 @@ class TagPolicy(Model):
             raise ValueError("needs exactly one of semver, pattern, follow")
         if self.order is not None and self.pattern is None:
             raise ValueError("order belongs to a pattern; semver and follow have their own")
-        is_numeric = self.order is Order.NUMERIC and not schema.is_checked(info)
+        is_numeric = self.order is TagOrder.NUMERIC and not schema.is_checked(info)
         if is_numeric and expressions.groups(self.pattern or "") != 1:
             raise ValueError("order: numeric needs a pattern with exactly one group, around the number")
         if self.follow is not None and not images.is_tag(self.follow):
@@ -97,19 +97,19 @@ class TagPolicy(Model):
         return self
 
 
-class Sweep(Model):
+class SweepPolicy(StrictModel):
     every: Duration
 
 
-class Registry(Model):
+class RegistryPolicy(StrictModel):
     """`host` as the manifests say it; `aliases` as the registry calls itself in its webhooks."""
 
     host: str = Field(min_length=1)
     aliases: tuple[str, ...] = ()
-    sweep: Sweep | None = None
+    sweep: SweepPolicy | None = None
 
 
-class Service(Model):
+class Service(StrictModel):
     """`source`: the repository that the image is built from, or several. Nothing is ever fetched from there: pushes to
     it are shown, and its commits are linked to.
     """
@@ -123,7 +123,7 @@ class Service(Model):
         return self.source or ()
 
 
-class Platform(Model):
+class Platform(StrictModel):
     """What exists once in a cluster: an overlay of its own, always at the trunk's head, never pruned. `kinds` are those
     that it may hold besides roles, role bindings, service accounts, quotas and limit ranges.
     """
@@ -132,21 +132,21 @@ class Platform(Model):
     kinds: tuple[Kind, ...] = ()
 
 
-class Scan(Model):
+class ScanPolicy(StrictModel):
     """The worst finding that is let through; `None` = no finding at all."""
 
     max: Literal["None", "Negligible", "Low", "Medium", "High", "Critical"]
 
     @property
-    def limit(self) -> Severity:
-        return Severity[self.max.upper()]
+    def limit(self) -> ScanSeverity:
+        return ScanSeverity[self.max.upper()]
 
 
-class Approvals(Model):
+class Approvals(StrictModel):
     count: int = Field(ge=0, le=20)
 
 
-class Window(Model):
+class Window(StrictModel):
     """Open for `duration` from each time that `cron` (five fields) names in `timezone`."""
 
     cron: Cron
@@ -154,57 +154,57 @@ class Window(Model):
     timezone: Timezone = "UTC"
 
 
-class Windows(Model):
+class Windows(StrictModel):
     allow: tuple[Window, ...] = ()
     deny: tuple[Window, ...] = ()
 
 
-class Rollback(Model):
+class RollbackPolicy(StrictModel):
     """A promotion is taken back by itself when it makes an overlay Degraded `within` that time."""
 
     within: Annotated[Duration, Field(gt=timedelta(0))]
 
 
-class Promote(Model):
+class PromotePolicy(StrictModel):
     """When what the environment before has proven moves on: by itself (`proven`) or when a pushed tag asks. `rollback`:
     None = only a person goes back.
     """
 
     when: Literal["proven", "requested"]
     soak: Duration = timedelta(0)
-    scan: Scan | None = None
+    scan: ScanPolicy | None = None
     approvals: Approvals = Approvals(count=0)
     windows: Windows = Windows()
     settings: Literal["auto", "promote"] | None = None
-    rollback: Rollback | None = None
+    rollback: RollbackPolicy | None = None
 
 
-class Prune(Model):
+class PrunePolicy(StrictModel):
     """`budget`: how many objects one pass may remove before it stops and asks."""
 
     enabled: bool = True
     budget: int = Field(default=10, ge=0)
 
 
-class Allow(Model):
+class Allow(StrictModel):
     """Cluster-scoped kinds that the environment's overlays may hold."""
 
     cluster: tuple[Kind, ...] = ()
 
 
-class SyncOptions(Model):
+class SyncOptions(StrictModel):
     """`adopt`: tools whose objects are taken over when the overlay holds the same ones; `foreign`: None = the default
     of the environment's place in the order.
     """
 
     mode: SyncMode = SyncMode.APPLY
-    prune: Prune = Prune()
-    foreign: Foreign | None = None
+    prune: PrunePolicy = PrunePolicy()
+    foreign: ForeignFieldPolicy | None = None
     allow: Allow = Allow()
     adopt: tuple[Literal["argocd", "flux", "helm", "fleet"], ...] = ()
 
 
-class Environment(Model):
+class Environment(StrictModel):
     """`context`: the cluster by its name in the controller's configuration; None is the default one. `prefix` and
     `suffix` are what its overlays put around the names of objects.
     """
@@ -214,7 +214,7 @@ class Environment(Model):
     suffix: NamePart = ""
     after: Name | None = None
     images: Literal["newest"] | None = None
-    promote: Promote | None = None
+    promote: PromotePolicy | None = None
     drift: DriftPolicy = DriftPolicy.HEAL
     sync: SyncOptions = SyncOptions()
     context: str | None = None
@@ -230,19 +230,19 @@ class Environment(Model):
         return self
 
 
-class Request(Model):
+class RequestPolicy(StrictModel):
     ttl: Duration = timedelta(hours=24)
 
 
-class Pipeline(Model):
+class Pipeline(StrictModel):
     trunk: str = "main"
     platform: Platform | None = None
     reference: RepoPath = "base"
-    registries: tuple[Registry, ...] = ()
+    registries: tuple[RegistryPolicy, ...] = ()
     services: dict[Name, Service] = Field(default_factory=dict)
     environments: dict[Name, Environment] = Field(min_length=1)
     variations: tuple[Variation, ...] = ()
-    request: Request = Request()
+    request: RequestPolicy = RequestPolicy()
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -253,10 +253,10 @@ class Pipeline(Model):
         """The environments that come directly after this one."""
         return tuple(name for name, other in self.environments.items() if other.after == environment)
 
-    def foreign(self, environment: str) -> Foreign:
+    def foreign(self, environment: str) -> ForeignFieldPolicy:
         """What happens to foreign fields: removed by default where nothing comes after, reported elsewhere."""
         return self.environments[environment].sync.foreign or (
-            Foreign.REPORT if self.following(environment) else Foreign.REMOVE
+            ForeignFieldPolicy.REPORT if self.following(environment) else ForeignFieldPolicy.REMOVE
         )
 
     @model_validator(mode="after")

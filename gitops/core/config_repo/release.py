@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from gitops.core.errors import Rejected
 from gitops.core.parsing import models as schema
-from gitops.core.parsing.models import CommitId, Model, Name
+from gitops.core.parsing.models import CommitId, Name, StrictModel
 from gitops.core.revision import Revision
 
 RELEASE_FILE = "release.yaml"
@@ -22,7 +22,7 @@ _Word = Annotated[str, Field(max_length=500)]
 _Reason = Annotated[str, Field(max_length=LONGEST_REASON)]
 
 
-class Rejection(Model):
+class Rejection(StrictModel):
     """What a rollback abandoned: automation never proposes it again."""
 
     service: Name
@@ -30,7 +30,7 @@ class Rejection(Model):
     closure: _Word = ""
 
 
-class Evidence(Model):
+class Evidence(StrictModel):
     """Why an image was let in. `digest`: the whole reference where an adopted image has none; `closure`: hash of the
     base files that it was proven with; `since`: healthy without trouble from then on; `waived`: why less than a proof
     was enough, in a person's words.
@@ -42,7 +42,7 @@ class Evidence(Model):
     waived: _Reason = ""
 
 
-class Admission(Model):
+class Admission(StrictModel):
     """The promotion that wrote the file: where the release came from, for which base, and what is known of each
     service.
     """
@@ -53,7 +53,7 @@ class Admission(Model):
     request: _Word = ""
 
 
-class Release(Model):
+class Release(StrictModel):
     """The commits that an environment is locked to; without them it follows the trunk's head, which only an environment
     without `after` may do. `admission` and `waived` tell why it was let in: the evidence of the promotion, and what a
     person waived, each with the reason: a gate that was skipped, or a digest or base commit that was never proven. A
@@ -128,7 +128,7 @@ class Release(Model):
         )
 
 
-class Hold(Model):
+class Hold(StrictModel):
     """Automation writes nothing for this environment; with `suspend` nothing is applied either."""
 
     who: _Word = Field(min_length=1)
@@ -189,6 +189,6 @@ def hold_text(hold: Hold) -> bytes:
     )
 
 
-def _text(comment: str, model: Model) -> bytes:
+def _text(comment: str, model: StrictModel) -> bytes:
     held = model.model_dump(mode="json", exclude_defaults=True)
     return f"# {comment}\n{yaml.safe_dump(held, sort_keys=False, allow_unicode=True, width=120)}".encode()

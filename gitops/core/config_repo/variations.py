@@ -6,23 +6,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from gitops.core.parsing.models import Model, require
+from gitops.core.parsing.models import StrictModel, require
 
 Pointer = Annotated[str, require(re.compile(r"/.*"), "a JSON pointer, such as /spec/replicas")]
 
 
-class Severity(StrEnum):
+class ViolationSeverity(StrEnum):
     FORBID = "forbid"
     WARN = "warn"
     FREE = "free"
 
 
-class ObjectPattern(Model):
+class ObjectPattern(StrictModel):
     kind: str
     name: str
 
 
-class Variation(Model):
+class Variation(StrictModel):
     """One declared difference. `field` is a JSON pointer (RFC 6901) on the rendered object, `*` one segment, `**` any
     number; without it the object itself may be there. `severity` is what a broken rule costs. `names`: other
     environments, or their namespaces, that a value here names for a good reason.
@@ -39,7 +39,7 @@ class Variation(Model):
     format: Literal["yaml", "properties", "env"] | None = None
     names: tuple[str, ...] = ()
     preset: Literal["standard"] | None = None
-    severity: Severity = Severity.FORBID
+    severity: ViolationSeverity = ViolationSeverity.FORBID
 
     @model_validator(mode="after")
     def _says_what(self) -> "Variation":

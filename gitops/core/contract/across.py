@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from gitops.core.config_repo.pipeline import FILE
-from gitops.core.config_repo.variations import Severity
+from gitops.core.config_repo.variations import ViolationSeverity
 from gitops.core.contract import book as books
-from gitops.core.contract.book import Book
+from gitops.core.contract.book import RuleBook
 from gitops.core.contract.comparison import Difference, differences
 from gitops.core.contract.judging import ruling
-from gitops.core.contract.shapes import Ident, Shape
+from gitops.core.contract.shapes import ObjectIdentity, ObjectShape
 from gitops.core.contract.survey import Mention, Setting, Survey
-from gitops.core.contract.violations import Breach, Violation
+from gitops.core.contract.violations import Violation, ViolationKind
 from gitops.core.contract.words import has_word
 from gitops.core.objects import Key
-from gitops.core.sync.diff import ABSENT, Mask
+from gitops.core.sync.diff import ABSENT, SecretMask
 
 _SHORTEST_VALUE = 6
 
@@ -30,32 +30,32 @@ Before = Mapping[str, Survey | None]
 
 
 def across(
-    surveys: Collection[Survey], book: Book, changed: Collection[str] | None = None
+    surveys: Collection[Survey], book: RuleBook, changed: Collection[str] | None = None
 ) -> Mapping[str, tuple[Violation, ...]]:
     """Overlay -> its violations beside the others. `changed`: the overlays whose render is new, None = not known."""
     ranked = _ranked(surveys, book)
-    court = _Court(book, ranked, ranked, dict.fromkeys(changed) if changed is not None else None)
+    court = _Comparison(book, ranked, ranked, dict.fromkeys(changed) if changed is not None else None)
     return court.sentence()
 
 
-def beside(survey: Survey, others: Collection[Survey], book: Book, before: Before) -> tuple[Violation, ...]:
+def beside(survey: Survey, others: Collection[Survey], book: RuleBook, before: Before) -> tuple[Violation, ...]:
     """The violations of one overlay beside others. An overlay may be among the others twice: as it is about to be, and
     as it still runs.
     """
     ranked = _ranked([survey, *(each for each in others if each.name != survey.name)], book)
-    return _Court(book, ranked, [survey], before).sentence()[survey.name]
+    return _Comparison(book, ranked, [survey], before).sentence()[survey.name]
 
 
-def _ranked(surveys: Collection[Survey], book: Book) -> Sequence[Survey]:
+def _ranked(surveys: Collection[Survey], book: RuleBook) -> Sequence[Survey]:
     known = [each for each in surveys if each.environment in book.environments]
     return sorted(known, key=lambda each: (book.order.index(each.environment), each.name))
 
 
 @dataclass(frozen=True, slots=True)
-class _Court:
+class _Comparison:
     """`accused`: those of the surveys whose violations are asked for."""
 
-    book: Book
+    book: RuleBook
     surveys: Sequence[Survey]
     accused: Sequence[Survey]
     before: Before | None
@@ -69,11 +69,11 @@ class _Court:
 
     def shared(self) -> Iterator[tuple[str, Violation]]:
         """Values of `distinct` that two environments have in common."""
-        owners: dict[tuple[str, Ident, str, str], tuple[Survey, Setting]] = {}
+        owners: dict[tuple[str, ObjectIdentity, str, str], tuple[Survey, Setting]] = {}
         for survey in self.surveys:
             for setting in survey.settings:
                 other, theirs = owners.setdefault(_setting_spot(setting), (survey, setting))
-                if other.environment != survey.environment and setting.severity is not Severity.FREE:
+                if other.environment != survey.environment and setting.severity is not ViolationSeverity.FREE:
                     yield self._shared(other, theirs, survey, setting)
 
     def foreign(self) -> Iterator[tuple[str, Violation]]:
@@ -108,7 +108,7 @@ class _Court:
         revisions nothing is said: what differs may wait for a promotion.
         """
         accused = {each.name for each in self.accused}
-        first: dict[tuple[Ident, str], tuple[Survey, Shape]] = {}
+        first: dict[tuple[ObjectIdentity, str], tuple[Survey, ObjectShape]] = {}
         for survey in self.surveys:
             for shape in survey.extras:
                 ident = self.book.ident(shape.ident, survey.environment)
@@ -117,7 +117,9 @@ class _Court:
                 if concerns and other.environment != survey.environment:
                     yield from self._unequal((other, theirs), (survey, shape))
 
-    def _unequal(self, one: tuple[Survey, Shape], two: tuple[Survey, Shape]) -> Iterator[tuple[str, Violation]]:
+    def _unequal(
+        self, one: tuple[Survey, ObjectShape], two: tuple[Survey, ObjectShape]
+    ) -> Iterator[tuple[str, Violation]]:
         (other, theirs), (survey, shape) = one, two
         both = (other.environment, survey.environment)
         ident = self.book.ident(shape.ident, survey.environment)
@@ -126,7 +128,7 @@ class _Court:
         by_path = {each.path: each for each in found}
         for each in found:
             rule = ruling(rules, each, by_path)
-            if books.costs(rule) is not Severity.FREE:
+            if books.costs(rule) is not ViolationSeverity.FREE:
                 sides = {other.name: each.before, survey.name: each.after}
                 charged = self._charged(other, survey, partial(self._held, ident=ident, path=each.path, values=sides))
                 yield charged.name, _differing(charged, (other, survey), shape, each, books.costs(rule))
@@ -140,7 +142,7 @@ class _Court:
         remedy = f"give {other.environment} and {survey.environment} a value each"
         shown = _shown(mine.ident, mine.path, mine.value)
         violation = _violation(charged, mine.ident, (mine.path, shown, shown), (why, remedy), against)
-        return charged.name, _with(violation, Breach.DISTINCT, mine.severity)
+        return charged.name, _with(violation, ViolationKind.DISTINCT, mine.severity)
 
     def _charged(self, earlier: Survey, later: Survey, had: Callable[[Survey], bool]) -> Survey:
         """`had`: whether a survey holds the value in question."""
@@ -154,16 +156,16 @@ class _Court:
         before = self.before[name]
         return before is None or not had(before)
 
-    def _held(self, before: Survey, ident: Ident, path: str, values: Mapping[str, object]) -> bool:
+    def _held(self, before: Survey, ident: ObjectIdentity, path: str, values: Mapping[str, object]) -> bool:
         """True when the overlay had this value of the object before."""
         for known in before.extras:
             if self.book.ident(known.ident, before.environment) == ident:
                 return bool(known.leaves.get(path, ABSENT) == values[before.name])
         return False
 
-    def _common(self) -> frozenset[tuple[str, Ident, str, str]]:
+    def _common(self) -> frozenset[tuple[str, ObjectIdentity, str, str]]:
         """Texts of base that name an environment and that no environment has otherwise."""
-        holders: dict[tuple[str, Ident, str, str], set[str]] = {}
+        holders: dict[tuple[str, ObjectIdentity, str, str], set[str]] = {}
         environments: dict[str, set[str]] = {}
         for survey in self.surveys:
             environments.setdefault(survey.reference, set()).add(survey.environment)
@@ -175,11 +177,11 @@ class _Court:
         )
 
 
-def _setting_spot(setting: Setting) -> tuple[str, Ident, str, str]:
+def _setting_spot(setting: Setting) -> tuple[str, ObjectIdentity, str, str]:
     return setting.rule, setting.ident, setting.where, setting.value
 
 
-def _spot(survey: Survey, mention: Mention) -> tuple[str, Ident, str, str]:
+def _spot(survey: Survey, mention: Mention) -> tuple[str, ObjectIdentity, str, str]:
     return survey.reference, mention.text.ident, mention.text.path, mention.text.value
 
 
@@ -195,11 +197,15 @@ def _named(survey: Survey, mention: Mention) -> Violation:
     remedy += f"; if it is meant, add `names: [{mention.word}]` to the variation of this field in {FILE}"
     shown = _shown(text.ident, text.path, text.value)
     violation = _violation(survey, text.ident, (text.path, None, shown), (why, remedy), others)
-    return _with(violation, Breach.FOREIGN, Severity.FORBID if mention.hard else Severity.WARN)
+    return _with(violation, ViolationKind.FOREIGN, ViolationSeverity.FORBID if mention.hard else ViolationSeverity.WARN)
 
 
 def _differing(
-    charged: Survey, pair: tuple[Survey, Survey], shape: Shape, difference: Difference, severity: Severity
+    charged: Survey,
+    pair: tuple[Survey, Survey],
+    shape: ObjectShape,
+    difference: Difference,
+    severity: ViolationSeverity,
 ) -> Violation:
     other, survey = pair
     before = None if difference.before is ABSENT else _shown(shape.ident, difference.path, difference.before)
@@ -212,24 +218,37 @@ def _differing(
     remedy = f"make them equal, or declare it in {FILE}: {declaration}"
     found = (difference.path, *values)
     violation = _violation(charged, ident, found, (why, remedy), against.environment)
-    return _with(violation, Breach.UNDECLARED, severity)
+    return _with(violation, ViolationKind.UNDECLARED, severity)
 
 
 def _violation(
-    survey: Survey, ident: Ident, found: tuple[str, str | None, str | None], said: tuple[str, str], against: str
+    survey: Survey,
+    ident: ObjectIdentity,
+    found: tuple[str, str | None, str | None],
+    said: tuple[str, str],
+    against: str,
 ) -> Violation:
     path, before, after = found
     key = Key(ident.group, ident.kind, ident.namespace, ident.name)
     why, remedy = said
     return Violation(
-        Breach.FOREIGN, Severity.FORBID, survey.environment, key, path, before, after, why, remedy, against
+        ViolationKind.FOREIGN,
+        ViolationSeverity.FORBID,
+        survey.environment,
+        key,
+        path,
+        before,
+        after,
+        why,
+        remedy,
+        against,
     )
 
 
-def _with(violation: Violation, breach: Breach, severity: Severity) -> Violation:
+def _with(violation: Violation, breach: ViolationKind, severity: ViolationSeverity) -> Violation:
     return replace(violation, breach=breach, severity=severity)
 
 
-def _shown(ident: Ident, path: str, value: object) -> str:
+def _shown(ident: ObjectIdentity, path: str, value: object) -> str:
     body = {"kind": ident.kind, "apiVersion": "v1" if not ident.group else f"{ident.group}/v1"}
-    return Mask(body).change(path, ABSENT, value).new or ""
+    return SecretMask(body).change(path, ABSENT, value).new or ""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops.core.config_repo.pipeline import Environment, Pipeline
-from gitops.core.config_repo.variations import Severity
+from gitops.core.config_repo.variations import ViolationSeverity
 from gitops.core.contract import rules
-from gitops.core.contract.comparison import Sides
-from gitops.core.contract.rules import Rule
-from gitops.core.contract.shapes import Home, Ident
-from gitops.core.contract.words import Vocabulary
+from gitops.core.contract.comparison import ObjectPair
+from gitops.core.contract.rules import VariationRule
+from gitops.core.contract.shapes import DeployScope, ObjectIdentity
+from gitops.core.contract.words import EnvironmentNames
 from gitops.core.errors import Rejected
 from gitops.core.images import reference as images
 from gitops.core.images.reference import Image
@@ -21,35 +21,35 @@ REFERENCE = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class RuleBook:
     """`order`: the environments, each behind the one it comes after."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[VariationRule, ...]
     environments: Mapping[str, Environment]
     order: tuple[str, ...]
-    vocabulary: Vocabulary
+    vocabulary: EnvironmentNames
     services: frozenset[str]
 
-    def home(self, environment: str) -> Home:
+    def home(self, environment: str) -> DeployScope:
         """Where an environment's objects live."""
         declared = self.environments[environment]
-        return Home(frozenset({declared.namespace}), declared.prefix, declared.suffix)
+        return DeployScope(frozenset({declared.namespace}), declared.prefix, declared.suffix)
 
-    def sides(self, before: str, after: str) -> Sides:
+    def sides(self, before: str, after: str) -> ObjectPair:
         """Of a comparison between two environments, or REFERENCE and one."""
         vocabulary = self.vocabulary
-        return Sides(lambda text: vocabulary.neutral(text, before), lambda text: vocabulary.neutral(text, after))
+        return ObjectPair(lambda text: vocabulary.neutral(text, before), lambda text: vocabulary.neutral(text, after))
 
-    def ident(self, ident: Ident, environment: str) -> Ident:
+    def ident(self, ident: ObjectIdentity, environment: str) -> ObjectIdentity:
         """The same without the names of the environment, so that `gateway-dev` meets `gateway-prod`."""
         name = self.vocabulary.neutral(ident.name, environment)
-        return Ident(ident.group, ident.kind, self.vocabulary.neutral(ident.namespace, environment), name)
+        return ObjectIdentity(ident.group, ident.kind, self.vocabulary.neutral(ident.namespace, environment), name)
 
-    def field_rules(self, ident: Ident, environments: Sequence[str]) -> tuple[Rule, ...]:
+    def field_rules(self, ident: ObjectIdentity, environments: Sequence[str]) -> tuple[VariationRule, ...]:
         """Those about fields of this object in any of these environments, in the order in which they are asked."""
         return tuple(rule for rule in self._selecting(ident, environments) if rule.field is not None)
 
-    def presence(self, ident: Ident, environments: Sequence[str]) -> Rule | None:
+    def presence(self, ident: ObjectIdentity, environments: Sequence[str]) -> VariationRule | None:
         """The rule that lets the object be in some environments only."""
         return next((rule for rule in self._selecting(ident, environments) if rule.field is None), None)
 
@@ -68,33 +68,33 @@ class Book:
             return None
         return image if image and image.name in self.services else None
 
-    def _selecting(self, ident: Ident, environments: Sequence[str]) -> Iterator[Rule]:
+    def _selecting(self, ident: ObjectIdentity, environments: Sequence[str]) -> Iterator[VariationRule]:
         for rule in self.rules:
             if rule.selects(ident) and any(rule.applies(environment) for environment in environments):
                 yield rule
 
 
-def of(pipeline: Pipeline, *, checked: bool = False) -> Book:
+def of(pipeline: Pipeline, *, checked: bool = False) -> RuleBook:
     """Raises: Rejected(InvalidPipeline) for a schema that is none; `checked`: this pipeline was compiled before."""
-    return Book(
+    return RuleBook(
         rules=rules.compiled(pipeline.variations, checked=checked),
         environments=pipeline.environments,
         order=pipeline.order,
-        vocabulary=Vocabulary({name: each.namespace for name, each in pipeline.environments.items()}),
+        vocabulary=EnvironmentNames({name: each.namespace for name, each in pipeline.environments.items()}),
         services=frozenset(service.image for service in pipeline.services.values()),
     )
 
 
-def reference_home(bodies: Sequence[Body]) -> Home:
+def reference_home(bodies: Sequence[Body]) -> DeployScope:
     """The reference's own namespaces are all that it names, and `default`."""
     found = {str(body["metadata"].get("namespace") or "") for body in bodies}
-    return Home(frozenset(found | {"default"}) - {""})
+    return DeployScope(frozenset(found | {"default"}) - {""})
 
 
-def first(rules_of_object: Sequence[Rule], path: str) -> Rule | None:
+def first(rules_of_object: Sequence[VariationRule], path: str) -> VariationRule | None:
     return next((rule for rule in rules_of_object if rule.covers(path)), None)
 
 
-def costs(rule: Rule | None) -> Severity:
+def costs(rule: VariationRule | None) -> ViolationSeverity:
     """What a difference costs: nothing where a variation lets it through."""
-    return Severity.FORBID if rule is None else rule.outcome
+    return ViolationSeverity.FORBID if rule is None else rule.outcome

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitops.core.contract.shapes import HERE, Shape
+from gitops.core.contract.shapes import HERE, ObjectShape
 from gitops.core.parsing import quantities
 from gitops.core.sync import diff
 from gitops.core.sync.diff import ABSENT
@@ -25,14 +25,14 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class ObjectPair:
     """How the two sides that are compared name themselves."""
 
     before: Neutral
     after: Neutral
 
 
-def differences(before: Shape, after: Shape, sides: Sides) -> tuple[Difference, ...]:
+def differences(before: ObjectShape, after: ObjectShape, sides: ObjectPair) -> tuple[Difference, ...]:
     """In the order of the paths."""
     found = [
         each
@@ -43,7 +43,7 @@ def differences(before: Shape, after: Shape, sides: Sides) -> tuple[Difference, 
     return tuple(sorted([*found, *moved], key=lambda difference: difference.path))
 
 
-def same(path: str, before: Any, after: Any, sides: Sides) -> bool:
+def same(path: str, before: Any, after: Any, sides: ObjectPair) -> bool:
     """True for equal values, other spellings of one quantity or port, and texts that are equal but for the names of
     each side's own environment.
     """
@@ -71,7 +71,7 @@ def _same_spelling(path: str, before: Any, after: Any) -> bool:
     return one is not None and one == quantities.parse(str(after))
 
 
-def _paired(before: Mapping[str, Any], after: Mapping[str, Any], sides: Sides) -> Iterator[Difference]:
+def _paired(before: Mapping[str, Any], after: Mapping[str, Any], sides: ObjectPair) -> Iterator[Difference]:
     for path in before.keys() & after.keys():
         if not same(path, before[path], after[path], sides):
             yield Difference(path, before[path], after[path])

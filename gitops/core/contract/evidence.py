@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from gitops.core.config_repo.pipeline import Overlay, Pipeline
 from gitops.core.config_repo.release import RELEASE_FILE, Release
-from gitops.core.config_repo.variations import Severity
-from gitops.core.contract.violations import Breach, Violation
+from gitops.core.config_repo.variations import ViolationSeverity
+from gitops.core.contract.violations import Violation, ViolationKind
 from gitops.core.errors import Place
 from gitops.core.images.reference import Image
 from gitops.core.objects import Key
@@ -50,7 +50,7 @@ def _strayed(place: Overlay, found: tuple[str, str], *, is_kept: bool) -> Violat
     remedy = f"promote again (`lockstep promote {place.environment}`), or name a commit of the trunk"
     if is_kept:
         why = f"this commit of {RELEASE_FILE} is no longer on the trunk, which was rewritten; a ref of its own keeps it"
-        return replace(_violation(place, found, why, remedy), severity=Severity.WARN)
+        return replace(_violation(place, found, why, remedy), severity=ViolationSeverity.WARN)
     why = f"this commit of {RELEASE_FILE} is not on the trunk: it is on another branch, or the trunk was rewritten"
     return _violation(place, found, why, remedy)
 
@@ -106,8 +106,8 @@ def _remedy(place: Overlay, content: str) -> str:
 def _violation(place: Overlay, found: tuple[str, str], why: str, remedy: str) -> Violation:
     field, content = found
     return Violation(
-        breach=Breach.UNPROVEN,
-        severity=Severity.FORBID,
+        breach=ViolationKind.UNPROVEN,
+        severity=ViolationSeverity.FORBID,
         environment=place.environment,
         key=Key("", KIND, "", place.name),
         field=field,

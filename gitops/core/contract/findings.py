@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gitops.core.contract import book as books
-from gitops.core.contract.book import REFERENCE, Book
+from gitops.core.contract.book import REFERENCE, RuleBook
 from gitops.core.contract.comparison import Difference, differences
 from gitops.core.contract.judging import value_at, without_tags
-from gitops.core.contract.shapes import Ident, Shape, shapes
-from gitops.core.contract.survey import Subject
+from gitops.core.contract.shapes import ObjectIdentity, ObjectShape, shapes
+from gitops.core.contract.survey import SurveyInput
 from gitops.core.objects import Body
 from gitops.core.sync.diff import ABSENT
 
@@ -23,16 +23,16 @@ class Finding:
     """
 
     environment: str
-    ident: Ident
+    ident: ObjectIdentity
     path: str = ""
     values: tuple[Any, ...] = ()
     extra: bool = False
 
 
-def findings(subjects: Collection[Subject], book: Book) -> tuple[Finding, ...]:
+def findings(subjects: Collection[SurveyInput], book: RuleBook) -> tuple[Finding, ...]:
     """`subjects` in the order of the pipeline: objects that the reference lacks are compared with the first one's."""
     found: dict[Finding, None] = {}
-    firsts: dict[Ident, tuple[str, Shape]] = {}
+    firsts: dict[ObjectIdentity, tuple[str, ObjectShape]] = {}
     for subject in subjects:
         found.update(dict.fromkeys(_hashable(_of_subject(subject, book, firsts))))
     return tuple(found)
@@ -44,7 +44,9 @@ def _hashable(found: Iterator[Finding]) -> Iterator[Finding]:
         yield replace(each, values=tuple(value for value in each.values if not isinstance(value, dict | list)))
 
 
-def _of_subject(subject: Subject, book: Book, firsts: dict[Ident, tuple[str, Shape]]) -> Iterator[Finding]:
+def _of_subject(
+    subject: SurveyInput, book: RuleBook, firsts: dict[ObjectIdentity, tuple[str, ObjectShape]]
+) -> Iterator[Finding]:
     environment = subject.environment
     known = _reference(subject, book)
     for shape, body in zip(shapes(subject.bodies, book.home(environment)), subject.bodies, strict=True):
@@ -62,23 +64,23 @@ def _of_subject(subject: Subject, book: Book, firsts: dict[Ident, tuple[str, Sha
     yield from (Finding(environment, missing.ident) for missing in known.values())
 
 
-def _fields(environment: str, body: Body, found: Sequence[Difference], shape: Shape) -> Iterator[Finding]:
+def _fields(environment: str, body: Body, found: Sequence[Difference], shape: ObjectShape) -> Iterator[Finding]:
     for each in found:
         value = value_at(body, each.path)
         values = (each.before, None if value is ABSENT else value)
         yield Finding(environment, shape.ident, each.path, values)
 
 
-def _reference(subject: Subject, book: Book) -> dict[Ident, Shape]:
+def _reference(subject: SurveyInput, book: RuleBook) -> dict[ObjectIdentity, ObjectShape]:
     found = shapes(subject.reference_bodies, books.reference_home(subject.reference_bodies))
     return {book.ident(shape.ident, REFERENCE): shape for shape in found}
 
 
-def _untagged(shape: Shape, book: Book) -> Shape:
+def _untagged(shape: ObjectShape, book: RuleBook) -> ObjectShape:
     return replace(shape, leaves=dict(without_tags(shape, book)))
 
 
-def kinds_of(subjects: Collection[Subject], book: Book) -> Mapping[str, frozenset[str]]:
+def kinds_of(subjects: Collection[SurveyInput], book: RuleBook) -> Mapping[str, frozenset[str]]:
     """Kind -> the names of all objects of it, in any environment or the reference, as variations select them."""
     found: dict[str, set[str]] = {}
     for subject in subjects:

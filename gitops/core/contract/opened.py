@@ -5,16 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 from gitops.core.contract import settings
-from gitops.core.contract.rules import Rule
-from gitops.core.contract.shapes import Shape
+from gitops.core.contract.rules import VariationRule
+from gitops.core.contract.shapes import ObjectShape
 from gitops.core.errors import Rejected
 from gitops.core.ownership import fields
 
-Complain = Callable[[str, Rule, str], None]
+Complain = Callable[[str, VariationRule, str], None]
 """Told of a file that cannot be read: its path, the rule that wants it read, and why it cannot."""
 
 
-def opened(shape: Shape, rules: Collection[Rule], complain: Complain | None = None) -> Shape:
+def opened(shape: ObjectShape, rules: Collection[VariationRule], complain: Complain | None = None) -> ObjectShape:
     """What cannot be read stays one text."""
     readable = [rule for rule in rules if rule.format and rule.field]
     if not readable:
@@ -23,7 +23,9 @@ def opened(shape: Shape, rules: Collection[Rule], complain: Complain | None = No
     return replace(shape, leaves=leaves)
 
 
-def _opened(path: str, value: Any, readable: Collection[Rule], complain: Complain | None) -> Iterator[tuple[str, Any]]:
+def _opened(
+    path: str, value: Any, readable: Collection[VariationRule], complain: Complain | None
+) -> Iterator[tuple[str, Any]]:
     rule = next((rule for rule in readable if rule.field and rule.field.selected(path) == path), None)
     if rule is None or rule.format is None or not isinstance(value, str):
         yield path, value

@@ -21,12 +21,12 @@ from gitops.core.parsing import yaml_reader as yaml_text
 DIRECTORY = "lockstep-origins"
 _ORIGIN = "config.kubernetes.io/origin"
 _TRANSFORMED = "alpha.config.kubernetes.io/transformations"
-_LIMITS = yaml_text.Limits(size=32 << 20, documents=10_000, nodes=2_000_000)
+_LIMITS = yaml_text.YamlLimits(size=32 << 20, documents=10_000, nodes=2_000_000)
 _PUNCTUATION = re.compile(r"[\s'\"{}\[\],:=-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class FileOrigin:
     """Files from the root of the tree: where an object came from, and those whose transformers ran on it."""
 
     file: str
@@ -40,7 +40,7 @@ def wrapped(source: Source) -> Source:
     return replace(source, path=DIRECTORY, files=files, key=f"{source.key}:origins")
 
 
-def origins(rendered: bytes) -> Mapping[tuple[str, str], Origin]:
+def origins(rendered: bytes) -> Mapping[tuple[str, str], FileOrigin]:
     """(kind, name) -> Origin, of a build of `wrapped`. Raises: Rejected as yaml_text.documents."""
     found = {}
     for document in yaml_text.documents(rendered, f"{DIRECTORY} (rendered)", _LIMITS):
@@ -48,12 +48,14 @@ def origins(rendered: bytes) -> Mapping[tuple[str, str], Origin]:
         annotations = metadata.get("annotations") or {}
         [(own, _), *_] = [*_entries(annotations.get(_ORIGIN)), ("", "")]
         others = [each for _, each in _entries(annotations.get(_TRANSFORMED))]
-        found[str(document.value.get("kind")), str(metadata.get("name"))] = Origin(own, tuple(dict.fromkeys(others)))
+        found[str(document.value.get("kind")), str(metadata.get("name"))] = FileOrigin(
+            own, tuple(dict.fromkeys(others))
+        )
     return found
 
 
 def placed(
-    violation: Violation, found: Mapping[tuple[str, str], Origin], own: Mapping[str, bytes], overlay: str
+    violation: Violation, found: Mapping[tuple[str, str], FileOrigin], own: Mapping[str, bytes], overlay: str
 ) -> Violation:
     """The violation with its place. `own`: the files that the overlay reads and the reference does not."""
     origin = found.get((violation.key.kind, violation.key.name))
@@ -65,7 +67,7 @@ def placed(
     return violation.at(Place(origin.file) if origin and origin.file else Place(overlay))
 
 
-def _lines(violation: Violation, own: Mapping[str, bytes], origin: Origin | None) -> Iterator[tuple[int, str, int]]:
+def _lines(violation: Violation, own: Mapping[str, bytes], origin: FileOrigin | None) -> Iterator[tuple[int, str, int]]:
     """(score, file, negative line) of every line that could be meant."""
     name = fields.last_name(violation.field)
     value = violation.after if violation.after not in {None, "***"} else None

@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from gitops.core.config_repo.variations import Severity
+from gitops.core.config_repo.variations import ViolationSeverity
 from gitops.core.contract import book as books
-from gitops.core.contract.book import Book
+from gitops.core.contract.book import RuleBook
 from gitops.core.contract.comparison import differences
 from gitops.core.contract.judging import ruling
 from gitops.core.contract.opened import opened
-from gitops.core.contract.rules import Rule
-from gitops.core.contract.shapes import Ident, Shape, shapes
+from gitops.core.contract.rules import VariationRule
+from gitops.core.contract.shapes import ObjectIdentity, ObjectShape, shapes
 from gitops.core.objects import Body, Key
-from gitops.core.sync.diff import Mask
+from gitops.core.sync.diff import SecretMask
 
 
-class Standing(StrEnum):
+class DifferenceStatus(StrEnum):
     """What a difference between two environments is."""
 
     DECLARED = "declared"
@@ -31,12 +31,12 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ParityFinding:
     """One difference. `field` is empty for a whole object, `a` and `b` are the values as they may be shown, None =
     absent; a pending one shows B's value now and after the promotion. `rule`: the variation that declares it.
     """
 
-    standing: Standing
+    standing: DifferenceStatus
     key: Key
     field: str
     a: str | None
@@ -45,50 +45,50 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class EnvironmentPair:
     """Two overlays that hold the same things for two environments. `trouble`: why they cannot be compared, which counts
     as undeclared. `commits`: what of the base waits for a promotion.
     """
 
     a: str
     b: str
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ParityFinding, ...] = ()
     trouble: str = ""
     commits: tuple[str, ...] = ()
 
     @property
     def is_equal(self) -> bool:
         """True when nothing but declared differences and pending promotions is left."""
-        return not self.trouble and all(each.standing is not Standing.UNDECLARED for each in self.findings)
+        return not self.trouble and all(each.standing is not DifferenceStatus.UNDECLARED for each in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedOverlay:
     """Two environments as of a head of the trunk. `trouble`: why nothing could be compared, which counts as undeclared;
     `counts` are those of all findings, of which `left_out` are not kept.
     """
 
     head: str
     at: datetime
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[EnvironmentPair, ...] = ()
     trouble: str = ""
-    counts: Mapping[Standing, int] = field(default_factory=dict)
+    counts: Mapping[DifferenceStatus, int] = field(default_factory=dict)
     left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ParityComparison:
     """What is known of two environments. `is_current`: it is of the trunk's head. `asked_at`: since when a newer answer
     is being worked out; None while it is not, because there is no need, or because too many others wait.
     """
 
-    compared: Compared | None = None
+    compared: ComparedOverlay | None = None
     is_current: bool = False
     asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ParitySide:
     """An environment and what it renders."""
 
     environment: str
@@ -97,11 +97,11 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    shape: Shape
+    shape: ObjectShape
     body: Body
 
 
-def findings(a: Side, b: Side, ahead: Side, book: Book) -> tuple[Finding, ...]:
+def findings(a: ParitySide, b: ParitySide, ahead: ParitySide, book: RuleBook) -> tuple[ParityFinding, ...]:
     """`ahead`: B with A's base and digests, B itself when nothing waits. Undeclared ones first."""
     one, two, after = (_objects(side, book) for side in (a, b, ahead))
     found = [*_pending(two, after, (b.environment, b.environment), book)]
@@ -110,33 +110,35 @@ def findings(a: Side, b: Side, ahead: Side, book: Book) -> tuple[Finding, ...]:
 
 
 _LONGEST_VALUE = 2000
-_ORDER = {Standing.UNDECLARED: 0, Standing.PENDING: 1, Standing.DECLARED: 2}
+_ORDER = {DifferenceStatus.UNDECLARED: 0, DifferenceStatus.PENDING: 1, DifferenceStatus.DECLARED: 2}
 
 
-def compared(head: str, at: datetime, pairs: Sequence[Pair], most: int) -> Compared:
+def compared(head: str, at: datetime, pairs: Sequence[EnvironmentPair], most: int) -> ComparedOverlay:
     """At most so many findings, those that matter most; values are cut to what a person reads."""
     found = [(number, each) for number, pair in enumerate(pairs) for each in pair.findings]
     kept = sorted(found, key=lambda each: _ORDER[each[1].standing])[:most]
-    counts = {standing: sum(each.standing is standing for _, each in found) for standing in Standing}
-    counts[Standing.UNDECLARED] += sum(bool(pair.trouble) for pair in pairs)
+    counts = {standing: sum(each.standing is standing for _, each in found) for standing in DifferenceStatus}
+    counts[DifferenceStatus.UNDECLARED] += sum(bool(pair.trouble) for pair in pairs)
     slim = tuple(
         replace(pair, findings=tuple(_short(each) for place, each in kept if place == number))
         for number, pair in enumerate(pairs)
     )
-    return Compared(head, at, slim, counts=counts, left_out=len(found) - len(kept))
+    return ComparedOverlay(head, at, slim, counts=counts, left_out=len(found) - len(kept))
 
 
-def refused(head: str, at: datetime, why: str) -> Compared:
+def refused(head: str, at: datetime, why: str) -> ComparedOverlay:
     """Nothing could be compared, and nobody can say that the two are equal."""
-    return Compared(head, at, trouble=why, counts={**dict.fromkeys(Standing, 0), Standing.UNDECLARED: 1})
+    return ComparedOverlay(
+        head, at, trouble=why, counts={**dict.fromkeys(DifferenceStatus, 0), DifferenceStatus.UNDECLARED: 1}
+    )
 
 
-def _short(found: Finding) -> Finding:
+def _short(found: ParityFinding) -> ParityFinding:
     a, b = (None if value is None else value[:_LONGEST_VALUE] for value in (found.a, found.b))
     return replace(found, field=found.field[:_LONGEST_VALUE], a=a, b=b)
 
 
-def _objects(side: Side, book: Book) -> dict[Ident, _Object]:
+def _objects(side: ParitySide, book: RuleBook) -> dict[ObjectIdentity, _Object]:
     found = shapes(side.bodies, book.home(side.environment))
     return {
         book.ident(shape.ident, side.environment): _Object(shape, body)
@@ -145,18 +147,25 @@ def _objects(side: Side, book: Book) -> dict[Ident, _Object]:
 
 
 def _pending(
-    now: Mapping[Ident, _Object], after: Mapping[Ident, _Object], pair: tuple[str, str], book: Book
-) -> Iterator[Finding]:
+    now: Mapping[ObjectIdentity, _Object],
+    after: Mapping[ObjectIdentity, _Object],
+    pair: tuple[str, str],
+    book: RuleBook,
+) -> Iterator[ParityFinding]:
     for each in _differences(now, after, pair, book):
-        yield Finding(Standing.PENDING, each.key, each.field, each.two, each.one)
+        yield ParityFinding(DifferenceStatus.PENDING, each.key, each.field, each.two, each.one)
 
 
 def _judged(
-    one: Mapping[Ident, _Object], two: Mapping[Ident, _Object], pair: tuple[str, str], book: Book
-) -> Iterator[Finding]:
+    one: Mapping[ObjectIdentity, _Object], two: Mapping[ObjectIdentity, _Object], pair: tuple[str, str], book: RuleBook
+) -> Iterator[ParityFinding]:
     for each in _differences(one, two, pair, book):
-        standing = Standing.UNDECLARED if books.costs(each.rule) is Severity.FORBID else Standing.DECLARED
-        yield Finding(standing, each.key, each.field, each.one, each.two, each.rule.label if each.rule else "")
+        standing = (
+            DifferenceStatus.UNDECLARED
+            if books.costs(each.rule) is ViolationSeverity.FORBID
+            else DifferenceStatus.DECLARED
+        )
+        yield ParityFinding(standing, each.key, each.field, each.one, each.two, each.rule.label if each.rule else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +176,11 @@ class _Difference:
     field: str
     one: str | None
     two: str | None
-    rule: Rule | None
+    rule: VariationRule | None
 
 
 def _differences(
-    one: Mapping[Ident, _Object], two: Mapping[Ident, _Object], pair: tuple[str, str], book: Book
+    one: Mapping[ObjectIdentity, _Object], two: Mapping[ObjectIdentity, _Object], pair: tuple[str, str], book: RuleBook
 ) -> Iterator[_Difference]:
     for ident in {**one, **two}:
         left, right = one.get(ident), two.get(ident)
@@ -184,11 +193,11 @@ def _differences(
             yield from _fields(left, right, pair, book)
 
 
-def _fields(left: _Object, right: _Object, pair: tuple[str, str], book: Book) -> Iterator[_Difference]:
+def _fields(left: _Object, right: _Object, pair: tuple[str, str], book: RuleBook) -> Iterator[_Difference]:
     rules = book.field_rules(right.shape.ident, pair)
     found = differences(opened(left.shape, rules), opened(right.shape, rules), book.sides(*pair))
     by_path = {each.path: each for each in found}
-    mask = Mask(right.body)
+    mask = SecretMask(right.body)
     for each in found:
         shown = mask.change(each.path, each.before, each.after)
         rule = ruling(rules, each, by_path)

@@ -7,7 +7,7 @@ some of the faults; the rest of a workload, and all that guards it, must be decl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitops.core.config_repo.variations import Severity
+from gitops.core.config_repo.variations import ViolationSeverity
 
 _PODS = ("/spec/template/spec", "/spec/jobTemplate/spec/template/spec")
 _CONTAINERS = ("containers", "initContainers")
@@ -20,50 +20,58 @@ _GUARDS = (*_ROLES, *_TRAFFIC, *_ADMISSION, "CustomResourceDefinition")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PresetEntry:
     """Without a field: the object itself, there in some environments only."""
 
     what: str
-    outcome: Severity
+    outcome: ViolationSeverity
     field: str = ""
     kinds: tuple[str, ...] = ()
 
 
-def _pod(what: str, outcome: Severity, *below: str) -> Iterator[Entry]:
+def _pod(what: str, outcome: ViolationSeverity, *below: str) -> Iterator[PresetEntry]:
     for pod in _PODS:
         for each in below:
-            yield Entry(what, outcome, f"{pod}/{each}", _WORKLOADS)
+            yield PresetEntry(what, outcome, f"{pod}/{each}", _WORKLOADS)
 
 
-def _container(what: str, outcome: Severity, *below: str) -> Iterator[Entry]:
+def _container(what: str, outcome: ViolationSeverity, *below: str) -> Iterator[PresetEntry]:
     yield from _pod(what, outcome, *(f"{name}/*/{each}" for name in _CONTAINERS for each in below))
 
 
-def _fields(what: str, kinds: tuple[str, ...], *fields: str) -> Iterator[Entry]:
-    yield from (Entry(what, Severity.FREE, field, kinds) for field in fields)
+def _fields(what: str, kinds: tuple[str, ...], *fields: str) -> Iterator[PresetEntry]:
+    yield from (PresetEntry(what, ViolationSeverity.FREE, field, kinds) for field in fields)
 
 
-def _forbidden() -> Iterator[Entry]:
-    yield from (Entry("guards", Severity.FORBID, field, _GUARDS) for field in ("", "/**"))
-    yield from _container("security", Severity.FORBID, "securityContext")
+def _forbidden() -> Iterator[PresetEntry]:
+    yield from (PresetEntry("guards", ViolationSeverity.FORBID, field, _GUARDS) for field in ("", "/**"))
+    yield from _container("security", ViolationSeverity.FORBID, "securityContext")
     yield from _pod(
-        "security", Severity.FORBID, "securityContext", "hostNetwork", "hostPID", "hostIPC", "volumes/*/hostPath"
+        "security",
+        ViolationSeverity.FORBID,
+        "securityContext",
+        "hostNetwork",
+        "hostPID",
+        "hostIPC",
+        "volumes/*/hostPath",
     )
-    yield from _pod("security", Severity.FORBID, "serviceAccountName", "serviceAccount", "automountServiceAccountToken")
+    yield from _pod(
+        "security", ViolationSeverity.FORBID, "serviceAccountName", "serviceAccount", "automountServiceAccountToken"
+    )
 
 
-def _free() -> Iterator[Entry]:
+def _free() -> Iterator[PresetEntry]:
     yield from _fields("labels", (), "/metadata/labels/*", "/metadata/annotations/*")
     yield from _fields("scale", ("Deployment", "StatefulSet"), "/spec/replicas")
     yield from _fields("scale", _AUTOSCALERS, *(f"/spec/{name}" for name in _SCALING))
     yield from _fields("scale", ("ScaledObject",), "/spec/minReplicaCount", "/spec/maxReplicaCount", "/spec/triggers")
     yield from _fields("scale", ("PodDisruptionBudget",), "/spec/minAvailable", "/spec/maxUnavailable")
-    yield from _container("sizes", Severity.FREE, "resources")
+    yield from _container("sizes", ViolationSeverity.FREE, "resources")
     yield from _fields("sizes", ("PersistentVolumeClaim",), "/spec/resources")
     claims = "/spec/volumeClaimTemplates/*/spec"
     yield from _fields("sizes", ("StatefulSet",), f"{claims}/resources", f"{claims}/storageClassName")
     yield from _fields("settings", ("ConfigMap", "Secret"), "/data/*")
-    yield from _container("settings", Severity.FREE, "env/*/value")
+    yield from _container("settings", ViolationSeverity.FREE, "env/*/value")
     yield from _fields("settings", ("ExternalSecret",), "/spec/data/*/remoteRef", "/spec/dataFrom")
     yield from _fields("exposure", ("Ingress",), "/spec/rules/*/host", "/spec/tls")
     routes = ("HTTPRoute", "GRPCRoute", "TLSRoute")
@@ -71,16 +79,16 @@ def _free() -> Iterator[Entry]:
     yield from _fields("exposure", ("Certificate",), "/spec/dnsNames", "/spec/commonName")
     yield from _fields("exposure", ("Service",), "/spec/type", "/spec/ports/*/nodePort")
     yield from _fields("schedule", ("CronJob",), "/spec/schedule", "/spec/suspend")
-    yield from _pod("placement", Severity.FREE, *_PLACEMENT)
+    yield from _pod("placement", ViolationSeverity.FREE, *_PLACEMENT)
 
 
-def _warned() -> Iterator[Entry]:
-    yield from _container("variables in some environments only", Severity.WARN, "env/*", "envFrom")
-    yield from _container("tuning", Severity.WARN, "args", "command", "volumeMounts", *_PROBES)
-    yield from _pod("volumes", Severity.WARN, "volumes")
+def _warned() -> Iterator[PresetEntry]:
+    yield from _container("variables in some environments only", ViolationSeverity.WARN, "env/*", "envFrom")
+    yield from _container("tuning", ViolationSeverity.WARN, "args", "command", "volumeMounts", *_PROBES)
+    yield from _pod("volumes", ViolationSeverity.WARN, "volumes")
     # Whoever lets the name of an item through lets the item in.
-    yield from _container("sidecars", Severity.WARN, "name")
-    yield Entry("objects in some environments only", Severity.WARN)
+    yield from _container("sidecars", ViolationSeverity.WARN, "name")
+    yield PresetEntry("objects in some environments only", ViolationSeverity.WARN)
 
 
 _SCALING = ("minReplicas", "maxReplicas", "metrics", "behavior")

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitops.core.config_repo.variations import ObjectPattern, Severity, Variation
+from gitops.core.config_repo.variations import ObjectPattern, Variation, ViolationSeverity
 from gitops.core.contract import paths, rules
 from gitops.core.contract.findings import Finding
-from gitops.core.contract.rules import Rule
+from gitops.core.contract.rules import VariationRule
 from gitops.core.errors import Rejected
 from gitops.core.images import reference as images
 from gitops.core.ownership import fields
@@ -62,13 +62,15 @@ def guards(variations: Sequence[Variation], found: Collection[Finding]) -> tuple
     """Names of those that let differ what guards an environment: roles, network policies, security contexts. It is what
     the standard preset forbids.
     """
-    strict = [rule for rule in rules.compiled((Variation(preset="standard"),)) if rule.outcome is Severity.FORBID]
+    strict = [
+        rule for rule in rules.compiled((Variation(preset="standard"),)) if rule.outcome is ViolationSeverity.FORBID
+    ]
     guarding = [each for each in found if any(covers(rule, each) for rule in strict)]
     compiled = rules.compiled(variations)
     return tuple(rule.label for rule in compiled if any(covers(rule, each) for each in guarding))
 
 
-def covers(rule: Rule, finding: Finding) -> bool:
+def covers(rule: VariationRule, finding: Finding) -> bool:
     """True when the rule lets this difference through."""
     if not rule.selects(finding.ident) or not rule.applies(finding.environment):
         return False

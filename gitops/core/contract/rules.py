@@ -4,36 +4,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from gitops.core.config_repo.variations import ObjectPattern, Severity, Variation
+from gitops.core.config_repo.variations import ObjectPattern, Variation, ViolationSeverity
 from gitops.core.contract import presets
 from gitops.core.contract.paths import Pattern
-from gitops.core.contract.schemas import Schema
+from gitops.core.contract.schemas import ValueSchema
 from gitops.core.contract.settings import Format
-from gitops.core.contract.shapes import Ident
+from gitops.core.contract.shapes import ObjectIdentity
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class VariationRule:
     """One variation. `outcome` is what a difference in its field costs, `broken` what it costs to break its conditions.
 
     Empty `kinds`, `objects` and `environments` mean all of them. `distinct` empty = nothing, `("*",)` = every value.
     """
 
     label: str
-    outcome: Severity = Severity.FREE
-    broken: Severity = Severity.FORBID
+    outcome: ViolationSeverity = ViolationSeverity.FREE
+    broken: ViolationSeverity = ViolationSeverity.FORBID
     kinds: tuple[str, ...] = ()
     objects: tuple[ObjectPattern, ...] = ()
     field: Pattern | None = None
     environments: tuple[str, ...] = ()
-    schema: Schema | None = None
+    schema: ValueSchema | None = None
     required: tuple[str, ...] = ()
     distinct: tuple[str, ...] = ()
     format: Format | None = None
     names: tuple[str, ...] = ()
     preset: bool = False
 
-    def selects(self, ident: Ident) -> bool:
+    def selects(self, ident: ObjectIdentity) -> bool:
         if self.kinds and ident.kind not in self.kinds:
             return False
         return not self.objects or any(
@@ -50,7 +50,7 @@ class Rule:
         return self.distinct == ("*",) or key in self.distinct
 
 
-def compiled(variations: Sequence[Variation], *, checked: bool = False) -> tuple[Rule, ...]:
+def compiled(variations: Sequence[Variation], *, checked: bool = False) -> tuple[VariationRule, ...]:
     """The declared ones first, then those of the presets: who declares something means it.
 
     Raises: Rejected(InvalidPipeline) for a schema that is none, unless all were `checked` before.
@@ -62,17 +62,17 @@ def compiled(variations: Sequence[Variation], *, checked: bool = False) -> tuple
     return (*declared, *(_of_preset(each) for each in presets.STANDARD if standard))
 
 
-def _rule(variation: Variation, number: int, *, checked: bool) -> Rule:
+def _rule(variation: Variation, number: int, *, checked: bool) -> VariationRule:
     label = variation.name or f"variations[{number}]"
     distinct, schema = variation.distinct, variation.value_schema
-    return Rule(
+    return VariationRule(
         label=label,
         broken=variation.severity,
         kinds=variation.kinds,
         objects=variation.objects,
         field=Pattern(variation.field) if variation.field else None,
         environments=variation.environments,
-        schema=None if schema is None else Schema(label, dict(schema), checked=checked),
+        schema=None if schema is None else ValueSchema(label, dict(schema), checked=checked),
         required=variation.required,
         distinct=("*",) if distinct is True else (distinct or ()),
         format=variation.format,
@@ -80,8 +80,8 @@ def _rule(variation: Variation, number: int, *, checked: bool) -> Rule:
     )
 
 
-def _of_preset(entry: presets.Entry) -> Rule:
-    return Rule(
+def _of_preset(entry: presets.PresetEntry) -> VariationRule:
+    return VariationRule(
         label=f"preset standard: {entry.what}",
         outcome=entry.outcome,
         kinds=entry.kinds,

@@ -9,7 +9,7 @@ from gitops.core.config_repo.pipeline import FILE
 from gitops.core.errors import Place, Rejected
 
 
-class Schema:
+class ValueSchema:
     """`label` names the variation it belongs to.
 
     Raises: Rejected(InvalidPipeline) when `content` is no schema that can be used, unless it was `checked` before.

@@ -24,7 +24,7 @@ HERE = "⟨namespace⟩"
 
 
 @dataclass(frozen=True, slots=True)
-class Ident:
+class ObjectIdentity:
     """What makes two objects of different environments the same one. `namespace` is empty for the environment's own."""
 
     group: str
@@ -34,17 +34,17 @@ class Ident:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ObjectShape:
     """One object. `leaves`: path -> value; `orders`: path of a list -> the names of its items, where order matters."""
 
     key: Key
-    ident: Ident
+    ident: ObjectIdentity
     leaves: Mapping[str, Any]
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class DeployScope:
     """Where a set of objects is deployed to. `namespaces` are its own ones; `prefix` and `suffix` of its names."""
 
     namespaces: frozenset[str]
@@ -59,14 +59,14 @@ class Home:
         return name
 
 
-def shapes(bodies: Collection[Body], home: Home) -> tuple[Shape, ...]:
+def shapes(bodies: Collection[Body], home: DeployScope) -> tuple[ObjectShape, ...]:
     """In the order given."""
     names = {str(body["metadata"]["name"]): home.bare(body) for body in bodies}
     renamed = {name: bare for name, bare in names.items() if name != bare}
     return tuple(_shape(body, home, renamed, names[str(body["metadata"]["name"])]) for body in bodies)
 
 
-def _shape(body: Body, home: Home, renamed: Mapping[str, str], bare: str) -> Shape:
+def _shape(body: Body, home: DeployScope, renamed: Mapping[str, str], bare: str) -> ObjectShape:
     identity = key(body)
     namespace = "" if identity.namespace in home.namespaces else identity.namespace
     orders: dict[str, tuple[str, ...]] = {}
@@ -77,7 +77,7 @@ def _shape(body: Body, home: Home, renamed: Mapping[str, str], bare: str) -> Sha
                 leaves[path] = renamed[value]
             elif value in home.namespaces and path.endswith("/namespace"):
                 leaves[path] = HERE
-    return Shape(identity, Ident(identity.group, identity.kind, namespace, bare), leaves, orders)
+    return ObjectShape(identity, ObjectIdentity(identity.group, identity.kind, namespace, bare), leaves, orders)
 
 
 def _compared(body: Body) -> dict[str, Any]:

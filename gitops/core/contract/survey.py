@@ -6,13 +6,13 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from gitops.core.config_repo.variations import Severity
+from gitops.core.config_repo.variations import ViolationSeverity
 from gitops.core.contract import book as books
-from gitops.core.contract.book import REFERENCE, Book
+from gitops.core.contract.book import REFERENCE, RuleBook
 from gitops.core.contract.comparison import Difference, differences
-from gitops.core.contract.judging import Sheet, Verdicts, without_tags
+from gitops.core.contract.judging import ObjectRules, Tally, without_tags
 from gitops.core.contract.opened import opened
-from gitops.core.contract.shapes import Ident, Shape, shapes
+from gitops.core.contract.shapes import ObjectIdentity, ObjectShape, shapes
 from gitops.core.contract.violations import Violation
 from gitops.core.contract.words import values_only
 from gitops.core.images.reference import Image
@@ -33,8 +33,8 @@ class Setting:
     """
 
     rule: str
-    severity: Severity
-    ident: Ident
+    severity: ViolationSeverity
+    ident: ObjectIdentity
     where: str
     path: str
     name: str
@@ -42,10 +42,10 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class ObjectText:
     """A text of an object, and where it stands."""
 
-    ident: Ident
+    ident: ObjectIdentity
     path: str
     value: str
 
@@ -56,7 +56,7 @@ class Mention:
     `inherited`: the environment did not set it, it is of the reference, or of an object that the reference lacks.
     """
 
-    text: Text
+    text: ObjectText
     word: str
     environments: frozenset[str]
     hard: bool
@@ -79,15 +79,15 @@ class Survey:
     violations: tuple[Violation, ...]
     settings: tuple[Setting, ...] = ()
     mentions: tuple[Mention, ...] = ()
-    texts: tuple[Text, ...] = ()
-    extras: tuple[Shape, ...] = ()
+    texts: tuple[ObjectText, ...] = ()
+    extras: tuple[ObjectShape, ...] = ()
     images: tuple[Image, ...] = ()
     declared: int = 0
     free: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class SurveyInput:
     """What is surveyed: an overlay's name, its environment, its objects; and those of the reference beside it."""
 
     name: str
@@ -98,9 +98,9 @@ class Subject:
     base: str = ""
 
 
-def survey(subject: Subject, book: Book) -> Survey:
+def survey(subject: SurveyInput, book: RuleBook) -> Survey:
     """Pure: equal subjects and books give equal surveys."""
-    surveyor = _Surveyor(subject, book, Verdicts(subject.environment))
+    surveyor = _Surveyor(subject, book, Tally(subject.environment))
     home = books.reference_home(subject.reference_bodies)
     reference = _indexed(shapes(subject.reference_bodies, home), book, REFERENCE)
     own = shapes(subject.bodies, book.home(subject.environment))
@@ -111,42 +111,44 @@ def survey(subject: Subject, book: Book) -> Survey:
     return surveyor.result()
 
 
-def _indexed(found: Collection[Shape], book: Book, environment: str) -> dict[Ident, Shape]:
+def _indexed(found: Collection[ObjectShape], book: RuleBook, environment: str) -> dict[ObjectIdentity, ObjectShape]:
     return {book.ident(shape.ident, environment): shape for shape in found}
 
 
 @dataclass(slots=True)
 class _Surveyor:
-    subject: Subject
-    book: Book
-    verdicts: Verdicts
+    subject: SurveyInput
+    book: RuleBook
+    verdicts: Tally
     settings: list[Setting] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
-    texts: list[Text] = field(default_factory=list)
-    extras: list[Shape] = field(default_factory=list)
+    texts: list[ObjectText] = field(default_factory=list)
+    extras: list[ObjectShape] = field(default_factory=list)
     images: set[Image] = field(default_factory=set)
 
-    def look_at(self, shape: Shape, body: Body, reference: Shape | None) -> None:
+    def look_at(self, shape: ObjectShape, body: Body, reference: ObjectShape | None) -> None:
         here = (self.subject.environment,)
-        sheet = Sheet(body, shape, self.book.field_rules(shape.ident, here))
+        sheet = ObjectRules(body, shape, self.book.field_rules(shape.ident, here))
         whole = opened(shape, sheet.rules, lambda path, rule, why: self.verdicts.unreadable(sheet, path, rule, why))
         if reference is None:
             self.verdicts.added(sheet, self.book.presence(shape.ident, here))
             self.extras.append(self._untagged(whole))
             self.texts += [
-                Text(shape.ident, path, text) for path, text in whole.leaves.items() if isinstance(text, str)
+                ObjectText(shape.ident, path, text) for path, text in whole.leaves.items() if isinstance(text, str)
             ]
         else:
             found = self._differences(opened(reference, sheet.rules), whole)
             self.verdicts.fields(sheet, found)
-            self.texts += [Text(shape.ident, each.path, each.after) for each in found if isinstance(each.after, str)]
+            self.texts += [
+                ObjectText(shape.ident, each.path, each.after) for each in found if isinstance(each.after, str)
+            ]
         self.verdicts.demands(sheet, whole)
         self.verdicts.images(sheet, self.book)
         self.images |= {image for image in manifests.images_of(body) if image.name in self.book.services}
         self.settings += self._distinct(sheet, whole)
         self.mentions += self._namings(sheet, whole, reference)
 
-    def miss(self, reference: Shape) -> None:
+    def miss(self, reference: ObjectShape) -> None:
         self.verdicts.missing(reference, self.book.presence(reference.ident, (self.subject.environment,)))
 
     def result(self) -> Survey:
@@ -165,14 +167,14 @@ class _Surveyor:
             free=self.verdicts.free,
         )
 
-    def _untagged(self, shape: Shape) -> Shape:
+    def _untagged(self, shape: ObjectShape) -> ObjectShape:
         return replace(shape, leaves=dict(without_tags(shape, self.book)))
 
-    def _differences(self, before: Shape, after: Shape) -> tuple[Difference, ...]:
+    def _differences(self, before: ObjectShape, after: ObjectShape) -> tuple[Difference, ...]:
         sides = self.book.sides(REFERENCE, self.subject.environment)
         return differences(self._untagged(before), self._untagged(after), sides)
 
-    def _distinct(self, sheet: Sheet, shape: Shape) -> Iterator[Setting]:
+    def _distinct(self, sheet: ObjectRules, shape: ObjectShape) -> Iterator[Setting]:
         environment = self.subject.environment
         for rule in sheet.rules:
             if not rule.distinct:
@@ -184,16 +186,16 @@ class _Surveyor:
                     where = self.book.vocabulary.neutral(path, environment)
                     yield Setting(rule.label, rule.broken, ident, where, path, name, str(value))
 
-    def _namings(self, sheet: Sheet, shape: Shape, reference: Shape | None) -> Iterator[Mention]:
+    def _namings(self, sheet: ObjectRules, shape: ObjectShape, reference: ObjectShape | None) -> Iterator[Mention]:
         """Secrets' values are encoded, so they name nobody; what refers to a Secret does."""
         hidden = "/data/" if sheet.body["kind"] == "Secret" else None
         leaves = [("/metadata/name", shape.ident.name), ("/metadata/namespace", shape.ident.namespace)]
         for path, value in (*leaves, *shape.leaves.items()):
             if isinstance(value, str) and not (hidden and path.startswith(hidden)) and not _is_unnaming(path):
                 inherited = reference is None or reference.leaves.get(path) == value
-                yield from self._named(sheet, Text(shape.ident, path, value), inherited=inherited)
+                yield from self._named(sheet, ObjectText(shape.ident, path, value), inherited=inherited)
 
-    def _named(self, sheet: Sheet, text: Text, *, inherited: bool) -> Iterator[Mention]:
+    def _named(self, sheet: ObjectRules, text: ObjectText, *, inherited: bool) -> Iterator[Mention]:
         for naming in self.book.vocabulary.namings(values_only(text.value)):
             known = {naming.word, *naming.environments}
             if any(known & set(rule.names) for rule in sheet.rules if rule.names and rule.covers(text.path)):

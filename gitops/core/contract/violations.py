@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gitops.core.config_repo.variations import Severity
+from gitops.core.config_repo.variations import ViolationSeverity
 from gitops.core.errors import Place
 from gitops.core.objects import Key
 
 
-class Breach(StrEnum):
+class ViolationKind(StrEnum):
     """What is broken: a field or an object that no variation covers, a variation's own conditions (schema, required,
     distinct, format), a difference that the preset forbids or warns of, another environment's name, a loose image, a
     release that nobody has proven.
@@ -33,8 +33,8 @@ class Violation:
     `place` is the file that most probably sets it, as far as that was looked for.
     """
 
-    breach: Breach
-    severity: Severity
+    breach: ViolationKind
+    severity: ViolationSeverity
     environment: str
     key: Key
     field: str
@@ -47,12 +47,12 @@ class Violation:
 
     @property
     def forbids(self) -> bool:
-        return self.severity is Severity.FORBID
+        return self.severity is ViolationSeverity.FORBID
 
     @property
     def is_mutual(self) -> bool:
         """True when two environments break the rule together, so that either could be charged with it."""
-        return self.against != "base" and self.breach in {Breach.DISTINCT, Breach.UNDECLARED}
+        return self.against != "base" and self.breach in {ViolationKind.DISTINCT, ViolationKind.UNDECLARED}
 
     def at(self, place: Place) -> "Violation":
         return replace(self, place=place)
@@ -68,7 +68,7 @@ class Violation:
         head = f"{self.severity}: {self.key}" + (f"  {self.field}" if self.field else "")
         found = [head]
         if self.before is not None or self.after is not None:
-            both = self.breach not in {Breach.FOREIGN, Breach.UNPINNED, Breach.UNPROVEN}
+            both = self.breach not in {ViolationKind.FOREIGN, ViolationKind.UNPINNED, ViolationKind.UNPROVEN}
             before = f"{self.against}: {_shown(self.before)}   " if both else ""
             found.append(f"{before}{self.environment}: {_shown(self.after)}")
         found.append(self.why)

@@ -23,7 +23,7 @@ _DEVICE = re.compile(r"(?:\A|[^\w./~-])/\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class EnvironmentMention:
     """An environment's name or namespace found in a text. `hard` = it can only mean that environment's place."""
 
     word: str
@@ -31,7 +31,7 @@ class Naming:
     hard: bool
 
 
-class Vocabulary:
+class EnvironmentNames:
     """`namespaces`: environment -> its namespace, for all environments."""
 
     def __init__(self, namespaces: Mapping[str, str]) -> None:
@@ -57,7 +57,7 @@ class Vocabulary:
 
         return self._expression.sub(replaced, text)
 
-    def namings(self, text: str) -> Iterator[Naming]:
+    def namings(self, text: str) -> Iterator[EnvironmentMention]:
         """Every environment that the text names, in its order. `/dev/...` and public endings of domains are none."""
         for found in self._expression.finditer(text):
             before, after = text[max(found.start() - _SEEN, 0) : found.start()], text[found.end() : found.end() + _SEEN]
@@ -67,7 +67,7 @@ class Vocabulary:
                 continue
             if _is_device(word, before, after) or (not in_cluster and _is_ending(word, before, after)):
                 continue
-            yield Naming(word, frozenset(self._owners[word]), word not in self._names or in_cluster)
+            yield EnvironmentMention(word, frozenset(self._owners[word]), word not in self._names or in_cluster)
 
 
 def _is_device(word: str, before: str, after: str) -> bool:

@@ -25,7 +25,7 @@ _MOST_NAMED = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class BuildOrigin:
     """What an image says of itself. `revision`: a full commit id; `source`: the address of a repository, http or https
     without user; whatever is not of that form counts as not said.
     """
@@ -45,10 +45,10 @@ class SourcePush:
     at: datetime
 
 
-def origin(labels: Mapping[str, str]) -> Origin:
+def origin(labels: Mapping[str, str]) -> BuildOrigin:
     revision = labels.get(f"{_LABEL}revision", "").strip().lower()
     source = labels.get(f"{_LABEL}source", "").strip()
-    return Origin(
+    return BuildOrigin(
         revision=revision if is_revision(revision) else "",
         source=source if _is_address(source) else "",
         version=one_line(labels.get(f"{_LABEL}version", ""))[:_LONGEST_VERSION],

@@ -31,7 +31,7 @@ _BRACKETS = str.maketrans("[]{}", "()()")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ImageCandidate:
     """A pushed image that a service follows, under the name that the manifests use. `is_exact`: as of the event."""
 
     service: str
@@ -41,7 +41,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ChangeTarget:
     """Where a candidate would be written."""
 
     environment: str
@@ -50,7 +50,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenImage:
     """One image that was written to an overlay before, as the commit's trailers tell."""
 
     digest: str
@@ -58,13 +58,13 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeployedImage:
     """What an overlay says now. `written`: our own commits for this image, newest first; `edited_at`: the newest commit
     to the overlay's file that was not ours.
     """
 
     image: Image | None
-    written: tuple[Written, ...] = ()
+    written: tuple[WrittenImage, ...] = ()
     edited_at: datetime | None = None
 
     @property
@@ -80,14 +80,14 @@ class Deployed:
 class Change:
     """One edit of desired state: the overlay's image becomes `image`. `cause` says what asked for it."""
 
-    target: Target
+    target: ChangeTarget
     image: Image
     was: Image | None
     pushed_at: datetime
     cause: str
 
 
-def candidate(event: ImagePushed, pipeline: Pipeline) -> Candidate | Ignored:
+def candidate(event: ImagePushed, pipeline: Pipeline) -> ImageCandidate | Ignored:
     """Registry host or alias -> the name in the manifests -> the service that follows it."""
     if event.tag.startswith("sha256:"):
         return Ignored("pushed by digest, without a tag to follow")
@@ -100,7 +100,7 @@ def candidate(event: ImagePushed, pipeline: Pipeline) -> Candidate | Ignored:
     policy = pipeline.services[service].tags
     if tag_policy.rank(policy, event.tag) is None:
         return Ignored(f"{service}: tag {event.tag} is outside {tag_policy.describe(policy)}")
-    return Candidate(service, Image(name, event.tag, event.digest), event.pushed_at, event.is_exact)
+    return ImageCandidate(service, Image(name, event.tag, event.digest), event.pushed_at, event.is_exact)
 
 
 def canonical(image: str, pipeline: Pipeline) -> str:
@@ -113,8 +113,8 @@ def canonical(image: str, pipeline: Pipeline) -> str:
 
 
 def targets(
-    found: Candidate, pipeline: Pipeline, overlays: Sequence[Overlay], declaring: Collection[str]
-) -> tuple[Target, ...] | Ignored:
+    found: ImageCandidate, pipeline: Pipeline, overlays: Sequence[Overlay], declaring: Collection[str]
+) -> tuple[ChangeTarget, ...] | Ignored:
     """The overlays of every environment that takes new images: those whose `images` name the image (`declaring`, by
     overlay name); where none does, the environment's only overlay or the one named like the service.
     """
@@ -122,7 +122,7 @@ def targets(
     if not following:
         return Ignored("no environment has `images: newest`; new images enter by promotion only")
     places = [
-        Target(environment, overlay.name, found.service)
+        ChangeTarget(environment, overlay.name, found.service)
         for environment in following
         for overlay in _places(environment, found.service, overlays, declaring)
     ]
@@ -132,7 +132,7 @@ def targets(
     )
 
 
-def decide(found: Candidate, target: Target, deployed: Deployed, policy: TagPolicy) -> Ignored | None:
+def decide(found: ImageCandidate, target: ChangeTarget, deployed: DeployedImage, policy: TagPolicy) -> Ignored | None:
     """None when the candidate is to be written; else why not."""
     now, new = deployed.image, found.image
     where = f"{target.overlay}: {found.service}"
@@ -148,7 +148,7 @@ def decide(found: Candidate, target: Target, deployed: Deployed, policy: TagPoli
     return None
 
 
-def is_pushed_again(found: Candidate, deployed: Deployed) -> bool:
+def is_pushed_again(found: ImageCandidate, deployed: DeployedImage) -> bool:
     """Whether what is deployed was pushed later than it was known to be: its tag went elsewhere and came back."""
     now = deployed.image
     if now is None or (now.tag, now.digest) != (found.image.tag, found.image.digest) or not found.is_exact:
@@ -156,7 +156,7 @@ def is_pushed_again(found: Candidate, deployed: Deployed) -> bool:
     return deployed.pushed_at is not None and found.pushed_at > deployed.pushed_at
 
 
-def unused(target: Target, image: Image, used: Collection[str] | None) -> Ignored | None:
+def unused(target: ChangeTarget, image: Image, used: Collection[str] | None) -> Ignored | None:
     """Why a change would change nothing: no container uses the image. `used` None: not known yet, so it may."""
     if used is None or image.name in used:
         return None
@@ -183,14 +183,14 @@ def commit_message(change: Change, revision: str = "") -> str:
     return f"{one_line(subject)}\n\nImage: {one_line(str(image))}{was}\n\n{lines}\n"
 
 
-def written(trailers: Iterable[Mapping[str, str]]) -> dict[str, tuple[Written, ...]]:
+def written(trailers: Iterable[Mapping[str, str]]) -> dict[str, tuple[WrittenImage, ...]]:
     """What the trailers of commits, newest first, say about each image. Trailers that are no use are passed over."""
-    found: dict[str, tuple[Written, ...]] = {}
+    found: dict[str, tuple[WrittenImage, ...]] = {}
     for commit in trailers:
         name, digest = commit.get(IMAGE_TRAILER, "").rpartition(":")[0], commit.get(DIGEST_TRAILER, "")
         at = schema.moment(commit.get(PUSHED_AT_TRAILER, ""))
         if is_digest(digest) and at is not None:
-            found[name] = (*found.get(name, ()), Written(digest, at))
+            found[name] = (*found.get(name, ()), WrittenImage(digest, at))
     return found
 
 
@@ -217,7 +217,7 @@ def _places(environment: str, service: str, overlays: Sequence[Overlay], declari
     return naming or [overlay for overlay in own if overlay.name == f"{environment}/{service}"]
 
 
-def _was_written(found: Candidate, written: Sequence[Written]) -> bool:
+def _was_written(found: ImageCandidate, written: Sequence[WrittenImage]) -> bool:
     """Whether this very push was written here before. A webhook and the registry's API tell its time each by a clock
     reading of their own; what was written in between makes it another push. Without push times nobody can tell a tag
     that came back from one that never went: what was written before counts as the same.
@@ -234,7 +234,7 @@ def _was_written(found: Candidate, written: Sequence[Written]) -> bool:
     return found.pushed_at in own or any(map(is_same, own))
 
 
-def _height(found: Candidate, deployed: Deployed, policy: TagPolicy) -> int:
+def _height(found: ImageCandidate, deployed: DeployedImage, policy: TagPolicy) -> int:
     """Whether the tag policy puts the candidate below (-1), level with (0) or above (1) what is deployed."""
     if deployed.image is None or deployed.image.tag is None:
         return 1

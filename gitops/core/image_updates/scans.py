@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from gitops.core.image_updates.changes import one_line
 from gitops.core.images.reference import Image
-from gitops.core.images.registry_facts import Scan, ScanState, Severity
+from gitops.core.images.registry_facts import Scan, ScanSeverity, ScanState
 from gitops.core.parsing import models as schema
 
 ASKED_EVERY = timedelta(minutes=3)
@@ -22,7 +22,7 @@ COUNTS_FOR = timedelta(minutes=5)
 _MOST_NAMED = 50
 
 
-class Untold(StrEnum):
+class ScanUnknown(StrEnum):
     """Why nobody can tell what a scan came to."""
 
     UNASKED = "unasked"
@@ -34,30 +34,30 @@ class Untold(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ScanAnswer:
     """What is known of the scan of one image. `untold` counts where there is no `scan`; `why` is the registry's own
     word for it. `again_at`: when the registry is asked again.
     """
 
     scan: Scan | None = None
-    untold: Untold = Untold.UNASKED
+    untold: ScanUnknown = ScanUnknown.UNASKED
     why: str = ""
     again_at: datetime | None = None
 
 
-def word(severity: Severity) -> str:
+def word(severity: ScanSeverity) -> str:
     """As pipeline.yaml and Harbor write it."""
     return severity.name.capitalize()
 
 
-def passes(image: Image, told: Told, limit: Severity) -> bool:
+def passes(image: Image, told: ScanAnswer, limit: ScanSeverity) -> bool:
     scan = told.scan
     if scan is None or not image.digest or scan.state is not ScanState.DONE or scan.severity is None:
         return False
     return scan.severity <= limit
 
 
-def obstacle(service: str, image: Image, told: Told, limit: Severity) -> str:
+def obstacle(service: str, image: Image, told: ScanAnswer, limit: ScanSeverity) -> str:
     """Why the image does not pass, and what would mend that; empty when it passes."""
     if passes(image, told, limit):
         return ""
@@ -69,9 +69,9 @@ def obstacle(service: str, image: Image, told: Told, limit: Severity) -> str:
     return f"{_unpassed(what, host, told.scan, limit)}. {_again(host)}"
 
 
-def severities(found: Iterable[tuple[str, Told]]) -> dict[str, Severity]:
+def severities(found: Iterable[tuple[str, ScanAnswer]]) -> dict[str, ScanSeverity]:
     """Service -> what its scan came to, of those that have one which is done and rated. The worst of several."""
-    worst: dict[str, Severity] = {}
+    worst: dict[str, ScanSeverity] = {}
     for service, told in found:
         scan = told.scan
         if scan is not None and scan.state is ScanState.DONE and scan.severity is not None:
@@ -79,19 +79,19 @@ def severities(found: Iterable[tuple[str, Told]]) -> dict[str, Severity]:
     return worst
 
 
-def text(found: Mapping[str, Severity]) -> str:
+def text(found: Mapping[str, ScanSeverity]) -> str:
     """For a trailer, the worst first, at most 50: `order=High print-api=None`."""
     order = sorted(found.items(), key=lambda each: (-each[1], each[0]))[:_MOST_NAMED]
     return " ".join(f"{service}={word(severity)}" for service, severity in order)
 
 
-def parse(trailer: str) -> dict[str, Severity]:
+def parse(trailer: str) -> dict[str, ScanSeverity]:
     """What such a text says; what is none of it is passed over."""
     pairs = (part.partition("=") for part in trailer.split())
     return {name: _WORDS[said] for name, _, said in pairs if schema.is_name(name) and said in _WORDS}
 
 
-_WORDS = {word(severity): severity for severity in Severity}
+_WORDS = {word(severity): severity for severity in ScanSeverity}
 
 
 def _name(image: Image) -> str:
@@ -99,7 +99,7 @@ def _name(image: Image) -> str:
     return f"{one_line(image.tag or '')} ({image.short_digest})".strip()
 
 
-def _unpassed(what: str, host: str, scan: Scan, limit: Severity) -> str:
+def _unpassed(what: str, host: str, scan: Scan, limit: ScanSeverity) -> str:
     if scan.state is ScanState.ABSENT:
         return f"{host} has not scanned {what} for vulnerabilities yet: start a scan there (an SBOM alone is none)"
     if scan.state is ScanState.RUNNING:
@@ -113,25 +113,25 @@ def _unpassed(what: str, host: str, scan: Scan, limit: Severity) -> str:
             f"the scan of {what} at {host} has findings that are rated Unknown, which is no pass whatever the others "
             "are rated: scan it again when the scanner knows more, or skip this gate by name"
         )
-    allowed = "none" if limit is Severity.NONE else f"{word(limit)} at most"
+    allowed = "none" if limit is ScanSeverity.NONE else f"{word(limit)} at most"
     return f"the scan of {what} found {word(scan.severity)}, and scan.max allows {allowed}: push an image without that"
 
 
-def _untold(what: str, host: str, told: Told) -> str:
+def _untold(what: str, host: str, told: ScanAnswer) -> str:
     why = f": {one_line(told.why)}" if told.why else ""
-    if told.untold is Untold.NO_REGISTRY:
+    if told.untold is ScanUnknown.NO_REGISTRY:
         return (
             f"nobody can be asked for the scan of {what}: lockstep.yaml knows no registry {host}; add it under "
             "`registries` there, with an account that may read scans"
         )
-    if told.untold is Untold.UNREACHABLE:
+    if told.untold is ScanUnknown.UNREACHABLE:
         return f"{host} cannot be asked for the scan of {what} now{why}. It is asked again by itself"
-    if told.untold is Untold.UNSUPPORTED:
+    if told.untold is ScanUnknown.UNSUPPORTED:
         return (
             f"{host} is a registry without scans, so that nobody will ever tell of {what}{why}; take `scan` out of "
             "pipeline.yaml, or skip this gate by name"
         )
-    if told.untold is Untold.REFUSED:
+    if told.untold is ScanUnknown.REFUSED:
         return f"{host} does not tell of the scan of {what}{why}. {_again(host)}"
     return f"{host} is being asked for the scan of {what}"
 

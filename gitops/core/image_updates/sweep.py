@@ -14,7 +14,7 @@ from gitops.core.errors import Rejected
 from gitops.core.image_updates import tag_policy
 from gitops.core.image_updates.events import ImagePushed
 from gitops.core.images.reference import Image
-from gitops.core.images.registry_facts import Tagged
+from gitops.core.images.registry_facts import TaggedImage
 from gitops.core.parsing.models import duration_text
 
 EVERY = timedelta(minutes=5)
@@ -26,7 +26,7 @@ _BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SweptService:
     """What a sweep found of one service, and what came of it, in a sentence."""
 
     service: str
@@ -81,7 +81,7 @@ def unknown(pipeline: Pipeline, known: Collection[str]) -> tuple[RegistryState, 
     )
 
 
-def choose(policy: TagPolicy, found: Sequence[Tagged]) -> Tagged | None:
+def choose(policy: TagPolicy, found: Sequence[TaggedImage]) -> TaggedImage | None:
     """The one that the policy takes; None when it follows none of them.
 
     Raises: Rejected(NoPushTimes) when only push times could tell, and the registry has none.
@@ -94,7 +94,7 @@ def choose(policy: TagPolicy, found: Sequence[Tagged]) -> Tagged | None:
             "use semver, order: numeric, order: alphabetical or follow",
         )
 
-    def compare(one: tuple[tag_policy.Rank, Tagged], other: tuple[tag_policy.Rank, Tagged]) -> int:
+    def compare(one: tuple[tag_policy.Rank, TaggedImage], other: tuple[tag_policy.Rank, TaggedImage]) -> int:
         by_rank = tag_policy.compare(one[0], other[0])
         at, other_at = (each[1].pushed_at or _BEGINNING for each in (one, other))
         return by_rank or (at > other_at) - (at < other_at)
@@ -102,7 +102,7 @@ def choose(policy: TagPolicy, found: Sequence[Tagged]) -> Tagged | None:
     return max(ranked, key=cmp_to_key(compare))[1] if ranked else None
 
 
-def event(image: str, found: Tagged, now: datetime) -> ImagePushed:
+def event(image: str, found: TaggedImage, now: datetime) -> ImagePushed:
     """What a webhook would have said. `now`: before the registry was asked."""
     return ImagePushed(image, found.tag, found.digest, found.pushed_at or now, is_exact=found.pushed_at is not None)
 

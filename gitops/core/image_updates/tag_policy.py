@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import semver
 
-from gitops.core.config_repo.pipeline import Order, TagPolicy
+from gitops.core.config_repo.pipeline import TagOrder, TagPolicy
 from gitops.core.parsing import regex as expressions
 
 _COMPARATOR = re.compile(
@@ -109,7 +109,7 @@ def _pattern_rank(policy: TagPolicy, tag: str) -> Rank | None:
     found = expressions.whole(policy.pattern or "", tag)
     if found is None:
         return None
-    if policy.order is Order.NUMERIC:
+    if policy.order is TagOrder.NUMERIC:
         number = found[0]
         return int(number) if number is not None and number.isascii() and number.isdigit() else None
-    return tag if policy.order is Order.ALPHABETICAL else ""
+    return tag if policy.order is TagOrder.ALPHABETICAL else ""

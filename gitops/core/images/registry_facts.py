@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 
-class Severity(IntEnum):
+class ScanSeverity(IntEnum):
     """The worst finding of a vulnerability scan, as Harbor words it. Unknown is no finding: nobody could rate it.
 
     https://github.com/goharbor/harbor/blob/main/src/pkg/scan/vuln/severity.go
@@ -34,12 +34,12 @@ class Scan:
     """What a vulnerability scan of one digest came to. `severity` is None unless it is done and could be rated."""
 
     state: ScanState
-    severity: Severity | None = None
+    severity: ScanSeverity | None = None
     finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
+class TaggedImage:
     """A tag of a repository and what stands under it now. `digest`: empty where a registry tells it only when it is
     asked for that tag. `pushed_at`: when the digest came to stand under the tag (aware, UTC), by a push or otherwise;
     None where a registry does not tell.
@@ -51,7 +51,7 @@ class Tagged:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class ImageDescription:
     """What an image says of itself: its OCI labels (of the first platform of an index)."""
 
     labels: Mapping[str, str] = field(default_factory=dict)

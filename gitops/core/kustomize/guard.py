@@ -14,9 +14,9 @@ from gitops.core.config_repo.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
 from gitops.core.config_repo.tree import Blob, Source, Tree
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import references as kustomization
-from gitops.core.kustomize.references import Reference, Use
+from gitops.core.kustomize.references import FileReference, ReferenceUse
 from gitops.core.parsing import yaml_reader as yaml_text
-from gitops.core.parsing.yaml_reader import Document, Limits
+from gitops.core.parsing.yaml_reader import Document, YamlLimits
 
 Read = Callable[[str], bytes]
 
@@ -25,8 +25,8 @@ _PATH = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*/?")
 _INLINE = re.compile(r"[\n{]|:\s|\s#")
 _HOST = re.compile(r"github\.com(?:/|$)", re.IGNORECASE)
 _FORMAT = b"closure v2\0"  # another number whenever the same files are written another way for kustomize
-_KUSTOMIZATION_LIMITS = Limits(documents=1)
-_YAML_LIMITS = Limits(size=8 << 20, documents=10_000, nodes=2_000_000)
+_KUSTOMIZATION_LIMITS = YamlLimits(documents=1)
+_YAML_LIMITS = YamlLimits(size=8 << 20, documents=10_000, nodes=2_000_000)
 _PARSED_UP_TO = 256 << 10
 _MOST_FILES = 2_000
 _MOST_BYTES = 32 << 20
@@ -35,13 +35,13 @@ _DEEPEST = 32
 _MOST_REMEMBERED = 20_000
 
 
-class Memory:
+class ReferenceCache:
     """What was found in files before, by content: a pass over unchanged files parses nothing. Thread-safe."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], tuple[Reference, ...]] = {}
+        self._known: dict[tuple[str, ...], tuple[FileReference, ...]] = {}
 
-    def recall(self, key: tuple[str, ...], find: Callable[[], tuple[Reference, ...]]) -> tuple[Reference, ...]:
+    def recall(self, key: tuple[str, ...], find: Callable[[], tuple[FileReference, ...]]) -> tuple[FileReference, ...]:
         known = self._known.get(key)
         if known is None:
             known = find()
@@ -62,7 +62,7 @@ class Closure:
     path: str
     files: Mapping[str, Blob]
     key: str
-    judged: Mapping[str, Use] = field(default_factory=dict)
+    judged: Mapping[str, ReferenceUse] = field(default_factory=dict)
 
     def reads(self, path: str) -> bool:
         """True when a change, addition or removal of `path` can change the build."""
@@ -79,14 +79,16 @@ class Guard:
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._memory = Memory()
+        self._memory = ReferenceCache()
 
     def closure(self, tree: Tree, path: str) -> Closure:
         """Raises as the function of the same name."""
         return closure(tree, self._read, path, self._memory)
 
 
-def closure(tree: Tree, read: Read, path: str, memory: Memory | None = None, *, apart: str = ENVIRONMENTS) -> Closure:
+def closure(
+    tree: Tree, read: Read, path: str, memory: ReferenceCache | None = None, *, apart: str = ENVIRONMENTS
+) -> Closure:
     """Walks every kustomization that is reachable from the directory `path`.
 
     `read` returns the content of a blob id. Of the directory `apart` a build reads `path` only; when that is empty, in
@@ -94,7 +96,7 @@ def closure(tree: Tree, read: Read, path: str, memory: Memory | None = None, *, 
     RemoteRefused, PluginRefused, HelmRefused, OutsideTree, OutsideRoot, OtherEnvironment, LinkRefused,
     MissingFile, Cycle, InvalidKustomization, InvalidYaml, LimitExceeded.
     """
-    walk = _Walk(tree, read, path, memory or Memory(), apart)
+    walk = _Walk(tree, read, path, memory or ReferenceCache(), apart)
     walk.build(path, Place(path), 0)
     walk.require_one_use()
     return Closure(path, walk.files, _key(path, walk.files), walk.judged)
@@ -116,10 +118,10 @@ def source(found: Closure, read: Read) -> Source:
     return Source(found.path, files, found.key)
 
 
-def _as_judged(use: Use | None, path: str, data: bytes) -> bytes:
-    if use is Use.DIRECTORY:
+def _as_judged(use: ReferenceUse | None, path: str, data: bytes) -> bytes:
+    if use is ReferenceUse.DIRECTORY:
         return kustomization.canonical(yaml_text.document(data, path, _KUSTOMIZATION_LIMITS))
-    return kustomization.canonical_plugins(_plugins(path, data)) if use is Use.PLUGIN else data
+    return kustomization.canonical_plugins(_plugins(path, data)) if use is ReferenceUse.PLUGIN else data
 
 
 def _key(path: str, files: Mapping[str, Blob]) -> str:
@@ -134,10 +136,10 @@ class _Walk:
     tree: Tree
     read: Read
     overlay: str
-    memory: Memory
+    memory: ReferenceCache
     apart: str = ENVIRONMENTS
     files: dict[str, Blob] = field(default_factory=dict)
-    judged: dict[str, Use] = field(default_factory=dict)
+    judged: dict[str, ReferenceUse] = field(default_factory=dict)
     _data: dict[str, Place] = field(default_factory=dict)
     _builds: dict[str, int | None] = field(default_factory=dict)
     _clean: set[str] = field(default_factory=set)
@@ -162,18 +164,20 @@ class _Walk:
         self._builds[directory] = builds
         return builds
 
-    def _follow(self, directory: str, reference: Reference, depth: int) -> int:
+    def _follow(self, directory: str, reference: FileReference, depth: int) -> int:
         path = self._resolved(directory, reference)
-        if reference.use is Use.DIRECTORY or (reference.use is Use.RESOURCE and path not in self.tree):
+        if reference.use is ReferenceUse.DIRECTORY or (
+            reference.use is ReferenceUse.RESOURCE and path not in self.tree
+        ):
             return self.build(path, reference.place, depth + 1)
         self._require_no_links(path, reference.place)
         self._require_inside(directory, path, reference)
         self._take(path, reference.place)
-        if reference.use is Use.PLUGIN:
+        if reference.use is ReferenceUse.PLUGIN:
             self.judged[path] = reference.use
             for found in self._remembered(path, "plugin", self._plugin_references):
                 self._follow(directory, found, depth)
-        elif reference.use is Use.DATA:
+        elif reference.use is ReferenceUse.DATA:
             self._data[path] = reference.place
         else:
             self._remembered(path, "yaml", self._checked)
@@ -196,7 +200,7 @@ class _Walk:
         if len(found) > 1:
             raise Rejected("InvalidKustomization", f"stands beside {found[0]}; keep one of them", place=Place(found[1]))
         self._take(found[0], place)
-        self.judged[found[0]] = Use.DIRECTORY
+        self.judged[found[0]] = ReferenceUse.DIRECTORY
         return found[0]
 
     def _take(self, path: str, place: Place) -> None:
@@ -217,7 +221,7 @@ class _Walk:
             self._clean.add(path)
             path = path.rpartition("/")[0]
 
-    def _resolved(self, directory: str, reference: Reference) -> str:
+    def _resolved(self, directory: str, reference: FileReference) -> str:
         text = reference.text
         if _PATH.fullmatch(text) is None or _HOST.match(text):
             raise _refused(reference)
@@ -233,30 +237,30 @@ class _Walk:
         self._require_own_environment(path, reference)
         return path
 
-    def _require_own_environment(self, path: str, reference: Reference) -> None:
+    def _require_own_environment(self, path: str, reference: FileReference) -> None:
         environments = bool(self.apart) and (path == self.apart or path.startswith(self.apart + "/"))
         if environments and path != self.overlay and not path.startswith(self.overlay + "/"):
             message = f"`{reference.text}` is in {path}; of environments/ an overlay reads {self.overlay} only"
             raise Rejected("OtherEnvironment", message, place=reference.place)
 
-    def _require_inside(self, directory: str, path: str, reference: Reference) -> None:
+    def _require_inside(self, directory: str, path: str, reference: FileReference) -> None:
         if directory and not path.startswith(directory + "/"):
             message = f"`{reference.text}` is a file outside {directory}/; only directories are shared"
             raise Rejected("OutsideRoot", message, place=reference.place)
 
     def _remembered(
-        self, path: str, use: str, find: Callable[[str, bytes], tuple[Reference, ...]]
-    ) -> tuple[Reference, ...]:
+        self, path: str, use: str, find: Callable[[str, bytes], tuple[FileReference, ...]]
+    ) -> tuple[FileReference, ...]:
         blob = self.files[path]
         return self.memory.recall((use, path, blob.id), lambda: find(path, self.read(blob.id)))
 
-    def _references(self, file: str, data: bytes) -> tuple[Reference, ...]:
+    def _references(self, file: str, data: bytes) -> tuple[FileReference, ...]:
         return kustomization.references(yaml_text.document(data, file, _KUSTOMIZATION_LIMITS))
 
-    def _plugin_references(self, file: str, data: bytes) -> tuple[Reference, ...]:
+    def _plugin_references(self, file: str, data: bytes) -> tuple[FileReference, ...]:
         return kustomization.plugin_references(_plugins(file, data))
 
-    def _checked(self, file: str, data: bytes) -> tuple[Reference, ...]:
+    def _checked(self, file: str, data: bytes) -> tuple[FileReference, ...]:
         """Without both an anchor and an alias there is nothing to expand: large files need not be parsed then."""
         is_large = len(data) > _YAML_LIMITS.size or data.count(b"\n---") > _YAML_LIMITS.documents
         if len(data) <= _PARSED_UP_TO or is_large or (b"&" in data and b"*" in data):
@@ -272,7 +276,7 @@ def _plugins(file: str, data: bytes) -> tuple[Document, ...]:
     return kustomization.plugin_documents(data, file, _YAML_LIMITS)
 
 
-def _refused(reference: Reference) -> Rejected:
+def _refused(reference: FileReference) -> Rejected:
     if _INLINE.search(reference.text):
         return _refused_inline(reference)
     text = _without_value(reference.text)[:200]
@@ -285,7 +289,7 @@ def _refused(reference: Reference) -> Rejected:
     return Rejected("InvalidKustomization", message, place=reference.place)
 
 
-def _refused_inline(reference: Reference) -> Rejected:
+def _refused_inline(reference: FileReference) -> Rejected:
     """Of what was meant to be an object nothing is repeated: it may be a Secret's."""
     if kustomization.is_remote(reference.text):
         message = "begins as a remote address; nothing is fetched: vendor it instead"

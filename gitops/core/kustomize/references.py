@@ -13,12 +13,12 @@ from typing import Any
 
 from gitops.core.errors import Place, Rejected
 from gitops.core.parsing import yaml_reader as yaml_text
-from gitops.core.parsing.yaml_reader import Document, Limits
+from gitops.core.parsing.yaml_reader import Document, YamlLimits
 
-INLINE_LIMITS = Limits(documents=1_000)
+INLINE_LIMITS = YamlLimits(documents=1_000)
 
 
-class Use(Enum):
+class ReferenceUse(Enum):
     """What kustomize does with a path.
 
     DATA: takes the file's bytes; YAML: parses the file; DIRECTORY: a kustomization; RESOURCE: either of the last two;
@@ -33,11 +33,11 @@ class Use(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class FileReference:
     """A path, as written, relative to the directory of the kustomization file."""
 
     text: str
-    use: Use
+    use: ReferenceUse
     place: Place
 
 
@@ -46,12 +46,12 @@ _BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """What JSON holds as it is, and YAML takes for the end of a line or for nothing that may be written."""
 _PLUGIN_SECTIONS = frozenset({"generators", "transformers", "validators"})
 _Path = tuple[str | int, ...]
-_Reader = Callable[[Document, Any, _Path], Iterator[Reference]]
+_Reader = Callable[[Document, Any, _Path], Iterator[FileReference]]
 _Shape = Mapping[str, _Reader]
-_Read = Callable[[bytes, str, Limits], tuple[Document, ...]]
+_Read = Callable[[bytes, str, YamlLimits], tuple[Document, ...]]
 
 
-def references(document: Document) -> tuple[Reference, ...]:
+def references(document: Document) -> tuple[FileReference, ...]:
     """All that a kustomization file refers to.
 
     Raises: Rejected(InvalidKustomization, PluginRefused, HelmRefused, InvalidYaml, LimitExceeded) with file and line.
@@ -63,12 +63,12 @@ def references(document: Document) -> tuple[Reference, ...]:
     return tuple(_mapping(KUSTOMIZATION)(document, document.value, ()))
 
 
-def plugin_documents(data: bytes, file: str, limits: Limits) -> tuple[Document, ...]:
+def plugin_documents(data: bytes, file: str, limits: YamlLimits) -> tuple[Document, ...]:
     """A file of plugin configs, read as kustomize reads them. Raises: Rejected(InvalidYaml, LimitExceeded)."""
     return yaml_text.documents(data, file, limits, yaml_text.resolve_in_plugins)
 
 
-def plugin_references(documents: tuple[Document, ...]) -> tuple[Reference, ...]:
+def plugin_references(documents: tuple[Document, ...]) -> tuple[FileReference, ...]:
     """All that a file of generators, transformers or validators refers to. Raises as `references`."""
     return tuple(reference for document in documents for reference in _plugin(document))
 
@@ -100,7 +100,7 @@ def _json(value: Any) -> bytes:
     return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode() + b"\n"
 
 
-def _plugin(document: Document) -> Iterator[Reference]:
+def _plugin(document: Document) -> Iterator[FileReference]:
     value = document.value
     kind = value.get("kind") if isinstance(value, dict) else None
     if not isinstance(kind, str) or value.get("apiVersion") != "builtin" or kind not in PLUGINS:
@@ -121,48 +121,48 @@ def is_remote(text: str) -> bool:
     return _REMOTE.match(text) is not None
 
 
-def _nothing(_document: Document, _value: Any, _path: _Path) -> Iterator[Reference]:
+def _nothing(_document: Document, _value: Any, _path: _Path) -> Iterator[FileReference]:
     return iter(())
 
 
-def _helm(document: Document, _value: Any, path: _Path) -> Iterator[Reference]:
+def _helm(document: Document, _value: Any, path: _Path) -> Iterator[FileReference]:
     message = f"`{path[-1]}` runs Helm, which is not run here; commit the rendered chart instead"
     raise Rejected("HelmRefused", message, place=document.place(path))
 
 
-def _path(use: Use) -> _Reader:
-    def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+def _path(use: ReferenceUse) -> _Reader:
+    def read(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
         text = _text(document, value, path)
         if text:
-            yield Reference(text, use, document.place(path))
+            yield FileReference(text, use, document.place(path))
 
     return read
 
 
-def _file_source(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+def _file_source(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
     """`path` or `key=path`; with more of `=` it is refused for its characters."""
     text = _text(document, value, path)
     name = text.rpartition("=")[2] if text.count("=") == 1 else text
-    yield Reference(name, Use.DATA, document.place(path))
+    yield FileReference(name, ReferenceUse.DATA, document.place(path))
 
 
-def _inline(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+def _inline(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
     """Text that kustomize parses as YAML: checked for the same dangers as a file."""
     _embedded(document, _text(document, value, path), path, yaml_text.documents)
     return iter(())
 
 
-def _patch_or_path(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+def _patch_or_path(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
     text = _text(document, value, path)
     if _objects(document, text, path, yaml_text.documents) is None:
-        yield Reference(text, Use.YAML, document.place(path))
+        yield FileReference(text, ReferenceUse.YAML, document.place(path))
 
 
-def _plugin_or_path(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+def _plugin_or_path(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
     text = _text(document, value, path)
     found = _objects(document, text, path, plugin_documents)
     if found is None:
-        yield Reference(text, Use.PLUGIN, document.place(path))
+        yield FileReference(text, ReferenceUse.PLUGIN, document.place(path))
         return
     for each in found:
         # Lines within the text are counted from its own start: point at the entry instead.
@@ -192,7 +192,7 @@ def _embedded(document: Document, text: str, path: _Path, read: _Read) -> tuple[
         raise Rejected(error.reason, message, place=document.place(path)) from None
 
 
-def _quoted(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+def _quoted(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
     """Text that is there. Of a tag without a value kustomize makes an image without a tag, and says nothing."""
     if not isinstance(value, str) or not value:
         message = f"`{'.'.join(map(str, path))}` must be quoted text: kustomize drops it or reads a number"
@@ -201,7 +201,7 @@ def _quoted(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
 
 
 def _each(reader: _Reader) -> _Reader:
-    def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    def read(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
         if value is None:
             return
         if not isinstance(value, list):
@@ -213,7 +213,7 @@ def _each(reader: _Reader) -> _Reader:
 
 
 def _mapping(shape: _Shape) -> _Reader:
-    def read(document: Document, value: Any, path: _Path) -> Iterator[Reference]:
+    def read(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
         if value is None:
             return
         if not isinstance(value, dict):
@@ -248,11 +248,11 @@ def _plain(*names: str) -> _Shape:
 GENERATOR: _Shape = {
     **_plain("namespace", "name", "behavior", "literals", "options", "type"),
     "files": _each(_file_source),
-    "envs": _each(_path(Use.DATA)),
-    "env": _path(Use.DATA),
+    "envs": _each(_path(ReferenceUse.DATA)),
+    "env": _path(ReferenceUse.DATA),
 }
-PATCH: _Shape = {**_plain("target", "options"), "path": _path(Use.YAML), "patch": _inline}
-REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(Use.YAML)}
+PATCH: _Shape = {**_plain("target", "options"), "path": _path(ReferenceUse.YAML), "patch": _inline}
+REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(ReferenceUse.YAML)}
 
 IMAGE: _Shape = {**_plain("name", "newName", "tagSuffix"), "newTag": _quoted, "digest": _quoted}
 
@@ -262,12 +262,12 @@ KUSTOMIZATION: _Shape = {
     **_plain("sortOptions", "generatorOptions", "buildMetadata"),
     "images": _each(_mapping(IMAGE)),
     "imageTags": _each(_mapping(IMAGE)),
-    "resources": _each(_path(Use.RESOURCE)),
-    "bases": _each(_path(Use.RESOURCE)),
-    "components": _each(_path(Use.DIRECTORY)),
-    "crds": _each(_path(Use.YAML)),
-    "configurations": _each(_path(Use.YAML)),
-    "openapi": _mapping({**_plain("version"), "path": _path(Use.YAML)}),
+    "resources": _each(_path(ReferenceUse.RESOURCE)),
+    "bases": _each(_path(ReferenceUse.RESOURCE)),
+    "components": _each(_path(ReferenceUse.DIRECTORY)),
+    "crds": _each(_path(ReferenceUse.YAML)),
+    "configurations": _each(_path(ReferenceUse.YAML)),
+    "openapi": _mapping({**_plain("version"), "path": _path(ReferenceUse.YAML)}),
     "patches": _each(_mapping(PATCH)),
     "patchesJson6902": _each(_mapping(PATCH)),
     "patchesStrategicMerge": _each(_patch_or_path),
@@ -286,7 +286,7 @@ PLUGINS: Mapping[str, _Shape | None] = {
     "ConfigMapGenerator": GENERATOR,
     "SecretGenerator": GENERATOR,
     "PatchTransformer": PATCH,
-    "PatchJson6902Transformer": {**_plain("target"), "path": _path(Use.YAML), "jsonOp": _inline},
+    "PatchJson6902Transformer": {**_plain("target"), "path": _path(ReferenceUse.YAML), "jsonOp": _inline},
     "PatchStrategicMergeTransformer": {"paths": _each(_patch_or_path), "patches": _inline},
     "ReplacementTransformer": {"replacements": _each(_mapping(REPLACEMENT))},
     "ImageTagTransformer": {**_plain("fieldSpecs"), "imageTag": _mapping(IMAGE)},

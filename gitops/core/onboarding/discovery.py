@@ -8,7 +8,7 @@ from gitops.core.config_repo.pipeline import KUSTOMIZATION_FILES
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.kustomize import references as kustomization
-from gitops.core.kustomize.references import Use
+from gitops.core.kustomize.references import ReferenceUse
 from gitops.core.onboarding import names
 from gitops.core.parsing import yaml_reader as yaml_text
 
@@ -16,7 +16,7 @@ Read = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class KustomizationDirectory:
     """A directory with a kustomization: its file, the other such directories that it refers to, whether it is a
     component, what it puts around the names of all objects, and the images that it sets.
     """
@@ -29,11 +29,11 @@ class Directory:
     images: frozenset[str] = frozenset()
 
 
-Graph = Mapping[str, Directory]
+Graph = Mapping[str, KustomizationDirectory]
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class OverlayRoot:
     """A directory that is deployed to an environment. `service` is empty when it is all of the environment."""
 
     environment: str
@@ -51,10 +51,10 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Discovered:
     """`left_out`: directories that look as if they were deployed, but to an environment that nothing is known of."""
 
-    roots: tuple[Root, ...]
+    roots: tuple[OverlayRoot, ...]
     left_out: tuple[str, ...] = ()
 
 
@@ -66,11 +66,11 @@ class _Candidates:
 
 def graph(tree: Tree, read: Read) -> Graph:
     """Every directory with a kustomization. One that cannot be read refers to nothing: the guard says later why."""
-    found: dict[str, Directory] = {}
+    found: dict[str, KustomizationDirectory] = {}
     for path in sorted(tree):
         directory, _, name = path.rpartition("/")
         if name in KUSTOMIZATION_FILES:
-            found.setdefault(directory, Directory(path))
+            found.setdefault(directory, KustomizationDirectory(path))
     return {directory: _read(each, directory, found, tree, read) for directory, each in found.items()}
 
 
@@ -92,7 +92,7 @@ def resolve(directory: str, text: str) -> str:
     return "" if path == "." else path
 
 
-def find(known: Graph, within: str = "") -> Found:
+def find(known: Graph, within: str = "") -> Discovered:
     """The environments below the directory `within`, by the names of their directories."""
     candidates = _candidates(known, within)
     spoken = [root for root in candidates.roots.values() if names.rank(root[0]) is not None]
@@ -101,10 +101,10 @@ def find(known: Graph, within: str = "") -> Found:
         candidates.left_out += unknown
         for path in unknown:
             del candidates.roots[path]
-    return Found(_named(candidates.roots), tuple(sorted(candidates.left_out)))
+    return Discovered(_named(candidates.roots), tuple(sorted(candidates.left_out)))
 
 
-def chosen(known: Graph, environments: Mapping[str, str]) -> Found:
+def chosen(known: Graph, environments: Mapping[str, str]) -> Discovered:
     """The environments that a person named, with their directories.
 
     Raises: Rejected(NotFound) for a directory in and below which there is no kustomization.
@@ -117,12 +117,12 @@ def chosen(known: Graph, environments: Mapping[str, str]) -> Found:
         for each in below:
             rest = each.removeprefix(path).strip("/")
             roots[each] = (environment, tuple(rest.split("/")) if rest else ())
-    return Found(_named(roots))
+    return Discovered(_named(roots))
 
 
-def suspects(roots: Sequence[Root], known: Graph) -> Iterator[tuple[Root, Root]]:
+def suspects(roots: Sequence[OverlayRoot], known: Graph) -> Iterator[tuple[OverlayRoot, OverlayRoot]]:
     """Pairs of one environment's roots that refer to the same directory: they may well be the same thing twice."""
-    firsts: dict[tuple[str, str], Root] = {}
+    firsts: dict[tuple[str, str], OverlayRoot] = {}
     for root in roots:
         for directory in reached(known, root.path):
             other = firsts.setdefault((root.environment, directory), root)
@@ -145,13 +145,13 @@ def _candidates(known: Graph, within: str) -> _Candidates:
     return _Candidates({path: root for path, root in found.items() if path not in inner})
 
 
-def _named(roots: Mapping[str, tuple[str, tuple[str, ...]]]) -> tuple[Root, ...]:
+def _named(roots: Mapping[str, tuple[str, tuple[str, ...]]]) -> tuple[OverlayRoot, ...]:
     environments = [environment for environment, _ in roots.values()]
     if len(set(environments)) == len(environments):
-        return tuple(Root(names.label(environment), path) for path, (environment, _) in roots.items())
+        return tuple(OverlayRoot(names.label(environment), path) for path, (environment, _) in roots.items())
     services = names.short_names([service for _, service in roots.values()])
     return tuple(
-        Root(names.label(environment), path, services[service]) for path, (environment, service) in roots.items()
+        OverlayRoot(names.label(environment), path, services[service]) for path, (environment, service) in roots.items()
     )
 
 
@@ -165,7 +165,9 @@ def _is_below(path: str, directory: str) -> bool:
     return not directory or path.startswith(f"{directory}/")
 
 
-def _read(each: Directory, directory: str, known: Collection[str], tree: Tree, read: Read) -> Directory:
+def _read(
+    each: KustomizationDirectory, directory: str, known: Collection[str], tree: Tree, read: Read
+) -> KustomizationDirectory:
     try:
         document = yaml_text.document(read(tree[each.file].id), each.file)
         value = document.value if isinstance(document.value, dict) else {}
@@ -173,7 +175,9 @@ def _read(each: Directory, directory: str, known: Collection[str], tree: Tree, r
     except (Rejected, KeyError):
         return each
     prefix, suffix = (str(value.get(field) or "") for field in ("namePrefix", "nameSuffix"))
-    return Directory(each.file, refers, value.get("kind") == "Component", prefix, suffix, _images(value.get("images")))
+    return KustomizationDirectory(
+        each.file, refers, value.get("kind") == "Component", prefix, suffix, _images(value.get("images"))
+    )
 
 
 def _images(entries: object) -> frozenset[str]:
@@ -185,5 +189,5 @@ def _images(entries: object) -> frozenset[str]:
 def _directories(document: yaml_text.Document, directory: str, known: Collection[str]) -> Iterator[str]:
     for reference in kustomization.references(document):
         path = resolve(directory, reference.text)
-        if reference.use in {Use.DIRECTORY, Use.RESOURCE} and path in known:
+        if reference.use in {ReferenceUse.DIRECTORY, ReferenceUse.RESOURCE} and path in known:
             yield path

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from gitops.core.config_repo.variations import ObjectPattern, Variation
 from gitops.core.contract import paths
-from gitops.core.contract.violations import Breach, Violation
+from gitops.core.contract.violations import Violation, ViolationKind
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class MentionDoubt:
     """`said`: which environments name which, and where. `hard`: it can only mean the other one's place. `variation`
     would say that it is meant.
     """
@@ -19,7 +19,7 @@ class Doubt:
     variation: Variation
 
 
-def doubts(violations: Mapping[str, Collection[Violation]]) -> tuple[Doubt, ...]:
+def doubts(violations: Mapping[str, Collection[Violation]]) -> tuple[MentionDoubt, ...]:
     """`violations`: overlay -> its violations. One for each field, of however many objects."""
     found: dict[tuple[str, str], list[Violation]] = {}
     for each in _foreign(violations):
@@ -29,16 +29,16 @@ def doubts(violations: Mapping[str, Collection[Violation]]) -> tuple[Doubt, ...]
 
 def _foreign(violations: Mapping[str, Collection[Violation]]) -> Iterator[Violation]:
     for held in violations.values():
-        yield from (each for each in held if each.breach is Breach.FOREIGN)
+        yield from (each for each in held if each.breach is ViolationKind.FOREIGN)
 
 
-def _doubt(held: Sequence[Violation]) -> Doubt:
+def _doubt(held: Sequence[Violation]) -> MentionDoubt:
     objects = {ObjectPattern(kind=each.key.kind, name=each.key.name): None for each in held}
     environments = tuple(dict.fromkeys(each.environment for each in held))
     first = held[0]
     more = f" and {len(objects) - 1} more" if len(objects) > 1 else ""
     naming = f"{', '.join(environments)}: names {first.against}"
-    return Doubt(
+    return MentionDoubt(
         hard=any(each.forbids for each in held),
         said=f"{naming}: {first.key.kind} {first.key.name}{more} {first.field}: {_shown(first.after)}",
         variation=Variation(

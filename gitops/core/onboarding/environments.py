@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gitops.core.config_repo.pipeline import Allow, Environment, SyncMode, SyncOptions
 from gitops.core.errors import Rejected
 from gitops.core.onboarding import names
-from gitops.core.onboarding.discovery import Directory, Root
+from gitops.core.onboarding.discovery import KustomizationDirectory, OverlayRoot
 from gitops.core.parsing import models as schema
 from gitops.core.sync.manifests import Manifest
 
@@ -18,7 +18,7 @@ UNKNOWN = "lockstep-init-unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class EnvironmentOptions:
     """What a person said about the environments: the name of each and its directory, the directory to compare with,
     the order, and namespaces. What is empty is guessed. `within`: look for environments below this directory only.
     """
@@ -31,11 +31,11 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeployedOverlay:
     """One overlay: where it was found, what its kustomization says, and the objects that it renders."""
 
-    root: Root
-    directory: Directory
+    root: OverlayRoot
+    directory: KustomizationDirectory
     manifests: tuple[Manifest, ...]
 
 
@@ -44,7 +44,7 @@ def undecided(message: str) -> Rejected:
     return Rejected("Undecided", message)
 
 
-def declared(deployed: Sequence[Deployed], wishes: Wishes) -> dict[str, Environment]:
+def declared(deployed: Sequence[DeployedOverlay], wishes: EnvironmentOptions) -> dict[str, Environment]:
     """In their order. Raises: Rejected(Undecided) when order or namespaces cannot be guessed; Rejected(NotFound)."""
     after = _order(list(dict.fromkeys(each.root.environment for each in deployed)), wishes)
     found = {name: [each for each in deployed if each.root.environment == name] for name in after}
@@ -65,7 +65,7 @@ def declared(deployed: Sequence[Deployed], wishes: Wishes) -> dict[str, Environm
     }
 
 
-def doubles(deployed: Sequence[Deployed]) -> Iterator[tuple[Deployed, Deployed]]:
+def doubles(deployed: Sequence[DeployedOverlay]) -> Iterator[tuple[DeployedOverlay, DeployedOverlay]]:
     """Pairs of one environment's overlays that are mostly the same objects: they cannot both be deployed to it."""
     for number, one in enumerate(deployed):
         for other in deployed[number + 1 :]:
@@ -75,7 +75,7 @@ def doubles(deployed: Sequence[Deployed]) -> Iterator[tuple[Deployed, Deployed]]
                 yield one, other
 
 
-def strangers(deployed: Sequence[Deployed], known: Mapping[str, Environment]) -> list[Deployed]:
+def strangers(deployed: Sequence[DeployedOverlay], known: Mapping[str, Environment]) -> list[DeployedOverlay]:
     """Services none of whose objects is in their environment's namespace: they are deployed to another one. At least
     one service of each environment is at home, unless a person named a namespace that none of them has.
     """
@@ -88,11 +88,11 @@ def strangers(deployed: Sequence[Deployed], known: Mapping[str, Environment]) ->
     ]
 
 
-def _namespace_of(_each: Deployed, manifest: Manifest) -> str:
+def _namespace_of(_each: DeployedOverlay, manifest: Manifest) -> str:
     return manifest.key.namespace
 
 
-def _order(environments: list[str], wishes: Wishes) -> dict[str, str | None]:
+def _order(environments: list[str], wishes: EnvironmentOptions) -> dict[str, str | None]:
     if wishes.order:
         if sorted(wishes.order) != sorted(environments):
             raise Rejected("NotFound", f"--order must name these: {', '.join(environments)}")
@@ -106,7 +106,7 @@ def _order(environments: list[str], wishes: Wishes) -> dict[str, str | None]:
     return dict(names.predecessors(environments))
 
 
-def _namespace(overlays: Sequence[Deployed]) -> str | None:
+def _namespace(overlays: Sequence[DeployedOverlay]) -> str | None:
     """The one that most of the objects are in, as written in them or in the kustomization."""
     counted = Counter(
         manifest.key.namespace for each in overlays for manifest in each.manifests if manifest.key.namespace
@@ -127,5 +127,5 @@ def _common(values: Sequence[str]) -> str:
     return values[0] if len(set(values)) == 1 and _NAME_PART.fullmatch(values[0]) else ""
 
 
-def _cluster_kinds(overlays: Sequence[Deployed]) -> tuple[str, ...]:
+def _cluster_kinds(overlays: Sequence[DeployedOverlay]) -> tuple[str, ...]:
     return tuple(sorted({found.key.kind for each in overlays for found in each.manifests if not found.key.namespace}))

@@ -6,7 +6,7 @@ from typing import Any
 
 from gitops.core.config_repo.pipeline import Environment, Pipeline, Service
 from gitops.core.config_repo.variations import Variation
-from gitops.core.onboarding.doubts import Doubt
+from gitops.core.onboarding.doubts import MentionDoubt
 
 _HEAD = """\
 # The way of a change: which images are followed, which environments there are and in which order, and in what they may
@@ -27,12 +27,12 @@ _DOUBTS = """\
 """
 
 
-def text(declared: Pipeline, loose: Mapping[str, Service], doubts: Sequence[Doubt]) -> bytes:
+def text(declared: Pipeline, loose: Mapping[str, Service], doubts: Sequence[MentionDoubt]) -> bytes:
     """Parsed, it is `declared` again."""
     return "".join(_lines(declared, loose, doubts)).encode()
 
 
-def _lines(declared: Pipeline, loose: Mapping[str, Service], doubts: Sequence[Doubt]) -> Iterator[str]:
+def _lines(declared: Pipeline, loose: Mapping[str, Service], doubts: Sequence[MentionDoubt]) -> Iterator[str]:
     yield _HEAD
     yield f"\n# What every environment is compared with.\nreference: {flow(declared.reference)}\n"
     if declared.registries:

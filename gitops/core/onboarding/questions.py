@@ -2,8 +2,8 @@
 
 from gitops.core.errors import Rejected
 from gitops.core.onboarding import names
-from gitops.core.onboarding.discovery import Found, Graph
-from gitops.core.onboarding.environments import Deployed, undecided
+from gitops.core.onboarding.discovery import Discovered, Graph
+from gitops.core.onboarding.environments import DeployedOverlay, undecided
 
 _NO_KUSTOMIZATION = (
     "there is no kustomization.yaml. Lockstep deploys kustomize overlays: commit what Helm and other tools render, and "
@@ -11,7 +11,7 @@ _NO_KUSTOMIZATION = (
 )
 
 
-def nothing(found: Found, known: Graph, within: str) -> Rejected:
+def nothing(found: Discovered, known: Graph, within: str) -> Rejected:
     if not known:
         return Rejected("NoEnvironments", _NO_KUSTOMIZATION)
     below = [path or "." for path in sorted(known) if not within or f"{path}/".startswith(f"{within}/")]
@@ -20,7 +20,7 @@ def nothing(found: Found, known: Graph, within: str) -> Rejected:
     return undecided(message)
 
 
-def twins(one: Deployed, other: Deployed) -> Rejected:
+def twins(one: DeployedOverlay, other: DeployedOverlay) -> Rejected:
     environment, path = one.root.environment, one.root.path
     ours, theirs = path.split("/"), other.root.path.split("/")
     differs = next((at for at, both in enumerate(zip(ours, theirs, strict=False)) if both[0] != both[1]), len(ours))

@@ -19,7 +19,7 @@ kind: Kustomization
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferenceDirectory:
     """`path`: what `reference:` of pipeline.yaml says; `files`: what has to be written for it."""
 
     path: str
@@ -54,11 +54,11 @@ def text(directory: str, parts: Sequence[str], known: Graph) -> bytes:
     return "".join(lines).encode()
 
 
-def made(parts: Mapping[str, Sequence[str]], known: Graph) -> Reference:
+def made(parts: Mapping[str, Sequence[str]], known: Graph) -> ReferenceDirectory:
     """`parts`: service (empty: all of the environment) -> what its overlays share."""
     [*alone] = parts.get("", ())
     if set(parts) == {""} and len(alone) == 1 and alone[0] and not known[alone[0]].is_component:
-        return Reference(alone[0])
+        return ReferenceDirectory(alone[0])
     for root in _ROOTS:
         places = {service: f"{root}/{service}".rstrip("/") for service in parts}
         if all(_fits(place, parts[service], known) for service, place in places.items()):
@@ -68,7 +68,7 @@ def made(parts: Mapping[str, Sequence[str]], known: Graph) -> Reference:
         for service, place in places.items()
         if list(parts[service]) != [place]
     }
-    return Reference(root, files)
+    return ReferenceDirectory(root, files)
 
 
 def _fits(place: str, parts: Sequence[str], known: Graph) -> bool:

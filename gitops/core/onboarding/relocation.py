@@ -14,9 +14,9 @@ from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE
 from gitops.core.config_repo.tree import Blob
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import references as kustomization
-from gitops.core.kustomize.references import Reference, Use
+from gitops.core.kustomize.references import FileReference, ReferenceUse
 from gitops.core.onboarding import names
-from gitops.core.onboarding.discovery import Graph, Root, reached, resolve
+from gitops.core.onboarding.discovery import Graph, OverlayRoot, reached, resolve
 from gitops.core.parsing import yaml_reader as yaml_text
 
 Read = Callable[[str], bytes]
@@ -33,7 +33,7 @@ class Relocation:
     shared: tuple[str, ...]
 
 
-def relocated(root: Root, known: Graph, closure: Mapping[str, Blob], read: Read) -> Relocation:
+def relocated(root: OverlayRoot, known: Graph, closure: Mapping[str, Blob], read: Read) -> Relocation:
     """`closure`: the files that a build of the root reads.
 
     Raises: Rejected(CannotRewrite) with file and line for a reference that is written in an unusual way;
@@ -57,14 +57,14 @@ def relocated(root: Root, known: Graph, closure: Mapping[str, Blob], read: Read)
     return Relocation(files, old, tuple(dict.fromkeys(shared)))
 
 
-def _is_own(root: Root, directory: str) -> bool:
+def _is_own(root: OverlayRoot, directory: str) -> bool:
     if directory == root.path or not root.path or directory.startswith(f"{root.path}/"):
         return True
     at = names.position(directory)
     return at is not None and names.label(directory.split("/")[at]) == root.environment
 
 
-def _moved(root: Root, known: Graph) -> dict[str, str]:
+def _moved(root: OverlayRoot, known: Graph) -> dict[str, str]:
     """Old -> new directory, for those that the overlay reaches and that cannot stay where they are."""
     moved: dict[str, str] = {}
     for directory in sorted(reached(known, root.path), key=lambda each: (each != root.path, each)):
@@ -103,10 +103,15 @@ def _mended(data: bytes, file: str, directory: str, moved: Mapping[str, str]) ->
     return text
 
 
-def _references(data: bytes, file: str, directory: str, moved: Mapping[str, str]) -> Iterator[tuple[Reference, str]]:
+def _references(
+    data: bytes, file: str, directory: str, moved: Mapping[str, str]
+) -> Iterator[tuple[FileReference, str]]:
     for reference in kustomization.references(yaml_text.document(data, file)):
         target = resolve(directory, reference.text)
-        inside = reference.use not in {Use.DIRECTORY, Use.RESOURCE} or target.rpartition("/")[2] in KUSTOMIZATION_FILES
+        inside = (
+            reference.use not in {ReferenceUse.DIRECTORY, ReferenceUse.RESOURCE}
+            or target.rpartition("/")[2] in KUSTOMIZATION_FILES
+        )
         if inside:
             yield reference, reference.text
             continue
@@ -121,7 +126,7 @@ def _new_place(path: str, moved: Mapping[str, str]) -> str:
     return path if above is None else moved[above] + path[len(above) :]
 
 
-def _replace(lines: list[str], reference: Reference, new: str) -> None:
+def _replace(lines: list[str], reference: FileReference, new: str) -> None:
     number = (reference.place.line or 1) - 1
     expression = re.compile(rf"(?<![\w./+-]){re.escape(reference.text)}(?![\w./+-])")
     for at in range(number, min(number + 2, len(lines))):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import semver
 
-from gitops.core.config_repo.pipeline import Order, Service, TagPolicy
+from gitops.core.config_repo.pipeline import Service, TagOrder, TagPolicy
 from gitops.core.images import reference as images
 from gitops.core.images.reference import Image
 from gitops.core.onboarding import names
@@ -19,7 +19,7 @@ _MOVING = frozenset({"latest", "main", "master", "stable", "edge", "nightly", "d
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class ServiceProposal:
     """`tracked`: services whose images are pinned by digest everywhere; `loose`: those that would be services if they
     were, since the contract wants every image of a service pinned.
     """
@@ -28,7 +28,7 @@ class Proposal:
     loose: Mapping[str, Service] = field(default_factory=dict)
 
 
-def proposed(used: Sequence[Collection[Image]], overridden: Collection[str]) -> Proposal:
+def proposed(used: Sequence[Collection[Image]], overridden: Collection[str]) -> ServiceProposal:
     """`used`: the images of each environment, in order; `overridden`: names that an overlay's `images` speaks of.
 
     An image whose tag or digest is not the same everywhere, or that an overlay sets, is a service.
@@ -45,7 +45,7 @@ def proposed(used: Sequence[Collection[Image]], overridden: Collection[str]) -> 
         if images.is_name(name)
     }
     pinned = {name for name, (_, found) in services.items() if all(image.digest for image in found)}
-    return Proposal(
+    return ServiceProposal(
         {name: service for name, (service, _) in services.items() if name in pinned},
         {name: service for name, (service, _) in services.items() if name not in pinned},
     )
@@ -60,7 +60,7 @@ def policy(tags: Sequence[str]) -> TagPolicy:
     if first in _MOVING or (names.rank(first) is not None and not _DIGITS.search(first)):
         return TagPolicy(follow=first)
     shape = _shape(first)
-    return TagPolicy(pattern=f"^{shape if len(shape) <= _LONGEST_SHAPE else '.+'}$", order=Order.PUSHED)
+    return TagPolicy(pattern=f"^{shape if len(shape) <= _LONGEST_SHAPE else '.+'}$", order=TagOrder.PUSHED)
 
 
 def _version(tag: str) -> semver.Version | None:

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from gitops.core.objects import Key
-from gitops.core.parsing.json_records import Stored
+from gitops.core.parsing.json_records import JsonRecord
 from gitops.core.revision import Revision
 
 ID_LABEL = "applyset.kubernetes.io/id"
@@ -75,4 +75,4 @@ class Parent:
     requested_at: str = ""
 
 
-MEMBERS_JSON: Stored[tuple[Member, ...]] = Stored(tuple[Member, ...])
+MEMBERS_JSON: JsonRecord[tuple[Member, ...]] = JsonRecord(tuple[Member, ...])

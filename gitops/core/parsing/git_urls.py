@@ -21,7 +21,7 @@ _NOT_IN_REFS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Remote:
+class GitUrl:
     """What makes two URLs name the same repository: http and https count as one family, a scheme's default port as
     none, and neither user, `.git`, trailing slash nor the host's case counts at all.
     """
@@ -37,7 +37,7 @@ class Remote:
         return f"{self.host}{port}/{self.path}"
 
 
-def parse(url: str) -> Remote | None:
+def parse(url: str) -> GitUrl | None:
     """`https://`, `ssh://`, `git://` and `file://` URLs, `user@host:path` and absolute paths; None for all else.
 
     A host outside ASCII, a second `@`, a backslash, or `.`, `..` or an empty segment in the path is all else.
@@ -56,7 +56,7 @@ def parse(url: str) -> Remote | None:
     path = match["path"].removeprefix("/").removesuffix("/").removesuffix(".git")
     if any(segment in {"", ".", ".."} for segment in path.split("/")):
         return None
-    return Remote(*place, path)
+    return GitUrl(*place, path)
 
 
 def is_for_git(url: str) -> bool:
@@ -72,7 +72,7 @@ def is_on_disk(url: str) -> bool:
     return _GIT_PATH.fullmatch(url) is not None
 
 
-def names_any(urls: Iterable[str], repos: Collection[Remote]) -> bool:
+def names_any(urls: Iterable[str], repos: Collection[GitUrl]) -> bool:
     """True when one of the URLs names one of the repositories."""
     return any(parse(url) in repos for url in urls)
 

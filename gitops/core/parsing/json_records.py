@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 T = TypeVar("T")
 
 
-class Stored(Generic[T]):
+class JsonRecord(Generic[T]):
     """A TypeAdapter that is made when it is first used: a command that starts does not wait for those it never needs.
 
     Thread-safe: at worst it is made twice.

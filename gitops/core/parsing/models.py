@@ -31,13 +31,13 @@ _MOST_SHOWN = 5
 _CHECKED = "checked"
 
 
-class Model(BaseModel):
+class StrictModel(BaseModel):
     """Base of every file model: immutable, and a field that it does not know is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, defer_build=True)
 
 
-_M = TypeVar("_M", bound=Model)
+_M = TypeVar("_M", bound=StrictModel)
 
 
 def read(text: bytes, file: str, model: type[_M], reason: str, *, checked: bool = False) -> _M:
@@ -52,7 +52,7 @@ def read(text: bytes, file: str, model: type[_M], reason: str, *, checked: bool 
         raise rejected(document, error, reason) from None
 
 
-def json_schema(model: type[Model], title: str) -> str:
+def json_schema(model: type[StrictModel], title: str) -> str:
     """JSON Schema of a file, for editors (`# yaml-language-server: $schema=...`)."""
     found = model.model_json_schema(by_alias=True)
     found["$schema"] = "https://json-schema.org/draft/2020-12/schema"

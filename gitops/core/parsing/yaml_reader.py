@@ -20,7 +20,7 @@ Lines = tuple[int, Mapping[str | int, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class YamlLimits:
     """`nodes` counts scalars and collections with every alias expanded, as a program that walks the text meets them."""
 
     size: int = 1 << 20
@@ -46,12 +46,12 @@ class Document:
         return Place(self.file, line)
 
 
-def document(data: bytes, file: str, limits: Limits | None = None) -> Document:
+def document(data: bytes, file: str, limits: YamlLimits | None = None) -> Document:
     """The one document of a file.
 
     Raises: Rejected(InvalidYaml) also when there is none or more than one; Rejected(LimitExceeded).
     """
-    found = documents(data, file, limits or Limits())
+    found = documents(data, file, limits or YamlLimits())
     if len(found) != 1:
         raise Rejected("InvalidYaml", "holds no YAML document, expected one", place=Place(file))
     return found[0]
@@ -83,7 +83,9 @@ def resolve_in_plugins(text: str) -> Any:
     return text if text in _WORDS_OF_YAML_1_1 else resolve(text)
 
 
-def documents(data: bytes, file: str, limits: Limits, resolver: Callable[[str], Any] = resolve) -> tuple[Document, ...]:
+def documents(
+    data: bytes, file: str, limits: YamlLimits, resolver: Callable[[str], Any] = resolve
+) -> tuple[Document, ...]:
     """All documents of a file, empty ones left out. `resolver` says what plain scalars mean.
 
     Raises: Rejected(InvalidYaml) for syntax, unknown tags, duplicate or complex keys, loops and numbers that JSON does
@@ -197,7 +199,7 @@ _Finished = tuple[Any, Mapping[str | int, Any] | None, int]
 
 
 class _Builder:
-    def __init__(self, file: str, limits: Limits, resolver: Callable[[str], Any]) -> None:
+    def __init__(self, file: str, limits: YamlLimits, resolver: Callable[[str], Any]) -> None:
         self._resolve = resolver
         self.found: list[Document] = []
         self._file = file

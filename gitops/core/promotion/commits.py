@@ -13,9 +13,9 @@ from gitops.core.image_updates import build_origin as origin
 from gitops.core.image_updates import scans
 from gitops.core.image_updates.changes import CAUSE_TRAILER, REVISION_TRAILER, one_line
 from gitops.core.images.reference import Image
-from gitops.core.images.registry_facts import Severity
+from gitops.core.images.registry_facts import ScanSeverity
 from gitops.core.kustomize import image_edit as overlay
-from gitops.core.promotion.proposal import Move
+from gitops.core.promotion.proposal import OverlayMove
 
 REQUEST_TRAILER = "Lockstep-Request"
 RELEASE_TRAILER = "Lockstep-Release"
@@ -34,17 +34,19 @@ class Promotion:
 
     environment: str
     source: str
-    moves: tuple[Move, ...]
+    moves: tuple[OverlayMove, ...]
     release: str
     cause: str
     request: str = ""
     waived: Mapping[str, str] = field(default_factory=dict)
     approvers: frozenset[str] = frozenset()
-    scans: Mapping[str, Severity] = field(default_factory=dict)
+    scans: Mapping[str, ScanSeverity] = field(default_factory=dict)
     revisions: Mapping[str, str] = field(default_factory=dict)
 
 
-def image_files(moves: Sequence[Move], files: Mapping[str, str], read: Callable[[str], bytes]) -> dict[str, bytes]:
+def image_files(
+    moves: Sequence[OverlayMove], files: Mapping[str, str], read: Callable[[str], bytes]
+) -> dict[str, bytes]:
     """The kustomizations with the new images. `files`: overlay -> path of its kustomization; `read`: content of a path.
 
     Raises: Rejected when a file cannot be edited safely, with what to change by hand.
@@ -158,5 +160,5 @@ def _name(image: Image) -> str:
     return image.tag or image.short_digest
 
 
-def _common_base(moves: Sequence[Move]) -> str:
+def _common_base(moves: Sequence[OverlayMove]) -> str:
     return ", ".join(sorted({move.base[:12] for move in moves if move.moves_base}))

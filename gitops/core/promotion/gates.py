@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from gitops.core.config_repo.pipeline import Promote
+from gitops.core.config_repo.pipeline import PromotePolicy
 from gitops.core.config_repo.release import Hold
 from gitops.core.image_updates import scans
 from gitops.core.image_updates.changes import one_line
-from gitops.core.image_updates.scans import Told
+from gitops.core.image_updates.scans import ScanAnswer
 from gitops.core.images.reference import Image
 from gitops.core.promotion import windows
 
@@ -33,7 +33,7 @@ SKIPPABLE = frozenset(Gate) - {Gate.APPROVALS}
 
 
 @dataclass(frozen=True, slots=True)
-class Shut:
+class ShutGate:
     """A gate that is not open: why, and what would open it. `until`: when it opens by itself, or is worth another look,
     if that is known.
     """
@@ -44,7 +44,7 @@ class Shut:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class GateFacts:
     """What the gates are judged by. `approved`: distinct signers so far, None when nobody can be asked to sign because
     no request was made. `waived`: gate -> the reason to skip it. `moved`: service -> the image that would come by the
     promotion, `scans`: service -> what is known of its scan, `absent`: services whose image its registry has no more.
@@ -54,11 +54,11 @@ class Facts:
     approved: int | None = None
     waived: Mapping[str, str] = field(default_factory=dict)
     moved: Mapping[str, Image] = field(default_factory=dict)
-    scans: Mapping[str, Told] = field(default_factory=dict)
+    scans: Mapping[str, ScanAnswer] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
 
 
-def shut(promote: Promote, now: datetime, facts: Facts) -> tuple[Shut, ...]:
+def shut(promote: PromotePolicy, now: datetime, facts: GateFacts) -> tuple[ShutGate, ...]:
     """The gates that are shut for a promotion as a whole."""
     shut = [
         *_hold_gate(facts.hold, now),
@@ -70,25 +70,25 @@ def shut(promote: Promote, now: datetime, facts: Facts) -> tuple[Shut, ...]:
     return tuple(gate for gate in shut if gate.gate not in facts.waived)
 
 
-def _hold_gate(hold: Hold | None, now: datetime) -> list[Shut]:
+def _hold_gate(hold: Hold | None, now: datetime) -> list[ShutGate]:
     if hold is None or not hold.holds(now):
         return []
     until = f" until {hold.until.isoformat()}" if hold.until else ""
-    return [Shut(Gate.HOLD, f"held by {hold.who}{until}: {hold.why}; `lockstep resume` ends it", hold.until)]
+    return [ShutGate(Gate.HOLD, f"held by {hold.who}{until}: {hold.why}; `lockstep resume` ends it", hold.until)]
 
 
-def _window_gate(promote: Promote, now: datetime) -> list[Shut]:
+def _window_gate(promote: PromotePolicy, now: datetime) -> list[ShutGate]:
     if windows.is_open(promote.windows, now):
         return []
     opens = windows.next_opening(promote.windows, now)
     when = f"the next window opens at {opens:%Y-%m-%d %H:%M} UTC" if opens else "no window opens in sight"
-    return [Shut(Gate.WINDOWS, f"outside the windows of pipeline.yaml; {when}", opens)]
+    return [ShutGate(Gate.WINDOWS, f"outside the windows of pipeline.yaml; {when}", opens)]
 
 
-def _images_gate(facts: Facts) -> list[Shut]:
+def _images_gate(facts: GateFacts) -> list[ShutGate]:
     found = [(service, image) for service, image in sorted(facts.moved.items()) if service in facts.absent]
     return [
-        Shut(
+        ShutGate(
             Gate.IMAGES,
             f"{one_line(image.name.partition('/')[0])} no longer has {service} {one_line(image.tag or '')} "
             f"({image.short_digest}), so that no pod could start: push it again, or let a newer one be proven",
@@ -97,18 +97,18 @@ def _images_gate(facts: Facts) -> list[Shut]:
     ]
 
 
-def _scan_gate(promote: Promote, facts: Facts) -> list[Shut]:
+def _scan_gate(promote: PromotePolicy, facts: GateFacts) -> list[ShutGate]:
     if promote.scan is None:
         return []
-    found = [(service, image, facts.scans.get(service, Told())) for service, image in sorted(facts.moved.items())]
+    found = [(service, image, facts.scans.get(service, ScanAnswer())) for service, image in sorted(facts.moved.items())]
     judged = ((scans.obstacle(service, image, told, promote.scan.limit), told) for service, image, told in found)
-    return [Shut(Gate.SCAN, message, told.again_at) for message, told in judged if message]
+    return [ShutGate(Gate.SCAN, message, told.again_at) for message, told in judged if message]
 
 
-def _approval_gate(promote: Promote, approved: int | None) -> list[Shut]:
+def _approval_gate(promote: PromotePolicy, approved: int | None) -> list[ShutGate]:
     wanted = promote.approvals.count
     if not wanted or (approved is not None and approved >= wanted):
         return []
     if approved is None:
-        return [Shut(Gate.APPROVALS, f"needs {wanted} approvals, which only a request (a pushed tag) can collect")]
-    return [Shut(Gate.APPROVALS, f"{approved} of {wanted} approvals; `lockstep approve` gives one")]
+        return [ShutGate(Gate.APPROVALS, f"needs {wanted} approvals, which only a request (a pushed tag) can collect")]
+    return [ShutGate(Gate.APPROVALS, f"{approved} of {wanted} approvals; `lockstep approve` gives one")]

@@ -23,7 +23,7 @@ from gitops.core.image_updates.changes import (
     SERVICE_TRAILER,
 )
 from gitops.core.images.reference import Image, is_digest
-from gitops.core.images.registry_facts import Severity
+from gitops.core.images.registry_facts import ScanSeverity
 from gitops.core.parsing.models import moment
 from gitops.core.promotion.commits import (
     APPROVED_TRAILER,
@@ -35,7 +35,7 @@ from gitops.core.promotion.commits import (
 )
 
 
-class Deed(StrEnum):
+class LineageAction(StrEnum):
     """What a commit did to an environment."""
 
     IMAGE = "image"
@@ -47,7 +47,7 @@ class Deed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LineageEntry:
     """One commit that touched environments/. `releases` and `holds`: of the overlays and directories whose release.yaml
     or hold.yaml it changed, what it left there; None = removed. `images`: overlay -> what it runs by such a release.
     """
@@ -64,33 +64,33 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RepoHistory:
     """What git says of the environments: `entries` newest first, as many as are remembered, and what stands beside each
     overlay at the head.
     """
 
     head: str = ""
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[LineageEntry, ...] = ()
     releases: Mapping[str, Release] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class LineageEvent:
     """One line of the timeline. `moved`: what is new there by it, if it is known what was there before; `overlays`:
     where; `scans`: service -> what the scan of its image came to.
     """
 
-    deed: Deed
+    deed: LineageAction
     environments: tuple[str, ...]
     overlays: tuple[str, ...]
-    entry: Entry
+    entry: LineageEntry
     source: str = ""
     cause: str = ""
     request: str = ""
     approved_by: str = ""
     proven_since: datetime | None = None
-    scans: Mapping[str, Severity] = field(default_factory=dict)
+    scans: Mapping[str, ScanSeverity] = field(default_factory=dict)
     waived: Mapping[str, str] = field(default_factory=dict)
     hold: Hold | None = None
     moved: tuple[Image, ...] = ()
@@ -102,14 +102,14 @@ class Arrival:
     `scan`: what its scan came to by then, if that was asked for.
     """
 
-    deed: Deed
+    deed: LineageAction
     environment: str
     overlay: str
-    entry: Entry
+    entry: LineageEntry
     cause: str = ""
     request: str = ""
     proven_since: datetime | None = None
-    scan: Severity | None = None
+    scan: ScanSeverity | None = None
     waived: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -118,7 +118,7 @@ class Abandoned:
     """A rollback noted that an overlay must not get this image again."""
 
     overlay: str
-    entry: Entry
+    entry: LineageEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,36 +137,36 @@ class Lineage:
         return self.image.digest or ""
 
 
-def deed(entry: Entry) -> Deed | None:
+def deed(entry: LineageEntry) -> LineageAction | None:
     """None for what is no step of an image: settings, base, and the commit that only prepares a promotion."""
     written = [found for found in entry.releases.values() if found is not None]
     if entry.releases and RELEASE_TRAILER in entry.trailers:
-        return Deed.PROMOTION
+        return LineageAction.PROMOTION
     if any(isinstance(found.waived, dict) and "rollback" in found.waived for found in written):
-        return Deed.ROLLBACK
+        return LineageAction.ROLLBACK
     if entry.holds:
-        return Deed.HOLD if any(found is not None for found in entry.holds.values()) else Deed.RESUME
+        return LineageAction.HOLD if any(found is not None for found in entry.holds.values()) else LineageAction.RESUME
     if is_digest(entry.trailers.get(DIGEST_TRAILER, "")) and SERVICE_TRAILER in entry.trailers:
-        return Deed.IMAGE
-    return Deed.RELEASE if entry.releases else None
+        return LineageAction.IMAGE
+    return LineageAction.RELEASE if entry.releases else None
 
 
-def timeline(entries: Sequence[Entry], most: int) -> tuple[Event, ...]:
+def timeline(entries: Sequence[LineageEntry], most: int) -> tuple[LineageEvent, ...]:
     """The newest promotions, rollbacks and holds. Images that enter the first environment are told by `lineages`."""
     moved = {entry.commit: arrived for entry, arrived in _arrivals(entries)}
     told = (
         _event(entry, what, moved[entry.commit])
         for entry in entries
-        if (what := deed(entry)) is not None and what is not Deed.IMAGE
+        if (what := deed(entry)) is not None and what is not LineageAction.IMAGE
     )
     return tuple(islice(told, most))
 
 
-def lineages(entries: Sequence[Entry], service: str, name: str) -> tuple[Lineage, ...]:
+def lineages(entries: Sequence[LineageEntry], service: str, name: str) -> tuple[Lineage, ...]:
     """Every digest of a service that the entries know, the one that came last first. `name`: its image's."""
     found: dict[str, Lineage] = {}
     for entry in reversed(entries):
-        if deed(entry) is Deed.IMAGE and entry.trailers[SERVICE_TRAILER] == service:
+        if deed(entry) is LineageAction.IMAGE and entry.trailers[SERVICE_TRAILER] == service:
             line = _pushed(service, entry)
             known = found.get(line.digest)
             found[line.digest] = replace(line, arrivals=((known.arrivals if known else ()) + line.arrivals))
@@ -196,9 +196,9 @@ def _place(line: Lineage, order: Mapping[str, int]) -> int:
     return order[line.arrivals[0].entry.commit] if line.arrivals else -1
 
 
-def _pushed(service: str, entry: Entry) -> Lineage:
+def _pushed(service: str, entry: LineageEntry) -> Lineage:
     trailers, environment = entry.trailers, _environment(entry)
-    arrival = Arrival(Deed.IMAGE, environment, environment, entry, cause=trailers.get(CAUSE_TRAILER, ""))
+    arrival = Arrival(LineageAction.IMAGE, environment, environment, entry, cause=trailers.get(CAUSE_TRAILER, ""))
     name, _, tag = trailers.get(IMAGE_TRAILER, "").rpartition(":")
     return Lineage(
         service=service,
@@ -209,20 +209,20 @@ def _pushed(service: str, entry: Entry) -> Lineage:
     )
 
 
-def _revisions(entry: Entry) -> Mapping[str, str]:
+def _revisions(entry: LineageEntry) -> Mapping[str, str]:
     """Service -> the commit that its image was built from, as a promotion's commit tells."""
     return origin.parse(entry.trailers.get(REVISION_TRAILER, ""))
 
 
-def _scans(entry: Entry) -> Mapping[str, Severity]:
+def _scans(entry: LineageEntry) -> Mapping[str, ScanSeverity]:
     return scans.parse(entry.trailers.get(SCAN_TRAILER, ""))
 
 
-def _arrival(entry: Entry, overlay: str, service: str) -> Arrival:
+def _arrival(entry: LineageEntry, overlay: str, service: str) -> Arrival:
     release = entry.releases[overlay]
     evidence = release.admission.services.get(service) if release and release.admission else None
     return Arrival(
-        deed=deed(entry) or Deed.RELEASE,
+        deed=deed(entry) or LineageAction.RELEASE,
         environment=overlay.partition("/")[0],
         overlay=overlay,
         entry=entry,
@@ -234,7 +234,7 @@ def _arrival(entry: Entry, overlay: str, service: str) -> Arrival:
     )
 
 
-def _arrivals(entries: Sequence[Entry]) -> Iterator[tuple[Entry, tuple[tuple[str, Image, bool], ...]]]:
+def _arrivals(entries: Sequence[LineageEntry]) -> Iterator[tuple[LineageEntry, tuple[tuple[str, Image, bool], ...]]]:
     """Each entry, newest first, with what its releases hold that was not there before: (overlay, image, whether it is
     known what was there).
     """
@@ -250,7 +250,7 @@ def _arrivals(entries: Sequence[Entry]) -> Iterator[tuple[Entry, tuple[tuple[str
     return reversed(found)
 
 
-def _abandonments(entries: Sequence[Entry], service: str) -> Iterator[tuple[str, str, Entry]]:
+def _abandonments(entries: Sequence[LineageEntry], service: str) -> Iterator[tuple[str, str, LineageEntry]]:
     """(overlay, digest, the commit that abandoned it), oldest first."""
     known: dict[str, frozenset[str]] = {}
     for entry in reversed(entries):
@@ -261,22 +261,22 @@ def _abandonments(entries: Sequence[Entry], service: str) -> Iterator[tuple[str,
             known[overlay] = digests
 
 
-def _event(entry: Entry, what: Deed, arrived: Iterable[tuple[str, Image, bool]]) -> Event:
+def _event(entry: LineageEntry, what: LineageAction, arrived: Iterable[tuple[str, Image, bool]]) -> LineageEvent:
     trailers = entry.trailers
     overlays = tuple(dict.fromkeys([*entry.releases, *entry.holds]))
     releases = [found for found in entry.releases.values() if found is not None]
-    return Event(
+    return LineageEvent(
         deed=what,
         environments=tuple(dict.fromkeys(overlay.partition("/")[0] for overlay in overlays)),
         overlays=overlays,
         entry=entry,
-        source=trailers.get(SOURCE_TRAILER, "") if what is Deed.PROMOTION else "",
+        source=trailers.get(SOURCE_TRAILER, "") if what is LineageAction.PROMOTION else "",
         cause=trailers.get(CAUSE_TRAILER, ""),
         request=trailers.get(REQUEST_TRAILER, ""),
         approved_by=trailers.get(APPROVED_TRAILER, ""),
         proven_since=moment(trailers.get(SINCE_TRAILER, "")),
         scans=_scans(entry),
-        waived=_waived(releases[0] if releases else None) if what is Deed.PROMOTION else {},
+        waived=_waived(releases[0] if releases else None) if what is LineageAction.PROMOTION else {},
         hold=next((found for found in entry.holds.values() if found is not None), None),
         moved=tuple(dict.fromkeys(image for _, image, is_known in arrived if is_known)),
     )
@@ -288,7 +288,7 @@ def _waived(release: Release | None) -> Mapping[str, str]:
     return {"": waived} if isinstance(waived, str) else dict(waived or {})
 
 
-def _environment(entry: Entry) -> str:
+def _environment(entry: LineageEntry) -> str:
     """That of the files it changed: a trailer could name any."""
     found = (path.split("/") for path in entry.paths)
     return next((parts[1] for parts in found if len(parts) > 2 and parts[0] == ENVIRONMENTS), "")

@@ -17,7 +17,7 @@ from gitops.core.config_repo.tree import Blob
 from gitops.core.health import Health
 from gitops.core.images.reference import Image
 from gitops.core.parsing import yaml_reader as yaml_text
-from gitops.core.parsing.json_records import Stored
+from gitops.core.parsing.json_records import JsonRecord
 from gitops.core.revision import Revision
 
 LONGEST_GAP = timedelta(seconds=60)
@@ -28,7 +28,7 @@ _MOST_RECORDS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningService:
     """What git wants of one service in an overlay, by content. `closure`: the files it reaches outside environments/;
     `settings`: the overlay's own, without the images. `revision` is where this content was composed from.
     """
@@ -54,7 +54,7 @@ class Proof:
     healthy_since: datetime | None = None
     ran: bool = False
 
-    def is_of(self, running: Running) -> bool:
+    def is_of(self, running: RunningService) -> bool:
         """The same key, whatever the tag and the commits are called."""
         key = (running.image.name, running.image.digest, running.closure, running.settings)
         return (self.image.name, self.image.digest, self.closure, self.settings) == key
@@ -65,7 +65,7 @@ class Proof:
         return long_enough and (self.ran or not needs_run)
 
 
-class Look(Enum):
+class ProofLook(Enum):
     """What one look at a service says. BAD resets its clock, PAUSED stops it for a while."""
 
     GOOD = auto()
@@ -74,12 +74,12 @@ class Look(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class ProofSighting:
     """One look at an overlay whose render is applied whole. `ran`: services of which a ready pod was seen."""
 
     at: datetime
-    running: Mapping[str, Running]
-    looks: Mapping[str, Look]
+    running: Mapping[str, RunningService]
+    looks: Mapping[str, ProofLook]
     ran: frozenset[str] = frozenset()
 
 
@@ -98,10 +98,10 @@ class Proofs:
         return tuple(record for record in self.records if record.service == service)
 
 
-PROOFS_JSON: Stored[Proofs] = Stored(Proofs)
+PROOFS_JSON: JsonRecord[Proofs] = JsonRecord(Proofs)
 
 
-def observe(before: Proofs | None, sighting: Sighting, enough: timedelta) -> Proofs:
+def observe(before: Proofs | None, sighting: ProofSighting, enough: timedelta) -> Proofs:
     """The proofs after one more look. Clocks stop at `enough`, the longest soak that anybody waits for. Images without
     a digest prove nothing.
     """
@@ -111,7 +111,7 @@ def observe(before: Proofs | None, sighting: Sighting, enough: timedelta) -> Pro
     for service, running in sorted(pinned.items()):
         known = before.of(service)
         records += _continued(known, _current(service, known, running), before, sighting, enough)
-    steady = frozenset(service for service in pinned if sighting.looks.get(service) is Look.GOOD)
+    steady = frozenset(service for service in pinned if sighting.looks.get(service) is ProofLook.GOOD)
     return Proofs(sighting.at, tuple(records), steady)
 
 
@@ -120,12 +120,12 @@ def paused(before: Proofs, at: datetime) -> Proofs:
     return Proofs(at, before.records)
 
 
-def look(healths: Collection[Health], *, is_whole: bool) -> Look:
+def look(healths: Collection[Health], *, is_whole: bool) -> ProofLook:
     """Of a service whose objects have these healths; `is_whole`: what git wants is applied, nothing else."""
     worst = max(healths, default=Health.UNKNOWN)
     if worst in {Health.DEGRADED, Health.MISSING}:
-        return Look.BAD
-    return Look.GOOD if is_whole and worst <= Health.SUSPENDED else Look.PAUSED
+        return ProofLook.BAD
+    return ProofLook.GOOD if is_whole and worst <= Health.SUSPENDED else ProofLook.PAUSED
 
 
 def is_settled(proofs: Proofs, enough: timedelta) -> bool:
@@ -170,23 +170,23 @@ def settings(path: str, files: Mapping[str, Blob], read: Callable[[str], bytes])
     return digest.hexdigest()
 
 
-def _current(service: str, known: tuple[Proof, ...], running: Running) -> Proof:
+def _current(service: str, known: tuple[Proof, ...], running: RunningService) -> Proof:
     if known and known[0].is_of(running):
         return replace(known[0], image=running.image)
     return Proof(service, running.image, running.closure, running.settings, running.revision)
 
 
 def _continued(
-    known: tuple[Proof, ...], current: Proof, before: Proofs, sighting: Sighting, enough: timedelta
+    known: tuple[Proof, ...], current: Proof, before: Proofs, sighting: ProofSighting, enough: timedelta
 ) -> list[Proof]:
     service = current.service
     is_same = bool(known) and known[0].is_of(sighting.running[service])
     gained = _gained(before, sighting) if is_same and service in before.steady else 0.0
-    found = sighting.looks.get(service, Look.PAUSED)
-    if found is Look.BAD:
+    found = sighting.looks.get(service, ProofLook.PAUSED)
+    if found is ProofLook.BAD:
         current = replace(current, observed=0.0, healthy_since=None)
     else:
-        since = current.healthy_since or (sighting.at if found is Look.GOOD else None)
+        since = current.healthy_since or (sighting.at if found is ProofLook.GOOD else None)
         observed = max(current.observed, min(current.observed + gained, enough.total_seconds()))
         current = replace(current, observed=observed, healthy_since=since)
     current = replace(current, ran=current.ran or service in sighting.ran)
@@ -194,7 +194,7 @@ def _continued(
     return [current, *others][:_MOST_RECORDS]
 
 
-def _gained(before: Proofs, sighting: Sighting) -> float:
+def _gained(before: Proofs, sighting: ProofSighting) -> float:
     elapsed = sighting.at - before.at
     return elapsed.total_seconds() if timedelta(0) < elapsed <= LONGEST_GAP else 0.0
 

@@ -15,7 +15,7 @@ from gitops.core.revision import Revision
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PromotionSource:
     """What the environment before offers. `proofs`: by service, the newest key first; `at`: as of when; `steady`:
     services whose clock runs. `closures`: base revision -> what each service would reach of it, hashed as in proofs.
     """
@@ -28,7 +28,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PromotionTarget:
     """The overlay that would change. `locked`: service -> image of the release that it runs; `written`: the same as the
     trunk's head has it; `settings`: a hash of the head's settings, which `pending` tells to be other than the locked
     ones. `is_later(a, b)`: commit a comes after b. `lacks(base)`: services that the head's overlay would run with this
@@ -48,7 +48,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class PromotionTerms:
     """What counts as proven. `services`: only these, and digests alone; empty = all, and base. `digests`: of these
     services nothing but this. `includes`: False for what came after the commit that somebody tagged. `waived`: why less
     is asked for than pipeline.yaml says, in a person's words.
@@ -69,7 +69,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class OverlayMove:
     """What a promotion writes into one overlay. `images`: those that change; `was`: what they were; `evidence`: of
     every service of the overlay after it; `settings`: a hash of the overlay's settings that come along. `proves_base`:
     there is a proof of the base; `base_waived`: where there is none, why a person let it in.
@@ -102,13 +102,13 @@ class Proposal:
     nothing at all can be written into the overlay, whatever is proven. `is_asked`: a person's commit asks for it.
     """
 
-    move: Move
+    move: OverlayMove
     behind: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     is_asked: bool = False
 
 
-def propose(source: Source, target: Target, terms: Terms) -> Proposal:
+def propose(source: PromotionSource, target: PromotionTarget, terms: PromotionTerms) -> Proposal:
     """The newest proven images on the newest base that every service has proven; what is not proven stays behind."""
     base = _base(source, target, terms)
     here = source.closures(base)
@@ -132,7 +132,9 @@ def propose(source: Source, target: Target, terms: Terms) -> Proposal:
     return Proposal(move, tuple(behind), tuple(_obstacles(source, target, services, picks, move)))
 
 
-def by_hand(source: Source, target: Target, terms: Terms, digests: Mapping[str, str]) -> Proposal | None:
+def by_hand(
+    source: PromotionSource, target: PromotionTarget, terms: PromotionTerms, digests: Mapping[str, str]
+) -> Proposal | None:
     """What a person's commit asks for that wrote these images into the overlay on the trunk: exactly them, on the base
     that is there. None unless each of them is proven.
     """
@@ -142,7 +144,7 @@ def by_hand(source: Source, target: Target, terms: Terms, digests: Mapping[str, 
     return replace(found, is_asked=True) if is_whole else None
 
 
-def written_by_hand(target: Target) -> dict[str, str]:
+def written_by_hand(target: PromotionTarget) -> dict[str, str]:
     """Service -> digest that the trunk has in the overlay though no release names it."""
     return {
         service: image.digest or ""
@@ -151,10 +153,10 @@ def written_by_hand(target: Target) -> dict[str, str]:
     }
 
 
-def settings_alone(target: Target) -> Move:
+def settings_alone(target: PromotionTarget) -> OverlayMove:
     """The overlay's own settings as the head has them, over the same base and images. Nothing is proven by it."""
     release = target.release
-    return Move(
+    return OverlayMove(
         overlay=target.overlay,
         base=release.base or "",
         images={},
@@ -167,7 +169,7 @@ def settings_alone(target: Target) -> Move:
     )
 
 
-def release_hash(environment: str, moves: Sequence[Move]) -> str:
+def release_hash(environment: str, moves: Sequence[OverlayMove]) -> str:
     """What approvals bind to: which base, images and settings of which overlays."""
     content = [
         (move.overlay, move.base, move.settings, sorted((name, image.digest) for name, image in move.images.items()))
@@ -181,7 +183,7 @@ _NEVER = "the first release needs a proof of every service"
 _UNPROVEN_BASE = "stands in release.yaml, but {} has never proven it; set it back, or waive it there by name"
 
 
-def _base(source: Source, target: Target, terms: Terms) -> str:
+def _base(source: PromotionSource, target: PromotionTarget, terms: PromotionTerms) -> str:
     """The newest base on which every service of the target has a proof, or has the files that it has now. The files of
     a base that nobody answers for count for nothing.
     """
@@ -205,7 +207,7 @@ def _base(source: Source, target: Target, terms: Terms) -> str:
     return locked
 
 
-def _bases(source: Source, target: Target, terms: Terms) -> list[str]:
+def _bases(source: PromotionSource, target: PromotionTarget, terms: PromotionTerms) -> list[str]:
     """Bases of what is proven, newest first, that lie behind the locked one."""
     locked = target.release.base or ""
     found: list[str] = []
@@ -218,7 +220,9 @@ def _bases(source: Source, target: Target, terms: Terms) -> list[str]:
     return found
 
 
-def _accepted(service: str, source: Source, target: Target, terms: Terms, closure: str) -> list[Proof]:
+def _accepted(
+    service: str, source: PromotionSource, target: PromotionTarget, terms: PromotionTerms, closure: str
+) -> list[Proof]:
     """Proofs of the service with these files, newest first, none older than what the target has."""
     proofs = source.proofs.get(service, ())
     locked = target.locked.get(service)
@@ -231,13 +235,15 @@ def _accepted(service: str, source: Source, target: Target, terms: Terms, closur
     return found
 
 
-def _pick(service: str, source: Source, target: Target, terms: Terms, closure: str) -> Proof | None:
+def _pick(
+    service: str, source: PromotionSource, target: PromotionTarget, terms: PromotionTerms, closure: str
+) -> Proof | None:
     if terms.services and service not in terms.services:
         return None
     return next(iter(_accepted(service, source, target, terms, closure)), None)
 
 
-def _newcomers(source: Source, target: Target, services: Collection[str]) -> list[str]:
+def _newcomers(source: PromotionSource, target: PromotionTarget, services: Collection[str]) -> list[str]:
     """Services that the environment before runs already on a base that is not here yet."""
     return [
         service
@@ -246,7 +252,9 @@ def _newcomers(source: Source, target: Target, services: Collection[str]) -> lis
     ]
 
 
-def _behind(service: str, source: Source, target: Target, terms: Terms, picked: Proof | None) -> list[str]:
+def _behind(
+    service: str, source: PromotionSource, target: PromotionTarget, terms: PromotionTerms, picked: Proof | None
+) -> list[str]:
     """Why the newest of the service does not move; nothing when it does, or is there already."""
     if terms.services and service not in terms.services:
         return []
@@ -257,7 +265,7 @@ def _behind(service: str, source: Source, target: Target, terms: Terms, picked: 
     return [f"{service} {newest.image.tag or newest.image.short_digest} {_why(newest, source, target, terms)}"]
 
 
-def _why(proof: Proof, source: Source, target: Target, terms: Terms) -> str:
+def _why(proof: Proof, source: PromotionSource, target: PromotionTarget, terms: PromotionTerms) -> str:
     where = source.environment
     if target.release.has_rejected(proof.service, proof.image.digest or "", proof.closure):
         return "was rolled back here; push another one"
@@ -272,7 +280,7 @@ def _why(proof: Proof, source: Source, target: Target, terms: Terms) -> str:
     return f"was proven in {where} with other base files; they move together, once all services have proven them"
 
 
-def _soaking(proof: Proof, source: Source, soak: timedelta) -> str:
+def _soaking(proof: Proof, source: PromotionSource, soak: timedelta) -> str:
     left = soak - timedelta(seconds=proof.observed)
     if proof.service not in source.steady:
         return f"soaks in {source.environment}: {_minutes(left)} to go once it is healthy again"
@@ -284,7 +292,7 @@ def _minutes(left: timedelta) -> str:
     return f"{-(-int(left.total_seconds()) // 60)} min"
 
 
-def _by_hand(service: str, source: Source, target: Target) -> str:
+def _by_hand(service: str, source: PromotionSource, target: PromotionTarget) -> str:
     written = target.written[service]
     return (
         f"{service}: its image was edited on the trunk without a release, and {source.environment} has not proven "
@@ -294,7 +302,11 @@ def _by_hand(service: str, source: Source, target: Target) -> str:
 
 
 def _obstacles(
-    source: Source, target: Target, services: Sequence[str], picks: Mapping[str, Proof], move: Move
+    source: PromotionSource,
+    target: PromotionTarget,
+    services: Sequence[str],
+    picks: Mapping[str, Proof],
+    move: OverlayMove,
 ) -> Iterator[str]:
     for service in sorted(written_by_hand(target).keys() - move.images.keys()):
         yield _by_hand(service, source, target)
@@ -308,7 +320,9 @@ def _obstacles(
             yield f"{service}: {_UNPROVEN}"
 
 
-def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[str, str], waived: str) -> Move:
+def _move(
+    target: PromotionTarget, base: str, picks: Mapping[str, Proof], here: Mapping[str, str], waived: str
+) -> OverlayMove:
     images = {
         service: proof.image
         for service, proof in picks.items()
@@ -323,7 +337,7 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
             )
         else:
             evidence[service] = _kept(target, service, here.get(service, ""), is_new_base=base != target.release.base)
-    return Move(
+    return OverlayMove(
         overlay=target.overlay,
         base=base,
         images=images,
@@ -335,7 +349,7 @@ def _move(target: Target, base: str, picks: Mapping[str, Proof], here: Mapping[s
     )
 
 
-def _kept(target: Target, service: str, closure: str, *, is_new_base: bool = False) -> Evidence:
+def _kept(target: PromotionTarget, service: str, closure: str, *, is_new_base: bool = False) -> Evidence:
     """Why what stays is there: its evidence, or what a person said instead of one. Where base moves on from one that
     was waived, the service takes its files along, and so the waiver of them.
     """

@@ -27,7 +27,7 @@ _FIELD = re.compile(r"^(request|release):[ \t]*(\S+)[ \t\r]*$", re.IGNORECASE | 
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class SignedTag:
     """One ref below refs/tags/. `id` is what the ref points at: a tag object when `is_annotated`; then `name_inside` is
     the object's own `tag` line, `commit` what it tags, `tagger` who claims to have made it and `signer` who signed it,
     by the allowed signers; None = not signed, or by nobody who is allowed.
@@ -45,7 +45,7 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PromotionRequest:
     """A promotion that somebody asks for. `services` empty = all; `waived`: gate -> the reason to skip it."""
 
     id: str
@@ -60,7 +60,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRequest:
     """A tag that asks for something, but not in a way that is heard."""
 
     environment: str
@@ -74,17 +74,17 @@ class Approval:
     signer: str
 
 
-def environment_of(tag: Tag) -> str:
+def environment_of(tag: SignedTag) -> str:
     """The environment that a tag asks for something in; empty when it is no request."""
     return tag.name.removeprefix(PROMOTE).partition("/")[0] if tag.name.startswith(PROMOTE) else ""
 
 
-def is_expired(tag: Tag, now: datetime, ttl: timedelta) -> bool:
+def is_expired(tag: SignedTag, now: datetime, ttl: timedelta) -> bool:
     """False for one without a date: nobody knows."""
     return tag.tagged_at is not None and tag.tagged_at <= now - ttl
 
 
-def read(tag: Tag, services: Collection[str], skippable: Collection[str]) -> Request | Refused:
+def read(tag: SignedTag, services: Collection[str], skippable: Collection[str]) -> PromotionRequest | RefusedRequest:
     """`services`: the names that pipeline.yaml knows; `skippable`: the gates that may be skipped by name."""
     _, environment, name = (*tag.name.split("/", 2), "", "")[:3]
     wrong = _misfit(tag, name)
@@ -98,13 +98,13 @@ def read(tag: Tag, services: Collection[str], skippable: Collection[str]) -> Req
         wrong = "its line `Services:` names none; write them behind it, or leave the line out to ask for all"
     wrong = wrong or mistake
     if wrong or tag.tagged_at is None:
-        return Refused(environment, f"tag {one_line(tag.name)}: {wrong or 'has no date that can be read'}")
-    return Request(
+        return RefusedRequest(environment, f"tag {one_line(tag.name)}: {wrong or 'has no date that can be read'}")
+    return PromotionRequest(
         tag.id, name, environment, tag.commit, tag.tagged_at, frozenset(named), waived, tag.signer, tag.tagger
     )
 
 
-def approval(tag: Tag) -> Approval | None:
+def approval(tag: SignedTag) -> Approval | None:
     """None for a tag that does not count: not annotated, not signed by an allowed signer, under another name."""
     if not tag.is_annotated or tag.signer is None or tag.name_inside != tag.name:
         return None
@@ -112,7 +112,7 @@ def approval(tag: Tag) -> Approval | None:
     return Approval(fields.get("request", ""), fields.get("release", ""), tag.signer)
 
 
-def approvers(request: Request, release: str, approvals: Iterable[Approval]) -> frozenset[str]:
+def approvers(request: PromotionRequest, release: str, approvals: Iterable[Approval]) -> frozenset[str]:
     """Distinct signers of exactly this request and release. Who asks does not count."""
     return frozenset(
         found.signer
@@ -134,7 +134,7 @@ def approval_message(request: str, release: str) -> str:
     return f"I approve this release.\n\nRequest: {request}\nRelease: {release}\n"
 
 
-def _misfit(tag: Tag, name: str) -> str:
+def _misfit(tag: SignedTag, name: str) -> str:
     if not tag.is_annotated:
         return "is a lightweight tag, which says neither who nor when; make it with `git tag -a` or `lockstep promote`"
     if tag.name_inside != tag.name:

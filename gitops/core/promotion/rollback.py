@@ -32,7 +32,7 @@ Edits = dict[str, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class OverlayState:
     """An overlay at one commit of the trunk. `images`: service -> what it ran there, by its own release."""
 
     commit: str
@@ -48,7 +48,9 @@ class State:
         return self.release.base, self.release.overlay
 
 
-def rollback(place: Overlay, now: State, then: State, read: Read, waived: Mapping[str, str] | None = None) -> Edits:
+def rollback(
+    place: Overlay, now: OverlayState, then: OverlayState, read: Read, waived: Mapping[str, str] | None = None
+) -> Edits:
     """The overlay's directory as it was, except for holds; release.yaml names what ran then and what is abandoned.
     `waived`: digests and commits that nobody has proven -> why they are let in.
 
@@ -79,7 +81,7 @@ def hold_edit(directory: str, hold: Hold) -> Edits:
     return {f"{directory}/{HOLD_FILE}": hold_text(hold)}
 
 
-def resume(environment: str, places: Sequence[Overlay], states: Mapping[str, State]) -> Edits:
+def resume(environment: str, places: Sequence[Overlay], states: Mapping[str, OverlayState]) -> Edits:
     """Removes the holds. An environment that nothing comes before follows the trunk again; what it abandoned stays
     abandoned.
 
@@ -123,7 +125,9 @@ def _restored(place: Overlay, now: Tree, then: Tree, read: Read) -> Edits:
     return edits | dict.fromkeys(gone)
 
 
-def _admission(place: Overlay, then: State, waived: Mapping[str, str]) -> tuple[Admission | None, dict[str, str]]:
+def _admission(
+    place: Overlay, then: OverlayState, waived: Mapping[str, str]
+) -> tuple[Admission | None, dict[str, str]]:
     """The evidence of then for what is gone back to, and the waiver of its base if that has none. Nothing that had
     neither gets any here.
     """
@@ -150,7 +154,7 @@ def _readmitted(was: Release, service: str, image: Image, waived: Mapping[str, s
     return Evidence(digest=digest, waived=word or was.waiver(digest) or waived.get(digest, ""))
 
 
-def _never_proven(place: Overlay, then: State, unproven: Sequence[str]) -> str:
+def _never_proven(place: Overlay, then: OverlayState, unproven: Sequence[str]) -> str:
     return (
         f"{place.name} was never let in as it is at {then.commit[:12]}: {place.after} has not proven "
         f"{', '.join(unproven)}. Name a commit at which it ran (--to), or let each in by name and with a reason: "
@@ -158,7 +162,7 @@ def _never_proven(place: Overlay, then: State, unproven: Sequence[str]) -> str:
     )
 
 
-def _rejected(now: State, then: State) -> tuple[Rejection, ...]:
+def _rejected(now: OverlayState, then: OverlayState) -> tuple[Rejection, ...]:
     """What is abandoned, and what was before, less what is gone back to."""
     before = now.release.rejected if now.release else ()
     found = [rejection for rejection in before if not _is_in(rejection, then, same_base=False)]
@@ -172,7 +176,7 @@ def _rejected(now: State, then: State) -> tuple[Rejection, ...]:
     return tuple(found)
 
 
-def _is_in(rejection: Rejection, then: State, *, same_base: bool) -> bool:
+def _is_in(rejection: Rejection, then: OverlayState, *, same_base: bool) -> bool:
     """True when the state runs this image with these files of base. Where nobody wrote down which files those were, the
     base itself tells: another one counts as other files.
     """
@@ -185,6 +189,6 @@ def _is_in(rejection: Rejection, then: State, *, same_base: bool) -> bool:
     return not rejection.closure or same_base
 
 
-def _evidence(state: State, service: str) -> Evidence | None:
+def _evidence(state: OverlayState, service: str) -> Evidence | None:
     admission = state.release.admission if state.release else None
     return admission.services.get(service) if admission else None

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from gitops.core.config_repo.compose import Composition
-from gitops.core.config_repo.pipeline import DriftPolicy, Foreign, Overlay, Pipeline, SyncMode, SyncOptions
+from gitops.core.config_repo.pipeline import DriftPolicy, ForeignFieldPolicy, Overlay, Pipeline, SyncMode, SyncOptions
 from gitops.core.config_repo.release import Holds, Release
 from gitops.core.config_repo.tree import Blob
 from gitops.core.images.reference import Image
@@ -102,7 +102,7 @@ def _kept(overlay: Overlay, sync: SyncOptions | None) -> str:
 
 
 def _strips(declared: Pipeline, overlay: Overlay) -> bool:
-    return declared.foreign(overlay.environment) is Foreign.REMOVE
+    return declared.foreign(overlay.environment) is ForeignFieldPolicy.REMOVE
 
 
 def _images(declared: Pipeline | None, wanted: Collection[Manifest]) -> dict[str, Image]:

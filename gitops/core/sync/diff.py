@@ -25,7 +25,7 @@ def changes(before: Body | None, after: Body) -> tuple[FieldChange, ...]:
     once if the order of its items changed (init containers run in order, env refers backwards).
     """
     old, new = _visible(before or {}), _visible(after)
-    mask = Mask(after)
+    mask = SecretMask(after)
     found = [mask.change(path, one, two) for path, one, two in _differences(old, new)]
     moved = [FieldChange(path, ", ".join(one), ", ".join(two)) for path, one, two in _moved(old, new)]
     return tuple(sorted([*found, *moved], key=lambda change: change.field))
@@ -38,7 +38,7 @@ def declared_changes(manifest_body: Body, live_body: Body) -> tuple[FieldChange,
     Other spellings of one value are no difference: quantities, numbers as text, empty or null members, `stringData`.
     """
     live = dict(fields.leaves(_visible(live_body)))
-    mask = Mask(manifest_body)
+    mask = SecretMask(manifest_body)
     return tuple(
         mask.change(path, declared, live.get(path, ABSENT))
         for path, declared in sorted(fields.leaves(_declared(manifest_body)), key=lambda leaf: leaf[0])
@@ -150,7 +150,7 @@ def _is_secret(body: Body) -> bool:
     return body.get("kind") == "Secret" and body.get("apiVersion") == "v1"
 
 
-class Mask:
+class SecretMask:
     """Renders leaves of one object as text that may be shown. ABSENT is a side that does not have the field."""
 
     def __init__(self, body: Body) -> None:

@@ -15,12 +15,12 @@ from gitops.core.images.reference import Image
 from gitops.core.objects import Body, Key, key
 from gitops.core.ownership.applyset import PART_OF_LABEL
 from gitops.core.parsing import yaml_reader as yaml_text
-from gitops.core.parsing.yaml_reader import Limits
+from gitops.core.parsing.yaml_reader import YamlLimits
 
 IsNamespaced = Callable[[tuple[str, str]], bool]
 """(apiVersion, kind) -> scope, as ports.Cluster has it."""
 
-_LIMITS = Limits(size=32 << 20, documents=10_000, nodes=2_000_000)
+_LIMITS = YamlLimits(size=32 << 20, documents=10_000, nodes=2_000_000)
 _SERVER_FIELDS = ("uid", "resourceVersion", "managedFields")
 _PRUNE_ANNOTATIONS = ("lockstep.gitops/prune", "kustomize.toolkit.fluxcd.io/prune")
 _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")

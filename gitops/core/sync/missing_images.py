@@ -24,7 +24,7 @@ _MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingImages:
     """Sentences about one overlay: what it uses, what a rollback may go back to, and what it has proven for others."""
 
     in_use: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class NeededImages:
     """The images of one overlay that have to stay pullable: now, for a rollback, and for a promotion of what it has
     proven. All have digests.
     """
@@ -59,7 +59,7 @@ class Needs:
         return frozenset(map(pinned, self.in_use | self.in_reach | self.proven))
 
 
-def needs(in_use: Iterable[Image], history: Iterable[Record], proven: Iterable[Image] = ()) -> Needs:
+def needs(in_use: Iterable[Image], history: Iterable[Record], proven: Iterable[Image] = ()) -> NeededImages:
     """`history`: of the overlay, newest first. What ran before is in reach, a few images of each name. `proven`: what
     may be promoted from here.
     """
@@ -71,15 +71,15 @@ def needs(in_use: Iterable[Image], history: Iterable[Record], proven: Iterable[I
             if image.digest and pinned(image) not in known:
                 found.setdefault(image.name, {}).setdefault(image.digest, image)
     in_reach = frozenset(image for images in found.values() for image in islice(images.values(), _REACH))
-    return Needs(used, in_reach, frozenset(image for image in proven if image.digest))
+    return NeededImages(used, in_reach, frozenset(image for image in proven if image.digest))
 
 
-def told(overlay: str, needed: Needs, absent: Collection[str]) -> Missing:
+def told(overlay: str, needed: NeededImages, absent: Collection[str]) -> MissingImages:
     """`absent`: `name@digest` of what a registry does not have."""
     used = set(map(pinned, needed.in_use))
     proven = [each for each in needed.proven if pinned(each) not in used]
     in_reach = [each for each in needed.in_reach if pinned(each) not in used | set(map(pinned, proven))]
-    return Missing(
+    return MissingImages(
         tuple(
             f"{_named(overlay, each)}: a pod that starts on another node cannot pull it; push it again, or roll forward"
             for each in _absent(needed.in_use, absent)

@@ -16,7 +16,7 @@ _FURNITURE = frozenset({"LimitRange", "ResourceQuota", "Role", "RoleBinding", "S
 
 
 @dataclass(frozen=True, slots=True)
-class Ceilings:
+class ScopeCeilings:
     """What the controller's own configuration allows at most; pipeline.yaml can only narrow it. Empty = no ceiling.
 
     `namespaces` and `service_accounts` (of pods) are globs, `cluster_kinds` are `Kind` or `Kind.group`.
@@ -28,7 +28,7 @@ class Ceilings:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class AllowedScope:
     """What pipeline.yaml allows an overlay. `namespaces` None = any but the controller's own. `kinds`: the only ones
     that it may hold in a namespace, None = all; `foreign_images`: those that must not run there.
     """
@@ -41,7 +41,7 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class ScopeViolation:
     """One object that is out of scope: why, and what to do."""
 
     manifest: Manifest
@@ -52,7 +52,7 @@ class Violation:
         return f"{self.manifest.key} {self.why}; {self.remedy}"
 
 
-def of(overlay: Overlay, pipeline: Pipeline | None) -> Allowed:
+def of(overlay: Overlay, pipeline: Pipeline | None) -> AllowedScope:
     """What pipeline.yaml allows; without one only the overlay's own namespace and nothing cluster-scoped.
 
     The platform holds the namespaces' own furniture (roles, members), so it may write into every environment's. It is
@@ -63,22 +63,22 @@ def of(overlay: Overlay, pipeline: Pipeline | None) -> Allowed:
         named = frozenset(pipeline.platform.kinds if pipeline and pipeline.platform else ())
         services = frozenset(service.image for service in pipeline.services.values()) if pipeline else frozenset()
         namespaces = frozenset(each.namespace for each in environments)
-        return Allowed(overlay, namespaces, named, _FURNITURE | named, services)
+        return AllowedScope(overlay, namespaces, named, _FURNITURE | named, services)
     environment = pipeline.environments.get(overlay.environment) if pipeline else None
     kinds = environment.sync.allow.cluster if environment else ()
-    return Allowed(overlay, frozenset({overlay.namespace}), frozenset(kinds))
+    return AllowedScope(overlay, frozenset({overlay.namespace}), frozenset(kinds))
 
 
 def violations(
-    manifests: Collection[Manifest], allowed: Allowed, ceilings: Ceilings | None = None
-) -> tuple[Violation, ...]:
+    manifests: Collection[Manifest], allowed: AllowedScope, ceilings: ScopeCeilings | None = None
+) -> tuple[ScopeViolation, ...]:
     """Every object that the overlay may not create, in the order of the render."""
-    limits = ceilings or Ceilings()
+    limits = ceilings or ScopeCeilings()
     found = (_violation(manifest, allowed, limits) for manifest in manifests)
     return tuple(violation for violation in found if violation is not None)
 
 
-def require(manifests: Collection[Manifest], allowed: Allowed, ceilings: Ceilings | None = None) -> None:
+def require(manifests: Collection[Manifest], allowed: AllowedScope, ceilings: ScopeCeilings | None = None) -> None:
     """Raises: Rejected(OutOfScope) naming up to five objects, each with why and what to do."""
     found = violations(manifests, allowed, ceilings)
     if found:
@@ -88,62 +88,66 @@ def require(manifests: Collection[Manifest], allowed: Allowed, ceilings: Ceiling
         raise Rejected("OutOfScope", message, place=Place(allowed.overlay.file))
 
 
-def _violation(manifest: Manifest, allowed: Allowed, ceilings: Ceilings) -> Violation | None:
+def _violation(manifest: Manifest, allowed: AllowedScope, ceilings: ScopeCeilings) -> ScopeViolation | None:
     labels = manifest.body["metadata"].get("labels") or {}
     claimed = [label for label in (PART_OF_LABEL, ID_LABEL) if label in labels]
     if claimed:
-        return Violation(manifest, f"carries the label {claimed[0]}", "remove it: it says which overlay owns an object")
+        return ScopeViolation(
+            manifest, f"carries the label {claimed[0]}", "remove it: it says which overlay owns an object"
+        )
     if not manifest.key.namespace:
         return _cluster_violation(manifest, allowed, ceilings)
     return _namespace_violation(manifest, allowed, ceilings)
 
 
-def _cluster_violation(manifest: Manifest, allowed: Allowed, ceilings: Ceilings) -> Violation | None:
+def _cluster_violation(manifest: Manifest, allowed: AllowedScope, ceilings: ScopeCeilings) -> ScopeViolation | None:
     kind = manifest.key.kind
     if kind == "Namespace" and manifest.key.name == SYSTEM_NAMESPACE:
-        return Violation(manifest, "is the controller's own namespace", "manage it outside this config repo")
+        return ScopeViolation(manifest, "is the controller's own namespace", "manage it outside this config repo")
     if kind not in allowed.cluster_kinds:
         field = "platform.kinds" if allowed.overlay.is_platform else _field(allowed, "sync.allow.cluster")
         remedy = f"move it to the platform, or add {kind} to {field} of {FILE}"
         if allowed.overlay.is_platform:
             remedy = f"add {kind} to {field} of {FILE}"
-        return Violation(manifest, "is cluster-scoped", remedy)
+        return ScopeViolation(manifest, "is cluster-scoped", remedy)
     group = manifest.key.group
     if ceilings.cluster_kinds and not {kind, f"{kind}.{group}"} & set(ceilings.cluster_kinds):
         remedy = f"the controller's configuration does not allow {kind}; its administrator can"
-        return Violation(manifest, "is cluster-scoped", remedy)
+        return ScopeViolation(manifest, "is cluster-scoped", remedy)
     return None
 
 
-def _namespace_violation(manifest: Manifest, allowed: Allowed, ceilings: Ceilings) -> Violation | None:
+def _namespace_violation(manifest: Manifest, allowed: AllowedScope, ceilings: ScopeCeilings) -> ScopeViolation | None:
     namespace = manifest.key.namespace
     if namespace == SYSTEM_NAMESPACE:
-        return Violation(manifest, "is in the controller's own namespace", "put it into the environment's")
+        return ScopeViolation(manifest, "is in the controller's own namespace", "put it into the environment's")
     if allowed.namespaces is not None and namespace not in allowed.namespaces:
         mine = allowed.overlay.namespace or "one of the environments' namespaces"
-        return Violation(manifest, f"is not in {mine}", "remove its namespace, or move it to the overlay it belongs to")
+        return ScopeViolation(
+            manifest, f"is not in {mine}", "remove its namespace, or move it to the overlay it belongs to"
+        )
     return _platform_violation(manifest, allowed) or _ceiling_violation(manifest, ceilings)
 
 
-def _platform_violation(manifest: Manifest, allowed: Allowed) -> Violation | None:
+def _platform_violation(manifest: Manifest, allowed: AllowedScope) -> ScopeViolation | None:
     if allowed.kinds is not None and manifest.key.kind not in allowed.kinds:
         remedy = f"move it to base and the overlays; if it is no part of them, add it to platform.kinds of {FILE}"
-        return Violation(manifest, "is not what a platform holds", remedy)
+        return ScopeViolation(manifest, "is not what a platform holds", remedy)
     foreign = sorted({image.name for image in images_of(manifest.body)} & allowed.foreign_images)
     if foreign:
-        return Violation(manifest, f"runs {foreign[0]}, a service's image", "run it in the environments' overlays")
+        return ScopeViolation(manifest, f"runs {foreign[0]}, a service's image", "run it in the environments' overlays")
     return None
 
 
-def _ceiling_violation(manifest: Manifest, ceilings: Ceilings) -> Violation | None:
+def _ceiling_violation(manifest: Manifest, ceilings: ScopeCeilings) -> ScopeViolation | None:
     namespace = manifest.key.namespace
     if not _matches(namespace, ceilings.namespaces):
         remedy = f"the controller's configuration does not allow {namespace}; its administrator can"
-        return Violation(manifest, "is outside what this controller may write", remedy)
+        return ScopeViolation(manifest, "is outside what this controller may write", remedy)
     for account in sorted(key.name for key in references(manifest.body) if key.kind == "ServiceAccount"):
         if not _matches(account, ceilings.service_accounts):
             remedy = f"the controller's configuration does not allow {account}; its administrator can"
-            return Violation(manifest, f"runs as service account {account}", remedy)
+            return ScopeViolation(manifest, f"runs as service account {account}", remedy)
     return None
 
 
@@ -151,5 +155,5 @@ def _matches(name: str, globs: tuple[str, ...]) -> bool:
     return not globs or any(fnmatchcase(name, glob) for glob in globs)
 
 
-def _field(allowed: Allowed, field: str) -> str:
+def _field(allowed: AllowedScope, field: str) -> str:
     return f"environments.{allowed.overlay.environment}.{field}"

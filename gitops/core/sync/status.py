@@ -11,7 +11,7 @@ from enum import StrEnum
 from gitops.core.health import Health
 from gitops.core.images.reference import Image
 from gitops.core.objects import Key
-from gitops.core.parsing.json_records import Stored
+from gitops.core.parsing.json_records import JsonRecord
 from gitops.core.revision import Revision
 
 
@@ -160,5 +160,5 @@ class Record:
 Account = tuple[SyncStatus, Sequence[Record]]
 """What is known of an overlay: its status, and its history, newest first."""
 
-STATUS_JSON: Stored[SyncStatus] = Stored(SyncStatus)
-HISTORY_JSON: Stored[tuple[Record, ...]] = Stored(tuple[Record, ...])
+STATUS_JSON: JsonRecord[SyncStatus] = JsonRecord(SyncStatus)
+HISTORY_JSON: JsonRecord[tuple[Record, ...]] = JsonRecord(tuple[Record, ...])

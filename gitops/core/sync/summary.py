@@ -14,7 +14,7 @@ from gitops.core.images.reference import Image
 from gitops.core.objects import Key
 from gitops.core.ownership.ownership import Observed
 from gitops.core.revision import Revision
-from gitops.core.sync.missing_images import PULLABLE, Missing
+from gitops.core.sync.missing_images import PULLABLE, MissingImages
 from gitops.core.sync.plan import Outcome, Plan, Skipped
 from gitops.core.sync.status import (
     Action,
@@ -38,7 +38,7 @@ class Stall:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class PassResults:
     """Everything a pass found out about one overlay. `target`: what git asks for; `rendered`: what was worked with;
     `missing`: what cannot be pulled any more, None when nobody knows.
     """
@@ -56,7 +56,7 @@ class Results:
     warnings: tuple[str, ...] = ()
     requests: tuple[PendingRequest, ...] = ()
     waived: tuple[str, ...] = ()
-    missing: Missing | None = None
+    missing: MissingImages | None = None
 
 
 def object_statuses(
@@ -95,7 +95,7 @@ def _foreign(seen: Observed | None) -> Iterable[Drift]:
     return (Drift(owner.field, owner.manager, "foreign", owner.at) for owner in (seen.foreign if seen else ()))
 
 
-def summarise(results: Results, previous: SyncStatus | None, now: datetime) -> SyncStatus:
+def summarise(results: PassResults, previous: SyncStatus | None, now: datetime) -> SyncStatus:
     """The overlay's status. `at` and each condition's `since` move only when a person would notice a change.
 
     An object that needed nothing keeps what was last done to it: people want to see who changed what after the fact.
@@ -136,7 +136,7 @@ def _with_last_action(now: ObjectStatus, before: ObjectStatus | None) -> ObjectS
     return replace(now, action=before.action, changes=before.changes, drift=(*healed, *now.drift))
 
 
-def _sync(results: Results) -> Sync:
+def _sync(results: PassResults) -> Sync:
     if results.applied is None and not results.objects:
         return Sync.UNKNOWN
     if results.stall or any(status.sync is not Sync.SYNCED for status in results.objects):
@@ -145,7 +145,7 @@ def _sync(results: Results) -> Sync:
 
 
 def _conditions(
-    results: Results, sync: Sync, health: Health, previous: SyncStatus | None, now: datetime
+    results: PassResults, sync: Sync, health: Health, previous: SyncStatus | None, now: datetime
 ) -> tuple[Condition, ...]:
     reason, message = _verdict(results, sync, health)
     moving = results.stall is None and (health is Health.PROGRESSING or reason in {"ApplyFailed", "Waiting"})
@@ -158,7 +158,7 @@ def _conditions(
     return tuple(_since(condition, previous) for condition in [*found, *([pullable] if pullable else [])])
 
 
-def _pullable(missing: Missing | None, previous: SyncStatus | None, now: datetime) -> Condition | None:
+def _pullable(missing: MissingImages | None, previous: SyncStatus | None, now: datetime) -> Condition | None:
     """Whether all images can be pulled; as before while nobody knows better, and nothing where nobody ever looked."""
     if missing is None:
         return previous.condition(PULLABLE) if previous else None
@@ -171,7 +171,7 @@ def _since(condition: Condition, previous: SyncStatus | None) -> Condition:
     return replace(condition, since=before.since) if before is not None and same else condition
 
 
-def _verdict(results: Results, sync: Sync, health: Health) -> tuple[str, str]:
+def _verdict(results: PassResults, sync: Sync, health: Health) -> tuple[str, str]:
     """Reason and message of Ready: the most urgent thing first."""
     if results.stall:
         return results.stall.reason, results.stall.message

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gitops.core.onboarding import discovery
-from gitops.core.onboarding.discovery import Graph, Root
+from gitops.core.onboarding.discovery import Graph, OverlayRoot
 from tests.core.rejections import rejection
 from tests.core.trees import Trees
 
@@ -82,7 +82,7 @@ def test_components_are_no_environments() -> None:
 
 def test_chosen() -> None:
     known = graph({"a": "{}", "b/api": "{}", "b/web": "resources: [../lib]", "b/lib": "{}"})
-    assert discovery.chosen(known, {"dev": "a"}).roots == (Root("dev", "a"),)
+    assert discovery.chosen(known, {"dev": "a"}).roots == (OverlayRoot("dev", "a"),)
     roots = discovery.chosen(known, {"dev": "b"}).roots
     assert [(root.service, root.path) for root in roots] == [("api", "b/api"), ("web", "b/web")]
     assert rejection(lambda: discovery.chosen(known, {"dev": "nowhere"}))[0] == "NotFound"
@@ -90,9 +90,9 @@ def test_chosen() -> None:
 
 def test_suspects_share_what_is_no_component() -> None:
     known = graph({"base": "{}", "c": "kind: Component", "a": "resources: [../base]", "b": "resources: [../base]"})
-    roots = (Root("dev", "a", "a"), Root("dev", "b", "b"), Root("prod", "a", "a"))
+    roots = (OverlayRoot("dev", "a", "a"), OverlayRoot("dev", "b", "b"), OverlayRoot("prod", "a", "a"))
     assert list(discovery.suspects(roots, known)) == [(roots[0], roots[1])]
 
 
 def test_targets() -> None:
-    assert (Root("dev", "x").target, Root("dev", "x", "api").overlay) == ("environments/dev", "dev/api")
+    assert (OverlayRoot("dev", "x").target, OverlayRoot("dev", "x", "api").overlay) == ("environments/dev", "dev/api")

@@ -7,23 +7,23 @@ import pytest
 from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.errors import Rejected
 from gitops.core.onboarding import environments
-from gitops.core.onboarding.discovery import Directory, Root
-from gitops.core.onboarding.environments import UNKNOWN, Deployed, Wishes
+from gitops.core.onboarding.discovery import KustomizationDirectory, OverlayRoot
+from gitops.core.onboarding.environments import UNKNOWN, DeployedOverlay, EnvironmentOptions
 from gitops.core.sync import manifests
 from gitops.core.sync.cluster_scoped import is_namespaced
 
 
-def deployed(environment: str, *objects: str, service: str = "", prefix: str = "") -> Deployed:
+def deployed(environment: str, *objects: str, service: str = "", prefix: str = "") -> DeployedOverlay:
     """`objects`: `Kind name namespace`, the last one left out where there is none."""
     texts = []
     for each in objects:
         kind, name, *namespace = each.split()
         metadata = {"name": name, **({"namespace": namespace[0]} if namespace else {})}
         texts.append(json.dumps({"apiVersion": "v1", "kind": kind, "metadata": metadata}))
-    root = Root(environment, f"overlays/{environment}", service)
+    root = OverlayRoot(environment, f"overlays/{environment}", service)
     overlay = Overlay(root.overlay, environment, root.target, UNKNOWN)
     found = manifests.parse("\n---\n".join(texts).encode(), overlay, is_namespaced)
-    return Deployed(root, Directory("", prefix=prefix), found)
+    return DeployedOverlay(root, KustomizationDirectory("", prefix=prefix), found)
 
 
 def asked(call: object) -> str:
@@ -35,24 +35,28 @@ def asked(call: object) -> str:
 
 
 def test_the_namespace_of_most_objects() -> None:
-    found = environments.declared([deployed("dev", "Service a x", "Service b x", "Service c y", "Service d")], Wishes())
+    found = environments.declared(
+        [deployed("dev", "Service a x", "Service b x", "Service c y", "Service d")], EnvironmentOptions()
+    )
     assert found["dev"].namespace == "x"
 
 
 def test_a_namespace_that_nothing_says_is_asked_for() -> None:
-    assert "--namespace dev=NAMESPACE" in asked(lambda: environments.declared([deployed("dev", "Service a")], Wishes()))
-    told = Wishes(namespaces={"dev": "x"})
+    assert "--namespace dev=NAMESPACE" in asked(
+        lambda: environments.declared([deployed("dev", "Service a")], EnvironmentOptions())
+    )
+    told = EnvironmentOptions(namespaces={"dev": "x"})
     assert environments.declared([deployed("dev", "Service a")], told)["dev"].namespace == "x"
 
 
 def test_a_namespace_that_is_a_variable_is_asked_for() -> None:
-    assert asked(lambda: environments.declared([deployed("dev", "Service a ${NAMESPACE}")], Wishes()))
+    assert asked(lambda: environments.declared([deployed("dev", "Service a ${NAMESPACE}")], EnvironmentOptions()))
 
 
 def test_order() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("prod", "dev", "qa")]
-    assert list(environments.declared(known, Wishes())) == ["dev", "qa", "prod"]
-    found = environments.declared(known, Wishes(order=("qa", "dev", "prod")))
+    assert list(environments.declared(known, EnvironmentOptions())) == ["dev", "qa", "prod"]
+    found = environments.declared(known, EnvironmentOptions(order=("qa", "dev", "prod")))
     assert {name: each.after for name, each in found.items()} == {"qa": None, "dev": "qa", "prod": "dev"}
     assert {name: each.images for name, each in found.items()} == {"qa": "newest", "dev": None, "prod": None}
 
@@ -61,26 +65,31 @@ def test_an_order_names_each_environment_once() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("prod", "dev")]
     for order in (("dev",), ("dev", "dev", "prod"), ("dev", "prod", "qa")):
         with pytest.raises(Rejected, match="--order"):
-            environments.declared(known, Wishes(order=order))
+            environments.declared(known, EnvironmentOptions(order=order))
 
 
 def test_an_order_that_names_do_not_tell() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("us", "eu")]
-    assert "--order us,eu" in asked(lambda: environments.declared(known, Wishes()))
-    found = environments.declared(known, Wishes(environments={"us": "x", "eu": "y"}))
+    assert "--order us,eu" in asked(lambda: environments.declared(known, EnvironmentOptions()))
+    found = environments.declared(known, EnvironmentOptions(environments={"us": "x", "eu": "y"}))
     assert found["eu"].after == "us"
 
 
 def test_prefixes_that_all_services_have() -> None:
     same = [deployed("dev", "Service a x", service=name, prefix="dev-") for name in ("a", "b")]
-    assert environments.declared(same, Wishes())["dev"].prefix == "dev-"
-    assert environments.declared([*same, deployed("dev", "Service c x", service="c")], Wishes())["dev"].prefix == ""
+    assert environments.declared(same, EnvironmentOptions())["dev"].prefix == "dev-"
+    assert (
+        environments.declared([*same, deployed("dev", "Service c x", service="c")], EnvironmentOptions())["dev"].prefix
+        == ""
+    )
     odd = [deployed("dev", "Service a x", prefix="Dev_")]
-    assert environments.declared(odd, Wishes())["dev"].prefix == ""
+    assert environments.declared(odd, EnvironmentOptions())["dev"].prefix == ""
 
 
 def test_environments_observe_and_hold_what_they_hold() -> None:
-    found = environments.declared([deployed("dev", "Service a x", "Namespace x", "Node n")], Wishes())["dev"]
+    found = environments.declared([deployed("dev", "Service a x", "Namespace x", "Node n")], EnvironmentOptions())[
+        "dev"
+    ]
     assert str(found.sync.mode) == "observe"
     assert found.sync.allow.cluster == ("Namespace", "Node")
 
@@ -98,6 +107,8 @@ def test_strangers_are_services_of_another_namespace() -> None:
     there = deployed("dev", "Service c y", service="there")
     nowhere = deployed("dev", "Service d", service="nowhere")
     everything = [here, there, nowhere]
-    assert environments.strangers(everything, environments.declared(everything, Wishes())) == [there]
+    assert environments.strangers(everything, environments.declared(everything, EnvironmentOptions())) == [there]
     whole = [deployed("dev", "Service c y")]
-    assert environments.strangers(whole, environments.declared(whole, Wishes(namespaces={"dev": "x"}))) == []
+    assert (
+        environments.strangers(whole, environments.declared(whole, EnvironmentOptions(namespaces={"dev": "x"}))) == []
+    )

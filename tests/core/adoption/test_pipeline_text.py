@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.variations import Severity, Variation
-from gitops.core.contract.violations import Breach, Violation
+from gitops.core.config_repo.variations import Variation, ViolationSeverity
+from gitops.core.contract.violations import Violation, ViolationKind
 from gitops.core.objects import Key
 from gitops.core.onboarding import pipeline_text
-from gitops.core.onboarding.doubts import Doubt, doubts
+from gitops.core.onboarding.doubts import MentionDoubt, doubts
 
 TEXT = """
 reference: base
@@ -41,7 +41,7 @@ def test_without_anything() -> None:
 
 def test_what_is_to_be_decided_is_a_comment() -> None:
     declared = pipeline.parse(TEXT.encode())
-    doubt = Doubt(hard=True, said="prod\nvariations: []\x1b[0m", variation=Variation(field="/x", names=("dev",)))
+    doubt = MentionDoubt(hard=True, said="prod\nvariations: []\x1b[0m", variation=Variation(field="/x", names=("dev",)))
     found = pipeline_text.text(declared, declared.services, [doubt])
     assert pipeline.parse(found) == declared
     assert b"\x1b" not in found
@@ -50,7 +50,7 @@ def test_what_is_to_be_decided_is_a_comment() -> None:
 
 def test_a_comment_may_be_uncommented() -> None:
     declared = pipeline.parse(TEXT.encode())
-    doubt = Doubt(hard=False, said="it", variation=Variation(name="n", field="/data/*", names=("dev",)))
+    doubt = MentionDoubt(hard=False, said="it", variation=Variation(name="n", field="/data/*", names=("dev",)))
     text = pipeline_text.text(declared, {}, [doubt]).decode()
     line = next(each for each in text.splitlines() if each.startswith("# - "))
     assert pipeline.parse(text.replace(line, line[2:]).encode()).variations[-1] == doubt.variation
@@ -68,13 +68,18 @@ def test_texts_that_yaml_might_take_for_something_else(text: str) -> None:
     assert yaml.safe_load(pipeline_text.flow({"a": [text]})) == {"a": [text]}
 
 
-def violation(name: str, environment: str, severity: Severity = Severity.WARN, value: str = "x") -> Violation:
+def violation(
+    name: str, environment: str, severity: ViolationSeverity = ViolationSeverity.WARN, value: str = "x"
+) -> Violation:
     key = Key("", "ConfigMap", "", name)
-    return Violation(Breach.FOREIGN, severity, environment, key, "/data/URL", None, value, "", "", "qa")
+    return Violation(ViolationKind.FOREIGN, severity, environment, key, "/data/URL", None, value, "", "", "qa")
 
 
 def test_doubts_about_one_field_are_one() -> None:
-    held = {"prod": [violation("a", "prod"), violation("b", "prod", Severity.FORBID)], "uat": [violation("a", "uat")]}
+    held = {
+        "prod": [violation("a", "prod"), violation("b", "prod", ViolationSeverity.FORBID)],
+        "uat": [violation("a", "uat")],
+    }
     [found] = doubts(held)
     assert found.hard
     assert found.said == "prod, uat: names qa: ConfigMap a and 1 more /data/URL: x"
@@ -89,7 +94,7 @@ def test_a_field_that_cannot_be_written() -> None:
 
 def test_other_violations_are_no_doubts() -> None:
     key = Key("", "ConfigMap", "", "a")
-    other = Violation(Breach.UNDECLARED, Severity.FORBID, "prod", key, "/data/A", None, "x", "", "")
+    other = Violation(ViolationKind.UNDECLARED, ViolationSeverity.FORBID, "prod", key, "/data/A", None, "x", "", "")
     assert doubts({"prod": [other]}) == ()
 
 

@@ -1,13 +1,13 @@
 """What environments are compared with."""
 
 from gitops.core.onboarding import reference
-from gitops.core.onboarding.discovery import Directory, Graph
+from gitops.core.onboarding.discovery import Graph, KustomizationDirectory
 
 KNOWN: Graph = {
-    "all": Directory("", ("api", "web")),
-    "api": Directory(""),
-    "web": Directory(""),
-    "flag": Directory("", is_component=True),
+    "all": KustomizationDirectory("", ("api", "web")),
+    "api": KustomizationDirectory(""),
+    "web": KustomizationDirectory(""),
+    "flag": KustomizationDirectory("", is_component=True),
 }
 
 
@@ -24,7 +24,7 @@ def test_components_that_all_use() -> None:
 
 
 def test_one_directory_is_the_reference_itself() -> None:
-    assert reference.made({"": ("api",)}, KNOWN) == reference.Reference("api")
+    assert reference.made({"": ("api",)}, KNOWN) == reference.ReferenceDirectory("api")
 
 
 def test_several_are_put_together() -> None:
@@ -36,12 +36,12 @@ def test_several_are_put_together() -> None:
 
 
 def test_a_place_that_is_free_and_not_below_its_parts() -> None:
-    known = {**KNOWN, "base": Directory("")}
+    known = {**KNOWN, "base": KustomizationDirectory("")}
     assert reference.made({"": ("base", "api")}, known).path == "reference"
 
 
 def test_services_where_the_contract_finds_them() -> None:
-    known = {**KNOWN, "base/api": Directory("")}
+    known = {**KNOWN, "base/api": KustomizationDirectory("")}
     found = reference.made({"api": ("base/api",), "web": ("web",)}, known)
     assert found.path == "base"
     assert list(found.files) == ["base/web/kustomization.yaml"]

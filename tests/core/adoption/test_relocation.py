@@ -6,7 +6,7 @@ import pytest
 
 from gitops.core.kustomize import guard
 from gitops.core.onboarding import discovery, relocation
-from gitops.core.onboarding.discovery import Root
+from gitops.core.onboarding.discovery import OverlayRoot
 from gitops.core.onboarding.relocation import Relocation
 from tests.core.rejections import rejection
 from tests.core.trees import Trees
@@ -14,7 +14,7 @@ from tests.core.trees import Trees
 BASE = {"base/kustomization.yaml": "resources: [d.yaml]\n", "base/d.yaml": "{}\n"}
 
 
-def relocated(files: Mapping[str, str], root: Root) -> Relocation:
+def relocated(files: Mapping[str, str], root: OverlayRoot) -> Relocation:
     trees = Trees()
     tree = trees.tree(files)
     known = discovery.graph(tree, trees.read)
@@ -42,20 +42,20 @@ WAYS = {
 def test_paths_are_mended_and_all_else_stays(way: str) -> None:
     before, after = WAYS[way]
     files = {**overlay(before), "overlays/dev/x.yaml": "{}\n"}
-    found = relocated(files, Root("dev", "overlays/dev", "api"))
+    found = relocated(files, OverlayRoot("dev", "overlays/dev", "api"))
     assert found.files["environments/dev/api/kustomization.yaml"].decode() == after
     assert found.shared == ("base",)
 
 
 def test_no_path_changes_at_the_same_depth() -> None:
     text = "resources: [../../base]\n"
-    found = relocated(overlay(text), Root("dev", "overlays/dev"))
+    found = relocated(overlay(text), OverlayRoot("dev", "overlays/dev"))
     assert found.files == {"environments/dev/kustomization.yaml": text.encode()}
     assert found.old == {"environments/dev/kustomization.yaml": "overlays/dev/kustomization.yaml"}
 
 
 def test_an_overlay_in_its_place_needs_nothing() -> None:
-    found = relocated(overlay("resources: [../../base]\n", "environments/dev"), Root("dev", "environments/dev"))
+    found = relocated(overlay("resources: [../../base]\n", "environments/dev"), OverlayRoot("dev", "environments/dev"))
     assert found == Relocation({}, {}, ("base",))
 
 
@@ -66,7 +66,7 @@ def test_what_lies_below_goes_along() -> None:
         "overlays/dev/p/x.yaml": "{}\n",
         "overlays/dev/README.md": "not read\n",
     }
-    found = relocated(files, Root("dev", "overlays/dev"))
+    found = relocated(files, OverlayRoot("dev", "overlays/dev"))
     assert sorted(found.files) == [
         "environments/dev/kustomization.yaml",
         "environments/dev/p/x.yaml",
@@ -81,7 +81,7 @@ def test_directories_of_the_environment_on_the_way_are_its_own() -> None:
         "overlays/dev/kustomization.yaml": "resources: [../../base, x.yaml]\n",
         "overlays/dev/x.yaml": "{}\n",
     }
-    found = relocated(files, Root("dev", "clusters/eu/dev"))
+    found = relocated(files, OverlayRoot("dev", "clusters/eu/dev"))
     texts = {path: content.decode() for path, content in found.files.items()}
     assert texts == {
         "environments/dev/kustomization.yaml": "resources: [overlays-dev]\n",
@@ -95,7 +95,7 @@ def test_those_of_other_environments_are_base() -> None:
         **overlay("resources: [../../base]\n", "overlays/staging"),
         "overlays/prod/kustomization.yaml": "resources: [../staging]\n",
     }
-    found = relocated(files, Root("prod", "overlays/prod"))
+    found = relocated(files, OverlayRoot("prod", "overlays/prod"))
     assert found.files["environments/prod/kustomization.yaml"] == b"resources: [../../overlays/staging]\n"
     assert found.shared == ("overlays/staging", "base")
 
@@ -107,7 +107,7 @@ def test_what_is_shared_below_environments_becomes_base() -> None:
         "environments/lib/d.yaml": "{}\n",
         "environments/dev/kustomization.yaml": "resources: [../base]\n",
     }
-    found = relocated(files, Root("dev", "environments/dev"))
+    found = relocated(files, OverlayRoot("dev", "environments/dev"))
     assert {path: content.decode() for path, content in found.files.items()} == {
         "environments/dev/kustomization.yaml": "resources: [../../base]\n",
         "base/kustomization.yaml": "resources: [lib]\n",
@@ -120,11 +120,14 @@ def test_what_is_shared_below_environments_becomes_base() -> None:
 @pytest.mark.parametrize("name", ["release.yaml", "hold.yaml"])
 def test_names_that_are_taken(name: str) -> None:
     files = {**overlay(f"resources: [../../base, {name}]\n"), f"overlays/dev/{name}": "{}\n"}
-    assert rejection(lambda: relocated(files, Root("dev", "overlays/dev"))) == ("ReservedName", f"overlays/dev/{name}")
+    assert rejection(lambda: relocated(files, OverlayRoot("dev", "overlays/dev"))) == (
+        "ReservedName",
+        f"overlays/dev/{name}",
+    )
 
 
 def test_a_path_in_an_anchor_is_not_guessed_at() -> None:
     files = overlay("x: &b ../../base\nresources: [*b]\n".replace("x: ", "namePrefix: "))
-    reason, place = rejection(lambda: relocated(files, Root("dev", "overlays/dev", "api")))
+    reason, place = rejection(lambda: relocated(files, OverlayRoot("dev", "overlays/dev", "api")))
     assert reason == "CannotRewrite"
     assert place.startswith("overlays/dev/kustomization.yaml")

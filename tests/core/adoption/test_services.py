@@ -9,7 +9,7 @@ from gitops.core.onboarding import services
 DIGEST = "@sha256:" + "a" * 64
 
 
-def proposed(*environments: list[str], overridden: frozenset[str] = frozenset()) -> services.Proposal:
+def proposed(*environments: list[str], overridden: frozenset[str] = frozenset()) -> services.ServiceProposal:
     return services.proposed([[images.parse(each) for each in used] for used in environments], overridden)
 
 

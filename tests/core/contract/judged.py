@@ -7,8 +7,8 @@ import yaml
 
 from gitops.core.config_repo import pipeline
 from gitops.core.contract import across, book
-from gitops.core.contract.book import Book
-from gitops.core.contract.survey import Subject, Survey, survey
+from gitops.core.contract.book import RuleBook
+from gitops.core.contract.survey import Survey, SurveyInput, survey
 from gitops.core.contract.violations import Violation
 from gitops.core.objects import Body
 
@@ -19,7 +19,7 @@ ENVIRONMENTS = """
 """
 
 
-def contract(variations: str = "[]", *, environments: str = ENVIRONMENTS, services: str = "{}") -> Book:
+def contract(variations: str = "[]", *, environments: str = ENVIRONMENTS, services: str = "{}") -> RuleBook:
     text = f"environments: {environments}\nservices: {services}\nvariations: {variations}\n"
     return book.of(pipeline.parse(text.encode()))
 
@@ -30,9 +30,9 @@ def bodies(text: str, namespace: str) -> list[Body]:
     return [{**body, "metadata": {"namespace": namespace, **body["metadata"]}} for body in found if body]
 
 
-def surveyed(own: str, reference: str, rules: Book, environment: str = "prod") -> Survey:
+def surveyed(own: str, reference: str, rules: RuleBook, environment: str = "prod") -> Survey:
     home = rules.environments[environment].namespace
-    subject = Subject(environment, environment, bodies(own, home), "base", bodies(reference, "default"))
+    subject = SurveyInput(environment, environment, bodies(own, home), "base", bodies(reference, "default"))
     return survey(subject, rules)
 
 
@@ -41,13 +41,13 @@ def said(violations: tuple[Violation, ...]) -> list[tuple[str, str, str]]:
     return sorted((str(each.breach), str(each.severity), each.field) for each in violations)
 
 
-def alone(own: str, reference: str, rules: Book, environment: str = "prod") -> list[tuple[str, str, str]]:
+def alone(own: str, reference: str, rules: RuleBook, environment: str = "prod") -> list[tuple[str, str, str]]:
     """What one environment breaks by itself."""
     return said(surveyed(own, reference, rules, environment).violations)
 
 
 def together(
-    owns: Mapping[str, str], reference: str, rules: Book, changed: set[str] | None = None
+    owns: Mapping[str, str], reference: str, rules: RuleBook, changed: set[str] | None = None
 ) -> dict[str, list[tuple[str, str, str]]]:
     """What the environments break beside each other; those that break nothing are left out."""
     surveys = [surveyed(own, reference, rules, environment) for environment, own in owns.items()]

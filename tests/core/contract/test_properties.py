@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gitops.core.contract import parity
-from gitops.core.contract.book import Book
-from gitops.core.contract.parity import Side, Standing
+from gitops.core.contract.book import RuleBook
+from gitops.core.contract.parity import DifferenceStatus, ParitySide
 from gitops.local import binaries
 from tests.core.contract.judged import bodies, contract, surveyed
 from tests.example.rendered import build
@@ -35,7 +35,7 @@ def document(spec: dict[str, Any], containers: list[dict[str, Any]]) -> str:
     return json.dumps({"apiVersion": "x/v1", "kind": "Thing", "metadata": {"name": "one"}, "spec": whole})
 
 
-def rules(fields: list[str]) -> Book:
+def rules(fields: list[str]) -> RuleBook:
     return contract(json.dumps([{"field": field} for field in fields]))
 
 
@@ -105,10 +105,12 @@ def test_environments_that_are_accepted_are_in_parity(
         not surveyed(text, texts[0], book, name).violations
         for text, name in zip(texts[1:], ("dev", "prod"), strict=True)
     ]
-    a, b = (Side(name, bodies(text, f"shop-{name}")) for text, name in zip(texts[1:], ("dev", "prod"), strict=True))
+    a, b = (
+        ParitySide(name, bodies(text, f"shop-{name}")) for text, name in zip(texts[1:], ("dev", "prod"), strict=True)
+    )
     found = parity.findings(a, b, b, book)
     if all(accepted):
-        assert all(each.standing is Standing.DECLARED for each in found)
+        assert all(each.standing is DifferenceStatus.DECLARED for each in found)
 
 
 EDITS = st.lists(

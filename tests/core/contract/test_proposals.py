@@ -12,16 +12,17 @@ from gitops.core.config_repo.variations import Variation
 from gitops.core.contract import book as books
 from gitops.core.contract import findings, proposals
 from gitops.core.contract.across import across
-from gitops.core.contract.survey import Subject, survey
+from gitops.core.contract.survey import SurveyInput, survey
 from tests.core.contract.judged import ENVIRONMENTS, bodies, config, deployment
 
 ORDER = ("dev", "test", "prod")
 PIPELINE = pipeline.parse(f"environments: {ENVIRONMENTS}\n".encode())
 
 
-def subjects(owns: Mapping[str, str], reference: str) -> list[Subject]:
+def subjects(owns: Mapping[str, str], reference: str) -> list[SurveyInput]:
     return [
-        Subject(name, name, bodies(owns[name], f"shop-{name}"), "base", bodies(reference, "default")) for name in ORDER
+        SurveyInput(name, name, bodies(owns[name], f"shop-{name}"), "base", bodies(reference, "default"))
+        for name in ORDER
     ]
 
 

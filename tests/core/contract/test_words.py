@@ -2,9 +2,9 @@
 
 import pytest
 
-from gitops.core.contract.words import Vocabulary, has_word, values_only
+from gitops.core.contract.words import EnvironmentNames, has_word, values_only
 
-WORDS = Vocabulary({"dev": "shop-dev", "dev-eu": "shop-eu", "test": "shop-test", "prod": "shop-prod"})
+WORDS = EnvironmentNames({"dev": "shop-dev", "dev-eu": "shop-eu", "test": "shop-test", "prod": "shop-prod"})
 
 
 def named(text: str) -> list[tuple[str, bool]]:
@@ -54,7 +54,7 @@ def test_own_names_become_placeholders_and_others_stay() -> None:
 
 
 def test_clusters_may_share_a_namespace() -> None:
-    words = Vocabulary({"dev": "shop", "prod": "shop"})
+    words = EnvironmentNames({"dev": "shop", "prod": "shop"})
     assert words.neutral("shop", "dev") == words.neutral("shop", "prod") == "⟨namespace⟩"
     assert [naming.environments for naming in words.namings("shop")] == [frozenset({"dev", "prod"})]
 
