@@ -1,11 +1,13 @@
-"""Every seam between the rules and the outside world, on one page. Adapters implement these; tests/fakes.py too."""
+"""Every seam of Lockstep, on one page: Protocols of the outside parties, which adapters implement, then Protocols by
+which one workflow asks or notifies another. Not here: implementations, and rules (gitops/core).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from gitops.core.config_repo.tree import Blob, Source, Tree
+from gitops.core.config_repo.tree import Source, Tree
 
 if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from collections.abc import Collection, Mapping, Sequence
@@ -22,26 +24,6 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from gitops.core.promotion.requests import SignedTag
     from gitops.core.sync.manifests import Manifest
     from gitops.core.sync.status import Account, Record, SyncStatus
-
-__all__ = [
-    "ApplySets",
-    "Blob",
-    "Cache",
-    "Cluster",
-    "ConfigRepo",
-    "Inbox",
-    "Ledger",
-    "LiveState",
-    "NewCommit",
-    "PastCommit",
-    "ProofLedger",
-    "Registry",
-    "ReleaseOrigins",
-    "Renderer",
-    "Source",
-    "Tree",
-    "Trees",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,3 +299,30 @@ class Inbox(Protocol):
 
         Raises: Unavailable past the deadline or when the queue cannot make it (the work still completes when it can).
         """
+
+
+# -- between the workflows
+
+
+class Clock(Protocol):
+    """The time, as an argument: no rule and no workflow reads a clock of the process."""
+
+    def now(self) -> datetime:
+        """Wall-clock time, aware, in UTC: for people and for what is stored."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow: for intervals within this process."""
+
+
+class Leadership(Protocol):
+    """Whether this replica may write."""
+
+    def is_leader(self) -> bool:
+        """True while this replica holds the Lease of its installation."""
+
+
+class Queue(Protocol):
+    """A queue of names to look at, as client-go's workqueue. A name that waits is not added twice. Thread-safe."""
+
+    def add(self, name: str, *, after: float = 0.0) -> None:
+        """Adds a name; `after` is in seconds from now."""

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.image_updates import changes
 from gitops.core.image_updates.changes import Change, ChangeTarget, DeployedImage, ImageCandidate, WrittenImage
 from gitops.core.image_updates.events import Ignored, ImagePushed
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
-from gitops.ports import ConfigRepo, NewCommit, Tree
+from gitops.ports import ConfigRepo, NewCommit
 
 ImagesInUse = Callable[[str, str], Collection[str] | None]
 """(overlay, image) -> names of the images that the overlay's containers use, None when that is not known. As rendered

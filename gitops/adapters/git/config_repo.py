@@ -20,9 +20,10 @@ from gitops.adapters.git.objects import MissingObject, Objects, too_large
 from gitops.adapters.git.process import Git, GitResult, shown
 from gitops.adapters.git.push import PushOutcome, import_stream, verdict
 from gitops.adapters.git.tags import Tags
+from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.promotion.requests import SignedTag
-from gitops.ports import NewCommit, PastCommit, Tree
+from gitops.ports import NewCommit, PastCommit
 
 __all__ = ["GitConfigRepo", "GitLimits", "GitOptions"]
 
