@@ -7,12 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from gitops.core.config_repo.tree import Source, Tree
-
 if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from gitops.core.config_repo.tree import Source, Tree
     from gitops.core.image_updates.events import Event
     from gitops.core.images.reference import Image
     from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage

@@ -6,10 +6,10 @@ Several events build on each other, and only the final value of an image in an o
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.pipeline import Overlay, Pipeline
-from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.image_updates import changes
 from gitops.core.image_updates.changes import Change, ChangeTarget, DeployedImage, ImageCandidate, WrittenImage
@@ -17,6 +17,9 @@ from gitops.core.image_updates.events import Ignored, ImagePushed
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
 from gitops.ports import ConfigRepo, NewCommit
+
+if TYPE_CHECKING:
+    from gitops.core.config_repo.tree import Tree
 
 ImagesInUse = Callable[[str, str], Collection[str] | None]
 """(overlay, image) -> names of the images that the overlay's containers use, None when that is not known. As rendered
