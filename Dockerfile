@@ -1,6 +1,6 @@
 # Three stages: kustomize from the pinned Go module, the virtual environment from the lock, and what runs.
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION=$(git rev-parse HEAD) -t lockstep .
-# CI has no container engine: it replays these steps without one (tests/test_dockerfile.py).
+# CI has no container engine: it replays these steps without one (tests/project/test_dockerfile.py).
 
 FROM golang:1.26-bookworm AS kustomize
 WORKDIR /src/localcluster

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from tests.adapters.git_world import git
+from tests.worlds.git import git
 
 REGISTRY = "registry.example"
 ALIAS = "10.0.0.1:5000"

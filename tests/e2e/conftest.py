@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gitops.local import binaries
-from tests.control_plane_fixture import SharedControlPlane
 from tests.e2e.harness import Settings, World, world
+from tests.worlds.control_plane import SharedControlPlane
 
 MakeWorld = Callable[..., World]
 _numbers = count(1)

@@ -22,10 +22,10 @@ import yaml
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_id, parent_name
 from gitops.core.revision import Revision
 from gitops.core.sync.status import Sync
-from tests.adapters.git_world import git
 from tests.e2e.api_proxy import Passed
 from tests.e2e.console import OURS, Body, Objects
 from tests.e2e.harness import SYSTEM, Sent, World, status
+from tests.worlds.git import git
 
 Identity = tuple[str, str, str]
 """kind, namespace, name"""

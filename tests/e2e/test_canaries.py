@@ -15,12 +15,12 @@ import yaml
 from gitops.adapters.kubernetes.installation_key import NAME as INSTALLATION_KEY
 from gitops.adapters.kubernetes.state_namespace import unpack
 from gitops.core.sync.status import SyncStatus
-from tests.adapters.git_servers import Authority, HttpsHost, refuse, serving_https
-from tests.adapters.git_world import git
-from tests.adapters.kubernetes_world import eventually
 from tests.e2e import config_repo
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import GIT_SECRET, HARBOR_SECRET, SYSTEM, Settings, World, message, reason
+from tests.worlds.git import git
+from tests.worlds.git_hosts import Authority, HttpsHost, refuse, serving_https
+from tests.worlds.kubernetes import eventually
 
 NAMED = (
     "data",

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.adapters.harbor_world import PASSWORD, USER, Harbor, harbor
-from tests.adapters.kubernetes_world import eventually
 from tests.e2e.config_repo import REGISTRY
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import HARBOR_SECRET, SYSTEM, Settings, World
+from tests.worlds.harbor import PASSWORD, USER, Harbor, harbor
+from tests.worlds.kubernetes import eventually
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 

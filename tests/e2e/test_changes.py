@@ -8,10 +8,10 @@ import pytest
 
 from gitops.core.health import Health
 from gitops.core.sync.status import Sync
-from tests.adapters.git_world import git
 from tests.e2e import config_repo
 from tests.e2e.console import Body
 from tests.e2e.harness import HARBOR_SECRET, World, message, reason
+from tests.worlds.git import git
 
 JSON = {"Content-Type": "application/json"}
 

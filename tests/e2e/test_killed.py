@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from gitops.core.sync.status import Action
-from tests.adapters.git_world import git
 from tests.e2e import config_repo
 from tests.e2e.api_proxy import Request, Trap
 from tests.e2e.conftest import MakeWorld
@@ -22,6 +21,7 @@ from tests.e2e.console import NeverSo
 from tests.e2e.harness import Settings, World
 from tests.e2e.invariants import Checker
 from tests.e2e.process import Controller
+from tests.worlds.git import git
 
 pytestmark = pytest.mark.timeout(900)
 """Forty processes are started here, each of which imports everything: on a busy machine that takes its time."""

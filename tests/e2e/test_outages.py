@@ -14,13 +14,13 @@ import pytest
 
 from gitops.adapters.kubernetes.ledger import ledger_name
 from gitops.adapters.kubernetes.state_namespace import unpack
-from tests.adapters.git_servers import Authority, HttpsHost, refuse, serving_https
-from tests.adapters.git_world import command_lines, git
-from tests.adapters.kubernetes_world import eventually
 from tests.e2e import config_repo
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import SYSTEM, Settings, World
 from tests.e2e.invariants import Checker
+from tests.worlds.git import command_lines, git
+from tests.worlds.git_hosts import Authority, HttpsHost, refuse, serving_https
+from tests.worlds.kubernetes import eventually
 
 TOKEN = "canary/4f7a+9c&2b"
 

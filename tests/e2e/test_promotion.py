@@ -10,12 +10,12 @@ import pytest
 
 from gitops.core.health import Health
 from gitops.local.announce import delivery
-from tests.adapters.git_world import git
-from tests.adapters.kubernetes_world import eventually
+from tests.cli.test_promotion_requests import PERSON
 from tests.e2e.config_repo import REGISTRY, Names, overlay
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import GIT_SECRET, World
-from tests.test_rollback import PERSON
+from tests.worlds.git import git
+from tests.worlds.kubernetes import eventually
 
 
 def pipeline(names: Names, test: str) -> str:

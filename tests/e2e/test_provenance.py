@@ -1,9 +1,9 @@
 """Where images come from and what is known of them, as a running controller tells it."""
 
 from gitops.local.announce import delivery
-from tests.adapters.kubernetes_world import eventually
 from tests.e2e.config_repo import REGISTRY, pipeline
 from tests.e2e.harness import GIT_SECRET, World
+from tests.worlds.kubernetes import eventually
 
 SOURCE = "https://git.example/demo/shop"
 SHA = "c0ffee" + "0" * 34

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from gitops.core.ownership.applyset import REQUESTED_AT_ANNOTATION, parent_name
-from tests.adapters.kubernetes_world import eventually
 from tests.e2e.api_proxy import Request
 from tests.e2e.harness import SYSTEM, World
+from tests.worlds.kubernetes import eventually
 
 
 def _passes(world: World) -> dict[str, int]:

@@ -6,12 +6,12 @@ import pytest
 
 from gitops.core.ownership.applyset import REQUESTED_AT_ANNOTATION, parent_name
 from gitops.local.announce import delivery
-from tests.adapters.git_world import git
 from tests.e2e import config_repo
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import GIT_SECRET, SYSTEM, World
 from tests.e2e.invariants import Checker
 from tests.e2e.process import Controller
+from tests.worlds.git import git
 
 
 class Pair:

@@ -11,11 +11,11 @@ import pytest
 import urllib3
 
 from gitops.local import harbor
-from tests.adapters.git_world import git
 from tests.e2e.config_repo import REGISTRY
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import HARBOR_SECRET, Sent, World
 from tests.e2e.invariants import Checker
+from tests.worlds.git import git
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
+from tests import ROOT
+
 Body = Mapping[str, Any]
 
-ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("gateway", "order", "design", "print-api", "print-worker", "travel", "gallery", "h5-web")
 ENVIRONMENTS = ("dev", "test", "prod")
 

@@ -38,9 +38,9 @@ from gitops.core.sync import apply_order as order
 from gitops.core.sync import cluster_scoped as cluster_kinds
 from gitops.core.sync import diff, manifests, scope
 from gitops.core.sync import masking as credentials
-from tests.core.trees import Trees
 from tests.webhooks import samples
 from tests.webhooks.test_mutations import door, post
+from tests.worlds.trees import Trees
 
 T = TypeVar("T")
 DEV = Overlay("dev", "dev", "environments/dev", "shop-dev")

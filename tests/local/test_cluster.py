@@ -7,7 +7,7 @@ import pytest
 from kubernetes import client, watch
 
 from gitops.local import furnish
-from tests.control_plane_fixture import SharedControlPlane
+from tests.worlds.control_plane import SharedControlPlane
 
 GOOD = "registry.example/shop/order:1.4.2@sha256:" + "a" * 64
 BROKEN = "registry.example/shop/order:1.4.3-broken@sha256:" + "b" * 64

@@ -15,7 +15,7 @@ from kubernetes import client, config, watch
 from gitops.core.errors import Rejected, Unavailable
 from gitops.local import binaries, processes, record
 from gitops.local.control_plane import CONTROLLERS, STORAGE, ControlPlane
-from tests.control_plane_fixture import SharedControlPlane
+from tests.worlds.control_plane import SharedControlPlane
 
 OWNER = """
 import sys

@@ -25,9 +25,9 @@ from kubernetes import client, config
 from gitops.local import binaries, furnish, processes, record
 from gitops.local.control_plane import CONTROLLERS, STORAGE, ControlPlane
 from gitops.local.site import LocalSite
-from tests.adapters.kubernetes_world import eventually
+from tests import ROOT
+from tests.worlds.kubernetes import eventually
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 LAST_LINE = "Ctrl-C stops all of it"
 STARTED = (*STORAGE, *CONTROLLERS, "controller")
 _PATIENCE = 240
@@ -70,7 +70,7 @@ def _lockstep(site: LocalSite, *arguments: str) -> subprocess.CompletedProcess[s
         text=True,
         check=False,
         timeout=_PATIENCE,
-        cwd=CHECKOUT,
+        cwd=ROOT,
     )
 
 
@@ -84,7 +84,7 @@ def _up(directory: Path, **environment: str) -> Iterator[Up]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        cwd=CHECKOUT,
+        cwd=ROOT,
         env={**inherited, **environment},
     ) as process:
         watchdog = threading.Timer(_PATIENCE, process.kill)
@@ -243,7 +243,7 @@ def test_every_line_about_promotions_works_when_it_is_typed(running: Up) -> None
 def _type(command: str) -> str:
     """As a person types it into a shell, in the directory where `make run` was typed."""
     finished = subprocess.run(
-        ["bash", "-euc", command], capture_output=True, text=True, check=False, timeout=_PATIENCE, cwd=CHECKOUT
+        ["bash", "-euc", command], capture_output=True, text=True, check=False, timeout=_PATIENCE, cwd=ROOT
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout

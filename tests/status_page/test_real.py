@@ -23,10 +23,10 @@ from gitops.history.git_history import GitHistory, TrunkReader
 from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.status_page import ControllerState, Statuses, Views, blueprint
 from gitops.web.apps import Probes, create_page_app
-from tests.promotion_world import HOST, SETTINGS, World, image, overlay, pipeline, world
-from tests.registry_world import REVISION
 from tests.status_page.test_page import json
 from tests.status_page.test_releases import shown
+from tests.worlds.promotion import HOST, SETTINGS, World, image, overlay, pipeline, world
+from tests.worlds.registries import REVISION
 
 STRAY = """patches:
 - target: {kind: Deployment, name: print}

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gitops.core.contract.across import across
-from tests.core.contract.judged import config, contract, deployment, surveyed, together
+from tests.worlds.surveys import config, contract, deployment, surveyed, together
 
 NOTHING = contract()
 DATA = contract("[{field: '/data/*'}]")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gitops.core.contract import across
-from tests.core.contract.judged import contract, surveyed
+from tests.worlds.surveys import contract, surveyed
 
 CANARY = "hunter2-canary"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{password: {0}}}\ndata: {{key: {0}}}\n---\n"

@@ -16,8 +16,8 @@ from gitops.core.contract import parity
 from gitops.core.contract.book import RuleBook
 from gitops.core.contract.parity import DifferenceStatus, ParitySide
 from gitops.local import binaries
-from tests.core.contract.judged import bodies, contract, surveyed
 from tests.example.rendered import build
+from tests.worlds.surveys import bodies, contract, surveyed
 
 NAMES = st.sampled_from(["a", "b", "c"])
 SCALARS = st.one_of(st.integers(0, 2), st.booleans(), st.sampled_from(["x", "y", "1"]))

@@ -13,7 +13,7 @@ from gitops.core.contract import book as books
 from gitops.core.contract import findings, proposals
 from gitops.core.contract.across import across
 from gitops.core.contract.survey import SurveyInput, survey
-from tests.core.contract.judged import ENVIRONMENTS, bodies, config, deployment
+from tests.worlds.surveys import ENVIRONMENTS, bodies, config, deployment
 
 ORDER = ("dev", "test", "prod")
 PIPELINE = pipeline.parse(f"environments: {ENVIRONMENTS}\n".encode())

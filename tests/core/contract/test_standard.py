@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.core.contract.judged import alone, config, contract, deployment, together
+from tests.worlds.surveys import alone, config, contract, deployment, together
 
 STANDARD = contract("[{preset: standard}]")
 INGRESS = "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: a}, spec: %s}\n---\n"

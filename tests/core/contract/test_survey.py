@@ -5,7 +5,7 @@ import pytest
 from gitops.core.contract.judging import value_at
 from gitops.core.errors import Rejected
 from gitops.core.sync.diff import ABSENT
-from tests.core.contract.judged import alone, bodies, config, contract, deployment, surveyed
+from tests.worlds.surveys import alone, bodies, config, contract, deployment, surveyed
 
 NOTHING = contract()
 UNDECLARED = "Undeclared"

@@ -1,0 +1,686 @@
+"""The config repo against real git remotes: what can break on the way, and what must still be true afterwards."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
+from gitops.adapters.git.process import shown
+from gitops.core.errors import Conflict, Rejected, Unavailable
+from gitops.ports import NewCommit
+from tests import ROOT
+from tests.worlds.git import Remote, git
+
+AT = datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
+FILES = {"environments/dev/kustomization.yaml": b"a: 1\n", "base/app/kustomization.yaml": b"b: 1\n"}
+
+
+def edit(content: bytes = b"a: 2\n", message: str = "dev: app 2\n\nWhy.\n\nLockstep-Service: app\n") -> NewCommit:
+    return NewCommit({"environments/dev/kustomization.yaml": content}, message, AT)
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    return Remote(tmp_path / "remote.git", FILES)
+
+
+@pytest.fixture
+def repo(tmp_path: Path, remote: Remote) -> Iterator[GitConfigRepo]:
+    limits = GitLimits(largest_file=1000, fetch=10.0, push=10.0)
+    made = GitConfigRepo(remote.url, "main", tmp_path / "state" / "clone", GitOptions(limits=limits))
+    yield made
+    made.close()
+
+
+def content(repo: GitConfigRepo, path: str) -> bytes:
+    return repo.read(repo.tree(repo.head())[path].id)
+
+
+def test_the_tree_of_the_trunk_s_head_is_read(repo: GitConfigRepo, remote: Remote) -> None:
+    assert repo.fetch() == repo.head() == remote.head()
+    assert set(repo.tree(repo.head())) == set(FILES)
+    assert content(repo, "base/app/kustomization.yaml") == b"b: 1\n"
+
+
+def test_modes_are_reported_as_they_are(repo: GitConfigRepo, remote: Remote) -> None:
+    stream = b"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\nfrom refs/heads/main^0\n"
+    stream += b"M 120000 inline link\ndata 11\n/etc/passwd\nM 100755 inline run\ndata 1\nx\n"
+    stream += b"M 160000 %s module\n" % (b"1" * 40)
+    git(remote.directory, "fast-import", "--quiet", stdin=stream)
+    tree = repo.tree(repo.fetch())
+    assert {path: tree[path].mode for path in ("link", "run", "module")} == {
+        "link": "120000",
+        "run": "100755",
+        "module": "160000",
+    }
+
+
+def test_a_commit_is_on_the_remote_when_it_returns(repo: GitConfigRepo, remote: Remote) -> None:
+    parent = repo.fetch()
+    head = repo.commit(parent, [edit(b"a: 2\n"), NewCommit({"new/a b.txt": b"\x00\xff"}, "second", AT)])
+    assert head == remote.head() == repo.head()
+    assert remote.subjects() == ["second", "dev: app 2", "the first commit"]
+    assert remote.read("environments/dev/kustomization.yaml") == b"a: 2\n"
+    assert remote.read("new/a b.txt") == b"\x00\xff"
+    assert remote.read("base/app/kustomization.yaml") == b"b: 1\n"
+    assert git(remote.directory, "fsck", "--strict") == ""
+
+
+class TestKept:
+    """refs/lockstep/base/<commit>: what a rewritten trunk does not lose."""
+
+    def test_a_kept_commit_survives_a_rewritten_trunk_and_a_lost_clone(
+        self, repo: GitConfigRepo, remote: Remote, tmp_path: Path
+    ) -> None:
+        first = repo.fetch()
+        second = repo.commit(first, [edit()])
+        repo.keep([first, second])
+        assert repo.kept() == {first, second}
+        remote.write(FILES, "a history of its own", start=None)
+        git(remote.directory, "gc", "--quiet", "--prune=now")
+        fresh = GitConfigRepo(remote.url, "main", tmp_path / "fresh")
+        head = fresh.fetch()
+        assert fresh.kept() == {first, second}
+        assert not fresh.is_ancestor(second, head)
+        tree = fresh.tree(second)
+        assert fresh.read(tree["environments/dev/kustomization.yaml"].id) == b"a: 2\n"
+        fresh.close()
+
+    def test_refs_come_and_go_with_a_fetch(self, repo: GitConfigRepo, remote: Remote) -> None:
+        first = repo.fetch()
+        git(remote.directory, "update-ref", f"refs/lockstep/base/{first}", first)
+        assert repo.kept() == frozenset()
+        repo.fetch()
+        assert repo.kept() == {first}
+        git(remote.directory, "update-ref", "-d", f"refs/lockstep/base/{first}")
+        assert repo.fetch() == first
+        assert repo.kept() == frozenset()
+
+    def test_a_ref_that_points_elsewhere_keeps_nothing(self, repo: GitConfigRepo, remote: Remote) -> None:
+        head = remote.write({"a": b"1"}, "another")
+        git(remote.directory, "update-ref", f"refs/lockstep/base/{'1' * 40}", head)
+        git(remote.directory, "update-ref", "refs/lockstep/base/main", head)
+        repo.fetch()
+        assert repo.kept() == frozenset()
+
+    def test_what_is_kept_already_can_be_kept_again(self, repo: GitConfigRepo) -> None:
+        first = repo.fetch()
+        repo.keep([first])
+        repo.keep([first, repo.commit(first, [edit()])])
+        assert len(repo.kept()) == 2
+
+    def test_a_host_that_refuses_one_such_ref(self, repo: GitConfigRepo, remote: Remote) -> None:
+        first = repo.fetch()
+        second = repo.commit(first, [edit()])
+        remote.hook("update", f'[ "$1" != refs/lockstep/base/{second} ] || {{ echo "no such refs" >&2; exit 1; }}')
+        with pytest.raises(Rejected, match="no such refs") as refused:
+            repo.keep([first, second])
+        assert refused.value.reason == "PushRefused"
+        assert repo.fetch() == second
+        assert repo.kept() == {first}
+
+    def test_names_are_commit_ids_and_nothing_else(self, repo: GitConfigRepo) -> None:
+        repo.fetch()
+        with pytest.raises(Rejected):
+            repo.keep(["--mirror"])
+
+
+def test_deleting_and_modes_survive_a_commit(repo: GitConfigRepo, remote: Remote) -> None:
+    stream = b"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\nfrom refs/heads/main^0\n"
+    git(remote.directory, "fast-import", "--quiet", stdin=stream + b"M 100755 inline run\ndata 1\nx\n")
+    repo.commit(repo.fetch(), [NewCommit({"run": b"y", "base/app/kustomization.yaml": None}, "m", AT)])
+    tree = repo.tree(remote.head())
+    assert tree["run"].mode == "100755"
+    assert "base/app/kustomization.yaml" not in tree
+
+
+def test_the_same_edit_of_the_same_parent_has_the_same_id(tmp_path: Path, remote: Remote) -> None:
+    heads = set()
+    for name in ("one", "two"):
+        mirror = Remote(tmp_path / f"{name}.git")
+        git(mirror.directory, "fetch", "--quiet", str(remote.directory), "main:main")
+        repo = GitConfigRepo(mirror.url, "main", tmp_path / name)
+        heads.add(repo.commit(repo.fetch(), [edit()]))
+        repo.close()
+    assert len(heads) == 1
+
+
+def test_history_tells_who_changed_a_path_and_why(repo: GitConfigRepo, remote: Remote) -> None:
+    repo.commit(repo.fetch(), [edit(), NewCommit({"other": b""}, "elsewhere", AT)])
+    newest, first = repo.history("environments/dev", 5)
+    assert (newest.subject, newest.trailers, newest.committed_at) == ("dev: app 2", {"Lockstep-Service": "app"}, AT)
+    assert (first.subject, first.author) == ("the first commit", "A Person <person@example.org>")
+    assert newest.paths == first.paths == ("environments/dev/kustomization.yaml",)
+    assert [(commit.subject, commit.paths) for commit in repo.history("", 1)] == [("elsewhere", ("other",))]
+
+
+def test_subjects_tell_what_lies_between_two_commits(repo: GitConfigRepo) -> None:
+    first = repo.fetch()
+    last = repo.commit(
+        first, [edit(), NewCommit({"base/x": b""}, "one\n\nbody", AT), NewCommit({"base/y": b""}, "two", AT)]
+    )
+    assert [line.partition(" ")[2] for line in repo.subjects("base", first, last)] == ["two", "one"]
+    assert repo.subjects("base", last, first) == []
+    assert repo.subjects("base", first, "1" * 40) == []
+    with pytest.raises(Rejected):
+        repo.subjects("base", "--output=x", last)
+
+
+@pytest.mark.parametrize(("seconds", "year"), [("253402300800", 9998), ("99999999999999999999", 9998), ("soon", 1970)])
+def test_history_survives_a_date_that_cannot_be(repo: GitConfigRepo, remote: Remote, seconds: str, year: int) -> None:
+    tree = git(remote.directory, "rev-parse", "main^{tree}")
+    raw = f"tree {tree}\nparent {remote.head()}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> {seconds} +0000\n\nfar\n"
+    made = git(remote.directory, "hash-object", "--literally", "-t", "commit", "-w", "--stdin", stdin=raw.encode())
+    git(remote.directory, "update-ref", "refs/heads/main", made)
+    repo.fetch()
+    far, first = repo.history("", 5)
+    assert (far.subject, first.subject) == ("far", "the first commit")
+    assert far.committed_at.year == year
+
+
+def test_trailers_of_the_whole_history_and_of_what_is_new(repo: GitConfigRepo, remote: Remote) -> None:
+    assert repo.trailers("Lockstep-Request") == frozenset()
+    before = remote.write({"a": b"1"}, "one\n\nLockstep-Request: 1\nLockstep-Cause: x")
+    remote.write({"a": b"2"}, "two\n\nLockstep-Request: 2")
+    remote.write({"a": b"3"}, "three\n\nLockstep-Request: 3 is what the text says\n\nbut no trailer")
+    repo.fetch()
+    assert repo.trailers("Lockstep-Request") == {"1", "2"}
+    assert repo.trailers("Lockstep-Request", before) == {"2"}
+    assert repo.trailers("Lockstep-Request", "f" * 40) == {"1", "2"}, "nobody knows that commit any more"
+
+
+def test_history_survives_control_characters_in_a_message(repo: GitConfigRepo, remote: Remote) -> None:
+    remote.write({"other": b"1"}, "one\x1e\x1f\x1ftwo\n\nKey: a\x1fb\x1ec")
+    repo.fetch()
+    (found,) = repo.history("other", 5)
+    assert found.trailers == {"Key": "a\x1fb\x1ec"}
+    assert found.paths == ("other",)
+
+
+def test_ancestry(repo: GitConfigRepo) -> None:
+    older = repo.fetch()
+    newer = repo.commit(older, [edit()])
+    assert repo.is_ancestor(older, newer)
+    assert repo.is_ancestor(newer, newer)
+    assert not repo.is_ancestor(newer, older)
+    with pytest.raises(Rejected) as caught:
+        repo.is_ancestor("1" * 40, newer)
+    assert caught.value.reason == "UnknownRevision"
+
+
+def test_what_a_commit_came_after_stays_true_when_the_trunk_is_rewritten(repo: GitConfigRepo, remote: Remote) -> None:
+    older = repo.fetch()
+    newer = remote.write({"x": b"1"}, "a child")
+    repo.fetch()
+    assert repo.is_ancestor(older, newer)
+    rewritten = remote.write({"x": b"2"}, "another history", start=None)
+    repo.fetch()
+    assert (repo.is_ancestor(older, newer), repo.is_ancestor(older, rewritten)) == (True, False)
+
+
+def test_a_lost_race_is_a_conflict_and_keeps_the_other_commit(repo: GitConfigRepo, remote: Remote) -> None:
+    parent = repo.fetch()
+    theirs = remote.write({"base/app/kustomization.yaml": b"b: 2\n"}, "theirs")
+    with pytest.raises(Conflict):
+        repo.commit(parent, [edit()])
+    assert remote.head() == theirs
+    assert repo.commit(repo.fetch(), [edit()]) == remote.head()
+    assert remote.subjects() == ["dev: app 2", "theirs", "the first commit"]
+
+
+def test_a_trunk_that_was_set_back_is_not_restored_by_our_push(repo: GitConfigRepo, remote: Remote) -> None:
+    first = repo.fetch()
+    second = repo.commit(first, [edit(b"a: 2\n")])
+    git(remote.directory, "update-ref", "refs/heads/main", first)
+    with pytest.raises(Conflict):
+        repo.commit(second, [edit(b"a: 3\n")])
+    assert remote.head() == first
+    assert repo.fetch() == first
+
+
+def test_a_rewritten_trunk_is_followed(repo: GitConfigRepo, remote: Remote) -> None:
+    old = repo.fetch()
+    new = remote.write({"x": b"1"}, "another history", start=None)
+    assert repo.fetch() == new
+    assert set(repo.tree(new)) == {"x"}
+    assert not repo.is_ancestor(old, new)
+
+
+def test_a_deleted_trunk_is_said_and_its_last_head_stays(repo: GitConfigRepo, remote: Remote) -> None:
+    head = repo.fetch()
+    git(remote.directory, "update-ref", "-d", "refs/heads/main")
+    with pytest.raises(Rejected) as caught:
+        repo.fetch()
+    assert caught.value.reason == "TrunkGone"
+    assert repo.head() == head
+    assert content(repo, "base/app/kustomization.yaml") == b"b: 1\n"
+    with pytest.raises((Conflict, Unavailable)):
+        repo.commit(head, [edit()])
+
+
+def test_a_refusal_carries_the_host_s_own_words(repo: GitConfigRepo, remote: Remote) -> None:
+    parent = repo.fetch()
+    remote.hook("pre-receive", "printf 'GH006: Protected \\033[31mbranch\\033[0m\\n' >&2; exit 1\n")
+    with pytest.raises(Rejected) as caught:
+        repo.commit(parent, [edit()])
+    assert caught.value.reason == "PushRefused"
+    assert "GH006: Protected branch" in caught.value.message
+    assert remote.head() == parent == repo.head()
+
+
+def test_a_remote_that_is_away_is_unavailable_and_the_last_head_serves(
+    tmp_path: Path, repo: GitConfigRepo, remote: Remote
+) -> None:
+    head = repo.fetch()
+    away = tmp_path / "away.git"
+    remote.directory.rename(away)
+    for attempt in (repo.fetch, lambda: repo.commit(head, [edit()])):
+        with pytest.raises(Unavailable):
+            attempt()
+    repo.close()
+    again = GitConfigRepo(remote.url, "main", tmp_path / "state" / "clone")
+    assert again.head() == head
+    assert content(again, "base/app/kustomization.yaml") == b"b: 1\n"
+    away.rename(remote.directory)
+    assert again.commit(again.fetch(), [edit()]) == remote.head()
+    again.close()
+
+
+def test_a_push_whose_answer_is_lost_is_found_on_the_remote(repo: GitConfigRepo, remote: Remote) -> None:
+    parent = repo.fetch()
+    # The ref is updated and the report not yet sent: killing receive-pack there cuts the connection in between.
+    remote.hook("reference-transaction", "cat > /dev/null; [ $1 != committed ] || kill -9 $PPID\n")
+    head = repo.commit(parent, [edit()])
+    assert head == remote.head() == repo.head()
+
+
+def test_a_push_that_hangs_is_cut_and_leaves_no_process(tmp_path: Path, remote: Remote) -> None:
+    limits = GitLimits(push=0.5)
+    repo = GitConfigRepo(remote.url, "main", tmp_path / "clone", GitOptions(limits=limits))
+    parent = repo.fetch()
+    pid_file = tmp_path / "pid"
+    remote.hook("pre-receive", f"echo $$ > {pid_file}; exec sleep 600\n")
+    with pytest.raises(Unavailable) as caught:
+        repo.commit(parent, [edit()])
+    assert caught.value.reason == "GitTimeout"
+    _await_end(int(pid_file.read_text()))
+    assert remote.head() == parent
+    repo.close()
+
+
+def test_a_controller_killed_between_write_and_push_leaves_nothing_harmful(tmp_path: Path, remote: Remote) -> None:
+    marker = tmp_path / "reached"
+    remote.hook("pre-receive", f"touch {marker}; exec sleep 600\n")
+    program = (
+        "import sys; from pathlib import Path; from datetime import datetime, UTC\n"
+        "from gitops.adapters.git.config_repo import GitConfigRepo; from gitops.ports import NewCommit\n"
+        "repo = GitConfigRepo(sys.argv[1], 'main', Path(sys.argv[2]))\n"
+        "repo.commit(repo.fetch(), [NewCommit({'x': b'1'}, 'never pushed', datetime.now(UTC))])\n"
+    )
+    clone = tmp_path / "clone"
+    controller = subprocess.Popen([sys.executable, "-c", program, remote.url, str(clone)], start_new_session=True)
+    _await(marker.exists)
+    controller.send_signal(signal.SIGKILL)
+    controller.wait()
+
+    repo = GitConfigRepo(remote.url, "main", clone)
+    with pytest.raises(Unavailable) as caught:  # its git still lives, and so does its right to the directory
+        repo.fetch()
+    assert caught.value.reason == "CloneInUse"
+    _kill_pushes(clone)
+    remote.hook("pre-receive", "exit 0\n")
+    (clone / "packed-refs.lock").touch()
+    _await(lambda: _opens(repo))
+    assert repo.commit(repo.fetch(), [edit()]) == remote.head()
+    assert remote.subjects() == ["dev: app 2", "the first commit"]
+    assert not list(clone.rglob("*.lock"))
+    repo.close()
+
+
+@pytest.mark.parametrize("damage", ["empty objects", "half of each", "no objects", "broken ref", "no HEAD"])
+def test_a_damaged_clone_is_made_anew(tmp_path: Path, remote: Remote, damage: str) -> None:
+    clone = tmp_path / "clone"
+    first = GitConfigRepo(remote.url, "main", clone)
+    first.fetch()
+    first.close()
+    for file in [file for file in (clone / "objects").rglob("*") if file.is_file()]:
+        file.chmod(0o600)
+        if damage == "empty objects":
+            file.write_bytes(b"")
+        elif damage == "half of each":
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        elif damage == "no objects":
+            file.unlink()
+    if damage == "broken ref":
+        (clone / "refs/remotes/origin/main").write_text("garbage\n")
+    if damage == "no HEAD":
+        (clone / "HEAD").unlink()
+
+    repo = GitConfigRepo(remote.url, "main", clone)
+    assert repo.fetch() == remote.head()
+    assert content(repo, "base/app/kustomization.yaml") == b"b: 1\n"
+    assert repo.commit(repo.head(), [edit()]) == remote.head()
+    repo.close()
+
+
+@pytest.mark.parametrize("damage", ["corrupt", "empty"])
+def test_a_remote_s_own_damage_is_no_reason_to_clone_again(
+    repo: GitConfigRepo, tmp_path: Path, remote: Remote, damage: str
+) -> None:
+    """Its git speaks through ours, in the same words. To clone anew at every look would help nobody."""
+    before = repo.fetch()
+    state = (tmp_path / "state").stat().st_mtime_ns  # another directory within it would be another time
+    head = remote.write({"new": b"1"}, "which is damaged")
+    file = remote.directory / "objects" / head[:2] / head[2:]
+    good = file.read_bytes()
+    file.chmod(0o600)
+    file.write_bytes(b"" if damage == "empty" else b"\0" * len(good))
+    with pytest.raises(Unavailable):
+        repo.fetch()
+    assert (tmp_path / "state").stat().st_mtime_ns == state
+    assert (repo.head(), content(repo, "base/app/kustomization.yaml")) == (before, b"b: 1\n")
+    file.write_bytes(good)
+    assert repo.fetch() == head
+
+
+def test_objects_lost_while_running_are_fetched_again(repo: GitConfigRepo, tmp_path: Path, remote: Remote) -> None:
+    head = repo.fetch()
+    for file in (tmp_path / "state/clone/objects").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    assert repo.read(git(remote.directory, "rev-parse", "main:base/app/kustomization.yaml")) == b"b: 1\n"
+    assert set(repo.tree(head)) == set(FILES)
+
+
+def test_locks_of_a_killed_git_are_removed(repo: GitConfigRepo, tmp_path: Path, remote: Remote) -> None:
+    repo.fetch()
+    head = remote.write({"x": b"1"}, "more")
+    (tmp_path / "state/clone/refs/remotes/origin/main.lock").touch()
+    assert repo.fetch() == head
+
+
+def test_two_controllers_do_not_share_a_clone(repo: GitConfigRepo, tmp_path: Path, remote: Remote) -> None:
+    repo.fetch()
+    other = GitConfigRepo(remote.url, "main", tmp_path / "state" / "clone")
+    with pytest.raises(Unavailable) as caught:
+        other.head()
+    assert caught.value.reason == "CloneInUse"
+
+
+def test_another_url_means_another_clone(tmp_path: Path, remote: Remote) -> None:
+    second = Remote(tmp_path / "second.git", {"other": b"1"})
+    for chosen in (remote, second):
+        repo = GitConfigRepo(chosen.url, "main", tmp_path / "clone")
+        assert repo.head() == chosen.head()
+        repo.close()
+
+
+@pytest.mark.parametrize("filters", ["true", "false"])
+def test_a31_a_file_above_the_limit_is_refused(repo: GitConfigRepo, remote: Remote, filters: str) -> None:
+    git(remote.directory, "config", "uploadpack.allowFilter", filters)
+    remote.write({"big": b"x" * 5000, "edge": b"y" * 1000}, "big")
+    tree = repo.tree(repo.fetch())
+    for _ in range(2):
+        with pytest.raises(Rejected) as caught:
+            repo.read(tree["big"].id)
+        assert caught.value.reason == "TooLarge"
+    assert repo.read(tree["edge"].id) == b"y" * 1000
+    assert repo.commit(repo.head(), [edit()]) == remote.head()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ext::sh -c 'touch /tmp/owned'",
+        "--upload-pack=touch /tmp/owned",
+        "-oProxyCommand=x",
+        "https://user:secret-token@host/repo.git",
+        "http://host/repo.git",
+        "https://host/$TOKEN",
+        "ssh://-oProxyCommand=x/repo",
+        "relative/path",
+        "git@-evil:repo",
+        "https://host/a\nb",
+        "",
+    ],
+)
+def test_a53_a_url_that_git_must_not_see_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        GitConfigRepo(url, "main", tmp_path / "clone")
+    assert caught.value.reason == "UnsafeUrl"
+    assert "secret-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "trunk",
+    [
+        "--force",
+        "--upload-pack=touch owned",
+        "../../x",
+        "a..b",
+        "x.lock",
+        "a b",
+        "a\nb",
+        "a\0b",
+        "",
+        "@{-1}",
+        "a:b",
+        "refs/../x",
+        "-",
+        "x" * 10_000,
+    ],
+)
+def test_a09_a_trunk_that_is_no_branch_name_is_refused(tmp_path: Path, trunk: str) -> None:
+    with pytest.raises(Rejected):
+        GitConfigRepo("https://host/repo", trunk, tmp_path / "clone")
+
+
+@pytest.mark.parametrize("name", ["HEAD", "main", "--help", "1" * 39, "1" * 40 + "\n", "", "1" * 40 + "^{tree}"])
+def test_a09_only_full_ids_reach_git(repo: GitConfigRepo, name: str) -> None:
+    head = repo.fetch()
+    attempts = (
+        lambda: repo.tree(name),
+        lambda: repo.read(name),
+        lambda: repo.is_ancestor(name, head),
+        lambda: repo.commit(name, [edit()]),
+    )
+    for attempt in attempts:
+        with pytest.raises(Rejected) as caught:
+            attempt()
+        assert caught.value.reason == "BadRevision"
+
+
+@pytest.mark.parametrize("path", ["../x", "/x", "a/../b", "a\nb", "", ".git/config", "a//b", "./x", "a/.git/hooks/x"])
+def test_a09_a_path_outside_the_tree_is_not_written(repo: GitConfigRepo, path: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        repo.commit(repo.fetch(), [NewCommit({path: b""}, "m", AT)])
+    assert caught.value.reason == "BadPath"
+
+
+def test_housekeeping_that_is_cut_off_leaves_nothing_and_is_not_tried_again_at_once(
+    tmp_path: Path, remote: Remote
+) -> None:
+    """Whoever wants to commit waits for it."""
+    clone = tmp_path / "state/clone"
+    options = GitOptions(limits=GitLimits(fetch=20.0, tidy=0))
+    repo = GitConfigRepo(remote.url, "main", clone, options)
+    head = repo.fetch()  # a new clone is tidied at once, or would be
+    half = clone / "objects/pack/tmp_pack_x"
+    for commits, is_tried in ((500, False), (600, True), (1500, False), (600, True)):
+        half.write_bytes(b"half a pack")
+        head = repo.write(head, [edit(f"a: {commits} {number}\n".encode()) for number in range(commits)])
+        repo.fetch()
+        assert half.exists() != is_tried
+    repo.close()
+
+
+def test_loose_objects_are_packed_in_time(repo: GitConfigRepo, tmp_path: Path) -> None:
+    head = repo.fetch()
+    for batch in range(30):  # fast-import leaves fewer than a hundred objects loose
+        commits = [edit(f"a: {batch} {number}\n".encode()) for number in range(20)]
+        head = repo.commit(head, commits)
+    loose = tmp_path / "state/clone/objects"
+    assert len(list(loose.glob("??/*"))) > 2000
+    assert repo.fetch() == head
+    assert len(list(loose.glob("??/*"))) < 100
+    assert content(repo, "environments/dev/kustomization.yaml") == b"a: 29 19\n"
+
+
+def test_a53_history_takes_its_path_literally(repo: GitConfigRepo) -> None:
+    repo.fetch()
+    for path in ("--output=/tmp/owned", ":(glob)**", "environments/*"):
+        assert list(repo.history(path, 3)) == []
+
+
+def test_a_message_cannot_break_out_of_its_commit(repo: GitConfigRepo, remote: Remote) -> None:
+    message = "one\n\ncommit refs/heads/main\ndata 3\nx\nD environments\n"
+    repo.commit(repo.fetch(), [edit(message=message)])
+    assert git(remote.directory, "log", "-1", "--format=%B", "main").strip() == message.strip()
+    assert git(remote.directory, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+
+def test_a53_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote) -> None:
+    hostile = tmp_path / "hostile"
+    hostile.write_text("[core]\n\tsshCommand = touch owned\n")
+    program = (
+        "import sys; from pathlib import Path; from gitops.adapters.git.process import Git\n"
+        "git = Git(Path(sys.argv[1]), settings={'alias.env': '!env'})\n"
+        "for command in (['config', '--list', '--show-origin'], ['env']):\n"
+        "    sys.stdout.buffer.write(git.run(command, limit=10).stdout)\n"
+    )
+    environment = {
+        "PATH": os.defpath,
+        "GIT_DIR": str(tmp_path / "nowhere"),
+        "GIT_CONFIG_GLOBAL": str(hostile),
+        "GIT_ASKPASS": "/nowhere/askpass",
+        "GIT_TRACE": str(tmp_path / "trace"),
+        "GIT_TRACE_CURL": str(tmp_path / "trace"),
+        "GIT_TRACE2_EVENT": str(tmp_path / "trace"),
+        "SECRET_TOKEN": "hunter2",
+    }
+    seen = subprocess.run(
+        [sys.executable, "-c", program, str(remote.directory)], env=environment, capture_output=True, check=True
+    ).stdout.decode()
+    assert "GIT_TERMINAL_PROMPT=0" in seen
+    assert not [word for word in ("hostile", "sshcommand", "nowhere", "hunter2") if word in seen.lower()]
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a53_gitpython_starts_no_process_and_opens_no_repository() -> None:
+    """Its runner hands our environment down, and turns keywords into options. What it may do is parse one protocol."""
+    found = {}
+    sources = (ROOT / "gitops").rglob("*.py")
+    for file in (file for file in sources if file.parent.name != "local"):  # the demonstration's own people
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import) and any(name.name.split(".")[0] == "git" for name in node.names):
+                found[file.name] = {"the whole module"}
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "git":
+                found[file.name] = {name.name for name in node.names}
+    assert found == {"git_objects.py": {"Git"}}
+
+
+def test_a29_nothing_that_lies_in_the_tree_is_run_or_fetched(
+    repo: GitConfigRepo, remote: Remote, tmp_path: Path
+) -> None:
+    marker = tmp_path / "marker"
+    run = f"touch {marker}"
+    hostile = {
+        ".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = ext::sh -c "{run}"\n\tupdate = !{run}\n'.encode(),
+        ".gitattributes": b"* filter=evil diff=evil merge=evil text eol=crlf ident export-subst\n*.bin filter=lfs\n",
+        "hooks/post-checkout": f"#!/bin/sh\n{run}\n".encode(),
+        "hooks/reference-transaction": f"#!/bin/sh\n{run}\n".encode(),
+        "config": f"[core]\n\tfsmonitor = {run}\n[filter evil]\n\tsmudge = {run}\n".encode(),
+        "environments/dev/kustomization.yaml": b"a: $Format:%H$ $Id$\n",
+        "environments/dev/x.bin": b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n",
+    }
+    remote.write(hostile, "hostile")
+    git(remote.directory, "fast-import", "--quiet", "--force", stdin=_submodule(remote.head()))
+    tree = repo.tree(repo.fetch())
+    assert tree["x"].mode == "160000"
+    for path, content in hostile.items():
+        assert repo.read(tree[path].id) == content, f"{path} is read as it is"
+    repo.commit(repo.head(), [edit()])
+    repo.history("", 5)
+    assert not marker.exists()
+
+
+def test_a29_a_git_directory_in_the_tree_is_refused(repo: GitConfigRepo, remote: Remote) -> None:
+    blob = git(remote.directory, "hash-object", "-w", "--stdin", stdin=b"[core]\n\tfsmonitor = touch owned\n")
+    inner = git(remote.directory, "mktree", stdin=f"100644 blob {blob}\tconfig\n".encode())
+    outer = git(remote.directory, "mktree", stdin=f"040000 tree {inner}\t.git\n".encode())
+    commit = git(remote.directory, "commit-tree", outer, "-m", "hostile")
+    git(remote.directory, "update-ref", "refs/heads/main", commit)
+    head = repo.fetch()
+    with pytest.raises(Rejected) as caught:
+        repo.tree(head)
+    assert caught.value.reason == "BadTree"
+
+
+def _submodule(parent: str) -> bytes:
+    start = f"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\nfrom {parent}\n"
+    return f"{start}M 160000 {'1' * 40} x\n".encode()
+
+
+def test_shown_text_has_no_credentials_and_no_control_characters() -> None:
+    text = "fatal: https://bob:pw@host/r \x1b[31mred\x1b[0m\nremote: \u202etxt\r\n" + "x" * 1000
+    line = shown(text)
+    assert line.startswith("fatal: https://host/r red remote: txt x")
+    assert len(line) <= 500
+
+
+def test_a_new_head_costs_only_what_changed(repo: GitConfigRepo, remote: Remote) -> None:
+    remote.write({f"environments/dev/s{number}/kustomization.yaml": b"a: 1\n" for number in range(1000)}, "many")
+    parent = repo.fetch()
+    assert len(repo.tree(parent)) == 1002
+    head = repo.commit(parent, [NewCommit({"environments/dev/s7/kustomization.yaml": b"a: 2\n"}, "m", AT)])
+    started = time.perf_counter()
+    tree = repo.tree(head)
+    took = time.perf_counter() - started
+    assert repo.read(tree["environments/dev/s7/kustomization.yaml"].id) == b"a: 2\n"
+    assert took < 0.1  # a few milliseconds; every tree anew would be a thousand reads
+
+
+def _await(holds: object, seconds: float = 30) -> None:
+    assert callable(holds)
+    end, tick = time.monotonic() + seconds, threading.Event()
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        tick.wait(0.02)
+
+
+def _await_end(pid: int) -> None:
+    def ended() -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    _await(ended)
+
+
+def _opens(repo: GitConfigRepo) -> bool:
+    try:
+        repo.fetch()
+    except Unavailable:
+        return False
+    return True
+
+
+def _kill_pushes(clone: Path) -> None:
+    """Ends the git processes that work in this clone or were started from there, by their ids."""
+    for entry in Path("/proc").iterdir():
+        try:
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if entry.name.isdigit() and f"HOME={clone}\0".encode() in environment:
+            os.kill(int(entry.name), signal.SIGKILL)

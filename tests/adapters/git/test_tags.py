@@ -1,0 +1,138 @@
+"""Tags of a real remote, signed by real keys: what is asked for, by whom, and what does not count."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitops.adapters.git.config_repo import GitConfigRepo, GitOptions
+from gitops.core.promotion.requests import SignedTag
+from gitops.ports import NewCommit
+from tests.core.promotion.test_proof import START
+from tests.worlds.git import Remote, git
+
+
+class Place:
+    """A remote, a person with a clone and keys, and the controller's side."""
+
+    def __init__(self, directory: Path) -> None:
+        self.remote = Remote(directory / "remote.git", {"environments/pipeline.yaml": b"x\n"})
+        self.clone = directory / "person"
+        git(directory, "clone", "--quiet", self.remote.url, str(self.clone))
+        self.signers = directory / "signers"
+        for name in ("li", "wang", "eve"):
+            key = directory / name
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        self.allow("li", "wang")
+        self.repo = GitConfigRepo(
+            self.remote.url, "main", directory / "controller", GitOptions(allowed_signers=self.signers)
+        )
+        self.repo.fetch()
+
+    def allow(self, *names: str) -> None:
+        lines = [f"{name}@example {self.signers.with_name(name + '.pub').read_text()}" for name in names]
+        self.signers.write_text("".join(lines))
+
+    def tag(self, name: str, *, by: str = "", message: str = "please") -> str:
+        signing = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={self.signers.with_name(by)}"] if by else []
+        git(self.clone, *signing, "tag", "-f", "-s" if by else "-a", "-m", message, name)
+        return self.push(name)
+
+    def push(self, name: str, ref: str = "") -> str:
+        git(self.clone, "push", "--quiet", "--force", "origin", f"refs/tags/{name}:refs/tags/{ref or name}")
+        return git(self.clone, "rev-parse", f"refs/tags/{name}")
+
+    def odd(self, name: str, *, seconds: str = "1700000000", message: bytes = b"x\n") -> None:
+        """A tag as no git would make it."""
+        head = f"object {self.remote.head()}\ntype commit\ntag {name}\ntagger Eve <eve@example> {seconds} +0000\n\n"
+        directory, raw = self.remote.directory, head.encode() + message
+        made = git(directory, "hash-object", "--literally", "-t", "tag", "-w", "--stdin", stdin=raw)
+        git(directory, "update-ref", f"refs/tags/{name}", made)
+
+    def seen(self) -> dict[str, SignedTag]:
+        return {tag.name: tag for tag in self.repo.tags(["promote/", "approve/"])}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    made.repo.close()
+
+
+def test_an_annotated_tag_is_read_whole(place: Place) -> None:
+    made = place.tag("promote/prod/friday", message="out with it\n\nServices: order")
+    place.tag("v1.0")
+    (found,) = place.seen().values()
+    assert (found.name, found.name_inside, found.id) == ("promote/prod/friday", "promote/prod/friday", made)
+    assert found.commit == place.remote.head()
+    assert found.message == "out with it\n\nServices: order\n"
+    assert (found.signer, found.tagger) == (None, "A Person")
+    assert found.tagged_at is not None
+
+
+def test_signatures_count_by_the_file_of_allowed_signers(place: Place) -> None:
+    for who in ("li", "eve"):
+        place.tag(f"approve/prod/friday/{who}", by=who)
+    seen = place.seen()
+    assert seen["approve/prod/friday/li"].signer == "li@example"
+    assert seen["approve/prod/friday/li"].message == "please\n"
+    assert seen["approve/prod/friday/eve"].signer is None
+    place.allow("eve")
+    seen = place.seen()
+    assert seen["approve/prod/friday/li"].signer is None
+    assert seen["approve/prod/friday/eve"].signer == "eve@example"
+
+
+def test_a_tag_that_was_tampered_with_has_no_signer(place: Place) -> None:
+    place.tag("promote/prod/friday", by="li")
+    raw = git(place.clone, "cat-file", "tag", "promote/prod/friday").replace("please", "now, please") + "\n"
+    forged = git(place.clone, "hash-object", "-t", "tag", "-w", "--stdin", stdin=raw.encode())
+    git(place.clone, "update-ref", "refs/tags/promote/prod/friday", forged)
+    place.push("promote/prod/friday")
+    assert place.seen()["promote/prod/friday"].signer is None
+
+
+@pytest.mark.parametrize("seconds", ["253402300800", "99999999999999999999", "-1"])
+def test_a_date_that_cannot_be_is_that_tags_own_trouble(place: Place, seconds: str) -> None:
+    place.tag("promote/prod/friday")
+    place.odd("promote/prod/far", seconds=seconds)
+    seen = place.seen()
+    assert seen["promote/prod/friday"].tagged_at is not None
+    assert seen["promote/prod/far"].tagged_at is None
+
+
+def test_a_message_with_a_zero_byte_hides_no_other_tag(place: Place) -> None:
+    place.tag("promote/prod/friday")
+    place.odd("promote/prod/odd", message=b"a\0\1b\0\1c\n")
+    assert "promote/prod/friday" in place.seen()
+
+
+def test_a_signed_tag_under_another_name_says_its_own(place: Place) -> None:
+    place.tag("promote/test/friday", by="li")
+    place.push("promote/test/friday", "promote/prod/friday")
+    found = place.seen()["promote/prod/friday"]
+    assert (found.signer, found.name_inside) == ("li@example", "promote/test/friday")
+
+
+def test_moved_deleted_and_lightweight_tags(place: Place) -> None:
+    first = place.tag("promote/prod/friday", message="one")
+    assert place.seen()["promote/prod/friday"].id == first
+    second = place.tag("promote/prod/friday", message="two")
+    assert place.seen()["promote/prod/friday"].id == second != first
+    git(place.clone, "push", "--quiet", "origin", ":refs/tags/promote/prod/friday")
+    git(place.clone, "tag", "promote/prod/light")
+    place.push("promote/prod/light")
+    (light,) = place.seen().values()
+    assert not light.is_annotated
+
+
+def test_commits_that_are_only_written_are_read_and_published_later(place: Place) -> None:
+    head = place.remote.head()
+    first = place.repo.write(head, [NewCommit({"a": b"1"}, "one\n", START)])
+    second = place.repo.write(first, [NewCommit({"b": first.encode()}, "two\n", START)])
+    assert place.remote.head() == head
+    assert place.repo.read(place.repo.tree(second)["b"].id) == first.encode()
+    assert place.repo.publish(head, second) == second == place.remote.head()
+    assert place.remote.subjects() == ["two", "one", "the first commit"]

@@ -1,0 +1,164 @@
+"""The ledger survives its writers, stays within what a ConfigMap holds, and costs its writer no reading."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from kubernetes import client
+
+from gitops.adapters.kubernetes.ledger import KubernetesLedger, ledger_name
+from gitops.adapters.kubernetes.state_namespace import NAMESPACE
+from gitops.core.errors import Rejected
+from gitops.core.health import Health
+from gitops.core.images.reference import Image
+from gitops.core.objects import Key
+from gitops.core.promotion.proof import Proof, Proofs
+from gitops.core.revision import Revision
+from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
+from tests.worlds.control_plane import SharedControlPlane
+from tests.worlds.kubernetes import World
+
+REPO = "https://git.example/shop.git"
+BEGUN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def world(control_plane: SharedControlPlane) -> Iterator[World]:
+    world = World.of(control_plane.kubeconfig, control_plane.api)
+    yield world
+    world.api.close()
+
+
+@pytest.fixture
+def overlay(control_plane: SharedControlPlane) -> str:
+    return control_plane.namespace("ledger") + "/order"
+
+
+def ledger(world: World, *, is_writer: bool, repo: str = REPO) -> KubernetesLedger:
+    return KubernetesLedger(world.api, repo=repo, is_writer=lambda: is_writer)
+
+
+def status(overlay: str, health: Health = Health.HEALTHY, objects: int = 1) -> SyncStatus:
+    listed = tuple(
+        ObjectStatus(Key("apps", "Deployment", "shop-dev", f"service-{n}"), Sync.SYNCED, health, "1 of 1 ready")
+        for n in range(objects)
+    )
+    return SyncStatus(overlay, overlay.partition("/")[0], Sync.SYNCED, health, BEGUN, objects=listed)
+
+
+def record(number: int, message: str = "") -> Record:
+    at = BEGUN + timedelta(seconds=number)
+    images = {"order": Image("harbor.example/shop/order", f"1.4.{number}", "sha256:" + "a" * 64)}
+    revision = Revision(f"{number:040x}", f"{number:040x}")
+    return Record(at, revision, Sync.SYNCED, Health.HEALTHY, "Synced", message, {"configured": 1}, images)
+
+
+def test_a_follower_reads_what_the_leader_wrote(world: World, overlay: str) -> None:
+    leader, follower = ledger(world, is_writer=True), ledger(world, is_writer=False)
+    assert follower.read(overlay) is None
+    leader.write(status(overlay), record(1))
+    leader.write(status(overlay, Health.DEGRADED), record(2))
+    leader.write(status(overlay, Health.PROGRESSING), None)
+    expected = (status(overlay, Health.PROGRESSING), (record(2), record(1)))
+    assert follower.read(overlay) == expected
+    assert leader.read(overlay) == expected
+    assert follower.read_all()[overlay] == leader.read_all()[overlay] == expected
+
+
+def test_a_new_leader_goes_on_with_the_history_it_finds(world: World, overlay: str) -> None:
+    old, new = ledger(world, is_writer=True), ledger(world, is_writer=True)
+    old.write(status(overlay), record(1))
+    new.read_all()
+    old.write(status(overlay), record(2))
+    new.write(status(overlay), record(3))
+    found = new.read(overlay)
+    assert found is not None
+    assert [each.at for each in found[1]] == [record(n).at for n in (3, 2, 1)]
+
+
+def test_who_leads_again_reads_what_the_other_one_wrote(world: World, overlay: str) -> None:
+    first, second = ledger(world, is_writer=True), ledger(world, is_writer=True)
+    first.write(status(overlay), record(1))
+    first.write_proofs(overlay, Proofs(BEGUN))
+    first.read_all()
+    second.read_all()
+    second.write(status(overlay, Health.DEGRADED), record(2))
+    second.write_proofs(overlay, Proofs(BEGUN + timedelta(minutes=1)))
+    first.forget()
+    assert first.read_proofs(overlay) == Proofs(BEGUN + timedelta(minutes=1))
+    assert first.read_all()[overlay] == (status(overlay, Health.DEGRADED), (record(2), record(1)))
+
+
+def test_the_leader_reads_without_asking(world: World, overlay: str) -> None:
+    """Seen by what it does not notice: a status that somebody deletes under it."""
+    leader = ledger(world, is_writer=True)
+    leader.read_all()
+    leader.write(status(overlay), record(1))
+    client.CoreV1Api(world.console).delete_namespaced_config_map(ledger_name(overlay), NAMESPACE)
+    assert leader.read(overlay) == leader.read_all()[overlay] == (status(overlay), (record(1),))
+    leader.write(status(overlay), record(2))
+    assert ledger(world, is_writer=False).read(overlay) is not None
+
+
+def test_the_history_keeps_the_newest_hundred(world: World, overlay: str) -> None:
+    leader = ledger(world, is_writer=True)
+    for number in range(103):
+        leader.write(status(overlay), record(number))
+    found = ledger(world, is_writer=False).read(overlay)
+    assert found is not None
+    assert [each.at for each in found[1]] == [record(n).at for n in range(102, 2, -1)]
+
+
+def test_much_text_is_kept_small_and_never_refused(world: World, overlay: str) -> None:
+    leader = ledger(world, is_writer=True)
+    for number in range(30):
+        leader.write(status(overlay, objects=1000), record(number, "long " * 5000))
+    stored = client.CoreV1Api(world.console).read_namespaced_config_map(ledger_name(overlay), NAMESPACE)
+    assert sum(map(len, stored.data.values())) < 64 * 1024
+    found = ledger(world, is_writer=False).read(overlay)
+    assert found is not None
+    assert found[0] == status(overlay, objects=1000)
+    assert found[1][0] == record(29, "long " * 5000)
+    assert len(found[1]) < 30
+
+
+def test_what_is_not_readable_is_written_anew_and_hides_no_other(world: World, overlay: str) -> None:
+    leader, other = ledger(world, is_writer=True), overlay.partition("/")[0]
+    leader.write(status(overlay), record(1))
+    leader.write(status(other), record(1))
+    client.CoreV1Api(world.console).patch_namespaced_config_map(
+        ledger_name(overlay), NAMESPACE, {"data": {"status": "{}"}}
+    )
+    follower = ledger(world, is_writer=False)
+    assert follower.read(overlay) is None
+    assert other in follower.read_all()
+    assert overlay not in follower.read_all()
+    leader.write(status(overlay), record(2))
+    assert ledger(world, is_writer=False).read(overlay) is not None
+
+
+def test_another_repos_ledger_is_left_alone(world: World, overlay: str) -> None:
+    theirs = ledger(world, is_writer=True, repo="https://git.example/other.git")
+    theirs.write(status(overlay), record(1))
+    ours = ledger(world, is_writer=True)
+    with pytest.raises(Rejected) as caught:
+        ours.write(replace(status(overlay), health=Health.DEGRADED), None)
+    assert caught.value.reason == "ForeignLedger"
+    assert overlay not in ours.read_all()
+    assert theirs.read(overlay) == (status(overlay), (record(1),))
+
+
+def test_proofs_are_kept_beside_the_status_and_survive_it(world: World, overlay: str) -> None:
+    leader, follower = ledger(world, is_writer=True), ledger(world, is_writer=False)
+    proofs = Proofs(BEGUN, (Proof("order", record(1).images["order"], "files", "own", Revision("a", "b"), 3.5),))
+    leader.write_proofs(overlay, proofs)
+    assert leader.read_proofs(overlay) is None
+    leader.write(status(overlay), record(1))
+    leader.write_proofs(overlay, proofs)
+    leader.write(status(overlay, Health.DEGRADED), record(2))
+    assert leader.read_proofs(overlay) == follower.read_proofs(overlay) == proofs
+    found = follower.read(overlay)
+    assert found is not None
+    assert found[0].health is Health.DEGRADED
+    assert len(found[1]) == 2

@@ -1,0 +1,306 @@
+"""The watches tell what happened, at once and only once, through restarts, cut lines and lost history."""
+
+import json
+import queue
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from kubernetes import client, config
+from structlog.testing import capture_logs
+
+from gitops.adapters.kubernetes.applysets import KubernetesApplySets
+from gitops.adapters.kubernetes.discovery import ApiResource
+from gitops.adapters.kubernetes.live_members import LiveMembers
+from gitops.adapters.kubernetes.watcher import Watcher
+from gitops.core.errors import Unavailable
+from gitops.core.health import Health
+from gitops.core.objects import Key
+from gitops.core.ownership.applyset import PART_OF_LABEL, Parent
+from gitops.core.ownership.ownership import Observed
+from gitops.local import binaries
+from gitops.local.control_plane import ControlPlane
+from tests.worlds.control_plane import SharedControlPlane
+from tests.worlds.kubernetes import MANAGER, PART_OF, Ear, Line, World, config_map, deployment, eventually, now
+
+CONFIG_MAPS = [("", "v1", "ConfigMap")]
+Change = tuple[str, Key]
+
+
+@pytest.fixture(scope="module")
+def world(control_plane: SharedControlPlane) -> Iterator[World]:
+    world = World.of(control_plane.kubeconfig, control_plane.api)
+    yield world
+    world.api.close()
+
+
+@pytest.fixture
+def namespace(control_plane: SharedControlPlane) -> str:
+    return control_plane.namespace("watcher")
+
+
+@pytest.fixture
+def part_of(namespace: str) -> str:
+    """Of this test alone: a watch sees the whole cluster."""
+    return f"applyset-{namespace}-v1"
+
+
+@pytest.fixture
+def told(part_of: str) -> Ear[Key]:
+    return Ear()
+
+
+@pytest.fixture
+def watcher(world: World, part_of: str, told: Ear[Key]) -> Iterator[Watcher]:
+    def on_change(changed: str, key: Key) -> None:
+        if changed == part_of:
+            told(key)
+
+    watcher = Watcher(world.kinds, manager=MANAGER, on_change=on_change, clock=now)
+    yield watcher
+    watcher.stop()
+
+
+def test_what_is_there_is_known_when_watch_returns(
+    world: World, watcher: Watcher, namespace: str, part_of: str
+) -> None:
+    applied = [world.cluster.apply(config_map(f"c{n}", namespace, {}, part_of), "") for n in range(3)]
+    world.cluster.apply(config_map("other", namespace, {}, "applyset-other-v1"), "")
+    watcher.watch(CONFIG_MAPS)
+    members = watcher.members(part_of)
+    assert {key.name: seen.uid for key, seen in members.items()} == {
+        body["metadata"]["name"]: body["metadata"]["uid"] for body in applied
+    }
+
+
+def test_an_edit_in_a_console_is_told_within_a_moment_and_names_its_author(
+    world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+) -> None:
+    wanted = config_map("settings", namespace, {"a": "1"}, part_of)
+    world.cluster.apply(wanted, "")
+    watcher.watch(CONFIG_MAPS)
+    before = watcher.members(part_of)[wanted.key]
+    told.until(wanted.key)
+    begun = time.monotonic()
+    world.edit("settings", namespace, {"a": "2", "DEBUG": "1"})
+    assert told.next() == wanted.key
+    assert time.monotonic() - begun < 1.0
+    after = watcher.members(part_of)[wanted.key]
+    assert after.fingerprint != before.fingerprint
+    assert ("/data/DEBUG", "console") in {(each.field, each.manager) for each in after.foreign}
+
+
+def test_noise_is_not_told(world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str) -> None:
+    quiet, loud = (config_map(name, namespace, {"a": "1"}, part_of) for name in ("quiet", "loud"))
+    for wanted in (quiet, loud):
+        world.cluster.apply(wanted, "")
+    watcher.watch(CONFIG_MAPS)
+    assert {told.next(), told.next()} == {quiet.key, loud.key}
+    version = watcher.members(part_of)[quiet.key].resource_version
+    note = {"metadata": {"annotations": {"some-controller.example/seen-at": "now"}}}
+    client.CoreV1Api(world.console).patch_namespaced_config_map("quiet", namespace, note, field_manager="controller")
+    world.edit("loud", namespace, {"a": "2"})
+    assert told.next() == loud.key
+    assert watcher.members(part_of)[quiet.key].resource_version != version
+
+
+def test_what_is_deleted_relabelled_or_moved_is_told(
+    world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+) -> None:
+    gone, freed = (config_map(name, namespace, {}, part_of) for name in ("gone", "freed"))
+    uids = [world.cluster.apply(wanted, "")["metadata"]["uid"] for wanted in (gone, freed)]
+    watcher.watch(CONFIG_MAPS)
+    assert {told.next(), told.next()} == {gone.key, freed.key}
+    world.cluster.delete(gone.key, "v1", uid=uids[0])
+    assert told.next() == gone.key
+    label = {"metadata": {"labels": {PART_OF_LABEL: None}}}
+    client.CoreV1Api(world.console).patch_namespaced_config_map("freed", namespace, label)
+    assert told.next() == freed.key
+    assert watcher.members(part_of) == {}
+
+
+def test_both_overlays_hear_of_an_object_that_changes_hands(
+    world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+) -> None:
+    wanted = config_map("moved", namespace, {}, part_of)
+    world.cluster.apply(wanted, "")
+    watcher.watch(CONFIG_MAPS)
+    assert told.next() == wanted.key
+    world.cluster.apply(config_map("moved", namespace, {}, f"{part_of}-other"), "")
+    assert told.next() == wanted.key
+    assert wanted.key in watcher.members(f"{part_of}-other")
+
+
+def test_health_comes_by_itself(world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str) -> None:
+    watcher.watch([("apps", "v1", "Deployment")])
+    wanted = deployment("order", namespace, replicas=1, part_of=part_of)
+    watcher.note(world.cluster.apply(wanted, ""))
+    healths = [watcher.members(part_of)[wanted.key].health]
+    while healths[-1] is not Health.HEALTHY:
+        assert told.next() == wanted.key
+        healths.append(watcher.members(part_of)[wanted.key].health)
+    assert healths[0] is Health.PROGRESSING
+
+
+def test_a_noted_object_is_known_before_its_event(world: World, watcher: Watcher, namespace: str, part_of: str) -> None:
+    watcher.watch(CONFIG_MAPS)
+    wanted = config_map("mine", namespace, {}, part_of)
+    seen = watcher.note(world.cluster.apply(wanted, ""))
+    assert watcher.members(part_of)[wanted.key].uid == seen.uid
+
+
+def test_kinds_that_are_not_served_are_left_out(watcher: Watcher) -> None:
+    watcher.watch([("nowhere.example", "v1", "Thing"), *CONFIG_MAPS])
+    assert list(watcher.conditions()) == ["ConfigMap"]
+
+
+def test_stop_does_not_wait_for_the_server(watcher: Watcher) -> None:
+    watcher.watch([*CONFIG_MAPS, ("", "v1", "Secret"), ("", "v1", "Service"), ("apps", "v1", "Deployment")])
+    begun = time.monotonic()
+    watcher.stop()
+    assert time.monotonic() - begun < 1.0
+
+
+def test_a_request_on_a_parent_is_heard_once_and_of_our_repo_only(
+    world: World, watcher: Watcher, namespace: str
+) -> None:
+    repo = f"https://git.example/{namespace}.git"
+    parents = {name: KubernetesApplySets(world.api, repo=name) for name in (repo, f"{repo}-other")}
+    for name, overlay in ((repo, namespace), (f"{repo}-other", f"{namespace}-other")):
+        parents[name].write(Parent(overlay, name))
+    parents[repo].request(namespace, now())  # before we listen: whoever starts looks at everything anyway
+    asked: Ear[str] = Ear()
+    watcher.watch_requests(repo, asked)
+    parents[f"{repo}-other"].request(f"{namespace}-other", now())
+    parent = parents[repo].read(namespace)
+    assert parent is not None
+    parents[repo].write(parent)  # a write that is no request
+    parents[repo].request(namespace, now())
+    assert asked.next() == namespace
+    with pytest.raises(queue.Empty):
+        asked.next(0.0)
+
+
+def seen(name: str, version: int, **more: object) -> Observed:
+    base = Observed(Key("", "ConfigMap", "dev", name), "uid", str(version), part_of=PART_OF)
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def heard() -> Ear[Change]:
+    return Ear()
+
+
+@pytest.fixture
+def members(heard: Ear[Change]) -> LiveMembers:
+    return LiveMembers(ApiResource("", "v1", "ConfigMap", "configmaps", namespaced=True), MANAGER, heard)
+
+
+def test_the_event_of_what_was_noted_is_no_news(members: LiveMembers, heard: Ear[Change]) -> None:
+    members.note(seen("mine", 7, fingerprint="new"))
+    members.changed(seen("mine", 7, fingerprint="new"))
+    with pytest.raises(queue.Empty):
+        heard.next(0.0)
+
+
+def test_a_late_note_does_not_bring_back_what_is_gone(members: LiveMembers) -> None:
+    members.replaced([seen("mine", 5)], "6")
+    members.deleted(seen("mine", 9))
+    members.moved("9")
+    members.note(seen("mine", 8))
+    assert members.of(PART_OF) == []
+
+
+def test_a_list_older_than_a_note_does_not_remove_it(members: LiveMembers) -> None:
+    members.note(seen("mine", 8))
+    members.replaced([], "7")
+    assert [key.name for key, _ in members.of(PART_OF)] == ["mine"]
+    members.replaced([], "9")
+    assert members.of(PART_OF) == []
+
+
+def test_an_old_event_does_not_undo_a_note(members: LiveMembers) -> None:
+    members.note(seen("mine", 8, fingerprint="new"))
+    members.changed(seen("mine", 7, fingerprint="old"))
+    assert members.of(PART_OF)[0][1].fingerprint == "new"
+
+
+@contextmanager
+def plane_behind_a_line(directory: Path) -> Iterator[tuple[ControlPlane, Line, Path]]:
+    """An API server of our own, and a kubeconfig that leads to it over a line that can be cut."""
+    plane = ControlPlane(directory, binaries.ensure_all(), with_controllers=False)
+    plane.start()
+    content = json.loads(plane.kubeconfig.read_text())
+    line = Line(urlsplit(content["clusters"][0]["cluster"]["server"]).port or 0)
+    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{line.port}"
+    kubeconfig = directory / "kubeconfig-over-the-line"
+    kubeconfig.write_text(json.dumps(content))
+    try:
+        yield plane, line, kubeconfig
+    finally:
+        line.close()
+        plane.stop()
+
+
+def test_what_happened_while_nobody_looked_is_told_afterwards(tmp_path: Path) -> None:
+    with plane_behind_a_line(tmp_path) as (plane, line, kubeconfig), following(plane, kubeconfig) as found:
+        direct, watcher, told = found
+        wanted = {name: config_map(name, "default", {"a": "1"}) for name in ("gone", "edited", "late", "kept")}
+        for each in wanted.values():
+            direct.cluster.apply(each, "")
+        watcher.watch(CONFIG_MAPS)
+        assert {told.next()[1].name for _ in wanted} == set(wanted)
+
+        # The line is cut: the same history goes on when it is mended.
+        line.cut()
+        _delete(direct, "gone")
+        direct.edit("edited", "default", {"a": "2"})
+        line.mend()
+        assert told.until((PART_OF, wanted["edited"].key))[0] == (PART_OF, wanted["gone"].key)
+
+        # The server forgets its history while we are away: 410, a new list, compared with what we knew.
+        line.cut()
+        _delete(direct, "late")
+        plane.stop()
+        eventually(lambda: watcher.conditions()["ConfigMap"].failing_since is not None)
+        with pytest.raises(Unavailable):  # no pass decides on an old picture
+            watcher.watch(CONFIG_MAPS)
+        with capture_logs() as logged:
+            plane.start()
+            line.mend()
+            assert told.next() == (PART_OF, wanted["late"].key)
+        assert "watch starts over with a list" in {each["event"] for each in logged}
+        assert {key.name for key in watcher.members(PART_OF)} == {"edited", "kept"}
+        watcher.watch(CONFIG_MAPS)
+
+
+def test_a_server_that_is_down_is_unavailable_at_once_and_found_again(tmp_path: Path) -> None:
+    with plane_behind_a_line(tmp_path) as (plane, line, kubeconfig), following(plane, kubeconfig) as found:
+        _, watcher, _ = found
+        line.cut()
+        with pytest.raises(Unavailable, match="did not answer"):
+            watcher.watch(CONFIG_MAPS)
+        line.mend()
+        eventually(lambda: watcher.conditions()["ConfigMap"].synced_since is not None)
+
+
+@contextmanager
+def following(plane: ControlPlane, kubeconfig: Path) -> Iterator[tuple[World, Watcher, Ear[Change]]]:
+    """The world as it is, and a watcher that sees it through `kubeconfig`."""
+    console = config.new_client_from_config(str(plane.kubeconfig))
+    told: Ear[Change] = Ear()
+    seen_through = World.of(kubeconfig, console)
+    seen_through.kinds.resource("", "v1", "ConfigMap")
+    watcher = Watcher(seen_through.kinds, manager=MANAGER, on_change=told, clock=now)
+    try:
+        yield World.of(plane.kubeconfig, console), watcher, told
+    finally:
+        watcher.stop()
+
+
+def _delete(world: World, name: str) -> None:
+    client.CoreV1Api(world.console).delete_namespaced_config_map(name, "default")

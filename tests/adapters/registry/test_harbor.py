@@ -1,0 +1,216 @@
+"""The Harbor adapter against a server that answers as Harbor's API does (harbor_world says how far)."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gitops.adapters.registry.harbor import HarborRegistry
+from gitops.adapters.registry.http import RegistryAccess
+from gitops.core.errors import Rejected, Unavailable
+from gitops.core.images.registry_facts import ImageDescription, Scan, ScanSeverity, ScanState, TaggedImage
+from tests.worlds.harbor import PASSWORD, USER, Harbor, digest, harbor
+from tests.worlds.registry_server import said, serving
+
+START = datetime(2026, 11, 1, 8, tzinfo=UTC)
+REPORT = "application/vnd.security.vulnerability.report; version=1.1"
+OLD_REPORT = "application/vnd.scanner.adapter.vuln.report.harbor+json; version=1.0"
+SBOM = "application/vnd.security.sbom.report+json; version=1.0"
+REPOSITORY = "tuling/print/print-api"
+
+
+@pytest.fixture
+def world() -> Iterator[Harbor]:
+    with harbor() as made:
+        yield made
+
+
+def asked(world: Harbor) -> HarborRegistry:
+    return HarborRegistry(RegistryAccess(world.host, world.url, lambda: (USER, PASSWORD), seconds=10.0))
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def name(world: Harbor) -> str:
+    return f"{world.host}/{REPOSITORY}"
+
+
+def test_tags_come_with_digest_and_push_time_the_newest_first(world: Harbor) -> None:
+    first = world.push(REPOSITORY, "1.4.0", at(1.005))
+    second = world.push(REPOSITORY, "1.5.0", at(2))
+    world.retag(REPOSITORY, first, "stable", at(3))
+    assert asked(world).tags(name(world)) == [
+        TaggedImage("stable", first, at(3)),
+        TaggedImage("1.5.0", second, at(2)),
+        TaggedImage("1.4.0", first, at(1.005)),
+    ]
+    assert "/projects/tuling/repositories/print%252Fprint-api/artifacts?" in world.asked[0]
+
+
+def test_every_page_is_read_and_what_has_no_tag_is_not_asked_for(world: Harbor) -> None:
+    for number in range(250):
+        world.push(REPOSITORY, f"1.0.{number}", at(number))
+        world.push(REPOSITORY, "latest", at(number + 0.5), f"untagged {number}")
+    assert len(asked(world).tags(name(world))) == 251
+    assert len(world.asked) == 3
+
+
+def test_what_was_pushed_before_is_left_out_when_that_is_asked_for(world: Harbor) -> None:
+    for number in range(250):
+        world.push(REPOSITORY, f"1.0.{number}", at(number))
+    found = asked(world).tags(name(world), at(240))
+    assert [each.tag for each in found] == [f"1.0.{number}" for number in range(249, 239, -1)]
+    assert len(world.asked) == 1
+
+
+def test_one_tag_is_told_with_the_time_at_which_it_came_there(world: Harbor) -> None:
+    first = world.push(REPOSITORY, "latest", at(1), "one")
+    world.push(REPOSITORY, "latest", at(2), "two")
+    world.retag(REPOSITORY, first, "latest", at(3))
+    assert asked(world).tagged(name(world), "latest") == TaggedImage("latest", first, at(3))
+    assert asked(world).tagged(name(world), "absent") is None
+
+
+def test_a_digest_is_there_with_or_without_a_tag_until_it_is_deleted(world: Harbor) -> None:
+    found = world.push(REPOSITORY, "latest", at(1), "one")
+    world.push(REPOSITORY, "latest", at(2), "two")
+    assert asked(world).has(name(world), found)
+    world.delete(REPOSITORY, found)
+    assert not asked(world).has(name(world), found)
+    assert not asked(world).has(f"{world.host}/tuling/never-there", found)
+
+
+def counted(severity: str, total: int, **findings: int) -> dict[str, object]:
+    """As Harbor 2 tells findings: to it, Unknown is no worse than None."""
+    words = {word.rstrip("_"): number for word, number in findings.items()}
+    counts = {"total": total, "fixable": 0, "summary": words}
+    return {REPORT: {"scan_status": "Success", "severity": severity, "complete_percent": 100, "summary": counts}}
+
+
+@pytest.mark.parametrize(
+    ("overview", "scan"),
+    [
+        (None, Scan(ScanState.ABSENT)),
+        ({}, Scan(ScanState.ABSENT)),
+        ({SBOM: {"scan_status": "Success", "severity": "None"}}, Scan(ScanState.ABSENT)),
+        ({REPORT: {"scan_status": "Pending"}}, Scan(ScanState.RUNNING)),
+        ({REPORT: {"scan_status": "Scheduled"}}, Scan(ScanState.RUNNING)),
+        ({REPORT: {"scan_status": "Running", "severity": "Low"}}, Scan(ScanState.RUNNING)),
+        ({REPORT: {"scan_status": "Error", "severity": ""}}, Scan(ScanState.FAILED)),
+        ({REPORT: {"scan_status": "Stopped", "severity": "Low"}}, Scan(ScanState.FAILED)),
+        ({REPORT: {"scan_status": "a new word", "severity": "None"}}, Scan(ScanState.FAILED)),
+        ({REPORT: {"scan_status": "Success", "severity": "None"}}, Scan(ScanState.DONE, ScanSeverity.NONE)),
+        ({REPORT: {"scan_status": "Success", "severity": "Unknown"}}, Scan(ScanState.DONE, None)),
+        ({REPORT: {"scan_status": "Success", "severity": ""}}, Scan(ScanState.DONE, None)),
+        (
+            {OLD_REPORT: {"scan_status": "Success", "severity": "Critical", "end_time": "2026-11-01T08:07:00.000Z"}},
+            Scan(ScanState.DONE, ScanSeverity.CRITICAL, at(7)),
+        ),
+        (
+            {
+                OLD_REPORT: {"scan_status": "Success", "severity": "Low"},
+                REPORT: {"scan_status": "Success", "severity": "High", "complete_percent": 100},
+            },
+            Scan(ScanState.DONE, ScanSeverity.HIGH),
+        ),
+        ({REPORT: {"scan_status": "Running", "severity": "Low", "complete_percent": 50}}, Scan(ScanState.RUNNING)),
+        ({REPORT: {"scan_status": "Success", "severity": "Low", "complete_percent": 50}}, Scan(ScanState.FAILED)),
+        (counted("None", 0), Scan(ScanState.DONE, ScanSeverity.NONE)),
+        (counted("None", 3, Unknown=3), Scan(ScanState.DONE, None)),
+        (counted("Low", 10, Low=1, Unknown=9), Scan(ScanState.DONE, None)),
+        (counted("None", 3), Scan(ScanState.DONE, None)),
+        (counted("None", 2, None_=2), Scan(ScanState.DONE, None)),
+        (counted("Low", 1, Low=1, Unknown=0), Scan(ScanState.DONE, ScanSeverity.LOW)),
+        (counted("Low", 2, Low=1, Critical=1), Scan(ScanState.DONE, ScanSeverity.CRITICAL)),
+        (counted("Low", 2, Low=1, Appalling=1), Scan(ScanState.DONE, None)),
+    ],
+)
+def test_what_a_scan_came_to(world: Harbor, overview: dict[str, object] | None, scan: Scan) -> None:
+    found = world.push(REPOSITORY, "1.0.0", at(1), scans=overview)
+    assert asked(world).scan(name(world), found) == scan
+
+
+def test_a_scan_of_what_is_not_there_is_refused(world: Harbor) -> None:
+    with pytest.raises(Rejected) as refused:
+        asked(world).scan(name(world), digest("nothing"))
+    assert refused.value.reason == "NotFound"
+
+
+def test_labels_are_those_of_the_image_and_of_an_index_those_of_its_first_image(world: Harbor) -> None:
+    labels = {"org.opencontainers.image.revision": "0123abc"}
+    plain = world.push(REPOSITORY, "1.0.0", at(1), labels=labels)
+    children = [
+        {"parent_id": 2, "child_id": 3, "child_digest": digest("other"), "platform": {"os": "unknown"}},
+        {"parent_id": 2, "child_id": 1, "child_digest": plain, "platform": {"os": "linux", "OsFeatures": []}},
+    ]
+    index = world.push(REPOSITORY, "1.0.0-all", at(2), children=children)
+    assert asked(world).describe(name(world), plain) == ImageDescription(labels)
+    assert asked(world).describe(name(world), index) == ImageDescription(labels)
+
+
+def test_a_rotated_password_is_used_at_once(world: Harbor) -> None:
+    world.push(REPOSITORY, "1.0.0", at(1))
+    known = ["an old secret"]
+    found = HarborRegistry(RegistryAccess(world.host, world.url, lambda: (USER, known[0]), seconds=10.0))
+    with pytest.raises(Rejected) as refused:
+        found.tags(name(world))
+    assert refused.value.reason == "Unauthorized"
+    assert "an old secret" not in str(refused.value)
+    known[0] = PASSWORD
+    assert len(found.tags(name(world))) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(403, "Forbidden"), (404, "NotFound"), (429, "TooManyRequests"), (500, "RegistryFailed"), (302, "BadAnswer")],
+)
+def test_refusals_are_told_apart(world: Harbor, status: int, reason: str) -> None:
+    world.status = status
+    with pytest.raises((Rejected, Unavailable)) as refused:
+        asked(world).tags(name(world))
+    assert refused.value.reason == reason
+    assert isinstance(refused.value, Unavailable) == (status in {429, 500})
+
+
+def test_a_404_that_is_not_harbor_s_is_no_word_on_an_image(world: Harbor) -> None:
+    world.push(REPOSITORY, "1.0.0", at(1))
+    elsewhere = HarborRegistry(
+        RegistryAccess(world.host, f"{world.url}/proxied", lambda: (USER, PASSWORD), seconds=10.0)
+    )
+    with pytest.raises(Rejected) as refused:
+        elsewhere.has(name(world), digest("x"))
+    assert refused.value.reason == "BadAnswer"
+
+
+def test_a_name_that_is_none_never_becomes_a_path(world: Harbor) -> None:
+    for image in ("tuling", f"{world.host}/tuling", f"{world.host}/tuling/../x", f"{world.host}/tuling/a?b=c"):
+        with pytest.raises(Rejected) as refused:
+            asked(world).tags(image)
+        assert refused.value.reason == "InvalidImage"
+    assert not world.asked
+
+
+def test_more_tags_than_anybody_keeps_are_refused_however_they_are_spread(world: Harbor) -> None:
+    for number in range(6):
+        found = world.push(REPOSITORY, f"1.0.{number}", at(number))
+        artifact = next(each for each in world.repositories[REPOSITORY] if each.digest == found)
+        artifact.tags |= {f"build-{number}-{each}": at(number) for each in range(8_400)}
+    with pytest.raises(Rejected) as refused:
+        asked(world).tags(name(world))
+    assert refused.value.reason == "TooManyTags"
+    assert "more than 50000 tags" in str(refused.value)
+    artifact.tags |= {f"more-{each}": at(1) for each in range(1_700)}
+    with pytest.raises(Rejected) as refused:
+        asked(world).tagged(name(world), "1.0.5")
+    assert refused.value.reason == "BadAnswer"
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00"])
+def test_a_time_that_no_clock_shows_is_none(when: str) -> None:
+    page = json.dumps([{"digest": digest("x"), "push_time": when, "tags": [{"name": "1.0.0", "push_time": when}]}])
+    with serving(lambda handler: said(handler, 200, page.encode())) as (host, _):
+        found = HarborRegistry(RegistryAccess(host, f"http://{host}")).tags(f"{host}/{REPOSITORY}")
+    assert found == [TaggedImage("1.0.0", digest("x"), None)]

@@ -1,0 +1,60 @@
+"""`lockstep build` prints what runs, byte for byte: the two commits that are locked, put together by hand, rendered by
+kustomize itself.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitops.core.revision import Revision
+from gitops.local import binaries
+from tests.worlds.promotion import World, overlay, world
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[World]:
+    """Test was given order 1.2.0 by a promotion."""
+    with world(tmp_path) as made:
+        made.soak()
+        made.push_image("order", 2)
+        made.soak()
+        assert made.runs("test")["order"] == "1.2.0"
+        yield made
+
+
+def by_hand(place: World, name: str, revision: Revision) -> bytes:
+    """The base commit's tree, with environments/ replaced by the overlay's directory of the overlay commit."""
+    tree = place.directory / f"tree-{name}-{revision}"
+    tree.mkdir()
+    for commit, paths in ((revision.base, ["base"]), (revision.overlay, [f"environments/{name}"])):
+        archive = subprocess.run(
+            ["git", "-C", str(place.remote.directory), "archive", commit, "--", *paths], capture_output=True, check=True
+        )
+        subprocess.run(["tar", "-x", "-C", str(tree)], input=archive.stdout, check=True)
+    return kustomize(tree / "environments" / name)
+
+
+def kustomize(directory: Path) -> bytes:
+    command = [str(binaries.ensure("kustomize")), "build", str(directory)]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def test_a_locked_environment(place: World) -> None:
+    applied = place.desired.at_head("test").revision
+    built = place.desired.build("test")
+    assert built == by_hand(place, "test", applied)
+    assert applied.base != applied.overlay
+
+
+def test_the_trunk_moves_on_and_what_runs_stays(place: World) -> None:
+    before = place.desired.build("test")
+    applied = place.desired.at_head("test").revision
+    place.edit_base("order", "new")
+    place.write({"environments/test/kustomization.yaml": overlay("test", 9, level="debug")})
+    assert place.desired.build("test") == before
+    assert place.desired.at_head("test").revision == applied
+    head = Revision(place.remote.head(), place.remote.head())
+    assert by_hand(place, "test", head) != before, "it would be something else with the newest of both"
+    assert place.desired.build("dev") == by_hand(place, "dev", head), "which is what follows the trunk"

@@ -1,0 +1,257 @@
+"""`lockstep rollback`, `hold`, `resume` and `promote`, as a person runs them, on real git and real kustomize."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gitops.core.config_repo.release import Release, parse_release
+from gitops.core.image_updates.events import ImagePushed
+from gitops.image_updates.batch import BatchCache, ImageBatch, ImageSources
+from tests.worlds.git import git
+from tests.worlds.promotion import World, image, overlay, pipeline, world
+
+PERSON = {
+    "GIT_AUTHOR_NAME": "Wang",
+    "GIT_AUTHOR_EMAIL": "wang@example",
+    "GIT_COMMITTER_NAME": "Wang",
+    "GIT_COMMITTER_EMAIL": "wang@example",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+}
+
+
+def lockstep(place: World, *arguments: str, code: int = 0) -> str:
+    """Runs the command as a person with their own git; what was pushed is taken in."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "gitops", *arguments, "--repo", place.remote.url],
+        env={**os.environ, **PERSON},  # noqa: TID251 - a person's environment
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == code, ran.stderr
+    place.repo.fetch()
+    place.desired.refresh()
+    return (ran.stdout if code == 0 else ran.stderr).strip()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[World]:
+    """Test has had two releases: what it began with, and order 1.2.0 with an edit of base."""
+    with world(tmp_path) as made:
+        made.soak()
+        yield made
+
+
+def release_two(place: World) -> tuple[bytes, bytes]:
+    """What test renders before and after it."""
+    before = place.desired.build("test")
+    place.push_image("order", 2)
+    place.edit_base("print", "new")
+    place.soak()
+    place.look()
+    after = place.desired.build("test")
+    assert place.runs("test")["order"] == "1.2.0"
+    assert place.note("test", "print") == "new"
+    return before, after
+
+
+def test_a_rollback_restores_every_byte_and_automation_never_undoes_it(place: World) -> None:
+    before, _ = release_two(place)
+    said = lockstep(place, "rollback", "test", "--reason", "orders were lost")
+    assert said.startswith("test: roll back test to ")
+    assert place.desired.build("test") == before
+    release = parse_release(place.remote.read("environments/test/release.yaml"), "release.yaml")
+    assert {(each.service, each.digest) for each in release.rejected} == {
+        ("order", image("order", 2).digest),
+        ("print", image("print", 1).digest),
+    }
+    assert b"orders were lost" in place.remote.read("environments/test/hold.yaml")
+    assert b"who: Wang <wang@example>" in place.remote.read("environments/test/hold.yaml")
+    place.soak()
+    assert place.desired.build("test") == before
+    lockstep(place, "resume", "test")
+    place.soak()
+    assert place.desired.build("test") == before
+    assert "order 1.2.0 was rolled back here; push another one" in place.waiting("test")
+    place.push_image("order", 3)
+    place.edit_base("print", "newer")
+    place.soak()
+    assert place.runs("test")["order"] == "1.3.0"
+    assert place.note("test", "print") == "newer"
+
+
+def test_back_again_goes_further_back_and_never_forward(place: World) -> None:
+    before, second = release_two(place)
+    place.push_image("order", 3)
+    place.soak()
+    assert place.runs("test")["order"] == "1.3.0"
+    lockstep(place, "rollback", "test")
+    assert place.desired.build("test") == second
+    lockstep(place, "rollback", "test")
+    assert place.desired.build("test") == before
+    assert "no release before this one" in lockstep(place, "rollback", "test", code=2)
+
+
+def test_back_to_a_named_commit(place: World) -> None:
+    first = place.remote.head()
+    before, _ = release_two(place)
+    place.push_image("order", 3)
+    place.soak()
+    lockstep(place, "rollback", "test", "--to", first)
+    assert place.desired.build("test") == before
+    assert "is no commit" in lockstep(place, "rollback", "test", "--to", "v9", code=2)
+
+
+def test_the_first_environment_goes_back_and_follows_the_trunk_again(place: World) -> None:
+    before = place.desired.build("dev")
+    place.push_image("order", 2)
+    lockstep(place, "rollback", "dev")
+    place.edit_base("print", "new")
+    assert place.desired.build("dev") == before
+    assert "no new images in dev until `lockstep resume`" in _written(place, 2)
+    lockstep(place, "resume", "dev")
+    assert place.runs("dev")["order"] == "1.1.0"
+    assert place.note("dev", "print") == "new"
+    assert _written(place, 2) == "dev: order 1.2.0 was rolled back; push another one"
+    assert _written(place, 3).startswith("dev: order 1.3.0")
+
+
+def test_settings_and_files_of_the_overlay_go_back_too(place: World) -> None:
+    first = place.remote.head()
+    before = place.desired.build("test")
+    edited = overlay("test", level="debug").replace(b"../../base]", b"../../base, extra.yaml]")
+    extra = b"{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}\n"
+    place.write({"environments/test/kustomization.yaml": edited, "environments/test/extra.yaml": extra})
+    place.push_image("order", 2)
+    place.soak()
+    assert place.level("test") == "debug"
+    lockstep(place, "rollback", "test", "--to", first)
+    assert place.desired.build("test") == before
+    listed = git(place.remote.directory, "ls-tree", "--name-only", "main", "environments/test/").splitlines()
+    assert [path.rpartition("/")[2] for path in listed] == ["hold.yaml", "kustomization.yaml", "release.yaml"]
+
+
+def test_hold_and_resume(place: World) -> None:
+    lockstep(place, "hold", "test", "--reason", "stocktaking", "--for", "2h")
+    place.push_image("order", 2)
+    place.soak()
+    assert place.runs("test")["order"] == "1.1.0"
+    lockstep(place, "resume", "test")
+    place.look()
+    assert place.runs("test")["order"] == "1.2.0"
+    assert lockstep(place, "resume", "test", code=2).endswith("NotHeld: test is not held")
+    assert "there is dev, test, prod" in lockstep(place, "hold", "live", "--reason", "x", code=2)
+
+
+def test_promote_asks_by_a_tag(place: World) -> None:
+    place.push_image("order", 2)
+    place.push_image("print", 2)
+    place.soak()
+    place.soak()
+    said = lockstep(place, "promote", "prod", "print", "--name", "friday")
+    assert said == "asked by the tag promote/prod/friday; the page says what it waits for"
+    place.look()
+    assert place.runs("prod") == {"order": "1.1.0", "print": "1.2.0"}
+    assert "no service is called cart" in lockstep(place, "promote", "prod", "cart", code=2)
+    assert "nothing is promoted to dev" in lockstep(place, "promote", "dev", code=2)
+    assert "gates are soak" in lockstep(place, "promote", "prod", "--skip-gate", "soak", code=2)
+
+
+def test_an_emergency_skips_a_gate_by_name_and_that_stays_visible(tmp_path: Path) -> None:
+    with world(tmp_path, pipeline(prod="when: requested, soak: 1h")) as place:
+        place.soak()
+        place.push_image("order", 2)
+        place.soak()
+        place.run()
+        place.witness.look_again()
+        lockstep(place, "promote", "prod", "--skip-gate", "soak", "--reason", "production is down")
+        place.look()
+        assert place.runs("prod")["order"] == "1.2.0"
+        release = parse_release(place.remote.read("environments/prod/release.yaml"), "release.yaml")
+        assert release.waived == {"soak": "production is down"}
+
+
+def _written(place: World, number: int) -> str:
+    """What the committer would answer to a push of this build of order."""
+    found = image("order", number)
+    event = ImagePushed(found.name, found.tag or "", found.digest or "", datetime(2026, 11, 1, tzinfo=UTC))
+    draft = ImageBatch(place.repo, place.remote.head(), ImageSources(lambda *_: None), BatchCache())
+    outcomes = draft.take(event, "a test", place.now)
+    draft.commits()
+    return draft.sentence(outcomes, place.remote.head())
+
+
+def test_a_reason_has_a_bound(place: World) -> None:
+    head = place.remote.head()
+    for arguments in (("hold", "test", "--reason", "x" * 1001), ("rollback", "test", "--reason", "x" * 1001)):
+        assert "at least one character and at most 1000" in lockstep(place, *arguments, code=2)
+    assert place.remote.head() == head
+
+
+class TestWhatWasNeverLetIn:
+    """A person wrote a release for test by hand: it was refused, and then reverted."""
+
+    @pytest.fixture
+    def refused(self, place: World) -> str:
+        """The commit of it."""
+        place.push_image("order", 2)
+        place.push_image("print", 2)
+        place.soak()
+        good = place.remote.read("environments/test/release.yaml")
+        unproven = place.edit_base("print", "never proven")
+        text = re.sub(rb"(?m)^base: [0-9a-f]{40}", b"base: " + unproven.encode(), good)
+        commit = place.write({"environments/test/release.yaml": text}, "test by hand")
+        place.write({"environments/test/release.yaml": good}, "Revert")
+        return commit
+
+    def test_is_not_gone_back_to(self, place: World, refused: str) -> None:
+        head = place.remote.head()
+        said = lockstep(place, "rollback", "test", "--to", refused, "--reason", "x", code=2)
+        base = released(place, refused).base
+        assert f"NeverProven: test was never let in as it is at {refused[:12]}: dev has not proven base {base}." in said
+        assert place.remote.head() == head
+
+    def test_is_gone_back_to_when_it_is_waived_by_name(self, place: World, refused: str) -> None:
+        base = released(place, refused).base or ""
+        assert "--reason" in lockstep(place, "rollback", "test", "--to", refused, "--waive", base, code=2)
+        lockstep(place, "rollback", "test", "--to", refused, "--waive", base, "--reason", "it is the lesser evil")
+        release = released(place)
+        assert release.waived == {"rollback": f"to {refused[:12]}", base: "it is the lesser evil"}
+        assert (release.base, release.has_proven_base, release.admits_base()) == (base, False, True)
+        assert release.admits("order", image("order", 2).digest or "")
+
+    def test_is_passed_over_on_the_way_back(self, place: World, refused: str) -> None:
+        """Also when it is what git says now."""
+        place.write({"environments/test/release.yaml": place.remote.read("environments/test/release.yaml", refused)})
+        lockstep(place, "rollback", "test")
+        assert place.note("test", "print") == ""
+        assert place.runs("test") == {"order": "1.2.0", "print": "1.2.0"}
+        assert released(place).has_proven_base
+
+    def test_an_environment_that_had_no_release_is_not_gone_back_to(self, place: World) -> None:
+        first = git(place.remote.directory, "rev-list", "--max-parents=0", "main")
+        assert "NeverProven" in lockstep(place, "rollback", "test", "--to", first, code=2)
+
+
+def test_what_was_adopted_stays_waived_by_its_word(place: World) -> None:
+    adopted = released(place)
+    release_two(place)
+    lockstep(place, "rollback", "test")
+    release = released(place)
+    assert release.base == adopted.base
+    assert release.waived is not None
+    assert "adoption" in release.waiver(release.base or "")
+    assert release.admission is not None
+    assert {each.waived for each in release.admission.services.values()} == {"adoption"}
+    assert not release.has_proven_base
+
+
+def released(place: World, revision: str = "main") -> Release:
+    return parse_release(place.remote.read("environments/test/release.yaml", revision), "release.yaml")

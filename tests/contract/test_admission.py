@@ -1,0 +1,319 @@
+"""The contract in a controller: what an overlay is charged with, whether it is let in. Real git, real kustomize."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.contract.admission import ContractAdmission
+from gitops.contract.surveyor import ContractHead
+from gitops.core.errors import Conflict
+from gitops.core.ownership.applyset import Parent, applyset_of
+from gitops.core.sync import cluster_scoped as cluster_kinds
+from gitops.core.sync.scope import ScopeCeilings
+from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.local import binaries
+from gitops.reconcile.sync_target import SyncTarget, SyncTargets
+from gitops.render.builds import Builds
+from tests.worlds.git import git
+from tests.worlds.judged_repo import DIGEST, JudgedRepo, made, overlay
+
+DEV, PROD = (f"environments/{name}/kustomization.yaml" for name in ("dev", "prod"))
+PIPELINE = "environments/pipeline.yaml"
+PATCH = "patches:\n- target: {kind: Deployment}\n  patch: |-\n    - {op: add, path: /spec/paused, value: true}\n"
+
+
+def service(name: str) -> str:
+    return f"{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{ports: [{{port: 80}}]}}}}\n"
+
+
+class Kinds:
+    def is_namespaced(self, kind: tuple[str, str]) -> bool:
+        return cluster_kinds.is_namespaced(kind)
+
+
+class Overtaken(DesiredState):
+    """A new head is taken in between a question about an overlay and the one about all of them."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def docket(self) -> ContractHead:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().docket()
+
+
+class Controller:
+    """Chooses targets as passes do. `applied`: what each overlay runs, as the parents of a leader tell."""
+
+    def __init__(self, origin: JudgedRepo, directory: Path) -> None:
+        self.origin = origin
+        self.repo = GitConfigRepo(f"file://{origin.root}", "main", directory / "clone")
+        self.applied: dict[str, Any] = {}
+        self.start()
+
+    def start(self) -> None:
+        """As after a restart: nothing is remembered but what lies on the disk and what was applied."""
+        cluster: Any = Kinds()
+        rules = ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of)
+        builds = Builds(self.repo, self.origin.kustomize)
+        self.desired = Overtaken(self.repo, builds, cluster, rules)
+        judge = ContractAdmission(builds, self.origin.memo)
+        self.targets = SyncTargets(self.desired, judge, self.applied.get, lambda: datetime.now(UTC))  # noqa: TID251
+
+    def take_in(self) -> str:
+        head = self.origin.commit()
+        self.repo.fetch()
+        self.desired.refresh()
+        return head
+
+    def release_prod(self) -> None:
+        """As it lies there now; that nobody has proven it is waived."""
+        head = self.take_in()
+        text = f'base: {head}\noverlay: {head}\nwaived: {{"{head}": try it, "{DIGEST["new"]}": try it}}\n'
+        self.origin.write({"environments/prod/release.yaml": text})
+        self.take_in()
+
+    def target(self, name: str) -> SyncTarget:
+        return self.targets.choose(self.desired.overlays()[name], Parent(name, "repo", applied=self.applied.get(name)))
+
+    def apply(self, *names: str) -> None:
+        """A pass over each: what is let in is what runs."""
+        for name in names:
+            chosen = self.target(name)
+            if chosen.stall is None and chosen.desired is not None:
+                self.applied[name] = chosen.desired.revision
+
+    def reasons(self, *names: str) -> dict[str, str]:
+        found = {name: self.target(name).stall for name in names}
+        return {name: stall.reason for name, stall in found.items() if stall is not None}
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Iterator[Controller]:
+    """Both dev and prod run what they should; test is left out to have less to write."""
+    origin = made(tmp_path, binaries.ensure("kustomize"))
+    git(origin.root, "config", "uploadpack.allowFilter", "true")
+    origin.write({PIPELINE: (origin.root / PIPELINE).read_text().replace("after: test}", "after: dev}")})
+    origin.release("prod", origin.commit())
+    found = Controller(origin, tmp_path)
+    found.take_in()
+    found.apply("dev", "prod")
+    yield found
+    found.repo.close()
+
+
+def test_what_is_within_the_variations_is_let_in(controller: Controller) -> None:
+    assert controller.reasons("dev", "prod") == {}
+    assert controller.target("dev").warnings == ()
+    assert controller.applied.keys() == {"dev", "prod"}
+
+
+def test_what_is_not_keeps_what_it_has_and_says_where_and_what_to_do(controller: Controller) -> None:
+    ran = controller.applied["dev"]
+    controller.origin.append(DEV, PATCH)
+    controller.take_in()
+    target = controller.target("dev")
+    assert target.stall is not None
+    assert target.stall.reason == "ContractViolated"
+    assert "Deployment.apps shop-dev/order /spec/paused: no variation lets" in target.stall.message
+    assert f"({DEV}:10)" in target.stall.message
+    assert target.desired is not None
+    assert target.desired.revision == ran
+    assert controller.reasons("prod") == {}
+
+
+def test_a_release_that_the_trunk_has_lost_goes_on_with_a_warning_while_a_ref_keeps_it(
+    controller: Controller, tmp_path: Path
+) -> None:
+    lost = controller.applied["prod"].base
+    controller.repo.keep([lost])
+    git(controller.origin.root, "checkout", "--quiet", "--orphan", "rewritten")
+    git(controller.origin.root, "commit", "--quiet", "--message=a history of its own")
+    git(controller.origin.root, "branch", "--force", "main")
+    git(controller.origin.root, "reflog", "expire", "--expire=now", "--all")
+    git(controller.origin.root, "gc", "--quiet", "--prune=now")
+    controller.repo.close()
+    controller.repo = GitConfigRepo(f"file://{controller.origin.root}", "main", tmp_path / "another")
+    controller.start()
+    controller.repo.fetch()
+    controller.desired.refresh()
+    target = controller.target("prod")
+    assert (target.stall, target.desired is not None) == (None, True)
+    (warning,) = target.warnings
+    assert "this commit of release.yaml is no longer on the trunk, which was rewritten" in warning
+    git(controller.origin.root, "update-ref", "-d", f"refs/lockstep/base/{lost}")
+    controller.repo.fetch()
+    controller.start()
+    controller.desired.refresh()
+    assert controller.reasons("dev", "prod") == {"prod": "NotOnTrunk"}
+
+
+def test_a_variation_on_the_trunk_mends_it(controller: Controller) -> None:
+    controller.origin.append(DEV, PATCH)
+    controller.take_in()
+    assert controller.reasons("dev") == {"dev": "ContractViolated"}
+    controller.origin.append(PIPELINE, "- {kinds: [Deployment], field: /spec/paused}\n")
+    controller.take_in()
+    assert controller.reasons("dev") == {}
+
+
+def test_what_runs_is_never_stopped_by_a_rule_that_came_later(controller: Controller) -> None:
+    text = (controller.origin.root / PIPELINE).read_text()
+    controller.origin.write({PIPELINE: text.replace("required: [DB]", "schema: {type: string, pattern: '^jdbc:'}")})
+    controller.take_in()
+    target = controller.target("dev")
+    assert target.stall is None
+    assert any("/data/DB" in said for said in target.warnings), target.warnings
+    controller.origin.append(DEV, "replicas: [{name: order, count: 2}]\n")
+    controller.take_in()
+    assert controller.reasons("dev") == {"dev": "ContractViolated"}
+
+
+def test_the_overlay_that_changed_is_charged(controller: Controller) -> None:
+    controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "db-of-prod")})
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}
+
+
+def test_it_is_found_though_nobody_has_looked_at_the_other_one_yet(controller: Controller) -> None:
+    """After a restart: a controller that judges dev first must know prod all the same."""
+    controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "db-of-prod")})
+    controller.take_in()
+    controller.start()
+    controller.desired.refresh()
+    assert controller.reasons("dev") == {"dev": "ContractViolated"}
+
+
+def test_when_both_changed_the_earlier_one_is_charged(controller: Controller) -> None:
+    controller.origin.write({
+        DEV: overlay("dev").replace("db-of-dev", "one-for-all"),
+        PROD: overlay("prod").replace("db-of-prod", "one-for-all"),
+    })  # fmt: skip
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}
+
+
+def test_another_ones_change_mends_it_and_it_is_asked_again(controller: Controller) -> None:
+    controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "main")})
+    controller.release_prod()
+    controller.apply("prod")
+    controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "main")})
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}
+    assert controller.targets.breached == {"dev"}
+    controller.origin.write({PROD: overlay("prod")})
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}, "prod still runs it"
+    controller.apply("prod")
+    assert controller.reasons("dev", "prod") == {}
+    assert controller.targets.breached == frozenset()
+
+
+def test_who_was_refused_is_not_let_in_by_another_ones_change(controller: Controller) -> None:
+    controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"prod": "ContractViolated"}
+    controller.origin.append(DEV, "replicas: [{name: order, count: 2}]\n")
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {"prod": "ContractViolated"}
+
+
+def test_what_runs_counts_though_its_overlay_is_broken_now(controller: Controller) -> None:
+    controller.origin.write({DEV: "resources: [nowhere.yaml]\n"})
+    controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
+    controller.release_prod()
+    assert controller.reasons("dev", "prod") == {"dev": "MissingFile", "prod": "ContractViolated"}
+
+
+def test_a_comment_stops_nobody(controller: Controller) -> None:
+    text = (controller.origin.root / PIPELINE).read_text()
+    controller.origin.write({PIPELINE: text.replace("required: [DB]", "schema: {type: string, pattern: '^jdbc:'}")})
+    controller.origin.append(DEV, "# a word about it\n")
+    controller.take_in()
+    target = controller.target("dev")
+    assert target.stall is None
+    assert any("/data/DB" in said for said in target.warnings)
+
+
+def test_an_overlay_that_is_gone_charges_nobody(controller: Controller) -> None:
+    controller.reasons("dev", "prod")
+    text = (controller.origin.root / PIPELINE).read_text()
+    git(controller.origin.root, "rm", "-r", "--quiet", "environments/prod")
+    controller.origin.write({PIPELINE: text.replace("  prod: {namespace: shop-prod, after: dev}\n", "")})
+    controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "db-of-prod")})
+    controller.take_in()
+    assert [said for said in controller.target("dev").warnings if "prod" not in said] == []
+    assert controller.reasons("dev") == {}
+
+
+def test_a_broken_neighbour_stops_nobody(controller: Controller) -> None:
+    controller.origin.write({"environments/test/kustomization.yaml": "resources: [nowhere.yaml]\n"})
+    controller.origin.release("test", controller.take_in())
+    controller.take_in()
+    assert controller.reasons("dev", "prod", "test") == {"test": "MissingFile"}
+
+
+def test_a_change_that_only_the_reference_reads_counts(controller: Controller) -> None:
+    """Here dev takes one directory of base and leaves the other one out."""
+    base = "resources: [order, more]\nconfigMapGenerator:\n- {name: settings, literals: [A=b]}\n"
+    own = (
+        overlay("dev")
+        .replace("[../../base]", "[../../base/order]")
+        .replace("behavior: merge, literals: [", "literals: [A=b, ")
+    )
+    controller.origin.write({"base/kustomization.yaml": base, "base/more/one.yaml": service("one"), DEV: own})
+    controller.origin.write({"base/more/kustomization.yaml": "resources: [one.yaml]\n"})
+    controller.origin.append(PIPELINE, "- {objects: [{kind: Service, name: one}], environments: [dev]}\n")
+    controller.take_in()
+    controller.apply("dev")
+    ran = controller.desired.at_head("dev").key
+    assert controller.target("dev").warnings == ()
+    controller.origin.write({"base/more/one.yaml": service("two")})
+    controller.take_in()
+    assert controller.desired.at_head("dev").key == ran, "dev reads none of it"
+    assert any("Service" in said and "two" in said for said in controller.target("dev").warnings)
+
+
+def test_without_a_reference_nothing_new_is_let_in(controller: Controller) -> None:
+    text = (controller.origin.root / PIPELINE).read_text()
+    controller.origin.write({PIPELINE: f"reference: nowhere\n{text}"})
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {}, "what runs goes on"
+    assert any("nowhere" in said for said in controller.target("dev").warnings)
+    controller.origin.append(DEV, "replicas: [{name: order, count: 2}]\n")
+    controller.take_in()
+    assert controller.reasons("dev", "prod") == {"dev": "NoReference"}
+
+
+def test_in_observe_mode_it_is_shown_and_stops_nothing(controller: Controller) -> None:
+    text = (controller.origin.root / PIPELINE).read_text()
+    controller.origin.write({PIPELINE: text.replace("images: newest}", "images: newest, sync: {mode: observe}}")})
+    controller.origin.append(DEV, PATCH)
+    controller.take_in()
+    target = controller.target("dev")
+    assert target.stall is None
+    assert any("/spec/paused" in said for said in target.warnings)
+
+
+def test_a_new_head_in_between_does_not_let_the_old_one_in(controller: Controller) -> None:
+    good = (controller.origin.root / DEV).read_text()
+    controller.origin.append(DEV, PATCH)
+    controller.take_in()
+    controller.origin.write({DEV: good + "replicas: [{name: order, count: 2}]\n"})
+    controller.desired.meanwhile = controller.take_in
+    target = controller.target("dev")
+    assert target.stall is None
+    assert target.desired is not None
+    assert target.desired.revision.base == controller.repo.head()
+
+
+def test_an_overlay_that_leaves_in_between_is_looked_at_again(controller: Controller) -> None:
+    git(controller.origin.root, "rm", "-r", "--quiet", "environments/dev")
+    controller.desired.meanwhile = controller.take_in
+    with pytest.raises(Conflict):
+        controller.target("dev")

@@ -1,0 +1,274 @@
+"""The six invariants of the contract: each is broken once, as people break them, and `lockstep check` says what is
+wrong, where, and what to do, in words that need no manual. The story is one repo: order 1.4.2 runs in dev, test, prod.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gitops.local import binaries
+from tests.worlds.git import git
+from tests.worlds.judged_repo import DEPLOYMENT, DIGEST, PIPELINE, JudgedRepo, made, overlay
+
+PROD = "environments/prod/kustomization.yaml"
+RELEASE = "environments/prod/release.yaml"
+ADMISSION = """\
+admission:
+  source: test
+  base: {base}
+  services:
+    order: {{digest: '{digest}', since: 2026-11-20T08:00:00Z}}
+"""
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> JudgedRepo:
+    """Test and prod are locked to the tree that they were adopted with."""
+    found = made(tmp_path, binaries.ensure("kustomize"))
+    first = git(found.root, "rev-parse", "HEAD")
+    for name in ("test", "prod"):
+        found.release(name, first)
+    found.commit("test, prod: locked to the tree they were adopted with")
+    return found
+
+
+def lockstep(repo: JudgedRepo, *arguments: str) -> tuple[int, str]:
+    """Exit code, and what a person reads."""
+    home = str(repo.root.parent)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": home, "LOCKSTEP_KUSTOMIZE": str(binaries.ensure("kustomize"))}
+    command = [sys.executable, "-m", "gitops", *arguments]
+    ran = subprocess.run(command, cwd=repo.root, env=environment, capture_output=True, text=True, check=False)
+    assert not ran.stderr, ran.stderr
+    return ran.returncode, ran.stdout
+
+
+def refused(repo: JudgedRepo, *words: str) -> str:
+    """What `lockstep check` says; it must refuse, and say all of these."""
+    code, said = lockstep(repo, "check")
+    assert code == 1, said
+    missing = [each for each in words if each not in said]
+    assert not missing, f"{missing} not in:\n{said}"
+    return said
+
+
+def released(repo: JudgedRepo, more: str) -> str:
+    """Prod's release.yaml names the head; returns it."""
+    head = git(repo.root, "rev-parse", "HEAD")
+    repo.write({RELEASE: f"base: {head}\noverlay: {head}\n{more}"})
+    repo.commit("prod by hand")
+    return head
+
+
+def test_nothing_is_broken_at_first(repo: JudgedRepo) -> None:
+    code, said = lockstep(repo, "check")
+    assert code == 0
+    assert said.splitlines() == [
+        *(f"{name}: ok (1 declared difference)" for name in ("dev", "test", "prod")),
+        "3 overlays, 0 violations, 0 that cannot be rendered",
+    ]
+
+
+class TestOneAProvenBase:
+    """1. Every environment runs a base that is on the trunk, and that the environment before it has proven."""
+
+    def test_a_base_that_nobody_has_proven(self, repo: JudgedRepo) -> None:
+        repo.write({"base/order/deployment.yaml": DEPLOYMENT.replace("envoy:1.30", "envoy:1.31")})
+        repo.commit("a new proxy")
+        head = released(repo, "waived: adoption\n")
+        refused(
+            repo,
+            "prod: 2 violations",
+            "forbid: Release prod  /base",
+            f"prod: {head}",
+            "test has never proven this base: release.yaml holds no evidence of it",
+            f"most probably set in {RELEASE}",
+            "promote instead (`lockstep promote prod`)",
+            f'`waived: {{"{head}": "<why>"}}`',
+        )
+
+    def test_the_evidence_of_another_base_is_none(self, repo: JudgedRepo) -> None:
+        proven = git(repo.root, "rev-parse", "HEAD")
+        evidence = ADMISSION.format(base=proven, digest=DIGEST["new"])
+        released(repo, evidence)
+        assert lockstep(repo, "check")[0] == 0
+        repo.write({"base/order/deployment.yaml": DEPLOYMENT.replace("envoy:1.30", "envoy:1.31")})
+        repo.commit("a new proxy")
+        released(repo, evidence)
+        said = refused(repo, "test has never proven this base", f"holds evidence for base {proven[:12]} only")
+        assert "order" not in said.partition("forbid")[2]
+
+    def test_a_base_that_is_not_on_the_trunk(self, repo: JudgedRepo) -> None:
+        git(repo.root, "checkout", "--quiet", "-b", "idea")
+        repo.write({"base/order/deployment.yaml": DEPLOYMENT.replace("envoy:1.30", "envoy:1.31")})
+        elsewhere = repo.commit("an idea")
+        git(repo.root, "checkout", "--quiet", "main")
+        repo.write({RELEASE: f"base: {elsewhere}\noverlay: {elsewhere}\n" + ADMISSION.format(
+            base=elsewhere, digest=DIGEST["new"])})  # fmt: skip
+        repo.commit("prod by hand")
+        refused(
+            repo,
+            "forbid: Release prod  /base",
+            f"prod: {elsewhere}",
+            "this commit of release.yaml is not on the trunk: it is on another branch, or the trunk was rewritten",
+            "promote again (`lockstep promote prod`)",
+        )
+
+    def test_a_word_alone_where_nobody_can_tell_which_release_was_the_first(self, tmp_path: Path) -> None:
+        repo = made(tmp_path, binaries.ensure("kustomize"))
+        first = git(repo.root, "rev-parse", "HEAD")
+        repo.write({RELEASE: "base: soon\n"})
+        repo.commit("prod: a mistake")
+        repo.release("test", first)
+        repo.release("prod", first)
+        repo.commit("test, prod: adopted")
+        said = refused(
+            repo,
+            "prod: 3 violations",
+            "forbid: Release prod  /waived",
+            "a word alone waives the first release of an overlay only, and which one was the first cannot be told",
+            "fetch the full history, or let in by name what is listed here",
+            f'`waived: {{"{first}": "<why>"}}`',
+        )
+        assert "test: ok" in said
+        repo.write({RELEASE: f'base: {first}\noverlay: {first}\nwaived: {{"{first}": x, "{DIGEST["new"]}": x}}\n'})
+        assert lockstep(repo, "check")[0] == 0
+
+    def test_a_base_that_the_trunk_has_lost_and_a_ref_keeps(self, repo: JudgedRepo) -> None:
+        """The one that test and prod were adopted with."""
+        lost = git(repo.root, "rev-parse", "HEAD~1")
+        git(repo.root, "checkout", "--quiet", "--orphan", "rewritten")
+        repo.commit("a history of its own")
+        git(repo.root, "update-ref", f"refs/lockstep/base/{lost}", lost)
+        code, said = lockstep(repo, "check")
+        assert code == 0, said
+        assert "warn: Release prod  /base" in said
+        assert "this commit of release.yaml is no longer on the trunk, which was rewritten; a ref of its own" in said
+        git(repo.root, "update-ref", "-d", f"refs/lockstep/base/{lost}")
+        refused(repo, "forbid: Release prod  /base", "this commit of release.yaml is not on the trunk")
+
+    def test_no_base_at_all(self, repo: JudgedRepo) -> None:
+        (repo.root / RELEASE).unlink()
+        repo.write({"environments/pipeline.yaml": PIPELINE})
+        code, said = lockstep(repo, "check")
+        assert (code, "prod: ok (1 declared difference) (not released yet: judged as" in said) == (0, True)
+
+
+def test_two_a_difference_that_nobody_declared(repo: JudgedRepo) -> None:
+    """2. The rendered difference from base lies within the declared variations."""
+    (repo.root / "environments/dev/pause.yaml").write_text("- {op: add, path: /spec/paused, value: true}\n")
+    repo.append("environments/dev/kustomization.yaml", "patches: [{target: {kind: Deployment}, path: pause.yaml}]\n")
+    refused(
+        repo,
+        "dev: 1 violation (",
+        "forbid: Deployment.apps shop-dev/order  /spec/paused",
+        "base: (nothing)   dev: true",
+        "no variation lets Deployment /spec/paused differ",
+        "most probably set in environments/dev/pause.yaml:1",
+        "make it equal to base, or declare it in environments/pipeline.yaml: "
+        "- {objects: [{kind: Deployment, name: order}], field: /spec/paused}",
+    )
+
+
+def test_three_a_required_key_that_is_not_set(repo: JudgedRepo) -> None:
+    """3. Required keys are set."""
+    repo.write({"environments/dev/kustomization.yaml": overlay("dev").replace("DB=db-of-dev", "B=db-of-dev")})
+    refused(
+        repo,
+        "forbid: ConfigMap shop-dev/settings",
+        "variation `settings` requires `DB`, which is not set here",
+        "set `DB` in this environment",
+    )
+
+
+def test_three_a_value_that_two_environments_share(repo: JudgedRepo) -> None:
+    """3. Distinct values are distinct."""
+    repo.write({"environments/dev/kustomization.yaml": overlay("dev").replace("DB=db-of-dev", "DB=10.0.0.7")})
+    repo.write({"environments/test/kustomization.yaml": overlay("test").replace("DB=db-of-test", "DB=10.0.0.7")})
+    repo.release("test", repo.commit("one database"))
+    first = git(repo.root, "rev-parse", "HEAD")
+    (repo.root / "environments/test/release.yaml").write_text(
+        f"base: {first}\noverlay: {first}\n" + ADMISSION.format(base=first, digest=DIGEST["new"])
+    )
+    refused(
+        repo,
+        "forbid: ConfigMap settings  /data/DB",
+        "`DB` must be distinct (`settings`), but test has the same",
+        "give dev and test a value each",
+    )
+
+
+def test_four_an_environment_that_names_another(repo: JudgedRepo) -> None:
+    """4. No environment names another."""
+    wrong = overlay("dev").replace("DB=db-of-dev", "DB=mysql.shop-prod.svc")
+    repo.write({"environments/dev/kustomization.yaml": wrong})
+    refused(
+        repo,
+        "forbid: ConfigMap settings  /data/DB",
+        "dev: mysql.shop-prod.svc",
+        "names `shop-prod`, which is where prod lives",
+        "most probably set in environments/dev/kustomization.yaml",
+        "point it at dev's own; if it is meant, add `names: [shop-prod]` to the variation of this field",
+    )
+
+
+class TestFiveAProvenDigest:
+    """5. Every image of a declared service is pinned, and enters only when the environment before has proven it."""
+
+    def test_an_image_without_a_digest(self, repo: JudgedRepo) -> None:
+        loose = overlay("dev").replace(f', digest: "{DIGEST["new"]}"', "")
+        repo.write({"environments/dev/kustomization.yaml": loose})
+        refused(
+            repo,
+            "forbid: Deployment.apps shop-dev/order  /spec/template/spec/containers/app/image",
+            "dev: r.example/shop/order:1.4.2",
+            "is the image of a service, but not pinned by its digest: what runs could change without a commit",
+            "set newTag and digest under `images:`",
+        )
+
+    def test_a_digest_that_nobody_has_proven(self, repo: JudgedRepo) -> None:
+        repo.write({PROD: overlay("prod", "old").replace("1.4.2", "1.4.3")})
+        repo.commit("prod: order 1.4.3")
+        head = git(repo.root, "rev-parse", "HEAD")
+        released(repo, ADMISSION.format(base=head, digest=DIGEST["new"]))
+        refused(
+            repo,
+            "prod: 1 violation (",
+            "forbid: Release prod  /admission/services/order",
+            f"prod: {DIGEST['old']}",
+            "test has never proven order 1.4.3 with this digest: release.yaml holds no evidence of it",
+            "promote instead (`lockstep promote prod`)",
+            f'`waived: {{"{DIGEST["old"]}": "<why>"}}`',
+        )
+
+    def test_is_let_in_by_name_and_with_a_reason(self, repo: JudgedRepo) -> None:
+        """What the message above tells to write down works, and only for what it names."""
+        repo.write({PROD: overlay("prod", "old").replace("1.4.2", "1.4.3")})
+        repo.commit("prod: order 1.4.3")
+        head = git(repo.root, "rev-parse", "HEAD")
+        evidence = ADMISSION.format(base=head, digest=DIGEST["new"])
+        waiver = f'waived: {{"{DIGEST["old"]}": "production is down"}}\n'
+        released(repo, evidence + waiver)
+        assert lockstep(repo, "check")[0] == 0
+        repo.write({PROD: overlay("prod").replace(DIGEST["new"], "sha256:" + "c" * 64)})
+        repo.commit("prod: another")
+        released(repo, evidence + waiver)
+        refused(repo, f"prod: sha256:{'c' * 64}", "test has never proven order 1.4.2 with this digest")
+
+
+def test_six_parity(repo: JudgedRepo) -> None:
+    """6. For any two environments, rendered differences = declared variations + pending promotion + nothing."""
+    repo.write(
+        {"environments/dev/kustomization.yaml": overlay("dev", "old", more="replicas: [{name: order, count: 2}]\n")}
+    )
+    repo.commit("dev is ahead by an image and has a replica more")
+    code, said = lockstep(repo, "parity", "dev", "prod")
+    assert code == 0, said
+    assert said.startswith("dev and prod: 1 declared, 1 pending, 0 undeclared\n")
+    assert "  declared    Deployment order /spec/replicas: 2 | 1  (replicas)\n" in said
+    repo.append("environments/dev/kustomization.yaml", "labels: [{pairs: {tier: gold}}]\n")
+    code, said = lockstep(repo, "parity", "dev", "prod")
+    assert code == 1
+    assert "  undeclared  Service order /metadata/labels/tier: gold | -\n" in said
+    refused(repo, "no variation lets Service /metadata/labels/tier differ")

@@ -1,0 +1,224 @@
+import json
+
+import pytest
+
+from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.errors import Rejected
+from gitops.core.images.reference import Image
+from gitops.core.objects import Key
+from gitops.core.ownership.applyset import PART_OF_LABEL
+from gitops.core.sync import apply_order as order
+from gitops.core.sync import manifests, scope
+from gitops.core.sync.manifests import Manifest
+from tests.worlds.rejections import rejection
+
+DEV = Overlay("dev", "dev", "environments/dev", "shop-dev")
+PLATFORM = Overlay("platform", "platform", "base/platform", "")
+RENDERED = "environments/dev (rendered)"
+CLUSTER_SCOPED = {"Namespace", "ClusterRole", "CustomResourceDefinition"}
+KEY = b"installation"
+
+
+def is_namespaced(kind: tuple[str, str]) -> bool:
+    if kind[0].startswith("unknown/"):
+        raise Rejected("NoMatches", f"the server does not serve {kind[0]} {kind[1]}")
+    return kind[1] not in CLUSTER_SCOPED
+
+
+def parse(text: str, overlay: Overlay = DEV) -> tuple[Manifest, ...]:
+    return manifests.parse(text.encode(), overlay, is_namespaced, secret_key=KEY)
+
+
+def obj(kind: str, name: str, rest: str = "", *, api: str = "v1", metadata: str = "") -> str:
+    return f"---\napiVersion: {api}\nkind: {kind}\nmetadata: {{name: {name}{metadata}}}\n{rest}\n"
+
+
+def test_objects_without_a_namespace_get_the_environment_s() -> None:
+    found = parse(obj("ConfigMap", "a") + obj("ConfigMap", "b", metadata=", namespace: other") + obj("Namespace", "ns"))
+    assert [manifest.key for manifest in found] == [
+        Key("", "ConfigMap", "shop-dev", "a"),
+        Key("", "ConfigMap", "other", "b"),
+        Key("", "Namespace", "", "ns"),
+    ]
+    assert found[0].body["metadata"]["namespace"] == "shop-dev"
+
+
+def test_a_namespace_on_a_cluster_scoped_object_is_dropped() -> None:
+    # kustomize's namespace transformer cannot know the scope of custom kinds
+    (found,) = parse(obj("ClusterRole", "r", metadata=", namespace: shop-dev", api="rbac.authorization.k8s.io/v1"))
+    assert found.key.namespace == ""
+    assert "namespace" not in found.body["metadata"]
+
+
+def test_kinds_that_the_render_brings_itself_are_known() -> None:
+    crd = "spec: {group: unknown, scope: Cluster, names: {kind: Thing}}"
+    text = obj("CustomResourceDefinition", "things.unknown", crd, api="apiextensions.k8s.io/v1")
+    found = parse(text + obj("Thing", "t", api="unknown/v1"))
+    assert found[1].key == Key("unknown", "Thing", "", "t")
+
+
+def test_a33_a_render_does_not_say_that_a_kind_of_the_cluster_has_a_namespace() -> None:
+    """Else a ClusterRole would lie in the overlay's namespace for the scope, and in none for the API server."""
+    crd = "spec: {group: rbac.authorization.k8s.io, scope: Namespaced, names: {kind: ClusterRole}}"
+    text = obj("CustomResourceDefinition", "x", crd, api="apiextensions.k8s.io/v1")
+    found = parse(text + obj("ClusterRole", "r", api="rbac.authorization.k8s.io/v1"))
+    assert found[1].key == Key("rbac.authorization.k8s.io", "ClusterRole", "", "r")
+
+
+def test_a33_a_list_in_a_list_hides_nothing() -> None:
+    hidden = "{apiVersion: v1, kind: Namespace, metadata: {name: other}}"
+    text = f"{{apiVersion: v1, kind: List, items: [{{apiVersion: v1, kind: NamespaceList, items: [{hidden}]}}]}}"
+    allowed = scope.of(DEV, None)
+    (violation,) = scope.violations(parse(text), allowed)
+    assert "Namespace other is cluster-scoped" in str(violation)
+    deep = f"{{kind: List, items: [{'{kind: List, items: [' * 5}{hidden}{']}' * 5}]}}"
+    assert rejection(lambda: parse(deep)) == ("InvalidManifest", f"{RENDERED}:1")
+
+
+def test_a33_lists_are_taken_apart() -> None:
+    inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Secret, metadata: {name: s}}]}"
+    first = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"
+    found = parse(f"apiVersion: v1\nkind: ConfigMapList\nitems: [{first}, {inner}]")
+    assert [manifest.key.kind for manifest in found] == ["ConfigMap", "Secret"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "said"),
+    [
+        ("", ("EmptyRender", "environments/dev/kustomization.yaml"), "no object"),
+        ("---\n---\n", ("EmptyRender", "environments/dev/kustomization.yaml"), "no object"),
+        (obj("A", "a") + "---\n- 1", ("InvalidManifest", f"{RENDERED}:7"), "not an object"),
+        ("kind: A\nmetadata: {name: a}", ("InvalidManifest", f"{RENDERED}:1"), "A a has no apiVersion"),
+        ("apiVersion: v1\nmetadata: {name: a}", ("InvalidManifest", f"{RENDERED}:1"), "has no kind"),
+        ("apiVersion: v1\nkind: A", ("InvalidManifest", f"{RENDERED}:1"), "A (without a name) has no metadata.name"),
+        (obj("A", "1"), ("InvalidManifest", f"{RENDERED}:2"), "no metadata.name"),
+        (obj("A", "''"), ("InvalidManifest", f"{RENDERED}:2"), "no metadata.name"),
+        (obj("A", "a", metadata=", generateName: b-"), ("InvalidManifest", f"{RENDERED}:2"), "generateName"),
+        (obj("A", "a", metadata=", uid: b"), ("InvalidManifest", f"{RENDERED}:2"), "metadata.uid"),
+        (obj("A", "a", metadata=", labels: x"), ("InvalidManifest", f"{RENDERED}:2"), "labels"),
+        (obj("A", "a", metadata=", annotations: x"), ("InvalidManifest", f"{RENDERED}:2"), "annotations"),
+        (obj("A", "a", metadata=", annotations: [x]"), ("InvalidManifest", f"{RENDERED}:2"), "annotations"),
+        (obj("A", "a") + obj("A", "a"), ("DuplicateObject", f"{RENDERED}:7"), "A shop-dev/a is rendered twice"),
+        (obj("A", "a", api="unknown/v1"), ("NoMatches", "environments/dev/kustomization.yaml"), "A a: the server"),
+        ("a: [", ("InvalidYaml", f"{RENDERED}:2"), "not YAML"),
+    ],
+)
+def test_a33_a36_refused(text: str, expected: tuple[str, str], said: str) -> None:
+    assert rejection(lambda: parse(text)) == expected
+    with pytest.raises(Rejected, match=said.replace("(", r"\(").replace(")", r"\)")):
+        parse(text)
+
+
+def test_the_platform_has_no_namespace_to_give() -> None:
+    assert rejection(lambda: parse(obj("ConfigMap", "a"), PLATFORM))[0] == "InvalidManifest"
+
+
+def test_equal_objects_have_equal_hashes_whatever_their_order() -> None:
+    one = parse("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '1', b: '2'}")
+    two = parse("kind: ConfigMap\ndata: {b: '2', a: '1'}\nmetadata: {name: a, namespace: shop-dev}\napiVersion: v1")
+    three = parse("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '1', b: '3'}")
+    assert one[0].hash == two[0].hash != three[0].hash
+
+
+def test_a41_the_hash_of_a_secret_depends_on_the_installation() -> None:
+    text = obj("Secret", "s", "stringData: {password: x}").encode()
+    hashes = {manifests.parse(text, DEV, is_namespaced, secret_key=key)[0].hash for key in (b"one", b"two")}
+    assert len(hashes) == 2
+
+
+def test_labelled_names_the_set_keeps_the_rest_and_hashes_what_is_applied() -> None:
+    (before,) = parse(obj("ConfigMap", "a", metadata=", labels: {app: a}"))
+    after = manifests.labelled(before, "applyset-x-v1", secret_key=KEY)
+    assert after.body["metadata"]["labels"] == {"app": "a", PART_OF_LABEL: "applyset-x-v1"}
+    assert before.body["metadata"]["labels"] == {"app": "a"}
+    assert after.hash == manifests.body_hash(json.loads(json.dumps(after.body)), KEY) != before.hash
+
+
+WEB = obj("Deployment", "web", "spec: {replicas: 3}", api="apps/v1")
+WORKER = obj("Deployment", "worker", "spec: {replicas: 3}", api="apps/v1")
+
+
+HPA = "spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}"
+KEDA = "spec: {scaleTargetRef: {name: web}}"
+
+
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        obj("HorizontalPodAutoscaler", "x", HPA, api="autoscaling/v2"),
+        obj("ScaledObject", "x", KEDA, api="keda.sh/v1alpha1"),
+    ],
+)
+def test_replicas_that_an_autoscaler_owns_are_left_out(scaler: str) -> None:
+    kept, scaled = manifests.without_owned_replicas(parse(WEB + WORKER + scaler))
+    assert scaled == {Key("apps", "Deployment", "shop-dev", "web")}
+    assert [manifest.body["spec"].get("replicas") for manifest in kept[:2]] == [None, 3]
+    assert kept[0].hash != parse(WEB)[0].hash
+
+
+def test_an_autoscaler_of_another_namespace_owns_nothing_here() -> None:
+    scaler = obj(
+        "ScaledObject", "x", "spec: {scaleTargetRef: {name: web}}", api="keda.sh/v1", metadata=", namespace: o"
+    )
+    assert manifests.without_owned_replicas(parse(WEB + scaler))[1] == frozenset()
+
+
+def test_live_replicas_do_not_change_what_git_wants() -> None:
+    (web,) = parse(WEB)
+    other = manifests.with_replicas(web, 7)
+    assert (other.body["spec"]["replicas"], other.hash) == (7, web.hash)
+
+
+def test_images_of_every_container_of_every_workload() -> None:
+    digest = "sha256:" + "0" * 64
+    pod = f"{{containers: [{{image: 'h.x/a:1@{digest}'}}, {{image: '$BAD'}}], initContainers: [{{image: h.x/b}}]}}"
+    text = obj("Deployment", "d", f"spec: {{template: {{spec: {pod}}}}}", api="apps/v1")
+    text += obj("CronJob", "c", "spec: {jobTemplate: {spec: {template: {spec: {containers: [{image: h.x/c:2}]}}}}}")
+    text += obj("Pod", "p", "spec: {containers: [{image: h.x/d}]}") + obj("ConfigMap", "m", "data: {image: h.x/e}")
+    found = manifests.images(parse(text))
+    assert found == {Image("h.x/a", "1", digest), Image("h.x/b"), Image("h.x/c", "2"), Image("h.x/d")}
+    assert manifests.image_names(parse(text)) == {"h.x/a", "h.x/b", "h.x/c", "h.x/d"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "disabled"),
+    [
+        ("lockstep.gitops/prune: disabled", True),
+        ("kustomize.toolkit.fluxcd.io/prune: Disabled", True),
+        ("argocd.argoproj.io/sync-options: 'Validate=false, Prune=false'", True),
+        ("argocd.argoproj.io/sync-options: Prune=true", False),
+        ("other: disabled", False),
+    ],
+)
+def test_a35_annotations_that_keep_an_object(annotations: str, *, disabled: bool) -> None:
+    (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotations}}}"))
+    assert manifests.is_prune_disabled(found.body) is disabled
+
+
+STEERING = (
+    "argocd.argoproj.io/sync-options: 'Force=true,Replace=true,ServerSideApply=false'",
+    "argocd.argoproj.io/compare-options: IgnoreExtraneous",
+    "kustomize.toolkit.fluxcd.io/force: enabled",
+    "kustomize.toolkit.fluxcd.io/reconcile: disabled",
+    "kustomize.toolkit.fluxcd.io/ssa: Ignore",
+    "lockstep.gitops/force: 'true'",
+    "lockstep.gitops/requested-at: '2026-11-26T00:00:00Z'",
+    "kapp.k14s.io/delete-strategy: orphan",
+)
+
+
+@pytest.mark.parametrize("annotation", STEERING)
+def test_a35_no_annotation_forces_replaces_or_ignores(annotation: str) -> None:
+    """They are data: no rule asks for them. Only waves and `prune: disabled` are heard, of an object's own."""
+    (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotation}}}"))
+    assert not manifests.is_prune_disabled(found.body)
+    assert order.wave(found.body) == 0
+    assert not scope.violations([found], scope.of(DEV, None))
+
+
+@pytest.mark.parametrize("wave", ["x", "1.5", "''", "0x10"])
+def test_a35_a_wave_is_a_number_or_an_error(wave: str) -> None:
+    (found,) = parse(obj("ConfigMap", "a", metadata=f', annotations: {{lockstep.gitops/sync-wave: "{wave}"}}'))
+    with pytest.raises(Rejected) as caught:
+        order.wave(found.body)
+    assert caught.value.reason == "InvalidAnnotation"

@@ -1,0 +1,295 @@
+"""What git wants, over real git and real kustomize: the revision rule, what a new head touches, broken heads."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.adapters.kustomize.builder import Kustomize
+from gitops.core.errors import Rejected
+from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
+from gitops.core.revision import Revision
+from gitops.core.sync.scope import ScopeCeilings
+from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.local import binaries
+from gitops.render.builds import Builds
+from tests.worlds.git import Remote, git
+
+PIPELINE = b"""services: {app: {image: registry.example/app, tags: {semver: ">=1"}}}
+environments:
+  dev: {namespace: shop-dev, images: newest}
+  prod: {namespace: shop-prod, after: dev}
+"""
+BASE = {
+    "base/app/kustomization.yaml": b"resources: [app.yaml]\n",
+    "base/app/app.yaml": b"""apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app}
+spec: {template: {spec: {containers: [{name: app, image: registry.example/app}]}}}
+""",
+}
+
+
+def overlay(environment: str, tag: str) -> bytes:
+    return f"""namespace: shop-{environment}
+resources: [../../base/app]
+images: [{{name: registry.example/app, newTag: "{tag}"}}]
+""".encode()
+
+
+TREE = {
+    "environments/pipeline.yaml": PIPELINE,
+    **BASE,
+    "environments/dev/kustomization.yaml": overlay("dev", "1.0.0"),
+    "environments/prod/kustomization.yaml": overlay("prod", "1.0.0"),
+}
+
+
+class Kinds:
+    """The only thing that is asked of a cluster here: which kinds it serves. `missing` are not."""
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+
+    def is_namespaced(self, kind: tuple[str, str]) -> bool:
+        if kind[1] in self.missing:
+            raise Rejected("NoMatches", f"{kind[1]} is not served")
+        return kind[1] not in {"Namespace", "ClusterRole"}
+
+
+class Place:
+    """A remote, and a controller's view of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.remote = Remote(directory / "remote.git", TREE)
+        self.kinds = Kinds()
+        self.directory = directory
+        self.repo = GitConfigRepo(self.remote.url, "main", directory / "clone")
+        self.desired = self.fresh()
+
+    def fresh(self, context: str | None = None) -> DesiredState:
+        """As after a restart: nothing is remembered but the renders on disk."""
+        cluster: Any = self.kinds
+        renderer = Kustomize(binaries.ensure("kustomize"), self.directory / "renders")
+        return DesiredState(
+            self.repo,
+            Builds(self.repo, renderer),
+            cluster,
+            ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of, context),
+        )
+
+    def push(self, files: dict[str, bytes], message: str = "an edit") -> frozenset[str]:
+        self.remote.write(files, message)
+        return self.refresh()
+
+    def refresh(self) -> frozenset[str]:
+        self.repo.fetch()
+        return self.desired.refresh()
+
+    def release(self, base: str, overlay: str) -> dict[str, bytes]:
+        return {"environments/prod/release.yaml": f"base: {base}\noverlay: {overlay}\n".encode()}
+
+    def tag(self, name: str) -> str | None:
+        return self.desired.at_head(name).images["app"].tag
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    made.repo.close()
+
+
+def test_the_first_environment_is_the_trunks_head(place: Place) -> None:
+    assert place.refresh() == {"dev", "prod"}
+    wanted = place.desired.at_head("dev")
+    assert wanted.revision == Revision(place.remote.head(), place.remote.head())
+    (manifest,) = wanted.manifests
+    assert manifest.key.namespace == "shop-dev"
+    assert manifest.body["metadata"]["labels"][PART_OF_LABEL] == applyset_of("dev")
+
+
+def test_a_later_environment_runs_nothing_until_it_is_released(place: Place) -> None:
+    place.refresh()
+    with pytest.raises(Rejected, match=r"environments/prod/release\.yaml") as refused:
+        place.desired.at_head("prod")
+    assert refused.value.reason == "NotReleased"
+
+
+def test_a_released_environment_keeps_base_and_settings_of_its_release(place: Place) -> None:
+    first = place.remote.head()
+    place.push(place.release(first, first))
+    before = place.desired.at_head("prod").manifests
+    assert place.push(
+        {"base/app/app.yaml": BASE["base/app/app.yaml"].replace(b"spec: {template", b"spec: {paused: true, template")}
+    ) == {"dev"}
+    place.push({"environments/prod/kustomization.yaml": overlay("prod", "2.0.0")})
+    wanted = place.desired.at_head("prod")
+    assert wanted.manifests == before
+    assert wanted.revision == Revision(first, first)
+    assert wanted.waiting == ("settings on the trunk wait for a promotion",)
+    assert "paused" in place.desired.at_head("dev").manifests[0].body["spec"]
+
+
+def test_a_new_head_touches_only_what_reaches_the_edit(place: Place) -> None:
+    place.refresh()
+    place.desired.at_head("dev")
+    assert place.push({"README.md": b"hello"}) == {"prod"}  # refused so far, so it is looked at every time
+    assert place.push({"environments/dev/kustomization.yaml": overlay("dev", "1.0.1")}) == {"dev", "prod"}
+    assert place.tag("dev") == "1.0.1"
+
+
+def test_an_unrelated_commit_renders_the_very_same_objects(place: Place) -> None:
+    place.refresh()
+    before = place.desired.at_head("dev")
+    place.push({"README.md": b"hello"})
+    assert place.desired.at_head("dev") is before
+
+
+def test_a_second_kustomization_beside_the_first_is_seen(place: Place) -> None:
+    place.refresh()
+    place.desired.at_head("dev")
+    assert "dev" in place.push({"base/app/Kustomization": b"resources: []\n"})
+    with pytest.raises(Rejected):
+        place.desired.at_head("dev")
+
+
+def test_a_broken_pipeline_stalls_every_overlay_and_keeps_the_last_valid_one(place: Place) -> None:
+    place.refresh()
+    place.push({"environments/pipeline.yaml": b"environments: [broken\n"})
+    with pytest.raises(Rejected, match=r"environments/pipeline\.yaml:"):
+        place.desired.at_head("dev")
+    assert set(place.desired.overlays()) == {"dev", "prod"}
+    restarted = place.fresh()
+    assert restarted.refresh() == {"dev", "prod"}
+    assert restarted.trouble() is not None
+    with pytest.raises(Rejected, match=r"environments/pipeline\.yaml:"):
+        restarted.at_head("dev")
+    place.push({"environments/pipeline.yaml": PIPELINE})
+    assert place.desired.trouble() is None
+    assert place.tag("dev") == "1.0.0"
+
+
+def test_what_was_admitted_last_can_be_had_while_the_head_is_broken(place: Place) -> None:
+    place.refresh()
+    good = place.desired.at_head("dev")
+    place.push({"environments/dev/kustomization.yaml": b"resources: [missing.yaml]\n"})
+    with pytest.raises(Rejected, match=r"missing\.yaml"):
+        place.desired.at_head("dev")
+    last = place.desired.at(place.desired.overlays()["dev"], good.revision)
+    assert last.manifests == good.manifests
+
+
+def test_a_release_that_is_not_on_the_trunk_is_refused(place: Place) -> None:
+    first = place.remote.head()
+    stray = place.remote.write(TREE, "a history of its own", start=None)
+    assert stray != first
+    place.push(place.release(first, first))
+    with pytest.raises(Rejected) as refused:
+        place.desired.at_head("prod")
+    assert refused.value.reason in {"NotOnTrunk", "UnknownRevision"}
+
+
+class TestARewrittenTrunk:
+    """prod is locked to a commit that a force-push has taken from the trunk."""
+
+    def rewrite(self, place: Place, *, keep: bool) -> tuple[str, frozenset[str]]:
+        first = place.remote.head()
+        place.push(place.release(first, first))
+        place.desired.at_head("prod")
+        if keep:
+            place.repo.keep([first])
+        files = {**TREE, **place.release(first, first), "environments/dev/kustomization.yaml": overlay("dev", "2.0.0")}
+        place.remote.write(files, "a history of its own", start=None)
+        return first, place.refresh()
+
+    def test_what_a_ref_keeps_goes_on(self, place: Place) -> None:
+        first, touched = self.rewrite(place, keep=True)
+        assert touched == {"dev", "prod"}
+        assert place.desired.at_head("prod").strayed == {first}
+        assert place.tag("prod") == "1.0.0"
+        assert place.desired.at_head("dev").strayed == frozenset()
+
+    def test_from_a_clone_that_is_made_anew_too(self, place: Place) -> None:
+        first, _ = self.rewrite(place, keep=True)
+        git(place.remote.directory, "gc", "--quiet", "--prune=now")
+        place.repo.close()
+        place.repo = GitConfigRepo(place.remote.url, "main", place.directory / "another")
+        place.desired = place.fresh()
+        place.refresh()
+        assert place.desired.at_head("prod").strayed == {first}
+        assert place.tag("prod") == "1.0.0"
+
+    def test_what_no_ref_keeps_is_refused_until_one_does(self, place: Place) -> None:
+        first, _ = self.rewrite(place, keep=False)
+        with pytest.raises(Rejected, match=rf"commit {first[:12]} of release\.yaml is not on the trunk") as refused:
+            place.desired.at_head("prod")
+        assert refused.value.reason == "NotOnTrunk"
+        git(place.remote.directory, "update-ref", f"refs/lockstep/base/{first}", first)
+        place.refresh()
+        assert place.tag("prod") == "1.0.0"
+
+
+def test_an_overlay_that_left_git_is_named_once(place: Place) -> None:
+    place.refresh()
+    place.desired.at_head("dev")
+    pipeline = PIPELINE.replace(b"  prod: {namespace: shop-prod, after: dev}\n", b"")
+    assert "prod" in place.push({"environments/pipeline.yaml": pipeline})
+    assert set(place.desired.overlays()) == {"dev"}
+
+
+def test_the_scope_of_a_kind_that_is_not_served_yet_is_asked_for_again(place: Place) -> None:
+    place.kinds.missing = {"Widget"}
+    widget = b"apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: w}\n"
+    place.push({"base/app/widget.yaml": widget, "base/app/kustomization.yaml": b"resources: [app.yaml, widget.yaml]\n"})
+    assert place.desired.at_head("dev").provisional
+    place.kinds.missing = set()
+    assert not place.desired.at_head("dev").provisional
+
+
+def test_build_prints_what_is_deployed(place: Place) -> None:
+    first = place.remote.head()
+    place.push(place.release(first, first))
+    place.push({"environments/prod/kustomization.yaml": overlay("prod", "2.0.0")})
+    assert b"registry.example/app:1.0.0" in place.desired.build("prod")
+    with pytest.raises(Rejected, match=r"it has dev, prod"):
+        place.desired.build("nowhere")
+
+
+APP = "registry.example/app"
+
+
+def test_the_images_in_use_are_those_of_the_render(place: Place) -> None:
+    place.refresh()
+    assert place.desired.images_in_use("dev", APP) == {APP}
+    assert place.desired.images_in_use("dev", "registry.example/other") == {APP}
+
+
+def test_senders_of_an_image_that_was_in_use_wait_for_no_render(place: Place) -> None:
+    """A head that does not render shows where the answer comes from."""
+    place.refresh()
+    place.desired.at_head("dev")
+    place.push({"base/app/app.yaml": b"kind: [", "environments/dev/kustomization.yaml": overlay("dev", "2.0.0")})
+    place.push({"environments/dev/kustomization.yaml": overlay("dev", "3.0.0")})
+    assert place.desired.images_in_use("dev", APP) == {APP}
+    assert place.desired.images_in_use("dev", "registry.example/other") is None
+
+
+def test_an_image_that_came_into_use_is_seen_at_once(place: Place) -> None:
+    place.refresh()
+    assert place.desired.images_in_use("dev", "registry.example/other") == {APP}
+    place.push({"base/app/app.yaml": BASE["base/app/app.yaml"].replace(APP.encode(), b"registry.example/other")})
+    assert place.desired.images_in_use("dev", "registry.example/other") == {"registry.example/other"}
+
+
+def test_what_belongs_into_another_cluster_is_left_alone(place: Place) -> None:
+    elsewhere = PIPELINE.replace(b"images: newest}", b"images: newest, context: shanghai}")
+    place.push({"environments/pipeline.yaml": elsewhere})
+    with pytest.raises(Rejected, match=r"dev belongs into the cluster `shanghai`") as refused:
+        place.desired.at_head("dev")
+    assert refused.value.reason == "OtherCluster"
+    place.desired = place.fresh(context="shanghai")
+    place.refresh()
+    assert place.tag("dev") == "1.0.0"

@@ -1,0 +1,170 @@
+"""The environments' past as real git has it: read once, and then only what is new."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitops.core.promotion.lineage import LineageAction, RepoHistory, deed
+from gitops.history.git_history import QUESTION, GitHistory, TrunkReader
+from gitops.ports import PastCommit
+from tests.worlds.git import git
+from tests.worlds.promotion import World, overlay, world
+
+
+class Counting:
+    """The world's config repo, which notes how many commits it was asked for."""
+
+    def __init__(self, place: World) -> None:
+        self._repo = place.repo
+        self.tree, self.read = place.repo.tree, place.repo.read
+        self.asked: list[int] = []
+
+    def history(self, path: str, limit: int) -> Sequence[PastCommit]:
+        self.asked.append(limit)
+        return self._repo.history(path, limit)
+
+
+class Reading(GitHistory):
+    """It reads at once whatever it asks to read; `asked` counts how often."""
+
+    def __init__(self, trunk: TrunkReader) -> None:
+        super().__init__(trunk, self._note)
+        self.asked = 0
+
+    def _note(self, question: str) -> None:
+        assert question == QUESTION
+        self.asked += 1
+
+    def past(self) -> RepoHistory:
+        super().past()
+        self.read()
+        return super().past()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path) as made:
+        made.soak()
+        yield made
+
+
+@pytest.fixture
+def counting(place: World) -> Counting:
+    return Counting(place)
+
+
+@pytest.fixture
+def chronicle(place: World, counting: Counting) -> Reading:
+    repo: Any = counting
+    return Reading(TrunkReader(repo, place.desired.head, place.desired.overlays))
+
+
+def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: World, chronicle: GitHistory) -> None:
+    place.push_image("order", 2)
+    place.soak()
+    past = chronicle.past()
+
+    assert past.head == place.remote.head()
+    assert [deed(entry) for entry in past.entries[:2]] == [LineageAction.PROMOTION, None]
+    release = past.entries[0].releases["test"]
+    assert release is not None
+    assert release == past.releases["test"]
+    assert release.admission is not None
+    assert past.entries[0].subject == "test: order 1.2.0 from dev"
+
+
+def test_a_head_is_read_once_and_the_next_one_costs_its_own_commits(
+    place: World, chronicle: GitHistory, counting: Counting
+) -> None:
+    first = chronicle.past()
+    assert chronicle.past() is first
+    assert len(counting.asked) == 1
+
+    place.push_image("order", 2)
+    second = chronicle.past()
+    assert counting.asked[1] < counting.asked[0]
+    assert second.entries[1:] == first.entries
+    assert second.entries[0].subject == "order 2"
+
+
+def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: World) -> None:
+    asked: list[str] = []
+    chronicle = GitHistory(TrunkReader(place.repo, place.desired.head, place.desired.overlays), asked.append)
+    assert (chronicle.past().head, asked) == ("", [QUESTION])
+    chronicle.read()
+    assert (chronicle.past().head, asked) == (place.desired.head(), [QUESTION])
+
+    place.push_image("order", 2)
+    assert chronicle.past().head != place.desired.head()
+    assert asked == [QUESTION, QUESTION]
+
+
+def test_a_rewritten_trunk_is_read_anew(place: World, chronicle: GitHistory, counting: Counting) -> None:
+    chronicle.past()
+    tree = {path: place.remote.read(path) for path in git(
+        place.remote.directory, "ls-tree", "-r", "--name-only", "main").splitlines()}  # fmt: skip
+    place.remote.write(tree, "another history", start=None)
+    place.repo.fetch()
+    place.desired.refresh()
+
+    assert [entry.subject for entry in chronicle.past().entries] == ["another history"]
+    assert counting.asked[-1] == counting.asked[0]
+
+
+def test_a_merged_branch_with_older_commits_is_not_overlooked(place: World, chronicle: GitHistory) -> None:
+    chronicle.past()
+    place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug")}, "newer")
+    chronicle.past()
+    person, date = place.person, "2001-01-01T00:00:00+00:00"
+    git(person, "fetch", "--quiet", "origin")
+    git(person, "checkout", "--quiet", "-B", "main", "origin/main~1")
+    (person / "environments/prod/hold.yaml").write_text(f"who: me\nwhy: a freeze\nsince: {date}\n")
+    git(person, "add", ".")
+    git(person, "commit", "--quiet", "--date", date, "--message", "older")
+    git(person, "merge", "--quiet", "--no-edit", "origin/main")
+    git(person, "push", "--quiet", "origin", "main")
+    place.repo.fetch()
+    place.desired.refresh()
+
+    assert {"older", "newer"} <= {entry.subject for entry in chronicle.past().entries}
+
+
+def test_a_hold_and_its_end_are_told_from_what_stands_there(place: World, chronicle: GitHistory) -> None:
+    hold = b"who: Anna\nwhy: a freeze\nsince: 2026-03-05T00:00:00Z\n"
+    place.write({"environments/prod/hold.yaml": hold}, "freeze")
+    held = chronicle.past()
+    assert (deed(held.entries[0]), held.holds["prod"].why) == (LineageAction.HOLD, "a freeze")
+
+    git(place.person, "fetch", "--quiet", "origin")
+    git(place.person, "checkout", "--quiet", "-B", "main", "origin/main")
+    git(place.person, "rm", "--quiet", "environments/prod/hold.yaml")
+    git(place.person, "commit", "--quiet", "--message", "go on")
+    git(place.person, "push", "--quiet", "origin", "main")
+    place.repo.fetch()
+    place.desired.refresh()
+    assert deed(chronicle.past().entries[0]) is LineageAction.RESUME
+    assert chronicle.past().holds == {}
+
+
+def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: World, chronicle: GitHistory) -> None:
+    place.write({"environments/prod/release.yaml": b"base: [nonsense"}, "a mistake")
+    past = chronicle.past()
+
+    assert past.entries[0].releases == {}
+    assert "prod" not in past.releases
+    assert "test" in past.releases
+
+
+def test_of_a_long_past_with_large_releases_the_newest_are_kept(place: World, chronicle: GitHistory) -> None:
+    many = "".join(f"    s{number}: {{digest: 'sha256:{number:064x}'}}\n" for number in range(8000))
+    first = place.desired.head()
+    for number in range(5):
+        release = (
+            f"base: {first}\noverlay: {first}\nadmission:\n  source: dev\n  request: r{number}\n  services:\n{many}"
+        )
+        place.write({"environments/prod/release.yaml": release.encode()}, f"release {number}")
+    read = [entry for entry in chronicle.past().entries if entry.subject.startswith("release ")]
+
+    assert [bool(entry.releases) for entry in read] == [True, True, True, False, False]

@@ -1,0 +1,176 @@
+"""What a stranger reads is true: examples parse with our models, links lead somewhere, commands and targets exist."""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from gitops.cli.main import app
+from gitops.config import model as config
+from gitops.core.config_repo import pipeline, release
+from gitops.core.kustomize import image_edit as overlay
+from tests import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "localcluster/README.md"])
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+PART = "environments/pipeline.yaml (part)"
+ENVIRONMENTS = """
+environments: {dev: {namespace: dev}, test: {namespace: test, after: dev}, prod: {namespace: prod, after: test}}
+"""
+
+READERS: Mapping[str, Callable[[str, str], object]] = {
+    "lockstep.yaml": lambda text, _: config.Config.model_validate(yaml.safe_load(text)),
+    "environments/pipeline.yaml": lambda text, file: pipeline.parse(text.encode(), file),
+    PART: lambda text, file: pipeline.parse((text + ENVIRONMENTS).encode(), file),
+    "release.yaml": lambda text, file: release.parse_release(text.encode(), file),
+    "hold.yaml": lambda text, file: release.parse_hold(text.encode(), file),
+    "kustomization.yaml": lambda text, file: overlay.images(text.encode(), file),
+}
+"""By the file that the first line of an example names. Without one it is a part of pipeline.yaml, or manifests."""
+
+
+def _relative(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def _blocks(language: str) -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for found in BLOCK.finditer(page.read_text()):
+            if found[1] == language:
+                yield _relative(page), found[2]
+
+
+def _code() -> str:
+    """Everything in the pages that is set as code."""
+    return "\n".join(
+        found for page in PAGES for found in re.findall(r"```\w*\n.*?```|`[^`\n]+`", page.read_text(), re.DOTALL)
+    )
+
+
+@pytest.mark.parametrize(("page", "text"), list(_blocks("yaml")))
+def test_every_example_is_valid(page: str, text: str) -> None:
+    named = re.match(r"# (\S+\.yaml(?: \(part\))?)\n", text)
+    if named is not None:
+        reader = READERS.get(named[1]) or READERS[named[1].rpartition("/")[2]]
+        reader(text, page)
+    elif next(yaml.safe_load_all(text)).keys() <= pipeline.Pipeline.model_fields.keys():
+        READERS[PART](text, page)
+    else:
+        for body in yaml.safe_load_all(text):
+            assert {"apiVersion", "kind", "metadata"} <= body.keys(), f"{page}: name the file in the first line"
+
+
+def test_there_are_examples_of_every_file() -> None:
+    shown = "\n".join(text for _, text in _blocks("yaml"))
+    assert all(f"{name}\n" in shown for name in READERS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_relative)
+def test_every_link_resolves(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", path):
+            continue
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{target}: no such file"
+        if anchor:
+            assert anchor in _anchors(linked), f"{target}: no such heading"
+
+
+def test_every_page_is_linked() -> None:
+    linked = {
+        (page.parent / target.partition("#")[0]).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+        if not re.match(r"[a-z]+:", target)
+    }
+    assert not [_relative(page) for page in PAGES if page.parent.is_relative_to(ROOT / "docs") and page not in linked]
+
+
+def test_every_command_exists() -> None:
+    known = _commands(get_command(app))
+    named = re.findall(r"\blockstep((?: [a-z]+)+)", _code())
+    assert named
+    for words in named:
+        first, second = (*words.split(), "")[:2]
+        assert first in known, f"lockstep {first}"
+        if first == "local" and second:
+            assert f"local {second}" in known, f"lockstep local {second}"
+
+
+def test_every_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z]+)\b", _code()))
+    assert {"run", "test"} <= named <= targets
+
+
+def test_every_module_that_is_named_is_there() -> None:
+    named = set(
+        re.findall(r"`((?:gitops|webhooks|tests|deploy|docs|base|environments|localcluster)/[\w./-]+)`", _code())
+    )
+    missing = [name for name in named if not (ROOT / name).exists() and "print-api" not in name]
+    assert missing == []
+
+
+def test_every_field_of_pipeline_yaml_has_its_line() -> None:
+    page = (ROOT / "docs/config-repo.md").read_text()
+    for name in (*pipeline.Pipeline.model_fields, *pipeline.Environment.model_fields, *release.Release.model_fields):
+        assert re.search(rf"`[^`]*\b{name}\b[^`]*`", page), f"docs/config-repo.md does not explain {name}"
+    for name in (*pipeline.SyncOptions.model_fields, *release.Hold.model_fields):
+        assert name in page, f"docs/config-repo.md does not explain {name}"
+
+
+def test_every_reason_has_its_row() -> None:
+    """Whoever reads a word at 3 a.m. finds it. A new reason: add a row to docs/operations.md, Reasons."""
+    page = (ROOT / "docs/operations.md").read_text()
+    rows = re.findall(r"^\| ([A-Z][A-Za-z]+(?:, [A-Z][A-Za-z0-9]+)*) \|", page, re.MULTILINE)
+    explained = {reason for row in rows for reason in row.split(", ")}
+    assert _reasons() - explained == set()
+
+
+def test_adrs_are_short_and_listed() -> None:
+    index = (ROOT / "docs/adr/README.md").read_text()
+    for page in (ROOT / "docs/adr").glob("0*.md"):
+        text = page.read_text()
+        assert f"]({page.name})" in index
+        assert len(text.splitlines()) <= 40, f"{page.name}: about 20 lines"
+        assert "**Cost.**" in text
+
+
+def test_the_lock_and_its_reasons_agree() -> None:
+    """Each library that pyproject.toml asks for has its line among the dependencies, unless nothing imports it yet."""
+    page = (ROOT / "docs/adr/0011-dependencies.md").read_text().lower()
+    wanted = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL | re.MULTILINE)
+    assert wanted is not None
+    names = re.findall(r'"([a-z.-]+)', wanted[1])
+    assert [name for name in names if name not in page] == []
+
+
+def _anchors(page: Path) -> set[str]:
+    """As GitHub makes them: lower case, without punctuation, blanks as hyphens."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _commands(command: Any, prefix: str = "") -> set[str]:
+    found = set()
+    for name, inner in getattr(command, "commands", {}).items():
+        found.add(f"{prefix}{name}")
+        found |= _commands(inner, f"{prefix}{name} ")
+    return found
+
+
+def _reasons() -> set[str]:
+    """Every reason that the controller raises. The local installation's are said where they are met."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "gitops", "webhooks"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = [name for name in tracked.stdout.splitlines() if name.endswith(".py") and "/local/" not in name]
+    text = "\n".join((ROOT / name).read_text() for name in files if (ROOT / name).exists())
+    raised = r"(?:Rejected|Unavailable|Stall)\(\s*\"([A-Z]\w+)\""
+    return set(re.findall(raised, text))

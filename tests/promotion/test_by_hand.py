@@ -1,0 +1,202 @@
+"""What people write into an environment themselves: judged like everything else, and never taken for proven."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.admission import ContractAdmission
+from gitops.core.config_repo.release import parse_release
+from gitops.core.ownership.applyset import Parent
+from gitops.core.revision import Revision
+from gitops.reconcile.sync_target import SyncTarget, SyncTargets
+from gitops.render.builds import Builds
+from tests.worlds.promotion import World, image, pipeline, workload, world
+
+RELEASE = "environments/prod/release.yaml"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[World]:
+    """Test has proven order 1.2.0; prod runs 1.1.0."""
+    with world(tmp_path) as made:
+        made.soak()
+        made.push_image("order", 2)
+        made.soak()
+        made.soak()
+        assert made.runs("test")["order"] == "1.2.0"
+        assert made.runs("prod")["order"] == "1.1.0"
+        yield made
+
+
+def chosen(place: World, applied: Revision | None) -> SyncTarget:
+    """What the next pass over prod would work towards."""
+    parent = Parent("prod", "repo", applied=applied)
+    judge = ContractAdmission(Builds(place.repo, place.renderer), RenderCache(place.directory / "surveys"))
+    targets = SyncTargets(place.desired, judge, lambda _: applied, lambda: place.now)
+    return targets.choose(place.desired.overlays()["prod"], parent)
+
+
+def release_by_hand(place: World, more: str = "waived: adoption\n", *, base: str = "") -> None:
+    """Names the trunk's head, as a person would after an edit of the overlay."""
+    head = place.remote.head()
+    place.write({RELEASE: f"base: {base or head}\noverlay: {head}\n{more}".encode()}, "prod by hand")
+
+
+class TestAnImageOnTheTrunk:
+    def test_that_is_proven_is_a_request_for_exactly_it(self, place: World) -> None:
+        place.push_image("order", 2, "prod")
+        place.look()
+        assert place.runs("prod") == {"order": "1.2.0", "print": "1.1.0"}
+        assert place.subjects(1) == ["prod: order 1.2.0 from test"]
+        assert "Lockstep-Cause: committed on the trunk, proven in test" in place.last()
+        release = parse_release(place.remote.read(RELEASE), RELEASE)
+        assert release.admits("order", image("order", 2).digest or "")
+
+    def test_that_nobody_has_proven_waits_and_says_so(self, place: World) -> None:
+        place.push_image("order", 3, "prod")
+        place.look()
+        assert place.runs("prod")["order"] == "1.1.0"
+        said = "order: its image was edited on the trunk without a release, and test has not proven 1.3.0"
+        assert any(sentence.startswith(said) for sentence in place.waiting("prod"))
+
+    def test_passes_the_gates_like_every_other_promotion(self, tmp_path: Path) -> None:
+        with world(tmp_path, pipeline(prod="when: requested, approvals: {count: 1}")) as place:
+            place.soak()
+            place.push_image("order", 2)
+            place.soak()
+            place.soak()
+            place.push_image("order", 2, "prod")
+            place.look()
+            assert place.runs("prod")["order"] == "1.1.0"
+            assert any("needs 1 approvals" in sentence for sentence in place.waiting("prod"))
+
+    def test_that_a_revert_of_the_release_left_there_asks_for_nothing(self, place: World) -> None:
+        before = place.remote.read(RELEASE)
+        place.tag("promote/prod/one")
+        place.look()
+        assert place.runs("prod")["order"] == "1.2.0"
+        place.write({RELEASE: before}, "Revert prod")
+        place.write({"environments/prod/kustomization.yaml": _with_level(place)}, "a setting of prod")
+        place.look()
+        assert place.runs("prod")["order"] == "1.1.0"
+
+
+class TestAReleaseWrittenByHand:
+    def test_is_not_let_in_without_evidence(self, place: World) -> None:
+        applied = place.desired.at_head("prod").revision
+        place.push_image("order", 3, "prod")
+        release_by_hand(place)
+        target = chosen(place, applied)
+        assert target.stall is not None
+        assert target.stall.reason == "ContractViolated"
+        assert "test has never proven this base" in target.stall.message
+        assert "test has never proven order 1.3.0 with this digest" in target.stall.message
+        assert f'`waived: {{"{image("order", 3).digest}": "<why>"}}`' in target.stall.message
+        assert target.desired is not None
+        assert target.desired.revision == applied, "what runs is healed meanwhile"
+
+    def test_is_let_in_when_each_piece_is_waived_by_name(self, place: World) -> None:
+        applied = place.desired.at_head("prod").revision
+        place.push_image("order", 3, "prod")
+        head = place.remote.head()
+        waived = f"waived:\n  {head}: a hotfix\n  {image('order', 3).digest}: a hotfix\n"
+        release_by_hand(place, f"{waived}  {image('print', 1).digest}: as before\n")
+        target = chosen(place, applied)
+        assert target.stall is None
+        assert place.runs("prod")["order"] == "1.3.0"
+        place.push_image("order", 4, "prod")
+        release_by_hand(place, waived, base=head)
+        later = chosen(place, applied)
+        assert later.stall is not None, "a waiver is for what it names, and nobody inherits it"
+        assert "order 1.4.0" in later.stall.message
+
+    def test_what_was_applied_already_is_never_stopped(self, place: World) -> None:
+        place.push_image("order", 3, "prod")
+        release_by_hand(place)
+        assert chosen(place, place.desired.at_head("prod").revision).stall is None
+
+    def test_the_first_release_is_waived_by_a_word_and_a_revert_to_it_too(self, place: World) -> None:
+        adopted = place.remote.read(RELEASE)
+        assert chosen(place, None).stall is None
+        place.tag("promote/prod/one")
+        place.look()
+        applied = place.desired.at_head("prod").revision
+        place.write({RELEASE: adopted}, "Revert prod")
+        assert chosen(place, applied).stall is None
+        assert place.runs("prod")["order"] == "1.1.0"
+
+    def test_a_promotion_proves_nothing_that_it_does_not_bring(self, place: World) -> None:
+        """Nobody let this print in; a promotion of order must not launder it."""
+        place.push_image("print", 3, "prod")
+        release_by_hand(place, base=place.desired.at_head("prod").revision.base)
+        place.tag("promote/prod/one", "x\n\nServices: order")
+        place.look()
+        assert place.runs("prod")["print"] == "1.3.0", "it is what git says, though no pass lets it in"
+        assert place.subjects(1) == ["prod by hand"]
+        assert any("print: runs by a release.yaml without evidence" in each for each in place.waiting("prod"))
+
+
+class TestANewService:
+    """It came into base and dev; the kustomizations behind dev name no image for it yet."""
+
+    def test_its_image_comes_along(self, place: World) -> None:
+        introduce(place)
+        assert "cart 1.1.0 soaks in dev until" in " ".join(_looked(place))
+        before = place.remote.read("environments/test/kustomization.yaml")
+        place.soak()
+        assert place.runs("test")["cart"] == "1.1.0"
+        after = place.remote.read("environments/test/kustomization.yaml")
+        entry = f'- name: {image("cart", 1).name}\n  newTag: "1.1.0"\n  digest: "{image("cart", 1).digest}"\n'
+        assert after == before + entry.encode()
+        assert place.subjects(2)[0].startswith("test: cart 1.1.0, base ")
+        place.soak()
+        place.tag("promote/prod/cart")
+        place.look()
+        assert place.runs("prod")["cart"] == "1.1.0"
+
+    def test_base_stays_until_it_is_proven(self, place: World) -> None:
+        place.stopped = {"cart"}
+        introduce(place)
+        place.soak()
+        place.push_image("order", 3)
+        place.soak()
+        assert "cart" not in place.runs("test")
+        assert "cart 1.1.0 never ran in dev: no ready pod of it was seen" in place.waiting("test")
+
+    def test_services_by_name_leave_it_behind(self, place: World) -> None:
+        introduce(place)
+        place.tag("promote/test/one", "x\n\nServices: print\n\n--skip-gate soak --reason a try")
+        place.look()
+        assert "cart" not in place.runs("test")
+
+
+def introduce(place: World) -> None:
+    """One commit, as a person adds a service: base, its image in dev, and its row in pipeline.yaml."""
+    declared = place.remote.read("environments/pipeline.yaml")
+    row = b"services:\n  cart: {image: registry.example/cart, tags: {semver: '>=1'}}\n"
+    found = image("cart", 1)
+    entry = f'- name: {found.name}\n  newTag: "{found.tag}"\n  digest: {found.digest}\n'.encode()
+    place.write(
+        {
+            "environments/pipeline.yaml": declared.replace(b"services:\n", row),
+            "base/kustomization.yaml": b"resources: [order, print, cart]\n",
+            "base/cart/kustomization.yaml": b"resources: [app.yaml]\n",
+            "base/cart/app.yaml": workload("cart"),
+            "environments/dev/kustomization.yaml": place.remote.read("environments/dev/kustomization.yaml") + entry,
+        },
+        "cart is new",
+    )
+
+
+def _looked(place: World) -> tuple[str, ...]:
+    place.run()
+    place.now += timedelta(seconds=30)
+    place.look()
+    return place.waiting("test")
+
+
+def _with_level(place: World) -> bytes:
+    return place.remote.read("environments/prod/kustomization.yaml").replace(b"LEVEL=info", b"LEVEL=debug")

@@ -1,0 +1,107 @@
+"""Commits of releases and a trunk that is rewritten, on real git and real kustomize."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from gitops.core.config_repo.release import Release, parse_release
+from gitops.ports import NewCommit
+from tests.worlds.git import git
+from tests.worlds.promotion import World, pipeline, world
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path) as made:
+        made.soak()
+        yield made
+
+
+def release(place: World, environment: str) -> Release:
+    file = f"environments/{environment}/release.yaml"
+    return parse_release(place.remote.read(file), file)
+
+
+def kept(place: World) -> set[str]:
+    """The commits that refs of the remote keep."""
+    refs = git(place.remote.directory, "for-each-ref", "--format=%(objectname) %(refname)", "refs/lockstep/")
+    pairs = [line.split() for line in refs.splitlines()]
+    assert all(ref == f"refs/lockstep/base/{commit}" for commit, ref in pairs)
+    return {commit for commit, _ in pairs}
+
+
+def rewrite(place: World) -> None:
+    """The trunk is force-pushed: the same files, as one commit without a past."""
+    names = git(place.remote.directory, "ls-tree", "-r", "--name-only", "main").splitlines()
+    place.remote.write({name: place.remote.read(name) for name in names}, "a history of its own", start=None)
+    git(place.remote.directory, "gc", "--quiet", "--prune=now")
+    place.repo.fetch()
+    place.desired.refresh()
+
+
+def test_both_commits_of_every_release_are_kept(place: World) -> None:
+    adopted = release(place, "test")
+    assert kept(place) == {adopted.base, adopted.overlay}
+    place.edit_base("order", "new")
+    place.push_image("order", 2)
+    place.soak()
+    promoted = release(place, "test")
+    assert promoted.base != promoted.overlay
+    assert kept(place) == {adopted.base, promoted.base, promoted.overlay}
+
+
+def test_a_release_that_a_person_wrote_is_kept_when_it_is_on_the_trunk(place: World) -> None:
+    head = place.edit_base("order", "new")
+    place.write({"environments/prod/release.yaml": f"base: {head}\noverlay: {head}\n".encode()})
+    place.look()
+    assert head in kept(place)
+
+
+def test_what_is_not_on_the_trunk_is_not_made_good(place: World) -> None:
+    before = kept(place)
+    idea = place.repo.write(place.remote.head(), [NewCommit({"idea": b""}, "an idea", place.now)])
+    place.write({"environments/prod/release.yaml": f"base: {idea}\noverlay: {idea}\n".encode()})
+    place.look()
+    assert kept(place) == before
+
+
+def test_promotions_go_on_from_the_trunk_that_was_rewritten(place: World) -> None:
+    old = release(place, "test")
+    rewrite(place)
+    assert place.desired.at_head("test").strayed == {old.base, old.overlay}
+    assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
+    place.edit_base("order", "new")
+    place.push_image("order", 2)
+    place.soak()
+    assert (place.runs("test")["order"], place.note("test", "order")) == ("1.2.0", "new")
+    assert place.desired.at_head("test").strayed == frozenset()
+    assert place.desired.at_head("prod").strayed == {old.base, old.overlay}
+
+
+def test_a_host_without_such_refs_is_asked_once_and_promotions_go_on(tmp_path: Path) -> None:
+    with world(tmp_path) as place:
+        asked = tmp_path / "asked"
+        refusal = f'case "$1" in refs/lockstep/*) echo "$1" >> {asked}; echo "no such refs" >&2; exit 1;; esac'
+        place.remote.hook("update", refusal)
+        with capture_logs() as logs:
+            place.soak()
+            place.begin()
+            place.soak()
+            place.push_image("order", 2)
+            place.soak()
+        assert place.runs("test")["order"] == "1.2.0"
+        assert kept(place) == set()
+        told = [each["message"] for each in logs if each["event"].startswith("releases are not kept")]
+        assert len(told) == 3, "once for each start, and once for the new release"
+        assert all("no such refs" in message for message in told)
+        assert len(asked.read_text().splitlines()) == 3
+
+
+def test_nothing_is_pushed_for_an_environment_that_is_only_looked_at(tmp_path: Path) -> None:
+    declared = pipeline().replace(b"shop-test,", b"shop-test, sync: {mode: observe},")
+    declared = declared.replace(b"shop-prod,", b"shop-prod, sync: {mode: observe},")
+    with world(tmp_path, declared) as place:
+        place.soak()
+        assert kept(place) == set()

@@ -1,0 +1,79 @@
+"""What a look at many overlays costs, in git processes: what has not changed costs none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitops.core.images.reference import Image
+from gitops.core.promotion.proof import Proof, Proofs
+from gitops.core.revision import Revision
+from tests.worlds.promotion import HOST, World, workload, world
+
+COUNT, BASES = 20, 3
+SERVICES = [f"service-{number}" for number in range(COUNT)]
+OVERLAYS = [f"{environment}/{service}" for environment in ("dev", "test", "prod") for service in SERVICES]
+
+
+def declared() -> bytes:
+    services = "".join(f'  {name}: {{image: {HOST}/{name}, tags: {{semver: ">=1"}}}}\n' for name in SERVICES)
+    return f"""services:
+{services}environments:
+  dev: {{namespace: shop-dev, images: newest}}
+  test: {{namespace: shop-test, after: dev, promote: {{when: proven, soak: 5m}}}}
+  prod: {{namespace: shop-prod, after: test, promote: {{when: requested, soak: 0s}}}}
+""".encode()
+
+
+def overlay(name: str) -> bytes:
+    environment, _, service = name.partition("/")
+    return f"""namespace: shop-{environment}
+resources: [../../../base/{service}]
+images: [{{name: {HOST}/{service}, newTag: "1.0.0", digest: "{digest(1)}"}}]
+""".encode()
+
+
+def digest(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[World]:
+    """Each service has run in test on some bases of its own that prod does not have yet."""
+    base = {"base/kustomization.yaml": f"resources: [{', '.join(SERVICES)}]\n".encode()}
+    for name in SERVICES:
+        base |= {f"base/{name}/kustomization.yaml": b"resources: [app.yaml]\n", f"base/{name}/app.yaml": workload(name)}
+    with world(tmp_path, declared(), {name: overlay(name) for name in OVERLAYS}, base) as made:
+        for service in SERVICES:
+            bases = [
+                made.remote.write({f"base/{service}/app.yaml": workload(service, str(n))}, "") for n in range(BASES)
+            ]
+            records = [
+                Proof(service, Image(f"{HOST}/{service}", "1.1.0", digest(2)), str(n), "s", Revision(base, base), 1e6,
+                      made.now, ran=True)
+                for n, base in enumerate(reversed(bases))
+            ]  # fmt: skip
+            made.shelf.kept[f"test/{service}"] = Proofs(made.now, tuple(records))
+        made.repo.fetch()
+        made.desired.refresh()
+        yield made
+
+
+def test_a_look_asks_git_about_what_each_overlay_runs_itself_and_never_twice(place: World) -> None:
+    before = len(place.processes())
+    place.promoter.look()
+    first = place.processes()[before:]
+    # Of its own bases: each against the locked one, against each other, and against the trunk.
+    pairs = BASES + BASES * (BASES - 1) // 2 + BASES
+    assert COUNT * BASES <= first.count("merge-base") <= COUNT * pairs + COUNT
+    before = len(place.processes())
+    place.promoter.look()
+    assert place.processes()[before:] == []
+
+
+def test_a_commit_costs_what_it_changes(place: World) -> None:
+    place.promoter.look()
+    place.write({"environments/dev/service-1/kustomization.yaml": overlay("dev/service-1") + b"# a remark\n"})
+    before = len(place.processes())
+    place.promoter.look()
+    assert len(place.processes()) - before <= 3  # is the trunk grown; what was carried out since; what changed

@@ -1,0 +1,230 @@
+"""Passes over real git, real kustomize and a real API server: what must hold when something goes wrong in between."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.adapters.kubernetes.applysets import KubernetesApplySets
+from gitops.adapters.kubernetes.cluster import KubernetesCluster
+from gitops.adapters.kubernetes.ledger import KubernetesLedger
+from gitops.adapters.kubernetes.watcher import Watcher
+from gitops.adapters.kustomize.builder import Kustomize
+from gitops.adapters.kustomize.render_cache import RenderCache
+from gitops.contract.admission import ContractAdmission
+from gitops.core.errors import Unavailable
+from gitops.core.objects import Body
+from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
+from gitops.core.sync.manifests import Manifest
+from gitops.core.sync.scope import ScopeCeilings
+from gitops.core.sync.status import Record, Sync
+from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.local import binaries
+from gitops.reconcile.executor import Executor
+from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
+from gitops.reconcile.status_writer import StatusWriter
+from gitops.render.builds import Builds
+from tests.worlds import kubernetes as kubernetes_world
+from tests.worlds.control_plane import SharedControlPlane
+from tests.worlds.git import Remote
+from tests.worlds.kubernetes import MANAGER, now
+
+PIPELINE = """environments:
+  {env}: {{namespace: {namespace}, images: newest}}
+variations:
+- {{objects: [{{kind: ConfigMap, name: '*'}}]}}
+"""
+
+
+class LosingAnswers(KubernetesCluster):
+    """The API server does what it is asked; its answer to the next write is lost on the way when `lose` is set."""
+
+    lose = False
+
+    def apply(self, manifest: Manifest, resource_version: str) -> Body:
+        body = super().apply(manifest, resource_version)
+        if self.lose:
+            raise Unavailable("Timeout", "the answer was lost")
+        return body
+
+
+class Quiet:
+    def announce(self, overlay: str, record: Record) -> None:
+        """Nobody listens to Events here."""
+
+
+class Site:
+    """One environment with an overlay per service; everything real."""
+
+    def __init__(self, control_plane: SharedControlPlane, directory: Path) -> None:
+        self.namespace = control_plane.namespace("reconciler")
+        self.env = self.namespace
+        files = {
+            "environments/pipeline.yaml": self.pipeline(self.namespace),
+            "base/kustomization.yaml": b"resources: []\n",
+        }
+        self.remote = Remote(directory / "remote.git", files)
+        world = kubernetes_world.World.of(control_plane.kubeconfig, control_plane.api)
+        self.core = client.CoreV1Api(control_plane.api)
+        self.api = world.api
+        self.cluster = LosingAnswers(world.kinds, manager=MANAGER)
+        self.repo = GitConfigRepo(self.remote.url, "main", directory / "clone")
+        self.watcher = Watcher(world.kinds, manager=MANAGER, on_change=lambda *_: None, clock=now)
+        self.pool = ThreadPoolExecutor(4)
+        renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
+        builds = Builds(self.repo, renderer)
+        self.desired = DesiredState(
+            self.repo, builds, self.cluster, ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of)
+        )
+        self.judge = ContractAdmission(builds, RenderCache(directory / "surveys"))
+        self.parents = KubernetesApplySets(self.api, repo=self.remote.url)
+        self.start()
+
+    def start(self) -> None:
+        """A new leader: it knows what the cluster and the repo hold, and nothing else."""
+        ledger = KubernetesLedger(self.api, repo=self.remote.url, is_writer=lambda: True)
+        self.reporter = StatusWriter(ledger, Quiet(), now, time.monotonic)
+        world = ReconcilerParties(
+            desired=self.desired,
+            judge=self.judge,
+            live=self.watcher,
+            parents=self.parents,
+            reporter=self.reporter,
+            executor=Executor(self.cluster, self.watcher, self.pool, manager=MANAGER, may_write=lambda: True),
+            now=now,
+            clock=time.monotonic,
+            may_write=lambda: True,
+            repo_name=self.remote.url,
+        )
+        self.reconciler = Reconciler(world)
+        self.reconciler.recall()
+
+    def pipeline(self, namespace: str) -> bytes:
+        return PIPELINE.format(env=self.env, namespace=namespace).encode()
+
+    def push(self, **overlays: dict[str, Any] | str) -> None:
+        """Each overlay holds ConfigMaps: name -> value, or `name!wave` to give one a wave annotation."""
+        files: dict[str, bytes] = {}
+        for overlay, maps in overlays.items():
+            path = f"environments/{self.env}/{overlay}"
+            files[f"{path}/kustomization.yaml"] = f"namespace: {self.namespace}\nresources: [maps.yaml]\n".encode()
+            files[f"{path}/maps.yaml"] = maps.encode() if isinstance(maps, str) else config_maps(maps).encode()
+        self.remote.write(files, "an edit")
+        self.refresh()
+
+    def refresh(self) -> None:
+        self.repo.fetch()
+        self.desired.refresh()
+
+    def look_at(self, overlay: str) -> None:
+        self.reconciler.reconcile(f"{self.env}/{overlay}")
+
+    def ready(self, overlay: str) -> tuple[Sync, str, str]:
+        status = self.reporter.status(f"{self.env}/{overlay}")
+        assert status is not None
+        condition = status.condition("Ready")
+        assert condition is not None
+        return status.sync, condition.reason, condition.message
+
+    def live(self, name: str) -> Any:
+        return self.core.read_namespaced_config_map(name, self.namespace)
+
+    def close(self) -> None:
+        self.watcher.stop()
+        self.pool.shutdown()
+        self.repo.close()
+        self.api.close()
+
+
+def config_maps(values: dict[str, Any]) -> str:
+    return "".join(
+        f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{value: '{value}'}}\n"
+        for name, value in values.items()
+    )
+
+
+@pytest.fixture
+def site(control_plane: SharedControlPlane, tmp_path: Path) -> Iterator[Site]:
+    made = Site(control_plane, tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_lost_answer_and_a_revert_do_not_leave_the_content_in_between(site: Site) -> None:
+    site.push(a={"settings": "one"})
+    site.look_at("a")
+    site.push(a={"settings": "two"})
+    site.cluster.lose = True
+    with pytest.raises(Unavailable):
+        site.look_at("a")
+    site.cluster.lose = False
+    assert site.live("settings").data == {"value": "two"}
+    site.push(a={"settings": "one"})
+    site.start()
+    site.look_at("a")
+    assert site.live("settings").data == {"value": "one"}
+    assert site.ready("a")[0] is Sync.SYNCED
+
+
+def test_an_object_that_moves_between_overlays_is_never_gone(site: Site) -> None:
+    site.push(a={"moves": "1", "stays": "1"}, b={"other": "1"})
+    site.look_at("a")
+    site.look_at("b")
+    uid = site.live("moves").metadata.uid
+    site.push(a={"stays": "1"}, b={"other": "1", "moves": "1"})
+    site.look_at("b")
+    site.look_at("a")
+    assert site.live("moves").metadata.uid == uid
+    assert site.live("moves").metadata.labels[PART_OF_LABEL] == applyset_of(f"{site.env}/b")
+    assert (site.ready("a")[0], site.ready("b")[0]) == (Sync.SYNCED, Sync.SYNCED)
+
+
+def test_a34_an_object_in_two_overlays_keeps_its_first_owner_over_a_restart(site: Site) -> None:
+    site.push(a={"shared": "a"})
+    site.look_at("a")
+    site.push(b={"shared": "b"})
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            site.look_at("b")
+        assert site.live("shared").data == {"value": "a"}
+        assert f"is also in overlay {site.env}/a" in site.ready("b")[2]
+        site.start()
+
+
+def test_a_pass_that_cannot_even_plan_says_so_and_leaves_what_runs(site: Site) -> None:
+    site.push(a={"settings": "one"})
+    site.look_at("a")
+    broken = config_maps({"settings": "two"}).replace(
+        "{name: settings}", "{name: settings, annotations: {lockstep.gitops/sync-wave: first}}"
+    )
+    site.push(a=broken)
+    site.look_at("a")
+    assert site.ready("a")[:2] == (Sync.OUT_OF_SYNC, "InvalidAnnotation")
+    assert site.live("settings").data == {"value": "one"}
+
+
+def test_a_narrower_pipeline_counts_at_once(site: Site) -> None:
+    site.push(a={"settings": "one"})
+    site.look_at("a")
+    elsewhere = f"{site.namespace}-new"
+    site.remote.write({"environments/pipeline.yaml": site.pipeline(elsewhere)}, "moved")
+    site.refresh()
+    site.look_at("a")
+    assert site.ready("a")[:2] == (Sync.OUT_OF_SYNC, "OutOfScope")
+    assert site.live("settings").data == {"value": "one"}
+
+
+def test_an_overlay_that_left_git_stays_and_is_called_an_orphan(site: Site) -> None:
+    site.push(a={"settings": "one"}, b={"other": "1"})
+    site.look_at("a")
+    tree = {"environments/pipeline.yaml": site.pipeline(site.namespace)}
+    site.remote.write(tree, "a is gone", start=None)
+    site.refresh()
+    site.look_at("a")
+    assert site.ready("a")[1] == "Orphaned"
+    assert site.live("settings").data == {"value": "one"}

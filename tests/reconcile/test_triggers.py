@@ -1,0 +1,220 @@
+"""What a push, a scan and a deletion make the controller look at, over a real config repo."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from gitops.core.config_repo.tree import Tree
+from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageScanned
+from gitops.reconcile.triggers import Triggers
+from gitops.runtime.workqueue import Backoff, Workqueue
+from tests.desired.test_desired_state import Place
+
+URLS = ("https://git.example/platform/config",)
+IMAGE = "registry.example/app"
+DEPLOYED, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+@dataclass
+class World:
+    """One config repo, and who is told to look at what."""
+
+    place: Place
+    looked: list[str] = field(default_factory=list)
+    told: list[tuple[str, ...]] = field(default_factory=list)
+
+    def hints(self) -> Triggers:
+        return Triggers(
+            self.place.repo, "main", self.place.desired, self.looked.append, lambda *names: self.told.append(names)
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    place = Place(tmp_path)
+    place.refresh()
+    yield World(place)
+    place.repo.close()
+
+
+LOOKING = f"looking whether an overlay of the trunk names {IMAGE} (aaaaaaaaaaaa)"
+
+
+def push(ref: str | None, after: str | None = "f" * 40) -> ConfigPushed:
+    return ConfigPushed(URLS, ref, after)
+
+
+def test_a_new_head_of_the_trunk_is_fetched_here_and_by_the_leader(world: World) -> None:
+    assert world.hints().config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
+    assert world.looked == ["fetch"]
+    assert world.told == [("dev", "prod")]
+
+
+def test_a_head_that_is_known_already_costs_no_fetch_and_is_told_to_the_leader(world: World) -> None:
+    """A replica that follows may know it before the one that leads."""
+    head = world.place.desired.head()
+    assert world.hints().config_pushed(push("refs/heads/main", head)) == f"already at {head[:12]}"
+    assert not world.looked
+    assert world.told == [("dev", "prod")]
+
+
+def test_a_head_that_comes_back_by_force_while_another_is_on_its_way_in_is_fetched(world: World) -> None:
+    hints, head = world.hints(), world.place.desired.head()
+    hints.config_pushed(push("refs/heads/main", "b" * 40))
+    assert hints.config_pushed(push("refs/heads/main", head)) == "looking at the trunk's new head"
+    assert hints.config_pushed(push("refs/heads/main", head)).startswith("already at")
+    hints.config_pushed(push(None))
+    assert hints.config_pushed(push("refs/heads/main", head)) == "looking at the trunk's new head"
+    assert world.looked == ["fetch"] * 4
+
+
+def test_a_trunk_that_was_deleted_or_forced_back_is_looked_at(world: World) -> None:
+    for after in (None, "0" * 39 + "1"):
+        assert world.hints().config_pushed(push("refs/heads/main", after)) == "looking at the trunk's new head"
+    assert world.looked == ["fetch", "fetch"]
+
+
+@pytest.mark.parametrize("tag", ["promote/prod/42", "approve/prod/42"])
+@pytest.mark.parametrize("after", ["f" * 40, None], ids=["made", "deleted"])
+def test_what_people_ask_for_by_tag_is_looked_at(world: World, tag: str, after: str | None) -> None:
+    assert world.hints().config_pushed(push(f"refs/tags/{tag}", after)) == "looking at what was asked for"
+    assert world.looked == ["tags"]
+    assert world.told == [("prod",)]
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/feature/x", "refs/heads/mainly", "refs/tags/v1.0.0", "refs/tags/promoted"])
+def test_every_other_ref_is_answered_with_the_reason(world: World, ref: str) -> None:
+    assert world.hints().config_pushed(push(ref)) == f"{ref} is not the trunk; nothing depends on it"
+    assert not world.looked
+
+
+def test_a_push_that_does_not_say_what_moved_makes_everything_be_looked_at(world: World) -> None:
+    assert world.hints().config_pushed(push(None, None)).startswith("looking at everything")
+    assert world.looked == ["fetch"]
+
+
+def test_an_environment_that_nobody_knows_is_told_to_nobody(world: World) -> None:
+    world.hints().config_pushed(push("refs/tags/promote/moon/1"))
+    assert world.told == [()]
+
+
+def test_a_scan_makes_the_promotions_be_looked_at(world: World) -> None:
+    answer = world.hints().registry_news(ImageScanned(IMAGE, OTHER))
+    assert answer == f"looking at what waits for the scan of {IMAGE} (bbbbbbbbbbbb)"
+    assert world.looked == ["promote"]
+    assert world.told == [("dev", "prod")]
+
+
+def deploy(place: Place, environment: str, digest: str) -> None:
+    file = f"environments/{environment}/kustomization.yaml"
+    entry = f'images: [{{name: {IMAGE}, newTag: "1.0.0", digest: "{digest}"}}]'
+    place.push({file: f"namespace: shop-{environment}\nresources: [../../base/app]\n{entry}\n".encode()})
+
+
+def test_a_deleted_image_that_is_deployed_is_answered_and_logged_with_its_overlays(world: World) -> None:
+    hints = world.hints()
+    gone = ImageDeleted(IMAGE, DEPLOYED, "1.0.0")
+    assert hints.registry_news(gone) == LOOKING
+    hints.take_in()
+    assert hints.registry_news(gone) == f"no overlay of the trunk names {IMAGE} (aaaaaaaaaaaa)"
+    for environment in ("dev", "prod"):
+        deploy(world.place, environment, DEPLOYED)
+    with capture_logs() as logs:
+        assert {hints.registry_news(gone) for _ in range(3)} == {LOOKING}
+        assert not logs
+        hints.take_in()
+        (answer,) = {hints.registry_news(gone) for _ in range(3)}
+    assert answer.startswith(f"dev, prod: names {IMAGE} (aaaaaaaaaaaa), which the registry no longer has")
+    assert [entry["deployed_in"] for entry in logs] == ["dev, prod"]
+    deploy(world.place, "prod", OTHER)
+    assert hints.registry_news(gone) == LOOKING
+    hints.take_in()
+    assert hints.registry_news(gone).startswith(f"dev: names {IMAGE}")
+    assert set(world.looked) == {"refresh"}
+
+
+class UnreadableTrees:
+    """A clone that is being fetched: whoever reads it would wait."""
+
+    def tree(self, revision: str) -> Tree:
+        raise AssertionError(revision)
+
+    def read(self, blob: str) -> bytes:
+        raise AssertionError(blob)
+
+
+def test_whoever_tells_of_a_deletion_never_waits_for_the_clone(world: World) -> None:
+    hints = Triggers(UnreadableTrees(), "main", world.place.desired, world.looked.append, lambda *_: None)
+    for _ in range(3):
+        assert hints.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
+
+
+def test_deletions_that_come_at_the_same_time_are_each_warned_of_once(world: World) -> None:
+    for environment in ("dev", "prod"):
+        deploy(world.place, environment, DEPLOYED)
+    hints = world.hints()
+    hints.registry_news(ImageDeleted(IMAGE, DEPLOYED))
+    hints.take_in()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with capture_logs(), ThreadPoolExecutor(8) as pool:
+            news = [ImageDeleted(f"{IMAGE}-{number}", DEPLOYED) for number in range(4000)]
+            answers = list(pool.map(hints.registry_news, news))
+    finally:
+        sys.setswitchinterval(before)
+    assert all(answer.startswith("dev, prod: names") for answer in answers)
+
+
+def test_before_the_first_fetch_nothing_is_known_and_nothing_breaks(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    world = World(place)
+    hints = world.hints()
+    assert hints.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
+    hints.take_in()
+    assert hints.config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
+    assert world.looked == ["refresh", "fetch"]
+    place.repo.close()
+
+
+def test_pushes_during_a_pass_make_exactly_one_more_and_none_is_lost(world: World) -> None:
+    """A hook that arrives while the head is being read must not be lost, and a hundred must not make a hundred."""
+    place, passes = world.place, list[str]()
+    entered, leave, done = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def work(name: str) -> None:
+        place.refresh()
+        passes.append(name)
+        entered.set()
+        assert leave.wait(20)
+        done.release()
+
+    backoff = Backoff(lambda: 0.0, first=0.01, most=0.05)
+    queue = Workqueue(work, backoff=backoff, clock=time.monotonic, workers=2)
+    hints = Triggers(place.repo, "main", place.desired, queue.add, lambda *_: None)
+    queue.start()
+    try:
+        hints.config_pushed(push("refs/heads/main"))
+        assert entered.wait(20)
+        for count in range(100):
+            if count % 20 == 0:
+                place.remote.write({"note": str(count).encode()}, f"push {count}")
+            hints.config_pushed(push("refs/heads/main", place.remote.head()))
+        leave.set()
+        assert done.acquire(timeout=20)
+        assert done.acquire(timeout=20)
+        assert place.desired.head() == place.remote.head()
+        assert hints.config_pushed(push("refs/heads/main", place.remote.head())).startswith("already at")
+        queue.add("fence")
+        assert done.acquire(timeout=20)
+        assert passes == ["fetch", "fetch", "fence"]
+    finally:
+        leave.set()
+        queue.stop(20)

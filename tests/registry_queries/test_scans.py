@@ -1,0 +1,306 @@
+"""What registries are asked of scans and labels: in the background, once, bounded, and never from a stale memory."""
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops.core.errors import Rejected, Unavailable
+from gitops.core.image_updates import scans
+from gitops.core.image_updates.build_origin import BuildOrigin
+from gitops.core.image_updates.events import ImageScanned
+from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR, ScanAnswer, ScanUnknown
+from gitops.core.images.reference import Image
+from gitops.core.images.registry_facts import Scan, ScanSeverity, ScanState
+from gitops.registry_queries import query_cache as inquiries
+from tests.worlds.registries import REVISION, Asking, done
+
+APP = Image("harbor.example/shop/app", "1.4.2", f"sha256:{'a' * 64}")
+
+
+class Place(Asking):
+    """A registry, and a clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 8, tzinfo=UTC)
+        super().__init__(lambda: self.now, ["harbor.example"])
+
+    def told(self) -> ScanAnswer:
+        """After the registry has answered what it was asked by this."""
+        self.scans.of(APP)
+        self.work()
+        return self.scans.of(APP)
+
+    def questions(self) -> int:
+        return len(self.registry.asked)
+
+
+def once(happens: Callable[[], None]) -> Callable[[], None]:
+    left = [happens]
+    return lambda: left.pop()() if left else None
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+def test_nobody_waits_for_a_registry_and_it_is_asked_once(place: Place) -> None:
+    place.registry.rated(APP, ScanSeverity.LOW)
+    assert [place.scans.of(APP) for _ in range(3)] == [ScanAnswer()] * 3
+    assert place.questions() == 0
+    place.work()
+    assert (place.scans.of(APP).scan, place.questions(), place.answers) == (done(ScanSeverity.LOW), 1, 1)
+    assert place.registry.asked == [("scan", APP.name, APP.digest)]
+    assert not place.work()
+
+
+@pytest.mark.parametrize(
+    ("answer", "untold", "why"),
+    [
+        (Unavailable("Timeout", "no answer within 5 s"), ScanUnknown.UNREACHABLE, "no answer within 5 s"),
+        (
+            Rejected("Unsupported", "an OCI registry has no scans"),
+            ScanUnknown.UNSUPPORTED,
+            "an OCI registry has no scans",
+        ),
+        (Rejected("Unauthorized", "no such account"), ScanUnknown.REFUSED, "no such account"),
+    ],
+)
+def test_a_registry_that_does_not_tell_says_why(
+    place: Place, answer: Rejected | Unavailable, untold: ScanUnknown, why: str
+) -> None:
+    place.registry.scans[APP.digest or ""] = answer
+    told = place.told()
+    assert (told.scan, told.untold, told.why) == (None, untold, why)
+    assert told.again_at is not None
+
+
+def test_what_no_registry_of_ours_has_is_never_asked(place: Place) -> None:
+    assert place.scans.of(Image("elsewhere.example/app", "1", APP.digest)).untold is ScanUnknown.NO_REGISTRY
+    assert place.scans.of(Image(APP.name, "1.4.2")).untold is ScanUnknown.UNPINNED
+    assert place.origins.of(Image("elsewhere.example/app", "1", APP.digest)) is None
+    assert not place.work()
+
+
+def test_an_answer_is_asked_for_again_while_somebody_looks_and_counts_for_minutes_only(place: Place) -> None:
+    place.registry.rated(APP, ScanSeverity.LOW)
+    place.told()
+    place.now += ASKED_EVERY
+    place.registry.rated(APP, ScanSeverity.CRITICAL)
+    assert place.scans.of(APP).scan == done(ScanSeverity.LOW)
+    place.work()
+    assert place.scans.of(APP).scan == done(ScanSeverity.CRITICAL)
+    place.now += COUNTS_FOR + timedelta(seconds=1)
+    told = place.scans.of(APP)
+    assert (told.scan, told.untold) == (None, ScanUnknown.UNASKED)
+    place.work()
+    assert (place.scans.of(APP).scan, place.questions()) == (done(ScanSeverity.CRITICAL), 3)
+
+
+def test_a_clock_that_is_set_back_makes_no_answer_count_longer(place: Place) -> None:
+    place.registry.rated(APP, ScanSeverity.LOW)
+    place.told()
+    place.now -= timedelta(hours=1)
+    assert place.scans.of(APP).scan is None
+    assert place.work()
+    assert place.scans.of(APP).scan == done(ScanSeverity.LOW)
+
+
+def test_nobody_is_asked_again_when_nobody_looks(place: Place) -> None:
+    place.told()
+    place.now += timedelta(hours=1)
+    assert not place.work()
+    assert place.questions() == 1
+
+
+def test_an_announced_scan_is_asked_for_at_once_whatever_the_registry_calls_itself(place: Place) -> None:
+    place.registry.rated(APP, ScanSeverity.LOW)
+    place.told()
+    place.registry.rated(APP, ScanSeverity.HIGH)
+    place.scans.announced(ImageScanned("192.0.2.7:30002/shop/app", APP.digest or ""))
+    assert place.scans.of(APP) == ScanAnswer()
+    assert place.told().scan == done(ScanSeverity.HIGH)
+    place.scans.announced(ImageScanned(APP.name, f"sha256:{'b' * 64}"))
+    assert place.scans.of(APP).scan == done(ScanSeverity.HIGH)
+
+
+def test_an_answer_that_was_under_way_during_the_announcement_does_not_count(place: Place) -> None:
+    place.registry.rated(APP, ScanSeverity.LOW)
+
+    def rescanned() -> None:
+        place.registry.meanwhile = lambda: None
+        place.registry.rated(APP, ScanSeverity.CRITICAL)
+        place.scans.announced(ImageScanned(APP.name, APP.digest or ""))
+
+    place.registry.meanwhile = rescanned
+    assert place.told().scan == done(ScanSeverity.CRITICAL)
+    assert place.questions() == 2
+
+
+def test_news_of_which_only_another_replica_knows_more_outdate_every_answer(place: Place) -> None:
+    place.registry.rated(APP, ScanSeverity.LOW)
+    assert place.told().scan == done(ScanSeverity.LOW)
+    place.registry.rated(APP, ScanSeverity.CRITICAL)
+    place.scans.outdate()
+    assert place.scans.of(APP) == ScanAnswer()
+
+    def scanned_again() -> None:
+        place.registry.rated(APP, ScanSeverity.HIGH)
+        place.scans.outdate()
+
+    place.registry.meanwhile = once(scanned_again)
+    place.work()
+    assert place.scans.of(APP).scan == done(ScanSeverity.HIGH)
+
+
+def test_news_do_not_make_a_registry_that_is_down_be_asked_more_often(place: Place) -> None:
+    place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
+    assert place.told().untold is ScanUnknown.UNREACHABLE
+    place.scans.outdate()
+    assert place.told().untold is ScanUnknown.UNREACHABLE
+    assert place.questions() == 1
+
+
+def test_a_question_that_a_bug_has_ended_can_be_put_again(place: Place) -> None:
+    place.registry.rated(APP, ScanSeverity.LOW)
+    place.scans.of(APP)
+
+    def fail() -> None:
+        raise OverflowError
+
+    place.registry.meanwhile = fail
+    with pytest.raises(OverflowError):
+        place.work()
+    place.registry.meanwhile = lambda: None
+    assert place.told().scan == done(ScanSeverity.LOW)
+
+
+def test_a_registry_that_is_down_is_asked_ever_less(place: Place) -> None:
+    place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
+    asked_at = []
+    for _ in range(3600):
+        place.now += timedelta(seconds=1)
+        place.scans.of(APP)
+        asked_at += [place.now] if place.work() else []
+    pauses = [(after - before).total_seconds() for before, after in itertools.pairwise(asked_at)]
+    assert pauses[:3] == [10, 20, 40]
+    assert max(pauses) == inquiries.LONGEST_PAUSE.total_seconds()
+    place.registry.rated(APP, ScanSeverity.NONE)
+    place.now += inquiries.LONGEST_PAUSE
+    assert place.told().scan == done(ScanSeverity.NONE)
+
+
+def test_a_registry_that_says_when_is_asked_no_earlier(place: Place) -> None:
+    place.registry.scans[APP.digest or ""] = Unavailable("TooManyRequests", "later", retry_after=120)
+    told = place.told()
+    assert told.again_at == place.now + timedelta(seconds=120)
+
+
+def test_the_promoter_is_told_when_the_answer_is_another_one_and_not_else(place: Place) -> None:
+    place.told()
+    for scan, answers in (
+        (Scan(ScanState.ABSENT), 1),
+        (Scan(ScanState.RUNNING), 2),
+        (Unavailable("Timeout", "no answer"), 3),
+        (Unavailable("Timeout", "still no answer"), 3),
+        (done(ScanSeverity.LOW), 4),
+    ):
+        place.registry.scans[APP.digest or ""] = scan
+        place.now += timedelta(minutes=30)
+        place.told()
+        assert place.answers == answers
+
+
+def test_what_waits_is_bounded(place: Place) -> None:
+    many = [Image(APP.name, None, f"sha256:{number:064x}") for number in range(inquiries.MOST_WAITING + 5)]
+    for image in many:
+        place.scans.of(image)
+    place.work()
+    assert place.questions() == inquiries.MOST_WAITING
+    place.scans.of(many[-1])
+    place.work()
+    assert place.questions() == inquiries.MOST_WAITING + 1
+
+
+def test_what_is_kept_is_bounded(place: Place) -> None:
+    for number in range(2_001):
+        place.scans.of(Image(APP.name, None, f"sha256:{number:064x}"))
+        place.work()
+    assert place.scans.of(Image(APP.name, None, f"sha256:{2_000:064x}")).scan == Scan(ScanState.ABSENT)
+    assert place.scans.of(Image(APP.name, None, f"sha256:{0:064x}")) == ScanAnswer()
+
+
+ANSWERS = st.one_of(
+    st.builds(done, st.sampled_from(ScanSeverity)),
+    st.builds(Scan, st.sampled_from(ScanState), st.none() | st.sampled_from(ScanSeverity)),
+    st.just(Unavailable("Timeout", "no answer")),
+    st.sampled_from([Rejected("Unsupported", "none here"), Rejected("Unauthorized", "who?")]),
+)
+STEPS = st.one_of(
+    st.tuples(st.just("the registry has"), ANSWERS),
+    st.tuples(st.just("time passes"), st.integers(-600, 900)),
+    st.tuples(st.just("it is announced"), st.none()),
+    st.tuples(st.just("somebody looks"), st.none()),
+    st.tuples(st.just("the queue works"), st.none()),
+)
+
+
+@given(steps=st.lists(STEPS, max_size=30), limit=st.sampled_from(ScanSeverity))
+def test_whatever_happens_the_gate_is_open_only_for_a_good_and_fresh_answer(
+    steps: list[tuple[str, object]], limit: ScanSeverity
+) -> None:
+    """An answer opens the gate when the registry gave it minutes ago at most, it is done, rated and good enough, and
+    nothing was announced since.
+    """
+    place = Place()
+    given_at, given_answer = None, None
+
+    def answered() -> None:
+        nonlocal given_at, given_answer
+        given_at, given_answer = place.now, place.registry.scans.get(APP.digest or "", Scan(ScanState.ABSENT))
+
+    place.registry.meanwhile = answered
+    place.registry.rated(APP, ScanSeverity.NONE)
+    place.told()
+    for step, value in steps:
+        if step == "the registry has" and isinstance(value, (Scan, Rejected, Unavailable)):
+            place.registry.scans[APP.digest or ""] = value
+        elif step == "time passes" and isinstance(value, int):
+            place.now += timedelta(seconds=value)
+        elif step == "it is announced":
+            place.scans.announced(ImageScanned(APP.name, APP.digest or ""))
+            given_at = given_answer = None
+        elif step == "the queue works":
+            place.work()
+        if scans.passes(APP, place.scans.of(APP), limit):
+            assert isinstance(given_answer, Scan)
+            assert given_answer.state is ScanState.DONE
+            assert given_answer.severity is not None
+            assert given_answer.severity <= limit
+            assert given_at is not None
+            assert abs(place.now - given_at) <= COUNTS_FOR
+
+
+def test_labels_are_asked_for_once_for_ever(place: Place) -> None:
+    place.registry.built_from(APP, source="https://git.example/team/app")
+    assert (place.origins.of(APP), place.origins.revision(APP)) == (None, "")
+    place.work()
+    assert place.origins.of(APP) == BuildOrigin(REVISION, "https://git.example/team/app")
+    place.now += timedelta(days=400)
+    assert place.origins.revision(APP) == REVISION
+    assert not place.work()
+
+
+def test_labels_that_could_not_be_read_are_asked_for_later(place: Place) -> None:
+    place.registry.labels[APP.digest or ""] = Unavailable("Timeout", "no answer")
+    place.origins.foresee([APP])
+    place.work()
+    place.registry.built_from(APP)
+    assert (place.origins.revision(APP), place.work()) == ("", False)
+    place.now += inquiries.FIRST_PAUSE
+    assert (place.origins.revision(APP), place.work()) == ("", True)
+    assert place.origins.revision(APP) == REVISION

@@ -1,0 +1,297 @@
+"""Images that are gone: told where they are needed, as soon as a registry says so, and no longer than that is true."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+import pytest
+
+from gitops.core.errors import Unavailable
+from gitops.core.health import Health
+from gitops.core.images.reference import Image
+from gitops.core.promotion.proof import Proof, Proofs
+from gitops.core.revision import Revision
+from gitops.core.sync import missing_images as missing
+from gitops.core.sync import summary
+from gitops.core.sync.missing_images import IN_REACH, IN_USE, PULLABLE, MissingImages, NeededImages
+from gitops.core.sync.status import Record, Sync, SyncStatus
+from gitops.core.sync.summary import PassResults
+from gitops.registry_sweep.image_retention import ImageRetention, RetainedImages
+from tests.worlds.harbor import digest
+from tests.worlds.sweeps import Shelf, refused, wanting
+
+HOST = "harbor.example"
+NOW = datetime(2026, 11, 1, 8, tzinfo=UTC)
+
+
+def image(service: str, tag: str, host: str = HOST) -> Image:
+    name = f"{host}/tuling/{service}"
+    return Image(name, tag, digest(f"{name}:{tag}"))
+
+
+def record(*images: Image, minutes: float = 0) -> Record:
+    held = {each.name.rpartition("/")[2]: each for each in images}
+    return Record(NOW - timedelta(minutes=minutes), None, Sync.SYNCED, Health.HEALTHY, "Synced", "", images=held)
+
+
+USED, BEFORE, PROVEN = image("print-api", "1.4.2"), image("print-api", "1.4.1"), image("print-api", "1.5.0")
+
+
+class World:
+    """`needs` is what overlays need; `told` are the overlays that were told to be looked at."""
+
+    def __init__(self, others: Mapping[str, Shelf] = MappingProxyType({})) -> None:
+        self.shelf = Shelf()
+        self.needs: dict[str, NeededImages] = {
+            "prod": NeededImages(frozenset({USED}), frozenset({BEFORE})),
+            "dev": NeededImages(frozenset({image("order", "1.0.0")})),
+        }
+        for needed in self.needs.values():
+            self.shelf.digests |= {missing.pinned(each) for each in needed.in_use | needed.in_reach}
+        self.elapsed = 0.0
+        self.told: list[frozenset[str]] = []
+        self.pool = ThreadPoolExecutor(2)
+        self.pullability = ImageRetention({HOST: self.shelf, **others}, self, self.told.append, lambda: self.elapsed)
+
+    def everywhere(self) -> Mapping[str, NeededImages]:
+        return self.needs
+
+    def of(self, overlay: str) -> NeededImages:
+        return self.needs.get(overlay, NeededImages())
+
+    def check(self, seen: frozenset[str] = frozenset()) -> None:
+        self.pullability.check_all(HOST, seen, self.pool)
+
+    def missing(self, overlay: str = "prod") -> MissingImages | None:
+        return self.pullability.missing(wanting(overlay, self.needs[overlay].in_use))
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.pool.shutdown()
+
+
+def test_nothing_is_said_before_anybody_has_looked(world: World) -> None:
+    assert world.missing() is None
+    world.check()
+    assert world.missing() == MissingImages()
+    assert world.told == [frozenset({"prod", "dev"})]
+
+
+def test_an_image_in_use_that_is_gone_is_told_before_a_node_needs_it(world: World) -> None:
+    world.check()
+    world.told.clear()
+    world.shelf.digests.discard(missing.pinned(USED))
+    world.check()
+    found = world.missing()
+    assert found is not None
+    assert found.reason == IN_USE
+    assert found.message == (
+        f"prod: print-api 1.4.2 (sha256:{USED.short_digest}) is no longer in harbor.example: a pod that starts on "
+        "another node cannot pull it; push it again, or roll forward"
+    )
+    assert world.missing("dev") == MissingImages()
+    assert world.told == [frozenset({"prod"})]
+    world.shelf.digests.add(missing.pinned(USED))
+    world.check()
+    assert world.missing() == MissingImages()
+
+
+def test_what_a_rollback_may_need_is_told_apart_and_asked_for_once_an_hour(world: World) -> None:
+    world.check()
+    world.shelf.digests.discard(missing.pinned(BEFORE))
+    world.check()
+    assert world.missing() == MissingImages()
+    world.elapsed = 3601.0
+    world.check()
+    found = world.missing()
+    assert found is not None
+    assert found.reason == IN_REACH
+    assert "a rollback to it would not start" in found.message
+
+
+def test_who_rolls_forward_does_not_miss_it_any_more(world: World) -> None:
+    world.shelf.digests.discard(missing.pinned(USED))
+    world.check()
+    new = image("print-api", "1.4.3")
+    assert world.pullability.missing(wanting("prod", {new})) == MissingImages()
+    world.needs["prod"] = NeededImages(frozenset({new}))
+    world.shelf.digests.add(missing.pinned(new))
+    world.told.clear()
+    world.check()
+    assert world.told == [frozenset({"prod", "dev"})]
+
+
+def test_a_deletion_that_is_announced_is_looked_at_at_once(world: World) -> None:
+    world.check()
+    world.shelf.asked.clear()
+    world.pullability.check(image("gallery", "1.0.0").name, image("gallery", "1.0.0").digest or "")
+    assert not world.shelf.asked, "nobody needs it"
+    world.pullability.check(USED.name, USED.digest or "")
+    assert world.missing() == MissingImages(), "the registry has it: who says that it was deleted is not believed"
+    world.shelf.digests.discard(missing.pinned(BEFORE))
+    world.pullability.check(BEFORE.name, BEFORE.digest or "")
+    found = world.missing()
+    assert found is not None
+    assert found.reason == IN_REACH
+
+
+def test_what_was_proven_and_is_gone_is_told_apart_and_known_to_the_gate(world: World) -> None:
+    world.needs["prod"] = replace(world.needs["prod"], proven=frozenset({USED, PROVEN}))
+    world.check()
+    found = world.missing()
+    assert found is not None
+    assert found.reason == "ProvenImageMissing"
+    assert found.message == (
+        f"prod: print-api 1.5.0 (sha256:{PROVEN.short_digest}) is no longer in harbor.example: it was proven here and "
+        "is not promoted as long as it is gone; push it again, or let a newer one be proven"
+    )
+    assert [world.pullability.is_absent(each) for each in (PROVEN, USED)] == [True, False]
+    world.shelf.digests.add(missing.pinned(PROVEN))
+    world.pullability.check(PROVEN.name, PROVEN.digest or "")
+    assert world.missing() == MissingImages()
+    assert not world.pullability.is_absent(PROVEN)
+
+
+def test_what_runs_is_told_before_what_was_proven_and_that_before_what_ran() -> None:
+    sentences = ("a sentence",)
+    assert MissingImages(sentences, sentences, sentences).reason == "ImageMissing"
+    assert MissingImages((), sentences, sentences).reason == "ProvenImageMissing"
+    assert MissingImages((), sentences).reason == "RollbackImageMissing"
+
+
+def test_after_news_of_another_replica_also_what_nobody_uses_yet_is_asked_for_soon(world: World) -> None:
+    world.needs["prod"] = replace(world.needs["prod"], proven=frozenset({PROVEN}))
+    world.shelf.digests.add(missing.pinned(PROVEN))
+    world.check()
+    world.shelf.digests.discard(missing.pinned(PROVEN))
+    world.elapsed = 600.0
+    world.pullability.outdate()
+    world.check()
+    assert not world.pullability.is_absent(PROVEN), "no more often than every 15 min"
+    world.elapsed = 901.0
+    world.check()
+    assert world.pullability.is_absent(PROVEN)
+
+
+def test_an_overlay_is_judged_without_a_registry_that_was_never_reached() -> None:
+    world = World({"other.example": Shelf()})
+    elsewhere = image("order", "1.0.0", "other.example")
+    world.needs["prod"] = NeededImages(frozenset({USED, elsewhere}))
+    assert world.missing() is None
+    world.check()
+    assert world.missing() == MissingImages()
+    world.shelf.digests.discard(missing.pinned(USED))
+    world.check()
+    found = world.missing()
+    world.pool.shutdown()
+    assert found is not None
+    assert found.reason == IN_USE
+
+
+class Accounts:
+    """What a ledger tells of one overlay."""
+
+    def __init__(self, proofs: Proofs) -> None:
+        self._proofs = proofs
+
+    def read(self, _overlay: str) -> None:
+        return None
+
+    def read_proofs(self, _overlay: str) -> Proofs:
+        return self._proofs
+
+
+class NothingRendered:
+    def known(self, _overlay: str) -> None:
+        return None
+
+
+def test_the_ledger_tells_what_was_proven() -> None:
+    def proof(found: Image, healthy_since: datetime | None) -> Proof:
+        return Proof("print-api", found, "", "", Revision("a" * 40, "a" * 40), healthy_since=healthy_since)
+
+    proofs = Proofs(NOW, (proof(BEFORE, None), proof(PROVEN, NOW)))
+    needed = RetainedImages(Accounts(proofs), NothingRendered())
+    assert needed.of("dev").names == {missing.pinned(PROVEN)}
+
+
+def test_what_a_sweep_has_seen_is_not_asked_for_again(world: World) -> None:
+    world.check(frozenset({missing.pinned(USED), missing.pinned(BEFORE)}))
+    assert [about for _, about in world.shelf.asked] == [missing.pinned(image("order", "1.0.0"))]
+
+
+def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World) -> None:
+    world.check()
+    world.shelf.error = Unavailable("RegistryUnreachable", "no answer")
+    with pytest.raises(Unavailable):
+        world.check()
+    assert world.missing() == MissingImages()
+    world.pullability.forget()
+    assert world.missing() is None
+
+
+def test_an_image_that_may_not_be_read_is_no_missing_one(world: World) -> None:
+    world.shelf.errors[missing.pinned(USED)] = refused("Forbidden")
+    (sentence,) = world.pullability.check_all(HOST, frozenset(), world.pool)
+    assert sentence.startswith(f"it cannot be told whether it has {USED.name}@sha256:{USED.short_digest}")
+    assert world.missing() == MissingImages()
+
+
+def test_of_images_in_registries_that_nobody_knows_nothing_is_said(world: World) -> None:
+    world.check()
+    assert world.pullability.missing(wanting("prod", {image("print-api", "1.4.2", "other.example")})) is None
+
+
+def test_a_rollback_may_need_the_newest_images_that_ran_before() -> None:
+    tags = [image("print-api", f"1.{number}.0") for number in range(9, 0, -1)]
+    undigested = Image(f"{HOST}/tuling/order", "main")
+    history = [record(tags[0], undigested), record(tags[0]), *(record(tag) for tag in tags[1:])]
+    assert missing.needs({tags[0], undigested}, history) == NeededImages(frozenset({tags[0]}), frozenset(tags[1:4]))
+
+
+# -- what becomes of it in a status
+
+
+def summarised(found: MissingImages | None, previous: SyncStatus | None = None) -> SyncStatus:
+    results = PassResults("prod", "prod", None, None, None, missing=found)
+    return summary.summarise(results, previous, NOW if previous is None else NOW + timedelta(minutes=5))
+
+
+GONE = MissingImages(in_use=("prod: print-api 1.4.2 is no longer in harbor.example",))
+
+
+def test_a_status_has_a_condition_and_the_history_a_line() -> None:
+    fine = summarised(MissingImages())
+    gone = summarised(GONE, fine)
+    condition = gone.condition(PULLABLE)
+    assert condition is not None
+    assert (condition.status, condition.reason, condition.message) == (False, IN_USE, GONE.message)
+    assert condition.since == NOW + timedelta(minutes=5)
+    assert (gone.sync, gone.health) == (fine.sync, fine.health), "what runs, runs on"
+    line = summary.record(fine, gone, {})
+    assert line is not None
+    assert (line.reason, line.message) == (IN_USE, GONE.message)
+    back = summary.record(gone, summarised(MissingImages(), gone), {})
+    assert back is not None
+    assert (back.reason, back.message) == (PULLABLE, "all images can be pulled again")
+    assert summary.record(gone, summarised(GONE, gone), {}) is None
+
+
+def test_what_is_missing_is_told_also_with_a_pass_that_did_something() -> None:
+    line = summary.record(summarised(MissingImages()), summarised(GONE), {"configured": 1})
+    assert line is not None
+    assert (line.reason, line.message) == ("Unknown", GONE.message)
+
+
+def test_a_new_leader_keeps_what_is_known_until_it_has_looked() -> None:
+    gone = summarised(GONE)
+    assert summarised(None, gone).condition(PULLABLE) == gone.condition(PULLABLE)
+    assert summarised(None).condition(PULLABLE) is None
+    assert summary.record(None, summarised(GONE), {}) is not None
+    fine = summarised(MissingImages())
+    assert summary.record(fine, summarised(MissingImages(), fine), {}) is None

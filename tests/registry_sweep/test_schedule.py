@@ -1,0 +1,160 @@
+"""When registries are swept, and when not."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gitops.core.config_repo.pipeline import FILE
+from gitops.core.errors import Unavailable
+from gitops.core.sync.missing_images import NeededImages
+from gitops.registry_sweep.image_retention import ImageRetention
+from gitops.registry_sweep.schedule import SweepSchedule, SweepTerms
+from tests.worlds.sweeps import Shelf, World, at, pipeline_text, until, wanting
+
+if TYPE_CHECKING:
+    from gitops.core.image_updates.sweep import RegistryState
+
+HOST = "registry.example"
+
+
+class Rig:
+    """A sweeping whose leadership and whose senders a test sets."""
+
+    def __init__(self, directory: Path) -> None:
+        self.world = World(directory, HOST, pipeline_text(HOST, registry=", aliases: ['10.0.0.1:30002']"))
+        self.shelf = Shelf()
+        self.digest = self.shelf.push(f"{HOST}/tuling/print-api", "1.6.0", at(1))
+        self.leads, self.is_busy = True, False
+        self.seen: list[RegistryState] = []
+        self.clock_ahead = 0.0
+        self.asked_busy = self.asked_to_lead = 0
+        pullability = ImageRetention({HOST: self.shelf}, self, lambda _: None, time.monotonic)
+        terms = SweepTerms(
+            leads=self._asked_to_lead,
+            is_busy=self._busy,
+            pipeline=self.world.pipeline,
+            jitter=lambda: 0.5,
+            clock=lambda: time.monotonic() + self.clock_ahead,
+            observe=self.seen.append,
+        )
+        self.sweeping = SweepSchedule(self.world.sweeper({HOST: self.shelf}, pullability), pullability, terms)
+        self.sweeping.start()
+
+    def everywhere(self) -> dict[str, NeededImages]:
+        return {"dev": NeededImages(frozenset(self.world.deployed().values()))}
+
+    def of(self, overlay: str) -> NeededImages:
+        return self.everywhere()[overlay]
+
+    def _asked_to_lead(self) -> bool:
+        self.asked_to_lead += 1
+        return self.leads
+
+    def _busy(self) -> bool:
+        self.asked_busy += 1
+        return self.is_busy
+
+    def close(self) -> None:
+        self.sweeping.stop(10)
+        self.world.close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    made.close()
+
+
+def test_who_leads_sweeps_and_tells_how_it_went(rig: Rig) -> None:
+    rig.sweeping.look_everywhere()
+    until(lambda: bool(rig.seen))
+    assert rig.world.deployed()["print-api"].digest == rig.digest
+    assert rig.seen[0].swept_at is not None
+    assert rig.sweeping.missing(wanting("dev", rig.world.deployed().values())) is not None
+
+
+def test_who_follows_does_not(rig: Rig) -> None:
+    rig.leads = False
+    rig.sweeping.look_everywhere()
+    until(lambda: rig.asked_to_lead > 0)
+    rig.leads = True
+    rig.sweeping.look_at(f"{HOST}/tuling/print-api", rig.digest)
+    until(lambda: rig.asked_busy > 0)
+    assert not rig.seen
+
+
+def test_senders_go_first(rig: Rig) -> None:
+    rig.is_busy = True
+    rig.sweeping.look_everywhere()
+    until(lambda: rig.asked_busy > 0)
+    assert not rig.shelf.asked
+    rig.is_busy = False
+    until(lambda: bool(rig.seen))
+
+
+def test_a_failing_sweep_is_told_and_tried_again(rig: Rig) -> None:
+    rig.shelf.error = Unavailable("RegistryUnreachable", "no answer", retry_after=0.0)
+    rig.sweeping.look_everywhere()
+    until(lambda: bool(rig.seen))
+    assert rig.seen[0].failing_since is not None
+    assert rig.seen[0].reason == "RegistryUnreachable"
+    rig.shelf.error = None
+    until(lambda: rig.seen[-1].swept_at is not None)
+
+
+def test_a_deletion_is_looked_at_by_the_name_that_manifests_use(rig: Rig) -> None:
+    rig.sweeping.look_everywhere()
+    until(lambda: bool(rig.seen))
+    rig.shelf.digests.clear()
+    rig.sweeping.look_at("10.0.0.1:30002/tuling/print-api", rig.digest)
+    wanted = wanting("dev", rig.world.deployed().values())
+
+    def reason() -> str:
+        found = rig.sweeping.missing(wanted)
+        return found.reason if found else ""
+
+    until(lambda: reason() == "ImageMissing")
+    rig.sweeping.forget()
+    assert rig.sweeping.missing(wanted) is None
+
+
+def test_news_of_another_replica_make_one_sweep_soon_and_one_a_minute_at_most(rig: Rig) -> None:
+    rig.sweeping.look_again()
+    until(lambda: bool(rig.seen))
+    rig.shelf.digests.clear()
+    for _ in range(20):
+        rig.sweeping.look_again()
+    assert rig.sweeping.depth() == 1, "the second one waits, whatever the first one has planned"
+    assert len(rig.seen) == 1
+    rig.clock_ahead = 61.0
+    rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)  # so that the queue looks at its clock
+    until(lambda: len(rig.seen) == 2)
+    found = rig.sweeping.missing(wanting("dev", rig.world.deployed().values()))
+    assert found is not None
+    assert found.reason == "ImageMissing"
+
+
+def test_a_sweep_that_is_wanted_more_often_does_not_wait_for_its_old_time(rig: Rig) -> None:
+    rig.sweeping.look_everywhere()
+    until(lambda: bool(rig.seen))
+    rig.sweeping.hurry()
+    assert rig.sweeping.depth() == 1
+    rig.world.remote.write({FILE: pipeline_text(HOST, registry=", sweep: {every: 1m}")}, "more often")
+    rig.sweeping.hurry()
+    until(lambda: len(rig.seen) == 2)
+    assert rig.seen[-1].every == timedelta(minutes=1)
+
+
+def test_a_registry_s_wish_for_patience_is_granted_within_bounds(rig: Rig) -> None:
+    rig.shelf.error = Unavailable("TooManyRequests", "slow down", retry_after=3600.0)
+    rig.sweeping.look_everywhere()
+    until(lambda: bool(rig.seen))
+    rig.shelf.error = None
+    rig.clock_ahead = 301.0
+    rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)
+    until(lambda: rig.seen[-1].swept_at is not None)
