@@ -12,8 +12,8 @@ from gitops.cli.workspace import Revision, Where, workplace
 from gitops.contract.checker import CheckedPair, Checker, CheckReport, OverlayVerdict
 from gitops.contract.surveyor import Surveyor
 from gitops.core.config_repo import pipeline
-from gitops.core.contract.annotations import annotation
 from gitops.core.contract.violations import Violation
+from gitops.core.contract.workflow_commands import annotation
 from gitops.core.errors import Place
 from gitops.render.builds import Builds
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from gitops.contract.surveyor import Contract, ContractHead, OverlayAtTree, Surveyor
-from gitops.core.contract.across import beside
+from gitops.core.contract.cross_environment import beside
 from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import GitopsError, Rejected, Unavailable

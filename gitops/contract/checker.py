@@ -13,8 +13,8 @@ from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.compose import ComposedTree
 from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.config_repo.release import RELEASE_FILE, Release
-from gitops.core.contract import evidence
-from gitops.core.contract.across import across
+from gitops.core.contract import release_evidence as evidence
+from gitops.core.contract.cross_environment import across
 from gitops.core.contract.survey import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Rejected

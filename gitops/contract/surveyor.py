@@ -13,11 +13,12 @@ from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.pipeline import Overlay, Pipeline
 from gitops.core.config_repo.release import Release
 from gitops.core.config_repo.tree import Source, Tree
-from gitops.core.contract import book as books
-from gitops.core.contract import evidence, origins
-from gitops.core.contract.book import RuleBook
-from gitops.core.contract.origins import FileOrigin
+from gitops.core.contract import release_evidence as evidence
+from gitops.core.contract import violation_places as origins
 from gitops.core.contract.survey import Survey, SurveyInput, survey
+from gitops.core.contract.variations import rule_book as books
+from gitops.core.contract.variations.rule_book import RuleBook
+from gitops.core.contract.violation_places import FileOrigin
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard

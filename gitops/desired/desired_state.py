@@ -14,7 +14,7 @@ from gitops.core.config_repo.compose import Composition
 from gitops.core.config_repo.pipeline import Overlay, Pipeline
 from gitops.core.config_repo.release import HOLD_FILE
 from gitops.core.config_repo.tree import Tree
-from gitops.core.contract import book as books
+from gitops.core.contract.variations import rule_book as books
 from gitops.core.errors import GitopsError, Place, Rejected, Unavailable
 from gitops.core.images.reference import Image
 from gitops.core.kustomize.guard import Closure

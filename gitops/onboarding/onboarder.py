@@ -12,17 +12,20 @@ from gitops.contract.checker import Checker, CheckReport
 from gitops.contract.surveyor import Surveyor
 from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.pipeline import FILE, Environment, Overlay, Pipeline, RegistryPolicy
-from gitops.core.contract import book as books
-from gitops.core.contract import findings, proposals
 from gitops.core.contract.survey import SurveyInput
+from gitops.core.contract.variations import rule_book as books
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard
 from gitops.core.objects import Body
-from gitops.core.onboarding import discovery, doubts, pipeline_text, questions, reference, relocation, services
+from gitops.core.onboarding import discovery, pipeline_text, reference, relocation, services
 from gitops.core.onboarding import environments as environments_of
+from gitops.core.onboarding import foreign_names as doubts
+from gitops.core.onboarding import observed_differences as findings
+from gitops.core.onboarding import undecided as questions
+from gitops.core.onboarding import variation_proposals as proposals
 from gitops.core.onboarding.discovery import Discovered, Graph, OverlayRoot
-from gitops.core.onboarding.doubts import MentionDoubt
 from gitops.core.onboarding.environments import UNKNOWN, DeployedOverlay, EnvironmentOptions
+from gitops.core.onboarding.foreign_names import MentionDoubt
 from gitops.core.onboarding.reference import ReferenceDirectory
 from gitops.core.onboarding.relocation import Relocation
 from gitops.core.onboarding.services import ServiceProposal

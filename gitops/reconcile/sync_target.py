@@ -9,7 +9,8 @@ import structlog
 
 from gitops.contract.surveyor import ContractHead, OverlayAtTree
 from gitops.core.config_repo.pipeline import Overlay
-from gitops.core.contract import admission, evidence
+from gitops.core.contract import admission
+from gitops.core.contract import release_evidence as evidence
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.objects import Key

@@ -20,7 +20,9 @@ from gitops.adapters.registry import oci as oci_registry
 from gitops.config import model as config
 from gitops.core.config_repo import pipeline, release
 from gitops.core.config_repo.pipeline import Overlay
-from gitops.core.contract import across, book, survey
+from gitops.core.contract import cross_environment as across
+from gitops.core.contract import survey
+from gitops.core.contract.variations import rule_book as book
 from gitops.core.errors import Rejected
 from gitops.core.image_updates import changes
 from gitops.core.image_updates.changes import Change, ChangeTarget

@@ -6,9 +6,10 @@ from typing import Any
 import yaml
 
 from gitops.core.config_repo import pipeline
-from gitops.core.contract import across, book
-from gitops.core.contract.book import RuleBook
+from gitops.core.contract import cross_environment as across
 from gitops.core.contract.survey import Survey, SurveyInput, survey
+from gitops.core.contract.variations import rule_book as book
+from gitops.core.contract.variations.rule_book import RuleBook
 from gitops.core.contract.violations import Violation
 from gitops.core.objects import Body
 

@@ -11,13 +11,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from gitops.core.config_repo.variations import ViolationSeverity
-from gitops.core.contract import book as books
-from gitops.core.contract.book import RuleBook
-from gitops.core.contract.comparison import differences
-from gitops.core.contract.judging import ruling
-from gitops.core.contract.opened import opened
-from gitops.core.contract.rules import VariationRule
-from gitops.core.contract.shapes import ObjectIdentity, ObjectShape, shapes
+from gitops.core.contract.comparison.differences import differences
+from gitops.core.contract.comparison.shapes import ObjectIdentity, ObjectShape, shapes
+from gitops.core.contract.difference_rules import ruling
+from gitops.core.contract.variations import rule_book as books
+from gitops.core.contract.variations.opened import opened
+from gitops.core.contract.variations.rule_book import RuleBook
+from gitops.core.contract.variations.rules import VariationRule
 from gitops.core.objects import Body, Key
 from gitops.core.sync.diff import SecretMask
 

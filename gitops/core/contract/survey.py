@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from gitops.core.config_repo.variations import ViolationSeverity
-from gitops.core.contract import book as books
-from gitops.core.contract.book import REFERENCE, RuleBook
-from gitops.core.contract.comparison import Difference, differences
-from gitops.core.contract.judging import ObjectRules, Tally, without_tags
-from gitops.core.contract.opened import opened
-from gitops.core.contract.shapes import ObjectIdentity, ObjectShape, shapes
+from gitops.core.contract.comparison.differences import Difference, differences
+from gitops.core.contract.comparison.shapes import ObjectIdentity, ObjectShape, shapes
+from gitops.core.contract.difference_rules import ObjectRules, Tally, without_tags
+from gitops.core.contract.environment_names import values_only
+from gitops.core.contract.variations import rule_book as books
+from gitops.core.contract.variations.opened import opened
+from gitops.core.contract.variations.rule_book import REFERENCE, RuleBook
 from gitops.core.contract.violations import Violation
-from gitops.core.contract.words import values_only
 from gitops.core.images.reference import Image
 from gitops.core.objects import Body
 from gitops.core.ownership import fields

@@ -9,7 +9,7 @@ from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.kustomize import references as kustomization
 from gitops.core.kustomize.references import ReferenceUse
-from gitops.core.onboarding import names
+from gitops.core.onboarding import directory_names as names
 from gitops.core.parsing import yaml_reader as yaml_text
 
 Read = Callable[[str], bytes]

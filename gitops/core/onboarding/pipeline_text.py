@@ -6,7 +6,7 @@ from typing import Any
 
 from gitops.core.config_repo.pipeline import Environment, Pipeline, Service
 from gitops.core.config_repo.variations import Variation
-from gitops.core.onboarding.doubts import MentionDoubt
+from gitops.core.onboarding.foreign_names import MentionDoubt
 
 _HEAD = """\
 # The way of a change: which images are followed, which environments there are and in which order, and in what they may

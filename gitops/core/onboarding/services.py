@@ -9,7 +9,7 @@ import semver
 from gitops.core.config_repo.pipeline import Service, TagOrder, TagPolicy
 from gitops.core.images import reference as images
 from gitops.core.images.reference import Image
-from gitops.core.onboarding import names
+from gitops.core.onboarding import directory_names as names
 
 _DIGITS = re.compile(r"\d+")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")

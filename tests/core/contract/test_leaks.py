@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gitops.core.contract import across
+from gitops.core.contract import cross_environment as across
 from tests.worlds.surveys import contract, surveyed
 
 CANARY = "hunter2-canary"

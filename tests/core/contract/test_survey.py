@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core.contract.judging import value_at
+from gitops.core.contract.difference_rules import value_at
 from gitops.core.errors import Rejected
 from gitops.core.sync.diff import ABSENT
 from tests.worlds.surveys import alone, bodies, config, contract, deployment, surveyed

@@ -13,7 +13,7 @@ from gitops.core.config_repo.variations import Variation, ViolationSeverity
 from gitops.core.contract.violations import Violation, ViolationKind
 from gitops.core.objects import Key
 from gitops.core.onboarding import pipeline_text
-from gitops.core.onboarding.doubts import MentionDoubt, doubts
+from gitops.core.onboarding.foreign_names import MentionDoubt, doubts
 
 TEXT = """
 reference: base

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gitops.core.contract import book as books
-from gitops.core.contract.book import REFERENCE, RuleBook
-from gitops.core.contract.comparison import Difference, differences
-from gitops.core.contract.judging import value_at, without_tags
-from gitops.core.contract.shapes import ObjectIdentity, ObjectShape, shapes
+from gitops.core.contract.comparison.differences import Difference, differences
+from gitops.core.contract.comparison.shapes import ObjectIdentity, ObjectShape, shapes
+from gitops.core.contract.difference_rules import value_at, without_tags
 from gitops.core.contract.survey import SurveyInput
+from gitops.core.contract.variations import rule_book as books
+from gitops.core.contract.variations.rule_book import REFERENCE, RuleBook
 from gitops.core.objects import Body
 from gitops.core.sync.diff import ABSENT
 

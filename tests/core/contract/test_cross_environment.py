@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gitops.core.contract.across import across
+from gitops.core.contract.cross_environment import across
 from tests.worlds.surveys import config, contract, deployment, surveyed, together
 
 NOTHING = contract()

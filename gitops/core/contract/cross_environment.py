@@ -11,14 +11,14 @@ from functools import partial
 
 from gitops.core.config_repo.pipeline import FILE
 from gitops.core.config_repo.variations import ViolationSeverity
-from gitops.core.contract import book as books
-from gitops.core.contract.book import RuleBook
-from gitops.core.contract.comparison import Difference, differences
-from gitops.core.contract.judging import ruling
-from gitops.core.contract.shapes import ObjectIdentity, ObjectShape
+from gitops.core.contract.comparison.differences import Difference, differences
+from gitops.core.contract.comparison.shapes import ObjectIdentity, ObjectShape
+from gitops.core.contract.difference_rules import ruling
+from gitops.core.contract.environment_names import has_word
 from gitops.core.contract.survey import Mention, Setting, Survey
+from gitops.core.contract.variations import rule_book as books
+from gitops.core.contract.variations.rule_book import RuleBook
 from gitops.core.contract.violations import Violation, ViolationKind
-from gitops.core.contract.words import has_word
 from gitops.core.objects import Key
 from gitops.core.sync.diff import ABSENT, SecretMask
 

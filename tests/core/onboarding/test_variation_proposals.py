@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.variations import Variation
-from gitops.core.contract import book as books
-from gitops.core.contract import findings, proposals
-from gitops.core.contract.across import across
+from gitops.core.contract.cross_environment import across
 from gitops.core.contract.survey import SurveyInput, survey
+from gitops.core.contract.variations import rule_book as books
+from gitops.core.onboarding import observed_differences as findings
+from gitops.core.onboarding import variation_proposals as proposals
 from tests.worlds.surveys import ENVIRONMENTS, bodies, config, deployment
 
 ORDER = ("dev", "test", "prod")

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from gitops.core.contract import settings
-from gitops.core.contract.rules import VariationRule
-from gitops.core.contract.shapes import ObjectShape
+from gitops.core.contract.comparison.shapes import ObjectShape
+from gitops.core.contract.variations import settings_files as settings
+from gitops.core.contract.variations.rules import VariationRule
 from gitops.core.errors import Rejected
 from gitops.core.ownership import fields
 

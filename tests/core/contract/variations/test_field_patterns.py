@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core.contract.paths import Pattern
+from gitops.core.contract.variations.field_patterns import Pattern
 
 
 @pytest.mark.parametrize(

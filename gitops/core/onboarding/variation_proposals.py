@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gitops.core.config_repo.variations import ObjectPattern, Variation, ViolationSeverity
-from gitops.core.contract import paths, rules
-from gitops.core.contract.findings import Finding
-from gitops.core.contract.rules import VariationRule
+from gitops.core.contract.variations import field_patterns as paths
+from gitops.core.contract.variations import rules
+from gitops.core.contract.variations.rules import VariationRule
 from gitops.core.errors import Rejected
 from gitops.core.images import reference as images
+from gitops.core.onboarding.observed_differences import Finding
 from gitops.core.ownership import fields
 from gitops.core.sync.diff import ABSENT
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gitops.core.contract import settings
-from gitops.core.contract.settings import Format
+from gitops.core.contract.variations import settings_files as settings
+from gitops.core.contract.variations.settings_files import Format
 from gitops.core.errors import Rejected
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core.onboarding import names
+from gitops.core.onboarding import directory_names as names
 
 
 @pytest.mark.parametrize(

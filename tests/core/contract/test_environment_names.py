@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core.contract.words import EnvironmentNames, has_word, values_only
+from gitops.core.contract.environment_names import EnvironmentNames, has_word, values_only
 
 WORDS = EnvironmentNames({"dev": "shop-dev", "dev-eu": "shop-eu", "test": "shop-test", "prod": "shop-prod"})
 

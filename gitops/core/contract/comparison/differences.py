@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitops.core.contract.shapes import HERE, ObjectShape
+from gitops.core.contract.comparison.shapes import HERE, ObjectShape
 from gitops.core.parsing import quantities
 from gitops.core.sync import diff
 from gitops.core.sync.diff import ABSENT

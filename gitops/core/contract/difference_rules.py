@@ -7,11 +7,11 @@ from typing import Any
 
 from gitops.core.config_repo.pipeline import FILE
 from gitops.core.config_repo.variations import ViolationSeverity
-from gitops.core.contract import book as books
-from gitops.core.contract.book import RuleBook
-from gitops.core.contract.comparison import Difference
-from gitops.core.contract.rules import VariationRule
-from gitops.core.contract.shapes import ObjectShape
+from gitops.core.contract.comparison.differences import Difference
+from gitops.core.contract.comparison.shapes import ObjectShape
+from gitops.core.contract.variations import rule_book as books
+from gitops.core.contract.variations.rule_book import RuleBook
+from gitops.core.contract.variations.rules import VariationRule
 from gitops.core.contract.violations import Violation, ViolationKind
 from gitops.core.objects import Body
 from gitops.core.ownership import fields

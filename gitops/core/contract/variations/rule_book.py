@@ -6,11 +6,11 @@ from typing import Any
 
 from gitops.core.config_repo.pipeline import Environment, Pipeline
 from gitops.core.config_repo.variations import ViolationSeverity
-from gitops.core.contract import rules
-from gitops.core.contract.comparison import ObjectPair
-from gitops.core.contract.rules import VariationRule
-from gitops.core.contract.shapes import DeployScope, ObjectIdentity
-from gitops.core.contract.words import EnvironmentNames
+from gitops.core.contract.comparison.differences import ObjectPair
+from gitops.core.contract.comparison.shapes import DeployScope, ObjectIdentity
+from gitops.core.contract.environment_names import EnvironmentNames
+from gitops.core.contract.variations import rules
+from gitops.core.contract.variations.rules import VariationRule
 from gitops.core.errors import Rejected
 from gitops.core.images import reference as images
 from gitops.core.images.reference import Image

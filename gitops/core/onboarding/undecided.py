@@ -1,7 +1,7 @@
 """What only a person can tell, as refusals that say how to tell it."""
 
 from gitops.core.errors import Rejected
-from gitops.core.onboarding import names
+from gitops.core.onboarding import directory_names as names
 from gitops.core.onboarding.discovery import Discovered, Graph
 from gitops.core.onboarding.environments import DeployedOverlay, undecided
 

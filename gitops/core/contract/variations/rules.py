@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from gitops.core.config_repo.variations import ObjectPattern, Variation, ViolationSeverity
-from gitops.core.contract import presets
-from gitops.core.contract.paths import Pattern
-from gitops.core.contract.schemas import ValueSchema
-from gitops.core.contract.settings import Format
-from gitops.core.contract.shapes import ObjectIdentity
+from gitops.core.contract.comparison.shapes import ObjectIdentity
+from gitops.core.contract.variations import presets
+from gitops.core.contract.variations.field_patterns import Pattern
+from gitops.core.contract.variations.settings_files import Format
+from gitops.core.contract.variations.value_schema import ValueSchema
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitops.core.config_repo.variations import ObjectPattern, Variation
-from gitops.core.contract import paths
+from gitops.core.contract.variations import field_patterns as paths
 from gitops.core.contract.violations import Violation, ViolationKind
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core.contract.annotations import annotation
+from gitops.core.contract.workflow_commands import annotation
 from gitops.core.errors import Place
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitops.core.contract.generated import bare_name
+from gitops.core.contract.comparison.generated_names import bare_name
 from gitops.core.objects import Body, Key, key
 from gitops.core.ownership import fields
 

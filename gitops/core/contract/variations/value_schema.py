@@ -18,7 +18,7 @@ class ValueSchema:
     def __init__(self, label: str, content: dict[str, Any], *, checked: bool = False) -> None:
         self._content = content
         if not checked:
-            from gitops.core.contract import json_schema  # noqa: PLC0415 - see the module's docstring
+            from gitops.core.contract.variations import json_schema  # noqa: PLC0415 - see the module's docstring
 
             problem = json_schema.problem(content)
             if problem:
@@ -26,12 +26,12 @@ class ValueSchema:
 
     def complaint(self, value: Any) -> str:
         """What is wrong with the value, in words that quote it; empty when it fits."""
-        from gitops.core.contract import json_schema  # noqa: PLC0415 - see the module's docstring
+        from gitops.core.contract.variations import json_schema  # noqa: PLC0415 - see the module's docstring
 
         return json_schema.complaint(self._validator, value)
 
     @cached_property
     def _validator(self) -> Any:
-        from gitops.core.contract import json_schema  # noqa: PLC0415 - see the module's docstring
+        from gitops.core.contract.variations import json_schema  # noqa: PLC0415 - see the module's docstring
 
         return json_schema.validator(self._content)
