@@ -10,11 +10,11 @@ import pytest
 
 from gitops.core.revision import Revision
 from gitops.local import binaries
-from tests.worlds.promotion import World, overlay, world
+from tests.worlds.promotion import PromotionWorld, overlay, world
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     """Test was given order 1.2.0 by a promotion."""
     with world(tmp_path) as made:
         made.soak()
@@ -24,7 +24,7 @@ def place(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def by_hand(place: World, name: str, revision: Revision) -> bytes:
+def by_hand(place: PromotionWorld, name: str, revision: Revision) -> bytes:
     """The base commit's tree, with environments/ replaced by the overlay's directory of the overlay commit."""
     tree = place.directory / f"tree-{name}-{revision}"
     tree.mkdir()
@@ -41,14 +41,14 @@ def kustomize(directory: Path) -> bytes:
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
-def test_a_locked_environment(place: World) -> None:
+def test_a_locked_environment(place: PromotionWorld) -> None:
     applied = place.desired.at_head("test").revision
     built = place.desired.build("test")
     assert built == by_hand(place, "test", applied)
     assert applied.base != applied.overlay
 
 
-def test_the_trunk_moves_on_and_what_runs_stays(place: World) -> None:
+def test_the_trunk_moves_on_and_what_runs_stays(place: PromotionWorld) -> None:
     before = place.desired.build("test")
     applied = place.desired.at_head("test").revision
     place.edit_base("order", "new")

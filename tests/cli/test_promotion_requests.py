@@ -14,7 +14,7 @@ from gitops.core.config_repo.release import Release, parse_release
 from gitops.core.image_updates.events import ImagePushed
 from gitops.image_updates.batch import BatchCache, ImageBatch, ImageSources
 from tests.worlds.git import git
-from tests.worlds.promotion import World, image, overlay, pipeline, world
+from tests.worlds.promotion import PromotionWorld, image, overlay, pipeline, world
 
 PERSON = {
     "GIT_AUTHOR_NAME": "Wang",
@@ -26,7 +26,7 @@ PERSON = {
 }
 
 
-def lockstep(place: World, *arguments: str, code: int = 0) -> str:
+def lockstep(place: PromotionWorld, *arguments: str, code: int = 0) -> str:
     """Runs the command as a person with their own git; what was pushed is taken in."""
     ran = subprocess.run(
         [sys.executable, "-m", "gitops", *arguments, "--repo", place.remote.url],
@@ -42,14 +42,14 @@ def lockstep(place: World, *arguments: str, code: int = 0) -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     """Test has had two releases: what it began with, and order 1.2.0 with an edit of base."""
     with world(tmp_path) as made:
         made.soak()
         yield made
 
 
-def release_two(place: World) -> tuple[bytes, bytes]:
+def release_two(place: PromotionWorld) -> tuple[bytes, bytes]:
     """What test renders before and after it."""
     before = place.desired.build("test")
     place.push_image("order", 2)
@@ -62,7 +62,7 @@ def release_two(place: World) -> tuple[bytes, bytes]:
     return before, after
 
 
-def test_a_rollback_restores_every_byte_and_automation_never_undoes_it(place: World) -> None:
+def test_a_rollback_restores_every_byte_and_automation_never_undoes_it(place: PromotionWorld) -> None:
     before, _ = release_two(place)
     said = lockstep(place, "rollback", "test", "--reason", "orders were lost")
     assert said.startswith("test: roll back test to ")
@@ -87,7 +87,7 @@ def test_a_rollback_restores_every_byte_and_automation_never_undoes_it(place: Wo
     assert place.note("test", "print") == "newer"
 
 
-def test_back_again_goes_further_back_and_never_forward(place: World) -> None:
+def test_back_again_goes_further_back_and_never_forward(place: PromotionWorld) -> None:
     before, second = release_two(place)
     place.push_image("order", 3)
     place.soak()
@@ -99,7 +99,7 @@ def test_back_again_goes_further_back_and_never_forward(place: World) -> None:
     assert "no release before this one" in lockstep(place, "rollback", "test", code=2)
 
 
-def test_back_to_a_named_commit(place: World) -> None:
+def test_back_to_a_named_commit(place: PromotionWorld) -> None:
     first = place.remote.head()
     before, _ = release_two(place)
     place.push_image("order", 3)
@@ -109,7 +109,7 @@ def test_back_to_a_named_commit(place: World) -> None:
     assert "is no commit" in lockstep(place, "rollback", "test", "--to", "v9", code=2)
 
 
-def test_the_first_environment_goes_back_and_follows_the_trunk_again(place: World) -> None:
+def test_the_first_environment_goes_back_and_follows_the_trunk_again(place: PromotionWorld) -> None:
     before = place.desired.build("dev")
     place.push_image("order", 2)
     lockstep(place, "rollback", "dev")
@@ -123,7 +123,7 @@ def test_the_first_environment_goes_back_and_follows_the_trunk_again(place: Worl
     assert _written(place, 3).startswith("dev: order 1.3.0")
 
 
-def test_settings_and_files_of_the_overlay_go_back_too(place: World) -> None:
+def test_settings_and_files_of_the_overlay_go_back_too(place: PromotionWorld) -> None:
     first = place.remote.head()
     before = place.desired.build("test")
     edited = overlay("test", level="debug").replace(b"../../base]", b"../../base, extra.yaml]")
@@ -138,7 +138,7 @@ def test_settings_and_files_of_the_overlay_go_back_too(place: World) -> None:
     assert [path.rpartition("/")[2] for path in listed] == ["hold.yaml", "kustomization.yaml", "release.yaml"]
 
 
-def test_hold_and_resume(place: World) -> None:
+def test_hold_and_resume(place: PromotionWorld) -> None:
     lockstep(place, "hold", "test", "--reason", "stocktaking", "--for", "2h")
     place.push_image("order", 2)
     place.soak()
@@ -150,7 +150,7 @@ def test_hold_and_resume(place: World) -> None:
     assert "there is dev, test, prod" in lockstep(place, "hold", "live", "--reason", "x", code=2)
 
 
-def test_promote_asks_by_a_tag(place: World) -> None:
+def test_promote_asks_by_a_tag(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.push_image("print", 2)
     place.soak()
@@ -178,7 +178,7 @@ def test_an_emergency_skips_a_gate_by_name_and_that_stays_visible(tmp_path: Path
         assert release.waived == {"soak": "production is down"}
 
 
-def _written(place: World, number: int) -> str:
+def _written(place: PromotionWorld, number: int) -> str:
     """What the committer would answer to a push of this build of order."""
     found = image("order", number)
     event = ImagePushed(found.name, found.tag or "", found.digest or "", datetime(2026, 11, 1, tzinfo=UTC))
@@ -188,7 +188,7 @@ def _written(place: World, number: int) -> str:
     return draft.sentence(outcomes, place.remote.head())
 
 
-def test_a_reason_has_a_bound(place: World) -> None:
+def test_a_reason_has_a_bound(place: PromotionWorld) -> None:
     head = place.remote.head()
     for arguments in (("hold", "test", "--reason", "x" * 1001), ("rollback", "test", "--reason", "x" * 1001)):
         assert "at least one character and at most 1000" in lockstep(place, *arguments, code=2)
@@ -199,7 +199,7 @@ class TestWhatWasNeverLetIn:
     """A person wrote a release for test by hand: it was refused, and then reverted."""
 
     @pytest.fixture
-    def refused(self, place: World) -> str:
+    def refused(self, place: PromotionWorld) -> str:
         """The commit of it."""
         place.push_image("order", 2)
         place.push_image("print", 2)
@@ -211,14 +211,14 @@ class TestWhatWasNeverLetIn:
         place.write({"environments/test/release.yaml": good}, "Revert")
         return commit
 
-    def test_is_not_gone_back_to(self, place: World, refused: str) -> None:
+    def test_is_not_gone_back_to(self, place: PromotionWorld, refused: str) -> None:
         head = place.remote.head()
         said = lockstep(place, "rollback", "test", "--to", refused, "--reason", "x", code=2)
         base = released(place, refused).base
         assert f"NeverProven: test was never let in as it is at {refused[:12]}: dev has not proven base {base}." in said
         assert place.remote.head() == head
 
-    def test_is_gone_back_to_when_it_is_waived_by_name(self, place: World, refused: str) -> None:
+    def test_is_gone_back_to_when_it_is_waived_by_name(self, place: PromotionWorld, refused: str) -> None:
         base = released(place, refused).base or ""
         assert "--reason" in lockstep(place, "rollback", "test", "--to", refused, "--waive", base, code=2)
         lockstep(place, "rollback", "test", "--to", refused, "--waive", base, "--reason", "it is the lesser evil")
@@ -227,7 +227,7 @@ class TestWhatWasNeverLetIn:
         assert (release.base, release.has_proven_base, release.admits_base()) == (base, False, True)
         assert release.admits("order", image("order", 2).digest or "")
 
-    def test_is_passed_over_on_the_way_back(self, place: World, refused: str) -> None:
+    def test_is_passed_over_on_the_way_back(self, place: PromotionWorld, refused: str) -> None:
         """Also when it is what git says now."""
         place.write({"environments/test/release.yaml": place.remote.read("environments/test/release.yaml", refused)})
         lockstep(place, "rollback", "test")
@@ -235,12 +235,12 @@ class TestWhatWasNeverLetIn:
         assert place.runs("test") == {"order": "1.2.0", "print": "1.2.0"}
         assert released(place).has_proven_base
 
-    def test_an_environment_that_had_no_release_is_not_gone_back_to(self, place: World) -> None:
+    def test_an_environment_that_had_no_release_is_not_gone_back_to(self, place: PromotionWorld) -> None:
         first = git(place.remote.directory, "rev-list", "--max-parents=0", "main")
         assert "NeverProven" in lockstep(place, "rollback", "test", "--to", first, code=2)
 
 
-def test_what_was_adopted_stays_waived_by_its_word(place: World) -> None:
+def test_what_was_adopted_stays_waived_by_its_word(place: PromotionWorld) -> None:
     adopted = released(place)
     release_two(place)
     lockstep(place, "rollback", "test")
@@ -253,5 +253,5 @@ def test_what_was_adopted_stays_waived_by_its_word(place: World) -> None:
     assert not release.has_proven_base
 
 
-def released(place: World, revision: str = "main") -> Release:
+def released(place: PromotionWorld, revision: str = "main") -> Release:
     return parse_release(place.remote.read("environments/test/release.yaml", revision), "release.yaml")

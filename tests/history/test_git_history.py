@@ -10,13 +10,13 @@ from gitops.core.promotion.lineage import LineageAction, RepoHistory, deed
 from gitops.history.git_history import QUESTION, GitHistory, TrunkReader
 from gitops.ports import PastCommit
 from tests.worlds.git import git
-from tests.worlds.promotion import World, overlay, world
+from tests.worlds.promotion import PromotionWorld, overlay, world
 
 
 class Counting:
     """The world's config repo, which notes how many commits it was asked for."""
 
-    def __init__(self, place: World) -> None:
+    def __init__(self, place: PromotionWorld) -> None:
         self._repo = place.repo
         self.tree, self.read = place.repo.tree, place.repo.read
         self.asked: list[int] = []
@@ -44,24 +44,24 @@ class Reading(GitHistory):
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     with world(tmp_path) as made:
         made.soak()
         yield made
 
 
 @pytest.fixture
-def counting(place: World) -> Counting:
+def counting(place: PromotionWorld) -> Counting:
     return Counting(place)
 
 
 @pytest.fixture
-def chronicle(place: World, counting: Counting) -> Reading:
+def chronicle(place: PromotionWorld, counting: Counting) -> Reading:
     repo: Any = counting
     return Reading(TrunkReader(repo, place.desired.head, place.desired.overlays))
 
 
-def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: World, chronicle: GitHistory) -> None:
+def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: PromotionWorld, chronicle: GitHistory) -> None:
     place.push_image("order", 2)
     place.soak()
     past = chronicle.past()
@@ -76,7 +76,7 @@ def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: World, chr
 
 
 def test_a_head_is_read_once_and_the_next_one_costs_its_own_commits(
-    place: World, chronicle: GitHistory, counting: Counting
+    place: PromotionWorld, chronicle: GitHistory, counting: Counting
 ) -> None:
     first = chronicle.past()
     assert chronicle.past() is first
@@ -89,7 +89,7 @@ def test_a_head_is_read_once_and_the_next_one_costs_its_own_commits(
     assert second.entries[0].subject == "order 2"
 
 
-def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: World) -> None:
+def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: PromotionWorld) -> None:
     asked: list[str] = []
     chronicle = GitHistory(TrunkReader(place.repo, place.desired.head, place.desired.overlays), asked.append)
     assert (chronicle.past().head, asked) == ("", [QUESTION])
@@ -101,7 +101,7 @@ def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: World) -> None
     assert asked == [QUESTION, QUESTION]
 
 
-def test_a_rewritten_trunk_is_read_anew(place: World, chronicle: GitHistory, counting: Counting) -> None:
+def test_a_rewritten_trunk_is_read_anew(place: PromotionWorld, chronicle: GitHistory, counting: Counting) -> None:
     chronicle.past()
     tree = {path: place.remote.read(path) for path in git(
         place.remote.directory, "ls-tree", "-r", "--name-only", "main").splitlines()}  # fmt: skip
@@ -113,7 +113,7 @@ def test_a_rewritten_trunk_is_read_anew(place: World, chronicle: GitHistory, cou
     assert counting.asked[-1] == counting.asked[0]
 
 
-def test_a_merged_branch_with_older_commits_is_not_overlooked(place: World, chronicle: GitHistory) -> None:
+def test_a_merged_branch_with_older_commits_is_not_overlooked(place: PromotionWorld, chronicle: GitHistory) -> None:
     chronicle.past()
     place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug")}, "newer")
     chronicle.past()
@@ -131,7 +131,7 @@ def test_a_merged_branch_with_older_commits_is_not_overlooked(place: World, chro
     assert {"older", "newer"} <= {entry.subject for entry in chronicle.past().entries}
 
 
-def test_a_hold_and_its_end_are_told_from_what_stands_there(place: World, chronicle: GitHistory) -> None:
+def test_a_hold_and_its_end_are_told_from_what_stands_there(place: PromotionWorld, chronicle: GitHistory) -> None:
     hold = b"who: Anna\nwhy: a freeze\nsince: 2026-03-05T00:00:00Z\n"
     place.write({"environments/prod/hold.yaml": hold}, "freeze")
     held = chronicle.past()
@@ -148,7 +148,7 @@ def test_a_hold_and_its_end_are_told_from_what_stands_there(place: World, chroni
     assert chronicle.past().holds == {}
 
 
-def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: World, chronicle: GitHistory) -> None:
+def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: PromotionWorld, chronicle: GitHistory) -> None:
     place.write({"environments/prod/release.yaml": b"base: [nonsense"}, "a mistake")
     past = chronicle.past()
 
@@ -157,7 +157,7 @@ def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: World, chr
     assert "test" in past.releases
 
 
-def test_of_a_long_past_with_large_releases_the_newest_are_kept(place: World, chronicle: GitHistory) -> None:
+def test_of_a_long_past_with_large_releases_the_newest_are_kept(place: PromotionWorld, chronicle: GitHistory) -> None:
     many = "".join(f"    s{number}: {{digest: 'sha256:{number:064x}'}}\n" for number in range(8000))
     first = place.desired.head()
     for number in range(5):

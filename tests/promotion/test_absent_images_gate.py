@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.promotion import HOST, World, image, pipeline, world
+from tests.worlds.promotion import HOST, PromotionWorld, image, pipeline, world
 
 ORDER = image("order", 2)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     with world(tmp_path, pipeline(test="when: proven, soak: 5m")) as made:
         made.soak()
         yield made
 
 
-def test_a_proven_image_that_is_gone_is_not_promoted_until_it_is_back(place: World) -> None:
+def test_a_proven_image_that_is_gone_is_not_promoted_until_it_is_back(place: PromotionWorld) -> None:
     place.asking.gone.add(ORDER)
     place.push_image("order", 2)
     place.soak()
@@ -33,7 +33,7 @@ def test_a_proven_image_that_is_gone_is_not_promoted_until_it_is_back(place: Wor
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_another_image_of_the_same_name_moves(place: World) -> None:
+def test_another_image_of_the_same_name_moves(place: PromotionWorld) -> None:
     place.asking.gone.add(replace(ORDER, digest=f"sha256:{'e' * 64}"))
     place.push_image("order", 2)
     place.soak()

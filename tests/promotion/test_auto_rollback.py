@@ -12,14 +12,14 @@ from tests.cli.test_promotion_requests import lockstep
 from tests.promotion.test_service_overlays import OVERLAYS
 from tests.promotion.test_service_overlays import overlay as service_overlay
 from tests.worlds.git import git
-from tests.worlds.promotion import World, image, overlay, pipeline, world
+from tests.worlds.promotion import PromotionWorld, image, overlay, pipeline, world
 
 DECLARED = pipeline(test="when: proven, soak: 5m, rollback: {within: 10m}")
 RELEASE, HOLD = (f"environments/test/{name}.yaml" for name in ("release", "hold"))
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     """Order 1.2.0 was promoted to test, and runs."""
     with world(tmp_path, DECLARED) as made:
         made.soak()
@@ -27,20 +27,20 @@ def place(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def promote(place: World, number: int = 2) -> None:
+def promote(place: PromotionWorld, number: int = 2) -> None:
     place.push_image("order", number)
     place.soak()
     place.run()
     assert place.runs("test")["order"] == f"1.{number}.0"
 
 
-def degrade(place: World, minutes: float = 4, *names: str) -> None:
+def degrade(place: PromotionWorld, minutes: float = 4, *names: str) -> None:
     """After so many minutes order is Degraded in test."""
     place.pass_time(minutes)
     place.run(health=dict.fromkeys(names or ("order",), Health.DEGRADED), environments=("test",))
 
 
-def test_it_is_what_a_person_would_have_done(place: World) -> None:
+def test_it_is_what_a_person_would_have_done(place: PromotionWorld) -> None:
     promotion = place.remote.head()
     degrade(place)
     place.look()
@@ -61,7 +61,7 @@ def test_it_is_what_a_person_would_have_done(place: World) -> None:
     assert place.remote.read(RELEASE) == release
 
 
-def test_it_happens_once_and_is_never_taken_back_itself(place: World) -> None:
+def test_it_happens_once_and_is_never_taken_back_itself(place: PromotionWorld) -> None:
     degrade(place)
     place.look()
     head = place.remote.head()
@@ -80,7 +80,7 @@ def test_it_happens_once_and_is_never_taken_back_itself(place: World) -> None:
     assert place.runs("test")["order"] == "1.1.0"
 
 
-def test_a_restart_and_a_long_night_change_nothing(place: World) -> None:
+def test_a_restart_and_a_long_night_change_nothing(place: PromotionWorld) -> None:
     """Whoever led before saw it fall, and died."""
     degrade(place)
     place.begin()
@@ -90,7 +90,7 @@ def test_a_restart_and_a_long_night_change_nothing(place: World) -> None:
     assert "degraded 4 min after" in place.last()
 
 
-def test_a_lost_race_is_decided_again(place: World) -> None:
+def test_a_lost_race_is_decided_again(place: PromotionWorld) -> None:
     degrade(place)
     place.remote.write({"README.md": b"hello\n"}, "somebody was faster")
     with pytest.raises(Exception, match="moved"):
@@ -100,7 +100,7 @@ def test_a_lost_race_is_decided_again(place: World) -> None:
     assert place.remote.subjects()[1] == "somebody was faster"
 
 
-def test_a_race_that_a_person_wins_is_theirs(place: World) -> None:
+def test_a_race_that_a_person_wins_is_theirs(place: PromotionWorld) -> None:
     degrade(place)
     place.remote.write({"environments/test/kustomization.yaml": overlay("test", 2)}, "I look at it")
     with pytest.raises(Exception, match="moved"):
@@ -110,7 +110,7 @@ def test_a_race_that_a_person_wins_is_theirs(place: World) -> None:
 
 
 class TestItIsLeftToPeople:
-    def assert_left(self, place: World) -> None:
+    def assert_left(self, place: PromotionWorld) -> None:
         place.look()
         assert "roll back" not in "".join(place.remote.subjects())
 
@@ -121,7 +121,7 @@ class TestItIsLeftToPeople:
             degrade(place)
             self.assert_left(place)
 
-    def test_after_the_time(self, place: World) -> None:
+    def test_after_the_time(self, place: PromotionWorld) -> None:
         degrade(place, 10.5)
         self.assert_left(place)
 
@@ -137,12 +137,12 @@ class TestItIsLeftToPeople:
             degrade(place, 1, "print")
             self.assert_left(place)
 
-    def test_when_somebody_has_committed_since(self, place: World) -> None:
+    def test_when_somebody_has_committed_since(self, place: PromotionWorld) -> None:
         place.write({"environments/test/notes.txt": b"I look at it\n"})
         degrade(place)
         self.assert_left(place)
 
-    def test_while_it_is_held(self, place: World) -> None:
+    def test_while_it_is_held(self, place: PromotionWorld) -> None:
         """Also when the promotion itself went past the hold."""
         place.write({HOLD: b"who: Li\nwhy: looking\nsince: 2026-11-01T00:00:00Z\n"})
         place.push_image("order", 3)
@@ -154,7 +154,7 @@ class TestItIsLeftToPeople:
         degrade(place)
         self.assert_left(place)
 
-    def test_by_a_replica_that_follows(self, place: World) -> None:
+    def test_by_a_replica_that_follows(self, place: PromotionWorld) -> None:
         degrade(place)
         place.leads = False
         assert place.promoter.look() is None

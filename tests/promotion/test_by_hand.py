@@ -13,13 +13,13 @@ from gitops.core.ownership.applyset import Parent
 from gitops.core.revision import Revision
 from gitops.reconcile.sync_target import SyncTarget, SyncTargets
 from gitops.render.builds import Builds
-from tests.worlds.promotion import World, image, pipeline, workload, world
+from tests.worlds.promotion import PromotionWorld, image, pipeline, workload, world
 
 RELEASE = "environments/prod/release.yaml"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     """Test has proven order 1.2.0; prod runs 1.1.0."""
     with world(tmp_path) as made:
         made.soak()
@@ -31,7 +31,7 @@ def place(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def chosen(place: World, applied: Revision | None) -> SyncTarget:
+def chosen(place: PromotionWorld, applied: Revision | None) -> SyncTarget:
     """What the next pass over prod would work towards."""
     parent = Parent("prod", "repo", applied=applied)
     judge = ContractAdmission(Builds(place.repo, place.renderer), RenderCache(place.directory / "surveys"))
@@ -39,14 +39,14 @@ def chosen(place: World, applied: Revision | None) -> SyncTarget:
     return targets.choose(place.desired.overlays()["prod"], parent)
 
 
-def release_by_hand(place: World, more: str = "waived: adoption\n", *, base: str = "") -> None:
+def release_by_hand(place: PromotionWorld, more: str = "waived: adoption\n", *, base: str = "") -> None:
     """Names the trunk's head, as a person would after an edit of the overlay."""
     head = place.remote.head()
     place.write({RELEASE: f"base: {base or head}\noverlay: {head}\n{more}".encode()}, "prod by hand")
 
 
 class TestAnImageOnTheTrunk:
-    def test_that_is_proven_is_a_request_for_exactly_it(self, place: World) -> None:
+    def test_that_is_proven_is_a_request_for_exactly_it(self, place: PromotionWorld) -> None:
         place.push_image("order", 2, "prod")
         place.look()
         assert place.runs("prod") == {"order": "1.2.0", "print": "1.1.0"}
@@ -55,7 +55,7 @@ class TestAnImageOnTheTrunk:
         release = parse_release(place.remote.read(RELEASE), RELEASE)
         assert release.admits("order", image("order", 2).digest or "")
 
-    def test_that_nobody_has_proven_waits_and_says_so(self, place: World) -> None:
+    def test_that_nobody_has_proven_waits_and_says_so(self, place: PromotionWorld) -> None:
         place.push_image("order", 3, "prod")
         place.look()
         assert place.runs("prod")["order"] == "1.1.0"
@@ -73,7 +73,7 @@ class TestAnImageOnTheTrunk:
             assert place.runs("prod")["order"] == "1.1.0"
             assert any("needs 1 approvals" in sentence for sentence in place.waiting("prod"))
 
-    def test_that_a_revert_of_the_release_left_there_asks_for_nothing(self, place: World) -> None:
+    def test_that_a_revert_of_the_release_left_there_asks_for_nothing(self, place: PromotionWorld) -> None:
         before = place.remote.read(RELEASE)
         place.tag("promote/prod/one")
         place.look()
@@ -85,7 +85,7 @@ class TestAnImageOnTheTrunk:
 
 
 class TestAReleaseWrittenByHand:
-    def test_is_not_let_in_without_evidence(self, place: World) -> None:
+    def test_is_not_let_in_without_evidence(self, place: PromotionWorld) -> None:
         applied = place.desired.at_head("prod").revision
         place.push_image("order", 3, "prod")
         release_by_hand(place)
@@ -98,7 +98,7 @@ class TestAReleaseWrittenByHand:
         assert target.desired is not None
         assert target.desired.revision == applied, "what runs is healed meanwhile"
 
-    def test_is_let_in_when_each_piece_is_waived_by_name(self, place: World) -> None:
+    def test_is_let_in_when_each_piece_is_waived_by_name(self, place: PromotionWorld) -> None:
         applied = place.desired.at_head("prod").revision
         place.push_image("order", 3, "prod")
         head = place.remote.head()
@@ -113,12 +113,12 @@ class TestAReleaseWrittenByHand:
         assert later.stall is not None, "a waiver is for what it names, and nobody inherits it"
         assert "order 1.4.0" in later.stall.message
 
-    def test_what_was_applied_already_is_never_stopped(self, place: World) -> None:
+    def test_what_was_applied_already_is_never_stopped(self, place: PromotionWorld) -> None:
         place.push_image("order", 3, "prod")
         release_by_hand(place)
         assert chosen(place, place.desired.at_head("prod").revision).stall is None
 
-    def test_the_first_release_is_waived_by_a_word_and_a_revert_to_it_too(self, place: World) -> None:
+    def test_the_first_release_is_waived_by_a_word_and_a_revert_to_it_too(self, place: PromotionWorld) -> None:
         adopted = place.remote.read(RELEASE)
         assert chosen(place, None).stall is None
         place.tag("promote/prod/one")
@@ -128,7 +128,7 @@ class TestAReleaseWrittenByHand:
         assert chosen(place, applied).stall is None
         assert place.runs("prod")["order"] == "1.1.0"
 
-    def test_a_promotion_proves_nothing_that_it_does_not_bring(self, place: World) -> None:
+    def test_a_promotion_proves_nothing_that_it_does_not_bring(self, place: PromotionWorld) -> None:
         """Nobody let this print in; a promotion of order must not launder it."""
         place.push_image("print", 3, "prod")
         release_by_hand(place, base=place.desired.at_head("prod").revision.base)
@@ -142,7 +142,7 @@ class TestAReleaseWrittenByHand:
 class TestANewService:
     """It came into base and dev; the kustomizations behind dev name no image for it yet."""
 
-    def test_its_image_comes_along(self, place: World) -> None:
+    def test_its_image_comes_along(self, place: PromotionWorld) -> None:
         introduce(place)
         assert "cart 1.1.0 soaks in dev until" in " ".join(_looked(place))
         before = place.remote.read("environments/test/kustomization.yaml")
@@ -157,7 +157,7 @@ class TestANewService:
         place.look()
         assert place.runs("prod")["cart"] == "1.1.0"
 
-    def test_base_stays_until_it_is_proven(self, place: World) -> None:
+    def test_base_stays_until_it_is_proven(self, place: PromotionWorld) -> None:
         place.stopped = {"cart"}
         introduce(place)
         place.soak()
@@ -166,14 +166,14 @@ class TestANewService:
         assert "cart" not in place.runs("test")
         assert "cart 1.1.0 never ran in dev: no ready pod of it was seen" in place.waiting("test")
 
-    def test_services_by_name_leave_it_behind(self, place: World) -> None:
+    def test_services_by_name_leave_it_behind(self, place: PromotionWorld) -> None:
         introduce(place)
         place.tag("promote/test/one", "x\n\nServices: print\n\n--skip-gate soak --reason a try")
         place.look()
         assert "cart" not in place.runs("test")
 
 
-def introduce(place: World) -> None:
+def introduce(place: PromotionWorld) -> None:
     """One commit, as a person adds a service: base, its image in dev, and its row in pipeline.yaml."""
     declared = place.remote.read("environments/pipeline.yaml")
     row = b"services:\n  cart: {image: registry.example/cart, tags: {semver: '>=1'}}\n"
@@ -191,12 +191,12 @@ def introduce(place: World) -> None:
     )
 
 
-def _looked(place: World) -> tuple[str, ...]:
+def _looked(place: PromotionWorld) -> tuple[str, ...]:
     place.run()
     place.now += timedelta(seconds=30)
     place.look()
     return place.waiting("test")
 
 
-def _with_level(place: World) -> bytes:
+def _with_level(place: PromotionWorld) -> bytes:
     return place.remote.read("environments/prod/kustomization.yaml").replace(b"LEVEL=info", b"LEVEL=debug")

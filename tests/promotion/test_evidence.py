@@ -13,7 +13,7 @@ from gitops.core.config_repo.release import Release, parse_release
 from gitops.core.health import Health
 from tests.promotion.test_by_hand import chosen
 from tests.worlds.git import git
-from tests.worlds.promotion import World, pipeline, world
+from tests.worlds.promotion import PromotionWorld, pipeline, world
 
 RELEASE = "environments/test/release.yaml"
 SETTINGS = "environments/test/kustomization.yaml"
@@ -21,7 +21,7 @@ PROD_RELEASE = "environments/prod/release.yaml"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     """Test has proven images of its own promotion."""
     with world(tmp_path) as made:
         made.soak()
@@ -32,7 +32,7 @@ def place(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def base_by_hand(place: World, more: str = "") -> str:
+def base_by_hand(place: PromotionWorld, more: str = "") -> str:
     """A person changes nothing in test's release but its base, to one that dev has never proven; returns it."""
     unproven = place.edit_base("print", "never proven")
     text = re.sub(rb"(?m)^base: [0-9a-f]{40}", b"base: " + unproven.encode(), place.remote.read(RELEASE))
@@ -40,7 +40,7 @@ def base_by_hand(place: World, more: str = "") -> str:
     return unproven
 
 
-def soak_while_print_is_broken(place: World, minutes: float = 6) -> None:
+def soak_while_print_is_broken(place: PromotionWorld, minutes: float = 6) -> None:
     for _ in range(int(minutes * 2)):
         place.now += timedelta(seconds=30)
         place.run(health={"print": Health.DEGRADED}, environments=("dev",))
@@ -48,12 +48,12 @@ def soak_while_print_is_broken(place: World, minutes: float = 6) -> None:
     place.promoter.look()
 
 
-def released(place: World, file: str = RELEASE) -> Release:
+def released(place: PromotionWorld, file: str = RELEASE) -> Release:
     return parse_release(place.remote.read(file), file)
 
 
 class TestABaseThatNobodyHasProven:
-    def test_is_not_admitted_by_the_promotion_of_an_image(self, place: World) -> None:
+    def test_is_not_admitted_by_the_promotion_of_an_image(self, place: PromotionWorld) -> None:
         unproven = base_by_hand(place)
         place.push_image("order", 3)
         soak_while_print_is_broken(place)
@@ -63,7 +63,7 @@ class TestABaseThatNobodyHasProven:
         said = f"base {unproven[:12]} stands in release.yaml, but dev has never proven it; set it back, or waive it"
         assert any(sentence.startswith(said) for sentence in place.waiting("test"))
 
-    def test_is_not_admitted_by_settings_that_follow(self, place: World) -> None:
+    def test_is_not_admitted_by_settings_that_follow(self, place: PromotionWorld) -> None:
         base_by_hand(place)
         place.write({SETTINGS: place.remote.read(SETTINGS).replace(b"LEVEL=info", b"LEVEL=debug")}, "a setting")
         soak_while_print_is_broken(place)
@@ -88,7 +88,7 @@ class TestABaseThatNobodyHasProven:
             assert not released(place).admits_base()
             assert place.subjects(1) == ["a setting"]
 
-    def test_is_admitted_once_everything_on_it_is_proven(self, place: World) -> None:
+    def test_is_admitted_once_everything_on_it_is_proven(self, place: PromotionWorld) -> None:
         unproven = base_by_hand(place)
         place.push_image("order", 3)
         place.soak()
@@ -96,7 +96,7 @@ class TestABaseThatNobodyHasProven:
         assert released(place).has_proven_base
         assert place.runs("test")["order"] == "1.3.0"
 
-    def test_stays_waived_by_name_while_images_move(self, place: World) -> None:
+    def test_stays_waived_by_name_while_images_move(self, place: PromotionWorld) -> None:
         unproven = base_by_hand(place, "waived: {}\n")
         text = place.remote.read(RELEASE).replace(b"waived: {}", f"waived: {{{unproven}: an emergency}}".encode())
         place.write({RELEASE: text}, "waived")
@@ -107,7 +107,7 @@ class TestABaseThatNobodyHasProven:
         assert released(place).waived == {unproven: "an emergency"}
         assert not released(place).has_proven_base
 
-    def test_leaves_its_waiver_to_the_service_that_takes_its_files_along(self, place: World) -> None:
+    def test_leaves_its_waiver_to_the_service_that_takes_its_files_along(self, place: PromotionWorld) -> None:
         unproven = base_by_hand(place)
         text = place.remote.read(RELEASE) + f"waived: {{{unproven}: an emergency}}\n".encode()
         place.write({RELEASE: text}, "waived")
@@ -133,7 +133,7 @@ def test_who_approves_reads_of_a_base_that_is_waived(tmp_path: Path) -> None:
         assert asked.moves == (f"prod: order 1.2.0, over base {base[:12]}, which nobody has proven (adoption)",)
 
 
-def test_evidence_of_another_environment_is_none(place: World) -> None:
+def test_evidence_of_another_environment_is_none(place: PromotionWorld) -> None:
     """`cp environments/test/release.yaml environments/prod/`: dev has proven it, but test has not."""
     applied = place.desired.at_head("prod").revision
     place.push_image("order", 3)
@@ -154,7 +154,7 @@ def test_evidence_of_another_environment_is_none(place: World) -> None:
     assert any("stands in release.yaml, but test has never proven it" in each for each in place.waiting("prod"))
 
 
-def test_a_word_alone_is_not_given_again_by_a_branch_of_before(place: World) -> None:
+def test_a_word_alone_is_not_given_again_by_a_branch_of_before(place: PromotionWorld) -> None:
     """`waived: adoption` counts for the first release of an overlay. The branch was made before prod had a release, so
     that its release.yaml is new there.
     """

@@ -12,17 +12,17 @@ from gitops.core.errors import Conflict
 from gitops.core.health import Health
 from gitops.core.promotion.gates import Gate
 from tests.worlds.git import git
-from tests.worlds.promotion import SETTINGS, World, image, overlay, pipeline, world
+from tests.worlds.promotion import SETTINGS, PromotionWorld, image, overlay, pipeline, world
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     with world(tmp_path) as made:
         made.soak()
         yield made
 
 
-def test_what_dev_proved_is_in_test_by_itself_and_in_prod_when_asked_for(place: World) -> None:
+def test_what_dev_proved_is_in_test_by_itself_and_in_prod_when_asked_for(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.soak(4)
     assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
@@ -44,7 +44,7 @@ def test_what_dev_proved_is_in_test_by_itself_and_in_prod_when_asked_for(place: 
     assert place.waiting("prod") == ()
 
 
-def test_a_promotion_writes_the_overlay_and_nothing_else(place: World) -> None:
+def test_a_promotion_writes_the_overlay_and_nothing_else(place: PromotionWorld) -> None:
     before = place.remote.head()
     place.push_image("order", 2)
     place.soak()
@@ -55,7 +55,7 @@ def test_a_promotion_writes_the_overlay_and_nothing_else(place: World) -> None:
     assert place.remote.read("environments/test/kustomization.yaml") == expected
 
 
-def test_base_moves_as_the_tree_that_was_proven(place: World) -> None:
+def test_base_moves_as_the_tree_that_was_proven(place: PromotionWorld) -> None:
     commit = place.edit_base("order", "new")
     place.edit_base("print", "newer")
     place.run(health={"print": Health.PROGRESSING})
@@ -69,7 +69,7 @@ def test_base_moves_as_the_tree_that_was_proven(place: World) -> None:
     assert commit != head
 
 
-def test_degraded_and_restarts_cost_time_and_a_lost_ledger_everything(place: World) -> None:
+def test_degraded_and_restarts_cost_time_and_a_lost_ledger_everything(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.run()
     place.pass_time(3)
@@ -89,7 +89,7 @@ def test_degraded_and_restarts_cost_time_and_a_lost_ledger_everything(place: Wor
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_time_that_nobody_observes_proves_nothing(place: World) -> None:
+def test_time_that_nobody_observes_proves_nothing(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.run()
     place.observed = False
@@ -100,7 +100,7 @@ def test_time_that_nobody_observes_proves_nothing(place: World) -> None:
     assert place.runs("test")["order"] == "1.1.0"
 
 
-def test_what_never_ran_stays_until_that_is_waived_by_name(place: World) -> None:
+def test_what_never_ran_stays_until_that_is_waived_by_name(place: PromotionWorld) -> None:
     place.stopped = {"order"}
     place.push_image("order", 2)
     place.soak()
@@ -111,13 +111,13 @@ def test_what_never_ran_stays_until_that_is_waived_by_name(place: World) -> None
     assert "Lockstep-Waived: ran: the queue is empty" in place.last()
 
 
-def test_settled_proofs_are_written_no_more(place: World) -> None:
+def test_settled_proofs_are_written_no_more(place: PromotionWorld) -> None:
     writes = place.shelf.writes
     place.soak(30)
     assert place.shelf.writes == writes
 
 
-def test_settings_on_the_trunk_follow_by_themselves_where_something_comes_after(place: World) -> None:
+def test_settings_on_the_trunk_follow_by_themselves_where_something_comes_after(place: PromotionWorld) -> None:
     place.write({f"environments/{name}/kustomization.yaml": overlay(name, level="debug") for name in ("test", "prod")})
     place.look()
     assert (place.level("test"), place.level("prod")) == ("debug", "info")
@@ -126,7 +126,9 @@ def test_settings_on_the_trunk_follow_by_themselves_where_something_comes_after(
 
 
 @pytest.mark.parametrize(("name", "is_let_in"), [("extra", True), ("stray", False)])
-def test_settings_may_add_an_object_that_a_variation_lets_be_there(place: World, name: str, *, is_let_in: bool) -> None:
+def test_settings_may_add_an_object_that_a_variation_lets_be_there(
+    place: PromotionWorld, name: str, *, is_let_in: bool
+) -> None:
     added = overlay("test").replace(b"../../base]", b"../../base, more.yaml]")
     more = f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}\n".encode()
     place.write({"environments/test/kustomization.yaml": added, "environments/test/more.yaml": more})
@@ -135,7 +137,7 @@ def test_settings_may_add_an_object_that_a_variation_lets_be_there(place: World,
     assert is_let_in or f"{name}: the object is not in base, and no variation lets it" in place.waiting("test")[0]
 
 
-def test_an_image_written_by_hand_is_never_taken_along(place: World) -> None:
+def test_an_image_written_by_hand_is_never_taken_along(place: PromotionWorld) -> None:
     place.push_image("print", 9, "test")
     place.push_image("order", 2)
     place.soak()
@@ -143,7 +145,7 @@ def test_an_image_written_by_hand_is_never_taken_along(place: World) -> None:
     assert any("print: its image was edited on the trunk without a release" in each for each in place.waiting("test"))
 
 
-def test_what_would_not_render_is_not_pushed(place: World) -> None:
+def test_what_would_not_render_is_not_pushed(place: PromotionWorld) -> None:
     head = place.write({"environments/test/kustomization.yaml": overlay("test") + b"patches: [{path: gone.yaml}]\n"})
     place.look()
     assert place.remote.head() == head
@@ -175,7 +177,7 @@ def test_what_would_share_a_value_is_charged_to_the_one_that_is_promoted(tmp_pat
         assert any("must be distinct (`levels`), but dev has the same" in each for each in place.waiting("test"))
 
 
-def test_a_lost_race_is_decided_again(place: World) -> None:
+def test_a_lost_race_is_decided_again(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.run()
     place.pass_time(5)
@@ -188,7 +190,7 @@ def test_a_lost_race_is_decided_again(place: World) -> None:
     assert place.remote.subjects()[2] == "somebody was faster"
 
 
-def test_a_hold_stops_automation_and_a_named_skip_passes_it(place: World) -> None:
+def test_a_hold_stops_automation_and_a_named_skip_passes_it(place: PromotionWorld) -> None:
     hold = b"who: Li\nwhy: stocktaking\nsince: 2026-11-01T00:00:00Z\n"
     place.write({"environments/test/hold.yaml": hold})
     place.push_image("order", 2)
@@ -202,7 +204,7 @@ def test_a_hold_stops_automation_and_a_named_skip_passes_it(place: World) -> Non
 
 class TestRequests:
     @pytest.fixture
-    def ready(self, place: World) -> World:
+    def ready(self, place: PromotionWorld) -> PromotionWorld:
         """Both services have something new that test has proven."""
         for service in ("order", "print"):
             place.push_image(service, 2)
@@ -210,12 +212,12 @@ class TestRequests:
         place.soak()
         return place
 
-    def test_services_by_name(self, ready: World) -> None:
+    def test_services_by_name(self, ready: PromotionWorld) -> None:
         ready.tag("promote/prod/one", "x\n\nServices: print")
         ready.look()
         assert ready.runs("prod") == {"order": "1.1.0", "print": "1.2.0"}
 
-    def test_done_once_for_ever(self, ready: World) -> None:
+    def test_done_once_for_ever(self, ready: PromotionWorld) -> None:
         ready.tag("promote/prod/one")
         ready.look()
         head = ready.remote.head()
@@ -224,7 +226,7 @@ class TestRequests:
         ready.look()
         assert ready.remote.head() == head
 
-    def test_done_once_also_where_a_merge_puts_back_what_was_before(self, ready: World) -> None:
+    def test_done_once_also_where_a_merge_puts_back_what_was_before(self, ready: PromotionWorld) -> None:
         """Git's simplified history of prod follows the side that the merge took, where no promotion was."""
         ready.tag("promote/prod/one")
         person = ready.person
@@ -245,7 +247,7 @@ class TestRequests:
         assert ready.runs("prod")["order"] == "1.1.0"
         assert ready.subjects(1) == ["merge: prod as before"]
 
-    def test_what_was_there_at_the_tagged_commit(self, ready: World) -> None:
+    def test_what_was_there_at_the_tagged_commit(self, ready: PromotionWorld) -> None:
         at = ready.remote.head()
         ready.push_image("order", 3)
         ready.soak()
@@ -254,7 +256,7 @@ class TestRequests:
         ready.look()
         assert ready.runs("prod") == {"order": "1.2.0", "print": "1.2.0"}
 
-    def test_deleted_is_withdrawn_and_old_is_expired(self, place: World) -> None:
+    def test_deleted_is_withdrawn_and_old_is_expired(self, place: PromotionWorld) -> None:
         place.tag("promote/prod/one")
         place.look()
         (pending,) = place.promoter.said("prod")[1]
@@ -267,7 +269,7 @@ class TestRequests:
         place.look()
         assert place.promoter.said("prod")[1] == ()
 
-    def test_unmet_gates_are_shown_and_refused_tags_too(self, ready: World) -> None:
+    def test_unmet_gates_are_shown_and_refused_tags_too(self, ready: PromotionWorld) -> None:
         git(ready.person, "tag", "promote/prod/light")
         git(ready.person, "push", "--quiet", "origin", "refs/tags/promote/prod/light")
         ready.write({"environments/prod/hold.yaml": b"who: Li\nwhy: x\nsince: 2026-11-01T00:00:00Z\n"})
@@ -279,7 +281,7 @@ class TestRequests:
         assert pending.moves == ("prod: order 1.2.0, print 1.2.0",)
         assert pending.gates[0].startswith("held by Li")
 
-    def test_refused_tags_crowd_nothing_out_and_expire(self, ready: World) -> None:
+    def test_refused_tags_crowd_nothing_out_and_expire(self, ready: PromotionWorld) -> None:
         for number in range(10):
             git(ready.person, "tag", f"promote/prod/light-{number}", "HEAD")
         git(ready.person, "push", "--quiet", "origin", "--tags")
@@ -374,7 +376,7 @@ class TestRequests:
             assert "must be signed" in place.waiting("prod")[-1]
 
 
-def test_what_people_write_never_outgrows_a_status(place: World) -> None:
+def test_what_people_write_never_outgrows_a_status(place: PromotionWorld) -> None:
     held = f"who: Li\nwhy: '{'x y ' * 200_000}'\nsince: '2026-01-01T00:00:00+00:00'\n"
     place.write({"environments/test/hold.yaml": held.encode()})
     place.push_image("order", 2)
@@ -386,7 +388,7 @@ def test_what_people_write_never_outgrows_a_status(place: World) -> None:
     )
 
 
-def test_an_overlay_that_is_gone_is_watched_no_more(place: World) -> None:
+def test_an_overlay_that_is_gone_is_watched_no_more(place: PromotionWorld) -> None:
     known = place.shelf.kept["test"]
     place.witness.keep_only(["dev"])
     place.pass_time(5)
@@ -398,21 +400,21 @@ class TestTermsOfLeading:
     """Another replica leads for a while, sees the new image fail in dev, and writes that down."""
 
     @pytest.fixture
-    def proven(self, place: World) -> World:
+    def proven(self, place: PromotionWorld) -> PromotionWorld:
         place.push_image("order", 2)
         place.run()
         place.pass_time(5)
         return place
 
     @staticmethod
-    def _led_by_another(place: World) -> None:
+    def _led_by_another(place: PromotionWorld) -> None:
         place.witness.forget()
         place.now += timedelta(minutes=1)
         known = place.shelf.kept["dev"]
         records = tuple(replace(each, observed=0.0, healthy_since=None) for each in known.records)
         place.shelf.kept["dev"] = replace(known, at=place.now, records=records, steady=frozenset())
 
-    def test_what_was_proven_in_an_earlier_term_is_read_again(self, proven: World) -> None:
+    def test_what_was_proven_in_an_earlier_term_is_read_again(self, proven: PromotionWorld) -> None:
         self._led_by_another(proven)
         written = proven.shelf.kept["dev"]
         assert proven.promoter.look() is None, "it leads again, but has read nothing yet"
@@ -426,7 +428,7 @@ class TestTermsOfLeading:
         proven.soak()
         assert proven.runs("test")["order"] == "1.2.0"
 
-    def test_a_look_that_outlasts_its_term_pushes_nothing(self, proven: World) -> None:
+    def test_a_look_that_outlasts_its_term_pushes_nothing(self, proven: PromotionWorld) -> None:
         def led_by_another() -> None:
             self._led_by_another(proven)
             proven.witness.recall()
@@ -440,7 +442,7 @@ class TestTermsOfLeading:
         assert proven.remote.head() == before
 
 
-def _make_keys(place: World, *names: str) -> None:
+def _make_keys(place: PromotionWorld, *names: str) -> None:
     lines = []
     for name in names:
         key = place.directory / name

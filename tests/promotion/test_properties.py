@@ -19,7 +19,7 @@ from gitops.core.contract.parity import DifferenceStatus
 from gitops.core.kustomize import image_edit as overlays
 from gitops.core.promotion import rollback
 from gitops.core.promotion.rollback import OverlayState
-from tests.worlds.promotion import SERVICES, SETTINGS, World, world
+from tests.worlds.promotion import SERVICES, SETTINGS, PromotionWorld, world
 from tests.worlds.promotion import pipeline as declared
 
 IMAGE = st.tuples(st.just("image"), st.sampled_from(SERVICES), st.integers(2, 6))
@@ -29,7 +29,7 @@ Edit = tuple[str, str, int]
 EDITS = st.lists(st.one_of(IMAGE, BASE, LEVEL), min_size=1, max_size=5)
 
 
-def carry_out(place: World, edit: Edit) -> None:
+def carry_out(place: PromotionWorld, edit: Edit) -> None:
     kind, what, number = edit
     if kind == "image":
         place.push_image(what, number)
@@ -42,7 +42,7 @@ def carry_out(place: World, edit: Edit) -> None:
         place.write({file: before.replace(line, f"  literals: [LEVEL=level-{number}]").encode()})
 
 
-def pending(place: World) -> list[str]:
+def pending(place: PromotionWorld) -> list[str]:
     """What parity says is still to come from dev to test."""
     repo = WorkTree(place.remote.directory, {})
     try:
@@ -83,7 +83,7 @@ def test_a_rollback_restores_the_exact_bytes(history: Sequence[Sequence[Edit]], 
         assert place.desired.build("test") == expected
 
 
-def roll_back(place: World, commit: str) -> None:
+def roll_back(place: PromotionWorld, commit: str) -> None:
     """The edit that `lockstep rollback test --to <commit>` makes."""
     test = place.desired.overlays()["test"]
     edits = rollback.rollback(test, state(place, place.remote.head()), state(place, commit), place.repo.read)
@@ -93,7 +93,7 @@ def roll_back(place: World, commit: str) -> None:
     place.write({path: content for path, content in edits.items() if content is not None})
 
 
-def state(place: World, commit: str) -> OverlayState:
+def state(place: PromotionWorld, commit: str) -> OverlayState:
     tree = place.repo.tree(commit)
     release = compose.release(place.desired.overlays()["test"], tree, place.repo.read)
     assert release is not None

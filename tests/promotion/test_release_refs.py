@@ -9,22 +9,22 @@ from structlog.testing import capture_logs
 from gitops.core.config_repo.release import Release, parse_release
 from gitops.ports import NewCommit
 from tests.worlds.git import git
-from tests.worlds.promotion import World, pipeline, world
+from tests.worlds.promotion import PromotionWorld, pipeline, world
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     with world(tmp_path) as made:
         made.soak()
         yield made
 
 
-def release(place: World, environment: str) -> Release:
+def release(place: PromotionWorld, environment: str) -> Release:
     file = f"environments/{environment}/release.yaml"
     return parse_release(place.remote.read(file), file)
 
 
-def kept(place: World) -> set[str]:
+def kept(place: PromotionWorld) -> set[str]:
     """The commits that refs of the remote keep."""
     refs = git(place.remote.directory, "for-each-ref", "--format=%(objectname) %(refname)", "refs/lockstep/")
     pairs = [line.split() for line in refs.splitlines()]
@@ -32,7 +32,7 @@ def kept(place: World) -> set[str]:
     return {commit for commit, _ in pairs}
 
 
-def rewrite(place: World) -> None:
+def rewrite(place: PromotionWorld) -> None:
     """The trunk is force-pushed: the same files, as one commit without a past."""
     names = git(place.remote.directory, "ls-tree", "-r", "--name-only", "main").splitlines()
     place.remote.write({name: place.remote.read(name) for name in names}, "a history of its own", start=None)
@@ -41,7 +41,7 @@ def rewrite(place: World) -> None:
     place.desired.refresh()
 
 
-def test_both_commits_of_every_release_are_kept(place: World) -> None:
+def test_both_commits_of_every_release_are_kept(place: PromotionWorld) -> None:
     adopted = release(place, "test")
     assert kept(place) == {adopted.base, adopted.overlay}
     place.edit_base("order", "new")
@@ -52,14 +52,14 @@ def test_both_commits_of_every_release_are_kept(place: World) -> None:
     assert kept(place) == {adopted.base, promoted.base, promoted.overlay}
 
 
-def test_a_release_that_a_person_wrote_is_kept_when_it_is_on_the_trunk(place: World) -> None:
+def test_a_release_that_a_person_wrote_is_kept_when_it_is_on_the_trunk(place: PromotionWorld) -> None:
     head = place.edit_base("order", "new")
     place.write({"environments/prod/release.yaml": f"base: {head}\noverlay: {head}\n".encode()})
     place.look()
     assert head in kept(place)
 
 
-def test_what_is_not_on_the_trunk_is_not_made_good(place: World) -> None:
+def test_what_is_not_on_the_trunk_is_not_made_good(place: PromotionWorld) -> None:
     before = kept(place)
     idea = place.repo.write(place.remote.head(), [NewCommit({"idea": b""}, "an idea", place.now)])
     place.write({"environments/prod/release.yaml": f"base: {idea}\noverlay: {idea}\n".encode()})
@@ -67,7 +67,7 @@ def test_what_is_not_on_the_trunk_is_not_made_good(place: World) -> None:
     assert kept(place) == before
 
 
-def test_promotions_go_on_from_the_trunk_that_was_rewritten(place: World) -> None:
+def test_promotions_go_on_from_the_trunk_that_was_rewritten(place: PromotionWorld) -> None:
     old = release(place, "test")
     rewrite(place)
     assert place.desired.at_head("test").strayed == {old.base, old.overlay}

@@ -8,7 +8,7 @@ import pytest
 from gitops.core.images.reference import Image
 from gitops.core.promotion.proof import Proof, Proofs
 from gitops.core.revision import Revision
-from tests.worlds.promotion import HOST, World, workload, world
+from tests.worlds.promotion import HOST, PromotionWorld, workload, world
 
 COUNT, BASES = 20, 3
 SERVICES = [f"service-{number}" for number in range(COUNT)]
@@ -38,7 +38,7 @@ def digest(number: int) -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     """Each service has run in test on some bases of its own that prod does not have yet."""
     base = {"base/kustomization.yaml": f"resources: [{', '.join(SERVICES)}]\n".encode()}
     for name in SERVICES:
@@ -59,7 +59,7 @@ def place(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def test_a_look_asks_git_about_what_each_overlay_runs_itself_and_never_twice(place: World) -> None:
+def test_a_look_asks_git_about_what_each_overlay_runs_itself_and_never_twice(place: PromotionWorld) -> None:
     before = len(place.processes())
     place.promoter.look()
     first = place.processes()[before:]
@@ -71,7 +71,7 @@ def test_a_look_asks_git_about_what_each_overlay_runs_itself_and_never_twice(pla
     assert place.processes()[before:] == []
 
 
-def test_a_commit_costs_what_it_changes(place: World) -> None:
+def test_a_commit_costs_what_it_changes(place: PromotionWorld) -> None:
     place.promoter.look()
     place.write({"environments/dev/service-1/kustomization.yaml": overlay("dev/service-1") + b"# a remark\n"})
     before = len(place.processes())

@@ -11,14 +11,14 @@ from gitops.core.image_updates.events import ImageScanned
 from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR
 from gitops.core.images.registry_facts import Scan, ScanSeverity, ScanState
 from tests.worlds.git import git
-from tests.worlds.promotion import HOST, World, image, pipeline, world
+from tests.worlds.promotion import HOST, PromotionWorld, image, pipeline, world
 from tests.worlds.registries import REVISION, done
 
 ORDER = image("order", 2)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     """Test lets nothing in but images with findings that are Low at most; the registry has not scanned any."""
     gated = pipeline(test="when: proven, soak: 5m, scan: {max: Low}", prod="when: requested, scan: {max: None}")
     with world(tmp_path, gated) as made:
@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def test_what_is_scanned_and_rated_low_enough_moves_and_the_commit_says_so(place: World) -> None:
+def test_what_is_scanned_and_rated_low_enough_moves_and_the_commit_says_so(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.push_image("order", 2)
     place.soak()
@@ -49,7 +49,9 @@ def test_what_is_scanned_and_rated_low_enough_moves_and_the_commit_says_so(place
         (Rejected("Unauthorized", "who?"), f"order 1.2.0: {HOST} does not tell of the scan of order 1.2.0"),
     ],
 )
-def test_nothing_else_moves_and_the_page_says_why(place: World, scan: Scan | Rejected | Unavailable, said: str) -> None:
+def test_nothing_else_moves_and_the_page_says_why(
+    place: PromotionWorld, scan: Scan | Rejected | Unavailable, said: str
+) -> None:
     place.asking.registry.scans[ORDER.digest or ""] = scan
     place.push_image("order", 2)
     place.soak()
@@ -59,7 +61,7 @@ def test_nothing_else_moves_and_the_page_says_why(place: World, scan: Scan | Rej
     assert ORDER.short_digest in sentence
 
 
-def test_without_a_registry_it_says_what_to_write_into_lockstep_yaml(place: World) -> None:
+def test_without_a_registry_it_says_what_to_write_into_lockstep_yaml(place: PromotionWorld) -> None:
     place.asking.hosts.clear()
     place.push_image("order", 2)
     place.soak()
@@ -68,7 +70,7 @@ def test_without_a_registry_it_says_what_to_write_into_lockstep_yaml(place: Worl
     assert place.asking.registry.asked == []
 
 
-def test_the_look_that_asks_first_does_not_wait_for_the_answer(place: World) -> None:
+def test_the_look_that_asks_first_does_not_wait_for_the_answer(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.push_image("order", 2)
     place.run()
@@ -81,7 +83,7 @@ def test_the_look_that_asks_first_does_not_wait_for_the_answer(place: World) -> 
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_a_look_asks_no_more_often_than_every_few_minutes(place: World) -> None:
+def test_a_look_asks_no_more_often_than_every_few_minutes(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.soak()
     asked = place.asking.registry.asked.count(("scan", ORDER.name, ORDER.digest))
@@ -93,7 +95,7 @@ def test_a_look_asks_no_more_often_than_every_few_minutes(place: World) -> None:
     assert place.asking.registry.asked.count(("scan", ORDER.name, ORDER.digest)) == 2
 
 
-def test_a_scan_of_which_no_event_came_is_found_by_asking_again(place: World) -> None:
+def test_a_scan_of_which_no_event_came_is_found_by_asking_again(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.soak()
     place.asking.registry.rated(ORDER, ScanSeverity.NEGLIGIBLE)
@@ -104,7 +106,7 @@ def test_a_scan_of_which_no_event_came_is_found_by_asking_again(place: World) ->
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_an_announced_scan_counts_in_the_look_that_follows(place: World) -> None:
+def test_an_announced_scan_counts_in_the_look_that_follows(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.soak()
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
@@ -113,7 +115,7 @@ def test_an_announced_scan_counts_in_the_look_that_follows(place: World) -> None
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_a_good_answer_that_is_old_opens_nothing(place: World) -> None:
+def test_a_good_answer_that_is_old_opens_nothing(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.asking.scans.of(ORDER)
     place.asking.work()
@@ -125,7 +127,7 @@ def test_a_good_answer_that_is_old_opens_nothing(place: World) -> None:
     assert "cannot be asked for the scan" in place.waiting("test")[0]
 
 
-def test_one_image_that_does_not_pass_keeps_the_promotion(place: World) -> None:
+def test_one_image_that_does_not_pass_keeps_the_promotion(place: PromotionWorld) -> None:
     """They were proven side by side, and move side by side."""
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.push_image("order", 2)
@@ -141,14 +143,14 @@ def test_one_image_that_does_not_pass_keeps_the_promotion(place: World) -> None:
     assert "Lockstep-Scan: print=Low order=None\n" in place.last()
 
 
-def test_base_alone_needs_no_scan(place: World) -> None:
+def test_base_alone_needs_no_scan(place: PromotionWorld) -> None:
     place.edit_base("order", "new")
     place.soak()
     assert place.note("test", "order") == "new"
     assert "Lockstep-Scan" not in place.last()
 
 
-def test_a_request_waits_for_its_scan_like_the_rest(place: World) -> None:
+def test_a_request_waits_for_its_scan_like_the_rest(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.push_image("order", 2)
     place.soak()
@@ -170,7 +172,7 @@ def test_a_request_waits_for_its_scan_like_the_rest(place: World) -> None:
     assert "Lockstep-Scan: order=None\n" in place.last()
 
 
-def test_a_gate_that_is_skipped_by_name_still_leaves_what_was_known(place: World) -> None:
+def test_a_gate_that_is_skipped_by_name_still_leaves_what_was_known(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.CRITICAL)
     place.push_image("order", 2)
     place.soak()
@@ -195,7 +197,7 @@ def test_where_scan_is_no_gate_nobody_is_asked(tmp_path: Path) -> None:
 # -- where images come from
 
 
-def test_a_promotion_names_the_commits_that_its_images_were_built_from(place: World) -> None:
+def test_a_promotion_names_the_commits_that_its_images_were_built_from(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.asking.registry.built_from(ORDER)
     place.push_image("order", 2)
@@ -206,7 +208,7 @@ def test_a_promotion_names_the_commits_that_its_images_were_built_from(place: Wo
 
 
 @pytest.mark.parametrize("revision", ["main", f"{REVISION}\nLockstep-Scan: order=None", "x" * 40])
-def test_what_is_no_commit_id_is_never_written(place: World, revision: str) -> None:
+def test_what_is_no_commit_id_is_never_written(place: PromotionWorld, revision: str) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.asking.registry.built_from(ORDER, revision)
     place.push_image("order", 2)
@@ -216,7 +218,7 @@ def test_what_is_no_commit_id_is_never_written(place: World, revision: str) -> N
     assert place.last().count("Lockstep-Scan") == 1
 
 
-def test_no_promotion_waits_for_labels(place: World) -> None:
+def test_no_promotion_waits_for_labels(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.asking.registry.labels[ORDER.digest or ""] = Unavailable("Timeout", "no answer")
     place.push_image("order", 2)

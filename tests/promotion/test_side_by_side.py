@@ -11,25 +11,25 @@ from gitops.core.kustomize.image_edit import set_image
 from tests.cli.test_promotion_requests import lockstep
 from tests.promotion.test_service_overlays import OVERLAYS, VARIATIONS, overlay, push_image, release
 from tests.worlds.git import git
-from tests.worlds.promotion import SERVICES, World, image, pipeline, world
+from tests.worlds.promotion import SERVICES, PromotionWorld, image, pipeline, world
 
 LOST = "1f" * 20
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     with world(tmp_path, pipeline(variations=VARIATIONS), {name: overlay(name) for name in OVERLAYS}) as made:
         made.soak()
         yield made
 
 
-def lose(place: World, name: str) -> None:
+def lose(place: PromotionWorld, name: str) -> None:
     """Its release names a commit that the config repo does not have."""
     text = re.sub(rb"(?m)^overlay: [0-9a-f]{40}", b"overlay: " + LOST.encode(), release(place, name))
     place.write({f"environments/{name}/release.yaml": text})
 
 
-def look_once(place: World, minutes: float = 5) -> None:
+def look_once(place: PromotionWorld, minutes: float = 5) -> None:
     place.run(environments=("dev",))
     place.pass_time(minutes)
     place.promoter.read_tags()
@@ -37,7 +37,7 @@ def look_once(place: World, minutes: float = 5) -> None:
 
 
 @pytest.mark.parametrize("broken", ["test/print", "prod/print"])
-def test_an_overlay_that_cannot_be_read_stays_alone(place: World, broken: str) -> None:
+def test_an_overlay_that_cannot_be_read_stays_alone(place: PromotionWorld, broken: str) -> None:
     push_image(place, "order", 2)
     lose(place, broken)
     look_once(place)
@@ -46,7 +46,7 @@ def test_an_overlay_that_cannot_be_read_stays_alone(place: World, broken: str) -
     assert f"commit {LOST} is not in the config repo's history" in place.waiting(broken)[0]
 
 
-def test_a_move_that_would_not_render_leaves_the_others_free(place: World) -> None:
+def test_a_move_that_would_not_render_leaves_the_others_free(place: PromotionWorld) -> None:
     patch = """patches:
 - target: {kind: Deployment}
   patch: '[{op: test, path: /metadata/annotations/note, value: ""}]'
@@ -63,16 +63,16 @@ def test_a_move_that_would_not_render_leaves_the_others_free(place: World) -> No
     assert place.waiting("test/order") == ()
 
 
-def _hold(place: World) -> None:
+def _hold(place: PromotionWorld) -> None:
     lockstep(place, "hold", "prod/print", "--reason", "paper jam")
 
 
-def _edit_image(place: World) -> None:
+def _edit_image(place: PromotionWorld) -> None:
     file = "environments/prod/print/kustomization.yaml"
     place.write({file: set_image(place.remote.read(file), image("print", 9), file)})
 
 
-def _unrelease(place: World) -> None:
+def _unrelease(place: PromotionWorld) -> None:
     git(place.person, "fetch", "--quiet", "origin")
     git(place.person, "checkout", "--quiet", "--detach", "origin/main")
     git(place.person, "rm", "--quiet", "environments/prod/print/release.yaml")
@@ -80,12 +80,14 @@ def _unrelease(place: World) -> None:
     git(place.person, "push", "--quiet", "origin", "HEAD:main")
 
 
-def _lose(place: World) -> None:
+def _lose(place: PromotionWorld) -> None:
     lose(place, "prod/print")
 
 
 @pytest.mark.parametrize("trouble", [_hold, _edit_image, _unrelease, _lose])
-def test_a_request_for_one_service_does_not_wait_for_another(place: World, trouble: Callable[[World], None]) -> None:
+def test_a_request_for_one_service_does_not_wait_for_another(
+    place: PromotionWorld, trouble: Callable[[PromotionWorld], None]
+) -> None:
     for service in SERVICES:
         push_image(place, service, 2)
     place.soak()
@@ -100,7 +102,7 @@ def test_a_request_for_one_service_does_not_wait_for_another(place: World, troub
     assert git(place.remote.directory, "log", "-1", "--format=%s", "main") == "prod: order 1.2.0 from test"
 
 
-def test_a_request_for_all_waits_for_those_that_would_move(place: World) -> None:
+def test_a_request_for_all_waits_for_those_that_would_move(place: PromotionWorld) -> None:
     push_image(place, "order", 2)
     place.soak()
     place.soak()
@@ -118,7 +120,7 @@ def test_a_request_for_all_waits_for_those_that_would_move(place: World) -> None
     assert "request second waits: held by " in "; ".join(place.waiting("prod/order"))
 
 
-def test_a_trunk_that_refuses_promotions_is_asked_ever_less(place: World) -> None:
+def test_a_trunk_that_refuses_promotions_is_asked_ever_less(place: PromotionWorld) -> None:
     pushes = place.directory / "pushes"
     hook = place.remote.hook(
         "pre-receive", f"grep -q refs/heads/main && echo x >> {pushes} && echo main is protected >&2\nexit 1\n"

@@ -19,7 +19,7 @@ from gitops.core.sync.plan import Create, Outcome, Policy, Skipped, Strip
 from gitops.core.sync.status import Action
 from gitops.reconcile.executor import ApplyScope, Executor
 from tests.worlds.control_plane import SharedControlPlane
-from tests.worlds.kubernetes import MANAGER, World, eventually, now
+from tests.worlds.kubernetes import MANAGER, KubernetesWorld, eventually, now
 
 APPLYSET = applyset_of("dev")
 
@@ -28,7 +28,7 @@ APPLYSET = applyset_of("dev")
 class Bench:
     """An executor, and what it has applied so far."""
 
-    world: World
+    world: KubernetesWorld
     watcher: Watcher
     executor: Executor
     namespace: str
@@ -79,14 +79,13 @@ class Bench:
 
 
 @pytest.fixture
-def bench(control_plane: SharedControlPlane) -> Iterator[Bench]:
-    world = World.of(control_plane.kubeconfig, control_plane.api)
+def bench(control_plane: SharedControlPlane, kubernetes_world: KubernetesWorld) -> Iterator[Bench]:
+    world = kubernetes_world
     watcher = Watcher(world.kinds, manager=MANAGER, on_change=lambda *_: None, clock=now)
     with ThreadPoolExecutor(4) as pool:
         executor = Executor(world.cluster, watcher, pool, manager=MANAGER, may_write=lambda: True)
         yield Bench(world, watcher, executor, control_plane.namespace("executor"))
     watcher.stop()
-    world.api.close()
 
 
 def test_what_is_applied_is_unchanged_afterwards(bench: Bench) -> None:

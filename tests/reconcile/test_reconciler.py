@@ -69,7 +69,7 @@ class Site:
             "base/kustomization.yaml": b"resources: []\n",
         }
         self.remote = Remote(directory / "remote.git", files)
-        world = kubernetes_world.World.of(control_plane.kubeconfig, control_plane.api)
+        world = kubernetes_world.KubernetesWorld.of(control_plane.kubeconfig, control_plane.api)
         self.core = client.CoreV1Api(control_plane.api)
         self.api = world.api
         self.cluster = LosingAnswers(world.kinds, manager=MANAGER)

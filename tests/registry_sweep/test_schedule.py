@@ -13,7 +13,7 @@ from gitops.core.errors import Unavailable
 from gitops.core.sync.missing_images import NeededImages
 from gitops.registry_sweep.image_retention import ImageRetention
 from gitops.registry_sweep.schedule import SweepSchedule, SweepTerms
-from tests.worlds.sweeps import Shelf, World, at, pipeline_text, until, wanting
+from tests.worlds.sweeps import Shelf, SweepWorld, at, pipeline_text, until, wanting
 
 if TYPE_CHECKING:
     from gitops.core.image_updates.sweep import RegistryState
@@ -25,7 +25,7 @@ class Rig:
     """A sweeping whose leadership and whose senders a test sets."""
 
     def __init__(self, directory: Path) -> None:
-        self.world = World(directory, HOST, pipeline_text(HOST, registry=", aliases: ['10.0.0.1:30002']"))
+        self.world = SweepWorld(directory, HOST, pipeline_text(HOST, registry=", aliases: ['10.0.0.1:30002']"))
         self.shelf = Shelf()
         self.digest = self.shelf.push(f"{HOST}/tuling/print-api", "1.6.0", at(1))
         self.leads, self.is_busy = True, False

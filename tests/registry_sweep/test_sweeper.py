@@ -15,7 +15,7 @@ from gitops.core.image_updates.events import ImagePushed
 from gitops.core.images.registry_facts import TaggedImage
 from tests.worlds import distribution as registry_world
 from tests.worlds.harbor import PASSWORD, USER, Harbor, digest, harbor
-from tests.worlds.sweeps import OVERLAY, POLICIES, Shelf, World, at, kustomization, pipeline_text, refused
+from tests.worlds.sweeps import OVERLAY, POLICIES, Shelf, SweepWorld, at, kustomization, pipeline_text, refused
 
 HOST = "registry.example"
 DAY = [
@@ -42,8 +42,8 @@ def registry() -> Iterator[Harbor]:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path / "world", HOST)
+def world(tmp_path: Path) -> Iterator[SweepWorld]:
+    made = SweepWorld(tmp_path / "world", HOST)
     yield made
     made.close()
 
@@ -67,7 +67,7 @@ def test_a_day_without_webhooks_ends_in_the_same_commits(tmp_path: Path, registr
     """One controller hears every webhook; the other was down, and sweeps when it starts."""
     for service, tag, minutes, content in DAY:
         registry.push(f"tuling/{service}", tag, at(minutes), content)
-    heard, down = World(tmp_path / "heard", registry.host), World(tmp_path / "down", registry.host)
+    heard, down = SweepWorld(tmp_path / "heard", registry.host), SweepWorld(tmp_path / "down", registry.host)
     events = [heard.webhook(*push) for push in DAY]
     heard.committer.accept(events, delivery="d-1", deadline=60)
 
@@ -86,7 +86,7 @@ def test_a_day_without_webhooks_ends_in_the_same_commits(tmp_path: Path, registr
 def test_webhooks_that_come_late_after_a_sweep_change_nothing(tmp_path: Path, registry: Harbor) -> None:
     for service, tag, minutes, content in DAY:
         registry.push(f"tuling/{service}", tag, at(minutes), content)
-    world = World(tmp_path / "late", registry.host)
+    world = SweepWorld(tmp_path / "late", registry.host)
     world.sweeper({registry.host: asked(registry)}).sweep(registry.host)
     head = world.remote.head()
     world.committer.accept([world.webhook(*push) for push in reversed(DAY)], delivery="d-1", deadline=60)
@@ -100,7 +100,7 @@ def test_an_oci_registry_is_caught_up_with_as_far_as_it_tells(tmp_path: Path) ->
     with registry_world.registry(tmp_path) as images:
         digests = {tag: images.push(f"tuling/{service}", tag, of=content) for service, tag, _, content in DAY}
         text, overlay = pipeline_text(images.host, policies), kustomization(images.host, policies)
-        world = World(tmp_path / "world", images.host, text, overlay)
+        world = SweepWorld(tmp_path / "world", images.host, text, overlay)
         found = OciRegistry(RegistryAccess(images.host, images.url))
         world.sweeper({images.host: found}).sweep(images.host)
         deployed = world.deployed()
@@ -112,7 +112,7 @@ def test_an_oci_registry_is_caught_up_with_as_far_as_it_tells(tmp_path: Path) ->
         world.close()
 
 
-def test_what_is_deployed_already_is_not_handed_in(world: World) -> None:
+def test_what_is_deployed_already_is_not_handed_in(world: SweepWorld) -> None:
     shelf = filled()
     sweeper = world.sweeper({HOST: shelf})
     sweeper.sweep(HOST)
@@ -123,7 +123,7 @@ def test_what_is_deployed_already_is_not_handed_in(world: World) -> None:
     assert len(shelf.asked) == len(NEWEST), "one request for each service"
 
 
-def test_between_whole_looks_only_what_was_pushed_since_is_looked_at(world: World) -> None:
+def test_between_whole_looks_only_what_was_pushed_since_is_looked_at(world: SweepWorld) -> None:
     shelf, now = filled(), [at(60)]
     world.now = lambda: now[0]
     sweeper = world.sweeper({HOST: shelf})
@@ -137,7 +137,7 @@ def test_between_whole_looks_only_what_was_pushed_since_is_looked_at(world: Worl
     assert world.deployed()["print-api"].tag == "1.7.0"
 
 
-def test_a_tag_that_was_added_to_an_old_image_is_found_within_the_hour(world: World, registry: Harbor) -> None:
+def test_a_tag_that_was_added_to_an_old_image_is_found_within_the_hour(world: SweepWorld, registry: Harbor) -> None:
     """Harbor sends no webhook for it, and sorts it where the image was pushed."""
     harbor_image = HarborRegistry(RegistryAccess(HOST, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
     old = registry.push("tuling/print-api", "1.0.0", at(0))
@@ -154,7 +154,7 @@ def test_a_tag_that_was_added_to_an_old_image_is_found_within_the_hour(world: Wo
     assert (world.deployed()["print-api"].tag, world.deployed()["print-api"].digest) == ("1.2.0", old)
 
 
-def test_a_followed_tag_that_went_back_is_followed(world: World, registry: Harbor) -> None:
+def test_a_followed_tag_that_went_back_is_followed(world: SweepWorld, registry: Harbor) -> None:
     harbor_image = HarborRegistry(RegistryAccess(HOST, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
     one = registry.push("tuling/design", "latest", at(1), "one")
     two = registry.push("tuling/design", "latest", at(2), "two")
@@ -166,7 +166,7 @@ def test_a_followed_tag_that_went_back_is_followed(world: World, registry: Harbo
     assert world.deployed()["design"].digest == one
 
 
-def test_a_held_environment_stays_held_and_is_caught_up_with_afterwards(world: World) -> None:
+def test_a_held_environment_stays_held_and_is_caught_up_with_afterwards(world: SweepWorld) -> None:
     shelf, now = filled(), [at(60)]
     world.now = lambda: now[0]
     hold = b"who: ann\nwhy: demo\nsince: 2026-01-01T00:00:00Z\n"
@@ -182,7 +182,7 @@ def test_a_held_environment_stays_held_and_is_caught_up_with_afterwards(world: W
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST
 
 
-def test_what_a_rollback_abandoned_stays_abandoned(world: World) -> None:
+def test_what_a_rollback_abandoned_stays_abandoned(world: SweepWorld) -> None:
     shelf = filled()
     abandoned = shelf.tagged_at[image("print-api"), "1.6.0"].digest
     rejected = f"rejected: [{{service: print-api, digest: '{abandoned}'}}]\n".encode()
@@ -193,7 +193,7 @@ def test_what_a_rollback_abandoned_stays_abandoned(world: World) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-3, 0, 3])
-def test_a_revert_by_hand_stays_though_the_webhook_s_clock_was_another(world: World, seconds: int) -> None:
+def test_a_revert_by_hand_stays_though_the_webhook_s_clock_was_another(world: SweepWorld, seconds: int) -> None:
     before = world.remote.read(OVERLAY)
     shelf = Shelf()
     pushed = shelf.push(image("print-api"), "1.6.0", at(2) + timedelta(seconds=seconds))
@@ -205,11 +205,11 @@ def test_a_revert_by_hand_stays_though_the_webhook_s_clock_was_another(world: Wo
     assert "print-api" not in world.deployed()
 
 
-def _outcome(world: World, shelf: Shelf, service: str) -> str:
+def _outcome(world: SweepWorld, shelf: Shelf, service: str) -> str:
     return next(each.outcome for each in world.sweeper({HOST: shelf}).sweep(HOST, [service]))
 
 
-def test_without_push_times_a_revert_by_hand_stays_too(world: World) -> None:
+def test_without_push_times_a_revert_by_hand_stays_too(world: SweepWorld) -> None:
     before = world.remote.read(OVERLAY)
     shelf = Shelf(has_times=False)
     shelf.push(image("design"), "latest", at(1))
@@ -219,7 +219,7 @@ def test_without_push_times_a_revert_by_hand_stays_too(world: World) -> None:
     assert "was written before and has been replaced since" in _outcome(world, shelf, "design")
 
 
-def test_order_by_push_time_is_refused_where_there_is_none_and_the_others_go_on(world: World) -> None:
+def test_order_by_push_time_is_refused_where_there_is_none_and_the_others_go_on(world: SweepWorld) -> None:
     shelf = Shelf(has_times=False)
     for service, tag, minutes, content in DAY:
         shelf.push(image(service), tag, at(minutes), content)
@@ -232,7 +232,7 @@ def test_order_by_push_time_is_refused_where_there_is_none_and_the_others_go_on(
     assert sorted(world.deployed()) == ["design", "order", "print-api"]
 
 
-def test_a_push_that_comes_while_a_registry_without_push_times_is_swept_wins(world: World) -> None:
+def test_a_push_that_comes_while_a_registry_without_push_times_is_swept_wins(world: SweepWorld) -> None:
     """The sweep has seen the older one, and hands it in after the webhook of the newer one."""
     shelf = Shelf(has_times=False)
     shelf.push(image("design"), "latest", at(1), "older")
@@ -247,7 +247,7 @@ def test_a_push_that_comes_while_a_registry_without_push_times_is_swept_wins(wor
     assert world.deployed()["design"].digest == newer
 
 
-def test_one_tag_alone_needs_no_push_time_however_often_it_is_looked_at(world: World) -> None:
+def test_one_tag_alone_needs_no_push_time_however_often_it_is_looked_at(world: SweepWorld) -> None:
     shelf = Shelf(has_times=False)
     shelf.push(image("gallery"), "build-1", at(1))
     sweeper = world.sweeper({HOST: shelf})
@@ -256,7 +256,7 @@ def test_one_tag_alone_needs_no_push_time_however_often_it_is_looked_at(world: W
         assert world.deployed()["gallery"].tag == "build-1"
 
 
-def test_a_repository_that_does_not_exist_yet_is_a_note_and_no_failure(world: World) -> None:
+def test_a_repository_that_does_not_exist_yet_is_a_note_and_no_failure(world: SweepWorld) -> None:
     shelf = filled()
     shelf.error = refused("NotFound")
     sweeper = world.sweeper({HOST: shelf})
@@ -266,7 +266,7 @@ def test_a_repository_that_does_not_exist_yet_is_a_note_and_no_failure(world: Wo
     assert len(state.notes) == 4
 
 
-def test_a_project_that_the_robot_may_not_read_keeps_nothing_else_from_being_found(world: World) -> None:
+def test_a_project_that_the_robot_may_not_read_keeps_nothing_else_from_being_found(world: SweepWorld) -> None:
     shelf = filled()
     shelf.errors[image("order")] = refused("Forbidden")
     sweeper = world.sweeper({HOST: shelf})
@@ -281,7 +281,7 @@ def test_a_project_that_the_robot_may_not_read_keeps_nothing_else_from_being_fou
 
 @pytest.mark.parametrize("error", [Unavailable("RegistryUnreachable", "no answer"), refused("Unauthorized")])
 def test_a_failing_registry_is_told_with_its_reason_until_it_answers(
-    world: World, error: Unavailable | Rejected
+    world: SweepWorld, error: Unavailable | Rejected
 ) -> None:
     shelf, other = filled(), Shelf()
     shelf.error = error
@@ -301,7 +301,9 @@ def test_a_failing_registry_is_told_with_its_reason_until_it_answers(
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST
 
 
-def test_a_sweep_whose_commit_does_not_get_through_is_made_up_for_and_no_failure_of_the_registry(world: World) -> None:
+def test_a_sweep_whose_commit_does_not_get_through_is_made_up_for_and_no_failure_of_the_registry(
+    world: SweepWorld,
+) -> None:
     hook = world.remote.hook("pre-receive", "echo not today; exit 1\n")
     sweeper = world.sweeper({HOST: filled()})
     with pytest.raises(Unavailable) as failed:
@@ -313,7 +315,7 @@ def test_a_sweep_whose_commit_does_not_get_through_is_made_up_for_and_no_failure
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST
 
 
-def test_projects_that_the_robot_may_not_read_do_no_harm_wherever_their_services_stand(world: World) -> None:
+def test_projects_that_the_robot_may_not_read_do_no_harm_wherever_their_services_stand(world: SweepWorld) -> None:
     shelf = filled()
     for service in list(POLICIES)[:3]:
         shelf.errors[image(service)] = refused("Forbidden")
@@ -327,7 +329,7 @@ def test_projects_that_the_robot_may_not_read_do_no_harm_wherever_their_services
 
 def test_a_wrong_password_is_not_tried_for_every_service(tmp_path: Path) -> None:
     policies = {f"service-{number}": "{follow: latest}" for number in range(40)}
-    world = World(tmp_path, HOST, pipeline_text(HOST, policies), kustomization(HOST, policies))
+    world = SweepWorld(tmp_path, HOST, pipeline_text(HOST, policies), kustomization(HOST, policies))
     shelf = Shelf()
     shelf.error = refused("Unauthorized")
     with pytest.raises(Rejected):
@@ -336,7 +338,7 @@ def test_a_wrong_password_is_not_tried_for_every_service(tmp_path: Path) -> None
     world.close()
 
 
-def test_what_was_found_before_a_registry_failed_is_told(world: World) -> None:
+def test_what_was_found_before_a_registry_failed_is_told(world: SweepWorld) -> None:
     shelf = filled()
     shelf.errors[image("design")] = Unavailable("RegistryUnreachable", "no answer")
     told: list[str] = []
@@ -347,7 +349,7 @@ def test_what_was_found_before_a_registry_failed_is_told(world: World) -> None:
     assert told
 
 
-def test_a_sweep_that_ends_because_the_controller_stops_is_no_failure(world: World) -> None:
+def test_a_sweep_that_ends_because_the_controller_stops_is_no_failure(world: SweepWorld) -> None:
     sweeper = world.sweeper({HOST: filled()})
     sweeper.halt()
     with pytest.raises(Unavailable) as stopped:
@@ -356,7 +358,7 @@ def test_a_sweep_that_ends_because_the_controller_stops_is_no_failure(world: Wor
     assert sweeper.states()[0].failing_since is None
 
 
-def test_a_bug_in_a_sweep_is_told(world: World) -> None:
+def test_a_bug_in_a_sweep_is_told(world: SweepWorld) -> None:
     class Broken(Shelf):
         def tagged(self, image: str, tag: str) -> TaggedImage | None:
             raise OverflowError
@@ -374,7 +376,7 @@ def test_a_registry_that_is_slow_holds_up_no_other_one(tmp_path: Path) -> None:
     text = pipeline_text(HOST, policies).replace(
         b"registry.example/tuling/elsewhere", b"other.example/tuling/elsewhere"
     )
-    world = World(tmp_path, HOST, text, kustomization(HOST, policies))
+    world = SweepWorld(tmp_path, HOST, text, kustomization(HOST, policies))
     answers, is_asked = threading.Event(), threading.Event()
 
     class Slow(Shelf):
@@ -403,7 +405,7 @@ def test_a_registry_that_is_slow_holds_up_no_other_one(tmp_path: Path) -> None:
 
 def test_a_registry_that_nobody_can_ask_is_named(tmp_path: Path) -> None:
     text = pipeline_text(HOST, registry=", sweep: {every: 5m}")
-    world = World(tmp_path, HOST, text)
+    world = SweepWorld(tmp_path, HOST, text)
     (state,) = world.sweeper({}).states()
     assert (state.host, state.reason, state.failing_since) == (HOST, "RegistryUnknown", None)
     assert state.message.startswith(f"to be swept every 5m (pipeline.yaml), but lockstep.yaml has no registries.{HOST}")
@@ -412,7 +414,7 @@ def test_a_registry_that_nobody_can_ask_is_named(tmp_path: Path) -> None:
     world.close()
 
 
-def test_some_services_can_be_swept_alone(world: World) -> None:
+def test_some_services_can_be_swept_alone(world: SweepWorld) -> None:
     shelf = filled()
     world.sweeper({HOST: shelf}).sweep(HOST, ["order"])
     assert {about for _, about in shelf.asked} == {image("order")}

@@ -25,7 +25,7 @@ from gitops.status_page import ControllerState, Statuses, Views, blueprint
 from gitops.web.apps import Probes, create_page_app
 from tests.status_page.test_page import json
 from tests.status_page.test_releases import shown
-from tests.worlds.promotion import HOST, SETTINGS, World, image, overlay, pipeline, world
+from tests.worlds.promotion import HOST, SETTINGS, PromotionWorld, image, overlay, pipeline, world
 from tests.worlds.registries import REVISION
 
 STRAY = """patches:
@@ -38,7 +38,7 @@ STRAY = """patches:
 class Real:
     """What a controller without a cluster would tell: whatever git wants runs, and is well."""
 
-    def __init__(self, place: World) -> None:
+    def __init__(self, place: PromotionWorld) -> None:
         self._place = place
         self.queue: list[str] = []
         self._chronicle = GitHistory(
@@ -101,24 +101,24 @@ class Real:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[World]:
+def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     with world(tmp_path, pipeline(variations=SETTINGS)) as made:
         made.soak()
         yield made
 
 
 @pytest.fixture
-def real(place: World) -> Real:
+def real(place: PromotionWorld) -> Real:
     return Real(place)
 
 
 @pytest.fixture
-def page(place: World, real: Real) -> FlaskClient:
+def page(place: PromotionWorld, real: Real) -> FlaskClient:
     made = blueprint(Views(real, lambda: place.now))
     return create_page_app(made, Probes(alive=tuple, ready=tuple)).test_client()
 
 
-def test_a_release_is_followed_from_dev_to_prod_and_back(place: World, page: FlaskClient) -> None:
+def test_a_release_is_followed_from_dev_to_prod_and_back(place: PromotionWorld, page: FlaskClient) -> None:
     digest = image("order", 2).digest or ""
     place.push_image("order", 2)
     place.soak()
@@ -172,7 +172,7 @@ def test_a_commit_is_followed_to_its_image_and_the_environments(tmp_path: Path) 
         assert "scan found: order Negligible" in shown(page, "/promotions")
 
 
-def test_a_request_says_who_asked_and_what_it_skips(place: World, page: FlaskClient) -> None:
+def test_a_request_says_who_asked_and_what_it_skips(place: PromotionWorld, page: FlaskClient) -> None:
     place.push_image("order", 2)
     place.soak(1)
     place.tag("promote/prod/now", "hurry\n\n--skip-gate soak --reason orders are lost\n")
@@ -187,7 +187,9 @@ def test_a_request_says_who_asked_and_what_it_skips(place: World, page: FlaskCli
     assert queue["waiting"] == []
 
 
-def test_parity_tells_declared_pending_and_undeclared_apart(place: World, real: Real, page: FlaskClient) -> None:
+def test_parity_tells_declared_pending_and_undeclared_apart(
+    place: PromotionWorld, real: Real, page: FlaskClient
+) -> None:
     place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug")})
     place.edit_base("order", "new")
     place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug") + STRAY.encode()})
@@ -207,7 +209,7 @@ def test_parity_tells_declared_pending_and_undeclared_apart(place: World, real: 
 
 
 def test_an_environment_that_does_not_render_is_undeclared_with_the_reason(
-    place: World, real: Real, page: FlaskClient
+    place: PromotionWorld, real: Real, page: FlaskClient
 ) -> None:
     place.write({"environments/dev/kustomization.yaml": b"resources: [../../base/nowhere]\n"})
     page.get("/parity/dev/prod")

@@ -25,7 +25,7 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-class World:
+class RegistryWorld:
     """One registry. `host` is host:port, as manifests would say it; `url` where its API is."""
 
     def __init__(self, host: str, authorization: Mapping[str, str]) -> None:
@@ -104,7 +104,7 @@ class World:
 
 
 @contextmanager
-def registry(directory: Path, auth: Mapping[str, Any] | None = None) -> Iterator[World]:
+def registry(directory: Path, auth: Mapping[str, Any] | None = None) -> Iterator[RegistryWorld]:
     """A registry that keeps its images below `directory`; with `auth` as its configuration says it."""
     settings: dict[str, Any] = {
         "version": 0.1,
@@ -124,7 +124,7 @@ def registry(directory: Path, auth: Mapping[str, Any] | None = None) -> Iterator
         env={"OTEL_TRACES_EXPORTER": "none"},
     ) as process:
         address, reader = _listening(process)
-        world = World(address, _basic() if auth and "htpasswd" in auth else {})
+        world = RegistryWorld(address, _basic() if auth and "htpasswd" in auth else {})
         try:
             yield world
         finally:

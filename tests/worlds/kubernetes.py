@@ -4,13 +4,14 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
+import pytest
 from kubernetes import client
 
 from gitops.adapters.kubernetes.api import KubernetesApi
@@ -21,6 +22,7 @@ from gitops.core import objects
 from gitops.core.errors import GitopsError
 from gitops.core.ownership.applyset import PART_OF_LABEL
 from gitops.core.sync.manifests import Manifest
+from tests.worlds.control_plane import SharedControlPlane
 
 MANAGER = "lockstep-test"
 PART_OF = "applyset-test-v1"
@@ -32,7 +34,7 @@ def now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class KubernetesWorld:
     """The adapters over one API server, beside the official typed clients that play everybody else."""
 
     api: KubernetesApi
@@ -51,6 +53,14 @@ class World:
         client.CoreV1Api(self.console).patch_namespaced_config_map(
             name, namespace, {"data": dict(data)}, field_manager="console"
         )
+
+
+@pytest.fixture(scope="session")
+def kubernetes_world(control_plane: SharedControlPlane) -> Iterator[KubernetesWorld]:
+    """The one for all tests of a session: they keep apart by namespaces, as those of the control plane do."""
+    world = KubernetesWorld.of(control_plane.kubeconfig, control_plane.api)
+    yield world
+    world.api.close()
 
 
 class Ear(Generic[Heard]):

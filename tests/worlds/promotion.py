@@ -107,7 +107,7 @@ class Shelf:
         self.writes += 1
 
 
-class World:
+class PromotionWorld:
     """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs;
     `meanwhile` happens between a decision and its push.
     """
@@ -311,9 +311,9 @@ def world(
     declared: bytes | None = None,
     overlays: Mapping[str, bytes] | None = None,
     base: Mapping[str, bytes] | None = None,
-) -> Iterator[World]:
+) -> Iterator[PromotionWorld]:
     """`overlays`: name -> kustomization; by default each environment is one. `base`: path -> text, everything else."""
-    made = World(directory, declared or pipeline(), overlays, base)
+    made = PromotionWorld(directory, declared or pipeline(), overlays, base)
     try:
         yield made
     finally:

@@ -107,7 +107,7 @@ class Shelf:
             raise error
 
 
-class World:
+class SweepWorld:
     """Closed by `close`. `handed_in`: what sweeps gave to the committer."""
 
     def __init__(self, directory: Path, host: str, text: bytes = b"", overlay: bytes = b"") -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,21 +15,14 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Member, Parent, applyset_id, parent_name
 from gitops.core.revision import Revision
 from tests.worlds.control_plane import SharedControlPlane
-from tests.worlds.kubernetes import World, now
+from tests.worlds.kubernetes import KubernetesWorld, now
 
 REPO = "https://git.example/shop.git"
 
 
-@pytest.fixture(scope="module")
-def world(control_plane: SharedControlPlane) -> Iterator[World]:
-    world = World.of(control_plane.kubeconfig, control_plane.api)
-    yield world
-    world.api.close()
-
-
 @pytest.fixture
-def parents(world: World) -> KubernetesApplySets:
-    return KubernetesApplySets(world.api, repo=REPO)
+def parents(kubernetes_world: KubernetesWorld) -> KubernetesApplySets:
+    return KubernetesApplySets(kubernetes_world.api, repo=REPO)
 
 
 @pytest.fixture
@@ -54,8 +46,8 @@ def parent(overlay: str, *members: Member) -> Parent:
     )
 
 
-def raw(world: World, overlay: str) -> client.V1ConfigMap:
-    return client.CoreV1Api(world.console).read_namespaced_config_map(parent_name(overlay), NAMESPACE)
+def raw(kubernetes_world: KubernetesWorld, overlay: str) -> client.V1ConfigMap:
+    return client.CoreV1Api(kubernetes_world.console).read_namespaced_config_map(parent_name(overlay), NAMESPACE)
 
 
 def test_what_is_written_is_read_back(parents: KubernetesApplySets, overlay: str) -> None:
@@ -67,11 +59,11 @@ def test_what_is_written_is_read_back(parents: KubernetesApplySets, overlay: str
 
 
 def test_the_labels_and_annotations_are_those_of_the_applyset_specification(
-    world: World, parents: KubernetesApplySets, overlay: str
+    kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
 ) -> None:
     cluster_scoped = Member(Key("", "PersistentVolume", "", "files"), "v1")
     parents.write(parent(overlay, member("order"), member("gateway", "shop-edge"), cluster_scoped))
-    metadata = raw(world, overlay).metadata
+    metadata = raw(kubernetes_world, overlay).metadata
     assert metadata.labels["applyset.kubernetes.io/id"] == applyset_id(parent_name(overlay), NAMESPACE)
     assert metadata.annotations == {
         "applyset.kubernetes.io/tooling": "lockstep/v1",
@@ -81,9 +73,11 @@ def test_the_labels_and_annotations_are_those_of_the_applyset_specification(
     }
 
 
-def test_the_namespace_is_made_and_restricted(world: World, parents: KubernetesApplySets, overlay: str) -> None:
+def test_the_namespace_is_made_and_restricted(
+    kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
+) -> None:
     parents.write(parent(overlay))
-    labels = client.CoreV1Api(world.console).read_namespace(NAMESPACE).metadata.labels
+    labels = client.CoreV1Api(kubernetes_world.console).read_namespace(NAMESPACE).metadata.labels
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
@@ -97,9 +91,11 @@ def test_of_two_writers_the_slower_one_must_read_again(parents: KubernetesApplyS
     assert parents.read(overlay) == winner
 
 
-def test_a_parent_that_is_gone_is_a_conflict(world: World, parents: KubernetesApplySets, overlay: str) -> None:
+def test_a_parent_that_is_gone_is_a_conflict(
+    kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
+) -> None:
     base = parents.write(parent(overlay))
-    client.CoreV1Api(world.console).delete_namespaced_config_map(parent_name(overlay), NAMESPACE)
+    client.CoreV1Api(kubernetes_world.console).delete_namespaced_config_map(parent_name(overlay), NAMESPACE)
     with pytest.raises(Conflict):
         parents.write(base)
 
@@ -112,26 +108,28 @@ def test_a_parent_that_is_gone_is_a_conflict(world: World, parents: KubernetesAp
     ],
 )
 def test_a_parent_of_others_is_refused_and_left_alone(
-    world: World, parents: KubernetesApplySets, overlay: str, annotation: dict[str, str]
+    kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str, annotation: dict[str, str]
 ) -> None:
     parents.write(parent(overlay, member("order")))
-    client.CoreV1Api(world.console).patch_namespaced_config_map(
+    client.CoreV1Api(kubernetes_world.console).patch_namespaced_config_map(
         parent_name(overlay), NAMESPACE, {"metadata": {"annotations": annotation}}
     )
-    before = raw(world, overlay)
+    before = raw(kubernetes_world, overlay)
     with pytest.raises(Rejected, match=next(iter(annotation.values()))) as caught:
         parents.write(parent(overlay))
     assert caught.value.reason == "ForeignParent"
     with pytest.raises(Rejected):
         parents.read(overlay)
     assert overlay not in parents.read_all()
-    assert raw(world, overlay) == before
+    assert raw(kubernetes_world, overlay) == before
 
 
-def test_a_damaged_parent_is_named_and_hides_no_other(world: World, parents: KubernetesApplySets, overlay: str) -> None:
+def test_a_damaged_parent_is_named_and_hides_no_other(
+    kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
+) -> None:
     sound = parents.write(parent(overlay.partition("/")[0]))
     parents.write(parent(overlay))
-    client.CoreV1Api(world.console).patch_namespaced_config_map(
+    client.CoreV1Api(kubernetes_world.console).patch_namespaced_config_map(
         parent_name(overlay), NAMESPACE, {"data": {"members": "[{"}}
     )
     with pytest.raises(Rejected, match=parent_name(overlay)) as caught:
@@ -143,10 +141,10 @@ def test_a_damaged_parent_is_named_and_hides_no_other(world: World, parents: Kub
 
 
 def test_500_members_stay_far_below_what_a_config_map_holds(
-    world: World, parents: KubernetesApplySets, overlay: str
+    kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
 ) -> None:
     written = parents.write(parent(overlay, *(member(f"a-service-with-a-long-name-{n:03}") for n in range(500))))
-    assert len(raw(world, overlay).data["members"]) < 64 * 1024
+    assert len(raw(kubernetes_world, overlay).data["members"]) < 64 * 1024
     assert parents.read(overlay) == written
 
 
@@ -176,14 +174,18 @@ def test_a_name_from_somewhere_is_never_a_path_or_a_query(parents: KubernetesApp
 
 
 def test_kubectl_refuses_to_prune_by_our_parent(
-    control_plane: SharedControlPlane, world: World, parents: KubernetesApplySets, overlay: str, tmp_path: Path
+    control_plane: SharedControlPlane,
+    kubernetes_world: KubernetesWorld,
+    parents: KubernetesApplySets,
+    overlay: str,
+    tmp_path: Path,
 ) -> None:
     """By the rule of the specification (another tooling is not touched), and by kubectl itself where there is one."""
     namespace = overlay.partition("/")[0]
     name = parent_name(overlay)
     part_of = applyset_id(name, NAMESPACE)
     labelled = {"metadata": {"name": "member", "labels": {"applyset.kubernetes.io/part-of": part_of}}}
-    core = client.CoreV1Api(world.console)
+    core = client.CoreV1Api(kubernetes_world.console)
     core.create_namespaced_config_map(namespace, labelled)
     parents.write(parent(overlay, Member(Key("", "ConfigMap", namespace, "member"), "v1")))
     kubectl = shutil.which("kubectl")
@@ -199,5 +201,7 @@ def test_kubectl_refuses_to_prune_by_our_parent(
         )
         assert done.returncode != 0
         assert "managed by tooling" in done.stderr
-    assert not raw(world, overlay).metadata.annotations["applyset.kubernetes.io/tooling"].startswith("kubectl")
+    assert (
+        not raw(kubernetes_world, overlay).metadata.annotations["applyset.kubernetes.io/tooling"].startswith("kubectl")
+    )
     assert core.read_namespaced_config_map("member", namespace).metadata.labels == labelled["metadata"]["labels"]

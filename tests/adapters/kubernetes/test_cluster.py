@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,18 @@ from gitops.core.ownership import ownership
 from gitops.core.sync.manifests import Manifest
 from gitops.ports import NOWHERE
 from tests.worlds.control_plane import SharedControlPlane
-from tests.worlds.kubernetes import MANAGER, World, config_map, deployment, eventually, manifest, refusal, secret
+from tests.worlds.kubernetes import (
+    MANAGER,
+    KubernetesWorld,
+    config_map,
+    deployment,
+    eventually,
+    manifest,
+    refusal,
+    secret,
+)
 
 CANARY = "s3cr3t-canary-4711"
-
-
-@pytest.fixture(scope="module")
-def world(control_plane: SharedControlPlane) -> Iterator[World]:
-    world = World.of(control_plane.kubeconfig, control_plane.api)
-    yield world
-    world.api.close()
 
 
 @pytest.fixture
@@ -40,90 +41,96 @@ def fingerprint(body: Body) -> str:
     return ownership.fingerprint(body, MANAGER)
 
 
-def read(world: World, wanted: Manifest) -> Body:
-    body = world.cluster.read(wanted.key, wanted.version)
+def read(kubernetes_world: KubernetesWorld, wanted: Manifest) -> Body:
+    body = kubernetes_world.cluster.read(wanted.key, wanted.version)
     assert body is not None
     return body
 
 
-def test_applying_the_same_again_changes_nothing(world: World, namespace: str) -> None:
+def test_applying_the_same_again_changes_nothing(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     wanted = config_map("settings", namespace, {"a": "1"})
-    first = world.cluster.apply(wanted, "")
-    again = world.cluster.apply(wanted, version_of(first))
+    first = kubernetes_world.cluster.apply(wanted, "")
+    again = kubernetes_world.cluster.apply(wanted, version_of(first))
     assert version_of(again) == version_of(first)
     assert fingerprint(again) == fingerprint(first) != ""
 
 
-def test_a_preview_shows_what_would_be_and_changes_nothing(world: World, namespace: str) -> None:
-    before = world.cluster.apply(config_map("settings", namespace, {"a": "1"}), "")
+def test_a_preview_shows_what_would_be_and_changes_nothing(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+    before = kubernetes_world.cluster.apply(config_map("settings", namespace, {"a": "1"}), "")
     wanted = config_map("settings", namespace, {"a": "2"})
-    assert world.cluster.preview(wanted, version_of(before))["data"] == {"a": "2"}
-    assert read(world, wanted) == before
+    assert kubernetes_world.cluster.preview(wanted, version_of(before))["data"] == {"a": "2"}
+    assert read(kubernetes_world, wanted) == before
 
 
-def test_an_edit_by_another_takes_the_field_out_of_our_entry(world: World, namespace: str) -> None:
+def test_an_edit_by_another_takes_the_field_out_of_our_entry(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     wanted = config_map("settings", namespace, {"a": "1", "b": "1"})
-    ours = fingerprint(world.cluster.apply(wanted, ""))
-    world.edit("settings", namespace, {"a": "2"})
-    edited = read(world, wanted)
+    ours = fingerprint(kubernetes_world.cluster.apply(wanted, ""))
+    kubernetes_world.edit("settings", namespace, {"a": "2"})
+    edited = read(kubernetes_world, wanted)
     assert fingerprint(edited) != ours
     assert "/data/a" not in ownership.owned(edited, MANAGER)
-    healed = world.cluster.apply(wanted, version_of(edited))
+    healed = kubernetes_world.cluster.apply(wanted, version_of(edited))
     assert healed["data"] == {"a": "1", "b": "1"}
     assert fingerprint(healed) == ours
 
 
-def test_a_removed_field_leaves_our_entry_and_comes_back(world: World, namespace: str) -> None:
+def test_a_removed_field_leaves_our_entry_and_comes_back(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     wanted = config_map("settings", namespace, {"a": "1", "b": "1"})
-    ours = fingerprint(world.cluster.apply(wanted, ""))
-    world.edit("settings", namespace, {"a": None})
-    assert fingerprint(read(world, wanted)) != ours
-    assert fingerprint(world.cluster.apply(wanted, "")) == ours
+    ours = fingerprint(kubernetes_world.cluster.apply(wanted, ""))
+    kubernetes_world.edit("settings", namespace, {"a": None})
+    assert fingerprint(read(kubernetes_world, wanted)) != ours
+    assert fingerprint(kubernetes_world.cluster.apply(wanted, "")) == ours
 
 
-def test_a_field_that_another_added_survives_every_apply_and_is_named(world: World, namespace: str) -> None:
+def test_a_field_that_another_added_survives_every_apply_and_is_named(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
     wanted = config_map("settings", namespace, {"a": "1"})
-    world.cluster.apply(wanted, "")
-    world.edit("settings", namespace, {"DEBUG": "1"})
-    after = world.cluster.apply(wanted, "")
+    kubernetes_world.cluster.apply(wanted, "")
+    kubernetes_world.edit("settings", namespace, {"DEBUG": "1"})
+    after = kubernetes_world.cluster.apply(wanted, "")
     assert after["data"] == {"a": "1", "DEBUG": "1"}
     foreign = ownership.observe(after, MANAGER).foreign
     assert [(each.field, each.manager) for each in foreign] == [("/data/DEBUG", "console")]
 
 
-def test_a_status_written_by_another_is_no_drift(world: World, namespace: str) -> None:
+def test_a_status_written_by_another_is_no_drift(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     wanted = deployment("order", namespace)
-    before = world.cluster.apply(wanted, "")
-    client.AppsV1Api(world.console).patch_namespaced_deployment_status(
+    before = kubernetes_world.cluster.apply(wanted, "")
+    client.AppsV1Api(kubernetes_world.console).patch_namespaced_deployment_status(
         "order", namespace, {"status": {"observedGeneration": 77}}, field_manager="some-controller"
     )
-    after = read(world, wanted)
+    after = read(kubernetes_world, wanted)
     assert version_of(after) != version_of(before)
     assert fingerprint(after) == fingerprint(before)
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
 
 
-def test_an_outdated_resource_version_is_a_conflict_and_nothing_is_written(world: World, namespace: str) -> None:
-    planned_from = world.cluster.apply(config_map("settings", namespace, {"a": "1"}), "")
-    world.edit("settings", namespace, {"a": "2"})
+def test_an_outdated_resource_version_is_a_conflict_and_nothing_is_written(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
+    planned_from = kubernetes_world.cluster.apply(config_map("settings", namespace, {"a": "1"}), "")
+    kubernetes_world.edit("settings", namespace, {"a": "2"})
     wanted = config_map("settings", namespace, {"a": "3"})
     with pytest.raises(Conflict):
-        world.cluster.apply(wanted, version_of(planned_from))
+        kubernetes_world.cluster.apply(wanted, version_of(planned_from))
     with pytest.raises(Conflict):
-        world.cluster.preview(wanted, version_of(planned_from))
-    assert read(world, wanted)["data"] == {"a": "2"}
+        kubernetes_world.cluster.preview(wanted, version_of(planned_from))
+    assert read(kubernetes_world, wanted)["data"] == {"a": "2"}
 
 
-def test_an_object_that_vanished_is_created_whatever_its_resource_version_was(world: World, namespace: str) -> None:
+def test_an_object_that_vanished_is_created_whatever_its_resource_version_was(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
     """The API server compares resourceVersions of existing objects only."""
     wanted = config_map("settings", namespace, {"a": "1"})
-    planned_from = world.cluster.apply(wanted, "")
-    client.CoreV1Api(world.console).delete_namespaced_config_map("settings", namespace)
-    created = world.cluster.apply(wanted, version_of(planned_from))
+    planned_from = kubernetes_world.cluster.apply(wanted, "")
+    client.CoreV1Api(kubernetes_world.console).delete_namespaced_config_map("settings", namespace)
+    created = kubernetes_world.cluster.apply(wanted, version_of(planned_from))
     assert created["metadata"]["uid"] != planned_from["metadata"]["uid"]
 
 
-def test_what_is_to_be_created_is_never_taken_over(world: World, namespace: str) -> None:
+def test_what_is_to_be_created_is_never_taken_over(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     """An object of the same name has another resourceVersion than NOWHERE; one of another type of storage too."""
     service = {
         "apiVersion": "v1",
@@ -134,48 +141,50 @@ def test_what_is_to_be_created_is_never_taken_over(world: World, namespace: str)
     home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-made"}}
     bodies = (config_map("settings", namespace, {"a": "1"}), deployment("order", namespace))
     for wanted in (*bodies, manifest(service), manifest(home)):
-        world.cluster.apply(wanted, NOWHERE)
+        kubernetes_world.cluster.apply(wanted, NOWHERE)
         metadata = {**wanted.body["metadata"], "labels": {"taken": "over"}}
         with pytest.raises(Conflict):
-            world.cluster.apply(manifest({**wanted.body, "metadata": metadata}), NOWHERE)
-        assert "taken" not in (read(world, wanted)["metadata"].get("labels") or {})
+            kubernetes_world.cluster.apply(manifest({**wanted.body, "metadata": metadata}), NOWHERE)
+        assert "taken" not in (read(kubernetes_world, wanted)["metadata"].get("labels") or {})
 
 
-def test_delete_needs_the_uid_that_was_meant(world: World, namespace: str) -> None:
+def test_delete_needs_the_uid_that_was_meant(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     wanted = config_map("settings", namespace, {"a": "1"})
-    uid = world.cluster.apply(wanted, "")["metadata"]["uid"]
+    uid = kubernetes_world.cluster.apply(wanted, "")["metadata"]["uid"]
     with pytest.raises(Conflict):
-        world.cluster.delete(wanted.key, "v1", uid="00000000-0000-0000-0000-000000000000")
-    assert read(world, wanted)["metadata"]["uid"] == uid
-    world.cluster.delete(wanted.key, "v1", uid=uid)
-    assert world.cluster.read(wanted.key, "v1") is None
-    world.cluster.delete(wanted.key, "v1", uid=uid)
+        kubernetes_world.cluster.delete(wanted.key, "v1", uid="00000000-0000-0000-0000-000000000000")
+    assert read(kubernetes_world, wanted)["metadata"]["uid"] == uid
+    kubernetes_world.cluster.delete(wanted.key, "v1", uid=uid)
+    assert kubernetes_world.cluster.read(wanted.key, "v1") is None
+    kubernetes_world.cluster.delete(wanted.key, "v1", uid=uid)
 
 
-def test_scopes_are_the_servers(world: World) -> None:
-    assert world.cluster.is_namespaced(("apps/v1", "Deployment"))
-    assert not world.cluster.is_namespaced(("v1", "Namespace"))
+def test_scopes_are_the_servers(kubernetes_world: KubernetesWorld) -> None:
+    assert kubernetes_world.cluster.is_namespaced(("apps/v1", "Deployment"))
+    assert not kubernetes_world.cluster.is_namespaced(("v1", "Namespace"))
 
 
 @pytest.mark.parametrize("kind", [("nowhere.example/v1", "Thing"), ("apps/v1", "Thing"), ("apps/v9", "Deployment")])
-def test_a_kind_that_is_not_served_is_named(world: World, kind: tuple[str, str]) -> None:
+def test_a_kind_that_is_not_served_is_named(kubernetes_world: KubernetesWorld, kind: tuple[str, str]) -> None:
     with pytest.raises(Rejected, match=kind[1]) as caught:
-        world.cluster.is_namespaced(kind)
+        kubernetes_world.cluster.is_namespaced(kind)
     assert caught.value.reason == "NoMatches"
 
 
-def test_a_kind_is_known_as_soon_as_its_crd_is_served_and_no_longer(world: World, namespace: str) -> None:
+def test_a_kind_is_known_as_soon_as_its_crd_is_served_and_no_longer(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
     group = f"{namespace}.example"
     definition = manifest(_definition(group))
-    assert not _is_served(world, group)
-    world.cluster.apply(definition, "")
-    eventually(lambda: _is_served(world, group))
+    assert not _is_served(kubernetes_world, group)
+    kubernetes_world.cluster.apply(definition, "")
+    eventually(lambda: _is_served(kubernetes_world, group))
     thing = manifest({"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": "a", "namespace": namespace}})
-    assert world.cluster.apply(thing, "")["kind"] == "Thing"
-    world.cluster.delete(definition.key, "v1", uid=read(world, definition)["metadata"]["uid"])
-    eventually(lambda: world.cluster.read(definition.key, "v1") is None)
-    eventually(lambda: refusal(lambda: world.cluster.preview(thing, "")).reason == "NoMatches")
-    assert not _is_served(world, group)
+    assert kubernetes_world.cluster.apply(thing, "")["kind"] == "Thing"
+    kubernetes_world.cluster.delete(definition.key, "v1", uid=read(kubernetes_world, definition)["metadata"]["uid"])
+    eventually(lambda: kubernetes_world.cluster.read(definition.key, "v1") is None)
+    eventually(lambda: refusal(lambda: kubernetes_world.cluster.preview(thing, "")).reason == "NoMatches")
+    assert not _is_served(kubernetes_world, group)
 
 
 def _definition(group: str) -> dict[str, Any]:
@@ -193,10 +202,10 @@ def _definition(group: str) -> dict[str, Any]:
     }
 
 
-def _is_served(world: World, group: str) -> bool:
+def _is_served(kubernetes_world: KubernetesWorld, group: str) -> bool:
     """Some milliseconds after the CRD is Established; the adapter asks again each time, nobody refreshes it."""
     try:
-        return world.cluster.is_namespaced((f"{group}/v1", "Thing"))
+        return kubernetes_world.cluster.is_namespaced((f"{group}/v1", "Thing"))
     except Rejected:
         return False
 
@@ -210,17 +219,19 @@ def _is_served(world: World, group: str) -> bool:
     ],
     ids=["wrong type", "unknown field", "invalid"],
 )
-def test_what_is_wrong_with_a_manifest_is_said(world: World, namespace: str, wanted: Any, said: str) -> None:
+def test_what_is_wrong_with_a_manifest_is_said(
+    kubernetes_world: KubernetesWorld, namespace: str, wanted: Any, said: str
+) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": namespace}, **wanted}
     with pytest.raises(Rejected, match=f"(?s)ConfigMap {namespace}/settings.*{said}") as caught:
-        world.cluster.apply(manifest(body), "")
+        kubernetes_world.cluster.apply(manifest(body), "")
     assert caught.value.reason == "Invalid"
     assert CANARY not in str(caught.value)
 
 
-def test_a_missing_namespace_is_not_a_missing_kind(world: World) -> None:
+def test_a_missing_namespace_is_not_a_missing_kind(kubernetes_world: KubernetesWorld) -> None:
     with pytest.raises(Rejected, match="nowhere") as caught:
-        world.cluster.apply(config_map("settings", "nowhere", {}), "")
+        kubernetes_world.cluster.apply(config_map("settings", "nowhere", {}), "")
     assert caught.value.reason == "NotFound"
 
 
@@ -235,22 +246,24 @@ def test_a_missing_namespace_is_not_a_missing_kind(world: World) -> None:
     ],
     ids=["base64", "type", "key", "kind of secret", "field"],
 )
-def test_no_refused_secret_tells_its_value(world: World, namespace: str, content: dict[str, Any]) -> None:
+def test_no_refused_secret_tells_its_value(
+    kubernetes_world: KubernetesWorld, namespace: str, content: dict[str, Any]
+) -> None:
     with pytest.raises(Rejected) as caught:
-        world.cluster.apply(secret("login", namespace, **content), "")
+        kubernetes_world.cluster.apply(secret("login", namespace, **content), "")
     assert_silent(caught.value)
 
 
-def test_a_secret_that_admission_quotes_stays_secret(world: World, namespace: str) -> None:
+def test_a_secret_that_admission_quotes_stays_secret(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     """An admission policy that repeats what it was shown, as people write them to debug."""
-    _refuse_and_quote_secrets(world, namespace)
+    _refuse_and_quote_secrets(kubernetes_world, namespace)
     refused = secret("login", namespace, stringData={"password": CANARY})
-    error = refusal(lambda: world.cluster.apply(refused, ""))
+    error = refusal(lambda: kubernetes_world.cluster.apply(refused, ""))
     assert error.reason == "Invalid"
     assert_silent(error)
 
 
-def _refuse_and_quote_secrets(world: World, namespace: str) -> None:
+def _refuse_and_quote_secrets(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     name = f"quote.{namespace}"
     rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]}]
     selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
@@ -267,7 +280,7 @@ def _refuse_and_quote_secrets(world: World, namespace: str) -> None:
         ("ValidatingAdmissionPolicyBinding", {"policyName": name, "validationActions": ["Deny"]}),
     ):
         api_version = "admissionregistration.k8s.io/v1"
-        world.cluster.apply(
+        kubernetes_world.cluster.apply(
             manifest({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}), ""
         )
 
@@ -279,10 +292,12 @@ def assert_silent(error: GitopsError) -> None:
         chain = chain.__cause__ or chain.__context__
 
 
-def test_the_refused_change_of_a_job_does_not_dump_its_template(world: World, namespace: str) -> None:
-    world.cluster.apply(_job(namespace, "old"), "")
+def test_the_refused_change_of_a_job_does_not_dump_its_template(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
+    kubernetes_world.cluster.apply(_job(namespace, "old"), "")
     with pytest.raises(Rejected, match=r"spec.template: Invalid value: …: field is immutable") as caught:
-        world.cluster.apply(_job(namespace, CANARY), "")
+        kubernetes_world.cluster.apply(_job(namespace, CANARY), "")
     assert CANARY not in str(caught.value)
 
 
@@ -293,19 +308,21 @@ def _job(namespace: str, value: str) -> Manifest:
     return manifest({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec})
 
 
-def test_a_namespace_that_is_going_away_is_waited_for(world: World, namespace: str) -> None:
-    core = client.CoreV1Api(world.console)
+def test_a_namespace_that_is_going_away_is_waited_for(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+    core = client.CoreV1Api(kubernetes_world.console)
     held = {"metadata": {"name": "held", "finalizers": ["test.example/hold"]}}
     core.create_namespaced_config_map(namespace, held)
     core.delete_namespace(namespace)
     try:
         with pytest.raises(Unavailable, match="being terminated"):
-            world.cluster.apply(config_map("settings", namespace, {}), "")
+            kubernetes_world.cluster.apply(config_map("settings", namespace, {}), "")
     finally:
         core.patch_namespaced_config_map("held", namespace, {"metadata": {"finalizers": None}})
 
 
-def test_an_admission_webhook_that_does_not_answer_is_waited_for(world: World, namespace: str) -> None:
+def test_an_admission_webhook_that_does_not_answer_is_waited_for(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
     rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["configmaps"]}]
     webhook = {
         "name": "down.test.example",
@@ -317,14 +334,16 @@ def test_an_admission_webhook_that_does_not_answer_is_waited_for(world: World, n
         "timeoutSeconds": 1,
     }
     kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
-    world.cluster.apply(manifest({**kind, "metadata": {"name": f"down.{namespace}"}, "webhooks": [webhook]}), "")
-    error = refusal(lambda: world.cluster.apply(config_map("settings", namespace, {}), ""))
+    kubernetes_world.cluster.apply(
+        manifest({**kind, "metadata": {"name": f"down.{namespace}"}, "webhooks": [webhook]}), ""
+    )
+    error = refusal(lambda: kubernetes_world.cluster.apply(config_map("settings", namespace, {}), ""))
     assert isinstance(error, Unavailable)
     assert "failed calling webhook" in error.message
 
 
-def test_references_are_those_of_what_lives(world: World, namespace: str) -> None:
-    client.CoreV1Api(world.console).create_namespaced_pod(
+def test_references_are_those_of_what_lives(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+    client.CoreV1Api(kubernetes_world.console).create_namespaced_pod(
         namespace,
         {
             "metadata": {"name": "runs"},
@@ -334,11 +353,11 @@ def test_references_are_those_of_what_lives(world: World, namespace: str) -> Non
             },
         },
     )
-    world.cluster.apply(
+    kubernetes_world.cluster.apply(
         manifest({**_job(namespace, "x").body, "spec": {"suspend": True, **_with_env("of-job")}}),
         "",
     )
-    assert set(world.cluster.references(namespace)) == {
+    assert set(kubernetes_world.cluster.references(namespace)) == {
         Key("", "Secret", namespace, "of-pod"),
         Key("", "ConfigMap", namespace, "mounted"),
         Key("", "ConfigMap", namespace, "kube-root-ca.crt"),  # the token volume that every pod is given
@@ -358,11 +377,11 @@ def test_a_new_token_is_taken_from_the_file_when_the_old_one_is_refused(
     content = json.loads(control_plane.kubeconfig.read_text())
     token, content["users"][0]["user"]["token"] = content["users"][0]["user"]["token"], "expired"
     rotated.write_text(json.dumps(content))
-    world = World.of(rotated, control_plane.api)
+    kubernetes_world = KubernetesWorld.of(rotated, control_plane.api)
     with pytest.raises(Unavailable) as caught:
-        world.cluster.is_namespaced(("v1", "Namespace"))
+        kubernetes_world.cluster.is_namespaced(("v1", "Namespace"))
     assert caught.value.reason == "Unauthorized"
     shutil.copy(control_plane.kubeconfig, rotated)
-    assert not world.cluster.is_namespaced(("v1", "Namespace"))
+    assert not kubernetes_world.cluster.is_namespaced(("v1", "Namespace"))
     assert token not in str(caught.value)
-    world.api.close()
+    kubernetes_world.api.close()

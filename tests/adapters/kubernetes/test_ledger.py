@@ -1,6 +1,5 @@
 """The ledger survives its writers, stays within what a ConfigMap holds, and costs its writer no reading."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,17 +16,10 @@ from gitops.core.promotion.proof import Proof, Proofs
 from gitops.core.revision import Revision
 from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
 from tests.worlds.control_plane import SharedControlPlane
-from tests.worlds.kubernetes import World
+from tests.worlds.kubernetes import KubernetesWorld
 
 REPO = "https://git.example/shop.git"
 BEGUN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def world(control_plane: SharedControlPlane) -> Iterator[World]:
-    world = World.of(control_plane.kubeconfig, control_plane.api)
-    yield world
-    world.api.close()
 
 
 @pytest.fixture
@@ -35,8 +27,8 @@ def overlay(control_plane: SharedControlPlane) -> str:
     return control_plane.namespace("ledger") + "/order"
 
 
-def ledger(world: World, *, is_writer: bool, repo: str = REPO) -> KubernetesLedger:
-    return KubernetesLedger(world.api, repo=repo, is_writer=lambda: is_writer)
+def ledger(kubernetes_world: KubernetesWorld, *, is_writer: bool, repo: str = REPO) -> KubernetesLedger:
+    return KubernetesLedger(kubernetes_world.api, repo=repo, is_writer=lambda: is_writer)
 
 
 def status(overlay: str, health: Health = Health.HEALTHY, objects: int = 1) -> SyncStatus:
@@ -54,8 +46,8 @@ def record(number: int, message: str = "") -> Record:
     return Record(at, revision, Sync.SYNCED, Health.HEALTHY, "Synced", message, {"configured": 1}, images)
 
 
-def test_a_follower_reads_what_the_leader_wrote(world: World, overlay: str) -> None:
-    leader, follower = ledger(world, is_writer=True), ledger(world, is_writer=False)
+def test_a_follower_reads_what_the_leader_wrote(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+    leader, follower = ledger(kubernetes_world, is_writer=True), ledger(kubernetes_world, is_writer=False)
     assert follower.read(overlay) is None
     leader.write(status(overlay), record(1))
     leader.write(status(overlay, Health.DEGRADED), record(2))
@@ -66,8 +58,8 @@ def test_a_follower_reads_what_the_leader_wrote(world: World, overlay: str) -> N
     assert follower.read_all()[overlay] == leader.read_all()[overlay] == expected
 
 
-def test_a_new_leader_goes_on_with_the_history_it_finds(world: World, overlay: str) -> None:
-    old, new = ledger(world, is_writer=True), ledger(world, is_writer=True)
+def test_a_new_leader_goes_on_with_the_history_it_finds(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+    old, new = ledger(kubernetes_world, is_writer=True), ledger(kubernetes_world, is_writer=True)
     old.write(status(overlay), record(1))
     new.read_all()
     old.write(status(overlay), record(2))
@@ -77,8 +69,8 @@ def test_a_new_leader_goes_on_with_the_history_it_finds(world: World, overlay: s
     assert [each.at for each in found[1]] == [record(n).at for n in (3, 2, 1)]
 
 
-def test_who_leads_again_reads_what_the_other_one_wrote(world: World, overlay: str) -> None:
-    first, second = ledger(world, is_writer=True), ledger(world, is_writer=True)
+def test_who_leads_again_reads_what_the_other_one_wrote(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+    first, second = ledger(kubernetes_world, is_writer=True), ledger(kubernetes_world, is_writer=True)
     first.write(status(overlay), record(1))
     first.write_proofs(overlay, Proofs(BEGUN))
     first.read_all()
@@ -90,58 +82,60 @@ def test_who_leads_again_reads_what_the_other_one_wrote(world: World, overlay: s
     assert first.read_all()[overlay] == (status(overlay, Health.DEGRADED), (record(2), record(1)))
 
 
-def test_the_leader_reads_without_asking(world: World, overlay: str) -> None:
+def test_the_leader_reads_without_asking(kubernetes_world: KubernetesWorld, overlay: str) -> None:
     """Seen by what it does not notice: a status that somebody deletes under it."""
-    leader = ledger(world, is_writer=True)
+    leader = ledger(kubernetes_world, is_writer=True)
     leader.read_all()
     leader.write(status(overlay), record(1))
-    client.CoreV1Api(world.console).delete_namespaced_config_map(ledger_name(overlay), NAMESPACE)
+    client.CoreV1Api(kubernetes_world.console).delete_namespaced_config_map(ledger_name(overlay), NAMESPACE)
     assert leader.read(overlay) == leader.read_all()[overlay] == (status(overlay), (record(1),))
     leader.write(status(overlay), record(2))
-    assert ledger(world, is_writer=False).read(overlay) is not None
+    assert ledger(kubernetes_world, is_writer=False).read(overlay) is not None
 
 
-def test_the_history_keeps_the_newest_hundred(world: World, overlay: str) -> None:
-    leader = ledger(world, is_writer=True)
+def test_the_history_keeps_the_newest_hundred(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+    leader = ledger(kubernetes_world, is_writer=True)
     for number in range(103):
         leader.write(status(overlay), record(number))
-    found = ledger(world, is_writer=False).read(overlay)
+    found = ledger(kubernetes_world, is_writer=False).read(overlay)
     assert found is not None
     assert [each.at for each in found[1]] == [record(n).at for n in range(102, 2, -1)]
 
 
-def test_much_text_is_kept_small_and_never_refused(world: World, overlay: str) -> None:
-    leader = ledger(world, is_writer=True)
+def test_much_text_is_kept_small_and_never_refused(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+    leader = ledger(kubernetes_world, is_writer=True)
     for number in range(30):
         leader.write(status(overlay, objects=1000), record(number, "long " * 5000))
-    stored = client.CoreV1Api(world.console).read_namespaced_config_map(ledger_name(overlay), NAMESPACE)
+    stored = client.CoreV1Api(kubernetes_world.console).read_namespaced_config_map(ledger_name(overlay), NAMESPACE)
     assert sum(map(len, stored.data.values())) < 64 * 1024
-    found = ledger(world, is_writer=False).read(overlay)
+    found = ledger(kubernetes_world, is_writer=False).read(overlay)
     assert found is not None
     assert found[0] == status(overlay, objects=1000)
     assert found[1][0] == record(29, "long " * 5000)
     assert len(found[1]) < 30
 
 
-def test_what_is_not_readable_is_written_anew_and_hides_no_other(world: World, overlay: str) -> None:
-    leader, other = ledger(world, is_writer=True), overlay.partition("/")[0]
+def test_what_is_not_readable_is_written_anew_and_hides_no_other(
+    kubernetes_world: KubernetesWorld, overlay: str
+) -> None:
+    leader, other = ledger(kubernetes_world, is_writer=True), overlay.partition("/")[0]
     leader.write(status(overlay), record(1))
     leader.write(status(other), record(1))
-    client.CoreV1Api(world.console).patch_namespaced_config_map(
+    client.CoreV1Api(kubernetes_world.console).patch_namespaced_config_map(
         ledger_name(overlay), NAMESPACE, {"data": {"status": "{}"}}
     )
-    follower = ledger(world, is_writer=False)
+    follower = ledger(kubernetes_world, is_writer=False)
     assert follower.read(overlay) is None
     assert other in follower.read_all()
     assert overlay not in follower.read_all()
     leader.write(status(overlay), record(2))
-    assert ledger(world, is_writer=False).read(overlay) is not None
+    assert ledger(kubernetes_world, is_writer=False).read(overlay) is not None
 
 
-def test_another_repos_ledger_is_left_alone(world: World, overlay: str) -> None:
-    theirs = ledger(world, is_writer=True, repo="https://git.example/other.git")
+def test_another_repos_ledger_is_left_alone(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+    theirs = ledger(kubernetes_world, is_writer=True, repo="https://git.example/other.git")
     theirs.write(status(overlay), record(1))
-    ours = ledger(world, is_writer=True)
+    ours = ledger(kubernetes_world, is_writer=True)
     with pytest.raises(Rejected) as caught:
         ours.write(replace(status(overlay), health=Health.DEGRADED), None)
     assert caught.value.reason == "ForeignLedger"
@@ -149,8 +143,8 @@ def test_another_repos_ledger_is_left_alone(world: World, overlay: str) -> None:
     assert theirs.read(overlay) == (status(overlay), (record(1),))
 
 
-def test_proofs_are_kept_beside_the_status_and_survive_it(world: World, overlay: str) -> None:
-    leader, follower = ledger(world, is_writer=True), ledger(world, is_writer=False)
+def test_proofs_are_kept_beside_the_status_and_survive_it(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+    leader, follower = ledger(kubernetes_world, is_writer=True), ledger(kubernetes_world, is_writer=False)
     proofs = Proofs(BEGUN, (Proof("order", record(1).images["order"], "files", "own", Revision("a", "b"), 3.5),))
     leader.write_proofs(overlay, proofs)
     assert leader.read_proofs(overlay) is None

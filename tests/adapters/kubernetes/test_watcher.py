@@ -25,17 +25,20 @@ from gitops.core.ownership.ownership import Observed
 from gitops.local import binaries
 from gitops.local.control_plane import ControlPlane
 from tests.worlds.control_plane import SharedControlPlane
-from tests.worlds.kubernetes import MANAGER, PART_OF, Ear, Line, World, config_map, deployment, eventually, now
+from tests.worlds.kubernetes import (
+    MANAGER,
+    PART_OF,
+    Ear,
+    KubernetesWorld,
+    Line,
+    config_map,
+    deployment,
+    eventually,
+    now,
+)
 
 CONFIG_MAPS = [("", "v1", "ConfigMap")]
 Change = tuple[str, Key]
-
-
-@pytest.fixture(scope="module")
-def world(control_plane: SharedControlPlane) -> Iterator[World]:
-    world = World.of(control_plane.kubeconfig, control_plane.api)
-    yield world
-    world.api.close()
 
 
 @pytest.fixture
@@ -55,21 +58,21 @@ def told(part_of: str) -> Ear[Key]:
 
 
 @pytest.fixture
-def watcher(world: World, part_of: str, told: Ear[Key]) -> Iterator[Watcher]:
+def watcher(kubernetes_world: KubernetesWorld, part_of: str, told: Ear[Key]) -> Iterator[Watcher]:
     def on_change(changed: str, key: Key) -> None:
         if changed == part_of:
             told(key)
 
-    watcher = Watcher(world.kinds, manager=MANAGER, on_change=on_change, clock=now)
+    watcher = Watcher(kubernetes_world.kinds, manager=MANAGER, on_change=on_change, clock=now)
     yield watcher
     watcher.stop()
 
 
 def test_what_is_there_is_known_when_watch_returns(
-    world: World, watcher: Watcher, namespace: str, part_of: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, namespace: str, part_of: str
 ) -> None:
-    applied = [world.cluster.apply(config_map(f"c{n}", namespace, {}, part_of), "") for n in range(3)]
-    world.cluster.apply(config_map("other", namespace, {}, "applyset-other-v1"), "")
+    applied = [kubernetes_world.cluster.apply(config_map(f"c{n}", namespace, {}, part_of), "") for n in range(3)]
+    kubernetes_world.cluster.apply(config_map("other", namespace, {}, "applyset-other-v1"), "")
     watcher.watch(CONFIG_MAPS)
     members = watcher.members(part_of)
     assert {key.name: seen.uid for key, seen in members.items()} == {
@@ -78,15 +81,15 @@ def test_what_is_there_is_known_when_watch_returns(
 
 
 def test_an_edit_in_a_console_is_told_within_a_moment_and_names_its_author(
-    world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
 ) -> None:
     wanted = config_map("settings", namespace, {"a": "1"}, part_of)
-    world.cluster.apply(wanted, "")
+    kubernetes_world.cluster.apply(wanted, "")
     watcher.watch(CONFIG_MAPS)
     before = watcher.members(part_of)[wanted.key]
     told.until(wanted.key)
     begun = time.monotonic()
-    world.edit("settings", namespace, {"a": "2", "DEBUG": "1"})
+    kubernetes_world.edit("settings", namespace, {"a": "2", "DEBUG": "1"})
     assert told.next() == wanted.key
     assert time.monotonic() - begun < 1.0
     after = watcher.members(part_of)[wanted.key]
@@ -94,51 +97,57 @@ def test_an_edit_in_a_console_is_told_within_a_moment_and_names_its_author(
     assert ("/data/DEBUG", "console") in {(each.field, each.manager) for each in after.foreign}
 
 
-def test_noise_is_not_told(world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str) -> None:
+def test_noise_is_not_told(
+    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+) -> None:
     quiet, loud = (config_map(name, namespace, {"a": "1"}, part_of) for name in ("quiet", "loud"))
     for wanted in (quiet, loud):
-        world.cluster.apply(wanted, "")
+        kubernetes_world.cluster.apply(wanted, "")
     watcher.watch(CONFIG_MAPS)
     assert {told.next(), told.next()} == {quiet.key, loud.key}
     version = watcher.members(part_of)[quiet.key].resource_version
     note = {"metadata": {"annotations": {"some-controller.example/seen-at": "now"}}}
-    client.CoreV1Api(world.console).patch_namespaced_config_map("quiet", namespace, note, field_manager="controller")
-    world.edit("loud", namespace, {"a": "2"})
+    client.CoreV1Api(kubernetes_world.console).patch_namespaced_config_map(
+        "quiet", namespace, note, field_manager="controller"
+    )
+    kubernetes_world.edit("loud", namespace, {"a": "2"})
     assert told.next() == loud.key
     assert watcher.members(part_of)[quiet.key].resource_version != version
 
 
 def test_what_is_deleted_relabelled_or_moved_is_told(
-    world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
 ) -> None:
     gone, freed = (config_map(name, namespace, {}, part_of) for name in ("gone", "freed"))
-    uids = [world.cluster.apply(wanted, "")["metadata"]["uid"] for wanted in (gone, freed)]
+    uids = [kubernetes_world.cluster.apply(wanted, "")["metadata"]["uid"] for wanted in (gone, freed)]
     watcher.watch(CONFIG_MAPS)
     assert {told.next(), told.next()} == {gone.key, freed.key}
-    world.cluster.delete(gone.key, "v1", uid=uids[0])
+    kubernetes_world.cluster.delete(gone.key, "v1", uid=uids[0])
     assert told.next() == gone.key
     label = {"metadata": {"labels": {PART_OF_LABEL: None}}}
-    client.CoreV1Api(world.console).patch_namespaced_config_map("freed", namespace, label)
+    client.CoreV1Api(kubernetes_world.console).patch_namespaced_config_map("freed", namespace, label)
     assert told.next() == freed.key
     assert watcher.members(part_of) == {}
 
 
 def test_both_overlays_hear_of_an_object_that_changes_hands(
-    world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
 ) -> None:
     wanted = config_map("moved", namespace, {}, part_of)
-    world.cluster.apply(wanted, "")
+    kubernetes_world.cluster.apply(wanted, "")
     watcher.watch(CONFIG_MAPS)
     assert told.next() == wanted.key
-    world.cluster.apply(config_map("moved", namespace, {}, f"{part_of}-other"), "")
+    kubernetes_world.cluster.apply(config_map("moved", namespace, {}, f"{part_of}-other"), "")
     assert told.next() == wanted.key
     assert wanted.key in watcher.members(f"{part_of}-other")
 
 
-def test_health_comes_by_itself(world: World, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str) -> None:
+def test_health_comes_by_itself(
+    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+) -> None:
     watcher.watch([("apps", "v1", "Deployment")])
     wanted = deployment("order", namespace, replicas=1, part_of=part_of)
-    watcher.note(world.cluster.apply(wanted, ""))
+    watcher.note(kubernetes_world.cluster.apply(wanted, ""))
     healths = [watcher.members(part_of)[wanted.key].health]
     while healths[-1] is not Health.HEALTHY:
         assert told.next() == wanted.key
@@ -146,10 +155,12 @@ def test_health_comes_by_itself(world: World, watcher: Watcher, told: Ear[Key], 
     assert healths[0] is Health.PROGRESSING
 
 
-def test_a_noted_object_is_known_before_its_event(world: World, watcher: Watcher, namespace: str, part_of: str) -> None:
+def test_a_noted_object_is_known_before_its_event(
+    kubernetes_world: KubernetesWorld, watcher: Watcher, namespace: str, part_of: str
+) -> None:
     watcher.watch(CONFIG_MAPS)
     wanted = config_map("mine", namespace, {}, part_of)
-    seen = watcher.note(world.cluster.apply(wanted, ""))
+    seen = watcher.note(kubernetes_world.cluster.apply(wanted, ""))
     assert watcher.members(part_of)[wanted.key].uid == seen.uid
 
 
@@ -166,10 +177,10 @@ def test_stop_does_not_wait_for_the_server(watcher: Watcher) -> None:
 
 
 def test_a_request_on_a_parent_is_heard_once_and_of_our_repo_only(
-    world: World, watcher: Watcher, namespace: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, namespace: str
 ) -> None:
     repo = f"https://git.example/{namespace}.git"
-    parents = {name: KubernetesApplySets(world.api, repo=name) for name in (repo, f"{repo}-other")}
+    parents = {name: KubernetesApplySets(kubernetes_world.api, repo=name) for name in (repo, f"{repo}-other")}
     for name, overlay in ((repo, namespace), (f"{repo}-other", f"{namespace}-other")):
         parents[name].write(Parent(overlay, name))
     parents[repo].request(namespace, now())  # before we listen: whoever starts looks at everything anyway
@@ -289,18 +300,18 @@ def test_a_server_that_is_down_is_unavailable_at_once_and_found_again(tmp_path: 
 
 
 @contextmanager
-def following(plane: ControlPlane, kubeconfig: Path) -> Iterator[tuple[World, Watcher, Ear[Change]]]:
-    """The world as it is, and a watcher that sees it through `kubeconfig`."""
+def following(plane: ControlPlane, kubeconfig: Path) -> Iterator[tuple[KubernetesWorld, Watcher, Ear[Change]]]:
+    """The kubernetes_world as it is, and a watcher that sees it through `kubeconfig`."""
     console = config.new_client_from_config(str(plane.kubeconfig))
     told: Ear[Change] = Ear()
-    seen_through = World.of(kubeconfig, console)
+    seen_through = KubernetesWorld.of(kubeconfig, console)
     seen_through.kinds.resource("", "v1", "ConfigMap")
     watcher = Watcher(seen_through.kinds, manager=MANAGER, on_change=told, clock=now)
     try:
-        yield World.of(plane.kubeconfig, console), watcher, told
+        yield KubernetesWorld.of(plane.kubeconfig, console), watcher, told
     finally:
         watcher.stop()
 
 
-def _delete(world: World, name: str) -> None:
-    client.CoreV1Api(world.console).delete_namespaced_config_map(name, "default")
+def _delete(kubernetes_world: KubernetesWorld, name: str) -> None:
+    client.CoreV1Api(kubernetes_world.console).delete_namespaced_config_map(name, "default")

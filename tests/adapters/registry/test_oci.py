@@ -21,7 +21,7 @@ from gitops.adapters.registry.oci import OciRegistry
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.images.registry_facts import ImageDescription, TaggedImage
 from tests.worlds import distribution as registry_world
-from tests.worlds.distribution import PASSWORD, USER, World, registry
+from tests.worlds.distribution import PASSWORD, USER, RegistryWorld, registry
 from tests.worlds.registry_server import said, serving
 
 pytestmark = pytest.mark.timeout(1500)  # the first of them may have to build the registry, on a busy machine
@@ -30,16 +30,16 @@ NOBODY = "sha256:" + "0" * 64
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryWorld]:
     with registry(tmp_path_factory.mktemp("registry")) as found:
         yield found
 
 
-def asked(world: World, credentials: Callable[[], tuple[str, str] | None] = lambda: None) -> OciRegistry:
+def asked(world: RegistryWorld, credentials: Callable[[], tuple[str, str] | None] = lambda: None) -> OciRegistry:
     return OciRegistry(RegistryAccess(world.host, world.url, credentials, seconds=10.0))
 
 
-def test_tags_are_told_by_name_and_digests_when_asked_for(world: World) -> None:
+def test_tags_are_told_by_name_and_digests_when_asked_for(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/print-api"
     digests = {tag: world.push("tuling/print-api", tag) for tag in ("1.4.0", "1.5.0", "main")}
     found = asked(world)
@@ -48,14 +48,14 @@ def test_tags_are_told_by_name_and_digests_when_asked_for(world: World) -> None:
     assert found.tagged(image, "9.9.9") is None
 
 
-def test_every_page_of_tags_is_read(world: World) -> None:
+def test_every_page_of_tags_is_read(world: RegistryWorld) -> None:
     digest = world.push("tuling/many", "t0")
     for number in range(1, 1005):
         world.retag("tuling/many", digest, f"t{number}")
     assert len(asked(world).tags(f"{world.host}/tuling/many")) == 1005
 
 
-def test_a_moved_tag_is_told_with_its_new_digest(world: World) -> None:
+def test_a_moved_tag_is_told_with_its_new_digest(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/moved"
     first = world.push("tuling/moved", "latest", of="one")
     found = asked(world)
@@ -65,7 +65,7 @@ def test_a_moved_tag_is_told_with_its_new_digest(world: World) -> None:
     assert found.has(image, first)
 
 
-def test_a_digest_that_was_deleted_is_not_there(world: World) -> None:
+def test_a_digest_that_was_deleted_is_not_there(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/deleted"
     digest = world.push("tuling/deleted", "1.0.0")
     found = asked(world)
@@ -75,7 +75,7 @@ def test_a_digest_that_was_deleted_is_not_there(world: World) -> None:
     assert not found.has(f"{world.host}/tuling/never-there", digest)
 
 
-def test_labels_come_from_the_config_and_of_an_index_from_its_first_image(world: World) -> None:
+def test_labels_come_from_the_config_and_of_an_index_from_its_first_image(world: RegistryWorld) -> None:
     plain = world.push("tuling/labelled", "1.0.0", LABELS)
     index = world.push_index("tuling/labelled", "2.0.0", LABELS)
     found = asked(world)
@@ -84,7 +84,7 @@ def test_labels_come_from_the_config_and_of_an_index_from_its_first_image(world:
     assert found.has(f"{world.host}/tuling/labelled", index)
 
 
-def test_a_repository_that_is_not_there_is_refused_and_so_are_scans(world: World) -> None:
+def test_a_repository_that_is_not_there_is_refused_and_so_are_scans(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/never-there"
     for ask, reason in (
         (lambda: asked(world).tags(image), "NotFound"),
