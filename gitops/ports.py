@@ -15,13 +15,13 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from gitops.core.image_updates.events import Event
     from gitops.core.images.reference import Image
     from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage
+    from gitops.core.manifests.manifest import Manifest
     from gitops.core.objects import Body, Key
     from gitops.core.ownership.applyset import Parent
     from gitops.core.ownership.field_removal import Operation
     from gitops.core.ownership.ownership import Observed
     from gitops.core.promotion.proof import Proofs
     from gitops.core.promotion.requests import SignedTag
-    from gitops.core.sync.manifests import Manifest
     from gitops.core.sync.status import Account, Record, SyncStatus
 
 

@@ -33,11 +33,11 @@ from gitops.contract.parity import ParityComparer
 from gitops.contract.parity_queue import CompareEnvironments
 from gitops.contract.surveyor import Surveyor
 from gitops.core.errors import Rejected, Unavailable
+from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import applyset_of
 from gitops.core.parsing import git_urls as remotes
 from gitops.core.promotion.gates import Gate
-from gitops.core.sync.scope import ScopeCeilings
 from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.promotion.commit_writer import ContractCheck
 from gitops.promotion.gate_check import ImageQueries

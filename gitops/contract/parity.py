@@ -17,9 +17,9 @@ from gitops.core.contract.parity import EnvironmentPair, ParitySide
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.revision import Revision
-from gitops.core.sync import manifests
-from gitops.core.sync.manifests import Manifest
 from gitops.ports import Cache, Renderer, Trees
 from gitops.render.builds import Builds
 

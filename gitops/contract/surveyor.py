@@ -23,12 +23,13 @@ from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard
 from gitops.core.kustomize.guard import Closure
+from gitops.core.manifests import cluster_scoped as cluster_kinds
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import scope
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body
 from gitops.core.parsing.json_records import JsonRecord
 from gitops.core.revision import Revision
-from gitops.core.sync import cluster_scoped as cluster_kinds
-from gitops.core.sync import manifests, scope
-from gitops.core.sync.manifests import Manifest
 from gitops.ports import Cache
 from gitops.render.builds import Builds
 

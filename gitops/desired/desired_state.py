@@ -18,12 +18,13 @@ from gitops.core.contract.variations import rule_book as books
 from gitops.core.errors import GitopsError, Place, Rejected, Unavailable
 from gitops.core.images.reference import Image
 from gitops.core.kustomize.guard import Closure
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import scope
+from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
 from gitops.core.sync import apply_order as order
-from gitops.core.sync import manifests, scope
 from gitops.core.sync.desired import Desired, Rendered, treated
-from gitops.core.sync.scope import ScopeCeilings
 from gitops.desired import head as layout
 from gitops.desired.head import HeadLayout
 from gitops.desired.trunk import Trunk

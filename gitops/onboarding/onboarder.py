@@ -16,6 +16,9 @@ from gitops.core.contract.survey import SurveyInput
 from gitops.core.contract.variations import rule_book as books
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard
+from gitops.core.manifests import cluster_scoped as cluster_kinds
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body
 from gitops.core.onboarding import discovery, pipeline_text, reference, relocation, services
 from gitops.core.onboarding import environments as environments_of
@@ -29,9 +32,6 @@ from gitops.core.onboarding.foreign_names import MentionDoubt
 from gitops.core.onboarding.reference import ReferenceDirectory
 from gitops.core.onboarding.relocation import Relocation
 from gitops.core.onboarding.services import ServiceProposal
-from gitops.core.sync import cluster_scoped as cluster_kinds
-from gitops.core.sync import manifests
-from gitops.core.sync.manifests import Manifest
 from gitops.onboarding.planned_tree import PlannedTree
 from gitops.ports import Cache, Renderer, Trees
 from gitops.render.builds import Builds

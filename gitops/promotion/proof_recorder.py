@@ -11,10 +11,10 @@ import structlog
 
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.images.reference import Image
+from gitops.core.manifests import manifest as manifests
 from gitops.core.objects import Key
 from gitops.core.promotion import proof
 from gitops.core.promotion.proof import ProofLook, Proofs, ProofSighting, RunningService
-from gitops.core.sync import manifests
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.status import Sync, SyncStatus
 from gitops.ports import ProofLedger

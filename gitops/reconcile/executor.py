@@ -12,14 +12,16 @@ import structlog
 
 from gitops.core.errors import Conflict, GitopsError, Rejected
 from gitops.core.health import Health
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests.manifest import Manifest
+from gitops.core.manifests.pod_references import references
 from gitops.core.objects import Body, Key
 from gitops.core.ownership import field_removal as removal
 from gitops.core.ownership import other_tools, ownership
 from gitops.core.ownership.applyset import Member
 from gitops.core.ownership.ownership import Observed
 from gitops.core.sync import apply_order as order
-from gitops.core.sync import diff, manifests
-from gitops.core.sync.manifests import Manifest
+from gitops.core.sync import diff
 from gitops.core.sync.plan import (
     RETAINED,
     Cause,
@@ -36,7 +38,6 @@ from gitops.core.sync.plan import (
     is_whole,
     with_changes,
 )
-from gitops.core.sync.pod_references import references
 from gitops.core.sync.status import Action, Drift
 from gitops.ports import NOWHERE, Cluster, LiveState
 

@@ -14,6 +14,7 @@ import structlog
 from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.core.health import Health
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Parent, applyset_of
 from gitops.core.ownership.ownership import Observed
@@ -21,7 +22,6 @@ from gitops.core.revision import Revision
 from gitops.core.sync import heal_backoff as healing
 from gitops.core.sync import plan, summary
 from gitops.core.sync.desired import Desired
-from gitops.core.sync.manifests import Manifest
 from gitops.core.sync.missing_images import MissingImages
 from gitops.core.sync.plan import Configure, Outcome, Plan
 from gitops.core.sync.status import Action, PendingRequest, Sync, SyncStatus

@@ -13,10 +13,11 @@ from gitops.core.contract import admission
 from gitops.core.contract import release_evidence as evidence
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Conflict, Rejected
+from gitops.core.manifests import manifest as manifests
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Parent
 from gitops.core.revision import Revision
-from gitops.core.sync import manifests, plan
+from gitops.core.sync import plan
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.plan import Outcome, Plan, Policy
 from gitops.core.sync.summary import Stall

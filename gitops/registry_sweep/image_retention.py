@@ -11,7 +11,7 @@ import structlog
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.image_updates import sweep
 from gitops.core.images.reference import Image
-from gitops.core.sync import manifests
+from gitops.core.manifests import manifest as manifests
 from gitops.core.sync import missing_images as missing
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.missing_images import MissingImages, NeededImages, pinned

@@ -5,7 +5,7 @@ from gitops.core.config_repo.tree import Tree
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import guard
 from gitops.core.kustomize.guard import Closure, Guard
-from gitops.core.sync import manifests
+from gitops.core.manifests import manifest as manifests
 from gitops.ports import Renderer, Trees
 
 _MOST_KNOWN = 2_000

@@ -11,9 +11,9 @@ from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.contract.admission import ContractAdmission
 from gitops.contract.surveyor import ContractHead
 from gitops.core.errors import Conflict
+from gitops.core.manifests import cluster_scoped as cluster_kinds
+from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.ownership.applyset import Parent, applyset_of
-from gitops.core.sync import cluster_scoped as cluster_kinds
-from gitops.core.sync.scope import ScopeCeilings
 from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.local import binaries
 from gitops.reconcile.sync_target import SyncTarget, SyncTargets

@@ -9,9 +9,9 @@ import pytest
 from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.core.errors import Rejected
+from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
 from gitops.core.revision import Revision
-from gitops.core.sync.scope import ScopeCeilings
 from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.local import binaries
 from gitops.render.builds import Builds

@@ -9,9 +9,9 @@ from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.kubernetes.applysets import KubernetesApplySets
 from gitops.adapters.kubernetes.cluster import KubernetesCluster
 from gitops.app import wiring as assembly
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body
 from gitops.core.ownership.applyset import Parent
-from gitops.core.sync.manifests import Manifest
 from gitops.ports import NOWHERE, NewCommit
 
 

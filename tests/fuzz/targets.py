@@ -29,16 +29,18 @@ from gitops.core.image_updates.changes import Change, ChangeTarget
 from gitops.core.images import reference as images
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import build_errors, guard
+from gitops.core.kustomize import file_references as kustomization
 from gitops.core.kustomize import image_edit as overlay
-from gitops.core.kustomize import references as kustomization
-from gitops.core.kustomize.references import FileReference
+from gitops.core.kustomize.file_references import FileReference
+from gitops.core.manifests import cluster_scoped as cluster_kinds
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import scope
 from gitops.core.parsing import yaml_reader as yaml_text
 from gitops.core.parsing.yaml_reader import YamlLimits
 from gitops.core.promotion import requests
 from gitops.core.promotion.requests import SignedTag
 from gitops.core.sync import apply_order as order
-from gitops.core.sync import cluster_scoped as cluster_kinds
-from gitops.core.sync import diff, manifests, scope
+from gitops.core.sync import diff
 from gitops.core.sync import masking as credentials
 from tests.webhooks import samples
 from tests.webhooks.test_mutations import door, post

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops.core.kustomize.references import IMAGE, KUSTOMIZATION, PATCH, PLUGINS
+from gitops.core.kustomize.file_references import IMAGE, KUSTOMIZATION, PATCH, PLUGINS
 from tests.fuzz.targets import TARGETS
 
 TOKENS = [

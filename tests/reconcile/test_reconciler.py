@@ -18,10 +18,10 @@ from gitops.adapters.kustomize.builder import Kustomize
 from gitops.adapters.kustomize.render_cache import RenderCache
 from gitops.contract.admission import ContractAdmission
 from gitops.core.errors import Unavailable
+from gitops.core.manifests.manifest import Manifest
+from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Body
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
-from gitops.core.sync.manifests import Manifest
-from gitops.core.sync.scope import ScopeCeilings
 from gitops.core.sync.status import Record, Sync
 from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.local import binaries

@@ -20,8 +20,8 @@ from gitops.adapters.kubernetes.discovery import Discovery
 from gitops.adapters.kubernetes.kubeconfig import ClusterAccess
 from gitops.core import objects
 from gitops.core.errors import GitopsError
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.ownership.applyset import PART_OF_LABEL
-from gitops.core.sync.manifests import Manifest
 from tests.worlds.control_plane import SharedControlPlane
 
 MANAGER = "lockstep-test"

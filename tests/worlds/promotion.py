@@ -17,11 +17,11 @@ from gitops.contract.surveyor import Surveyor
 from gitops.core.health import Health
 from gitops.core.images.reference import Image
 from gitops.core.kustomize.image_edit import set_image
+from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.ownership.applyset import applyset_of
 from gitops.core.promotion.gates import SKIPPABLE
 from gitops.core.promotion.proof import Proofs
 from gitops.core.sync import summary
-from gitops.core.sync.scope import ScopeCeilings
 from gitops.core.sync.status import Account, Condition, ObjectStatus, Revisions, Sync, SyncStatus
 from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.local import binaries

@@ -14,10 +14,10 @@ from gitops.core.image_updates.events import Event, ImagePushed
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage
 from gitops.core.kustomize.image_edit import images
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
 from gitops.core.sync.desired import Desired
-from gitops.core.sync.manifests import Manifest
 from gitops.image_updates.batch import ImageSources
 from gitops.image_updates.committer import CommitClock, CommitPace, Committer
 from gitops.ports import Registry

@@ -8,10 +8,10 @@ from gitops.adapters.kubernetes.discovery import ApiResource, Discovery, split
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.health.pods import has_run
 from gitops.core.images.reference import Image
+from gitops.core.manifests.manifest import Manifest, images_of
+from gitops.core.manifests.pod_references import references
 from gitops.core.objects import Body, Key
 from gitops.core.ownership.field_removal import Operation
-from gitops.core.sync.manifests import Manifest, images_of
-from gitops.core.sync.pod_references import references
 
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"

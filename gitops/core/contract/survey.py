@@ -16,9 +16,9 @@ from gitops.core.contract.variations.opened import opened
 from gitops.core.contract.variations.rule_book import REFERENCE, RuleBook
 from gitops.core.contract.violations import Violation
 from gitops.core.images.reference import Image
+from gitops.core.manifests import manifest as manifests
 from gitops.core.objects import Body
 from gitops.core.ownership import fields
-from gitops.core.sync import manifests
 from gitops.core.sync.diff import ABSENT
 
 # What kinds, API groups, programs and the names of variables and keys say is about no environment.

@@ -6,30 +6,30 @@ clock. A new kind is one function, one line in the table and one fixture per ver
 
 from collections.abc import Callable, Mapping
 
-from gitops.core.health import cluster, custom, pods, workloads
+from gitops.core.health import built_in, custom_resources, pods, workloads
 from gitops.core.health.verdict import Health, Verdict, conditions, healthy, progressing, section
 from gitops.core.objects import Body
 
 __all__ = ["Health", "Verdict", "assess", "has_rule"]
 
 _RULES: Mapping[tuple[str, str], Callable[[Body], Verdict]] = {
-    ("", "PersistentVolumeClaim"): cluster.persistent_volume_claim,
+    ("", "PersistentVolumeClaim"): built_in.persistent_volume_claim,
     ("", "Pod"): pods.pod,
-    ("", "Service"): cluster.service,
+    ("", "Service"): built_in.service,
     ("", "Namespace"): lambda _: healthy(),  # whole bodies are wanted: the status says what holds up a deletion
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): cluster.custom_resource_definition,
-    ("apiregistration.k8s.io", "APIService"): cluster.api_service,
-    ("app.k8s.io", "Application"): custom.application,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): built_in.custom_resource_definition,
+    ("apiregistration.k8s.io", "APIService"): built_in.api_service,
+    ("app.k8s.io", "Application"): custom_resources.application,
     ("apps", "DaemonSet"): workloads.daemon_set,
     ("apps", "Deployment"): workloads.deployment,
     ("apps", "ReplicaSet"): workloads.replica_set,
     ("apps", "StatefulSet"): workloads.stateful_set,
-    ("argoproj.io", "Rollout"): custom.rollout,
-    ("autoscaling", "HorizontalPodAutoscaler"): cluster.horizontal_pod_autoscaler,
+    ("argoproj.io", "Rollout"): custom_resources.rollout,
+    ("autoscaling", "HorizontalPodAutoscaler"): built_in.horizontal_pod_autoscaler,
     ("batch", "CronJob"): pods.cron_job,
     ("batch", "Job"): pods.job,
-    ("keda.sh", "ScaledObject"): custom.scaled_object,
-    ("policy", "PodDisruptionBudget"): cluster.pod_disruption_budget,
+    ("keda.sh", "ScaledObject"): custom_resources.scaled_object,
+    ("policy", "PodDisruptionBudget"): built_in.pod_disruption_budget,
 }
 
 _BUILT_IN_GROUPS = frozenset(
@@ -64,7 +64,7 @@ def assess(body: Body) -> Verdict:
         return _deleting(body)
     if (group, kind) in _RULES:
         return _RULES[group, kind](body)
-    return custom.any_kind(body) if has_rule(group, kind) else healthy()
+    return custom_resources.any_kind(body) if has_rule(group, kind) else healthy()
 
 
 def _deleting(body: Body) -> Verdict:

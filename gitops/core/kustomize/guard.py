@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from gitops.core.config_repo.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
 from gitops.core.config_repo.tree import Blob, Source, Tree
 from gitops.core.errors import Place, Rejected
-from gitops.core.kustomize import references as kustomization
-from gitops.core.kustomize.references import FileReference, ReferenceUse
+from gitops.core.kustomize import file_references as kustomization
+from gitops.core.kustomize.file_references import FileReference, ReferenceUse
 from gitops.core.parsing import yaml_reader as yaml_text
 from gitops.core.parsing.yaml_reader import Document, YamlLimits
 

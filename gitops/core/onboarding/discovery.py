@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from gitops.core.config_repo.pipeline import KUSTOMIZATION_FILES
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
-from gitops.core.kustomize import references as kustomization
-from gitops.core.kustomize.references import ReferenceUse
+from gitops.core.kustomize import file_references as kustomization
+from gitops.core.kustomize.file_references import ReferenceUse
 from gitops.core.onboarding import directory_names as names
 from gitops.core.parsing import yaml_reader as yaml_text
 

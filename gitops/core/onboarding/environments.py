@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from gitops.core.config_repo.pipeline import Allow, Environment, SyncMode, SyncOptions
 from gitops.core.errors import Rejected
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.onboarding import directory_names as names
 from gitops.core.onboarding.discovery import KustomizationDirectory, OverlayRoot
 from gitops.core.parsing import models as schema
-from gitops.core.sync.manifests import Manifest
 
 _NAME_PART = re.compile(r"[a-z0-9.-]{0,63}")
 UNKNOWN = "lockstep-init-unknown"

@@ -13,8 +13,8 @@ from gitops.core.config_repo.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE
 from gitops.core.config_repo.tree import Blob
 from gitops.core.errors import Place, Rejected
-from gitops.core.kustomize import references as kustomization
-from gitops.core.kustomize.references import FileReference, ReferenceUse
+from gitops.core.kustomize import file_references as kustomization
+from gitops.core.kustomize.file_references import FileReference, ReferenceUse
 from gitops.core.onboarding import directory_names as names
 from gitops.core.onboarding.discovery import Graph, OverlayRoot, reached, resolve
 from gitops.core.parsing import yaml_reader as yaml_text

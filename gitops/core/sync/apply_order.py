@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from gitops.core.errors import Rejected
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body, Key
-from gitops.core.sync.manifests import Manifest
 
 
 class _Step(Protocol):

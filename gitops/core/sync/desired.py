@@ -9,10 +9,10 @@ from gitops.core.config_repo.release import Holds, Release
 from gitops.core.config_repo.tree import Blob
 from gitops.core.images.reference import Image
 from gitops.core.kustomize.guard import Closure
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
-from gitops.core.sync import manifests
-from gitops.core.sync.manifests import Manifest
 
 
 @dataclass(frozen=True, slots=True)

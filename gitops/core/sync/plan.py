@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Member
 from gitops.core.ownership.field_removal import Operation
 from gitops.core.ownership.ownership import Observed
-from gitops.core.sync.manifests import Manifest
 from gitops.core.sync.status import Action, Drift, FieldChange
 
 

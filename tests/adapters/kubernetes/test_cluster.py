@@ -9,9 +9,9 @@ import pytest
 from kubernetes import client
 
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body, Key
 from gitops.core.ownership import ownership
-from gitops.core.sync.manifests import Manifest
 from gitops.ports import NOWHERE
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import (

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.core.errors import Rejected
+from gitops.core.kustomize import file_references as kustomization
 from gitops.core.kustomize import guard
-from gitops.core.kustomize import references as kustomization
 from gitops.core.parsing import yaml_reader as yaml_text
 from gitops.core.parsing.yaml_reader import YamlLimits
 from gitops.local import binaries

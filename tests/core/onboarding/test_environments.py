@@ -6,11 +6,11 @@ import pytest
 
 from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.errors import Rejected
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests.cluster_scoped import is_namespaced
 from gitops.core.onboarding import environments
 from gitops.core.onboarding.discovery import KustomizationDirectory, OverlayRoot
 from gitops.core.onboarding.environments import UNKNOWN, DeployedOverlay, EnvironmentOptions
-from gitops.core.sync import manifests
-from gitops.core.sync.cluster_scoped import is_namespaced
 
 
 def deployed(environment: str, *objects: str, service: str = "", prefix: str = "") -> DeployedOverlay:

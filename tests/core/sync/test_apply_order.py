@@ -3,9 +3,9 @@
 import pytest
 
 from gitops.core.errors import Rejected
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import key
 from gitops.core.sync import apply_order as order
-from gitops.core.sync.manifests import Manifest
 from gitops.core.sync.plan import Create
 
 

@@ -5,11 +5,12 @@ import pytest
 from gitops.core.config_repo.pipeline import Overlay
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import scope
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL
 from gitops.core.sync import apply_order as order
-from gitops.core.sync import manifests, scope
-from gitops.core.sync.manifests import Manifest
 from tests.worlds.rejections import rejection
 
 DEV = Overlay("dev", "dev", "environments/dev", "shop-dev")

@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 
 from gitops.core.config_repo.pipeline import FILE, Overlay, Pipeline
 from gitops.core.errors import Place, Rejected
+from gitops.core.manifests.manifest import Manifest, images_of
+from gitops.core.manifests.pod_references import references
 from gitops.core.ownership.applyset import ID_LABEL, PART_OF_LABEL, SYSTEM_NAMESPACE
-from gitops.core.sync.manifests import Manifest, images_of
-from gitops.core.sync.pod_references import references
 
 _MOST_SHOWN = 5
 _FURNITURE = frozenset({"LimitRange", "ResourceQuota", "Role", "RoleBinding", "ServiceAccount"})

@@ -2,10 +2,11 @@ import pytest
 
 from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import scope
+from gitops.core.manifests.manifest import Manifest
+from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Key
-from gitops.core.sync import manifests, scope
-from gitops.core.sync.manifests import Manifest
-from gitops.core.sync.scope import ScopeCeilings
 from tests.worlds.rejections import rejection
 
 PIPELINE = pipeline.parse(b"""\
