@@ -12,7 +12,7 @@ from benchmarks.world import World
 from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.core.config_repo import compose
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.kustomize import guard
 
 _RENDERS = 40

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from gitops.core.objects import Body, Key
     from gitops.core.ownership.applyset import Parent
     from gitops.core.ownership.field_removal import Operation
-    from gitops.core.ownership.ownership import Observed
+    from gitops.core.ownership.live_object import Observed
     from gitops.core.promotion.proof import Proofs
     from gitops.core.promotion.requests import SignedTag
     from gitops.core.sync.status import Account, Record, SyncStatus

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from gitops.cli.check import summary, violation_lines
 from gitops.contract.checker import CheckReport
-from gitops.core.config_repo.pipeline import Environment
+from gitops.core.config_repo.environments import Environment
 from gitops.core.config_repo.variations import Variation
 from gitops.core.contract.violations import ViolationKind
 from gitops.core.image_updates import tag_policy

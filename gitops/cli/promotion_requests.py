@@ -14,8 +14,9 @@ from pathlib import Path
 
 from gitops.adapters.git.user_git import UserGit
 from gitops.adapters.git.work_tree import WorkTree
-from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import ENVIRONMENTS, Overlay, Pipeline
+from gitops.core.config_repo import environments, layout, pipeline
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import ENVIRONMENTS, Pipeline
 from gitops.core.config_repo.release import Hold, require_reason
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.promotion import requests, rollback
@@ -170,14 +171,14 @@ class _Desk:
     files: WorkTree
     declared: Pipeline
 
-    def environment(self, name: str) -> pipeline.Environment:
+    def environment(self, name: str) -> environments.Environment:
         if name not in self.declared.environments:
             raise Rejected("NotFound", f"no environment is called {name}; there is {', '.join(self.declared.order)}")
         return self.declared.environments[name]
 
     def places(self, target: str) -> tuple[Overlay, ...]:
         """The overlays of an environment, or the one overlay of that name."""
-        found = pipeline.overlays(self.declared, self.files.tree(self.git.head))
+        found = layout.overlays(self.declared, self.files.tree(self.git.head))
         own = tuple(each for each in found if target in {each.name, each.environment} and not each.is_platform)
         if not own:
             names = ", ".join(each.name for each in found if not each.is_platform)

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from gitops.contract.surveyor import Contract, OverlayAtTree, Surveyor
-from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo import compose, layout
 from gitops.core.config_repo.compose import ComposedTree
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.release import RELEASE_FILE, Release
 from gitops.core.contract import release_evidence as evidence
 from gitops.core.contract.cross_environment import across
@@ -100,7 +100,7 @@ class Checker:
         """
         tree = self._repo.tree(head)
         contract = self._surveyor.contract(tree)
-        overlays = pipeline.overlays(contract.pipeline, tree)
+        overlays = layout.overlays(contract.pipeline, tree)
         plans = [self._planned(overlay, head, changed) for overlay in overlays]
         with ThreadPoolExecutor() as pool:
             now = self._judged(contract, {plan.overlay.name: plan.now for plan in plans}, pool, changed)
@@ -117,7 +117,7 @@ class Checker:
             )
             for plan in plans
         )
-        return CheckReport(checked, pipeline.misfits(contract.pipeline, tree))
+        return CheckReport(checked, layout.misfits(contract.pipeline, tree))
 
     def _planned(self, overlay: Overlay, head: str, changed: Collection[str] | None) -> _Plan:
         at_head = self._repo.tree(head)

@@ -8,16 +8,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gitops.contract.surveyor import Contract, OverlayAtTree, Surveyor
-from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo import compose, layout
 from gitops.core.config_repo.compose import ComposedTree
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.tree import Blob, Tree
 from gitops.core.contract import parity
 from gitops.core.contract.parity import EnvironmentPair, ParitySide
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
-from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import container_images
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.revision import Revision
 from gitops.ports import Cache, Renderer, Trees
@@ -52,7 +52,7 @@ class ParityComparer:
         """
         tree = self._repo.tree(head)
         contract = self._surveyor.contract(tree)
-        known = pipeline.overlays(contract.pipeline, tree)
+        known = layout.overlays(contract.pipeline, tree)
         ours, theirs = _named(known, a), _named(known, b)
         services = dict.fromkeys([*ours, *theirs])
         return tuple(self._pair(ours.get(each), theirs.get(each), head, contract) for each in services)
@@ -100,7 +100,7 @@ class ParityComparer:
             raise Rejected(error.reason, message) from error
 
     def _with_images(self, found: Overlay, tree: Tree, wanted: Collection[Image]) -> Tree:
-        file = pipeline.kustomization(found.path, tree)
+        file = layout.kustomization(found.path, tree)
         if file is None or not wanted:
             return tree
         text = self._repo.read(tree[file].id)
@@ -168,9 +168,9 @@ def _named(known: Collection[Overlay], name: str) -> dict[str, Overlay]:
 
 def _newer(a: Sequence[Manifest], b: Sequence[Manifest], services: Collection[str]) -> tuple[Image, ...]:
     """The images of declared services that A has otherwise than B, of those that B uses."""
-    used = {image.name: image for image in manifests.images(b)}
+    used = {image.name: image for image in container_images.images(b)}
     return tuple(
         image
-        for image in sorted(manifests.images(a))
+        for image in sorted(container_images.images(a))
         if image.name in services and image.digest and image.name in used and used[image.name] != image
     )

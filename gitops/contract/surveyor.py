@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
-from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo import layout, pipeline
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Release
 from gitops.core.config_repo.tree import Source, Tree
 from gitops.core.contract import release_evidence as evidence
@@ -209,7 +210,7 @@ def reference_path(declared: Pipeline, situation: OverlayAtTree) -> str:
     """
     _, slash, name = situation.overlay.name.partition("/")
     own = f"{declared.reference}/{name}"
-    if slash and pipeline.kustomization(own, situation.tree):
+    if slash and layout.kustomization(own, situation.tree):
         return own
     return declared.reference
 

@@ -11,15 +11,16 @@ from dataclasses import dataclass, field, replace
 from gitops.contract.surveyor import Contract, ContractHead, OverlayAtTree
 from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.compose import Composition
-from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import HOLD_FILE
 from gitops.core.config_repo.tree import Tree
 from gitops.core.contract.variations import rule_book as books
 from gitops.core.errors import GitopsError, Place, Rejected, Unavailable
 from gitops.core.images.reference import Image
 from gitops.core.kustomize.guard import Closure
+from gitops.core.manifests import container_images, scope
 from gitops.core.manifests import manifest as manifests
-from gitops.core.manifests import scope
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
@@ -257,7 +258,7 @@ class DesiredState:
         memory = self._memory
         known = memory.desired.get(name)
         if isinstance(known, Desired):
-            return manifests.image_names(known.manifests)
+            return container_images.image_names(known.manifests)
         before = memory.used_before.get(name, frozenset())
         if name not in memory.used and image in before:
             return before
@@ -271,7 +272,7 @@ class DesiredState:
         found = self._layout()
         try:
             overlay = found.overlays[name]
-            return manifests.image_names(manifests.parse(self._built(found, overlay), overlay, lambda _: True))
+            return container_images.image_names(manifests.parse(self._built(found, overlay), overlay, lambda _: True))
         except (GitopsError, KeyError):
             return None
 
@@ -360,7 +361,7 @@ def _used_before(before: _Renders) -> dict[str, frozenset[str]]:
     return {
         **before.used_before,
         **{name: names for name, names in before.used.items() if names is not None},
-        **{name: manifests.image_names(each.manifests) for name, each in rendered.items()},
+        **{name: container_images.image_names(each.manifests) for name, each in rendered.items()},
     }
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo import layout, pipeline
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.ports import ConfigRepo
@@ -42,7 +43,7 @@ def read(repo: ConfigRepo, head: str, before: HeadLayout) -> HeadLayout:
         declared, broken = before.pipeline, before.broken
     else:
         declared, broken = _parsed(repo, tree, before.pipeline)
-    found = pipeline.overlays(declared, tree) if declared is not None else ()
+    found = layout.overlays(declared, tree) if declared is not None else ()
     return HeadLayout(head, declared, broken, {overlay.name: overlay for overlay in found}, changed)
 
 

@@ -3,7 +3,7 @@ process, so the answers are kept for as long as they hold.
 """
 
 from gitops.core.config_repo import compose
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.release import RELEASE_FILE
 from gitops.core.errors import Rejected
 from gitops.core.revision import Revision

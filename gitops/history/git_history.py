@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import structlog
 
-from gitops.core.config_repo import compose, pipeline
-from gitops.core.config_repo.pipeline import ENVIRONMENTS, Overlay
+from gitops.core.config_repo import compose, layout
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE, Hold, Release, parse_hold, parse_release
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
@@ -143,7 +144,7 @@ class GitHistory:
     def _images(self, overlay: str, commit: str) -> tuple[Image, ...]:
         """What an overlay's directory says at the commit that a release names."""
         tree = self._tree(commit)
-        file = pipeline.kustomization(f"{ENVIRONMENTS}/{overlay}", tree)
+        file = layout.kustomization(f"{ENVIRONMENTS}/{overlay}", tree)
         with contextlib.suppress(Rejected):
             return tuple(map(self._one, overlays.images(self._text(tree, file), file))) if file else ()
         return ()

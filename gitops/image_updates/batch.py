@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gitops.core.config_repo import compose, pipeline
-from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo import compose, layout, pipeline
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Rejected
 from gitops.core.image_updates import changes
 from gitops.core.image_updates.changes import Change, ChangeTarget, DeployedImage, ImageCandidate, WrittenImage
@@ -89,7 +90,7 @@ class ImageBatch:
         self._pipeline, self._broken = self._read_pipeline()
         self._overlays = self._stages()
         self._places = {place.name: place for place in self._overlays}
-        files = {place.name: pipeline.kustomization(place.path, self._tree) for place in self._overlays}
+        files = {place.name: layout.kustomization(place.path, self._tree) for place in self._overlays}
         self._files = {name: file for name, file in files.items() if file is not None}  # that is what an overlay is
         self._index: dict[str, set[str]] = {}
         self._refused: dict[tuple[str, str], str] = {}
@@ -278,7 +279,7 @@ class ImageBatch:
         """Overlays of environments. The platform follows no images."""
         if self._pipeline is None:
             return ()
-        return tuple(place for place in pipeline.overlays(self._pipeline, self._tree) if not place.is_platform)
+        return tuple(place for place in layout.overlays(self._pipeline, self._tree) if not place.is_platform)
 
     def _read(self, path: str) -> bytes:
         return self._repo.read(self._tree[path].id)

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import Environment, PromotePolicy
+from gitops.core.config_repo.environments import Environment, PromotePolicy
 from gitops.core.errors import GitopsError
 from gitops.core.parsing.models import duration_text
 from gitops.core.promotion.gates import Gate

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.prompt import Confirm
 
-from gitops.core.config_repo import pipeline
+from gitops.core.config_repo import layout
 from gitops.core.errors import Rejected
 from gitops.local import binaries, config_repo, furnish, progress, pushes, story
 from gitops.local.installation import CONTROLLER, Installation, claim
@@ -99,7 +99,7 @@ def _start_controller(site: LocalSite, installation: Installation, console: Cons
 def _tell(
     plan: StartPlan, site: LocalSite, installation: Installation, console: Console, now: Callable[[], datetime]
 ) -> None:
-    overlays = [each.name for each in pipeline.overlays(pushes.declared(site), config_repo.paths(site.config_repo))]
+    overlays = [each.name for each in layout.overlays(pushes.declared(site), config_repo.paths(site.config_repo))]
     story.tell(console, ["", "What git says becomes what runs:"])
     seconds = _OWN_SECONDS_ELSEWHERE if plan.given else _SYNC_SECONDS
     began = time.monotonic()

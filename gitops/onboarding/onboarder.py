@@ -10,13 +10,17 @@ from itertools import islice
 
 from gitops.contract.checker import Checker, CheckReport
 from gitops.contract.surveyor import Surveyor
-from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import FILE, Environment, Overlay, Pipeline, RegistryPolicy
+from gitops.core.config_repo import layout
+from gitops.core.config_repo.environments import Environment
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import FILE, Pipeline
+from gitops.core.config_repo.services import RegistryPolicy
 from gitops.core.contract.survey import SurveyInput
 from gitops.core.contract.variations import rule_book as books
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard
 from gitops.core.manifests import cluster_scoped as cluster_kinds
+from gitops.core.manifests import container_images
 from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body
@@ -253,7 +257,7 @@ class Onboarder:
         for each in draft.moved:
             root = each.root
             path = f"{declared.reference}/{root.service}"
-            if not root.service or not pipeline.kustomization(path, tree):
+            if not root.service or not layout.kustomization(path, tree):
                 path = declared.reference
             if path not in bodies:
                 bodies[path] = self._bodies(path, draft)
@@ -306,7 +310,7 @@ def _services(draft: _Draft, known: Graph) -> ServiceProposal:
     for each in draft.moved:
         used[each.root.environment] += each.deployed.manifests
     overridden = {image for each in draft.moved for image in known[each.root.path].images}
-    return services.proposed([manifests.images(each) for each in used.values()], overridden)
+    return services.proposed([container_images.images(each) for each in used.values()], overridden)
 
 
 def _declared(draft: _Draft, proposal: ServiceProposal) -> Pipeline:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from gitops.core.config_repo import compose, pipeline
+from gitops.core.config_repo import compose, layout, pipeline
 from gitops.core.config_repo.compose import ComposedTree
-from gitops.core.config_repo.pipeline import FILE, Overlay
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import FILE
 from gitops.core.config_repo.release import RELEASE_FILE, Release, release_text
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
@@ -22,7 +23,7 @@ def releases(repo: Trees, head: str, commit: str) -> Mapping[str, bytes]:
     tree, committed = repo.tree(head), repo.tree(commit)
     declared = pipeline.parse(repo.read(tree[FILE].id))
     found = {}
-    for overlay in pipeline.overlays(declared, tree):
+    for overlay in layout.overlays(declared, tree):
         if overlay.after is None or compose.release(overlay, tree, repo.read) is not None:
             continue
         if tree.get(FILE) != committed.get(FILE) or not _same(overlay, tree, committed, repo):

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Hold
 from gitops.core.health import Health
 from gitops.core.promotion import auto_rollback as retreat

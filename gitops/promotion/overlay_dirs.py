@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from gitops.core.config_repo import pipeline
+from gitops.core.config_repo import layout
 from gitops.core.config_repo.compose import ComposedTree
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE
@@ -34,7 +34,7 @@ class OverlayDirectory:
     @property
     def kustomization(self) -> str:
         """Raises: Rejected(MissingFile)."""
-        found = pipeline.kustomization(self.path, self.files)
+        found = layout.kustomization(self.path, self.files)
         if found is None:
             raise Rejected("MissingFile", f"{self.path} has no kustomization in one of the commits of its release")
         return found

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gitops.core.config_repo import compose, pipeline
-from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo import compose, layout
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import RELEASE_FILE, Release
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
@@ -65,6 +66,6 @@ class PastOverlays:
         return release.given_by(place.after)
 
     def _images(self, place: Overlay, tree: Tree) -> dict[str, Image]:
-        file = pipeline.kustomization(place.path, tree)
+        file = layout.kustomization(place.path, tree)
         found = overlay.images(self.trees.read(tree[file].id), file) if file else ()
         return overlay.by_service(found, self.declared)

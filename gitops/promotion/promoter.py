@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from gitops.core.config_repo.pipeline import Pipeline, SyncMode
+from gitops.core.config_repo.environments import SyncMode
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.promotion import proposal as promotion
 from gitops.core.promotion import requests

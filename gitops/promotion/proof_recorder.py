@@ -11,7 +11,7 @@ import structlog
 
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.images.reference import Image
-from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import container_images
 from gitops.core.objects import Key
 from gitops.core.promotion import proof
 from gitops.core.promotion.proof import ProofLook, Proofs, ProofSighting, RunningService
@@ -223,7 +223,7 @@ def _owners(desired: Desired, declared: Pipeline) -> dict[Key, str]:
     services = {service.image: name for name, service in declared.services.items()}
     found: dict[Key, str] = {}
     for manifest in desired.manifests:
-        used = {services[image.name] for image in manifests.images_of(manifest.body) if image.name in services}
+        used = {services[image.name] for image in container_images.images_of(manifest.body) if image.name in services}
         if len(used) == 1:
             found[manifest.key] = used.pop()
         elif not used and manifest.key.name in declared.services:

@@ -9,7 +9,8 @@ from collections.abc import Collection
 import structlog
 
 from gitops.core.config_repo import compose
-from gitops.core.config_repo.pipeline import Overlay, SyncMode
+from gitops.core.config_repo.environments import SyncMode
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.release import RELEASE_FILE
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected

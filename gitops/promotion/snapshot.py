@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from gitops.core.config_repo import compose
-from gitops.core.config_repo.pipeline import Overlay, Pipeline, PromotePolicy
+from gitops.core.config_repo.environments import PromotePolicy
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Holds, Release
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image

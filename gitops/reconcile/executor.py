@@ -16,10 +16,10 @@ from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.manifests.pod_references import references
 from gitops.core.objects import Body, Key
+from gitops.core.ownership import field_ownership, live_object, other_tools
 from gitops.core.ownership import field_removal as removal
-from gitops.core.ownership import other_tools, ownership
 from gitops.core.ownership.applyset import Member
-from gitops.core.ownership.ownership import Observed
+from gitops.core.ownership.live_object import Observed
 from gitops.core.sync import apply_order as order
 from gitops.core.sync import diff
 from gitops.core.sync.plan import (
@@ -135,9 +135,9 @@ class Executor:
         changes = diff.changes(body, preview)
         drift: tuple[Drift, ...] = ()
         if step.cause is not Cause.MANIFEST:
-            writers = ownership.writers(body, [change.field for change in changes])
+            writers = field_ownership.writers(body, [change.field for change in changes])
             drift = tuple(Drift(writer.field, writer.manager, "changed", writer.at) for writer in writers)
-        owned = ownership.observe(preview, self._manager).fingerprint == step.observed.fingerprint
+        owned = live_object.observe(preview, self._manager).fingerprint == step.observed.fingerprint
         examined = with_changes(step, changes, drift)
         return examined if changes or not owned else replace(examined, cause=Cause.VERIFIED)
 

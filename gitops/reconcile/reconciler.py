@@ -11,13 +11,13 @@ from datetime import datetime
 
 import structlog
 
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.core.health import Health
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Parent, applyset_of
-from gitops.core.ownership.ownership import Observed
+from gitops.core.ownership.live_object import Observed
 from gitops.core.revision import Revision
 from gitops.core.sync import heal_backoff as healing
 from gitops.core.sync import plan, summary

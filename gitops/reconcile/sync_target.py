@@ -8,12 +8,12 @@ from typing import Protocol
 import structlog
 
 from gitops.contract.surveyor import ContractHead, OverlayAtTree
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.contract import admission
 from gitops.core.contract import release_evidence as evidence
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Conflict, Rejected
-from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import container_images
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Parent
 from gitops.core.revision import Revision
@@ -193,7 +193,7 @@ class SyncTargets:
         if declared is None or release is None:
             return ()
         adopted = self._desired.adopted(place) if release.is_adoption else None
-        return evidence.violations(place, release, manifests.images(desired.manifests), declared, adopted)
+        return evidence.violations(place, release, container_images.images(desired.manifests), declared, adopted)
 
     def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:
         if parent.applied is None:

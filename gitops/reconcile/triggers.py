@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from gitops.core.config_repo import pipeline
+from gitops.core.config_repo import layout
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageScanned
@@ -144,7 +144,7 @@ class Triggers:
     def _digests(self, head: str) -> dict[bytes, list[str]]:
         tree, found = self._repo.tree(head), dict[bytes, list[str]]()
         for name, overlay in self._desired.overlays().items():
-            file = pipeline.kustomization(overlay.path, tree)
+            file = layout.kustomization(overlay.path, tree)
             for digest in set(_DIGEST.findall(self._text(tree, file))):
                 found.setdefault(digest, []).append(name)
         return found

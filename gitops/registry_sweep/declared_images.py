@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo import layout
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit as overlay
@@ -38,7 +39,7 @@ class DeclaredImages:
         tree = self._repo.tree(self._repo.head())
         found: dict[str, set[Image]] = {}
         for place in self._overlays().values():
-            file = pipeline.kustomization(place.path, tree) if place.environment in following else None
+            file = layout.kustomization(place.path, tree) if place.environment in following else None
             for image in self._read(tree[file].id, file) if file else ():
                 found.setdefault(image.name, set()).add(image)
         return {name: frozenset(images) for name, images in found.items()}

@@ -11,7 +11,7 @@ import structlog
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.image_updates import sweep
 from gitops.core.images.reference import Image
-from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import container_images
 from gitops.core.sync import missing_images as missing
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.missing_images import MissingImages, NeededImages, pinned
@@ -52,7 +52,7 @@ class RetainedImages:
     def _rendered(self, overlay: str) -> Collection[Image]:
         """Also those of no service. What was not rendered yet, or cannot be, uses what it used before."""
         known = self._desired.known(overlay)
-        return manifests.images(known.manifests) if known else ()
+        return container_images.images(known.manifests) if known else ()
 
 
 class ImageRetention:
@@ -93,7 +93,7 @@ class ImageRetention:
             return None
         if not absent:
             return MissingImages()
-        in_use, name = manifests.images(desired.manifests), desired.overlay.name
+        in_use, name = container_images.images(desired.manifests), desired.overlay.name
         return missing.told(name, replace(self._needed.of(name), in_use=frozenset(in_use)), absent)
 
     def is_absent(self, image: Image) -> bool:

@@ -18,7 +18,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from gitops.core.config_repo.pipeline import Pipeline, Service, TagPolicy
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.config_repo.services import Service, TagPolicy
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.image_updates import sweep
 from gitops.core.image_updates.sweep import RegistryState, SweptService

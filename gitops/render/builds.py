@@ -1,10 +1,11 @@
 """From a tree to what kustomize prints for an overlay: guard, render, each by content."""
 
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.tree import Tree
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import guard
 from gitops.core.kustomize.guard import Closure, Guard
+from gitops.core.manifests import container_images
 from gitops.core.manifests import manifest as manifests
 from gitops.ports import Renderer, Trees
 
@@ -36,7 +37,7 @@ class Builds:
         closure = self.closure(tree, overlay.path)
         known = self._images.get(closure.key)
         if known is None:
-            known = manifests.images(manifests.parse(self.text(closure), overlay, lambda _: True))
+            known = container_images.images(manifests.parse(self.text(closure), overlay, lambda _: True))
             if len(self._images) >= _MOST_KNOWN:
                 self._images = {}
             self._images[closure.key] = known

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gitops.core.config_repo.pipeline import Pipeline, PromotePolicy, SyncMode
+from gitops.core.config_repo.environments import PromotePolicy, SyncMode
+from gitops.core.config_repo.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)

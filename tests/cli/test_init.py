@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gitops.core.config_repo import pipeline, release
+from gitops.core.config_repo import layout, pipeline, release
 from gitops.local import binaries
 from tests.worlds.git import git
 from tests.worlds.onboarded_repo import REPLICAS, People, at, base, made, overlay
@@ -100,16 +100,16 @@ def declared(people: People) -> pipeline.Pipeline:
     return pipeline.parse(people.files()[pipeline.FILE].encode())
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("repo_layout", LAYOUTS)
 def test_check_passes_right_after_init_and_fails_at_an_undeclared_difference(
-    layout: str, tmp_path: Path, kustomize: Path
+    repo_layout: str, tmp_path: Path, kustomize: Path
 ) -> None:
-    files, overlays, reference = LAYOUTS[layout]
+    files, overlays, reference = LAYOUTS[repo_layout]
     people = made(tmp_path, kustomize, files)
     ran = people.lockstep("init")
     assert ran.code == 0, ran.said
     found = declared(people)
-    assert [each.name for each in pipeline.overlays(found, people.files().keys())] == overlays
+    assert [each.name for each in layout.overlays(found, people.files().keys())] == overlays
     assert found.reference == reference
     assert all(str(each.sync.mode) == "observe" for each in found.environments.values())
     checked = people.lockstep("check")

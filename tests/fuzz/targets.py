@@ -18,8 +18,8 @@ from gitops.adapters.git.process import GitResult
 from gitops.adapters.git.remote import GitAccess, GitRemote
 from gitops.adapters.registry import oci as oci_registry
 from gitops.config import model as config
-from gitops.core.config_repo import pipeline, release
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo import layout, pipeline, release
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.contract import cross_environment as across
 from gitops.core.contract import survey
 from gitops.core.contract.variations import rule_book as book
@@ -33,8 +33,8 @@ from gitops.core.kustomize import file_references as kustomization
 from gitops.core.kustomize import image_edit as overlay
 from gitops.core.kustomize.file_references import FileReference
 from gitops.core.manifests import cluster_scoped as cluster_kinds
+from gitops.core.manifests import container_images, scope
 from gitops.core.manifests import manifest as manifests
-from gitops.core.manifests import scope
 from gitops.core.parsing import yaml_reader as yaml_text
 from gitops.core.parsing.yaml_reader import YamlLimits
 from gitops.core.promotion import requests
@@ -128,7 +128,7 @@ def read_pipeline(data: bytes) -> None:
     found = taken(lambda: pipeline.parse(data))
     if found is not None:
         paths = [f"environments/{name}/kustomization.yaml" for name in found.environments]
-        assert {each.environment for each in pipeline.overlays(found, paths)} <= {*found.environments, "platform"}
+        assert {each.environment for each in layout.overlays(found, paths)} <= {*found.environments, "platform"}
         scope.of(DEV, found)
 
 
@@ -166,7 +166,7 @@ def read_render(data: bytes) -> None:
             diff.changes(None, manifest.body)
             manifests.is_prune_disabled(manifest.body)
             order.wave(manifest.body)
-        manifests.images(found)
+        container_images.images(found)
         manifests.without_owned_replicas(found)
 
 

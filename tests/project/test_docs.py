@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from gitops.cli.main import app
 from gitops.config import model as config
-from gitops.core.config_repo import pipeline, release
+from gitops.core.config_repo import environments, pipeline, release
 from gitops.core.kustomize import image_edit as overlay
 from tests import ROOT
 
@@ -119,9 +119,13 @@ def test_every_module_that_is_named_is_there() -> None:
 
 def test_every_field_of_pipeline_yaml_has_its_line() -> None:
     page = (ROOT / "docs/config-repo.md").read_text()
-    for name in (*pipeline.Pipeline.model_fields, *pipeline.Environment.model_fields, *release.Release.model_fields):
+    for name in (
+        *pipeline.Pipeline.model_fields,
+        *environments.Environment.model_fields,
+        *release.Release.model_fields,
+    ):
         assert re.search(rf"`[^`]*\b{name}\b[^`]*`", page), f"docs/config-repo.md does not explain {name}"
-    for name in (*pipeline.SyncOptions.model_fields, *release.Hold.model_fields):
+    for name in (*environments.SyncOptions.model_fields, *release.Hold.model_fields):
         assert name in page, f"docs/config-repo.md does not explain {name}"
 
 

@@ -14,7 +14,7 @@ from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key, key
 from gitops.core.ownership.applyset import PART_OF_LABEL, Member, applyset_of
-from gitops.core.ownership.ownership import Observed
+from gitops.core.ownership.live_object import Observed
 from gitops.core.sync import plan
 from gitops.core.sync.plan import Create, Outcome, Policy, Skipped, Strip
 from gitops.core.sync.status import Action

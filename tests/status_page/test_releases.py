@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from gitops.core.config_repo.pipeline import PromotePolicy
+from gitops.core.config_repo.environments import PromotePolicy
 from gitops.core.config_repo.release import Release
 from gitops.core.contract.parity import DifferenceStatus, ParityComparison
 from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush

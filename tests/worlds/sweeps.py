@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
-from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo import layout, pipeline
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import GitopsError, Rejected
 from gitops.core.image_updates.events import Event, ImagePushed
 from gitops.core.images.reference import Image
@@ -165,7 +166,7 @@ class SweepWorld:
     def overlays(self) -> Mapping[str, Overlay]:
         found = self.pipeline()
         assert found is not None
-        return {each.name: each for each in pipeline.overlays(found, self.repo.tree(self.repo.head()))}
+        return {each.name: each for each in layout.overlays(found, self.repo.tree(self.repo.head()))}
 
     def deployed(self) -> dict[str, Image]:
         found = images(self.remote.read(OVERLAY), OVERLAY)

@@ -8,7 +8,8 @@ from gitops.adapters.kubernetes.discovery import ApiResource, Discovery, split
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.health.pods import has_run
 from gitops.core.images.reference import Image
-from gitops.core.manifests.manifest import Manifest, images_of
+from gitops.core.manifests.container_images import images_of
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.manifests.pod_references import references
 from gitops.core.objects import Body, Key
 from gitops.core.ownership.field_removal import Operation

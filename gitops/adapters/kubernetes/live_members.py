@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from gitops.adapters.kubernetes.discovery import ApiResource
 from gitops.core.objects import Body, Key
-from gitops.core.ownership import ownership
-from gitops.core.ownership.ownership import Observed
+from gitops.core.ownership import live_object
+from gitops.core.ownership.live_object import Observed
 
 
 class LiveMembers:
@@ -40,7 +40,7 @@ class LiveMembers:
 
     def reduce(self, body: Body) -> Observed:
         typed = {**body, "apiVersion": self._resource.api_version, "kind": self._resource.kind}
-        return ownership.observe(typed, self._manager)
+        return live_object.observe(typed, self._manager)
 
     def replaced(self, everything: Sequence[Observed], position: str) -> None:
         listed = {observed.key for observed in everything}

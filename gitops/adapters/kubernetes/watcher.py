@@ -18,9 +18,9 @@ from gitops.adapters.kubernetes.state_namespace import CONFIG_MAPS
 from gitops.core import health
 from gitops.core.errors import Rejected
 from gitops.core.objects import Body, Key
-from gitops.core.ownership import ownership
+from gitops.core.ownership import live_object
 from gitops.core.ownership.applyset import ID_LABEL, PART_OF_LABEL
-from gitops.core.ownership.ownership import Observed
+from gitops.core.ownership.live_object import Observed
 
 _FIRST_LIST_SECONDS = 60.0
 _STOP_SECONDS = 5.0
@@ -78,7 +78,7 @@ class Watcher:
         return {key: seen for members in everything for key, seen in members.of(part_of)}
 
     def note(self, body: Body) -> Observed:
-        observed = ownership.observe(body, self._manager)
+        observed = live_object.observe(body, self._manager)
         with self._lock:
             members = self._members.get((observed.key.group, observed.key.kind))
         if members is not None:

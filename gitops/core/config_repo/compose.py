@@ -7,7 +7,8 @@ the overlay's own directory, from the overlay revision. So an overlay cannot rea
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gitops.core.config_repo.pipeline import ENVIRONMENTS, Overlay
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE, Holds, Release, parse_hold, parse_release
 from gitops.core.config_repo.tree import Blob, Tree
 from gitops.core.errors import Place, Rejected

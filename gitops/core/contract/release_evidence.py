@@ -8,7 +8,8 @@ those of another release. A waiver that names nothing (`waived: adoption`) count
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from gitops.core.config_repo.pipeline import Overlay, Pipeline
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import RELEASE_FILE, Release
 from gitops.core.config_repo.variations import ViolationSeverity
 from gitops.core.contract.violations import Violation, ViolationKind

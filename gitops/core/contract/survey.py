@@ -16,7 +16,7 @@ from gitops.core.contract.variations.opened import opened
 from gitops.core.contract.variations.rule_book import REFERENCE, RuleBook
 from gitops.core.contract.violations import Violation
 from gitops.core.images.reference import Image
-from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import container_images
 from gitops.core.objects import Body
 from gitops.core.ownership import fields
 from gitops.core.sync.diff import ABSENT
@@ -144,7 +144,7 @@ class _Surveyor:
             ]
         self.verdicts.demands(sheet, whole)
         self.verdicts.images(sheet, self.book)
-        self.images |= {image for image in manifests.images_of(body) if image.name in self.book.services}
+        self.images |= {image for image in container_images.images_of(body) if image.name in self.book.services}
         self.settings += self._distinct(sheet, whole)
         self.mentions += self._namings(sheet, whole, reference)
 

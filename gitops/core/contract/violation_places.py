@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gitops.core.config_repo.pipeline import KUSTOMIZATION_FILES
+from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
 from gitops.core.config_repo.tree import Source
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected

@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gitops.core.config_repo.pipeline import Overlay, Pipeline, TagPolicy
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.config_repo.services import TagPolicy
 from gitops.core.image_updates import tag_policy
 from gitops.core.image_updates.events import Ignored, ImagePushed
 from gitops.core.images.reference import Image, is_digest, is_name, is_tag

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cmp_to_key
 
-from gitops.core.config_repo.pipeline import Pipeline, Service, TagPolicy
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.config_repo.services import Service, TagPolicy
 from gitops.core.errors import Rejected
 from gitops.core.image_updates import tag_policy
 from gitops.core.image_updates.events import ImagePushed

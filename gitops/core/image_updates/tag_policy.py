@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import semver
 
-from gitops.core.config_repo.pipeline import TagOrder, TagPolicy
+from gitops.core.config_repo.services import TagOrder, TagPolicy
 from gitops.core.parsing import regex as expressions
 
 _COMPARATOR = re.compile(

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gitops.core.config_repo.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
+from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
+from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.tree import Blob, Source, Tree
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import file_references as kustomization

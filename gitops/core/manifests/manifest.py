@@ -8,10 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.errors import Place, Rejected
-from gitops.core.images import reference as references
-from gitops.core.images.reference import Image
 from gitops.core.objects import Body, Key, key
 from gitops.core.ownership.applyset import PART_OF_LABEL
 from gitops.core.parsing import yaml_reader as yaml_text
@@ -23,7 +21,6 @@ IsNamespaced = Callable[[tuple[str, str]], bool]
 _LIMITS = YamlLimits(size=32 << 20, documents=10_000, nodes=2_000_000)
 _SERVER_FIELDS = ("uid", "resourceVersion", "managedFields")
 _PRUNE_ANNOTATIONS = ("lockstep.gitops/prune", "kustomize.toolkit.fluxcd.io/prune")
-_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,27 +106,6 @@ def is_prune_disabled(body: Body) -> bool:
         return True
     options = str(annotations.get("argocd.argoproj.io/sync-options") or "").split(",")
     return "Prune=false" in (option.strip() for option in options)
-
-
-def images(manifests: Collection[Manifest]) -> frozenset[Image]:
-    """Every image that a container of a pod template uses. What is no image reference is left to the API server."""
-    return frozenset(image for manifest in manifests for image in images_of(manifest.body))
-
-
-def images_of(body: Body) -> frozenset[Image]:
-    """The images of one object's containers: of a pod itself, or of the pods that it makes."""
-    found = set()
-    for reference in _image_references(body):
-        try:
-            found.add(references.parse(reference))
-        except Rejected:
-            continue
-    return frozenset(found)
-
-
-def image_names(manifests: Collection[Manifest]) -> frozenset[str]:
-    """Names of `images`, without tag and digest."""
-    return frozenset(image.name for image in images(manifests))
 
 
 def _manifest(body: Body, secret_key: bytes) -> Manifest:
@@ -264,21 +240,3 @@ def _without_replicas(manifest: Manifest) -> Manifest:
         return manifest
     kept = {name: value for name, value in spec.items() if name != "replicas"}
     return _manifest({**manifest.body, "spec": kept}, b"")
-
-
-def _image_references(body: Body) -> Iterator[str]:
-    spec = body.get("spec")
-    for path in ((), ("template", "spec"), ("jobTemplate", "spec", "template", "spec")):
-        pod: Any = spec
-        for segment in path:
-            pod = pod.get(segment) if isinstance(pod, dict) else None
-        if isinstance(pod, dict):
-            yield from _container_images(pod)
-
-
-def _container_images(pod: Mapping[str, Any]) -> Iterator[str]:
-    for name in _CONTAINERS:
-        containers = pod.get(name)
-        for container in containers if isinstance(containers, list) else ():
-            if isinstance(container, dict) and isinstance(container.get("image"), str):
-                yield container["image"]

@@ -4,9 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from gitops.core.config_repo.pipeline import FILE, Overlay, Pipeline
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import FILE, Pipeline
 from gitops.core.errors import Place, Rejected
-from gitops.core.manifests.manifest import Manifest, images_of
+from gitops.core.manifests.container_images import images_of
+from gitops.core.manifests.manifest import Manifest
 from gitops.core.manifests.pod_references import references
 from gitops.core.ownership.applyset import ID_LABEL, PART_OF_LABEL, SYSTEM_NAMESPACE
 

@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gitops.core.config_repo.pipeline import KUSTOMIZATION_FILES
+from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.kustomize import file_references as kustomization

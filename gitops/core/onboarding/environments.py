@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gitops.core.config_repo.pipeline import Allow, Environment, SyncMode, SyncOptions
+from gitops.core.config_repo.environments import Allow, Environment, SyncMode, SyncOptions
 from gitops.core.errors import Rejected
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.onboarding import directory_names as names

@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gitops.core.config_repo.pipeline import Environment, Pipeline, Service
+from gitops.core.config_repo.environments import Environment
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.config_repo.services import Service
 from gitops.core.config_repo.variations import Variation
 from gitops.core.onboarding.foreign_names import MentionDoubt
 

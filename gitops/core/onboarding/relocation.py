@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gitops.core.config_repo.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
+from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
+from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE
 from gitops.core.config_repo.tree import Blob
 from gitops.core.errors import Place, Rejected

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import semver
 
-from gitops.core.config_repo.pipeline import Service, TagOrder, TagPolicy
+from gitops.core.config_repo.services import Service, TagOrder, TagPolicy
 from gitops.core.images import reference as images
 from gitops.core.images.reference import Image
 from gitops.core.onboarding import directory_names as names

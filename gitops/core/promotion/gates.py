@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from gitops.core.config_repo.pipeline import PromotePolicy
+from gitops.core.config_repo.environments import PromotePolicy
 from gitops.core.config_repo.release import Hold
 from gitops.core.image_updates import scans
 from gitops.core.image_updates.changes import one_line

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from gitops.core.config_repo.pipeline import ENVIRONMENTS, KUSTOMIZATION_FILES
+from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
+from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.tree import Blob
 from gitops.core.health import Health
 from gitops.core.images.reference import Image

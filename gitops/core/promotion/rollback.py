@@ -7,7 +7,8 @@ notes what was abandoned, so that automation never proposes it again, also after
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gitops.core.config_repo.pipeline import ENVIRONMENTS, Overlay
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.release import (
     HOLD_FILE,
     RELEASE_FILE,

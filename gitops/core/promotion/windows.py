@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from gitops.core.config_repo.pipeline import Window, Windows
+from gitops.core.config_repo.environments import Window, Windows
 
 _MOST_STEPS = 200
 _LONGEST_CHAIN = 1000

@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from gitops.core.config_repo.compose import Composition
-from gitops.core.config_repo.pipeline import DriftPolicy, ForeignFieldPolicy, Overlay, Pipeline, SyncMode, SyncOptions
+from gitops.core.config_repo.environments import DriftPolicy, ForeignFieldPolicy, SyncMode, SyncOptions
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Holds, Release
 from gitops.core.config_repo.tree import Blob
 from gitops.core.images.reference import Image
 from gitops.core.kustomize.guard import Closure
-from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import container_images
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
@@ -109,6 +111,6 @@ def _images(declared: Pipeline | None, wanted: Collection[Manifest]) -> dict[str
     """Service -> its image as rendered; images of no declared service go by the last part of their name."""
     services = {service.image: name for name, service in declared.services.items()} if declared else {}
     found = {}
-    for image in sorted(manifests.images(wanted)):
+    for image in sorted(container_images.images(wanted)):
         found[services.get(image.name, image.name.rpartition("/")[2])] = image
     return found

@@ -14,7 +14,7 @@ from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Member
 from gitops.core.ownership.field_removal import Operation
-from gitops.core.ownership.ownership import Observed
+from gitops.core.ownership.live_object import Observed
 from gitops.core.sync.status import Action, Drift, FieldChange
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from gitops.core.health import Health
 from gitops.core.images.reference import Image
 from gitops.core.objects import Key
-from gitops.core.ownership.ownership import Observed
+from gitops.core.ownership.live_object import Observed
 from gitops.core.revision import Revision
 from gitops.core.sync.missing_images import PULLABLE, MissingImages
 from gitops.core.sync.plan import Outcome, Plan, Skipped

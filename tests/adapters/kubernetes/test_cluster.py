@@ -11,7 +11,7 @@ from kubernetes import client
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body, Key
-from gitops.core.ownership import ownership
+from gitops.core.ownership import field_ownership, live_object
 from gitops.ports import NOWHERE
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import (
@@ -38,7 +38,7 @@ def version_of(body: Body) -> str:
 
 
 def fingerprint(body: Body) -> str:
-    return ownership.fingerprint(body, MANAGER)
+    return field_ownership.fingerprint(body, MANAGER)
 
 
 def read(kubernetes_world: KubernetesWorld, wanted: Manifest) -> Body:
@@ -68,7 +68,7 @@ def test_an_edit_by_another_takes_the_field_out_of_our_entry(kubernetes_world: K
     kubernetes_world.edit("settings", namespace, {"a": "2"})
     edited = read(kubernetes_world, wanted)
     assert fingerprint(edited) != ours
-    assert "/data/a" not in ownership.owned(edited, MANAGER)
+    assert "/data/a" not in field_ownership.owned(edited, MANAGER)
     healed = kubernetes_world.cluster.apply(wanted, version_of(edited))
     assert healed["data"] == {"a": "1", "b": "1"}
     assert fingerprint(healed) == ours
@@ -90,7 +90,7 @@ def test_a_field_that_another_added_survives_every_apply_and_is_named(
     kubernetes_world.edit("settings", namespace, {"DEBUG": "1"})
     after = kubernetes_world.cluster.apply(wanted, "")
     assert after["data"] == {"a": "1", "DEBUG": "1"}
-    foreign = ownership.observe(after, MANAGER).foreign
+    foreign = live_object.observe(after, MANAGER).foreign
     assert [(each.field, each.manager) for each in foreign] == [("/data/DEBUG", "console")]
 
 

@@ -21,7 +21,7 @@ from gitops.core.errors import Unavailable
 from gitops.core.health import Health
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL, Parent
-from gitops.core.ownership.ownership import Observed
+from gitops.core.ownership.live_object import Observed
 from gitops.local import binaries
 from gitops.local.control_plane import ControlPlane
 from tests.worlds.control_plane import SharedControlPlane

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 import pytest
 
 from gitops.core.config_repo import compose
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.revision import Revision

@@ -3,9 +3,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitops.core.config_repo import pipeline, release
-from gitops.core.config_repo.pipeline import ForeignFieldPolicy, Overlay, Pipeline, TagOrder
+from gitops.core.config_repo import layout, pipeline, release
+from gitops.core.config_repo.environments import ForeignFieldPolicy
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Release
+from gitops.core.config_repo.services import TagOrder
 from gitops.core.errors import Rejected
 from gitops.core.parsing import models as schema
 from tests import ROOT
@@ -118,19 +121,19 @@ def test_an_environment_is_one_overlay_or_one_per_directory() -> None:
         "environments/old/kustomization.yaml",
     ]
     found = pipeline.parse(("platform: {path: base/platform}\n" + SMALL).encode())
-    assert pipeline.overlays(found, paths) == (
+    assert layout.overlays(found, paths) == (
         Overlay("platform", "platform", "base/platform", ""),
         Overlay("dev", "dev", "environments/dev", "shop-dev"),
         Overlay("prod/api", "prod", "environments/prod/api", "shop-prod", "dev"),
         Overlay("prod/order", "prod", "environments/prod/order", "shop-prod", "dev"),
     )
-    assert [error.reason for error in pipeline.misfits(found, paths)] == ["InvalidName", "NotDeclared"]
+    assert [error.reason for error in layout.misfits(found, paths)] == ["InvalidName", "NotDeclared"]
 
 
 def test_an_environment_without_an_overlay_is_told_not_fatal() -> None:
     found = pipeline.parse(SMALL.encode())
-    assert [overlay.name for overlay in pipeline.overlays(found, ["environments/dev/kustomization.yaml"])] == ["dev"]
-    assert [str(e) for e in pipeline.misfits(found, ["environments/dev/kustomization.yaml"])] == [
+    assert [overlay.name for overlay in layout.overlays(found, ["environments/dev/kustomization.yaml"])] == ["dev"]
+    assert [str(e) for e in layout.misfits(found, ["environments/dev/kustomization.yaml"])] == [
         "environments/prod/ has no kustomization.yaml, so nothing is deployed"
     ]
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import Overlay, TagPolicy
+from gitops.core.config_repo import pipeline, services
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.config_repo.services import TagPolicy
 from gitops.core.image_updates import tag_policy
 from gitops.core.image_updates.changes import (
     Change,
@@ -47,7 +48,7 @@ EVENT = ImagePushed("192.168.1.16:30002/tuling/print-api", "1.5.0", NEW, AT)
 FOUND = ImageCandidate("print-api", Image(APP, "1.5.0", NEW), AT)
 DEV = ChangeTarget("dev", "dev", "print-api")
 SEMVER = TagPolicy(semver=">=1.4 <2")
-PUSHED = TagPolicy(pattern="main-.*", order=pipeline.TagOrder.PUSHED)
+PUSHED = TagPolicy(pattern="main-.*", order=services.TagOrder.PUSHED)
 
 
 def test_an_alias_of_the_registry_becomes_the_name_in_the_manifests() -> None:
@@ -259,8 +260,8 @@ def test_semver_ranges(range_: str) -> None:
     [
         (TagPolicy(semver=">=0.0.0-0"), ["1.9.0", "1.10.0", "2.0.0"]),
         (TagPolicy(semver=">=1.0.0-0"), ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0"]),
-        (TagPolicy(pattern=r"main-(\d+)", order=pipeline.TagOrder.NUMERIC), ["main-9", "main-10", "main-0011"]),
-        (TagPolicy(pattern=r"\d{4}-\d\d.*", order=pipeline.TagOrder.ALPHABETICAL), ["2025-12", "2026-01", "2026-01a"]),
+        (TagPolicy(pattern=r"main-(\d+)", order=services.TagOrder.NUMERIC), ["main-9", "main-10", "main-0011"]),
+        (TagPolicy(pattern=r"\d{4}-\d\d.*", order=services.TagOrder.ALPHABETICAL), ["2025-12", "2026-01", "2026-01a"]),
     ],
 )
 def test_order_within_a_policy(policy: TagPolicy, rising: list[str]) -> None:
@@ -276,7 +277,7 @@ def test_order_within_a_policy(policy: TagPolicy, rising: list[str]) -> None:
 
 
 def test_a_pattern_matches_whole_tags() -> None:
-    policy = TagPolicy(pattern="main-.*", order=pipeline.TagOrder.PUSHED)
+    policy = TagPolicy(pattern="main-.*", order=services.TagOrder.PUSHED)
     assert tag_policy.rank(policy, "main-1") == ""
     assert tag_policy.rank(policy, "xmain-1") is None
     assert tag_policy.rank(TagPolicy(follow="main"), "main-1") is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core.config_repo.pipeline import PromotePolicy
+from gitops.core.config_repo.environments import PromotePolicy
 from gitops.core.image_updates import scans
 from gitops.core.image_updates.scans import ScanAnswer, ScanUnknown
 from gitops.core.images.reference import Image

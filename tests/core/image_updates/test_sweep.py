@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import TagOrder, TagPolicy
+from gitops.core.config_repo.services import TagOrder, TagPolicy
 from gitops.core.errors import Rejected
 from gitops.core.image_updates import sweep, tag_policy
 from gitops.core.image_updates.changes import ChangeTarget, DeployedImage, ImageCandidate, WrittenImage, decide

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
+from gitops.core.manifests import container_images, scope
 from gitops.core.manifests import manifest as manifests
-from gitops.core.manifests import scope
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL
@@ -176,9 +176,9 @@ def test_images_of_every_container_of_every_workload() -> None:
     text = obj("Deployment", "d", f"spec: {{template: {{spec: {pod}}}}}", api="apps/v1")
     text += obj("CronJob", "c", "spec: {jobTemplate: {spec: {template: {spec: {containers: [{image: h.x/c:2}]}}}}}")
     text += obj("Pod", "p", "spec: {containers: [{image: h.x/d}]}") + obj("ConfigMap", "m", "data: {image: h.x/e}")
-    found = manifests.images(parse(text))
+    found = container_images.images(parse(text))
     assert found == {Image("h.x/a", "1", digest), Image("h.x/b"), Image("h.x/c", "2"), Image("h.x/d")}
-    assert manifests.image_names(parse(text)) == {"h.x/a", "h.x/b", "h.x/c", "h.x/d"}
+    assert container_images.image_names(parse(text)) == {"h.x/a", "h.x/b", "h.x/c", "h.x/d"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
 from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests import scope
 from gitops.core.manifests.manifest import Manifest

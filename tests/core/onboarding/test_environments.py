@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gitops.core.config_repo.pipeline import Overlay
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.errors import Rejected
 from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.cluster_scoped import is_namespaced

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitops.core.config_repo.pipeline import PromotePolicy
+from gitops.core.config_repo.environments import PromotePolicy
 from gitops.core.config_repo.release import Hold, Rejection, Release, parse_release
 from gitops.core.images.reference import Image
 from gitops.core.promotion import commits as promotion_commits

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from gitops.core.config_repo import pipeline
-from gitops.core.config_repo.pipeline import Window, Windows
+from gitops.core.config_repo.environments import Window, Windows
 from gitops.core.errors import Rejected
 from gitops.core.promotion.windows import is_open, next_opening
 

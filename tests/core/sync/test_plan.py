@@ -7,7 +7,7 @@ import pytest
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Member
-from gitops.core.ownership.ownership import Observed
+from gitops.core.ownership.live_object import Observed
 from gitops.core.sync import plan
 from gitops.core.sync.plan import Cause, Configure, Create, Outcome, Policy, Prune, Skipped, Unchanged
 from gitops.core.sync.status import Action, Drift, FieldChange

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gitops.core.config_repo.pipeline import Environment, Pipeline
+from gitops.core.config_repo.environments import Environment
+from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.variations import ViolationSeverity
 from gitops.core.contract.comparison.differences import ObjectPair
 from gitops.core.contract.comparison.shapes import DeployScope, ObjectIdentity

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from gitops.core.ownership import ownership
+from gitops.core.ownership import field_ownership, live_object
 from gitops.core.sync import diff
 from tests.worlds.control_plane import SharedControlPlane
 
@@ -74,8 +74,8 @@ class LiveDeployment:
         return self._api.sanitize_for_serialization(written)
 
     def lost(self, live: Any) -> dict[str, str]:
-        paths = ownership.lost(ownership.declared(self.manifest), ownership.owned(live, OURS))
-        return {found.field: found.manager for found in ownership.writers(live, paths)}
+        paths = field_ownership.lost(field_ownership.declared(self.manifest), field_ownership.owned(live, OURS))
+        return {found.field: found.manager for found in field_ownership.writers(live, paths)}
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def deployment(control_plane: SharedControlPlane) -> LiveDeployment:
 
 
 def _foreign(live: Any) -> dict[str, str]:
-    return {found.field: found.manager for found in ownership.observe(live, OURS).foreign}
+    return {found.field: found.manager for found in live_object.observe(live, OURS).foreign}
 
 
 def _changes(live: Any, preview: Any) -> list[tuple[str, str | None]]:
@@ -115,7 +115,7 @@ def test_a_console_edit_is_seen_healed_and_its_addition_stays_foreign(deployment
     healing = _changes(drifted, deployment.apply(dry_run=True))
     healed = deployment.apply()
 
-    before, between, after = (ownership.fingerprint(live, OURS) for live in (applied, drifted, healed))
+    before, between, after = (field_ownership.fingerprint(live, OURS) for live in (applied, drifted, healed))
     assert before == after != between
     assert deployment.lost(drifted) == {f"{APP}/image": "ks-console"}
     assert healing == [(f"{APP}/image", "harbor.example/order:1.0")]
@@ -141,7 +141,7 @@ def test_a_list_without_keys_is_lost_whole(deployment: LiveDeployment) -> None:
     )
 
     assert deployment.lost(live) == {f"{APP}/args": "somebody"}
-    assert ownership.writers(live, [f"{APP}/args/1"])[0].manager == "somebody"
+    assert field_ownership.writers(live, [f"{APP}/args/1"])[0].manager == "somebody"
 
 
 def test_scaling_takes_the_replicas_but_is_not_foreign(deployment: LiveDeployment) -> None:
@@ -149,6 +149,6 @@ def test_scaling_takes_the_replicas_but_is_not_foreign(deployment: LiveDeploymen
 
     scaled = deployment.scale(2, "autoscaler")
 
-    assert (ownership.observe(applied, OURS).replicas, ownership.observe(scaled, OURS).replicas) == (1, None)
+    assert (live_object.observe(applied, OURS).replicas, live_object.observe(scaled, OURS).replicas) == (1, None)
     assert deployment.lost(scaled) == {"/spec/replicas": "autoscaler"}
     assert _foreign(scaled) == {}

@@ -9,7 +9,7 @@ import yaml
 
 from gitops.core.health import Health
 from gitops.core.objects import Key
-from gitops.core.ownership import other_tools, ownership
+from gitops.core.ownership import field_ownership, live_object, other_tools
 
 BODIES = Path(__file__).parent / "managed_fields"
 OURS = "lockstep-test"
@@ -47,25 +47,25 @@ def body(name: str) -> Any:
 
 
 def fingerprint(name: str) -> str:
-    return ownership.fingerprint(body(name), OURS)
+    return field_ownership.fingerprint(body(name), OURS)
 
 
 def foreign(name: str) -> set[tuple[str, str]]:
-    return {(found.field, found.manager) for found in ownership.observe(body(name), OURS).foreign}
+    return {(found.field, found.manager) for found in live_object.observe(body(name), OURS).foreign}
 
 
 def lost(name: str) -> dict[str, str]:
     """Fields of the manifest that are ours no more -> who has them."""
     live = body(name)
-    paths = ownership.lost(ownership.declared(DEPLOYMENT), ownership.owned(live, OURS))
-    return {found.field: found.manager for found in ownership.writers(live, paths)}
+    paths = field_ownership.lost(field_ownership.declared(DEPLOYMENT), field_ownership.owned(live, OURS))
+    return {found.field: found.manager for found in field_ownership.writers(live, paths)}
 
 
 def test_observes_identity_bookkeeping_and_the_replicas_that_are_ours() -> None:
     live = body("deployment-ours")
     live["metadata"]["labels"]["applyset.kubernetes.io/part-of"] = "applyset-x-v1"
 
-    seen = ownership.observe(live, OURS)
+    seen = live_object.observe(live, OURS)
 
     assert seen.key == Key("apps", "Deployment", "rec", "order")
     assert (seen.uid, seen.resource_version) == (live["metadata"]["uid"], live["metadata"]["resourceVersion"])
@@ -76,14 +76,14 @@ def test_metadata_alone_is_enough_where_health_has_no_rule() -> None:
     whole = body("configmap-patched")
     metadata_only = {name: part for name, part in whole.items() if name in {"apiVersion", "kind", "metadata"}}
 
-    assert ownership.observe(metadata_only, OURS) == ownership.observe(whole, OURS)
+    assert live_object.observe(metadata_only, OURS) == live_object.observe(whole, OURS)
 
 
 def test_a_deleted_object_is_seen_as_deleting() -> None:
     live = body("configmap-ours")
     live["metadata"]["deletionTimestamp"] = "2026-11-23T23:00:00Z"
 
-    seen = ownership.observe(live, OURS)
+    seen = live_object.observe(live, OURS)
 
     assert (seen.deleting, seen.health) == (True, Health.PROGRESSING)
 
@@ -93,7 +93,7 @@ class TestFingerprint:
         again = body("deployment-reapplied")
         again["metadata"]["managedFields"][0]["time"] = "2030-01-01T00:00:00Z"
 
-        assert ownership.fingerprint(again, OURS) == fingerprint("deployment-ours")
+        assert field_ownership.fingerprint(again, OURS) == fingerprint("deployment-ours")
 
     @pytest.mark.parametrize("name", ["console", "patched", "scaled", "removed"])
     def test_changes_when_somebody_changes_or_removes_a_field_of_ours(self, name: str) -> None:
@@ -104,14 +104,14 @@ class TestFingerprint:
         assert fingerprint(f"deployment-{name}") == fingerprint("deployment-ours")
 
     def test_is_empty_for_an_object_that_we_never_applied(self) -> None:
-        assert ownership.fingerprint(body("deployment-ours"), "somebody-else") == ""
+        assert field_ownership.fingerprint(body("deployment-ours"), "somebody-else") == ""
 
     def test_ignores_what_we_wrote_by_other_means_than_apply(self) -> None:
         live = body("configmap-ours")
         entry = live["metadata"]["managedFields"][0]
         live["metadata"]["managedFields"] = [entry | {"operation": "Update", "fieldsV1": {"f:data": {}}}, entry]
 
-        assert ownership.fingerprint(live, OURS) == fingerprint("configmap-ours")
+        assert field_ownership.fingerprint(live, OURS) == fingerprint("configmap-ours")
 
     def test_is_blind_to_changes_of_what_was_applied_as_string_data(self) -> None:
         """The server keeps our ownership under stringData and theirs under data: manifests must not use stringData."""
@@ -123,7 +123,7 @@ class TestForeign:
         assert foreign("deployment-console-healed") == {(f"{APP}/env/DEBUG", "ks-console")}
 
     def test_says_when_and_how(self) -> None:
-        (found,) = ownership.observe(body("deployment-console-healed"), OURS).foreign
+        (found,) = live_object.observe(body("deployment-console-healed"), OURS).foreign
 
         assert found.at is not None
         assert (found.at.isoformat()[:10], found.how) == ("2026-11-23", "Update")
@@ -140,7 +140,7 @@ class TestForeign:
         tree = {"f:spec": {"f:template": {"f:metadata": added}}}
         live["metadata"]["managedFields"].append({"manager": "console", "operation": "Update", "fieldsV1": tree})
 
-        found = ownership.observe(live, OURS).foreign
+        found = live_object.observe(live, OURS).foreign
 
         assert [each.field for each in found] == ["/spec/template/metadata/annotations/sidecar.istio.io~1inject"]
 
@@ -173,14 +173,14 @@ class TestForeign:
         assert foreign("job-ours") == set()
 
     def test_an_object_that_we_never_applied_has_none(self) -> None:
-        assert ownership.observe(body("deployment-console"), "somebody-else").foreign == ()
+        assert live_object.observe(body("deployment-console"), "somebody-else").foreign == ()
 
     def test_labels_and_annotations_of_the_object_itself_belong_to_everybody(self) -> None:
         live = body("deployment-ours")
         tree: dict[str, Any] = {"f:metadata": {"f:labels": {"f:team": {}}, "f:finalizers": {'v:"x"': {}}}}
         live["metadata"]["managedFields"].append({"manager": "rancher", "operation": "Update", "fieldsV1": tree})
 
-        assert ownership.observe(live, OURS).foreign == ()
+        assert live_object.observe(live, OURS).foreign == ()
 
 
 class TestLostAndWriters:
@@ -209,20 +209,20 @@ class TestLostAndWriters:
     def test_an_autoscaler_took_the_replicas_by_the_scale_subresource(self) -> None:
         live = body("deployment-scaled")
 
-        (found,) = ownership.writers(live, ["/spec/replicas"])
+        (found,) = field_ownership.writers(live, ["/spec/replicas"])
 
         assert (found.manager, found.how) == ("kube-controller-manager", "Update of scale")
-        assert ownership.observe(live, OURS).replicas is None
+        assert live_object.observe(live, OURS).replicas is None
 
     def test_a_path_inside_an_atomic_field_leads_to_the_owner_of_the_field(self) -> None:
-        (found,) = ownership.writers(body("deployment-patched"), [f"{APP}/args/1"])
+        (found,) = field_ownership.writers(body("deployment-patched"), [f"{APP}/args/1"])
 
         assert found.manager == "kubectl-patch"
 
     def test_two_observations_can_be_compared_too(self) -> None:
-        before, after = (ownership.owned(body(f"configmap-{name}"), OURS) for name in ("ours", "patched"))
+        before, after = (field_ownership.owned(body(f"configmap-{name}"), OURS) for name in ("ours", "patched"))
 
-        assert ownership.lost(before, after) == ("/data/a", "/data/b")
+        assert field_ownership.lost(before, after) == ("/data/a", "/data/b")
 
 
 class TestOwner:
@@ -253,7 +253,7 @@ class TestOwner:
         live = body("configmap-ours")
         live["metadata"].setdefault(where, {})[name] = value
 
-        found = ownership.observe(live, OURS).owner
+        found = live_object.observe(live, OURS).owner
 
         assert found.startswith(owner)
         assert [each for each in ("argocd", "flux", "fleet", "helm") if other_tools.is_among(found, [each])] == [tool]
@@ -262,7 +262,7 @@ class TestOwner:
         live = body("configmap-ours")
         live["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "lockstep"}
 
-        assert ownership.observe(live, OURS).owner == ""
+        assert live_object.observe(live, OURS).owner == ""
 
     def test_a_mark_that_only_our_own_manifest_wrote_is_none(self) -> None:
         live = body("configmap-ours")
@@ -271,13 +271,13 @@ class TestOwner:
         ours = live["metadata"]["managedFields"][0]
         ours["fieldsV1"] |= mark
 
-        assert ownership.observe(live, OURS).owner == ""
+        assert live_object.observe(live, OURS).owner == ""
         live["metadata"]["managedFields"].append(ours | {"manager": "helm", "operation": "Update", "fieldsV1": mark})
-        assert ownership.observe(live, OURS).owner == "Helm"
+        assert live_object.observe(live, OURS).owner == "Helm"
 
 
 def test_paths_name_items_by_their_keys_and_escape_slashes() -> None:
-    ours = ownership.owned(body("deployment-ours"), OURS)
+    ours = field_ownership.owned(body("deployment-ours"), OURS)
 
     assert f"{APP}/volumeMounts/~1tmp~1x/mountPath" in ours
     assert f"{APP}/ports/8080-TCP/containerPort" in ours
@@ -289,6 +289,6 @@ def test_declared_leaves_out_identity_status_and_null() -> None:
     manifest["spec"]["paused"] = None
     manifest["metadata"]["creationTimestamp"] = None
 
-    assert ownership.declared(manifest) == ownership.declared(DEPLOYMENT)
-    assert "/metadata/labels/app" in ownership.declared(DEPLOYMENT)
-    assert not any(path.startswith("/metadata/name") for path in ownership.declared(DEPLOYMENT))
+    assert field_ownership.declared(manifest) == field_ownership.declared(DEPLOYMENT)
+    assert "/metadata/labels/app" in field_ownership.declared(DEPLOYMENT)
+    assert not any(path.startswith("/metadata/name") for path in field_ownership.declared(DEPLOYMENT))

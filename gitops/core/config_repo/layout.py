@@ -1,0 +1,89 @@
+"""Where the overlays of a config repo lie: the directories of environments/, and the kustomization in each."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from gitops.core.config_repo.pipeline import ENVIRONMENTS, FILE, PLATFORM, Pipeline, Platform
+from gitops.core.errors import Rejected
+from gitops.core.parsing import models as schema
+
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """The unit that is rendered, applied, pruned, promoted and shown: `dev`, `prod/print-api`, or `platform`.
+
+    `path` is its directory in the config repo, `after` the environment that its environment comes after. The platform
+    has no namespace of its own (empty), and counts as an environment called `platform`.
+    """
+
+    name: str
+    environment: str
+    path: str
+    namespace: str
+    after: str | None = None
+
+    @property
+    def is_platform(self) -> bool:
+        return self.environment == PLATFORM and not self.namespace
+
+    @property
+    def file(self) -> str:
+        """What a message points at when no better place is known."""
+        return f"{self.path}/{KUSTOMIZATION_FILES[0]}"
+
+
+def overlays(pipeline: Pipeline, paths: Collection[str]) -> tuple[Overlay, ...]:
+    """The overlays of a tree, in the order of the pipeline, the platform first.
+
+    An environment whose own directory has a kustomization is one overlay; else each child directory that has one is.
+    Directories that cannot be an overlay are left out; `misfits` says why.
+    """
+    found = [_platform_overlay(pipeline.platform)] if pipeline.platform else []
+    for name in pipeline.order:
+        declared = pipeline.environments[name]
+        for path in sorted(_overlay_directories(name, paths)):
+            overlay = path.removeprefix(f"{ENVIRONMENTS}/")
+            if schema.is_name(overlay.rpartition("/")[2]):
+                found.append(Overlay(overlay, name, path, declared.namespace, declared.after))
+    return tuple(found)
+
+
+def kustomization(directory: str, paths: Collection[str]) -> str | None:
+    """The path of the kustomization that lies in a directory itself; None when none of these paths is."""
+    return next((path for name in KUSTOMIZATION_FILES if (path := f"{directory}/{name}") in paths), None)
+
+
+def misfits(pipeline: Pipeline, paths: Collection[str]) -> tuple[Rejected, ...]:
+    """What `overlays` left out, to be shown: no overlay for an environment, unusable names, undeclared directories."""
+    found = []
+    for name in pipeline.order:
+        directories = _overlay_directories(name, paths)
+        if not directories:
+            found.append(
+                Rejected("NoOverlay", f"environments/{name}/ has no kustomization.yaml, so nothing is deployed")
+            )
+        found += [
+            Rejected("InvalidName", f"{path}: the name of an overlay's directory must be a DNS label without dots")
+            for path in sorted(directories)
+            if not schema.is_name(path.rpartition("/")[2])
+        ]
+    children = {path.split("/")[1] for path in paths if path.startswith(f"{ENVIRONMENTS}/") and path.count("/") > 1}
+    undeclared = sorted(children - set(pipeline.environments))
+    found += [Rejected("NotDeclared", f"environments/{name}/ is not an environment of {FILE}") for name in undeclared]
+    return tuple(found)
+
+
+def _platform_overlay(platform: Platform) -> Overlay:
+    return Overlay(PLATFORM, PLATFORM, platform.path, "")
+
+
+def _overlay_directories(environment: str, paths: Collection[str]) -> set[str]:
+    root = f"{ENVIRONMENTS}/{environment}"
+    held = {path.rpartition("/")[0] for path in paths if path.startswith(root + "/") and _is_kustomization(path)}
+    return {root} if root in held else {path for path in held if path.count("/") == 2}
+
+
+def _is_kustomization(path: str) -> bool:
+    return path.rpartition("/")[2] in KUSTOMIZATION_FILES
