@@ -15,8 +15,8 @@ from rich.console import Console
 from benchmarks import figures, shapes, world
 from benchmarks.figures import Report
 from benchmarks.shapes import DEFAULT, OFFLINE, Wish
-from gitops.local import binaries
-from gitops.local.control_plane import ControlPlane
+from gitops.local.cluster import binaries
+from gitops.local.cluster.control_plane import ControlPlane
 
 _LISTED = "\n\n".join(f"{name}: {what}" for name, what in {**DEFAULT, **OFFLINE}.items())
 _RESULTS = Path("build/bench.json")

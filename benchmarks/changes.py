@@ -10,7 +10,7 @@ from benchmarks.api import Api, Body, NotSeen, Sight
 from benchmarks.figures import Figure, Spread
 from benchmarks.syncing import FLOOR_NAMESPACE
 from benchmarks.world import Controller, World
-from gitops.local import harbor, site
+from gitops.local import harbor_webhook, site
 
 _FLOORS = 20
 _CHANGES = 40
@@ -48,7 +48,7 @@ def webhooks(world: World, running: Controller, services: Sequence[str]) -> Sequ
         for service in _some(services, _CHANGES):
             pushed = fleet.image(service, build)
             began = time.monotonic()
-            answer = harbor.push(world.hook(site.HARBOR), secret, pushed, datetime.now(UTC))  # noqa: TID251 - plays Harbor
+            answer = harbor_webhook.push(world.hook(site.HARBOR), secret, pushed, datetime.now(UTC))  # noqa: TID251 - plays Harbor
             answered.append(time.monotonic() - began)
             if not answer.is_accepted:
                 raise NotSeen(f"the delivery was answered {answer.status}: {answer.sentences}")

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from gitops.core.images.reference import Image
-from gitops.local import harbor
+from gitops.local import harbor_webhook
 
 ENVIRONMENT = "dev"
 NAMESPACE = "fleet"
@@ -26,7 +26,7 @@ def names(count: int) -> Sequence[str]:
 
 
 def image(service: str, build: int) -> Image:
-    return harbor.image(f"{REGISTRY}/fleet/{service}", f"build-{build}")
+    return harbor_webhook.image(f"{REGISTRY}/fleet/{service}", f"build-{build}")
 
 
 def objects(service: str, namespace: str, build: int = 1) -> Sequence[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from benchmarks.world import World
 from gitops.core.images.reference import Image
-from gitops.local import harbor, site
+from gitops.local import harbor_webhook, site
 
 _TRIES = 3
 _HARBOR_WAITS = 3.0
@@ -70,7 +70,7 @@ def sender(world: World) -> Sender:
 
 
 def body(pushed: Image) -> bytes:
-    return harbor.body(pushed, datetime.now(UTC))  # noqa: TID251 - plays Harbor, whose clock this is
+    return harbor_webhook.body(pushed, datetime.now(UTC))  # noqa: TID251 - plays Harbor, whose clock this is
 
 
 async def together(harbor: Sender, bodies: Sequence[bytes]) -> Sequence[Sequence[Answer]]:

@@ -19,9 +19,10 @@ from urllib3.exceptions import HTTPError
 
 from benchmarks.api import Api, NotSeen
 from benchmarks.fleet import NAMESPACE, Fleet
-from gitops.local import announce, processes, site
-from gitops.local.credentials import write_private
-from gitops.local.processes import ProcessIdentity
+from gitops.local import announce, site
+from gitops.local.cluster.credentials import write_private
+from gitops.local.supervision import processes
+from gitops.local.supervision.processes import ProcessIdentity
 
 _GRACE = 12.0
 _ASK_EVERY = 0.02

@@ -1,7 +1,7 @@
-"""Bytes of a stranger -> checked values. Everything that is wrong is Rejected(MalformedDelivery); nothing else escapes.
+"""Parses request bodies into checked values. Every flaw raises Rejected(MalformedDelivery); nothing else is raised.
 
-Strict on purpose (RFC 8259 leaves these open, and parsers disagree about them): UTF-8 without a byte order mark, one
-object at the top, no key twice, no NaN or Infinity, no number beyond a double, no lone surrogate, no NUL.
+It is stricter than RFC 8259, which leaves these cases open so that parsers disagree: UTF-8 without a byte order mark,
+one object at the top, no repeated key, no NaN or Infinity, no number beyond a double, no lone surrogate, no NUL.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gitops.core.errors import Rejected
 
 STRICT = ConfigDict(strict=True, frozen=True, extra="ignore")
-"""Configuration of every model of a delivery: no conversions, unknown fields pass."""
+"""Configuration of every payload model: no type conversions, unknown fields are ignored."""
 
 _MOST_DIGITS = 20
 _SUSPICIOUS_ESCAPE = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
-_SENDERS_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-# No registry did exist before the one, and nobody who lives will push after the other.
+_DELIVERY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Bounds for a plausible push time; a time outside of them is a wrong unit or a broken clock.
 EARLIEST = datetime(2016, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"20\d\d-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -40,10 +40,10 @@ def decode(body: bytes) -> dict[str, Any]:
         text = body.decode("utf-8")
         document = json.loads(
             text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_number,
+            object_pairs_hook=_build_object,
+            parse_constant=_reject_constant,
+            parse_int=_parse_integer,
+            parse_float=_parse_number,
         )
     except UnicodeDecodeError as error:
         raise malformed(f"the body is not UTF-8 at byte {error.start}") from error
@@ -54,12 +54,12 @@ def decode(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise malformed(f"the body is not a JSON object but {_kind(document)}")
     if _SUSPICIOUS_ESCAPE.search(body):
-        _refuse_unwritable(document)
+        _reject_invalid_characters(document)
     return document
 
 
 def read(model: type[_Model], document: Any) -> _Model:
-    """The fields that `model` asks for. Raises: Rejected(MalformedDelivery) naming each field that is wrong."""
+    """Validates `document` as `model`. Raises: Rejected(MalformedDelivery) naming the wrong fields, at most five."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -67,62 +67,64 @@ def read(model: type[_Model], document: Any) -> _Model:
         raise malformed("; ".join(wrong)) from error
 
 
-def moment(field: str, text: str) -> datetime:
-    """A time by RFC 3339, in UTC. Raises: Rejected(MalformedDelivery) naming the field."""
+def parse_time(field: str, text: str) -> datetime:
+    """Parses an RFC 3339 time into UTC. Raises: Rejected(MalformedDelivery) naming the field."""
     try:
         found = datetime.fromisoformat(text.upper()) if _RFC3339.fullmatch(text) else None
         if found is not None and EARLIEST <= found < LATEST:
             return found.astimezone(UTC)
     except ValueError:
         pass
-    raise malformed(f"{field} {quoted(text)} is not a moment between 2016 and 2100 by RFC 3339")
+    raise malformed(f"{field} {quote(text)} is not an RFC 3339 time between 2016 and 2100")
 
 
-def senders_id(text: str | None) -> str | None:
-    """A sender's own id of a delivery if it can stand in a log line, else None."""
-    return text if text is not None and _SENDERS_ID.fullmatch(text) else None
+def delivery_id(text: str | None) -> str | None:
+    """The sender's own id of a delivery if it is safe in a log line, else None."""
+    return text if text is not None and _DELIVERY_ID.fullmatch(text) else None
 
 
 def fingerprint(body: bytes) -> str:
-    """The id of a delivery whose sender gave none: equal for every attempt to send the same body."""
+    """The id of a delivery whose sender sent none. Every attempt to send the same body has the same fingerprint."""
     return f"body-{hashlib.sha256(body).hexdigest()[:24]}"
 
 
-def quoted(text: str) -> str:
-    """A stranger's text for a sentence: one printable ASCII line of at most 120 characters."""
+def quote(text: str) -> str:
+    """Quotes a sender's text for a message: one printable ASCII line of at most 120 characters."""
     return ascii(text[:100])[:120]
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         seen = set[str]()
         for key, _ in pairs:
             if key in seen:
-                raise malformed(f"the key {quoted(key)} stands twice in one object")
+                raise malformed(f"the key {quote(key)} is repeated in one object")
             seen.add(key)
     return found
 
 
-def _constant(name: str) -> float:
+def _reject_constant(name: str) -> float:
     raise malformed(f"{name} is not JSON")
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
-        raise malformed(f"a number of {len(digits)} digits")
+        raise malformed(f"a number has {len(digits)} digits; at most {_MOST_DIGITS} are allowed")
     return int(digits)
 
 
-def _number(digits: str) -> float:
+def _parse_number(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise malformed(f"the number {quoted(digits)} is beyond every float")
+        raise malformed(f"the number {quote(digits)} is too large")
     return number
 
 
-def _refuse_unwritable(document: dict[str, Any]) -> None:
-    """Looks at every string: what was an escape in the text may be a surrogate pair, or an escaped backslash."""
+def _reject_invalid_characters(document: dict[str, Any]) -> None:
+    """Checks every string after decoding: the escape found in the raw text may be a valid surrogate pair, or only an
+    escaped backslash.
+    """
     waiting: list[Any] = [document]
     while waiting:
         value = waiting.pop()
@@ -131,12 +133,12 @@ def _refuse_unwritable(document: dict[str, Any]) -> None:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-        elif isinstance(value, str) and ("\0" in value or not _is_writable(value)):
-            raise malformed("a text holds NUL or half of a surrogate pair")
+        elif isinstance(value, str) and ("\0" in value or _has_surrogate(value)):
+            raise malformed("a string holds NUL or half of a surrogate pair")
 
 
-def _is_writable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _location(loc: Sequence[int | str]) -> str:
@@ -144,5 +146,5 @@ def _location(loc: Sequence[int | str]) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    names = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -1,4 +1,4 @@
-"""One authentic request, read."""
+"""A delivery: the events in one authentic request."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from gitops.core.image_updates.events import Event, Ignored
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a sender said. `id` is the sender's own, None when it gave none that can be logged. `signed_id` is an id
-    that the sender's signature covers: what comes under it a second time is a replay.
+    """`id` is the sender's own id, None if it sent none that can be logged. `signed_id` is the id if the sender's
+    signature covers it: a second delivery with the same signed id is a replay.
     """
 
     id: str | None

@@ -1,4 +1,4 @@
-"""How often: admission by token bucket, and log lines that cannot flood."""
+"""Rate limits: a token bucket for requests, and a tally that keeps repeated log lines to one a minute."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`burst` at once, then `per_second` on."""
+    """`burst` requests at once, afterwards `per_second` requests a second."""
 
     per_second: float
     burst: int
@@ -27,7 +27,7 @@ class TokenBucket:
         self._at = clock()
 
     def take(self) -> float:
-        """0 when admitted, else the seconds until the next token."""
+        """Takes a token and returns 0.0; without a token, returns the seconds until the next one."""
         with self._lock:
             now = self._clock()
             self._tokens = min(self._rate.burst, self._tokens + (now - self._at) * self._rate.per_second)
@@ -39,9 +39,9 @@ class TokenBucket:
 
 
 class Tally:
-    """Counts what happens per key, and says when the count is worth a line: the first at once, then once a minute.
+    """Counts events for each key and tells when to log the count: the first event at once, then once a minute.
 
-    Thread-safe. Keys must come from a small fixed set, never from a stranger.
+    Thread-safe. Keys must come from a small fixed set, never from an unauthenticated request.
     """
 
     WINDOW = 60.0
@@ -52,12 +52,12 @@ class Tally:
         self._open: dict[str, tuple[float, int]] = {}
 
     def due(self, key: str) -> int:
-        """How many to report now, this one included; 0 means keep quiet."""
+        """The count to log now, this event included; 0 if nothing is to be logged yet."""
         with self._lock:
             now = self._clock()
-            since, quiet = self._open.get(key, (-self.WINDOW, 0))
+            since, unlogged = self._open.get(key, (-self.WINDOW, 0))
             if key in self._open and now - since < self.WINDOW:
-                self._open[key] = (since, quiet + 1)
+                self._open[key] = (since, unlogged + 1)
                 return 0
             self._open[key] = (now, 0)
-            return quiet + 1
+            return unlogged + 1

@@ -1,5 +1,6 @@
-"""What was answered before. An old delivery that comes again changes nothing: its content decides, and that has been
-done. Remembering it keeps the log quiet, and saves the work where the sender's signature covers an id.
+"""Deliveries that were answered before. A repeated delivery is harmless even when it was forgotten here: the committer
+decides by its content, and that change is already made. Remembering keeps the log short, and saves the work where the
+sender's signature covers the delivery's id.
 """
 
 import threading
@@ -9,7 +10,7 @@ _MOST = 5_000
 
 
 class Replays:
-    """The newest deliveries that were answered with 200, by sender. Thread-safe; it may forget anything."""
+    """The newest deliveries of each sender that were answered with 200. Thread-safe. It may forget any of them."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
@@ -17,7 +18,7 @@ class Replays:
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def knows(self, sender: str, name: str) -> bool:
-        """Whether a delivery of this name, an id or a fingerprint, was remembered."""
+        """True if a delivery with this name (its id or its body's fingerprint) is remembered."""
         with self._lock:
             return (sender, name) in self._known
 

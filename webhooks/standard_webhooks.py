@@ -1,6 +1,6 @@
 """Signatures by the Standard Webhooks specification, which GitLab's signing tokens follow.
 
-What is signed is `<webhook-id>.<webhook-timestamp>.<body>`, with the key that is written `whsec_<base64>`.
+The sender signs `<webhook-id>.<webhook-timestamp>.<body>` with the key that is written as `whsec_<base64>`.
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
@@ -16,9 +16,9 @@ from webhooks.auth import Bearer, Request
 
 PREFIX = b"whsec_"
 TOLERANCE = 300
-"""Seconds by which a timestamp may differ from our clock."""
+"""Seconds by which webhook-timestamp may differ from the controller's clock."""
 
-_ID = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")  # a dot would make it ambiguous what was signed
+_ID = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")  # no dot: it separates the signed parts
 _TIMESTAMP = re.compile(rb"[0-9]{1,12}")
 _SIGNATURE = re.compile(rb"v1,[A-Za-z0-9+/]{43}=")
 _MOST_SIGNATURES = 8
@@ -26,18 +26,18 @@ _SHORTEST_KEY = 24  # bytes, by the specification
 
 
 class Signed:
-    """A scheme of `auth`. Of several signatures, as during a rotation, one must be right."""
+    """An auth.Scheme. During a rotation a request carries several signatures; one of them must be right."""
 
     def is_authentic(self, secrets: Sequence[bytes], request: Request) -> bool:
-        message_id = auth.raw(request.headers.get("webhook-id"))
-        timestamp = auth.raw(request.headers.get("webhook-timestamp"))
+        message_id = auth.header_bytes(request.headers.get("webhook-id"))
+        timestamp = auth.header_bytes(request.headers.get("webhook-timestamp"))
         if not (_ID.fullmatch(message_id) and _TIMESTAMP.fullmatch(timestamp)):
             return False
         if abs(request.at - int(timestamp)) > TOLERANCE:
             return False
         signed = b".".join((message_id, timestamp, request.body))
         expected = [b"v1," + _signature(key, signed) for key in map(_key, secrets) if key]
-        return auth.matches(_signatures(request.headers), expected)
+        return auth.matches_any(_signatures(request.headers), expected)
 
     def is_signed(self, headers: Mapping[str, str]) -> bool:
         return bool(_signatures(headers))
@@ -47,8 +47,8 @@ class Signed:
 
 
 class SignedOrToken:
-    """GitLab's two schemes. Which one a secret is for shows in how it is written: `whsec_...` verifies signatures, any
-    other is the token that comes verbatim. A hook that has both is authentic by either.
+    """GitLab's two schemes. A secret that begins with `whsec_` verifies signatures; any other secret is the token in
+    X-Gitlab-Token. A webhook that sends both is authentic by either.
     """
 
     def __init__(self) -> None:
@@ -66,15 +66,15 @@ class SignedOrToken:
         return self._token.is_bearer(lambda: [each for each in secrets() if not each.startswith(PREFIX)], headers)
 
 
-def flaw(secret: bytes) -> str | None:
-    """Why nobody could ever be authentic by this secret."""
+def secret_flaw(secret: bytes) -> str | None:
+    """Explains why no request can match this secret; None for a usable secret."""
     if not secret.startswith(PREFIX) or _key(secret):
         return None
-    return "begins with whsec_ and is no signing token: copy the whole token, whsec_ and 32 bytes in base64"
+    return "begins with whsec_ but is not a signing token: copy the whole token, whsec_ and 32 bytes in base64"
 
 
 def _signatures(headers: Mapping[str, str]) -> list[bytes]:
-    given = auth.raw(headers.get("webhook-signature")).split(b" ", _MOST_SIGNATURES)[:_MOST_SIGNATURES]
+    given = auth.header_bytes(headers.get("webhook-signature")).split(b" ", _MOST_SIGNATURES)[:_MOST_SIGNATURES]
     return [each for each in given if _SIGNATURE.fullmatch(each)]
 
 

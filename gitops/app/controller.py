@@ -37,13 +37,13 @@ from gitops.registry_sweep.schedule import SweepSchedule, SweepTerms
 from gitops.runtime.metrics import Metrics
 from gitops.runtime.workqueue import Backoff, Workqueue
 from gitops.status_page.blueprint import blueprint
-from gitops.status_page.snapshots import Snapshots
-from gitops.status_page.source import Views
+from gitops.status_page.overview_cache import OverviewCache
+from gitops.status_page.source import PageInputs
 from gitops.web import apps as server
 from gitops.web.apps import Probes
 from gitops.web.listener import Listener
-from webhooks.receivers import Door
-from webhooks.senders import Sender
+from webhooks.receivers import WebhookInputs
+from webhooks.sender import Sender
 
 _log = structlog.get_logger(__name__)
 
@@ -329,7 +329,7 @@ class Controller:
     # -- what start() needs
 
     def _made_listeners(self, senders: Mapping[str, Sender]) -> tuple[Listener, Listener, Listener]:
-        door = Door(
+        inputs = WebhookInputs(
             senders=senders,
             inbox=self._committer,
             repos=self._config.repo.remotes(),
@@ -342,9 +342,9 @@ class Controller:
             on_source_push=self._provenance.pushes.on_source_push,
         )
         probes = Probes(alive=self._observer.dead_loops, ready=self._observer.unready)
-        pages = server.create_page_app(blueprint(Views(self._observer, self._clocks.now)), probes)
-        page = Snapshots(pages, lambda: self._committer.waiting >= _MANY_SENDERS, self._clocks.monotonic)
-        return server.listeners(self._config, door, page, self._registry, probes)
+        pages = server.create_page_app(blueprint(PageInputs(self._observer, self._clocks.now)), probes)
+        page = OverviewCache(pages, lambda: self._committer.waiting >= _MANY_SENDERS, self._clocks.monotonic)
+        return server.listeners(self._config, inputs, page, self._registry, probes)
 
     def _made_sweeping(self, found: Mapping[str, Registry], clocks: Clocks) -> SweepSchedule:
         terms = SweepTerms(

@@ -19,7 +19,7 @@ from gitops.runtime import logs as telemetry
 from gitops.runtime.logs import LogOutput
 from gitops.web import apps as server
 from gitops.web import fd_limit as descriptors
-from webhooks.senders import Sender
+from webhooks.sender import Sender
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
-from gitops.local.answers import sentences
+from gitops.local.webhook_answer import sentences
 
 
 def delivery(line: str, repository: str, secret: bytes) -> tuple[bytes, dict[str, str]]:

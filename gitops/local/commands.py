@@ -12,12 +12,13 @@ import typer
 from rich.console import Console
 
 from gitops.core.errors import Rejected, Unavailable
-from gitops.local import processes, progress, pushes, record, story
+from gitops.local import image_push, progress, walkthrough
+from gitops.local.image_push import PushWatch
 from gitops.local.installation import CONTROLLER
-from gitops.local.page import PageClient
-from gitops.local.processes import ProcessIdentity
-from gitops.local.pushes import PushWatch
+from gitops.local.page_client import PageClient
 from gitops.local.site import LocalSite
+from gitops.local.supervision import processes, record
+from gitops.local.supervision.processes import ProcessIdentity
 from gitops.local.up import StartPlan
 from gitops.local.up import up as start
 
@@ -65,9 +66,9 @@ def stop(site: LocalSite, console: Console) -> None:
             _end(owner)
     left = [*record.stop(site.directory), *record.stop(site.control_plane)]
     if left:
-        story.tell(console, [f"ended what an earlier run had left: {', '.join(left)}"])
+        walkthrough.tell(console, [f"ended what an earlier run had left: {', '.join(left)}"])
     elif owner is None:
-        story.tell(console, [f"nothing of {site.directory} was running"])
+        walkthrough.tell(console, [f"nothing of {site.directory} was running"])
 
 
 def show_status(site: LocalSite, console: Console) -> bool:
@@ -75,37 +76,38 @@ def show_status(site: LocalSite, console: Console) -> bool:
     running = _running(site)
     if CONTROLLER not in running:
         names = f"; left over: {', '.join(running)}" if running else ""
-        story.tell(
-            console, [f"no controller runs in {site.directory}{names}. Start it: {story.command(site.directory, 'up')}"]
+        walkthrough.tell(
+            console,
+            [f"no controller runs in {site.directory}{names}. Start it: {walkthrough.command(site.directory, 'up')}"],
         )
         return False
-    story.tell(console, [f"{name:<24} pid {identity.pid}" for name, identity in running.items()])
-    story.tell(console, ["", *(f"{name:<24} {site.url(name)}/" for name in site.ports())])
-    story.tell(console, [f"{'kubeconfig':<24} {site.kubeconfig()}", ""])
+    walkthrough.tell(console, [f"{name:<24} pid {identity.pid}" for name, identity in running.items()])
+    walkthrough.tell(console, ["", *(f"{name:<24} {site.url(name)}/" for name in site.ports())])
+    walkthrough.tell(console, [f"{'kubeconfig':<24} {site.kubeconfig()}", ""])
     with closing(PageClient(site, running[CONTROLLER])) as page:
         report = page.report()
-    story.show_overlays(console, report.overlays)
-    story.tell(console, report.troubles)
+    walkthrough.show_overlays(console, report.overlays)
+    walkthrough.tell(console, report.troubles)
     return True
 
 
 def announce(site: LocalSite, console: Console, what: tuple[str, str], at: datetime) -> None:
     """`what`: service and tag.
 
-    Raises: Rejected(NotUp, UnknownService, InvalidImage); as pushes.follow.
+    Raises: Rejected(NotUp, UnknownService, InvalidImage); as image_push.follow.
     """
     controller = _running(site).get(CONTROLLER)
     if controller is None:
         raise Rejected(
-            "NotUp", f"no controller runs in {site.directory}; start it: {story.command(site.directory, 'up')}"
+            "NotUp", f"no controller runs in {site.directory}; start it: {walkthrough.command(site.directory, 'up')}"
         )
     service, tag = what
-    pushed = pushes.image(site, service, tag)
-    story.tell(console, [f"Harbor tells of {pushed.name}:{pushed.tag} (sha256:{pushed.short_digest}):"])
+    pushed = image_push.image(site, service, tag)
+    walkthrough.tell(console, [f"Harbor tells of {pushed.name}:{pushed.tag} (sha256:{pushed.short_digest}):"])
     with closing(PageClient(site, controller)) as page:
         world = PushWatch(site, site.kubeconfig(), page)
-        if story.show_push(console, pushes.follow(world, service, pushed, at)) < 2:
-            story.tell(console, ["nothing changes"])
+        if walkthrough.show_push(console, image_push.follow(world, service, pushed, at)) < 2:
+            walkthrough.tell(console, ["nothing changes"])
 
 
 def _running(site: LocalSite) -> Mapping[str, ProcessIdentity]:

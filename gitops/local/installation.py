@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitops.core.errors import Rejected, Unavailable
-from gitops.local import processes, record
-from gitops.local.binaries import CONTROL_PLANE
-from gitops.local.components import ComponentLayout
-from gitops.local.control_plane import ControlPlane
-from gitops.local.interrupt import Interrupt
-from gitops.local.processes import ProcessIdentity
-from gitops.local.record import InstallationRecord
+from gitops.local.cluster.binaries import CONTROL_PLANE
+from gitops.local.cluster.components import ComponentLayout
+from gitops.local.cluster.control_plane import ControlPlane
 from gitops.local.site import LocalSite
+from gitops.local.supervision import processes, record
+from gitops.local.supervision.interrupt import Interrupt
+from gitops.local.supervision.processes import ProcessIdentity
+from gitops.local.supervision.record import InstallationRecord
 
 if TYPE_CHECKING:
     import subprocess

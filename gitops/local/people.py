@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from gitops.local.credentials import write_private
+from gitops.local.cluster.credentials import write_private
 
 YOU, COLLEAGUE = "you", "colleague"
 _SECONDS = 30.0

@@ -11,7 +11,7 @@ from typing import Any
 
 from gitops.core.errors import Rejected
 from gitops.local import people
-from gitops.local.credentials import write_private
+from gitops.local.cluster.credentials import write_private
 
 HARBOR = "harbor"
 CONFIG_REPO = "config-repo"

@@ -13,12 +13,13 @@ from rich.prompt import Confirm
 
 from gitops.core.config_repo import layout
 from gitops.core.errors import Rejected
-from gitops.local import binaries, config_repo, furnish, progress, pushes, story
+from gitops.local import config_repo, image_push, progress, walkthrough
+from gitops.local.cluster import binaries, prerequisites
+from gitops.local.image_push import PushWatch
 from gitops.local.installation import CONTROLLER, Installation, claim
-from gitops.local.interrupt import Interrupt, interruptible
-from gitops.local.page import PageClient
-from gitops.local.pushes import PushWatch
+from gitops.local.page_client import PageClient
 from gitops.local.site import CONFIG_REPO, LocalSite
+from gitops.local.supervision.interrupt import Interrupt, interruptible
 
 _START_SECONDS = 30.0
 _SYNC_SECONDS = 180.0
@@ -57,7 +58,7 @@ def up(plan: StartPlan, console: Console, *, now: Callable[[], datetime]) -> Non
             _tell(plan, site, installation, console, now)
             _serve(site, installation, console, interrupt)
         except KeyboardInterrupt:
-            story.tell(console, [""])
+            walkthrough.tell(console, [""])
         finally:
             _stop(installation, console)
 
@@ -70,7 +71,7 @@ def _start(plan: StartPlan, site: LocalSite, installation: Installation, console
         with progress.step(console, "starting the control plane: etcd, API server, controllers, scheduler, kwok"):
             installation.start_cluster(programs)
         with progress.step(console, "furnishing it: volumes and the optional kinds"):
-            furnish.furnish(installation.kubeconfig)
+            prerequisites.apply(installation.kubeconfig)
     if not site.config_repo.exists():
         with progress.step(console, "making the config repo from base/ and environments/"):
             config_repo.create(plan.source, site.config_repo)
@@ -80,12 +81,14 @@ def _start(plan: StartPlan, site: LocalSite, installation: Installation, console
 
 
 def _furnish_given(kubeconfig: Path, console: Console) -> None:
-    story.tell(console, WRITTEN.format(kubeconfig=kubeconfig).splitlines())
+    walkthrough.tell(console, WRITTEN.format(kubeconfig=kubeconfig).splitlines())
     if console.is_terminal and sys.stdin.isatty() and not Confirm.ask("Go on?", console=console, default=False):
         raise Rejected("NotConfirmed", "nothing was written; `env -u KUBECONFIG make run` uses a cluster of its own")
     with progress.step(console, "looking for what the example needs there"):
-        created = furnish.complete(kubeconfig)
-    story.tell(console, [f"created, as it was missing: {', '.join(created)}" if created else "nothing was missing"])
+        created = prerequisites.apply_missing(kubeconfig)
+    walkthrough.tell(
+        console, [f"created, as it was missing: {', '.join(created)}" if created else "nothing was missing"]
+    )
 
 
 def _start_controller(site: LocalSite, installation: Installation, console: Console) -> None:
@@ -99,17 +102,17 @@ def _start_controller(site: LocalSite, installation: Installation, console: Cons
 def _tell(
     plan: StartPlan, site: LocalSite, installation: Installation, console: Console, now: Callable[[], datetime]
 ) -> None:
-    overlays = [each.name for each in layout.overlays(pushes.declared(site), config_repo.paths(site.config_repo))]
-    story.tell(console, ["", "What git says becomes what runs:"])
+    overlays = [each.name for each in layout.overlays(image_push.declared(site), config_repo.paths(site.config_repo))]
+    walkthrough.tell(console, ["", "What git says becomes what runs:"])
     seconds = _OWN_SECONDS_ELSEWHERE if plan.given else _SYNC_SECONDS
     began = time.monotonic()
     with closing(PageClient(site, installation.controller)) as page:
-        if story.show_sync(console, page, overlays, seconds=seconds):
-            story.tell(console, [f"all Synced and Healthy: {progress.duration(time.monotonic() - began)}"])
-            story.show_release(console, PushWatch(site, installation.kubeconfig, page), now())
+        if walkthrough.show_sync(console, page, overlays, seconds=seconds):
+            walkthrough.tell(console, [f"all Synced and Healthy: {progress.duration(time.monotonic() - began)}"])
+            walkthrough.show_release(console, PushWatch(site, installation.kubeconfig, page), now())
         else:
-            story.tell(console, [f"not all is well after {seconds:.0f} s; the page or the log says why"])
-    story.show_hints(console, site, installation.kubeconfig)
+            walkthrough.tell(console, [f"not all is well after {seconds:.0f} s; the page or the log says why"])
+    walkthrough.show_hints(console, site, installation.kubeconfig)
 
 
 def _serve(site: LocalSite, installation: Installation, console: Console, interrupt: Interrupt) -> None:
@@ -121,7 +124,7 @@ def _serve(site: LocalSite, installation: Installation, console: Console, interr
     while (fallen := installation.await_fall(interrupt)) is not None:
         if fallen != CONTROLLER:
             raise installation.failure(fallen)
-        story.tell(console, [f"the {CONTROLLER} has ended, though nobody asked it to: it is started again"])
+        walkthrough.tell(console, [f"the {CONTROLLER} has ended, though nobody asked it to: it is started again"])
         _start_controller(site, installation, console)
 
 
@@ -132,4 +135,4 @@ def _stop(installation: Installation, console: Console) -> None:
                 stop()
     except KeyboardInterrupt:
         installation.kill()
-        story.tell(console, ["killed"])
+        walkthrough.tell(console, ["killed"])

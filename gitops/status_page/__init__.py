@@ -1,6 +1,6 @@
 """The read-only status page and its JSON twins: what runs where, what waits and why, who changed what."""
 
 from gitops.status_page.blueprint import blueprint
-from gitops.status_page.source import ControllerState, ControllerTrouble, Statuses, StatusSource, Views
+from gitops.status_page.source import ControllerState, ControllerTrouble, PageInputs, Statuses, StatusSource
 
-__all__ = ["ControllerState", "ControllerTrouble", "StatusSource", "Statuses", "Views", "blueprint"]
+__all__ = ["ControllerState", "ControllerTrouble", "PageInputs", "StatusSource", "Statuses", "blueprint"]

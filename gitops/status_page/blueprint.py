@@ -12,18 +12,19 @@ from werkzeug.exceptions import NotFound
 
 from gitops.core.errors import GitopsError
 from gitops.core.images import reference as images
-from gitops.status_page import lineage, overview, parity, promotions, views
-from gitops.status_page.answers import API, Answers, as_json, not_yet
-from gitops.status_page.parity import PairsView, ParityView
-from gitops.status_page.promotions import PromotionsView
-from gitops.status_page.source import Statuses, Views
+from gitops.status_page.responses import API, Answers, as_json, not_yet
+from gitops.status_page.source import PageInputs, Statuses
+from gitops.status_page.views import overlay as views
+from gitops.status_page.views import overview, parity, promotions, service_images
+from gitops.status_page.views.parity import PairsView, ParityView
+from gitops.status_page.views.promotions import PromotionsView
 
 _View = Callable[..., Response]
 _WORKED_OUT_IN = 2
 
 
 class _Pages:
-    def __init__(self, views: Views, answers: Answers) -> None:
+    def __init__(self, views: PageInputs, answers: Answers) -> None:
         self._source = views.source
         self._answers = answers
 
@@ -57,7 +58,7 @@ class _Pages:
 class _Releases:
     """Parity, promotions and images: what compares environments, and what moves between them."""
 
-    def __init__(self, views: Views, answers: Answers) -> None:
+    def __init__(self, views: PageInputs, answers: Answers) -> None:
         self._source = views.source
         self._now = views.now
         self._answers = answers
@@ -94,9 +95,9 @@ class _Releases:
 
     def api_digest(self, service: str, digest: str) -> Response:
         statuses, pipeline = self._source.statuses(), self._source.pipeline()
-        if not (images.is_digest(digest) and lineage.is_service(service, statuses, pipeline)):
+        if not (images.is_digest(digest) and service_images.is_service(service, statuses, pipeline)):
             abort(404)
-        return as_json(lineage.digest(service, digest, self._source))
+        return as_json(service_images.digest(service, digest, self._source))
 
     def _after(self) -> dict[str, str]:
         """Environment -> the one before it, in the pipeline's order."""
@@ -117,14 +118,14 @@ class _Releases:
         statuses, pipeline = self._source.statuses(), self._source.pipeline()
         return promotions.promotions(statuses, pipeline, self._source.past(), self._now())
 
-    def _service(self, name: str) -> lineage.ServiceView:
+    def _service(self, name: str) -> service_images.ServiceView:
         statuses, pipeline = self._source.statuses(), self._source.pipeline()
-        if not lineage.is_service(name, statuses, pipeline):
+        if not service_images.is_service(name, statuses, pipeline):
             abort(404)
-        return lineage.service(name, self._source)
+        return service_images.service(name, self._source)
 
 
-def blueprint(views: Views) -> Blueprint:
+def blueprint(views: PageInputs) -> Blueprint:
     """The page and its JSON twins; to be registered without a prefix."""
     made, answers = Blueprint("status_page", __name__, template_folder="templates"), Answers(views.now)
     pages, releases = _Pages(views, answers), _Releases(views, answers)

@@ -78,7 +78,7 @@ class StatusSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
+class PageInputs:
     """`now` returns the current time, aware, in UTC."""
 
     source: StatusSource

@@ -15,8 +15,9 @@ from gitops.core.errors import Rejected
 from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
 from webhooks import receivers
 from webhooks.limits import Rate
-from webhooks.receivers import Door
-from webhooks.senders import KINDS, Sender, body_limit
+from webhooks.receivers import WebhookInputs
+from webhooks.sender import Sender, body_limit
+from webhooks.senders.kinds import KINDS
 
 _log = structlog.get_logger(__name__)
 
@@ -45,9 +46,9 @@ def senders(configured: Mapping[str, config.SenderConfig], environ: Mapping[str,
     return {name: _sender(name, sender, environ) for name, sender in configured.items()}
 
 
-def create_webhook_app(door: Door, probes: Probes) -> Flask:
+def create_webhook_app(inputs: WebhookInputs, probes: Probes) -> Flask:
     app = _app()
-    app.register_blueprint(receivers.blueprint(door))
+    app.register_blueprint(receivers.blueprint(inputs))
     _add_probes(app, probes)
     return app
 
@@ -70,13 +71,13 @@ def create_metrics_app(registry: CollectorRegistry) -> Flask:
 
 
 def listeners(
-    settings: config.Config, door: Door, page: "WSGIApplication", registry: CollectorRegistry, probes: Probes
+    settings: config.Config, inputs: WebhookInputs, page: "WSGIApplication", registry: CollectorRegistry, probes: Probes
 ) -> tuple[Listener, Listener, Listener]:
     """The ports of one controller, not started yet: webhooks, the page, metrics."""
-    wide = ListenerLimits(threads=settings.webhooks.threads, body=body_limit(door.senders))
+    wide = ListenerLimits(threads=settings.webhooks.threads, body=body_limit(inputs.senders))
     listen = settings.listen
     return (
-        Listener(create_webhook_app(door, probes), listen.webhooks.host, listen.webhooks.port, wide),
+        Listener(create_webhook_app(inputs, probes), listen.webhooks.host, listen.webhooks.port, wide),
         Listener(page, listen.page.host, listen.page.port, ListenerLimits(threads=_PAGE_THREADS)),
         Listener(create_metrics_app(registry), listen.metrics.host, listen.metrics.port, ListenerLimits(threads=2)),
     )
@@ -85,10 +86,10 @@ def listeners(
 def _sender(name: str, sender: config.SenderConfig, environ: Mapping[str, str]) -> Sender:
     kind = KINDS[sender.kind]
     secrets = sender.current_secrets(environ)
-    if flaw := next(filter(None, map(kind.flaw, secrets())), None):
+    if flaw := next(filter(None, map(kind.secret_flaw, secrets())), None):
         raise Rejected("InvalidConfiguration", f"senders.{name}.secrets: one {flaw}")
     rate = Rate(sender.rate.per_second, sender.rate.burst)
-    return Sender(name, kind, _Rotated(name, secrets, kind.flaw), sender.largest_body or kind.largest_body, rate)
+    return Sender(name, kind, _Rotated(name, secrets, kind.secret_flaw), sender.largest_body or kind.largest_body, rate)
 
 
 class _Rotated:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gitops.core.revision import Revision
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests.worlds.promotion import PromotionWorld, overlay, world
 
 

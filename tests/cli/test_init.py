@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from gitops.core.config_repo import layout, pipeline, release
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests.worlds.git import git
 from tests.worlds.onboarded_repo import REPLICAS, People, at, base, made, overlay
 

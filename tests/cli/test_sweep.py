@@ -9,7 +9,7 @@ import pytest
 
 from gitops.core.config_repo import pipeline
 from gitops.core.kustomize.image_edit import images
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests.worlds.git import Remote
 from tests.worlds.harbor import PASSWORD, USER, Harbor, harbor
 from tests.worlds.sweeps import OVERLAY, at, kustomization, pipeline_text

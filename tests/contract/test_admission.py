@@ -15,7 +15,7 @@ from gitops.core.manifests import cluster_scoped as cluster_kinds
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.ownership.applyset import Parent, applyset_of
 from gitops.desired.desired_state import DesiredState, ScopeRules
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from gitops.reconcile.sync_target import SyncTarget, SyncTargets
 from gitops.render.builds import Builds
 from tests.worlds.git import git

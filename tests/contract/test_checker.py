@@ -8,7 +8,7 @@ import pytest
 
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.core.errors import Rejected
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests import ROOT
 from tests.worlds.git import git
 from tests.worlds.judged_repo import DEPLOYMENT, PIPELINE, SERVICE, JudgedRepo, files, made, overlay

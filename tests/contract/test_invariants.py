@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests.worlds.git import git
 from tests.worlds.judged_repo import DEPLOYMENT, DIGEST, PIPELINE, JudgedRepo, made, overlay
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests.worlds.judged_repo import PIPELINE, JudgedRepo, made, overlay
 
 DECLARED = PIPELINE.partition("variations:")[0] + "variations: [{preset: standard}]\n"

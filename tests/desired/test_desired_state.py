@@ -13,7 +13,7 @@ from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
 from gitops.core.revision import Revision
 from gitops.desired.desired_state import DesiredState, ScopeRules
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from gitops.render.builds import Builds
 from tests.worlds.git import Remote, git
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests.e2e.harness import Settings, World, world
 from tests.worlds.control_plane import SharedControlPlane
 

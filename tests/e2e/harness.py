@@ -22,7 +22,7 @@ from gitops.adapters.kubernetes.ledger import ledger_name
 from gitops.adapters.kubernetes.state_namespace import unpack
 from gitops.core.ownership.applyset import MEMBERS_JSON, parent_name
 from gitops.core.sync.status import STATUS_JSON, SyncStatus
-from gitops.local import harbor
+from gitops.local import harbor_webhook
 from gitops.local.announce import delivery
 from tests.e2e import config_repo
 from tests.e2e.api_proxy import ApiProxy, Trap
@@ -171,11 +171,11 @@ class World:
         again: Sent | None = None,
     ) -> Sent:
         """Announces an image once, as Harbor does. No answer at all leaves `answer` None."""
-        image = harbor.image(f"{REGISTRY}/demo/{service}", tag)
+        image = harbor_webhook.image(f"{REGISTRY}/demo/{service}", tag)
         sent = again or Sent(image.name, tag, image.digest or "")
         if again is None:
             self.sent.append(sent)
-        body = harbor.body(image, _now())
+        body = harbor_webhook.body(image, _now())
         headers = {"Authorization": HARBOR_SECRET, "Content-Type": "application/json"}
         if cloud:
             body, headers = _as_cloud_event(body), {**headers, "Content-Type": "application/cloudevents+json"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from gitops.local import harbor
+from gitops.local import harbor_webhook
 from tests.e2e.config_repo import REGISTRY
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.harness import HARBOR_SECRET, Sent, World
@@ -36,9 +36,13 @@ def test_a13_in_a_storm_of_valid_deliveries_nothing_is_lost_and_repetitions_cost
     _slow_down(world.remote)
     before = _commits(world)
     pushed = [
-        harbor.image(f"{REGISTRY}/demo/{name}", f"1.{build}.0") for name in ("shop", "desk") for build in range(BUILDS)
+        harbor_webhook.image(f"{REGISTRY}/demo/{name}", f"1.{build}.0")
+        for name in ("shop", "desk")
+        for build in range(BUILDS)
     ]
-    deliveries = [(Sent(each.name, each.tag or "", each.digest or ""), harbor.body(each, AT)) for each in pushed]
+    deliveries = [
+        (Sent(each.name, each.tag or "", each.digest or ""), harbor_webhook.body(each, AT)) for each in pushed
+    ]
     world.sent += [sent for sent, _ in deliveries]
     schedule = deliveries * (1 + REPEATS)
     _random.shuffle(schedule)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests.example.rendered import ENVIRONMENTS, ROOT, Rendered, build
 
 

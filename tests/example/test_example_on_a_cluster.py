@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from kubernetes import client, config, dynamic, watch
 
-from gitops.local import binaries, furnish
-from gitops.local.control_plane import ControlPlane
+from gitops.local.cluster import binaries, prerequisites
+from gitops.local.cluster.control_plane import ControlPlane
 from tests.example.rendered import ENVIRONMENTS, Body, Rendered
 
 MANAGER = "example-test"
@@ -19,7 +19,7 @@ MANAGER = "example-test"
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dynamic.DynamicClient]:
     with ControlPlane(tmp_path_factory.mktemp("control-plane"), binaries.ensure_all()) as plane:
-        furnish.furnish(plane.kubeconfig)
+        prerequisites.apply(plane.kubeconfig)
         with config.new_client_from_config(str(plane.kubeconfig)) as api:
             yield dynamic.DynamicClient(api)
 

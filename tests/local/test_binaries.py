@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from gitops.core.errors import Rejected
-from gitops.local import binaries
-from gitops.local.binaries import Places
+from gitops.local.cluster import binaries
+from gitops.local.cluster.binaries import Places
 
 GO_MOD = """module example.test/pins
 

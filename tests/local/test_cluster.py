@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kubernetes import client, watch
 
-from gitops.local import furnish
+from gitops.local.cluster import prerequisites
 from tests.worlds.control_plane import SharedControlPlane
 
 GOOD = "registry.example/shop/order:1.4.2@sha256:" + "a" * 64
@@ -123,6 +123,6 @@ def test_furnishing_again_changes_nothing(control_plane: SharedControlPlane) -> 
         return {kind.metadata.name: kind.metadata.resource_version for kind in kinds}
 
     before = versions()
-    furnish.furnish(control_plane.kubeconfig)
+    prerequisites.apply(control_plane.kubeconfig)
     assert versions() == before
     assert "applications.app.k8s.io" in before

@@ -13,8 +13,9 @@ import pytest
 from kubernetes import client, config, watch
 
 from gitops.core.errors import Rejected, Unavailable
-from gitops.local import binaries, processes, record
-from gitops.local.control_plane import CONTROLLERS, STORAGE, ControlPlane
+from gitops.local.cluster import binaries
+from gitops.local.cluster.control_plane import CONTROLLERS, STORAGE, ControlPlane
+from gitops.local.supervision import processes, record
 from tests.worlds.control_plane import SharedControlPlane
 
 OWNER = """

@@ -5,8 +5,8 @@ import threading
 from pathlib import Path
 
 from gitops.core.errors import GitopsError, Rejected
-from gitops.local import processes
-from gitops.local.processes import ProcessIdentity
+from gitops.local.supervision import processes
+from gitops.local.supervision.processes import ProcessIdentity
 
 STUBBORN = (
     "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); signal.pause()"

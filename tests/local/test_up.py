@@ -22,9 +22,10 @@ import git
 import pytest
 from kubernetes import client, config
 
-from gitops.local import binaries, furnish, processes, record
-from gitops.local.control_plane import CONTROLLERS, STORAGE, ControlPlane
+from gitops.local.cluster import binaries, prerequisites
+from gitops.local.cluster.control_plane import CONTROLLERS, STORAGE, ControlPlane
 from gitops.local.site import LocalSite
+from gitops.local.supervision import processes, record
 from tests import ROOT
 from tests.worlds.kubernetes import eventually
 
@@ -316,7 +317,7 @@ def test_an_interrupt_during_the_start_leaves_nothing(tmp_path: Path) -> None:
 
 def test_another_cluster_is_used_and_left_running(tmp_path: Path) -> None:
     with ControlPlane(tmp_path / "theirs", binaries.ensure_all()) as theirs:
-        furnish.furnish(theirs.kubeconfig)
+        prerequisites.apply(theirs.kubeconfig)
         with _up(tmp_path / "site", KUBECONFIG=str(theirs.kubeconfig)) as up:
             up.read_until(LAST_LINE)
             assert tuple(_recorded(up.site)) == ("controller",)

@@ -16,7 +16,7 @@ from gitops.core.config_repo import pipeline
 from gitops.core.errors import Rejected
 from gitops.core.onboarding import pipeline_text
 from gitops.core.onboarding.environments import EnvironmentOptions
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from gitops.onboarding.onboarder import Onboarder, Onboarding
 from gitops.onboarding.planned_tree import PlannedTree
 from gitops.render.builds import Builds

@@ -25,8 +25,9 @@ from gitops.config import model as configuration
 from gitops.core.health import Health
 from gitops.core.ownership.applyset import PART_OF_LABEL
 from gitops.core.sync.status import STATUS_JSON, Sync
-from gitops.local import binaries, config_repo, credentials, furnish
-from gitops.local.control_plane import ControlPlane
+from gitops.local import config_repo
+from gitops.local.cluster import binaries, credentials, prerequisites
+from gitops.local.cluster.control_plane import ControlPlane
 from tests.example.rendered import ENVIRONMENTS, ROOT, Body, Rendered, build
 
 SYSTEM = "lockstep-system"
@@ -53,7 +54,7 @@ def bindings(kustomize: Path) -> Rendered:
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with ControlPlane(tmp_path_factory.mktemp("control-plane"), binaries.ensure_all()) as plane:
-        furnish.furnish(plane.kubeconfig)
+        prerequisites.apply(plane.kubeconfig)
         yield plane
 
 

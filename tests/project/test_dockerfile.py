@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests import ROOT
 
 UID = 65532

@@ -24,7 +24,7 @@ from gitops.core.objects import Body
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
 from gitops.core.sync.status import Record, Sync
 from gitops.desired.desired_state import DesiredState, ScopeRules
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from gitops.reconcile.executor import Executor
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from gitops.reconcile.status_writer import StatusWriter

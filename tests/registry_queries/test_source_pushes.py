@@ -20,8 +20,9 @@ from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import RecordingInbox
 from tests.worlds.registries import Asking
 from webhooks.limits import Rate
-from webhooks.receivers import Door
-from webhooks.senders import KINDS, Sender
+from webhooks.receivers import WebhookInputs
+from webhooks.sender import Sender
+from webhooks.senders.kinds import KINDS
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 SECRET = b"a secret of the sources"
@@ -64,7 +65,7 @@ class World:
         self.declared: pipeline.Pipeline | None = PIPELINE
         self.pushes = SourcePushes(lambda: self.declared, lambda: self.now)
         sender = Sender("git", KINDS["github"], lambda: (SECRET,), 1 << 20, Rate(per_second=1000, burst=1000))
-        door = Door(
+        inputs = WebhookInputs(
             senders={"git": sender},
             inbox=RecordingInbox(),
             repos=frozenset(),
@@ -75,7 +76,7 @@ class World:
             clock=Clock(),
             on_source_push=self.pushes.on_source_push,
         )
-        self.client = create_webhook_app(door, Probes(alive=tuple, ready=tuple)).test_client()
+        self.client = create_webhook_app(inputs, Probes(alive=tuple, ready=tuple)).test_client()
 
     def post(self, url: str, ref: str = "refs/heads/main", after: str = SHA) -> str:
         body = json.dumps({"ref": ref, "after": after, "repository": {"clone_url": url}, "deleted": False}).encode()

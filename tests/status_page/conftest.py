@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, sync_playwright
 
-from gitops.status_page import Views, blueprint
+from gitops.status_page import PageInputs, blueprint
 from gitops.web.apps import Probes, create_page_app
 from gitops.web.listener import Listener
 from tests.status_page import past
@@ -34,14 +34,14 @@ def source() -> Source:
 
 @pytest.fixture
 def client(source: Source) -> FlaskClient:
-    page = blueprint(Views(source, lambda: NOW))
+    page = blueprint(PageInputs(source, lambda: NOW))
     return create_page_app(page, Probes(alive=tuple, ready=tuple)).test_client()
 
 
 @pytest.fixture
 def address(source: Source) -> Iterator[str]:
     """The page behind the listener that serves it in production."""
-    page = blueprint(Views(source, lambda: NOW))
+    page = blueprint(PageInputs(source, lambda: NOW))
     listener = Listener(create_page_app(page, Probes(alive=tuple, ready=tuple)), "127.0.0.1", 0)
     host, port = listener.start()
     yield f"http://{host}:{port}"

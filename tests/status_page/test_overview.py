@@ -6,8 +6,8 @@ import pytest
 
 from gitops.core.health import Health
 from gitops.core.sync.status import Condition, Drift, Sync
-from gitops.status_page.overview import AttentionItem, Overview, ServiceCell, controller, overview, whereabouts
-from gitops.status_page.views import StatusTone
+from gitops.status_page.views.overlay import StatusTone
+from gitops.status_page.views.overview import AttentionItem, Overview, ServiceCell, controller, overview, whereabouts
 from tests.status_page import sample
 from tests.status_page.sample import NOW, PIPELINE, ago
 

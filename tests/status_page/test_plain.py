@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.status_page.plain import clean, web_address
+from gitops.status_page.safe_text import clean, web_address
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from gitops.core.promotion.lineage import RepoHistory
 from gitops.core.sync.status import Sync, SyncStatus
 from gitops.history.git_history import GitHistory, TrunkReader
 from gitops.registry_queries.source_pushes import SourcePushes
-from gitops.status_page import ControllerState, Statuses, Views, blueprint
+from gitops.status_page import ControllerState, PageInputs, Statuses, blueprint
 from gitops.web.apps import Probes, create_page_app
 from tests.status_page.test_page import json
 from tests.status_page.test_releases import shown
@@ -114,7 +114,7 @@ def real(place: PromotionWorld) -> Real:
 
 @pytest.fixture
 def page(place: PromotionWorld, real: Real) -> FlaskClient:
-    made = blueprint(Views(real, lambda: place.now))
+    made = blueprint(PageInputs(real, lambda: place.now))
     return create_page_app(made, Probes(alive=tuple, ready=tuple)).test_client()
 
 
@@ -150,7 +150,7 @@ def test_a_commit_is_followed_to_its_image_and_the_environments(tmp_path: Path) 
         place.asking.hosts.append(HOST)
         place.soak()
         real = Real(place)
-        views = blueprint(Views(real, lambda: place.now))
+        views = blueprint(PageInputs(real, lambda: place.now))
         page = create_page_app(views, Probes(alive=tuple, ready=tuple)).test_client()
         said = real.pushes.on_source_push(ConfigPushed((f"{source}.git",), "refs/heads/main", REVISION))
         assert said == "the push is to the source of order; the page shows it until there is an image of it"

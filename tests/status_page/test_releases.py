@@ -9,8 +9,9 @@ from gitops.core.config_repo.environments import PromotePolicy
 from gitops.core.config_repo.release import Release
 from gitops.core.contract.parity import DifferenceStatus, ParityComparison
 from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
-from gitops.status_page import json_twin, lineage, parity, promotions
-from gitops.status_page.views import StatusTone
+from gitops.status_page import json_format
+from gitops.status_page.views import parity, promotions, service_images
+from gitops.status_page.views.overlay import StatusTone
 from tests.status_page import past, sample
 from tests.status_page.past import BAD_TAG, digest
 from tests.status_page.sample import BEHIND, NOW, PIPELINE, TAGS, Source, ago, commit
@@ -262,7 +263,7 @@ def test_an_image_is_followed_through_the_environments(client: FlaskClient) -> N
 
 
 def test_an_image_that_only_the_ledger_knows_is_listed_by_when_it_came(source: Source) -> None:
-    found = lineage.service("gateway", source)
+    found = service_images.service("gateway", source)
 
     assert [(line.image.tag, [run.overlay for run in line.runs]) for line in found.images] == [
         (TAGS["gateway"], ["dev", "prod", "test"])
@@ -271,7 +272,7 @@ def test_an_image_that_only_the_ledger_knows_is_listed_by_when_it_came(source: S
 
 
 def test_an_image_has_the_tone_of_the_worst_place_it_runs_in(source: Source) -> None:
-    found = lineage.service("order", source)
+    found = service_images.service("order", source)
 
     assert [(line.image.tag, line.tone) for line in found.images] == [
         (TAGS["order"], StatusTone.OK),
@@ -404,11 +405,11 @@ def test_what_a_scan_found_is_shown_with_the_promotion(client: FlaskClient, sour
 
 
 def test_pages_and_twins_show_the_same_values(client: FlaskClient, source: Source) -> None:
-    assert json(client, "/api/v1/promotions") == json_twin.plain(promotions_now(source))
-    assert json(client, "/api/v1/parity/dev/prod") == json_twin.plain(
+    assert json(client, "/api/v1/promotions") == json_format.plain(promotions_now(source))
+    assert json(client, "/api/v1/parity/dev/prod") == json_format.plain(
         parity.parity("dev", "prod", past.comparison("dev", "prod"))
     )
-    assert json(client, "/api/v1/images/order") == json_twin.plain(lineage.service("order", source))
+    assert json(client, "/api/v1/images/order") == json_format.plain(service_images.service("order", source))
 
 
 def test_a_broken_contract_has_a_section_of_its_own(client: FlaskClient, source: Source) -> None:

@@ -8,7 +8,7 @@ import pytest
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
-from gitops.status_page.snapshots import Snapshots
+from gitops.status_page.overview_cache import OverviewCache
 
 
 class Page:
@@ -22,7 +22,7 @@ class Page:
         self.gate = threading.Event()
         self.gate.set()
         self.made = threading.Semaphore(0)
-        self.client = Client(Snapshots(self, lambda: self.is_busy, lambda: self.now))
+        self.client = Client(OverviewCache(self, lambda: self.is_busy, lambda: self.now))
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         assert self.gate.wait(20)

@@ -9,7 +9,7 @@ import pytest
 
 from gitops.core.health import Health
 from gitops.core.sync.status import Action, Sync
-from gitops.status_page.texts import TEXTS, Language, PageText, absolute, duration, machine
+from gitops.status_page.texts.language import TEXTS, Language, PageText, absolute, duration, machine
 
 ROOT = resources.files("gitops.status_page")
 SOURCES = "".join(

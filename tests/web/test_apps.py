@@ -16,8 +16,8 @@ from gitops.web.listener import SECURITY_HEADERS
 from tests.webhooks import samples
 from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import SENDERS, RecordingInbox
-from webhooks.receivers import Door
-from webhooks.senders import KINDS, MEBIBYTE
+from webhooks.receivers import WebhookInputs
+from webhooks.senders.kinds import KINDS, MEBIBYTE
 
 WELL = Probes(alive=list, ready=list)
 
@@ -34,8 +34,8 @@ def page_client(probes: Probes = WELL) -> FlaskClient:
 
 
 def webhook_client(probes: Probes = WELL) -> FlaskClient:
-    door = Door(SENDERS, RecordingInbox(), frozenset(), str, str, lambda *_: None, Clock(), Clock())
-    return create_webhook_app(door, probes).test_client()
+    inputs = WebhookInputs(SENDERS, RecordingInbox(), frozenset(), str, str, lambda *_: None, Clock(), Clock())
+    return create_webhook_app(inputs, probes).test_client()
 
 
 def metrics_client() -> FlaskClient:

@@ -19,8 +19,8 @@ from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
 from tests.web.test_listener import Answer, ask
 from tests.web.test_webhook_port import WaitingInbox, head
 from tests.webhooks.test_receivers import PUSH, SENDERS
-from webhooks.receivers import Door
-from webhooks.senders import body_limit
+from webhooks.receivers import WebhookInputs
+from webhooks.sender import body_limit
 
 WELL = Probes(alive=tuple, ready=tuple)
 SICK = Probes(alive=lambda: ["a loop is stuck"], ready=lambda: ["a loop is stuck"])
@@ -50,7 +50,7 @@ def ports() -> Iterator[Ports]:
         page.add_url_rule(path, path, view, provide_automatic_options=False)
     inbox = WaitingInbox()
     inbox.release.set()
-    door = Door(SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20)
+    door = WebhookInputs(SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20)
     limits = {"webhooks": ListenerLimits(body=body_limit(SENDERS))}
     applications: dict[str, Any] = {
         "page": create_page_app(page, WELL),

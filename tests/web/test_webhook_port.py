@@ -16,8 +16,8 @@ from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
 from tests.web.test_listener import MEBIBYTE, ask, connect, is_closed, read_answer, resident
 from tests.webhooks import recorded
 from tests.webhooks.test_receivers import PUSH, SENDERS
-from webhooks.receivers import Door
-from webhooks.senders import body_limit
+from webhooks.receivers import WebhookInputs
+from webhooks.sender import body_limit
 
 WELL = Probes(alive=list, ready=list)
 STORM = 1000
@@ -50,9 +50,11 @@ def inbox() -> WaitingInbox:
 
 @pytest.fixture
 def port(inbox: WaitingInbox) -> Iterator[int]:
-    door = Door(SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20)
+    inputs = WebhookInputs(
+        SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20
+    )
     limits = ListenerLimits(threads=STORM + 24, body=body_limit(SENDERS), arrival=30, idle=30)
-    listener = Listener(create_webhook_app(door, WELL), "127.0.0.1", 0, limits)
+    listener = Listener(create_webhook_app(inputs, WELL), "127.0.0.1", 0, limits)
     yield listener.start()[1]
     listener.stop(within=5)
 

@@ -264,6 +264,6 @@ def test_a12_ten_thousand_strangers_cost_no_disk_no_log_and_no_memory(door: Door
     assert door.scratch.stat().st_mtime_ns == touched, "it wrote temporary files"
     assert door.resident() - before < 16 * MEBIBYTE
     assert door.open_files() <= files + CLIENTS
-    refusals = [line for line in door.logged() if "refused strangers" in line]
+    refusals = [line for line in door.logged() if "unauthenticated requests refused" in line]
     assert 1 <= len(refusals) <= 2, "one line a minute"
     assert len(door.logged()) < 20

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.webhooks import recorded
 from tests.webhooks.recorded import Recorded
-from webhooks.senders import KINDS, Kind
+from webhooks.senders.kinds import KINDS, SenderKind
 
 WRITTEN_SECRET = b"written-hook-secret"
 SIGNING_SECRET = b"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -35,7 +35,7 @@ class Sample:
         return self.delivery.name
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SenderKind:
         return KINDS[self.kind_name]
 
 

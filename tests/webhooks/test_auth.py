@@ -13,8 +13,8 @@ from standardwebhooks.webhooks import Webhook
 
 from tests.webhooks import recorded, samples
 from tests.webhooks.samples import Sample
-from webhooks.auth import STRANGERS_BYTES, Bearer, Request, Signature
-from webhooks.senders import KINDS
+from webhooks.auth import UNAUTHENTICATED_BYTES, Bearer, Request, Signature
+from webhooks.senders.kinds import KINDS
 from webhooks.standard_webhooks import Signed, SignedOrToken
 
 SECRET = b"s3cr3t"
@@ -153,7 +153,7 @@ def test_of_a_form_what_its_payload_holds_was_signed(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["gitea", "forgejo", "gogs"])
 def test_a01_only_a_small_form_is_unpacked(kind: str) -> None:
     scheme, header = KINDS[kind].scheme, f"x-{kind}-signature"
-    for size, is_authentic in ((STRANGERS_BYTES, True), (STRANGERS_BYTES + 1, False)):
+    for size, is_authentic in ((UNAUTHENTICATED_BYTES, True), (UNAUTHENTICATED_BYTES + 1, False)):
         held = b"a" * (size - len(b"payload="))
         headers = {header: hmac.new(SECRET, held, hashlib.sha256).hexdigest()}
         headers["content-type"] = "application/x-www-form-urlencoded"

@@ -10,8 +10,8 @@ from cloudevents.core.v1.event import CloudEvent
 
 from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import ConfigPushed, Ignored, ImagePushed
-from webhooks import cloudevents
 from webhooks.deliveries import Delivery
+from webhooks.senders import cloudevents
 
 IMAGE = {
     "image": "harbor.tuling.internal/tuling/print-service",

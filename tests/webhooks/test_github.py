@@ -8,8 +8,8 @@ import pytest
 from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import ConfigPushed, Ignored
 from tests.webhooks import recorded
-from webhooks import github
 from webhooks.deliveries import Delivery
+from webhooks.senders import github
 
 PUSH = recorded.ALL["gitea-push"]
 

@@ -9,8 +9,8 @@ import pytest
 from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import Ignored, ImagePushed
 from tests.webhooks import recorded
-from webhooks import harbor
 from webhooks.deliveries import Delivery
+from webhooks.senders import harbor
 
 DIGEST = "sha256:92646b7dda9b3adc14e7f6b807d07e0fb9949c529849bc727c7230da72c0284e"
 PUSHED = recorded.ALL["harbor-default-PUSH_ARTIFACT"]
@@ -44,16 +44,16 @@ def test_the_same_push_as_a_cloudevent_carries_an_id() -> None:
     "name", ["harbor-default-noauth-PUSH_ARTIFACT-by-digest", "harbor-pushonly-harbor.artifact.pushed-by-digest"]
 )
 def test_a_push_by_digest_has_no_tag_to_follow(name: str) -> None:
-    assert parse(recorded.ALL[name]).content == Ignored("pushed by digest, without a tag to follow")
+    assert parse(recorded.ALL[name]).content == Ignored("the artifact was pushed by digest, without a tag")
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("harbor-default-noauth-QUOTA_EXCEED", "QUOTA_EXCEED asks for nothing"),
+        ("harbor-default-noauth-QUOTA_EXCEED", "QUOTA_EXCEED needs no action"),
         (
             "harbor-cloudevents-harbor.tag_retention.finished",
-            "harbor.tag_retention.finished asks for nothing",
+            "harbor.tag_retention.finished needs no action",
         ),
     ],
 )

@@ -22,7 +22,8 @@ from tests.webhooks.test_bodies import WRONG
 from tests.webhooks.test_receivers import World, build
 from tests.webhooks.test_senders import MOVED
 from webhooks.limits import Rate
-from webhooks.senders import KINDS, Sender
+from webhooks.sender import Sender
+from webhooks.senders.kinds import KINDS
 
 SPOILT: list[Any] = [None, [], {}, "", 0, True, "x", [None], "x" * 70_000, 10**19, "\u202e签\ufeff"]
 HUGE_LIST: list[Any] = [{"ref": "x"}] * 2000

@@ -20,11 +20,12 @@ from gitops.runtime.metrics import Metrics
 from gitops.web.apps import Probes, create_webhook_app
 from tests.webhooks import recorded, samples
 from tests.webhooks.test_limits import Clock
-from webhooks.auth import STRANGERS_BYTES
+from webhooks.auth import UNAUTHENTICATED_BYTES
 from webhooks.deliveries import Delivery
 from webhooks.limits import Rate
-from webhooks.receivers import ARRIVED, Door
-from webhooks.senders import KINDS, MEBIBYTE, Kind, Sender, body_limit
+from webhooks.receivers import ARRIVED, WebhookInputs
+from webhooks.sender import Sender, body_limit
+from webhooks.senders.kinds import KINDS, MEBIBYTE, SenderKind
 
 RATE = Rate(per_second=100, burst=1000)
 PUSH = recorded.ALL["harbor-default-PUSH_ARTIFACT"]
@@ -98,7 +99,7 @@ def build(senders: Mapping[str, Sender]) -> World:
         news.append(event)
         return f"{event.image} heard of"
 
-    door = Door(
+    door = WebhookInputs(
         senders=senders,
         inbox=inbox,
         repos=frozenset(repo for url in samples.REPOS if (repo := remotes.parse(url)) is not None),
@@ -248,7 +249,7 @@ def test_a03_nothing_is_parsed_before_the_secret_was_right() -> None:
         parsed.append(body)
         return Delivery(None, Ignored("read"))
 
-    kind = Kind(parse, KINDS["harbor"].scheme, MEBIBYTE)
+    kind = SenderKind(parse, KINDS["harbor"].scheme, MEBIBYTE)
     world = build({"harbor": Sender("harbor", kind, lambda: (recorded.HARBOR_SECRET,), MEBIBYTE, RATE)})
     assert world.post("/hooks/harbor", authorization="wrong").status_code == 401
     assert not parsed
@@ -353,7 +354,7 @@ def test_a12_strangers_are_slowed_together_and_logged_once(world: World) -> None
     with capture_logs() as logs:
         answers = [world.post("/hooks/harbor", authorization=f"guess {count}").status_code for count in range(300)]
     assert answers == [401] * 200 + [429] * 100
-    assert [entry["event"] for entry in logs] == ["refused strangers"]
+    assert [entry["event"] for entry in logs] == ["unauthenticated requests refused"]
     assert world.post("/hooks/harbor").status_code == 200
     world.clock.now += 60
     with capture_logs() as logs:
@@ -435,9 +436,7 @@ def test_a09_a_ref_that_is_not_read_is_answered_200_with_the_reason(world: World
     body = json.dumps(json.loads(sample.delivery.body) | {"ref": "refs/heads/-x"}).encode()
     response = world.post("/hooks/gitlab", replace(sample.delivery, body=body))
     assert response.status_code == 200
-    assert response.get_json() == {
-        "results": ["ref 'refs/heads/-x' is not the name of a branch or tag that is read here"]
-    }
+    assert response.get_json() == {"results": ["ref 'refs/heads/-x' is not a valid branch or tag name"]}
     assert not world.looked
 
 
@@ -464,20 +463,20 @@ def limits() -> Iterator[tuple[str, dict[str, str], int]]:
     signed = {"x-hub-signature-256": "sha256=" + "0" * 64}
     token = {"x-gitlab-token": samples.WRITTEN_SECRET.decode()}
     yield "/hooks/gitlab", token, 25 * MEBIBYTE
-    yield "/hooks/gitlab", {"x-gitlab-token": "wrong"}, STRANGERS_BYTES
+    yield "/hooks/gitlab", {"x-gitlab-token": "wrong"}, UNAUTHENTICATED_BYTES
     yield "/hooks/nobody", {"webhook-signature": "v1," + "A" * 43 + "="}, 25 * MEBIBYTE
     for header in ("x-gitea-signature", "x-forgejo-signature", "x-gogs-signature"):
         yield "/hooks/nobody", {header: "0" * 64}, 25 * MEBIBYTE
     yield "/hooks/nobody", {"x-hub-signature": "sha256=" + "0" * 64}, 25 * MEBIBYTE
-    yield "/hooks/nobody", {"x-hub-signature": "sha1=" + "0" * 40}, STRANGERS_BYTES
+    yield "/hooks/nobody", {"x-hub-signature": "sha1=" + "0" * 40}, UNAUTHENTICATED_BYTES
     yield "/hooks/harbor", right, MEBIBYTE
     yield "/hooks/harbor/", right, MEBIBYTE
     for name in ("harbor", "git", "nobody"):
-        yield f"/hooks/{name}", {}, STRANGERS_BYTES
-        yield f"/hooks/{name}", {"authorization": "wrong"}, STRANGERS_BYTES
+        yield f"/hooks/{name}", {}, UNAUTHENTICATED_BYTES
+        yield f"/hooks/{name}", {"authorization": "wrong"}, UNAUTHENTICATED_BYTES
         yield f"/hooks/{name}", signed, 25 * MEBIBYTE
-    yield "/hooks/other", right, STRANGERS_BYTES
-    yield "/healthz", {}, STRANGERS_BYTES
+    yield "/hooks/other", right, UNAUTHENTICATED_BYTES
+    yield "/healthz", {}, UNAUTHENTICATED_BYTES
 
 
 @pytest.mark.parametrize(("path", "headers", "expected"), list(limits()))

@@ -11,7 +11,7 @@ from gitops.core.parsing import git_urls as remotes
 from tests.webhooks import samples
 from tests.webhooks.samples import Sample
 from webhooks.deliveries import Delivery
-from webhooks.senders import KINDS
+from webhooks.senders.kinds import KINDS
 
 AFTER = "9f2c1d7e4b6a8c0f3e5d7b9a1c2e4f6081a3b5c7"
 MAIN = ("refs/heads/main", AFTER)
@@ -62,32 +62,32 @@ PUSHED = {
 DELETED = {"harbor-default-DELETE_ARTIFACT", "harbor-cloudevents-artifact.deleted"}
 IGNORED = {
     "github-ping": "the webhook works",
-    "github-create": "event 'create' asks for nothing",
-    "github-package": "event 'package' asks for nothing",
-    "gitlab-merge_request": "event 'Merge Request Hook' asks for nothing",
-    "gitlab-system-user_create": "event 'user_create' asks for nothing",
-    "gitea-create": "event 'create' asks for nothing",
-    "gitea-release": "event 'release' asks for nothing",
-    "forgejo-release": "event 'release' asks for nothing",
-    "gogs-create": "event 'create' asks for nothing",
-    "bitbucket-cloud-pullrequest": "event 'pullrequest:created' asks for nothing",
+    "github-create": "event 'create' needs no action",
+    "github-package": "event 'package' needs no action",
+    "gitlab-merge_request": "event 'Merge Request Hook' needs no action",
+    "gitlab-system-user_create": "event 'user_create' needs no action",
+    "gitea-create": "event 'create' needs no action",
+    "gitea-release": "event 'release' needs no action",
+    "forgejo-release": "event 'release' needs no action",
+    "gogs-create": "event 'create' needs no action",
+    "bitbucket-cloud-pullrequest": "event 'pullrequest:created' needs no action",
     "bitbucket-data-center-ping": "the webhook works",
-    "bitbucket-data-center-pr": "event 'pr:opened' asks for nothing",
+    "bitbucket-data-center-pr": "event 'pr:opened' needs no action",
     "cloudevents-other": (
-        "type 'dev.cdevents.artifact.published.0.2.0' asks for nothing: "
-        "read are lockstep.image.pushed, lockstep.config.pushed"
+        "type 'dev.cdevents.artifact.published.0.2.0' needs no action; "
+        "send lockstep.image.pushed or lockstep.config.pushed"
     ),
-    "harbor-default-SCANNING_COMPLETED-sbom": "a bill of materials was made; that is no scan for vulnerabilities",
-    "harbor-default-PULL_ARTIFACT": "PULL_ARTIFACT asks for nothing",
-    "harbor-default-QUOTA_WARNING": "QUOTA_WARNING asks for nothing",
-    "harbor-default-REPLICATION": "REPLICATION asks for nothing",
-    "harbor-default-TAG_RETENTION": "TAG_RETENTION asks for nothing",
-    "harbor-cloudevents-artifact.pulled": "harbor.artifact.pulled asks for nothing",
-    "harbor-cloudevents-quota.exceeded": "harbor.quota.exceeded asks for nothing",
-    "harbor-cloudevents-quota.warned": "harbor.quota.warned asks for nothing",
-    "harbor-cloudevents-replication.status.changed": "harbor.replication.status.changed asks for nothing",
-    "harbor-cloudevents-harbor.tag_retention.finished": "harbor.tag_retention.finished asks for nothing",
-    "harbor-before-2.0-pushImage": "pushImage comes from a Harbor before 2.0, which is not read: upgrade it",
+    "harbor-default-SCANNING_COMPLETED-sbom": "the scan made a bill of materials; it did not look for vulnerabilities",
+    "harbor-default-PULL_ARTIFACT": "PULL_ARTIFACT needs no action",
+    "harbor-default-QUOTA_WARNING": "QUOTA_WARNING needs no action",
+    "harbor-default-REPLICATION": "REPLICATION needs no action",
+    "harbor-default-TAG_RETENTION": "TAG_RETENTION needs no action",
+    "harbor-cloudevents-artifact.pulled": "harbor.artifact.pulled needs no action",
+    "harbor-cloudevents-quota.exceeded": "harbor.quota.exceeded needs no action",
+    "harbor-cloudevents-quota.warned": "harbor.quota.warned needs no action",
+    "harbor-cloudevents-replication.status.changed": "harbor.replication.status.changed needs no action",
+    "harbor-cloudevents-harbor.tag_retention.finished": "harbor.tag_retention.finished needs no action",
+    "harbor-before-2.0-pushImage": "pushImage comes from a Harbor before 2.0, which is not supported: upgrade Harbor",
 }
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from kubernetes import client, config
 
-from gitops.local import binaries, furnish
-from gitops.local.control_plane import ControlPlane
+from gitops.local.cluster import binaries, prerequisites
+from gitops.local.cluster.control_plane import ControlPlane
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,6 @@ class SharedControlPlane:
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedControlPlane]:
     """Furnished with nodes, volumes and stub CRDs. The first run on a machine builds the programs: minutes."""
     with ControlPlane(tmp_path_factory.mktemp("control-plane"), binaries.ensure_all()) as plane:
-        furnish.furnish(plane.kubeconfig)
+        prerequisites.apply(plane.kubeconfig)
         with config.new_client_from_config(str(plane.kubeconfig)) as api:
             yield SharedControlPlane(plane.kubeconfig, api)

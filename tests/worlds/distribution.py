@@ -12,7 +12,7 @@ from typing import Any
 
 import urllib3
 
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gitops.local import binaries, toolchain
+from gitops.local.cluster import binaries, toolchain
 
 _API = "sigs.k8s.io/kustomize/api"
 _STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)

@@ -24,7 +24,7 @@ from gitops.core.promotion.proof import Proofs
 from gitops.core.sync import summary
 from gitops.core.sync.status import Account, Condition, ObjectStatus, Revisions, Sync, SyncStatus
 from gitops.desired.desired_state import DesiredState, ScopeRules
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from gitops.promotion.promoter import Promoter, PromoterParties
 from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 from gitops.render.builds import Builds

@@ -23,8 +23,8 @@ from gitops.web.apps import Probes, create_page_app, create_webhook_app
 from gitops.web.listener import Listener, ListenerLimits
 from tests import ROOT
 from tests.webhooks.test_receivers import SENDERS
-from webhooks.receivers import Door
-from webhooks.senders import body_limit
+from webhooks.receivers import WebhookInputs
+from webhooks.sender import body_limit
 
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
@@ -89,7 +89,7 @@ def serve(wanted: Mapping[str, int]) -> None:
     if files:
         _allow_files(files)
     well = Probes(alive=list, ready=list)
-    door = Door(
+    inputs = WebhookInputs(
         senders=SENDERS,
         inbox=AcceptingInbox(),
         repos=frozenset(),
@@ -102,7 +102,7 @@ def serve(wanted: Mapping[str, int]) -> None:
     page = Blueprint("page", __name__)
     page.add_url_rule("/", "index", lambda: "page")
     wide = ListenerLimits(threads=64, body=body_limit(SENDERS), **limits)
-    hooks_listener = Listener(create_webhook_app(door, well), "127.0.0.1", 0, wide)
+    hooks_listener = Listener(create_webhook_app(inputs, well), "127.0.0.1", 0, wide)
     page_listener = Listener(create_page_app(page, well), "127.0.0.1", 0)
     ports = {"hooks": hooks_listener.start()[1], "page": page_listener.start()[1]}
     if more_files:

@@ -22,8 +22,8 @@ from gitops.core.health import Health
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL, Parent
 from gitops.core.ownership.live_object import Observed
-from gitops.local import binaries
-from gitops.local.control_plane import ControlPlane
+from gitops.local.cluster import binaries
+from gitops.local.cluster.control_plane import ControlPlane
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import (
     MANAGER,

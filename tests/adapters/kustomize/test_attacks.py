@@ -27,7 +27,7 @@ from gitops.core.kustomize import file_references as kustomization
 from gitops.core.kustomize import guard
 from gitops.core.parsing import yaml_reader as yaml_text
 from gitops.core.parsing.yaml_reader import YamlLimits
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests import ROOT
 from tests.worlds.kustomize_source import KustomizeSource
 from tests.worlds.trees import Trees

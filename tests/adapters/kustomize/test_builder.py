@@ -18,7 +18,7 @@ from gitops.adapters.kustomize.render_cache import RenderCache
 from gitops.core.config_repo.tree import Blob, Source
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.kustomize import guard
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 
 APP = "environments/dev"
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  key: value\n"

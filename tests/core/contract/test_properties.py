@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gitops.core.contract import parity
 from gitops.core.contract.parity import DifferenceStatus, ParitySide
 from gitops.core.contract.variations.rule_book import RuleBook
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 from tests.example.rendered import build
 from tests.worlds.surveys import bodies, contract, surveyed
 

@@ -1,0 +1,212 @@
+"""What waits for a promotion, what holds it, and what was promoted, rolled back and held before. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from gitops.core.config_repo.pipeline import Pipeline
+from gitops.core.config_repo.release import Hold, Release
+from gitops.core.image_updates import scans
+from gitops.core.promotion import lineage
+from gitops.core.promotion.lineage import LineageEvent, RepoHistory
+from gitops.core.sync.status import SyncStatus
+from gitops.status_page.safe_text import LONG, clean
+from gitops.status_page.source import Statuses
+from gitops.status_page.views.environments import EnvironmentSettings, stages
+from gitops.status_page.views.overlay import ImageView, commit_id, image
+from gitops.status_page.views.requests import RequestView, request
+
+_T = TypeVar("_T")
+
+MOST_EVENTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class WaitView:
+    """One sentence, and the overlays of which it is said."""
+
+    message: str
+    overlays: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """`is_over`: `until` has passed, and it holds nothing any more."""
+
+    overlays: tuple[str, ...]
+    who: str
+    why: str
+    since: datetime
+    until: datetime | None
+    suspend: bool
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverView:
+    """What the present release was let in without: a gate that it did not pass, the proof of a digest or of a commit;
+    `gate` is empty where nobody named one.
+    """
+
+    overlays: tuple[str, ...]
+    gate: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """One environment. `expire`: request id -> when it is given up."""
+
+    stage: EnvironmentSettings
+    requests: tuple[RequestView, ...]
+    expire: dict[str, datetime]
+    waiting: tuple[WaitView, ...]
+    holds: tuple[HoldView, ...]
+    waivers: tuple[WaiverView, ...]
+
+    @property
+    def is_calm(self) -> bool:
+        return not (self.requests or self.waiting or any(not hold.is_over for hold in self.holds))
+
+
+@dataclass(frozen=True, slots=True)
+class MovedView:
+    service: str
+    image: ImageView
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """One commit. `moved`: the images that were new by it; `scans`: service -> the worst finding by then."""
+
+    at: datetime
+    deed: str
+    environments: tuple[str, ...]
+    overlays: tuple[str, ...]
+    commit: str
+    author: str
+    subject: str
+    source: str
+    cause: str
+    request: str
+    approved_by: str
+    proven_since: datetime | None
+    scans: dict[str, str]
+    waived: dict[str, str]
+    hold: HoldView | None
+    moved: tuple[MovedView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionsView:
+    """`as_of`: the commit up to which git's past was read, empty while it is read for the first time."""
+
+    as_of: str
+    queues: tuple[QueueView, ...]
+    timeline: tuple[EventView, ...]
+
+    @property
+    def waiting(self) -> int:
+        """Environments in which something waits or is held."""
+        return sum(not queue.is_calm for queue in self.queues)
+
+
+def promotions(statuses: Statuses, pipeline: Pipeline | None, past: RepoHistory, now: datetime) -> PromotionsView:
+    known = [status for _, (status, _) in sorted(statuses.items())]
+    columns = stages(pipeline, {status.environment for status in known if status.images})
+    services = {service.image: name for name, service in pipeline.services.items()} if pipeline else {}
+    return PromotionsView(
+        as_of=commit_id(past.head),
+        queues=tuple(
+            _queue(stage, [each for each in known if each.environment == stage.name], pipeline, (past, now))
+            for stage in columns
+        ),
+        timeline=tuple(_event(found, services, now) for found in lineage.timeline(past.entries, MOST_EVENTS)),
+    )
+
+
+def _queue(
+    stage: EnvironmentSettings,
+    known: Sequence[SyncStatus],
+    pipeline: Pipeline | None,
+    told: tuple[RepoHistory, datetime],
+) -> QueueView:
+    past, now = told
+    asked = {found.id: request(found) for status in known for found in status.requests}
+    ttl = pipeline.request.ttl if pipeline else None
+    return QueueView(
+        stage=stage,
+        requests=tuple(asked.values()),
+        expire={found.id: found.asked_at + ttl for found in asked.values() if ttl is not None and found.asked_at},
+        waiting=_waiting(known, [f"request {found.name} waits: " for found in asked.values()]),
+        holds=_holds(_of(stage, past.holds), now),
+        waivers=_waivers(_of(stage, past.releases)),
+    )
+
+
+def _of(stage: EnvironmentSettings, found: Mapping[str, _T]) -> dict[str, _T]:
+    return {name: each for name, each in found.items() if name.partition("/")[0] == stage.name}
+
+
+def _waiting(known: Iterable[SyncStatus], told: Sequence[str]) -> tuple[WaitView, ...]:
+    """Each sentence once; those that only repeat a request and its gates are left out."""
+    found: dict[str, list[str]] = {}
+    for status in known:
+        for text in status.waiting:
+            sentence = clean(text, LONG)
+            if not sentence.startswith(tuple(told)):
+                found.setdefault(sentence, []).append(clean(status.overlay))
+    return tuple(WaitView(sentence, tuple(overlays)) for sentence, overlays in found.items())
+
+
+def _holds(found: Mapping[str, Hold], now: datetime) -> tuple[HoldView, ...]:
+    same: dict[Hold, list[str]] = {}
+    for overlay, hold in found.items():
+        same.setdefault(hold, []).append(clean(overlay))
+    return tuple(_hold(hold, overlays, now) for hold, overlays in same.items())
+
+
+def _hold(hold: Hold, overlays: Sequence[str], now: datetime) -> HoldView:
+    return HoldView(
+        overlays=tuple(overlays),
+        who=clean(hold.who),
+        why=clean(hold.why, LONG),
+        since=hold.since,
+        until=hold.until,
+        suspend=hold.suspend,
+        is_over=not hold.holds(now),
+    )
+
+
+def _waivers(found: Mapping[str, Release]) -> tuple[WaiverView, ...]:
+    same: dict[tuple[str, str], list[str]] = {}
+    for overlay, release in found.items():
+        waived = {"": release.waived} if isinstance(release.waived, str) else release.waived or {}
+        for gate, reason in waived.items():
+            same.setdefault((clean(gate), clean(reason, LONG)), []).append(clean(overlay))
+    return tuple(WaiverView(tuple(overlays), gate, reason) for (gate, reason), overlays in same.items())
+
+
+def _event(found: LineageEvent, services: Mapping[str, str], now: datetime) -> EventView:
+    entry = found.entry
+    return EventView(
+        at=entry.at,
+        deed=str(found.deed),
+        environments=tuple(map(clean, found.environments)),
+        overlays=tuple(clean(overlay) for overlay in found.overlays),
+        commit=commit_id(entry.commit),
+        author=clean(entry.author.partition(" <")[0]),
+        subject=clean(entry.subject),
+        source=clean(found.source),
+        cause=clean(found.cause),
+        request=clean(found.request),
+        approved_by=clean(found.approved_by),
+        proven_since=found.proven_since,
+        scans={clean(service): scans.word(severity) for service, severity in found.scans.items()},
+        waived={clean(gate): clean(reason, LONG) for gate, reason in found.waived.items()},
+        hold=_hold(found.hold, [clean(name) for name in found.overlays], now) if found.hold else None,
+        moved=tuple(
+            MovedView(clean(services[each.name]), image(each)) for each in found.moved if each.name in services
+        ),
+    )
