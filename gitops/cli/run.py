@@ -75,7 +75,7 @@ def _known_secrets(settings: Config, doors: Mapping[str, Sender]) -> telemetry.S
     passwords = [each.password.current() for each in settings.registries.values() if each.password]
     sources: list[Callable[[], Sequence[bytes]]] = [*(door.secrets for door in doors.values()), *passwords]
     return lambda: [
-        *access.forms(),
+        *access.secret_forms(),
         *(value.decode("utf-8", "replace") for source in sources for value in source()),
     ]
 

@@ -261,16 +261,16 @@ def spliced(body: bytes, data: bytes) -> bytes:
 def hear_git(data: bytes) -> None:
     """What git and its host say: a verdict on a push, and words that are fit for a message."""
     said = text(data)
-    found = git_push.verdict(GitResult(1, data, said))
+    found = git_push.parse_verdict(GitResult(1, data, said))
     assert found.landed is git_push.PushOutcome.UNKNOWN or is_one_line(found.text)
     for remote in (
         GitRemote("https://h/x.git", GitAccess(), "h/x (main)"),
         GitRemote("git@h:x", GitAccess(), "h/x (main)"),
     ):
-        trouble = remote.trouble(said, "fetched")
+        trouble = remote.translate(said, "fetched")
         assert is_one_line(trouble.message)
         assert trouble.reason.isalpha() or trouble.reason == "Sha256Repository"
-    git_damage.is_told(said)
+    git_damage.is_reported(said)
 
 
 def is_one_line(said: str) -> bool:

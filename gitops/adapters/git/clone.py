@@ -1,12 +1,11 @@
 """One bare clone in a state directory: made, opened, repaired and replaced here, and owned by one controller at a time.
 
-A damaged clone is never mended: a new one is made beside it and takes its place when it is complete. Large files stay
-on the remote until they are needed (git_blobs), so that neither a long history nor a push fills the disk.
+A damaged clone is never repaired in place: a new one is made beside it and replaces it once it is complete. Large files
+stay on the remote until they are needed (blobs.py), so neither a long history nor a push fills the disk.
 """
 
 import contextlib
 import os
-import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -14,32 +13,24 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
-from gitops.adapters.git import damage as git_damage
-from gitops.adapters.git.blobs import FETCH, Blobs, is_no_single
+from gitops.adapters.git import damage
+from gitops.adapters.git.blobs import FETCH, Blobs, has_no_single_objects
 from gitops.adapters.git.objects import Objects
-from gitops.adapters.git.process import Git, GitResult, check_url, own, shown
-from gitops.adapters.git.remote import PARTIAL, GitAccess, GitRemote, is_too_much
-from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
+from gitops.adapters.git.process import Git, GitResult, acquire_lock, check_url, remove_leftovers, sanitize
+from gitops.adapters.git.refs import KEPT, LOCAL_LIMIT, TrunkRefs, check_trunk
+from gitops.adapters.git.remote import PARTIAL, GitAccess, GitRemote, is_above_cap
+from gitops.core.errors import Conflict, GitopsError, Unavailable
 
-LOCAL_LIMIT = 30.0
-"""Seconds for a command that asks no remote."""
-
-_REVISION = re.compile(r"[0-9a-f]{40}")
-_TRUNK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_LONGEST_NAME = 200
 _COMMITS_PER_GC = 500
 _MOST_COMMITS_PER_GC = 16_000
-_COMMITS_PER_FETCH = 10  # each leaves a pack
-
-KEPT = "refs/lockstep/base/"
-"""Refs of the remote, each named after the commit that it keeps."""
+_COMMITS_PER_FETCH = 10  # each fetch leaves a pack
 
 
 @dataclass(frozen=True, slots=True)
 class GitLimits:
-    """In bytes: the largest file that is read, the largest of which the clone has every version, and what one exchange
-    may bring. In seconds: what a fetch, a first clone, a push and housekeeping may take, and how long a host may be
-    silent meanwhile. The first clone waits for all of its time: a host counts a large repo before it sends a byte.
+    """Sizes in bytes: the largest file that is read, the largest file of which the clone holds every version, the most
+    that one exchange may transfer. Times in seconds: of a fetch, the first clone, a push, garbage collection, and the
+    longest silence of a host. The first clone ignores `silence`: a host counts a large repo before it sends a byte.
     """
 
     largest_file: int = 5 << 20
@@ -54,8 +45,8 @@ class GitLimits:
 
 @dataclass(frozen=True, slots=True)
 class GitOptions:
-    """`author` signs the commits, as `Name <mail>`. `access`: what the host is shown. `environment` is added to git's.
-    `allowed_signers`: git's file of those whose signatures under tags count.
+    """`author` is the author of commits, as `Name <mail>`. `environment` is added to git's. `allowed_signers` is git's
+    file of the identities whose signatures on tags count.
     """
 
     author: str = "Lockstep <lockstep@localhost>"
@@ -66,39 +57,33 @@ class GitOptions:
 
 
 class FetchResult(Enum):
-    """ASKED: just what was asked for. HISTORY: all that the remote's refs reach, since the host gives out nothing else.
-    NOTHING: the clone is damaged.
+    """The outcome of Clone.fetch_object. OBJECT: the object came. HISTORY: the host serves no single objects, so every
+    file that its refs reach came. DAMAGED: the fetch failed because the clone is damaged.
     """
 
-    ASKED = auto()
+    OBJECT = auto()
     HISTORY = auto()
-    NOTHING = auto()
+    DAMAGED = auto()
 
 
 class Clone:
-    """`head` is the trunk's head as of the last fetch or push, empty before; `untidy` counts commits since the last gc.
-    `lock` is held by whoever writes.
+    """`head` is the trunk's head as of the last fetch or push, empty before the first. `new_commits` counts commits
+    since the last garbage collection. A thread that writes holds `lock`.
     """
 
     def __init__(self, url: str, trunk: str, directory: Path, options: GitOptions) -> None:
-        if (
-            len(trunk) > _LONGEST_NAME
-            or _TRUNK.fullmatch(trunk) is None
-            or ".." in trunk
-            or trunk.endswith((".lock", "."))
-        ):
-            raise Rejected("BadTrunk", f"{shown(trunk)!r} is not a branch name")
+        self.trunk = check_trunk(trunk)
         self.url = check_url(url)
-        self.trunk = trunk
         self.directory = directory
         self.options = options
         self.remote = GitRemote(self.url, options.access, self.where)
-        self.blobs = Blobs(self.remote, options.limits.largest_file, (self._refspec, f"+{KEPT}*:{KEPT}*"))
         self.lock = threading.RLock()
         self.head = ""
-        self.untidy = _COMMITS_PER_GC
-        self._tidy_after = _COMMITS_PER_GC
-        self._is_lean = True
+        self.new_commits = _COMMITS_PER_GC
+        self._gc_after = _COMMITS_PER_GC
+        self._refs = TrunkRefs(trunk, self.where)
+        self._blobs = Blobs(self.remote, options.limits.largest_file, (self._refs.refspec, f"+{KEPT}*:{KEPT}*"))
+        self._small_files_only = True
         self._objects: Objects | None = None
         self._git: Git | None = None
         self._owner: int | None = None
@@ -106,81 +91,79 @@ class Clone:
     @property
     def where(self) -> str:
         """The remote's trunk, for messages."""
-        return f"{shown(self.url)} ({self.trunk})"
+        return f"{sanitize(self.url)} ({self.trunk})"
+
+    # -- the directory
 
     def objects(self) -> Objects:
+        """Raises: Unavailable(NotFetched)."""
         objects = self._objects
         if objects is None:
             self.open()
             objects = self._objects
         if objects is None:
-            raise Unavailable("NotFetched", f"{self.where} was not fetched yet")
+            raise self._not_fetched()
         return objects
 
+    def require_head(self) -> str:
+        """The head, from an opened clone. Raises: Unavailable(NotFetched)."""
+        if not self.head:
+            self.open()
+        if not self.head:
+            raise self._not_fetched()
+        return self.head
+
     def git(self) -> Git:
-        """For reading, without waiting for a fetch or push that is under way."""
+        """Git for reading; it does not wait for a fetch or push of another thread."""
         return self._git or self.open()
 
     def open(self) -> Git:
+        """Opens the clone; makes a new one if there is none of this URL. Raises: Unavailable."""
         with self.lock:
             return self._git or self._open_directory()
 
     def _open_directory(self) -> Git:
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         if self._owner is None:
-            self._owner = own(self.directory.with_name(self.directory.name + ".owner"))
+            self._owner = acquire_lock(self.directory.with_name(self.directory.name + ".owner"))
         for leftover in self.directory.parent.glob(self.directory.name + ".new*"):
             shutil.rmtree(leftover, ignore_errors=True)
         git = self._runner(self.directory)
         if self.directory.is_dir():
             self.remove_leftovers()
-        if not self._is_ours(git):
+        if not self._is_usable(git):
             self.replace()
             return self._runner(self.directory)
         self._use(git)
         return git
 
-    def tidy(self, git: Git, *, is_idle: bool) -> None:
-        """Packs loose objects and small packs: a commit leaves four or five objects, a fetch a pack. Sooner when nobody
-        waits. What fails here is no reason not to go on: it is tried again, after twice as many commits each time,
-        since whoever wants to commit waits meanwhile.
-        """
-        if self.untidy < (self._tidy_after if is_idle else self._tidy_after * 4):
-            return
-        self.untidy = 0
-        self._tidy_after = min(self._tidy_after * 2, _MOST_COMMITS_PER_GC)
-        with contextlib.suppress(Unavailable):
-            knowing = replace(git, settings={**git.settings, **PARTIAL})
-            arguments = ["gc", "--auto", "--quiet"]
-            if self._swept(lambda: knowing.run(arguments, limit=self.options.limits.tidy)).code == 0:
-                self._tidy_after = _COMMITS_PER_GC
-
-    def _is_ours(self, git: Git) -> bool:
+    def _is_usable(self, git: Git) -> bool:
+        """True if the directory holds a clone of this URL with a complete head."""
         if not (self.directory / "HEAD").is_file():
             return False
         url = git.run(["config", "--local", "remote.origin.url"], limit=LOCAL_LIMIT)
-        return url.stdout.decode(errors="replace").strip() == self.url and self.stored_head(git) != ""
+        return url.stdout.decode(errors="replace").strip() == self.url and self._refs.read_complete(git) != ""
 
     def _use(self, git: Git) -> None:
         self._git = git
         self._objects = Objects(git, self.options.limits.largest_file)
-        self.head = self.stored_head(git)
+        self.head = self._refs.read_complete(git)
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         if self._objects is not None:
             self._objects.close()
         self._objects = self._git = None
 
     def replace(self) -> str:
-        """Clones anew beside the old clone, which stays in use until the new one is complete."""
+        """Makes a new clone; the old one stays in use until the new one is complete. Returns the head."""
         fresh = self.directory.with_name(f"{self.directory.name}.new-{os.getpid()}")
         shutil.rmtree(fresh, ignore_errors=True)
         try:
-            self._clone(self._runner(fresh, silence=int(self.options.limits.clone)))
+            self._make(self._runner(fresh, silence=int(self.options.limits.clone)))
         except GitopsError:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
-        self.forget()
+        self._forget()
         old = fresh.with_name(fresh.name + ".old")
         with contextlib.suppress(FileNotFoundError):
             self.directory.rename(old)
@@ -190,11 +173,12 @@ class Clone:
         return self.head
 
     def replace_if_damaged(self, stderr: str) -> None:
-        if git_damage.is_told(stderr):
+        """Raises: Conflict(CloneReplaced) after it has replaced a damaged clone."""
+        if damage.is_reported(stderr):
             self.replace()
             raise Conflict("CloneReplaced", "the clone was damaged and has been made anew")
 
-    def _clone(self, git: Git) -> None:
+    def _make(self, git: Git) -> None:
         git.directory.mkdir(parents=True)
         for arguments in (
             ["init", "--quiet", "--bare", "--template=", f"--initial-branch={self.trunk}"],
@@ -202,15 +186,15 @@ class Clone:
         ):
             finished = git.run(arguments, limit=LOCAL_LIMIT)
             if finished.code:
-                raise Unavailable("CloneFailed", f"no clone can be made in {git.directory}: {shown(finished.stderr)}")
-        self._is_lean = True
+                raise Unavailable("CloneFailed", f"git cannot clone into {git.directory}: {sanitize(finished.stderr)}")
+        self._small_files_only = True
         finished = self.fetch(git, limit=self.options.limits.clone)
-        head = self._resolved(git, self._fetched)
+        head = self._refs.read_fetched(git)
         if finished.code == 0:
-            finished = self.blobs.complete(git, head, "", limit=self.options.limits.clone)
+            finished = self._blobs.complete(git, head, "", limit=self.options.limits.clone)
         if finished.code:
-            raise self.remote.trouble(finished.stderr, "fetched")
-        self._point(git, head)
+            raise self.remote.translate(finished.stderr, "fetched")
+        self._refs.move_complete(git, head)
 
     def _runner(self, directory: Path, *, silence: int = 0) -> Git:
         largest = str(self.options.limits.largest_file)
@@ -220,96 +204,92 @@ class Clone:
             environment=self.options.environment,
             largest_output=self.options.limits.exchange,
             settings={
-                "remote.origin.fetch": self._refspec,
+                "remote.origin.fetch": self._refs.refspec,
                 "core.bigFileThreshold": largest,
                 "http.lowSpeedTime": str(silence or self.options.limits.silence),
             },
         )
 
-    @property
-    def _refspec(self) -> str:
-        return f"+refs/heads/{self.trunk}:{self._fetched}"
+    def remove_leftovers(self) -> None:
+        """Removes the files of a killed git. Only the owner may call it, while no git of its own writes."""
+        remove_leftovers(self.directory)
 
-    @property
-    def _tracking(self) -> str:
-        return f"refs/remotes/origin/{self.trunk}"
+    def collect_garbage(self, git: Git, *, is_idle: bool) -> None:
+        """Packs loose objects and small packs: a commit leaves four or five objects, a fetch a pack. It runs four times
+        as often while the controller is idle.
 
-    @property
-    def _fetched(self) -> str:
-        """Where a fetch puts the trunk's head. `_tracking` follows when all that it needs is here: a controller that is
-        killed in between reads, when it is started again, the last head that is complete.
+        A failure is ignored. The next attempt comes after twice as many commits, because commits wait for it.
         """
-        return f"refs/lockstep/fetched/{self.trunk}"
+        if self.new_commits < (self._gc_after if is_idle else self._gc_after * 4):
+            return
+        self.new_commits = 0
+        self._gc_after = min(self._gc_after * 2, _MOST_COMMITS_PER_GC)
+        with contextlib.suppress(Unavailable):
+            partial = replace(git, settings={**git.settings, **PARTIAL})
+            arguments = ["gc", "--auto", "--quiet"]
+            if self._run_cleanly(lambda: partial.run(arguments, limit=self.options.limits.tidy)).code == 0:
+                self._gc_after = _COMMITS_PER_GC
 
-    def stored_head(self, git: Git) -> str:
-        """The last head that is complete."""
-        return self._resolved(git, self._tracking)
+    def close(self) -> None:
+        """Ends the reading processes and unlocks the directory."""
+        with self.lock:
+            self._forget()
+            if self._owner is not None:
+                os.close(self._owner)
+                self._owner = None
 
-    def move(self, git: Git, head: str) -> None:
-        """A head that is complete becomes the one that is read. Raises: Unavailable."""
-        self._point(git, head)
-        self.head = head
-
-    def _point(self, git: Git, head: str) -> None:
-        moved = git.run(["update-ref", self._tracking, head], limit=LOCAL_LIMIT)
-        if moved.code and "File exists" in moved.stderr:
-            self.remove_leftovers()
-            moved = git.run(["update-ref", self._tracking, head], limit=LOCAL_LIMIT)
-        if moved.code:
-            raise Unavailable("GitFailed", f"{self.where}: {shown(moved.stderr)}")
-
-    def _resolved(self, git: Git, ref: str) -> str:
-        found = git.run(["rev-parse", "--verify", "--quiet", "--end-of-options", ref], limit=LOCAL_LIMIT)
-        head = found.stdout.decode().strip()
-        return head if _REVISION.fullmatch(head) else ""
+    # -- the remote
 
     def fetch(self, git: Git, *, limit: float | None = None) -> GitResult:
-        """The trunk and what is kept beside it, in one exchange; refs that the remote no longer has are forgotten.
+        """Fetches the trunk and the KEPT refs in one exchange, and prunes refs that the remote no longer has.
 
-        What is new since the last time comes with its files. The first time, and after an exchange that was cut off
-        because it was too much, only small ones come; what the head needs besides is brought by `advance`.
+        New commits come with their files. The first fetch, and the one after a fetch that was cut off as too large,
+        bring small files only; `advance` then fetches the other files that the head needs.
         """
-        largest = self.options.limits.small_file if self._is_lean else self.options.limits.largest_file
+        largest = self.options.limits.small_file if self._small_files_only else self.options.limits.largest_file
         arguments = [*FETCH, "--prune", f"--filter=blob:limit={largest + 1}", "--end-of-options", "origin"]
-        was_lean, self._is_lean = self._is_lean, True  # which an exchange that is cut off leaves so
+        before, self._small_files_only = self._small_files_only, True  # stays so if this exchange is cut off
         limit = limit or self.options.limits.fetch
-        finished = self._swept(lambda: self.remote.ask(git, [*arguments, *self.blobs.refspecs], limit=limit))
-        self._is_lean = finished.code != 0 and (was_lean or is_too_much(finished.stderr))
+        finished = self._run_cleanly(lambda: self.remote.ask(git, [*arguments, *self._blobs.refspecs], limit=limit))
+        self._small_files_only = finished.code != 0 and (before or is_above_cap(finished.stderr))
         return finished
 
     def advance(self, git: Git) -> str:
-        """What was fetched last becomes the head that is read, once all that it needs is here. Raises: Unavailable."""
-        head = self._resolved(git, self._fetched)
+        """Fetches the files that the fetched head needs, then makes it the head. Raises: Unavailable."""
+        head = self._refs.read_fetched(git)
         if head != self.head:
-            self.untidy += _COMMITS_PER_FETCH
+            self.new_commits += _COMMITS_PER_FETCH
             limit = self.options.limits.fetch
-            finished = self._swept(lambda: self.blobs.complete(git, head, self.head, limit=limit))
+            finished = self._run_cleanly(lambda: self._blobs.complete(git, head, self.head, limit=limit))
             if finished.code:
-                raise self.remote.trouble(finished.stderr, "fetched")
-            self.move(git, head)
+                raise self.remote.translate(finished.stderr, "fetched")
+            self.move_head(git, head)
         return head
 
-    def bring(self, wanted: str) -> FetchResult:
-        """A file, or every file of a tree that is not too large. Raises: Unavailable."""
-        git, limit = self.open(), self.options.limits.fetch
-        brought, finished = FetchResult.ASKED, self._swept(lambda: self.blobs.single(git, [wanted], limit=limit))
-        if is_no_single(finished):
-            brought, finished = FetchResult.HISTORY, self._swept(lambda: self.blobs.history(git, limit=limit))
+    def move_head(self, git: Git, head: str) -> None:
+        """Makes a complete commit the head that is read. Raises: Unavailable(GitFailed)."""
+        self._refs.move_complete(git, head)
+        self.head = head
+
+    def fetch_object(self, name: str) -> FetchResult:
+        """Fetches a file, or the files of a tree up to the limit `largest_file`. Raises: Unavailable."""
+        git, limit, result = self.open(), self.options.limits.fetch, FetchResult.OBJECT
+        finished = self._run_cleanly(lambda: self._blobs.fetch_objects(git, [name], limit=limit))
+        if has_no_single_objects(finished):
+            result = FetchResult.HISTORY
+            finished = self._run_cleanly(lambda: self._blobs.fetch_history(git, limit=limit))
         if finished.code == 0:
-            return brought
-        if git_damage.is_ours(git, finished.stderr):
-            return FetchResult.NOTHING
-        raise self.remote.trouble(finished.stderr, "fetched")
+            return result
+        if damage.is_in_clone(git, finished.stderr):
+            return FetchResult.DAMAGED
+        raise self.remote.translate(finished.stderr, "fetched")
 
-    def lacks(self, blob: str) -> bool:
-        """Whether what the remote last had holds this file, and the clone does not."""
-        git = self.open()
-        told = ["rev-list", "--objects", "--missing=print", self._tracking, f"--glob={KEPT}"]
-        listed = git.run(told, limit=self.options.limits.fetch)
-        return f"?{blob}" in listed.stdout.decode(errors="replace").split("\n")
+    def is_missing(self, blob: str) -> bool:
+        """True if the remote's commits hold this file as of the last fetch, and the clone does not."""
+        return self._refs.is_missing(self.open(), blob, limit=self.options.limits.fetch)
 
-    def _swept(self, exchange: Callable[[], GitResult]) -> GitResult:
-        """Half a pack of an exchange that was cut off is of no use to anybody."""
+    def _run_cleanly(self, exchange: Callable[[], GitResult]) -> GitResult:
+        """Runs an exchange, and removes the leftovers of one that fails: half a pack has no use."""
         try:
             finished = exchange()
         except Unavailable:
@@ -319,23 +299,5 @@ class Clone:
             self.remove_leftovers()
         return finished
 
-    def remove_leftovers(self) -> None:
-        """Lock and temporary files of a git that was killed. Only for the owner, while it runs no git that writes."""
-        for pattern in ("*.lock", "refs/**/*.lock", "objects/**/tmp_*", "objects/**/*.lock", "fast_import_crash_*"):
-            for leftover in self.directory.glob(pattern):
-                leftover.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Ends the reading processes and gives the directory back."""
-        with self.lock:
-            self.forget()
-            if self._owner is not None:
-                os.close(self._owner)
-                self._owner = None
-
-
-def kept(git: Git) -> frozenset[str]:
-    """Commits that a ref named after them keeps, in any repository. A ref that points elsewhere keeps nothing."""
-    listed = git.run(["for-each-ref", "--format=%(objectname) %(refname)", KEPT], limit=LOCAL_LIMIT)
-    pairs = (line.split(" ", 1) for line in listed.stdout.decode(errors="replace").splitlines())
-    return frozenset(commit for commit, ref in pairs if ref == f"{KEPT}{commit}")
+    def _not_fetched(self) -> Unavailable:
+        return Unavailable("NotFetched", f"{self.where} was not fetched yet")

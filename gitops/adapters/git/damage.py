@@ -1,4 +1,4 @@
-"""Whether a clone is damaged: what git says, and what a look at the clone says."""
+"""Finds out whether a clone is damaged: by the words of git, and by a look at its objects."""
 
 import contextlib
 import re
@@ -15,19 +15,21 @@ _CORRUPT = re.compile(
 )
 
 
-def is_told(stderr: str) -> bool:
-    """Whether git complains about a repository. What the remote says about itself is no reason to clone again."""
+def is_reported(stderr: str) -> bool:
+    """True if git reports damage in a local repository. The remote's lines about its own damage do not count."""
     own = (line for line in stderr.splitlines() if not line.startswith("remote:"))
     return any(_CORRUPT.search(line) for line in own)
 
 
-def is_ours(git: Git, stderr: str) -> bool:
-    """Whether a command that spoke to a remote failed because of the clone. Over ssh and from a directory the remote's
-    own damage is told in the same words, so the commits and trees that are here are looked at as well.
+def is_in_clone(git: Git, stderr: str) -> bool:
+    """True if a command that spoke to the remote failed because the clone is damaged.
+
+    Over ssh and from a directory git reports damage of the remote in the same words. So the commits and trees of the
+    clone are checked as well.
     """
-    if not is_told(stderr):
+    if not is_reported(stderr):
         return False
-    with contextlib.suppress(Unavailable):  # too many to be looked at in time
-        told = ["rev-list", "--quiet", "--objects", "--filter=blob:none", "--all"]
-        return git.run(told, limit=_LIMIT).code != 0
+    with contextlib.suppress(Unavailable):  # too many objects to check in time
+        listing = ["rev-list", "--quiet", "--objects", "--filter=blob:none", "--all"]
+        return git.run(listing, limit=_LIMIT).code != 0
     return False

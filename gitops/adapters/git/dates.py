@@ -1,18 +1,18 @@
-"""Dates as git prints them. Whoever may push may write any number into a commit or a tag."""
+"""Dates as git prints them. A person who may push can write any number into a commit or a tag."""
 
 from datetime import UTC, datetime
 
 _FIRST = datetime.fromtimestamp(0, UTC)
 _LAST = datetime(9998, 12, 31, tzinfo=UTC)
-"""A year before what datetime can hold, so that a time zone or some hours more never lead beyond."""
+"""One year before the end of datetime, so that a time zone or a few added hours cannot overflow."""
 
 
-def moment(seconds: str) -> datetime | None:
-    """None for what is no date: no number, or one beyond the year 9998."""
+def parse(seconds: str) -> datetime | None:
+    """Reads seconds since 1970. None if the text is not a number, or lies beyond the year 9998."""
     found = int(seconds) if seconds.isascii() and seconds.isdecimal() and len(seconds) < 20 else -1
     return datetime.fromtimestamp(found, UTC) if 0 <= found <= _LAST.timestamp() else None
 
 
-def nearest(seconds: str) -> datetime:
-    """The same for a record that must have a date: beyond the end it is the end, and without a number the beginning."""
-    return moment(seconds) or (_LAST if seconds.isascii() and seconds.isdecimal() else _FIRST)
+def clamp(seconds: str) -> datetime:
+    """Reads the same for a record that needs a date: the last date for a larger number, 1970 if it is not a number."""
+    return parse(seconds) or (_LAST if seconds.isascii() and seconds.isdecimal() else _FIRST)

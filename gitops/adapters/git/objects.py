@@ -1,6 +1,6 @@
-"""Reads blobs and trees of a bare clone from two persistent git processes.
+"""Reads blobs and trees of a bare clone from two `git cat-file` processes that stay open.
 
-A tree is read once by its id: a new head costs only the trees that changed, however many files the repo holds.
+A tree is read once and kept by its id, so a new head costs only the trees that changed, however large the repo is.
 """
 
 import contextlib
@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from gitops.adapters.git.process import Git, kill_group
+from gitops.adapters.bounded_process import kill_group
+from gitops.adapters.git.process import Git
 from gitops.core.config_repo.tree import Blob, Tree
 from gitops.core.errors import Rejected
 
 if TYPE_CHECKING:
-    from git import Git as Protocol
+    from git import Git as CatFileProtocol
 
 _DIRECTORY = "40000"
 _UNUSABLE = frozenset({"", ".", "..", ".git"})
@@ -32,109 +33,159 @@ _CONTENT_CACHE = 16 << 20
 
 
 class MissingObject(Exception):
-    """The clone does not have this object, or cannot read it."""
+    """The clone does not have this object, or git cannot read it."""
 
 
 class _TooManyFiles(Exception):
     pass
 
 
+class _CatFile:
+    """Two `git cat-file` processes, one for headers and one for contents; started at the first request, and again after
+    a failure. Not thread-safe.
+    """
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._protocol: CatFileProtocol | None = None
+
+    def read_header(self, name: str) -> tuple[str, int]:
+        """The type and the size in bytes of an object. Raises: MissingObject."""
+        try:
+            _, kind, size = self._running().get_object_header(name)
+        except (ValueError, OSError) as error:
+            self.close()
+            raise MissingObject(name) from error
+        # Its annotation says str; from a process with binary pipes it is bytes.
+        word = cast("str | bytes", kind)
+        return word.decode() if isinstance(word, bytes) else word, size
+
+    def read(self, name: str) -> bytes:
+        """The content of an object. Raises: MissingObject."""
+        try:
+            _, _, size, content = self._running().get_object_data(name)
+        except (ValueError, OSError) as error:
+            self.close()
+            raise MissingObject(name) from error
+        if len(content) != size:
+            self.close()
+            raise MissingObject(name)
+        return content
+
+    def close(self) -> None:
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            for process in (protocol.cat_file_all, protocol.cat_file_header):
+                if process is not None and process.proc is not None:
+                    kill_group(process.proc)
+                    process.proc.communicate()
+            protocol.cat_file_all = protocol.cat_file_header = None
+
+    def _running(self) -> "CatFileProtocol":
+        if self._protocol is None:
+            # GitPython speaks cat-file's protocol with the processes that we start. Its import takes a tenth of a
+            # second, which commands that read no commit save.
+            from git import Git as CatFileProtocol  # noqa: PLC0415
+
+            protocol = CatFileProtocol(str(self._git.directory))
+            for name, option in (("cat_file_all", "--batch"), ("cat_file_header", "--batch-check")):
+                process = self._git.start(["cat-file", option])
+                setattr(protocol, name, CatFileProtocol.AutoInterrupt(process, ["cat-file"]))
+            self._protocol = protocol
+        return self._protocol
+
+
 class Objects:
-    """Content by object id. Thread-safe. `largest` caps blobs, in bytes."""
+    """Reads and caches objects by id. Thread-safe. `largest` caps blobs, in bytes."""
 
     def __init__(self, git: Git, largest: int) -> None:
-        self._git = git
+        self._cat_file = _CatFile(git)
         self._largest = largest
         self._lock = threading.RLock()
-        self._protocol: Protocol | None = None
         self._small: dict[tuple[str, str], dict[str, Blob]] = {}
         self._large: OrderedDict[tuple[str, str], dict[str, Blob]] = OrderedDict()
         self._roots: OrderedDict[str, str] = OrderedDict()
-        self._endless: OrderedDict[str, None] = OrderedDict()
+        self._too_many_files: OrderedDict[str, None] = OrderedDict()
         self._directories = 0
-        self._walked: dict[str, bytes] = {}
+        self._small_trees: dict[str, bytes] = {}
         self._contents: OrderedDict[str, bytes] = OrderedDict()
-        self._held = 0
+        self._content_bytes = 0
 
     def blob(self, blob: str) -> bytes:
-        """Raises: MissingObject; Rejected(TooLarge) above the cap; Rejected(NotAFile) for a tree or a commit."""
+        """The content of a file. Raises: MissingObject; Rejected(TooLarge) above the cap; Rejected(NotAFile)."""
         with self._lock:
             found = self._contents.get(blob)
             if found is not None:
                 self._contents.move_to_end(blob)
                 return found
-            kind, size = self._header(blob)
+            kind, size = self._cat_file.read_header(blob)
             if kind != "blob":
                 raise Rejected("NotAFile", f"{blob} is a {kind}, not a file")
             if size > self._largest:
                 raise too_large(blob, self._largest)
-            content = self._content(blob)
-            self._keep(blob, content)
+            content = self._cat_file.read(blob)
+            self._cache(blob, content)
             return content
 
-    def know(self, content: bytes) -> None:
-        """Spares the first reading of what was just written."""
+    def add(self, content: bytes) -> None:
+        """Caches the content of a blob that was just written."""
         with self._lock:
             blob = blob_id(content)
             if blob not in self._contents:
-                self._keep(blob, content)
+                self._cache(blob, content)
 
     def tree(self, revision: str) -> Tree:
-        """Every file of a commit. Raises: MissingObject; Rejected(NotACommit), Rejected(TooManyFiles),
-        Rejected(BadTree) for names that no file system path can have.
+        """Every file of a commit. Raises: MissingObject; Rejected(NotACommit); Rejected(TooManyFiles);
+        Rejected(BadTree) for a name that cannot be a path.
         """
         with self._lock:
-            return MappingProxyType(self._whole(self._root(revision)))
+            return MappingProxyType(self._files(self._root(revision)))
 
-    def home(self, blob: str) -> str | None:
-        """The tree of the top-level directory that holds a blob, in one of the commits that were asked for; that of the
-        whole commit for a file beside them.
+    def find_tree(self, blob: str) -> str | None:
+        """Finds the top-level directory that holds a blob in a commit that was read, and returns its tree id; the
+        commit's own tree id for a file in the root directory.
         """
         with self._lock:
             for root in reversed(self._roots.values()):
                 with contextlib.suppress(MissingObject, Rejected):
-                    path = next((path for path, found in self._whole(root).items() if found.id == blob), None)
+                    path = next((path for path, found in self._files(root).items() if found.id == blob), None)
                     if path is not None:
                         top, separator, _ = path.partition("/")
-                        entries = _entries(self._content(root), "") if separator else ()
+                        entries = _entries(self._cat_file.read(root), "") if separator else ()
                         return next((tree for _, name, tree in entries if name == top), root)
         return None
 
     def close(self) -> None:
         with self._lock:
-            protocol, self._protocol = self._protocol, None
-            if protocol is not None:
-                for process in (protocol.cat_file_all, protocol.cat_file_header):
-                    if process is not None and process.proc is not None:
-                        kill_group(process.proc)
-                        process.proc.communicate()
-                protocol.cat_file_all = protocol.cat_file_header = None
+            self._cat_file.close()
 
     def _root(self, revision: str) -> str:
         root = self._roots.get(revision)
         if root is not None:
             self._roots.move_to_end(revision)
         else:
-            kind, _ = self._header(revision)
+            kind, _ = self._cat_file.read_header(revision)
             if kind != "commit":
                 raise Rejected("NotACommit", f"{revision} is a {kind}, not a commit")
-            root = self._content(revision).partition(b"\n")[0].removeprefix(b"tree ").decode()
+            root = self._cat_file.read(revision).partition(b"\n")[0].removeprefix(b"tree ").decode()
             self._roots[revision] = root
             if len(self._roots) > _MOST_ROOTS:
                 self._roots.popitem(last=False)
         return root
 
-    def _whole(self, root: str) -> dict[str, Blob]:
-        """Counted while it is walked: a few hundred bytes of trees can stand for more files than there is time for."""
-        if root not in self._endless:
+    def _files(self, root: str) -> dict[str, Blob]:
+        """Every file below a tree, counted during the walk: a few hundred bytes of trees can stand for files without
+        end.
+        """
+        if root not in self._too_many_files:
             self._directories = 0
-            self._walked.clear()
+            self._small_trees.clear()
             try:
                 return self._flatten("", root, _DEEPEST)
             except _TooManyFiles:
-                self._endless[root] = None
-                if len(self._endless) > _MOST_ROOTS:
-                    self._endless.popitem(last=False)
+                self._too_many_files[root] = None
+                if len(self._too_many_files) > _MOST_ROOTS:
+                    self._too_many_files.popitem(last=False)
         raise Rejected("TooManyFiles", f"the commit has more than {_MOST_FILES} files or directories (tree {root})")
 
     def _flatten(self, prefix: str, tree: str, depth: int) -> dict[str, Blob]:
@@ -160,16 +211,16 @@ class Objects:
         return flat
 
     def _tree(self, tree: str) -> bytes:
-        """A tree that stands in many places is asked for once in a walk."""
-        found = self._walked.get(tree)
+        """Reads a tree. One that occurs in many directories is read once in a walk."""
+        found = self._small_trees.get(tree)
         if found is None:
-            found = self._content(tree)
-            if len(found) <= _SMALL_TREE and len(self._walked) < _MOST_WALKED:
-                self._walked[tree] = found
+            found = self._cat_file.read(tree)
+            if len(found) <= _SMALL_TREE and len(self._small_trees) < _MOST_WALKED:
+                self._small_trees[tree] = found
         return found
 
     def _remember(self, key: tuple[str, str], flat: dict[str, Blob]) -> None:
-        """Small directories stay; of large ones every commit makes a new one, so only those in use are kept."""
+        """Keeps small directories. Every commit makes new large ones, so only the large ones in use are kept."""
         if len(flat) <= _SMALL:
             if len(self._small) >= _MOST_TREES:
                 self._small.clear()
@@ -179,50 +230,16 @@ class Objects:
         if len(self._large) > _MOST_LARGE:
             self._large.popitem(last=False)
 
-    def _keep(self, blob: str, content: bytes) -> None:
+    def _cache(self, blob: str, content: bytes) -> None:
         self._contents[blob] = content
-        self._held += len(content)
-        while self._held > _CONTENT_CACHE:
+        self._content_bytes += len(content)
+        while self._content_bytes > _CONTENT_CACHE:
             _, oldest = self._contents.popitem(last=False)
-            self._held -= len(oldest)
-
-    def _header(self, name: str) -> tuple[str, int]:
-        try:
-            _, kind, size = self._running().get_object_header(name)
-        except (ValueError, OSError) as error:
-            self.close()
-            raise MissingObject(name) from error
-        # Its annotation says str; from a process with binary pipes it is bytes.
-        word = cast("str | bytes", kind)
-        return word.decode() if isinstance(word, bytes) else word, size
-
-    def _content(self, name: str) -> bytes:
-        try:
-            _, _, size, content = self._running().get_object_data(name)
-        except (ValueError, OSError) as error:
-            self.close()
-            raise MissingObject(name) from error
-        if len(content) != size:
-            self.close()
-            raise MissingObject(name)
-        return content
-
-    def _running(self) -> "Protocol":
-        if self._protocol is None:
-            # GitPython: speaks cat-file's protocol to the process that we started. Whoever reads files alone does
-            # without the tenth of a second that it takes to be imported.
-            from git import Git as Protocol  # noqa: PLC0415
-
-            protocol = Protocol(str(self._git.directory))
-            for name, option in (("cat_file_all", "--batch"), ("cat_file_header", "--batch-check")):
-                process = self._git.start(["cat-file", option])
-                setattr(protocol, name, Protocol.AutoInterrupt(process, ["cat-file"]))
-            self._protocol = protocol
-        return self._protocol
+            self._content_bytes -= len(oldest)
 
 
 def blob_id(content: bytes) -> str:
-    """https://git-scm.com/book/en/v2/Git-Internals-Git-Objects"""
+    """The id that git gives this content: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects"""
     return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()
 
 

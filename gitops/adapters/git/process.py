@@ -1,7 +1,7 @@
 """Runs git: an environment made from scratch, a wall-clock limit, the whole process group killed when it is over.
 
 GitPython's own runner hands our environment down to git (tokens, GIT_DIR, askpass programs) and finds the processes of
-a hung command by asking `pgrep`; so processes are started here, and GitPython reads objects from them (git_objects).
+a hung command with `pgrep`. So this module starts the processes; GitPython only reads objects from them (objects.py).
 """
 
 import contextlib
@@ -10,12 +10,12 @@ import os
 import re
 import resource
 import shutil
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gitops.adapters.bounded_process import kill_group, limit_resources
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.parsing import git_urls as remotes
 
@@ -26,7 +26,7 @@ _LONGEST_TEXT = 500
 _SETTINGS = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
-    "core.fsync": "none",  # the clone is disposable; the remote decides for itself what durable means
+    "core.fsync": "none",  # the clone is disposable; only the remote has to be durable
     "credential.helper": "",
     "protocol.ext.allow": "never",
     "http.followRedirects": "false",
@@ -35,7 +35,7 @@ _SETTINGS = {
     "fetch.recurseSubmodules": "false",
     "push.recurseSubmodules": "no",
     "submodule.recurse": "false",
-    "maintenance.auto": "false",  # gc runs when it is asked to, never behind a fetch
+    "maintenance.auto": "false",  # Clone.collect_garbage runs gc, never a fetch
     "gc.auto": "2000",
     "gc.autoDetach": "false",
     "pack.threads": "1",
@@ -43,31 +43,36 @@ _SETTINGS = {
 
 
 def check_url(url: str) -> str:
-    """The URL itself when git may be given it: https, ssh (also `git@host:path`) or a local absolute path.
+    """Returns the URL if git may use it: https, ssh (also `git@host:path`) or a local absolute path.
 
     Raises: Rejected(UnsafeUrl) for anything else: options, `ext::` and other helpers, plain http, passwords in the URL.
     """
     if not remotes.is_for_git(url):
         raise Rejected(
             "UnsafeUrl",
-            f"{shown(url)!r} cannot be the config repo's URL: use https://host/path, ssh://git@host/path, "
+            f"{sanitize(url)!r} cannot be the config repo's URL: use https://host/path, ssh://git@host/path, "
             "git@host:path or an absolute path, without a password in it",
         )
     return url
 
 
 def is_local(url: str) -> bool:
+    """True for a path on this machine's disk."""
     return remotes.is_on_disk(url)
 
 
-def shown(text: str) -> str:
-    """Text of another party, fit for a message: one line, no control characters, no user information, cut to length."""
+def sanitize(text: str) -> str:
+    """Makes text of another party fit for a message: one line, no control characters, no user information of URLs, at
+    most 500 characters.
+    """
     line = _CONTROL.sub(" ", _USER_INFO.sub("", text))
     return " ".join(line.split())[:_LONGEST_TEXT]
 
 
 @dataclass(frozen=True, slots=True)
 class GitResult:
+    """A command that ended. `code` is its exit code."""
+
     code: int
     stdout: bytes
     stderr: str
@@ -75,11 +80,11 @@ class GitResult:
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Git commands in one bare clone. `owner` is a file descriptor that every child inherits: a lock on it outlives a
-    killed controller for exactly as long as one of its git processes lives.
+    """Runs git commands in one bare clone.
 
-    `environment` is added to the environment from scratch; `settings` are git configuration keys added to the fixed
-    ones. `largest_output` caps every file that a command writes, in bytes.
+    `owner` is a locked file descriptor that every child inherits: after the controller was killed, the lock lasts as
+    long as one of its git processes. `environment` is added to the environment made from scratch, `settings` to the
+    fixed git configuration. `largest_output` caps every file that a command writes, in bytes.
     """
 
     directory: Path
@@ -90,13 +95,13 @@ class Git:
     largest_output: int = 2 << 30
 
     def run(self, arguments: Sequence[str], *, limit: float, stdin: bytes = b"") -> GitResult:
-        """Waits for the command; a non-zero exit is the caller's to judge.
+        """Runs a command to its end; the caller looks at the exit code.
 
-        Raises: Unavailable(GitTimeout) after `limit` seconds, with every process of the command killed.
+        Raises: Unavailable(GitTimeout) after `limit` seconds; every process of the command is killed then.
         """
         process = self.start(arguments)
         with process:
-            _cap(process.pid, self.largest_output)
+            _limit_files(process, self.largest_output)
             try:
                 stdout, stderr = process.communicate(stdin, timeout=limit)
             except subprocess.TimeoutExpired as error:
@@ -108,7 +113,7 @@ class Git:
         return GitResult(process.returncode, stdout, stderr.decode(errors="replace"))
 
     def start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        """A running git whose three streams are pipes."""
+        """Starts a git whose three streams are pipes. Raises: Unavailable(GitMissing)."""
         program = shutil.which("git")
         if program is None:
             raise Unavailable("GitMissing", "there is no git on the PATH: install git 2.36 or newer")
@@ -139,7 +144,7 @@ class Git:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "false",  # ends a question at once; an empty answer would be one more failed log-in
+            "GIT_ASKPASS": "false",  # fails at once; an empty answer would count as one more failed log-in
             "GIT_SSH_COMMAND": "false",
             "GIT_ALLOW_PROTOCOL": self.protocols,
             "GIT_NO_REPLACE_OBJECTS": "1",
@@ -150,16 +155,10 @@ class Git:
         }
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends what is left of the process and of everything it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+def acquire_lock(lock: Path) -> int:
+    """Locks a file and returns its descriptor. The lock lasts until every process that inherited it has closed it.
 
-
-def own(lock: Path) -> int:
-    """Takes the lock of a state directory; the descriptor returned holds it until it and all its heirs are closed.
-
-    Raises: Unavailable(CloneInUse) while another controller, or a git that a killed one left behind, still has it.
+    Raises: Unavailable(CloneInUse) while another controller holds the lock, or a git that a killed controller left.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -172,8 +171,14 @@ def own(lock: Path) -> int:
     return descriptor
 
 
-def _cap(pid: int, largest: int) -> None:
-    """A remote that sends without end fills a pack file, not the disk. What crashes leaves no copy of a token."""
-    with contextlib.suppress(ProcessLookupError, PermissionError, ValueError, AttributeError):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
-        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+def remove_leftovers(directory: Path) -> None:
+    """Removes the lock files and temporary files of a git that was killed in this repository."""
+    for pattern in ("*.lock", "refs/**/*.lock", "objects/**/tmp_*", "objects/**/*.lock", "fast_import_crash_*"):
+        for leftover in directory.glob(pattern):
+            leftover.unlink(missing_ok=True)
+
+
+def _limit_files(process: subprocess.Popen[bytes], largest: int) -> None:
+    """Bounds a pack file, so that a remote cannot fill the disk, and forbids core dumps, which may hold a token."""
+    with contextlib.suppress(PermissionError, ValueError, AttributeError):  # no prlimit(2) outside Linux
+        limit_resources(process, {resource.RLIMIT_FSIZE: largest, resource.RLIMIT_CORE: 0})

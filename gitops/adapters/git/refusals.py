@@ -1,18 +1,20 @@
-"""What a host says no with, as git and ssh put it, and what a person has to do about it.
+"""The refusals of a git host, recognised by the words of git and ssh, each with what a person has to do.
 
-Time can mend all of these as well as a person: a token is renewed, a host gets its certificate back. So they are asked
-again, and what is known stays in use.
+All of them can pass without a change here: a token is renewed, a certificate is replaced. So they are Unavailable: the
+controller tries again, and the last known head stays in use.
 """
 
 import re
 from dataclasses import dataclass
 
-from gitops.adapters.git.process import shown
+from gitops.adapters.git.process import sanitize
 
 
 @dataclass(frozen=True, slots=True)
 class GitRefusal:
-    """`sentence` holds `{asked}` and `{identity}`: who was refused, in two forms."""
+    """`complaint` matches the words of git or ssh. `sentence` may hold `{login}`, the refused log-in as a clause, and
+    `{identity}`, the refused credentials.
+    """
 
     complaint: re.Pattern[str]
     reason: str
@@ -29,8 +31,8 @@ _REFUSALS = (
     GitRefusal(
         re.compile(r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known"),
         "HostKeyRefused",
-        "its host key is not the pinned one, so nothing was sent; if the host has a new key, compare it with what the "
-        "host publishes and put it into `repo.credentials.knownHosts`; if not, somebody else answers in its place",
+        "its host key is not a pinned one, so nothing was sent; if the host has a new key, compare it with the keys "
+        "that the host publishes and put it into `repo.credentials.knownHosts`; else another server answers at its address",
     ),
     GitRefusal(
         re.compile(r"UNPROTECTED PRIVATE KEY|bad permissions|Load key |no such identity"),
@@ -43,7 +45,7 @@ _REFUSALS = (
             r"|HTTP 401"
         ),
         "AuthenticationFailed",
-        "{asked}; set or renew `repo.credentials` in lockstep.yaml, a renewed file is read by itself",
+        "{login}; set or renew `repo.credentials` in lockstep.yaml (a renewed file needs no restart)",
     ),
     GitRefusal(
         re.compile(
@@ -57,17 +59,17 @@ _REFUSALS = (
     GitRefusal(
         re.compile(r"returned error: 30[0-9]|HTTP 30[0-9]|update url base from redirection"),
         "RedirectRefused",
-        "the host redirects to another URL, which is never followed; write the URL of the repository itself into "
-        "`repo.url`, often the same with `.git` at its end",
+        "the host redirects to another URL, and Lockstep follows no redirect; write the URL of the repository itself "
+        "into `repo.url`, often the same with `.git` at its end",
     ),
     GitRefusal(
         re.compile(
-            # with blanks, so that no name of a repository or trunk is one
+            # with blanks, so that no name of a repository or trunk matches
             r"SSL certificate |certificate verif|certificate subject name|issuer certificate|trust anchors"
         ),
         "CertificateRefused",
-        "its certificate cannot be verified, so nothing was sent; is it expired, or made for another name? Signed by "
-        "an authority of your own, it needs `repo.caFile`",
+        "its certificate cannot be verified, so nothing was sent; check its end date and its names; if an authority of "
+        "your own signed it, set `repo.caFile`",
     ),
     GitRefusal(
         re.compile(
@@ -86,8 +88,9 @@ _NOISE = re.compile(
 
 
 def find(stderr: str) -> GitRefusal | None:
-    """By what git and ssh say, without the remote's URL in it. What the host says may be anything; only what
-    it calls an error of its own counts.
+    """Finds the refusal in the words of git and ssh, from which the caller has cut the remote's URL.
+
+    The host's own lines may say anything, so only those that it marks as ERROR count.
     """
     lines = (
         line.removeprefix("remote: ") if line.startswith("remote: ERROR: ") else line for line in stderr.splitlines()
@@ -96,7 +99,7 @@ def find(stderr: str) -> GitRefusal | None:
     return next((refusal for refusal in _REFUSALS if refusal.complaint.search(own)), None)
 
 
-def words(stderr: str) -> str:
-    """What the host and git said themselves, without what a terminal would want, fit for a message."""
+def quote_words(stderr: str) -> str:
+    """Quotes the host and git in one line, without their advice for a terminal."""
     lines = (line.strip() for line in stderr.splitlines())
-    return shown(" ".join(line for line in lines if not _NOISE.search(line)))
+    return sanitize(" ".join(line for line in lines if not _NOISE.search(line)))

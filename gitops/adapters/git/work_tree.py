@@ -1,22 +1,22 @@
-"""The config repo as it lies on a disk: somebody's work tree with what is not committed yet, or a bare repository.
+"""A config repo on a person's disk: a work tree with its uncommitted files, or a bare repository. It is only read.
 
-Only read: what is not committed gets the ids that git would give it, so equal content has equal keys everywhere.
+Uncommitted files get the blob ids that git would give them, so that equal content has equal keys everywhere.
 """
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from gitops.adapters.git.clone import kept
-from gitops.adapters.git.first_commit import first_commits
+from gitops.adapters.git.history import first_commits
 from gitops.adapters.git.objects import MissingObject, Objects, blob_id
-from gitops.adapters.git.process import Git, shown
+from gitops.adapters.git.process import Git, sanitize
+from gitops.adapters.git.refs import read_kept
 from gitops.core.config_repo.release import RELEASE_FILE
 from gitops.core.config_repo.tree import Blob, Tree
 from gitops.core.errors import Rejected, Unavailable
 
 WORK_TREE = "work tree"
-"""The revision that stands for the files as they lie there."""
+"""The revision that stands for the files on the disk, committed or not."""
 
 _LARGEST_FILE = 5 << 20
 _LIMIT = 30.0
@@ -25,35 +25,35 @@ _MOST_FILES = 200_000
 
 
 class WorkTree:
-    """Implements ports.Trees and ports.Past. `environment` is the caller's: in a pre-receive hook it says where the
-    pushed objects wait (https://git-scm.com/docs/git-receive-pack#_quarantine_environment).
+    """Implements ports.Trees and ports.ReleaseOrigins. `environment` is the process's: in a pre-receive hook it names
+    the directory of the pushed objects (https://git-scm.com/docs/git-receive-pack#_quarantine_environment).
 
     Raises: Rejected(NoConfigRepo) when `directory` is neither a directory with environments/ nor a git repository.
     """
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
-        self.root, self._git = _found(directory.resolve(), environment)
+        self.root, self._git = _find(directory.resolve(), environment)
         self._objects = Objects(self._git, _LARGEST_FILE) if self._git else None
         self._paths: dict[str, str] = {}
         self._files: _Files | None = None
         self._first: dict[str, Mapping[str, str | None]] = {}
 
     def head(self, revision: str = "") -> str:
-        """What is to be looked at: a commit by any name that git knows, else the work tree, else a bare repository's
-        HEAD. Raises: Rejected(UnknownRevision).
+        """Resolves `revision`, any name that git knows, to a commit id. Without one: WORK_TREE, or the HEAD of a bare
+        repository. Raises: Rejected(UnknownRevision).
         """
         if not revision and self.root is not None:
             return WORK_TREE
         found = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision or 'HEAD'}^{{commit}}")
         if not found:
-            raise Rejected("UnknownRevision", f"{shown(revision or 'HEAD')!r} is no commit of this repository")
+            raise Rejected("UnknownRevision", f"{sanitize(revision or 'HEAD')!r} is not a commit of this repository")
         return found
 
     def tree(self, revision: str) -> Tree:
-        """The work tree is listed once. Raises: Rejected(MissingObject) for a commit that is not here."""
+        """Lists the files of a revision; the work tree is listed once. Raises: Rejected(MissingObject)."""
         if revision == WORK_TREE and self.root is not None:
             if self._files is None:
-                self._files = _Files(self.root, self._listed(self.root), self._paths)
+                self._files = _Files(self.root, self._list(self.root), self._paths)
             return self._files
         try:
             if self._objects is not None:
@@ -74,16 +74,16 @@ class WorkTree:
         raise Rejected("MissingObject", _missing(f"file {blob[:12]}"))
 
     def subjects(self, path: str, older: str, newer: str) -> list[str]:
-        """First lines of the commits from `older` (left out) to `newer` that touched a path, newest first."""
+        """The subjects of the commits after `older` up to `newer` that touched a path, newest first, at most 100."""
         if WORK_TREE in {older, newer}:
             older, newer = (("HEAD" if each == WORK_TREE else each) for each in (older, newer))
         lines = self._run(
             "log", "--format=%h %s", "--max-count=100", "--end-of-options", f"{older}..{newer}", "--", path
         )
-        return [shown(line) for line in lines.splitlines()]
+        return [sanitize(line) for line in lines.splitlines()]
 
     def first_releases(self, head: str) -> Mapping[str, str | None]:
-        """Git is asked once for each head."""
+        """Implements ports.ReleaseOrigins; runs git once for each head."""
         if head not in self._first:
             listed = [path for path in self.tree(head) if path.startswith("environments/")]
             releases = [path for path in listed if path.endswith(f"/{RELEASE_FILE}")]
@@ -94,7 +94,7 @@ class WorkTree:
         if self._git is None:
             return dict.fromkeys(paths)
         if head == WORK_TREE and not self._run("rev-parse", "--verify", "--quiet", "HEAD"):
-            return {}  # there is no commit at all yet
+            return {}  # the repository has no commit yet
         return first_commits(self._git, paths, "HEAD" if head == WORK_TREE else head, limit=_LIMIT)
 
     def off_trunk(self, head: str, commits: Collection[str]) -> dict[str, bool]:
@@ -103,9 +103,9 @@ class WorkTree:
             return {}
         commit = "HEAD" if head == WORK_TREE else head
         listed = self._run("rev-list", "--end-of-options", *sorted(wanted), f"^{commit}", "--").split()
-        strayed = wanted & set(listed)
-        refs = kept(self._git) if strayed else frozenset()
-        return {commit: commit in refs for commit in strayed}
+        off_trunk = wanted & set(listed)
+        refs = read_kept(self._git) if off_trunk else frozenset()
+        return {commit: commit in refs for commit in off_trunk}
 
     def close(self) -> None:
         if self._objects is not None:
@@ -117,27 +117,27 @@ class WorkTree:
         finished = self._git.run(arguments, limit=_LIMIT)
         return finished.stdout.decode(errors="surrogateescape").strip() if finished.code == 0 else ""
 
-    def _listed(self, root: Path) -> list[str]:
-        """What a commit of everything would hold; without git, every file that is not hidden."""
+    def _list(self, root: Path) -> list[str]:
+        """The paths that `git add --all && git commit` would hold; without git, every file that is not hidden."""
         if self._git is None:
-            return list(_walked(root))
+            return list(_walk(root))
         listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
         finished = self._git.run(
             ["-C", str(root), f"--git-dir={self._git.directory}", f"--work-tree={root}", *listing], limit=_LIMIT
         )
         if finished.code:
-            raise Unavailable("GitFailed", f"the files of {root} cannot be listed: {shown(finished.stderr)}")
+            raise Unavailable("GitFailed", f"the files of {root} cannot be listed: {sanitize(finished.stderr)}")
         return [path for path in finished.stdout.decode(errors="surrogateescape").split("\0") if path]
 
 
 class _Files(Mapping[str, Blob]):
-    """Hashes a file when it is asked for: most files of a repository are never reached. `paths` learns where the
-    content of an id lies.
+    """The files of a work tree; each is hashed on its first access, because most of them are never read. `paths`
+    collects blob id -> path.
     """
 
     def __init__(self, root: Path, listed: list[str], paths: dict[str, str]) -> None:
         self._root = root
-        # What is deleted but still in git's index is not there.
+        # git also lists files that are in its index but deleted on the disk.
         self._listed = dict.fromkeys(path for path in listed if os.path.lexists(f"{root}/{path}"))
         self._paths = paths
         self._known: dict[str, Blob] = {}
@@ -147,7 +147,7 @@ class _Files(Mapping[str, Blob]):
             raise KeyError(path)
         known = self._known.get(path)
         if known is None:
-            known = self._known[path] = self._hashed(path)
+            known = self._known[path] = self._hash(path)
         return known
 
     def __contains__(self, path: object) -> bool:
@@ -159,7 +159,7 @@ class _Files(Mapping[str, Blob]):
     def __len__(self) -> int:
         return len(self._listed)
 
-    def _hashed(self, path: str) -> Blob:
+    def _hash(self, path: str) -> Blob:
         file = self._root / path
         try:
             if file.is_symlink():
@@ -175,8 +175,8 @@ class _Files(Mapping[str, Blob]):
         return blob
 
 
-def _found(directory: Path, environment: Mapping[str, str]) -> tuple[Path | None, Git | None]:
-    """The root of the work tree (None: bare) and its repository (None: none)."""
+def _find(directory: Path, environment: Mapping[str, str]) -> tuple[Path | None, Git | None]:
+    """Finds the root of the work tree (None: a bare repository) and its git repository (None: not in git)."""
     if _is_repository(directory):
         return None, _git(directory, environment)
     holds_environments = (directory / "environments").is_dir()
@@ -186,13 +186,15 @@ def _found(directory: Path, environment: Mapping[str, str]) -> tuple[Path | None
             return root, _git(git_directory, environment)
     if holds_environments:
         return directory, None
-    raise Rejected("NoConfigRepo", f"{directory} is no config repo: it has neither environments/ nor a git repository")
+    raise Rejected(
+        "NoConfigRepo", f"{directory} is not a config repo: it has neither environments/ nor a git repository"
+    )
 
 
 def _git(directory: Path, environment: Mapping[str, str]) -> Git:
-    """A hook gets the places of a quarantine as seen from where it runs."""
-    waiting = {name: _absolute(environment[name]) for name in _QUARANTINE if environment.get(name)}
-    return Git(directory, environment=waiting)
+    """Makes the paths of a quarantine absolute: a hook gets them relative to its own directory."""
+    quarantine = {name: _absolute(environment[name]) for name in _QUARANTINE if environment.get(name)}
+    return Git(directory, environment=quarantine)
 
 
 def _absolute(paths: str) -> str:
@@ -204,7 +206,7 @@ def _is_repository(directory: Path) -> bool:
 
 
 def _git_directory(root: Path) -> Path | None:
-    """`.git`, or what it points at in a linked work tree."""
+    """The repository at `.git`, or the one that a linked work tree's `.git` file points at."""
     found = root / ".git"
     if found.is_file():
         pointer = found.read_text(errors="replace").partition("gitdir:")[2].strip()
@@ -212,7 +214,7 @@ def _git_directory(root: Path) -> Path | None:
     return found if _is_repository(found) else None
 
 
-def _walked(root: Path) -> Iterator[str]:
+def _walk(root: Path) -> Iterator[str]:
     count = 0
     for directory, below, files in os.walk(root):
         below[:] = sorted(name for name in below if not name.startswith("."))

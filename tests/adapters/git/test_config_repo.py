@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
-from gitops.adapters.git.process import shown
+from gitops.adapters.git.process import sanitize
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.ports import NewCommit
 from tests import ROOT
@@ -585,7 +585,7 @@ def test_a53_gitpython_starts_no_process_and_opens_no_repository() -> None:
                 found[file.name] = {"the whole module"}
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "git":
                 found[file.name] = {name.name for name in node.names}
-    assert found == {"git_objects.py": {"Git"}}
+    assert found == {"objects.py": {"Git"}}
 
 
 def test_a29_nothing_that_lies_in_the_tree_is_run_or_fetched(
@@ -632,7 +632,7 @@ def _submodule(parent: str) -> bytes:
 
 def test_shown_text_has_no_credentials_and_no_control_characters() -> None:
     text = "fatal: https://bob:pw@host/r \x1b[31mred\x1b[0m\nremote: \u202etxt\r\n" + "x" * 1000
-    line = shown(text)
+    line = sanitize(text)
     assert line.startswith("fatal: https://host/r red remote: txt x")
     assert len(line) <= 500
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters.git.first_commit import first_commits
+from gitops.adapters.git.history import first_commits
 from gitops.adapters.git.process import Git
 from gitops.core.errors import Unavailable
 from tests.worlds.git import git

@@ -16,7 +16,7 @@ UNABLE = "fatal: unable to access 'https://h/x.git/': "
 
 
 def trouble(remote: GitRemote, stderr: str) -> GitopsError:
-    return remote.trouble(stderr, "fetched")
+    return remote.translate(stderr, "fetched")
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_a50_a_changed_host_key_is_refused_until_it_is_pinned(site: Site) -> Non
     other = public(key_pair(site.directory / "another")).read_text()
     site.known_hosts.write_text(f"[127.0.0.1]:{site.host.port} {other}")
     for attempt in (repo.fetch, lambda: repo.commit(head, [edit()])):
-        assert "not the pinned one" in refusal(attempt, "HostKeyRefused")
+        assert "not a pinned one" in refusal(attempt, "HostKeyRefused")
     assert repo.head() == head
     assert site.remote.head() == head
     site.known_hosts.write_text(pinned)
