@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from gitops.adapters import new_files
+from gitops.cli import new_files
 from gitops.cli.init_report import printed, told, verdict, written
 from gitops.cli.workspace import Workspace, workplace
 from gitops.contract.checker import Checker, CheckReport

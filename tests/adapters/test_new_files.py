@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops.adapters import new_files
+from gitops.cli import new_files
 from gitops.core.errors import Rejected, Unavailable
 
 

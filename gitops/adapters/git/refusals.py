@@ -32,7 +32,7 @@ _REFUSALS = (
         re.compile(r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known"),
         "HostKeyRefused",
         "its host key is not a pinned one, so nothing was sent; if the host has a new key, compare it with the keys "
-        "that the host publishes and put it into `repo.credentials.knownHosts`; else another server answers at its address",
+        "that the host publishes and put it into `repo.credentials.knownHosts`; else another server answers there",
     ),
     GitRefusal(
         re.compile(r"UNPROTECTED PRIVATE KEY|bad permissions|Load key |no such identity"),

@@ -1,7 +1,7 @@
-"""Runs `kustomize build` on exactly the files that the guard let through, in a directory of its own, under limits.
+"""Runs `kustomize build` on exactly the files that the guard allowed, in a directory of its own, under limits.
 
-The second wall behind gitops.core.guard: even a build that the guard should have refused finds no program to run (empty
-PATH), no network where the kernel lets us take it away, nobody's files but its own, and an end.
+It is the second barrier behind gitops.core.kustomize.guard. A build that the guard should have refused still finds no
+program to run (empty PATH), no network where the kernel lets us take it away, and no files but its own, and it ends.
 """
 
 import contextlib
@@ -21,13 +21,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from gitops.adapters.bounded_process import kill_group, limit_resources
 from gitops.adapters.kustomize.render_cache import RenderCache
 from gitops.core.config_repo.tree import Source
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.kustomize import build_errors
 
 _FLAGS = ("build", "--load-restrictor=LoadRestrictionsRootOnly")
-_SCRATCH = Path("/dev/shm")  # noqa: S108 - what is made there is 0700, checked, and named by its owner
+_SCRATCH = Path("/dev/shm")  # noqa: S108 - our directory there has mode 0700, and its owner and mode are checked
 _LEAST_SCRATCH = 256 << 20
 _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate memory|failed to (?:reserve|commit)|errno=12\b")
 _MOST_ERRORS = 1 << 20
@@ -36,10 +37,11 @@ _TOO_LARGE = re.compile(r"file too large|file size limit")
 
 @dataclass(frozen=True, slots=True)
 class RenderLimits:
-    """Of one build: wall-clock and CPU seconds, bytes of memory, bytes of any file it writes, output included.
+    """Limits of one build: wall-clock seconds, CPU seconds, bytes of memory, bytes of any file it writes, output
+    included.
 
-    `memory` counts private writable mappings (RLIMIT_DATA). A limit on address space cannot be used: Go reserves some
-    of it at random, and at 1.5 GB every second build of 40 objects died with a few MB in use.
+    `memory` counts private writable mappings (RLIMIT_DATA). A limit on the address space does not work: Go reserves
+    parts of it at random, and at 1.5 GB every second build of 40 objects died with a few MB in use.
     """
 
     seconds: float = 60.0
@@ -49,7 +51,9 @@ class RenderLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class _Build:
+    """A build that ended."""
+
     returncode: int
     output: bytes
     errors: str
@@ -57,13 +61,13 @@ class _Ended:
 
 
 class Kustomize:
-    """A ports.Renderer. `cache_directory` is private to one controller; it may be deleted at any time.
+    """Implements ports.Renderer. `cache_directory` is private to one controller; it may be deleted at any time.
 
-    `scratch` is a file system in memory for the files of running builds, used if it is there and has room: to write and
-    remove 45 files costs 10 ms on a disk. `programs` is the search path for unshare(1), which takes the network away;
-    where that is forbidden or missing, builds go on behind the other limits, and `has_network` says so.
+    `scratch` is a file system in memory for the files of running builds. It is used if it exists and has room: on a
+    disk, writing and removing 45 files costs 10 ms. `programs` is the search path for unshare(1), which takes the
+    network away. Where unshare is missing or forbidden, builds run under the other limits, and has_network is True.
 
-    Raises: Unavailable(NoKustomize) when the binary does not run.
+    Raises: Unavailable(NoKustomize) if the binary does not run.
     """
 
     def __init__(
@@ -89,35 +93,38 @@ class Kustomize:
 
     @property
     def has_network(self) -> bool:
-        """True where a build's network could not be taken away."""
+        """True if builds keep their network, because unshare(1) does not work here."""
         return len(self._command) == 1
 
     def render(self, source: Source) -> bytes:
-        """Raises: Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) past any of the limits."""
+        """Builds a source, or returns its cached manifests.
+
+        Raises: Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) above one of the limits.
+        """
         known = self.cached(source.key)
         if known is not None:
             return known
         try:
             with self._slots, self._directory() as directory:
                 _write(source.files, directory / "tree")
-                # With `./` no name of a directory is an option, nor an address (`github.com/a/b`) to be cloned.
+                # After `./` kustomize takes no directory name for an option or for a git address (`github.com/a/b`).
                 ended = self._run((*self._command, *_FLAGS, f"./{source.path}"), directory)
         except OSError as error:
             raise Unavailable("CannotRender", f"{source.path}: kustomize cannot be run: {error.strerror}") from error
         if ended.returncode != 0 or len(ended.output) > self._limits.output:
-            raise _rejected(source, ended, directory, self._limits)
-        self._cache.write(self._key(source.key), ended.output)
+            raise _build_error(source, ended, directory, self._limits)
+        self._cache.write(self._cache_key(source.key), ended.output)
         return ended.output
 
     def cached(self, key: str) -> bytes | None:
-        """What was rendered for a source of this key, by this version of kustomize."""
-        return self._cache.read(self._key(key))
+        """The manifests of a source with this key, rendered by this version of kustomize, or None."""
+        return self._cache.read(self._cache_key(key))
 
-    def _key(self, key: str) -> str:
+    def _cache_key(self, key: str) -> str:
         return hashlib.sha256("\0".join((self.version, *_FLAGS, key)).encode()).hexdigest()
 
     def _probe(self, binary: Path) -> tuple[tuple[str, ...], str]:
-        """The command that starts kustomize, without network if that works here, and its version."""
+        """Finds the command that starts kustomize, without a network if possible, and the version."""
         bare = (str(binary.absolute()),)
         for command in (self._unshare + bare, bare) if self._unshare else (bare,):
             with self._directory() as directory, contextlib.suppress(OSError):
@@ -129,7 +136,7 @@ class Kustomize:
 
     @contextmanager
     def _directory(self) -> Iterator[Path]:
-        """A private directory, named after this process so that a later one knows whose leftovers it finds."""
+        """A directory for one build. Its name begins with our pid, so that a later process can remove leftovers."""
         directory = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self.builds))
         try:
             for name in ("home", "tmp"):
@@ -138,8 +145,8 @@ class Kustomize:
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _run(self, command: tuple[str, ...], directory: Path) -> _Ended:
-        """Output goes to files: the limit on their size is the limit on what we read back."""
+    def _run(self, command: tuple[str, ...], directory: Path) -> _Build:
+        """Runs a command with its output in files, so that the limit on file sizes bounds what we read back."""
         output, errors = directory / "output", directory / "errors"
         with output.open("wb") as out, errors.open("wb") as err:
             process = subprocess.Popen(
@@ -151,14 +158,14 @@ class Kustomize:
                 stderr=err,
                 start_new_session=True,
             )
-            timed_out = self._watch(process)
+            timed_out = self._wait(process)
         # On a busy machine a process may have written more before its limits were set.
         with output.open("rb") as out, errors.open("rb") as err:
-            written, said = out.read(self._limits.output + 1), err.read(_MOST_ERRORS)
-        return _Ended(process.returncode, written, said.decode(errors="replace"), timed_out)
+            written, errors_written = out.read(self._limits.output + 1), err.read(_MOST_ERRORS)
+        return _Build(process.returncode, written, errors_written.decode(errors="replace"), timed_out)
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> bool:
-        """Waits for the end; True when the end was ours. `wait(timeout)` would poll, up to 50 ms apart."""
+    def _wait(self, process: subprocess.Popen[bytes]) -> bool:
+        """Waits for the end of a build; True if its time ran out. Popen.wait(timeout) would poll every 50 ms."""
         timed_out = threading.Event()
 
         def end() -> None:
@@ -168,28 +175,21 @@ class Kustomize:
         timer = threading.Timer(self._limits.seconds, end)
         timer.start()
         try:
-            self._limit(process.pid)
+            limit_resources(
+                process,
+                {
+                    resource.RLIMIT_DATA: self._limits.memory,
+                    resource.RLIMIT_CPU: self._limits.cpu_seconds,
+                    resource.RLIMIT_FSIZE: self._limits.output,
+                    resource.RLIMIT_CORE: 0,
+                },
+            )
             process.wait()
         finally:
             timer.cancel()
             _kill(process)
             process.wait()
         return timed_out.is_set()
-
-    def _limit(self, pid: int) -> None:
-        """Set from outside, within a millisecond of the start: code between fork and exec is unsafe with threads, and
-        the limits bound what is allocated, written and computed from now on, so nothing is lost by the delay.
-        """
-        limits = self._limits
-        wanted = {
-            resource.RLIMIT_DATA: limits.memory,
-            resource.RLIMIT_CPU: limits.cpu_seconds,
-            resource.RLIMIT_FSIZE: limits.output,
-            resource.RLIMIT_CORE: 0,
-        }
-        with contextlib.suppress(ProcessLookupError):
-            for kind, value in wanted.items():
-                resource.prlimit(pid, kind, (value, value))
 
 
 def _environment(directory: Path) -> dict[str, str]:
@@ -200,13 +200,15 @@ def _environment(directory: Path) -> dict[str, str]:
         "XDG_CONFIG_HOME": home,
         "TMPDIR": str(directory / "tmp"),
         "GIT_ALLOW_PROTOCOL": "none",
-        # A build lives for milliseconds: collecting its garbage costs more than keeping it, up to a point.
+        # A build lives for milliseconds: up to a limit, collecting its garbage costs more than keeping it.
         "GOGC": "400",
     }
 
 
 def _private_directory(scratch: Path, cache_directory: Path) -> Path | None:
-    """A directory of ours in a file system that everybody may write to, None when there is no room or no trust."""
+    """Makes our directory in a file system that every user may write to. None if it lacks room, or if another user owns
+    the directory.
+    """
     name = hashlib.sha256(str(cache_directory.absolute()).encode()).hexdigest()[:16]
     directory = scratch / f"lockstep-{os.getuid()}-{name}"
     try:
@@ -223,7 +225,7 @@ def _private_directory(scratch: Path, cache_directory: Path) -> Path | None:
 def _write(files: Mapping[str, bytes], tree: Path) -> None:
     for directory in {PurePosixPath(path).parent for path in files}:
         if directory.is_absolute() or ".." in directory.parts:
-            raise Rejected("OutsideTree", f"{directory} leads out of the config repo")
+            raise Rejected("OutsideTree", f"{directory} is outside the config repo")
         (tree / directory).mkdir(parents=True, exist_ok=True)
     for path, content in files.items():
         with open(f"{tree}/{path}", "xb", buffering=0) as file:  # noqa: PTH123 - Path.open costs as much as the write
@@ -232,19 +234,19 @@ def _write(files: Mapping[str, bytes], tree: Path) -> None:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process)
 
 
-def _rejected(source: Source, ended: _Ended, directory: Path, limits: RenderLimits) -> Rejected:
-    exceeded = _exceeded(ended, limits)
+def _build_error(source: Source, ended: _Build, directory: Path, limits: RenderLimits) -> Rejected:
+    exceeded = _exceeded_limit(ended, limits)
     if exceeded:
         return Rejected("LimitExceeded", f"{source.path}: the build {exceeded}; split it or make it smaller")
     words = build_errors.readable(ended.errors, str(directory / "tree")) or f"exit {ended.returncode}"
     return Rejected("BuildFailed", f"{source.path}: kustomize: {words}")
 
 
-def _exceeded(ended: _Ended, limits: RenderLimits) -> str:
+def _exceeded_limit(ended: _Build, limits: RenderLimits) -> str:
+    """Names the limit that the build exceeded, or empty."""
     if ended.timed_out:
         return f"took longer than {limits.seconds:g} s"
     if ended.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
@@ -258,10 +260,10 @@ def _exceeded(ended: _Ended, limits: RenderLimits) -> str:
 
 
 def _sweep(builds: Path) -> None:
-    """Removes what killed processes left behind. A directory of a process that lives is left alone."""
+    """Removes the directories that killed processes left. A directory whose process lives stays."""
     for directory in builds.iterdir():
         pid = directory.name.partition("-")[0]
-        if not (pid.isdigit() and int(pid) != os.getpid() and _lives(int(pid))):
+        if not (pid.isdigit() and int(pid) != os.getpid() and _is_alive(int(pid))):
             shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -270,7 +272,7 @@ def _remove_if_empty(directory: Path) -> None:
         directory.rmdir()
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,6 +1,6 @@
-"""What was rendered before, by key: in memory, and on disk so that a restart renders nothing.
+"""The cache of rendered manifests, by key: in memory, and on disk so that a restart renders nothing.
 
-Files hold plain Secrets of the render, as the API server will: mode 0600 in a directory of mode 0700.
+The files hold plain values of Secrets, as the API server does; they have mode 0600 in a directory of mode 0700.
 """
 
 import contextlib
@@ -15,10 +15,11 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class RenderCache:
-    """Thread-safe. `memory` and `disk` are limits in bytes; the entry used (on disk: written) longest ago goes first.
+    """Implements ports.Cache. Thread-safe. `memory` and `disk` are limits in bytes; the entry that was used longest ago
+    (on disk: written longest ago) is evicted first.
 
     A disk that fails costs speed, never correctness: reads miss and writes are dropped. Each file starts with the
-    SHA-256 of its content, so that what a power cut or a full disk left behind is no hit.
+    SHA-256 of its content, so that a file that a power cut or a full disk has cut short is a miss.
     """
 
     def __init__(self, directory: Path, *, memory: int = 32 << 20, disk: int = 256 << 20) -> None:
@@ -26,18 +27,18 @@ class RenderCache:
         self._most_memory = memory
         self._most_disk = disk
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, bytes] = OrderedDict()
-        self._size = 0
+        self._entries: OrderedDict[str, bytes] = OrderedDict()
+        self._in_memory = 0
         with contextlib.suppress(OSError):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._on_disk = sum(size for _, size, _ in self._files())
 
     def read(self, key: str) -> bytes | None:
         with self._lock:
-            known = self._known.get(key)
-            if known is not None:
-                self._known.move_to_end(key)
-                return known
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._entries.move_to_end(key)
+                return entry
         stored = self._read_file(key)
         if stored is not None:
             self._remember(key, stored)
@@ -50,11 +51,11 @@ class RenderCache:
 
     def _remember(self, key: str, text: bytes) -> None:
         with self._lock:
-            self._size += len(text) - len(self._known.pop(key, b""))
-            self._known[key] = text
-            while self._size > self._most_memory and len(self._known) > 1:
-                _, dropped = self._known.popitem(last=False)
-                self._size -= len(dropped)
+            self._in_memory += len(text) - len(self._entries.pop(key, b""))
+            self._entries[key] = text
+            while self._in_memory > self._most_memory and len(self._entries) > 1:
+                _, dropped = self._entries.popitem(last=False)
+                self._in_memory -= len(dropped)
 
     def _read_file(self, key: str) -> bytes | None:
         try:
@@ -88,7 +89,7 @@ class RenderCache:
             self._on_disk -= size
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """(mtime, size, path) of every file, those of an interrupted write too."""
+        """(mtime, size, path) of every file, also of an interrupted write."""
         found = []
         with contextlib.suppress(OSError):
             for path in self._directory.iterdir():

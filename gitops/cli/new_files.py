@@ -1,4 +1,4 @@
-"""Writes files where none are. What is there stays: it may be the only copy."""
+"""Writes new files for `lockstep init`. It overwrites no file, because the file may be the only copy."""
 
 import contextlib
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from gitops.core.errors import Rejected, Unavailable
 
 
 def write(root: Path, files: Mapping[str, bytes]) -> None:
-    """All of the files, or none. Those that are there already with the same content are left.
+    """Writes all of the files, or none. A file that exists with the same content stays as it is.
 
-    Raises: Rejected(AlreadyThere) naming what is in the way; Unavailable(CannotWrite).
+    Raises: Rejected(AlreadyThere) with the paths that exist with another content; Unavailable(CannotWrite).
     """
-    in_the_way = [path for path, content in sorted(files.items()) if _is_other(root, path, content)]
-    if in_the_way:
-        message = f"nothing was written: {', '.join(in_the_way[:10])} would have to be overwritten"
+    blocked = [path for path, content in sorted(files.items()) if _is_blocked(root, path, content)]
+    if blocked:
+        message = f"nothing was written: {', '.join(blocked[:10])} would have to be overwritten"
         raise Rejected("AlreadyThere", message)
     written: list[Path] = []
     try:
@@ -32,8 +32,8 @@ def write(root: Path, files: Mapping[str, bytes]) -> None:
         raise Unavailable("CannotWrite", f"{error.filename or root}: {error.strerror}; nothing was written") from error
 
 
-def _is_other(root: Path, path: str, content: bytes) -> bool:
-    """Also where a file or a link stands in place of a directory: what is below it would be somewhere else."""
+def _is_blocked(root: Path, path: str, content: bytes) -> bool:
+    """True if the path has another content, or if a file or a symbolic link stands in place of a directory above it."""
     file = root / path
     for above in list(file.relative_to(root).parents)[:-1]:
         directory = root / above
