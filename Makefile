@@ -11,11 +11,12 @@ run: venv ## the whole story on a real API server, until Ctrl-C
 test: lint ## lint, types, layers, all tests
 	$(BIN)/pytest
 
-lint: venv
+lint: venv ## ruff, types, layers, and this repository's own rules (lint/)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m lint
 
 bench: venv ## the budgets, each beside the floor measured in the same run; SHAPE=storm (or any other) for that one
 	$(BIN)/python -m benchmarks $(SHAPE)

@@ -1,0 +1,46 @@
+import pytest
+
+from lint import docstrings
+from lint.tree import Tree
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        '"""What a module says."""\n',
+        'class Image:\n    """Whoever reads this."""\n',
+        'def read() -> None:\n    """Nobody waits."""\n',
+        'async def read() -> None:\n    """Somebody waits."""\n',
+        'LIMIT = 3\n"""Such a number is small."""\n',
+        'class Image:\n    name: str\n    """Who made it."""\n',
+        '"""What: a riddle."""\n',
+    ],
+)
+def test_a_docstring_that_begins_with_a_riddle_is_refused(module: str) -> None:
+    found = docstrings.first_words(Tree({"gitops/a.py": module})).findings
+    assert len(found) == 1
+    assert "Begin with a verb or with the noun" in found[0].message
+
+
+@pytest.mark.parametrize("text", ["Somebodys", "The host answers what it knows.", "Whether it is whole.", ""])
+def test_other_docstrings_are_let_through(text: str) -> None:
+    assert docstrings.first_words(Tree({"gitops/a.py": f'"""{text}"""\n'})).findings == ()
+
+
+def test_a_string_that_is_no_statement_is_no_docstring() -> None:
+    assert docstrings.first_words(Tree({"gitops/a.py": 'TEXT = "What now?"\n'})).findings == ()
+
+
+def test_the_line_is_that_of_the_docstring() -> None:
+    tree = Tree({"webhooks/a.py": 'import os\n\nLIMIT = 3\n"""What is allowed."""\n'})
+    assert [(finding.path, finding.line) for finding in docstrings.first_words(tree).findings] == [("webhooks/a.py", 4)]
+
+
+@pytest.mark.parametrize("text", ["", '""""""\n', "import os\n"])
+def test_a_package_without_a_docstring_is_refused(text: str) -> None:
+    found = docstrings.packages(Tree({"gitops/web/__init__.py": text, "gitops/web/a.py": ""})).findings
+    assert [finding.path for finding in found] == ["gitops/web/__init__.py"]
+
+
+def test_a_package_with_a_docstring_is_let_through() -> None:
+    assert docstrings.packages(Tree({"gitops/web/__init__.py": '"""The WSGI side."""\n'})).findings == ()
