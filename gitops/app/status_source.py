@@ -16,7 +16,7 @@ from gitops.core.errors import GitopsError
 from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.images.reference import Image
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 from gitops.core.promotion.lineage import RepoHistory
 from gitops.desired.desired_state import DesiredState
 from gitops.history.git_history import GitHistory
@@ -109,7 +109,7 @@ class ControllerStatus:
 
     def controller(self) -> ControllerState:
         head, since = self._head or (None, None)
-        remote = remotes.parse(self._config.repo.url)
+        remote = git_urls.parse(self._config.repo.url)
         registries = tuple(self._sweeps.states()) if self._sweeps else ()
         failing = [
             ControllerTrouble("SweepFailing", each.message, each.failing_since)

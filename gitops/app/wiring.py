@@ -36,7 +36,7 @@ from gitops.core.errors import Rejected, Unavailable
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import applyset_of
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 from gitops.core.promotion.gates import Gate
 from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.promotion.commit_writer import ContractCheck
@@ -81,7 +81,7 @@ class ClusterParts:
 
 def repo_name(config: Config) -> str:
     """How the config repo is written into the cluster and shown: host and path, no user, no secret."""
-    parsed = remotes.parse(config.repo.url)
+    parsed = git_urls.parse(config.repo.url)
     return str(parsed) if parsed else "config repo"
 
 

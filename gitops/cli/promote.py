@@ -12,7 +12,7 @@ from gitops.cli import promotion_requests as promotion_commands
 from gitops.cli.config_file import CLOCKS, DEFAULT, ConfigFile, load
 from gitops.cli.promotion_requests import HoldAsk, PromotionAsk, RemoteRepo, RollbackAsk
 from gitops.core.errors import Rejected
-from gitops.core.parsing import models as schema
+from gitops.core.parsing import models
 from gitops.core.sync.status import PendingRequest
 
 EnvironmentName = Annotated[str, typer.Argument(help="An environment of pipeline.yaml")]
@@ -112,7 +112,7 @@ def _waiting(environment: str, config: Path) -> list[PendingRequest]:
 
 def _duration(text: str) -> timedelta:
     try:
-        found = schema.duration(text)
+        found = models.parse_duration(text)
     except ValueError as error:
         raise Rejected("InvalidDuration", f"{text!r} {error}") from error
     return timedelta(seconds=found.total_seconds())

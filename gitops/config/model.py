@@ -26,8 +26,7 @@ from gitops.config.fields import AnchoredPath, Duration, SecretSource, Section
 from gitops.config.registries import HostName, RegistryConfig
 from gitops.config.repo import PROXY, RepoCredentials, missing_access, require_fit
 from gitops.core.errors import Place, Rejected
-from gitops.core.parsing import git_urls as remotes
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import git_urls, yaml_reader
 from gitops.core.parsing.yaml_reader import Document, YamlLimits
 from gitops.core.promotion.gates import SKIPPABLE, Gate
 from gitops.runtime.secret_files import SecretFiles
@@ -46,7 +45,7 @@ def _address(value: Any) -> Any:
 
 
 def _repo_url(url: str) -> str:
-    if remotes.parse(url) is None:
+    if git_urls.parse(url) is None:
         raise ValueError("write an https://, ssh://, git:// or file:// URL, user@host:path or an absolute path")
     if re.match(r"[a-z]+://[^/@]*:[^/@]*@", url):
         raise ValueError("take the password out of the URL; it would be shown in process lists and logs")
@@ -54,7 +53,7 @@ def _repo_url(url: str) -> str:
 
 
 def _cloned_url(url: str) -> str:
-    if not remotes.is_for_git(_repo_url(url)):
+    if not git_urls.is_for_git(_repo_url(url)):
         raise ValueError(
             "write an https:// URL without a user (`credentials.username` has it), ssh://git@host/path, git@host:path, "
             "file:///path or an absolute path, without quotes and signs of a shell"
@@ -63,7 +62,7 @@ def _cloned_url(url: str) -> str:
 
 
 def _branch(name: str) -> str:
-    if not remotes.is_ref(f"refs/heads/{name}"):
+    if not git_urls.is_ref(f"refs/heads/{name}"):
         raise ValueError("write the name of a branch, such as main")
     return name
 
@@ -135,8 +134,8 @@ class RepoConfig(Section):
         require_fit(self.url, self.credentials, {"caFile": self.ca_file, "proxy": self.proxy})
         return self
 
-    def remotes(self) -> frozenset[remotes.GitUrl]:
-        parsed = (remotes.parse(url) for url in (self.url, *self.aliases))
+    def remotes(self) -> frozenset[git_urls.GitUrl]:
+        parsed = (git_urls.parse(url) for url in (self.url, *self.aliases))
         return frozenset(remote for remote in parsed if remote is not None)
 
 
@@ -244,7 +243,7 @@ def _read(path: Path) -> Document:
     try:
         with path.open("rb") as stream:
             text = stream.read(_LARGEST_CONFIG + 1)
-        found = yaml_text.documents(text, str(path), YamlLimits(size=_LARGEST_CONFIG))
+        found = yaml_reader.documents(text, str(path), YamlLimits(size=_LARGEST_CONFIG))
     except OSError as error:
         raise _invalid(path, [(None, f"cannot be read ({error.strerror}); name the file with --config")]) from error
     except Rejected as error:

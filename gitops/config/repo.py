@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from gitops.config.fields import AnchoredPath, SecretSource, Section
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 
 PROXY = r"^https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?$"
 """Without a password: it would have to be kept from as many places as the token."""
@@ -45,7 +45,7 @@ def require_fit(url: str, credentials: RepoCredentials | None, https: Mapping[st
     Raises: ValueError when the URL's transport cannot use what is set, or cannot do without what is not.
     """
     given = credentials or RepoCredentials()
-    parsed = remotes.parse(url)
+    parsed = git_urls.parse(url)
     is_https, is_ssh = url.startswith("https://"), parsed is not None and parsed.family == "ssh"
     if is_ssh and not (given.key and given.known_hosts):
         raise ValueError(

@@ -117,7 +117,7 @@ class Checker:
             )
             for plan in plans
         )
-        return CheckReport(checked, layout.misfits(contract.pipeline, tree))
+        return CheckReport(checked, layout.problems(contract.pipeline, tree))
 
     def _planned(self, overlay: Overlay, head: str, changed: Collection[str] | None) -> _Plan:
         at_head = self._repo.tree(head)
@@ -147,7 +147,7 @@ class Checker:
         known = self._past.first_releases(head) if self._past is not None else {}
         if file not in known:  # it was never committed
             return release.revision
-        return compose.adopted(overlay, known[file], self._repo.tree, self._repo.read)
+        return compose.first_release(overlay, known[file], self._repo.tree, self._repo.read)
 
     def _judged(
         self,

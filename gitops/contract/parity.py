@@ -16,7 +16,7 @@ from gitops.core.contract import parity
 from gitops.core.contract.parity import EnvironmentPair, ParitySide
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import image_edit
 from gitops.core.manifests import container_images
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.revision import Revision
@@ -105,7 +105,7 @@ class ParityComparer:
             return tree
         text = self._repo.read(tree[file].id)
         for image in wanted:
-            text = overlay.set_image(text, image, file)
+            text = image_edit.set_image(text, image, file)
         return _Edited(tree, file, replace(tree[file], id=self._repo.keep(text)))
 
     def _commits(self, a: _Rendered, b: _Rendered, contract: Contract) -> tuple[str, ...]:

@@ -24,9 +24,8 @@ from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard
 from gitops.core.kustomize.guard import Closure
-from gitops.core.manifests import cluster_scoped as cluster_kinds
+from gitops.core.manifests import cluster_scoped, scope
 from gitops.core.manifests import manifest as manifests
-from gitops.core.manifests import scope
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body
 from gitops.core.parsing.json_records import JsonRecord
@@ -124,7 +123,7 @@ class Surveyor:
     def manifests(self, situation: OverlayAtTree, declared: Pipeline) -> tuple[Manifest, ...]:
         """What the overlay renders, checked as before an apply. Raises as survey does."""
         text = self._builds.text(self.closure(situation))
-        parsed = manifests.parse(text, situation.overlay, cluster_kinds.is_namespaced)
+        parsed = manifests.parse(text, situation.overlay, cluster_scoped.is_namespaced)
         scope.require(parsed, scope.of(situation.overlay, declared))
         return parsed
 
@@ -187,7 +186,7 @@ class Surveyor:
         if known is None:
             place = Overlay(reference.path, reference.path, reference.path, "default")
             try:
-                parsed = manifests.parse(self._builds.text(reference), place, cluster_kinds.is_namespaced)
+                parsed = manifests.parse(self._builds.text(reference), place, cluster_scoped.is_namespaced)
                 known = [manifest.body for manifest in parsed]
             except Rejected as error:
                 if error.reason != "EmptyRender":

@@ -24,8 +24,8 @@ from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
-from gitops.core.sync import apply_order as order
-from gitops.core.sync.desired import Desired, Rendered, treated
+from gitops.core.sync import apply_order
+from gitops.core.sync.desired import Desired, Rendered, assemble
 from gitops.desired import head as layout
 from gitops.desired.head import HeadLayout
 from gitops.desired.trunk import Trunk
@@ -176,7 +176,7 @@ class DesiredState:
         if revision == desired.revision:
             return True
         try:
-            tree = compose.composed(desired.overlay, revision, self._repo.tree)
+            tree = compose.compose_at(desired.overlay, revision, self._repo.tree)
             return self._builds.closure(tree, desired.overlay.path).key == desired.key
         except Rejected:
             return False
@@ -184,7 +184,7 @@ class DesiredState:
     def situation_at(self, overlay: Overlay, revision: Revision) -> OverlayAtTree | None:
         """The overlay as it was at a revision that was applied before; None when the repo no longer has it."""
         try:
-            return OverlayAtTree(overlay, compose.composed(overlay, revision, self._repo.tree), revision.base)
+            return OverlayAtTree(overlay, compose.compose_at(overlay, revision, self._repo.tree), revision.base)
         except Rejected:
             return None
 
@@ -241,7 +241,7 @@ class DesiredState:
 
         Raises: Rejected(UnknownRevision) when the repo no longer has it.
         """
-        tree = compose.composed(overlay, revision, self._repo.tree)
+        tree = compose.compose_at(overlay, revision, self._repo.tree)
         return self._desired(self._memory, overlay, Composition(revision, tree))
 
     def is_behind(self, head: str) -> bool:
@@ -328,7 +328,7 @@ class DesiredState:
             if not rendered.provisional:
                 with self._lock:
                     memory.rendered[overlay.name] = (closure.key, rendered)
-        return treated(memory.layout.pipeline, overlay, composition, closure, rendered)
+        return assemble(memory.layout.pipeline, overlay, composition, closure, rendered)
 
     def _is_namespaced(self, kind: tuple[str, str], unserved: set[tuple[str, str]]) -> bool:
         """A kind that the cluster does not serve fails by itself when it is applied; the rest goes on."""
@@ -348,10 +348,10 @@ class DesiredState:
         )
         scope.require(parsed, scope.of(overlay, memory.layout.pipeline), self._rules.ceilings)
         for manifest in parsed:
-            order.wave(manifest.body)  # raises while nothing has been written yet
+            apply_order.wave(manifest.body)  # raises while nothing has been written yet
         kept, scaled = manifests.without_owned_replicas(parsed)
         applyset = self._rules.label(overlay.name)
-        labelled = [manifests.labelled(each, applyset, secret_key=self._rules.secret_key()) for each in kept]
+        labelled = [manifests.with_part_of(each, applyset, secret_key=self._rules.secret_key()) for each in kept]
         return Rendered(tuple(labelled), scaled, provisional=bool(unserved))
 
 

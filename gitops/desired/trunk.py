@@ -72,7 +72,7 @@ class Trunk:
             return None
         if (file, blob.id) not in self._adopted:
             first = self._repo.first_commit(file)
-            self._adopted[file, blob.id] = compose.adopted(overlay, first, self._repo.tree, self._repo.read)
+            self._adopted[file, blob.id] = compose.first_release(overlay, first, self._repo.tree, self._repo.read)
         return self._adopted[file, blob.id]
 
     def _is_ancestor(self, older: str, newer: str) -> bool:

@@ -19,7 +19,7 @@ from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE, Hold, Relea
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
-from gitops.core.kustomize import image_edit as overlays
+from gitops.core.kustomize import image_edit
 from gitops.core.promotion.lineage import LineageEntry, RepoHistory
 from gitops.ports import ConfigRepo, PastCommit
 
@@ -146,7 +146,7 @@ class GitHistory:
         tree = self._tree(commit)
         file = layout.kustomization(f"{ENVIRONMENTS}/{overlay}", tree)
         with contextlib.suppress(Rejected):
-            return tuple(map(self._one, overlays.images(self._text(tree, file), file))) if file else ()
+            return tuple(map(self._one, image_edit.images(self._text(tree, file), file))) if file else ()
         return ()
 
     def _one(self, value: _T) -> _T:
@@ -160,8 +160,8 @@ class GitHistory:
         holds: dict[str, Hold] = {}
         for name, overlay in self._trunk.overlays().items():
             try:
-                release = compose.release(overlay, tree, self._repo.read)
-                hold = compose.holds(overlay, tree, self._repo.read).longest
+                release = compose.read_release(overlay, tree, self._repo.read)
+                hold = compose.read_holds(overlay, tree, self._repo.read).longest
             except Rejected:
                 continue
             releases |= {name: release} if release is not None else {}

@@ -16,7 +16,7 @@ from gitops.core.image_updates import changes
 from gitops.core.image_updates.changes import Change, ChangeTarget, DeployedImage, ImageCandidate, WrittenImage
 from gitops.core.image_updates.events import Ignored, ImagePushed
 from gitops.core.images.reference import Image
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import image_edit
 from gitops.ports import ConfigRepo, NewCommit
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class ImageBatch:
             file = self._files[change.target.overlay]
             before = texts.get(file) or self._read(file)
             try:
-                texts[file] = overlay.set_image(before, change.image, file)
+                texts[file] = image_edit.set_image(before, change.image, file)
             except Rejected as error:
                 self._refused[key] = f"{change.target.overlay}: nothing was written: {error}"
                 continue
@@ -206,7 +206,7 @@ class ImageBatch:
 
     def _read_deployed(self, target: ChangeTarget, name: str) -> DeployedImage:
         file = self._files[target.overlay]
-        image = _last(overlay.images(self._read(file), file), name)
+        image = _last(image_edit.images(self._read(file), file), name)
         past = self._past(target.environment)
         written = past.written.get(name, ())
         again = self._memory.again.get((target.overlay, name))
@@ -239,14 +239,14 @@ class ImageBatch:
 
     def _is_rejected(self, target: ChangeTarget, image: Image) -> bool:
         """True for what a rollback abandoned here, whatever files of base it ran with."""
-        release = compose.release(self._places[target.overlay], self._tree, self._repo.read)
+        release = compose.read_release(self._places[target.overlay], self._tree, self._repo.read)
         abandoned = {(entry.service, entry.digest) for entry in release.rejected} if release else set()
         return (target.service, image.digest) in abandoned
 
     def _held(self, overlay: Overlay, now: datetime) -> str:
         """Why automation writes nothing there; a hold that cannot be read holds."""
         try:
-            hold = compose.holds(overlay, self._tree, self._repo.read).at(now)
+            hold = compose.read_holds(overlay, self._tree, self._repo.read).at(now)
         except Rejected as error:
             return f"held: {error}"
         if hold is None:
@@ -269,7 +269,7 @@ class ImageBatch:
             self._memory.names.clear()
         if blob not in self._memory.names:
             try:
-                names = frozenset(image.name for image in overlay.images(self._read(file), file))
+                names = frozenset(image.name for image in image_edit.images(self._read(file), file))
             except Rejected:
                 names = frozenset()  # what is wrong with it is said where it is edited or rendered
             self._memory.names[blob] = names

@@ -15,7 +15,7 @@ from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.images.reference import Image
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import image_edit
 from gitops.local import config_repo, harbor_webhook
 from gitops.local.config_repo import Commit
 from gitops.local.page_client import PageClient
@@ -64,7 +64,7 @@ def deployed_tag(site: LocalSite, service: str) -> str:
     if service not in found.services:
         return ""
     path = f"{pipeline.ENVIRONMENTS}/{found.order[0]}/kustomization.yaml"
-    images = overlay.images(config_repo.read(site.config_repo, path), path)
+    images = image_edit.images(config_repo.read(site.config_repo, path), path)
     name = found.services[service].image
     return next((each.tag or "" for each in images if each.name == name), "")
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.environments import Environment, PromotePolicy
 from gitops.core.errors import GitopsError
-from gitops.core.parsing.models import duration_text
+from gitops.core.parsing.models import format_duration
 from gitops.core.promotion.gates import Gate
 from gitops.local import config_repo, image_push, people
 from gitops.local.image_push import PushStep, PushWatch
@@ -131,7 +131,7 @@ def _promotion(site: LocalSite, name: str, environment: Environment, command: tu
     gates = [Gate.SOAK, *([Gate.SCAN] if promote.scan else []), *([Gate.WINDOWS] if promote.windows.allow else [])]
     skips = " ".join(f"--skip-gate {gate}" for gate in gates)
     how = "by itself" if promote.when == "proven" else "when somebody asks"
-    before, soaks = environment.after, duration_text(promote.soak)
+    before, soaks = environment.after, format_duration(promote.soak)
     lines = [f"  # {SERVICE} comes to {name} {how} once it ran in {before} for {soaks}; gates are skipped by name only"]
     if not promote.approvals.count:
         return [*lines, f"  {lockstep} promote {name} {SERVICE} {skips} --reason 'a first try'{own}"]

@@ -19,8 +19,7 @@ from gitops.core.contract.survey import SurveyInput
 from gitops.core.contract.variations import rule_book as books
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard
-from gitops.core.manifests import cluster_scoped as cluster_kinds
-from gitops.core.manifests import container_images
+from gitops.core.manifests import cluster_scoped, container_images
 from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body
@@ -193,7 +192,7 @@ class Onboarder:
             message = "renders something else below environments/; it has to be moved by hand"
             raise Rejected("NotTheSame", message, place=Place(known[root.path].file))
         overlay = Overlay(root.overlay, root.environment, root.target, UNKNOWN)
-        parsed = manifests.parse(text, overlay, cluster_kinds.is_namespaced)
+        parsed = manifests.parse(text, overlay, cluster_scoped.is_namespaced)
         return _Moved(result, text, DeployedOverlay(root, known[root.path], parsed))
 
     def _deployed(self, moved: list[_Moved], wishes: EnvironmentOptions) -> _Draft:
@@ -264,14 +263,14 @@ class Onboarder:
             place = Overlay(
                 root.overlay, root.environment, root.target, declared.environments[root.environment].namespace
             )
-            own = _bodies(manifests.parse(each.text, place, cluster_kinds.is_namespaced))
+            own = _bodies(manifests.parse(each.text, place, cluster_scoped.is_namespaced))
             found.append(SurveyInput(root.overlay, root.environment, own, path, bodies[path]))
         return found
 
     def _bodies(self, path: str, draft: _Draft) -> Sequence[Body]:
         text = self._text(PlannedTree(self._repo, draft.files), path)
         try:
-            return _bodies(manifests.parse(text, Overlay(path, path, path, "default"), cluster_kinds.is_namespaced))
+            return _bodies(manifests.parse(text, Overlay(path, path, path, "default"), cluster_scoped.is_namespaced))
         except Rejected as error:
             if error.reason != "EmptyRender":
                 raise

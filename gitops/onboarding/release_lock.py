@@ -24,7 +24,7 @@ def releases(repo: Trees, head: str, commit: str) -> Mapping[str, bytes]:
     declared = pipeline.parse(repo.read(tree[FILE].id))
     found = {}
     for overlay in layout.overlays(declared, tree):
-        if overlay.after is None or compose.release(overlay, tree, repo.read) is not None:
+        if overlay.after is None or compose.read_release(overlay, tree, repo.read) is not None:
             continue
         if tree.get(FILE) != committed.get(FILE) or not _same(overlay, tree, committed, repo):
             message = f"commit what `lockstep init` wrote first: {overlay.path} is not the same in commit {commit[:12]}"

@@ -14,7 +14,7 @@ from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import image_edit
 from gitops.core.kustomize.guard import Closure
 from gitops.core.promotion import proof
 from gitops.ports import Trees
@@ -57,7 +57,7 @@ class OverlayDirectories:
     def images(self, directory: OverlayDirectory, declared: Pipeline) -> dict[str, Image]:
         """Service -> the image that the kustomization names for it."""
         file = directory.kustomization
-        return overlay.by_service(self._parsed(directory.files[file].id, file), declared)
+        return image_edit.by_service(self._parsed(directory.files[file].id, file), declared)
 
     def composed(self, directory: OverlayDirectory, base: str) -> Tree:
         """The directory over another commit's base. Raises: Rejected(UnknownRevision)."""
@@ -84,4 +84,4 @@ class OverlayDirectories:
         return proof.closures(files, services, reference)
 
     def _parse(self, blob: str, file: str) -> tuple[Image, ...]:
-        return overlay.images(self._repo.read(blob), file)
+        return image_edit.images(self._repo.read(blob), file)

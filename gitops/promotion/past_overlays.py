@@ -10,7 +10,7 @@ from gitops.core.config_repo.release import RELEASE_FILE, Release
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import image_edit
 from gitops.core.promotion import rollback
 from gitops.core.promotion.rollback import OverlayState
 from gitops.ports import Trees
@@ -28,7 +28,7 @@ class PastOverlays:
 
     def state(self, place: Overlay, commit: str) -> OverlayState:
         tree = self.trees.tree(commit)
-        release = compose.release(place, tree, self.trees.read)
+        release = compose.read_release(place, tree, self.trees.read)
         locked = self.trees.tree(release.overlay) if release and release.overlay else tree
         return OverlayState(commit, tree, self._counted(place, release), self._images(place, locked))
 
@@ -50,7 +50,7 @@ class PastOverlays:
     def _release(self, place: Overlay, commit: str) -> Release | None:
         """None also for one whose base nobody let in: nothing ever ran by it."""
         try:
-            found = self._counted(place, compose.release(place, self.trees.tree(commit), self.trees.read))
+            found = self._counted(place, compose.read_release(place, self.trees.tree(commit), self.trees.read))
         except Rejected:
             return None
         is_let_in = found is not None and (found.has_proven_base or bool(found.base_waiver))
@@ -61,11 +61,11 @@ class PastOverlays:
             return release
         if release.is_adoption:
             first = self.first(f"{place.path}/{RELEASE_FILE}")
-            if compose.adopted(place, first, self.trees.tree, self.trees.read) != release.revision:
+            if compose.first_release(place, first, self.trees.tree, self.trees.read) != release.revision:
                 return release.model_copy(update={"waived": None})
         return release.given_by(place.after)
 
     def _images(self, place: Overlay, tree: Tree) -> dict[str, Image]:
         file = layout.kustomization(place.path, tree)
-        found = overlay.images(self.trees.read(tree[file].id), file) if file else ()
-        return overlay.by_service(found, self.declared)
+        found = image_edit.images(self.trees.read(tree[file].id), file) if file else ()
+        return image_edit.by_service(found, self.declared)

@@ -64,7 +64,7 @@ class ReleaseRefs:
 
     def _read(self, place: Overlay, tree: Tree) -> frozenset[str]:
         try:
-            release = compose.release(place, tree, self._repo.read)
+            release = compose.read_release(place, tree, self._repo.read)
         except Rejected:  # the overlay's own pass says so
             return frozenset()
         revision = release.revision if release else None

@@ -14,7 +14,7 @@ from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Holds, Release
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import image_edit
 from gitops.core.promotion import proposal as promotion
 from gitops.core.promotion.gates import Gate
 from gitops.core.promotion.proposal import PromotionSource, PromotionTarget, PromotionTerms
@@ -214,8 +214,8 @@ class EnvironmentSnapshots:
         """Raises: Rejected when its release.yaml, hold.yaml or kustomization cannot be read."""
         tree = self._repo.tree(head)
         own = self._directories.of(place.path, head)
-        target = self._target(declared, place, own, compose.release(place, tree, self._repo.read) or Release())
-        return _Read(target, compose.holds(place, tree, self._repo.read), own.kustomization)
+        target = self._target(declared, place, own, compose.read_release(place, tree, self._repo.read) or Release())
+        return _Read(target, compose.read_holds(place, tree, self._repo.read), own.kustomization)
 
     def _target(self, declared: Pipeline, place: Overlay, own: OverlayDirectory, release: Release) -> PromotionTarget:
         if release.is_adoption and self._desired.adopted(place) != release.revision:
@@ -243,7 +243,7 @@ class EnvironmentSnapshots:
     def _would_run(self, declared: Pipeline, place: Overlay, own: OverlayDirectory, base: str) -> Collection[str]:
         """Services that the overlay would run over a base; none when it would not render, which is said elsewhere."""
         try:
-            return overlay.by_service(self._images_over(place, own, base), declared).keys()
+            return image_edit.by_service(self._images_over(place, own, base), declared).keys()
         except Rejected:
             return frozenset()
 

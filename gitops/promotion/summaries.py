@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gitops.core.image_updates.changes import one_line
-from gitops.core.parsing.models import duration_text
+from gitops.core.parsing.models import format_duration
 from gitops.core.promotion import commits as promotion_commits
 from gitops.core.promotion import proposal as promotion
 from gitops.core.promotion.commits import Promotion
@@ -15,7 +15,7 @@ from gitops.promotion.snapshot import EnvironmentSnapshot
 
 def of_its_own_accord(stage: EnvironmentSnapshot, moves: Sequence[OverlayMove]) -> Promotion:
     asked = "" if stage.promote.when == "proven" else "committed on the trunk, "
-    cause = f"{asked}proven in {stage.source.environment} for {duration_text(stage.promote.soak)}"
+    cause = f"{asked}proven in {stage.source.environment} for {format_duration(stage.promote.soak)}"
     return Promotion(stage.name, stage.source.environment, tuple(moves), release_hash(stage, moves), cause)
 
 

@@ -16,12 +16,10 @@ from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.manifests.pod_references import references
 from gitops.core.objects import Body, Key
-from gitops.core.ownership import field_ownership, live_object, other_tools
-from gitops.core.ownership import field_removal as removal
+from gitops.core.ownership import field_ownership, field_removal, live_object, other_tools
 from gitops.core.ownership.applyset import Member
 from gitops.core.ownership.live_object import Observed
-from gitops.core.sync import apply_order as order
-from gitops.core.sync import diff
+from gitops.core.sync import apply_order, diff
 from gitops.core.sync.plan import (
     RETAINED,
     Cause,
@@ -33,9 +31,9 @@ from gitops.core.sync.plan import (
     Skipped,
     Step,
     Strip,
-    healed,
     is_generated,
     is_whole,
+    mark_healed,
     with_changes,
 )
 from gitops.core.sync.status import Action, Drift
@@ -90,7 +88,9 @@ class Executor:
     def execute(self, steps: Plan, scope: ApplyScope, observed: Mapping[Key, Observed]) -> dict[Key, Outcome]:
         """Does every step, stage by stage. Never raises for a single object: its outcome says what went wrong."""
         outcomes: dict[Key, Outcome] = {}
-        for wave, _, group in order.groups([step for step in steps if isinstance(step, Create | Configure | Strip)]):
+        for wave, _, group in apply_order.groups(
+            [step for step in steps if isinstance(step, Create | Configure | Strip)]
+        ):
             blocked = _blocked(wave, outcomes, scope, observed) or self._deposed()
             done = self._pool.map(lambda step, why=blocked: self._applied(step, scope, why, outcomes), group)
             outcomes.update({outcome.key: outcome for outcome in list(done)})
@@ -143,7 +143,7 @@ class Executor:
 
     def _stripped(self, step: Configure, body: Body) -> Step:
         """What taking the foreign fields out would change; some, such as defaults of the API, come back at once."""
-        operations = removal.removal(body, [owner.field for owner in step.observed.foreign])
+        operations = field_removal.removal_patch(body, [owner.field for owner in step.observed.foreign])
         preview = self._cluster.preview_edit(step.key, step.manifest.version, operations) if operations else body
         changes = diff.changes(body, preview)
         if not changes:
@@ -186,7 +186,7 @@ class Executor:
         seen = self._live.note(body)
         action = Action.CREATED if isinstance(step, Create) else Action.CONFIGURED
         _log.info("applied", object=str(step.key), action=str(action))
-        changes, drift = (step.changes, healed(step.drift)) if isinstance(step, Configure | Strip) else ((), ())
+        changes, drift = (step.changes, mark_healed(step.drift)) if isinstance(step, Configure | Strip) else ((), ())
         mutated = _mutated(step.manifest, body)
         return Outcome(step.key, action, mutated, _member(step.manifest, seen), seen, changes, drift)
 
@@ -268,10 +268,10 @@ def _waits_for(manifest: Manifest, done: Mapping[Key, Outcome]) -> str:
 def _blocked(wave: int, outcomes: Mapping[Key, Outcome], scope: ApplyScope, observed: Mapping[Key, Observed]) -> str:
     """Why a stage may not start yet: a namespace or CRD is missing, or an earlier wave is not Healthy."""
     for outcome in outcomes.values():
-        if order.stage(outcome.key) == 0 and outcome.action is Action.FAILED:
+        if apply_order.stage(outcome.key) == 0 and outcome.action is Action.FAILED:
             return f"{outcome.key} could not be applied"
     for key, manifest in scope.desired.items():
-        if order.wave(manifest.body) < wave:
+        if apply_order.wave(manifest.body) < wave:
             done = outcomes.get(key)
             seen = done.observed if done and done.observed else observed.get(key)
             if seen is None or seen.health > Health.SUSPENDED:

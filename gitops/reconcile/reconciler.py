@@ -19,8 +19,7 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Parent, applyset_of
 from gitops.core.ownership.live_object import Observed
 from gitops.core.revision import Revision
-from gitops.core.sync import heal_backoff as healing
-from gitops.core.sync import plan, summary
+from gitops.core.sync import heal_backoff, plan, summary
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.missing_images import MissingImages
 from gitops.core.sync.plan import Configure, Outcome, Plan
@@ -246,7 +245,7 @@ class Reconciler:
         with self._lock:
             self._memory.parents.pop(name, None)
             self._memory.unsure.add(name)
-        members = plan.written_ahead(parent.members, steps)
+        members = plan.members_before(parent.members, steps)
         head = self._world.desired.head()
         ahead = replace(parent, members=members, pass_revision=revision, head=head)
         fenced = self._world.parents.write(ahead)
@@ -265,7 +264,7 @@ class Reconciler:
         if target.stall and target.stall.reason == SUSPENDED:
             reason = target.stall.message
         if reason:
-            return tuple(plan.withheld(step, reason) for step in steps)
+            return tuple(plan.withhold(step, reason) for step in steps)
         heal = desired is not None and desired.heal
         return tuple(
             self._calmed(name, step, heal=heal) if plan.is_drift(step, parent.members) else step for step in steps
@@ -273,13 +272,13 @@ class Reconciler:
 
     def _calmed(self, name: str, step: plan.Step, *, heal: bool) -> plan.Step:
         if not heal:
-            return plan.withheld(step, _REPORTED)
-        wait = healing.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
+            return plan.withhold(step, _REPORTED)
+        wait = heal_backoff.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
         if not wait:
             return step
         drift = step.drift if isinstance(step, Configure | plan.Strip) else ()
         who = ", ".join(sorted({each.manager for each in drift if each.manager})) or "somebody"
-        return plan.withheld(step, f"{who} keeps changing it back; healed again in {wait:.0f} s")
+        return plan.withhold(step, f"{who} keeps changing it back; healed again in {wait:.0f} s")
 
     def _remember_heals(self, name: str, steps: Plan, parent: Parent) -> None:
         for step in steps:
@@ -358,7 +357,7 @@ class Reconciler:
             count = len(failed) + len(failed_early)
             raise Unavailable("Incomplete", f"{count} of {len(steps)} objects could not be applied")
         waits = [
-            healing.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
+            heal_backoff.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
             for step in steps
             if isinstance(step, plan.Skipped) and step.drift
         ]

@@ -12,7 +12,7 @@ from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.image_updates import build_origin as origin
 from gitops.core.image_updates.build_origin import SourcePush
 from gitops.core.image_updates.events import ConfigPushed
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 
 MOST_KEPT = 5
 """Of each service, the newest."""
@@ -34,7 +34,7 @@ class SourcePushes:
         if declared is None or not services:
             return None
         what = f"the push is to the source of {', '.join(services)}"
-        if not event.after or not event.ref or not (origin.is_revision(event.after) and remotes.is_ref(event.ref)):
+        if not event.after or not event.ref or not (origin.is_revision(event.after) and git_urls.is_ref(event.ref)):
             return f"{what}; there is no commit to show"
         push = SourcePush(event.after, event.ref, self._now())
         with self._lock:

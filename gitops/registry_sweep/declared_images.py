@@ -7,7 +7,7 @@ from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import image_edit
 from gitops.ports import ConfigRepo
 
 _MOST_REMEMBERED = 20_000
@@ -50,7 +50,7 @@ class DeclaredImages:
         known = self._known.get(blob)
         if known is None:
             try:
-                known = tuple(overlay.images(self._repo.read(blob), file))
+                known = tuple(image_edit.images(self._repo.read(blob), file))
             except Rejected:
                 known = ()  # what is wrong with it is said where it is edited or rendered
             self._known[blob] = known

@@ -12,9 +12,9 @@ from gitops.core.errors import Rejected, Unavailable
 from gitops.core.image_updates import sweep
 from gitops.core.images.reference import Image
 from gitops.core.manifests import container_images
-from gitops.core.sync import missing_images as missing
+from gitops.core.sync import missing_images
 from gitops.core.sync.desired import Desired
-from gitops.core.sync.missing_images import MissingImages, NeededImages, pinned
+from gitops.core.sync.missing_images import MissingImages, NeededImages, pinned_name
 from gitops.desired.desired_state import DesiredState
 from gitops.ports import Ledger, ProofLedger, Registry
 
@@ -47,7 +47,7 @@ class RetainedImages:
         known = status.images.values() if status else ()
         proofs = self._ledger.read_proofs(overlay)
         proven = [each.image for each in proofs.records if each.healthy_since is not None] if proofs else ()
-        return missing.needs({*known, *self._rendered(overlay)}, history, proven)
+        return missing_images.needed_images({*known, *self._rendered(overlay)}, history, proven)
 
     def _rendered(self, overlay: str) -> Collection[Image]:
         """Also those of no service. What was not rendered yet, or cannot be, uses what it used before."""
@@ -94,12 +94,12 @@ class ImageRetention:
         if not absent:
             return MissingImages()
         in_use, name = container_images.images(desired.manifests), desired.overlay.name
-        return missing.told(name, replace(self._needed.of(name), in_use=frozenset(in_use)), absent)
+        return missing_images.describe(name, replace(self._needed.of(name), in_use=frozenset(in_use)), absent)
 
     def is_absent(self, image: Image) -> bool:
         """Whether the registry is known to have it no more. Nobody is asked."""
         with self._lock:
-            return pinned(image) in self._absent
+            return pinned_name(image) in self._absent
 
     def outdate(self) -> None:
         """Something may have been deleted, of what is not known here: the next sweeps ask for more, within bounds."""
@@ -141,8 +141,8 @@ class ImageRetention:
     def _due(self, host: str) -> set[str]:
         found = set()
         for each in self._needed.everywhere().values():
-            found |= {pinned(image) for image in each.in_use}
-            reach = (pinned(image) for image in each.in_reach | each.proven)
+            found |= {pinned_name(image) for image in each.in_use}
+            reach = (pinned_name(image) for image in each.in_reach | each.proven)
             found |= {name for name in reach if self._is_due(self._seen_at.get(name, float("-inf")))}
         return {name for name in found if sweep.host_of(name) == host}
 

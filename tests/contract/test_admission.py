@@ -11,7 +11,7 @@ from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.contract.admission import ContractAdmission
 from gitops.contract.surveyor import ContractHead
 from gitops.core.errors import Conflict
-from gitops.core.manifests import cluster_scoped as cluster_kinds
+from gitops.core.manifests import cluster_scoped
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.ownership.applyset import Parent, applyset_of
 from gitops.desired.desired_state import DesiredState, ScopeRules
@@ -32,7 +32,7 @@ def service(name: str) -> str:
 
 class Kinds:
     def is_namespaced(self, kind: tuple[str, str]) -> bool:
-        return cluster_kinds.is_namespaced(kind)
+        return cluster_scoped.is_namespaced(kind)
 
 
 class Overtaken(DesiredState):

@@ -28,20 +28,15 @@ from gitops.core.image_updates import changes
 from gitops.core.image_updates.changes import Change, ChangeTarget
 from gitops.core.images import reference as images
 from gitops.core.images.reference import Image
-from gitops.core.kustomize import build_errors, guard
-from gitops.core.kustomize import file_references as kustomization
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import build_errors, file_references, guard, image_edit
 from gitops.core.kustomize.file_references import FileReference
-from gitops.core.manifests import cluster_scoped as cluster_kinds
-from gitops.core.manifests import container_images, scope
+from gitops.core.manifests import cluster_scoped, container_images, scope
 from gitops.core.manifests import manifest as manifests
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 from gitops.core.parsing.yaml_reader import YamlLimits
 from gitops.core.promotion import requests
 from gitops.core.promotion.requests import SignedTag
-from gitops.core.sync import apply_order as order
-from gitops.core.sync import diff
-from gitops.core.sync import masking as credentials
+from gitops.core.sync import apply_order, diff, masking
 from tests.webhooks import samples
 from tests.webhooks.test_mutations import door, post
 from tests.worlds.trees import Trees
@@ -92,7 +87,7 @@ def walk(data: bytes) -> None:
         return
     source = guard.source(found, trees.read)
     for path, use in found.judged.items():
-        is_plugin = use is kustomization.ReferenceUse.PLUGIN
+        is_plugin = use is file_references.ReferenceUse.PLUGIN
         before = references(trees.read(tree[path].id), path, is_plugin=is_plugin)
         after = references(source.files[path], path, is_plugin=is_plugin)
         assert [(each.text, each.use) for each in after] == [(each.text, each.use) for each in before]
@@ -101,13 +96,13 @@ def walk(data: bytes) -> None:
 
 def references(data: bytes, path: str, *, is_plugin: bool) -> tuple[FileReference, ...]:
     if is_plugin:
-        return kustomization.plugin_references(kustomization.plugin_documents(data, path, _SEVERAL))
-    return kustomization.references(yaml_text.document(data, path))
+        return file_references.plugin_references(file_references.plugin_documents(data, path, _SEVERAL))
+    return file_references.references(yaml_reader.document(data, path))
 
 
 def edit(data: bytes) -> None:
     """An edit of an overlay: the result reads as before but for one image, and a second edit changes nothing."""
-    edited = taken(lambda: overlay.set_image(data, IMAGE, FILE))
+    edited = taken(lambda: image_edit.set_image(data, IMAGE, FILE))
     if edited is None:
         return
     before, after = values(data), values(edited)
@@ -115,13 +110,13 @@ def edit(data: bytes) -> None:
     assert after == before
     assert len([entry for entry in entries if entry not in expected]) <= 1
     assert len(entries) - len(expected) in {0, 1}
-    assert overlay.set_image(edited, IMAGE, FILE) == edited
-    declared = taken(lambda: overlay.images(edited, FILE))  # None: another entry was wrong before, and still is
+    assert image_edit.set_image(edited, IMAGE, FILE) == edited
+    declared = taken(lambda: image_edit.images(edited, FILE))  # None: another entry was wrong before, and still is
     assert declared is None or IMAGE in declared
 
 
 def values(data: bytes) -> dict[str, Any]:
-    return dict(yaml_text.document(data, FILE).value)
+    return dict(yaml_reader.document(data, FILE).value)
 
 
 def read_pipeline(data: bytes) -> None:
@@ -156,16 +151,16 @@ def read_configuration(data: bytes, directory: Path) -> None:
 def read_render(data: bytes) -> None:
     """What kustomize prints: whatever is in scope lies in the overlay's own namespace."""
     with suppress(Rejected):
-        found = manifests.parse(data, DEV, cluster_kinds.is_namespaced, secret_key=b"key")
+        found = manifests.parse(data, DEV, cluster_scoped.is_namespaced, secret_key=b"key")
         outside = {each.manifest.key for each in scope.violations(found, scope.of(DEV, None))}
         for manifest in found:
             assert manifest.key in outside or manifest.key.namespace == DEV.namespace
-            assert manifests.labelled(manifest, "set").key == manifest.key
+            assert manifests.with_part_of(manifest, "set").key == manifest.key
             assert diff.changes(manifest.body, manifest.body) == ()
             assert diff.declared_changes(manifest.body, manifest.body) == ()
             diff.changes(None, manifest.body)
             manifests.is_prune_disabled(manifest.body)
-            order.wave(manifest.body)
+            apply_order.wave(manifest.body)
         container_images.images(found)
         manifests.without_owned_replicas(found)
 
@@ -182,7 +177,7 @@ def judge(data: bytes) -> None:
 
 
 def parsed(data: bytes) -> tuple[manifests.Manifest, ...]:
-    return manifests.parse(data, DEV, cluster_kinds.is_namespaced)
+    return manifests.parse(data, DEV, cluster_scoped.is_namespaced)
 
 
 def read_image(data: bytes) -> None:
@@ -216,10 +211,10 @@ def read_request(data: bytes) -> None:
 
 def show(data: bytes) -> None:
     """What programs say, fit to be shown."""
-    said = build_errors.readable(text(data), "/tree")
+    said = build_errors.describe(text(data), "/tree")
     assert len(said) < 1_000
     assert not set(said) & set("\n\r\x1b\u2028\u202e")
-    credentials.without_credentials(text(data))
+    masking.without_credentials(text(data))
 
 
 def read_lockstep(data: bytes) -> None:

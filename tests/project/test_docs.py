@@ -13,7 +13,7 @@ from typer.main import get_command
 from gitops.cli.main import app
 from gitops.config import model as config
 from gitops.core.config_repo import environments, pipeline, release
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import image_edit
 from tests import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "localcluster/README.md"])
@@ -29,7 +29,7 @@ READERS: Mapping[str, Callable[[str, str], object]] = {
     PART: lambda text, file: pipeline.parse((text + ENVIRONMENTS).encode(), file),
     "release.yaml": lambda text, file: release.parse_release(text.encode(), file),
     "hold.yaml": lambda text, file: release.parse_hold(text.encode(), file),
-    "kustomization.yaml": lambda text, file: overlay.images(text.encode(), file),
+    "kustomization.yaml": lambda text, file: image_edit.images(text.encode(), file),
 }
 """By the file that the first line of an example names. Without one it is a part of pipeline.yaml, or manifests."""
 

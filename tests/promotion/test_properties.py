@@ -16,7 +16,7 @@ from gitops.contract.parity import ParityComparer
 from gitops.core.config_repo import compose, pipeline
 from gitops.core.config_repo.release import Hold
 from gitops.core.contract.parity import DifferenceStatus
-from gitops.core.kustomize import image_edit as overlays
+from gitops.core.kustomize import image_edit
 from gitops.core.promotion import rollback
 from gitops.core.promotion.rollback import OverlayState
 from tests.worlds.promotion import SERVICES, SETTINGS, PromotionWorld, world
@@ -95,12 +95,12 @@ def roll_back(place: PromotionWorld, commit: str) -> None:
 
 def state(place: PromotionWorld, commit: str) -> OverlayState:
     tree = place.repo.tree(commit)
-    release = compose.release(place.desired.overlays()["test"], tree, place.repo.read)
+    release = compose.read_release(place.desired.overlays()["test"], tree, place.repo.read)
     assert release is not None
     file = "environments/test/kustomization.yaml"
     locked = place.repo.tree(release.overlay or commit)
     services = {each.image: name for name, each in pipeline.parse(declared()).services.items()}
-    found = overlays.images(place.repo.read(locked[file].id), file)
+    found = image_edit.images(place.repo.read(locked[file].id), file)
     return OverlayState(commit, tree, release, {services[image.name]: image for image in found})
 
 

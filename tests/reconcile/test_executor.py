@@ -50,7 +50,7 @@ class Bench:
         return self.labelled(body)
 
     def labelled(self, body: Mapping[str, Any]) -> Manifest:
-        return manifests.labelled(Manifest(key(body), body, ""), APPLYSET)
+        return manifests.with_part_of(Manifest(key(body), body, ""), APPLYSET)
 
     def scope(self, *wanted: Manifest, scaled: frozenset[Key] = frozenset()) -> ApplyScope:
         return ApplyScope(APPLYSET, {each.key: each for each in wanted}, scaled, lambda *_: "is also in overlay test")
@@ -64,7 +64,7 @@ class Bench:
     ) -> tuple[plan.Plan, dict[Key, Outcome], dict[Key, Member]]:
         steps = self.executor.examine(self.planned(wanted, members, policy), scope)
         outcomes = self.executor.execute(steps, scope, self.watcher.members(APPLYSET))
-        return steps, outcomes, plan.members_after(plan.written_ahead(members, steps), outcomes)
+        return steps, outcomes, plan.members_after(plan.members_before(members, steps), outcomes)
 
     def live(self) -> Any:
         return client.AppsV1Api(self.world.console).read_namespaced_deployment("app", self.namespace)
@@ -175,7 +175,7 @@ def test_an_object_of_another_tool_is_refused_by_its_name_and_stays(bench: Bench
 
 def test_a34_an_object_of_another_overlay_is_refused(bench: Bench) -> None:
     mine = bench.deployment()
-    theirs = manifests.labelled(Manifest(mine.key, {**mine.body}, ""), applyset_of("test"))
+    theirs = manifests.with_part_of(Manifest(mine.key, {**mine.body}, ""), applyset_of("test"))
     bench.world.cluster.apply(theirs, "")
     steps, _, _ = bench.run([mine], {}, Policy(), bench.scope(mine))
     assert isinstance(steps[0], Skipped)
@@ -188,7 +188,7 @@ def test_what_appears_before_it_is_created_is_examined_and_not_overwritten(bench
     scope = bench.scope(mine)
     steps = bench.executor.examine(bench.planned([mine], {}, Policy()), scope, absent_too=absent_too)
     assert steps == (Create(mine),)
-    theirs = manifests.labelled(Manifest(mine.key, {**mine.body}, ""), applyset_of("test"))
+    theirs = manifests.with_part_of(Manifest(mine.key, {**mine.body}, ""), applyset_of("test"))
     bench.world.cluster.apply(theirs, "")
     outcome = bench.executor.execute(steps, scope, {})[mine.key]
     assert (outcome.action, outcome.message) == (Action.FAILED, "is also in overlay test")

@@ -13,8 +13,7 @@ from gitops.core.health import Health
 from gitops.core.images.reference import Image
 from gitops.core.promotion.proof import Proof, Proofs
 from gitops.core.revision import Revision
-from gitops.core.sync import missing_images as missing
-from gitops.core.sync import summary
+from gitops.core.sync import missing_images, summary
 from gitops.core.sync.missing_images import IN_REACH, IN_USE, PULLABLE, MissingImages, NeededImages
 from gitops.core.sync.status import Record, Sync, SyncStatus
 from gitops.core.sync.summary import PassResults
@@ -49,7 +48,7 @@ class World:
             "dev": NeededImages(frozenset({image("order", "1.0.0")})),
         }
         for needed in self.needs.values():
-            self.shelf.digests |= {missing.pinned(each) for each in needed.in_use | needed.in_reach}
+            self.shelf.digests |= {missing_images.pinned_name(each) for each in needed.in_use | needed.in_reach}
         self.elapsed = 0.0
         self.told: list[frozenset[str]] = []
         self.pool = ThreadPoolExecutor(2)
@@ -85,7 +84,7 @@ def test_nothing_is_said_before_anybody_has_looked(world: World) -> None:
 def test_an_image_in_use_that_is_gone_is_told_before_a_node_needs_it(world: World) -> None:
     world.check()
     world.told.clear()
-    world.shelf.digests.discard(missing.pinned(USED))
+    world.shelf.digests.discard(missing_images.pinned_name(USED))
     world.check()
     found = world.missing()
     assert found is not None
@@ -96,14 +95,14 @@ def test_an_image_in_use_that_is_gone_is_told_before_a_node_needs_it(world: Worl
     )
     assert world.missing("dev") == MissingImages()
     assert world.told == [frozenset({"prod"})]
-    world.shelf.digests.add(missing.pinned(USED))
+    world.shelf.digests.add(missing_images.pinned_name(USED))
     world.check()
     assert world.missing() == MissingImages()
 
 
 def test_what_a_rollback_may_need_is_told_apart_and_asked_for_once_an_hour(world: World) -> None:
     world.check()
-    world.shelf.digests.discard(missing.pinned(BEFORE))
+    world.shelf.digests.discard(missing_images.pinned_name(BEFORE))
     world.check()
     assert world.missing() == MissingImages()
     world.elapsed = 3601.0
@@ -115,12 +114,12 @@ def test_what_a_rollback_may_need_is_told_apart_and_asked_for_once_an_hour(world
 
 
 def test_who_rolls_forward_does_not_miss_it_any_more(world: World) -> None:
-    world.shelf.digests.discard(missing.pinned(USED))
+    world.shelf.digests.discard(missing_images.pinned_name(USED))
     world.check()
     new = image("print-api", "1.4.3")
     assert world.pullability.missing(wanting("prod", {new})) == MissingImages()
     world.needs["prod"] = NeededImages(frozenset({new}))
-    world.shelf.digests.add(missing.pinned(new))
+    world.shelf.digests.add(missing_images.pinned_name(new))
     world.told.clear()
     world.check()
     assert world.told == [frozenset({"prod", "dev"})]
@@ -133,7 +132,7 @@ def test_a_deletion_that_is_announced_is_looked_at_at_once(world: World) -> None
     assert not world.shelf.asked, "nobody needs it"
     world.pullability.check(USED.name, USED.digest or "")
     assert world.missing() == MissingImages(), "the registry has it: who says that it was deleted is not believed"
-    world.shelf.digests.discard(missing.pinned(BEFORE))
+    world.shelf.digests.discard(missing_images.pinned_name(BEFORE))
     world.pullability.check(BEFORE.name, BEFORE.digest or "")
     found = world.missing()
     assert found is not None
@@ -151,7 +150,7 @@ def test_what_was_proven_and_is_gone_is_told_apart_and_known_to_the_gate(world: 
         "is not promoted as long as it is gone; push it again, or let a newer one be proven"
     )
     assert [world.pullability.is_absent(each) for each in (PROVEN, USED)] == [True, False]
-    world.shelf.digests.add(missing.pinned(PROVEN))
+    world.shelf.digests.add(missing_images.pinned_name(PROVEN))
     world.pullability.check(PROVEN.name, PROVEN.digest or "")
     assert world.missing() == MissingImages()
     assert not world.pullability.is_absent(PROVEN)
@@ -166,9 +165,9 @@ def test_what_runs_is_told_before_what_was_proven_and_that_before_what_ran() -> 
 
 def test_after_news_of_another_replica_also_what_nobody_uses_yet_is_asked_for_soon(world: World) -> None:
     world.needs["prod"] = replace(world.needs["prod"], proven=frozenset({PROVEN}))
-    world.shelf.digests.add(missing.pinned(PROVEN))
+    world.shelf.digests.add(missing_images.pinned_name(PROVEN))
     world.check()
-    world.shelf.digests.discard(missing.pinned(PROVEN))
+    world.shelf.digests.discard(missing_images.pinned_name(PROVEN))
     world.elapsed = 600.0
     world.pullability.outdate()
     world.check()
@@ -185,7 +184,7 @@ def test_an_overlay_is_judged_without_a_registry_that_was_never_reached() -> Non
     assert world.missing() is None
     world.check()
     assert world.missing() == MissingImages()
-    world.shelf.digests.discard(missing.pinned(USED))
+    world.shelf.digests.discard(missing_images.pinned_name(USED))
     world.check()
     found = world.missing()
     world.pool.shutdown()
@@ -217,12 +216,12 @@ def test_the_ledger_tells_what_was_proven() -> None:
 
     proofs = Proofs(NOW, (proof(BEFORE, None), proof(PROVEN, NOW)))
     needed = RetainedImages(Accounts(proofs), NothingRendered())
-    assert needed.of("dev").names == {missing.pinned(PROVEN)}
+    assert needed.of("dev").names == {missing_images.pinned_name(PROVEN)}
 
 
 def test_what_a_sweep_has_seen_is_not_asked_for_again(world: World) -> None:
-    world.check(frozenset({missing.pinned(USED), missing.pinned(BEFORE)}))
-    assert [about for _, about in world.shelf.asked] == [missing.pinned(image("order", "1.0.0"))]
+    world.check(frozenset({missing_images.pinned_name(USED), missing_images.pinned_name(BEFORE)}))
+    assert [about for _, about in world.shelf.asked] == [missing_images.pinned_name(image("order", "1.0.0"))]
 
 
 def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World) -> None:
@@ -236,7 +235,7 @@ def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World)
 
 
 def test_an_image_that_may_not_be_read_is_no_missing_one(world: World) -> None:
-    world.shelf.errors[missing.pinned(USED)] = refused("Forbidden")
+    world.shelf.errors[missing_images.pinned_name(USED)] = refused("Forbidden")
     (sentence,) = world.pullability.check_all(HOST, frozenset(), world.pool)
     assert sentence.startswith(f"it cannot be told whether it has {USED.name}@sha256:{USED.short_digest}")
     assert world.missing() == MissingImages()
@@ -251,7 +250,9 @@ def test_a_rollback_may_need_the_newest_images_that_ran_before() -> None:
     tags = [image("print-api", f"1.{number}.0") for number in range(9, 0, -1)]
     undigested = Image(f"{HOST}/tuling/order", "main")
     history = [record(tags[0], undigested), record(tags[0]), *(record(tag) for tag in tags[1:])]
-    assert missing.needs({tags[0], undigested}, history) == NeededImages(frozenset({tags[0]}), frozenset(tags[1:4]))
+    assert missing_images.needed_images({tags[0], undigested}, history) == NeededImages(
+        frozenset({tags[0]}), frozenset(tags[1:4])
+    )
 
 
 # -- what becomes of it in a status

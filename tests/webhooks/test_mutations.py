@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
 from gitops.core.images import reference as images
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 from tests.webhooks import samples
 from tests.webhooks.samples import Sample
 from tests.webhooks.test_bodies import WRONG
@@ -43,7 +43,7 @@ def post(world: World, sample: Sample, body: bytes) -> int:
 def is_sound(event: Event) -> bool:
     """What an event may hold, whoever sent it."""
     if isinstance(event, ConfigPushed):
-        return all(event.urls) and (event.ref is None or remotes.is_ref(event.ref))
+        return all(event.urls) and (event.ref is None or git_urls.is_ref(event.ref))
     return images.is_name(event.image) and images.is_digest(event.digest) and _has_sound_tag(event)
 
 

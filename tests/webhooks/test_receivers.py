@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 from gitops.runtime.metrics import Metrics
 from gitops.web.apps import Probes, create_webhook_app
 from tests.webhooks import recorded, samples
@@ -102,7 +102,7 @@ def build(senders: Mapping[str, Sender]) -> World:
     door = WebhookInputs(
         senders=senders,
         inbox=inbox,
-        repos=frozenset(repo for url in samples.REPOS if (repo := remotes.parse(url)) is not None),
+        repos=frozenset(repo for url in samples.REPOS if (repo := git_urls.parse(url)) is not None),
         on_config_push=look,
         on_registry_news=hear,
         observe=Metrics(registry).delivery,

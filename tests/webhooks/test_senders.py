@@ -7,7 +7,7 @@ import pytest
 
 from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 from tests.webhooks import samples
 from tests.webhooks.samples import Sample
 from webhooks.deliveries import Delivery
@@ -120,8 +120,8 @@ def test_every_sample_stands_in_exactly_one_of_the_tables() -> None:
 def test_a_push_is_one_event_for_each_ref_and_names_the_config_repo(name: str) -> None:
     sample = samples.ALL[name]
     assert moved(sample) == MOVED[name]
-    repos = frozenset(repo for url in samples.REPOS if (repo := remotes.parse(url)) is not None)
-    assert all(remotes.names_any(event.urls, repos) for event in events(sample) if isinstance(event, ConfigPushed))
+    repos = frozenset(repo for url in samples.REPOS if (repo := git_urls.parse(url)) is not None)
+    assert all(git_urls.names_any(event.urls, repos) for event in events(sample) if isinstance(event, ConfigPushed))
 
 
 @pytest.mark.parametrize("name", sorted(PUSHED))

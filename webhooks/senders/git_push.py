@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gitops.core.image_updates.events import ConfigPushed, Ignored
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 from webhooks import bodies
 
 Url = Annotated[str, Field(max_length=2048)]
@@ -58,7 +58,7 @@ def ignore(header: str, event: str) -> Ignored:
 
 def _find_flaw(update: RefUpdate) -> str:
     """Why the update is not passed on; empty for a valid one."""
-    if not remotes.is_ref(update.ref):
+    if not git_urls.is_ref(update.ref):
         return f"ref {bodies.quote(update.ref)} is not a valid branch or tag name"
     if update.after is not None and not _OBJECT_ID.fullmatch(update.after):
         return f"after {bodies.quote(update.after)} is not an object id"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gitops.adapters.bounded_process import kill_group, limit_resources
 from gitops.core.errors import Rejected, Unavailable
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
@@ -47,7 +47,7 @@ def check_url(url: str) -> str:
 
     Raises: Rejected(UnsafeUrl) for anything else: options, `ext::` and other helpers, plain http, passwords in the URL.
     """
-    if not remotes.is_for_git(url):
+    if not git_urls.is_for_git(url):
         raise Rejected(
             "UnsafeUrl",
             f"{sanitize(url)!r} cannot be the config repo's URL: use https://host/path, ssh://git@host/path, "
@@ -58,7 +58,7 @@ def check_url(url: str) -> str:
 
 def is_local(url: str) -> bool:
     """True for a path on this machine's disk."""
-    return remotes.is_on_disk(url)
+    return git_urls.is_on_disk(url)
 
 
 def sanitize(text: str) -> str:

@@ -14,7 +14,7 @@ from gitops.adapters.kubernetes.state_namespace import MANAGED_BY, NAMESPACE
 from gitops.core.errors import GitopsError
 from gitops.core.health import Health
 from gitops.core.ownership.applyset import parent_name
-from gitops.core.sync import missing_images as missing
+from gitops.core.sync import missing_images
 from gitops.core.sync.status import Record, Sync
 
 _EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
@@ -39,7 +39,7 @@ class KubernetesEvents:
 
 def _event(overlay: str, record: Record, name: str) -> dict[str, Any]:
     fine = record.sync is Sync.SYNCED and record.health in {Health.HEALTHY, Health.PROGRESSING, Health.SUSPENDED}
-    well = fine and record.reason not in missing.REASONS
+    well = fine and record.reason not in missing_images.REASONS
     said = record.message or f"{record.sync}, {record.health}"
     revision = f" at {record.revision}" if record.revision else ""
     return {

@@ -241,7 +241,7 @@ def _build_error(source: Source, ended: _Build, directory: Path, limits: RenderL
     exceeded = _exceeded_limit(ended, limits)
     if exceeded:
         return Rejected("LimitExceeded", f"{source.path}: the build {exceeded}; split it or make it smaller")
-    words = build_errors.readable(ended.errors, str(directory / "tree")) or f"exit {ended.returncode}"
+    words = build_errors.describe(ended.errors, str(directory / "tree")) or f"exit {ended.returncode}"
     return Rejected("BuildFailed", f"{source.path}: kustomize: {words}")
 
 

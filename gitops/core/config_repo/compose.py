@@ -72,20 +72,20 @@ def compose(overlay: Overlay, head: str, tree_of: TreeOf, read: Read) -> Composi
     the clone lacks a commit that it names; Rejected(InvalidRelease, InvalidHold) with file and line.
     """
     at_head = tree_of(head)
-    held = holds(overlay, at_head, read)
-    found = release(overlay, at_head, read)
+    held = read_holds(overlay, at_head, read)
+    found = read_release(overlay, at_head, read)
     if found is None or found.base is None or found.overlay is None:
         if overlay.after is not None:
             raise Rejected("NotReleased", _not_released(overlay), place=Place(f"{overlay.path}/{RELEASE_FILE}"))
         revision = Revision(head, head)
         return Composition(revision, ComposedTree(overlay.path, at_head, at_head), found, held)
     revision = Revision(found.base, found.overlay)
-    tree = composed(overlay, revision, tree_of)
+    tree = compose_at(overlay, revision, tree_of)
     pending = found.overlay != head and _settings(overlay, at_head) != _settings(overlay, tree_of(found.overlay))
     return Composition(revision, tree, found, held, pending)
 
 
-def composed(overlay: Overlay, revision: Revision, tree_of: TreeOf) -> Tree:
+def compose_at(overlay: Overlay, revision: Revision, tree_of: TreeOf) -> Tree:
     """The tree of a given revision of the overlay, whatever the trunk says now. Raises: Rejected(UnknownRevision)."""
     return ComposedTree(
         overlay.path,
@@ -94,25 +94,25 @@ def composed(overlay: Overlay, revision: Revision, tree_of: TreeOf) -> Tree:
     )
 
 
-def release(overlay: Overlay, at_head: Tree, read: Read) -> Release | None:
+def read_release(overlay: Overlay, at_head: Tree, read: Read) -> Release | None:
     """The overlay's release.yaml, None when there is none. Raises: Rejected(InvalidRelease)."""
     file = f"{overlay.path}/{RELEASE_FILE}"
     blob = None if overlay.is_platform else _regular(at_head, file)
     return parse_release(read(blob.id), file) if blob else None
 
 
-def adopted(overlay: Overlay, first: str | None, tree_of: TreeOf, read: Read) -> Revision | None:
+def first_release(overlay: Overlay, first: str | None, tree_of: TreeOf, read: Read) -> Revision | None:
     """The commits of the overlay's first release, which commit `first` brought; None when nobody can tell: that commit
     is not known, or its release cannot be read or names none. Raises nothing.
     """
     try:
-        found = release(overlay, tree_of(first), read) if first else None
+        found = read_release(overlay, tree_of(first), read) if first else None
     except Rejected:
         return None
     return found.revision if found else None
 
 
-def holds(overlay: Overlay, at_head: Tree, read: Read) -> Holds:
+def read_holds(overlay: Overlay, at_head: Tree, read: Read) -> Holds:
     """The holds on the overlay, its own and its environment's. Raises: Rejected(InvalidHold)."""
     found = []
     for directory in dict.fromkeys((overlay.path, f"{ENVIRONMENTS}/{overlay.environment}")):

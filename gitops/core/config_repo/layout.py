@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gitops.core.config_repo.pipeline import ENVIRONMENTS, FILE, PLATFORM, Pipeline, Platform
 from gitops.core.errors import Rejected
-from gitops.core.parsing import models as schema
+from gitops.core.parsing import models
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
@@ -45,7 +45,7 @@ def overlays(pipeline: Pipeline, paths: Collection[str]) -> tuple[Overlay, ...]:
         declared = pipeline.environments[name]
         for path in sorted(_overlay_directories(name, paths)):
             overlay = path.removeprefix(f"{ENVIRONMENTS}/")
-            if schema.is_name(overlay.rpartition("/")[2]):
+            if models.is_name(overlay.rpartition("/")[2]):
                 found.append(Overlay(overlay, name, path, declared.namespace, declared.after))
     return tuple(found)
 
@@ -55,7 +55,7 @@ def kustomization(directory: str, paths: Collection[str]) -> str | None:
     return next((path for name in KUSTOMIZATION_FILES if (path := f"{directory}/{name}") in paths), None)
 
 
-def misfits(pipeline: Pipeline, paths: Collection[str]) -> tuple[Rejected, ...]:
+def problems(pipeline: Pipeline, paths: Collection[str]) -> tuple[Rejected, ...]:
     """What `overlays` left out, to be shown: no overlay for an environment, unusable names, undeclared directories."""
     found = []
     for name in pipeline.order:
@@ -67,7 +67,7 @@ def misfits(pipeline: Pipeline, paths: Collection[str]) -> tuple[Rejected, ...]:
         found += [
             Rejected("InvalidName", f"{path}: the name of an overlay's directory must be a DNS label without dots")
             for path in sorted(directories)
-            if not schema.is_name(path.rpartition("/")[2])
+            if not models.is_name(path.rpartition("/")[2])
         ]
     children = {path.split("/")[1] for path in paths if path.startswith(f"{ENVIRONMENTS}/") and path.count("/") > 1}
     undeclared = sorted(children - set(pipeline.environments))

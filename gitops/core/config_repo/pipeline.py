@@ -10,14 +10,14 @@ from pydantic import Field, model_validator
 from gitops.core.config_repo.environments import Environment, ForeignFieldPolicy
 from gitops.core.config_repo.services import RegistryPolicy, Service
 from gitops.core.config_repo.variations import Variation
-from gitops.core.parsing import models as schema
+from gitops.core.parsing import models
 from gitops.core.parsing.models import (
     Duration,
     Kind,
     Name,
     RepoPath,
     StrictModel,
-    misfit,
+    error_at,
 )
 
 FILE = "environments/pipeline.yaml"
@@ -66,7 +66,7 @@ class Pipeline(StrictModel):
     @model_validator(mode="after")
     def _fits_together(self) -> "Pipeline":
         if PLATFORM in self.environments and self.platform is not None:
-            raise misfit(
+            raise error_at(
                 f"`{PLATFORM}` is the name of the platform overlay; call it otherwise", "environments", PLATFORM
             )
         _require_known(self)
@@ -81,7 +81,7 @@ def parse(text: bytes, file: str = FILE, *, checked: bool = False) -> Pipeline:
 
     Raises: Rejected(InvalidPipeline, InvalidYaml, LimitExceeded) with file, line and what is wrong.
     """
-    return schema.read(text, file, Pipeline, "InvalidPipeline", checked=checked)
+    return models.read(text, file, Pipeline, "InvalidPipeline", checked=checked)
 
 
 def _ordered(environments: Mapping[str, Environment]) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def _ordered(environments: Mapping[str, Environment]) -> tuple[str, ...]:
         ]
         if not ready:
             rest = ", ".join(name for name in environments if name not in placed)
-            raise misfit(
+            raise error_at(
                 f"these come after each other in a circle: {rest}", "environments", rest.split(",")[0], "after"
             )
         placed.update(dict.fromkeys(ready))
@@ -106,11 +106,11 @@ def _require_known(pipeline: Pipeline) -> None:
     for name, environment in known.items():
         if environment.after is not None and environment.after not in known:
             message = f"{name} comes after `{environment.after}`, which is not declared"
-            raise misfit(message, "environments", name, "after")
+            raise error_at(message, "environments", name, "after")
     for number, variation in enumerate(pipeline.variations):
         unknown = [name for name in variation.environments if name not in known]
         if unknown:
-            raise misfit(f"no environment is called {', '.join(unknown)}", "variations", number, "environments")
+            raise error_at(f"no environment is called {', '.join(unknown)}", "variations", number, "environments")
 
 
 def _require_own_namespaces(environments: Mapping[str, Environment]) -> None:
@@ -119,7 +119,7 @@ def _require_own_namespaces(environments: Mapping[str, Environment]) -> None:
         other = owners.setdefault((environment.context, environment.namespace), name)
         if other != name:
             message = f"{other} and {name} share the namespace {environment.namespace}"
-            raise misfit(message, "environments", name, "namespace")
+            raise error_at(message, "environments", name, "namespace")
 
 
 def _require_one_image_each(services: Mapping[str, Service]) -> None:
@@ -127,4 +127,4 @@ def _require_one_image_each(services: Mapping[str, Service]) -> None:
     for name, service in services.items():
         other = owners.setdefault(service.image, name)
         if other != name:
-            raise misfit(f"{other} and {name} have the same image", "services", name, "image")
+            raise error_at(f"{other} and {name} have the same image", "services", name, "image")

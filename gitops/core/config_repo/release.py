@@ -8,7 +8,7 @@ import yaml
 from pydantic import AwareDatetime, Field, model_validator
 
 from gitops.core.errors import Rejected
-from gitops.core.parsing import models as schema
+from gitops.core.parsing import models
 from gitops.core.parsing.models import CommitId, Name, StrictModel
 from gitops.core.revision import Revision
 
@@ -163,12 +163,12 @@ def _lasts(hold: Hold) -> float:
 
 def parse_release(text: bytes, file: str) -> Release:
     """Raises: Rejected(InvalidRelease, InvalidYaml, LimitExceeded) with file and line."""
-    return schema.read(text, file, Release, "InvalidRelease")
+    return models.read(text, file, Release, "InvalidRelease")
 
 
 def parse_hold(text: bytes, file: str) -> Hold:
     """Raises: Rejected(InvalidHold, InvalidYaml, LimitExceeded) with file and line."""
-    return schema.read(text, file, Hold, "InvalidHold")
+    return models.read(text, file, Hold, "InvalidHold")
 
 
 def require_reason(text: str) -> str:

@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, model_validator
 
 from gitops.core.images import reference as images
-from gitops.core.parsing import models as schema
-from gitops.core.parsing import regex as expressions
+from gitops.core.parsing import models, regex
 from gitops.core.parsing.models import (
     Duration,
     Expression,
@@ -45,8 +44,8 @@ class TagPolicy(StrictModel):
             raise ValueError("needs exactly one of semver, pattern, follow")
         if self.order is not None and self.pattern is None:
             raise ValueError("order belongs to a pattern; semver and follow have their own")
-        is_numeric = self.order is TagOrder.NUMERIC and not schema.is_checked(info)
-        if is_numeric and expressions.groups(self.pattern or "") != 1:
+        is_numeric = self.order is TagOrder.NUMERIC and not models.is_checked(info)
+        if is_numeric and regex.groups(self.pattern or "") != 1:
             raise ValueError("order: numeric needs a pattern with exactly one group, around the number")
         if self.follow is not None and not images.is_tag(self.follow):
             raise ValueError("follow must be a tag")

@@ -15,7 +15,7 @@ from gitops.core.contract.variations.rules import VariationRule
 from gitops.core.contract.violations import Violation, ViolationKind
 from gitops.core.objects import Body
 from gitops.core.ownership import fields
-from gitops.core.sync import masking as credentials
+from gitops.core.sync import masking
 from gitops.core.sync.diff import ABSENT, SecretMask
 
 _ITEM = re.compile(r"/(?:containers|initContainers|volumes|env)/[^/]+(?=/)")
@@ -191,10 +191,10 @@ def value_at(body: Any, path: str) -> Any:
 
 def _told(sheet: ObjectRules, path: str, value: Any, complaint: str) -> str:
     """A complaint quotes the value, or a part of it, and may be cut."""
-    quoted = (str(leaf)[:_QUOTED] for each, leaf in fields.leaves(value, path) if credentials.is_credential(each))
+    quoted = (str(leaf)[:_QUOTED] for each, leaf in fields.leaves(value, path) if masking.is_credential(each))
     if sheet.body["kind"] == "Secret" or any(start in complaint for start in quoted):
         return "its value is not shown"
-    return credentials.without_credentials(complaint)
+    return masking.without_credentials(complaint)
 
 
 def _is_loose(image: str) -> bool:

@@ -16,12 +16,12 @@ from gitops.core.config_repo.tree import Source
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
 from gitops.core.ownership import fields
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 
 DIRECTORY = "lockstep-origins"
 _ORIGIN = "config.kubernetes.io/origin"
 _TRANSFORMED = "alpha.config.kubernetes.io/transformations"
-_LIMITS = yaml_text.YamlLimits(size=32 << 20, documents=10_000, nodes=2_000_000)
+_LIMITS = yaml_reader.YamlLimits(size=32 << 20, documents=10_000, nodes=2_000_000)
 _PUNCTUATION = re.compile(r"[\s'\"{}\[\],:=-]+")
 
 
@@ -43,7 +43,7 @@ def wrapped(source: Source) -> Source:
 def origins(rendered: bytes) -> Mapping[tuple[str, str], FileOrigin]:
     """(kind, name) -> Origin, of a build of `wrapped`. Raises: Rejected as yaml_text.documents."""
     found = {}
-    for document in yaml_text.documents(rendered, f"{DIRECTORY} (rendered)", _LIMITS):
+    for document in yaml_reader.documents(rendered, f"{DIRECTORY} (rendered)", _LIMITS):
         metadata = document.value.get("metadata") or {}
         annotations = metadata.get("annotations") or {}
         [(own, _), *_] = [*_entries(annotations.get(_ORIGIN)), ("", "")]
@@ -93,7 +93,9 @@ def _score(line: str, name: str, value: str | None, path: str) -> int:
 def _entries(annotation: Any) -> Iterable[tuple[str, str]]:
     """(path of the object's file or of its generator's, file that configured it) of each entry."""
     try:
-        documents: Sequence[yaml_text.Document] = yaml_text.documents(str(annotation or "").encode(), _ORIGIN, _LIMITS)
+        documents: Sequence[yaml_reader.Document] = yaml_reader.documents(
+            str(annotation or "").encode(), _ORIGIN, _LIMITS
+        )
     except Rejected:
         return
     for document in documents:

@@ -13,8 +13,7 @@ from datetime import datetime
 
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.image_updates.changes import one_line
-from gitops.core.parsing import git_urls as remotes
-from gitops.core.parsing import models as schema
+from gitops.core.parsing import git_urls, models
 
 _LABEL = "org.opencontainers.image."
 _REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -52,7 +51,7 @@ def origin(labels: Mapping[str, str]) -> BuildOrigin:
         revision=revision if is_revision(revision) else "",
         source=source if _is_address(source) else "",
         version=one_line(labels.get(f"{_LABEL}version", ""))[:_LONGEST_VERSION],
-        created=schema.moment(labels.get(f"{_LABEL}created", "").strip()),
+        created=models.parse_moment(labels.get(f"{_LABEL}created", "").strip()),
     )
 
 
@@ -68,23 +67,23 @@ def commit_address(revision: str, source: str, declared: Sequence[str]) -> str:
     GitHub, Gitea, Forgejo and Gogs have commits at /commit/<id>, GitLab leads on from there; Bitbucket Cloud has them
     at /commits/<id>.
     """
-    wanted = remotes.parse(source) if source else None
-    candidates = [url for url in declared if wanted is None or remotes.parse(url) == wanted]
+    wanted = git_urls.parse(source) if source else None
+    candidates = [url for url in declared if wanted is None or git_urls.parse(url) == wanted]
     if not is_revision(revision) or len(candidates) != 1 or not candidates[0].startswith(("https://", "http://")):
         return ""
     repo = candidates[0].removesuffix("/").removesuffix(".git")
-    found = remotes.parse(repo)
+    found = git_urls.parse(repo)
     folder = "commits" if found is not None and found.host == "bitbucket.org" else "commit"
     return f"{repo}/{folder}/{revision}"
 
 
 def built_from(urls: Iterable[str], pipeline: Pipeline) -> tuple[str, ...]:
     """The services that are built from a repository that goes by one of these names."""
-    named = {remotes.parse(url) for url in urls} - {None}
+    named = {git_urls.parse(url) for url in urls} - {None}
     return tuple(
         name
         for name, service in pipeline.services.items()
-        if any(remotes.parse(source) in named for source in service.sources)
+        if any(git_urls.parse(source) in named for source in service.sources)
     )
 
 
@@ -111,8 +110,8 @@ def text(revisions: Mapping[str, str]) -> str:
 def parse(trailer: str) -> dict[str, str]:
     """Service -> revision, as such a text says; what is none of it is passed over."""
     pairs = (part.partition("=") for part in trailer.split())
-    return {name: revision for name, _, revision in pairs if schema.is_name(name) and is_revision(revision)}
+    return {name: revision for name, _, revision in pairs if models.is_name(name) and is_revision(revision)}
 
 
 def _is_address(text: str) -> bool:
-    return len(text) <= _LONGEST_URL and _ADDRESS.fullmatch(text) is not None and remotes.parse(text) is not None
+    return len(text) <= _LONGEST_URL and _ADDRESS.fullmatch(text) is not None and git_urls.parse(text) is not None

@@ -16,7 +16,7 @@ from gitops.core.config_repo.services import TagPolicy
 from gitops.core.image_updates import tag_policy
 from gitops.core.image_updates.events import Ignored, ImagePushed
 from gitops.core.images.reference import Image, is_digest, is_name, is_tag
-from gitops.core.parsing import models as schema
+from gitops.core.parsing import models
 
 CAUSE_TRAILER = "Lockstep-Cause"
 DIGEST_TRAILER = "Lockstep-Digest"
@@ -190,7 +190,7 @@ def written(trailers: Iterable[Mapping[str, str]]) -> dict[str, tuple[WrittenIma
     found: dict[str, tuple[WrittenImage, ...]] = {}
     for commit in trailers:
         name, digest = commit.get(IMAGE_TRAILER, "").rpartition(":")[0], commit.get(DIGEST_TRAILER, "")
-        at = schema.moment(commit.get(PUSHED_AT_TRAILER, ""))
+        at = models.parse_moment(commit.get(PUSHED_AT_TRAILER, ""))
         if is_digest(digest) and at is not None:
             found[name] = (*found.get(name, ()), WrittenImage(digest, at))
     return found

@@ -12,7 +12,7 @@ from enum import StrEnum
 from gitops.core.image_updates.changes import one_line
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import Scan, ScanSeverity, ScanState
-from gitops.core.parsing import models as schema
+from gitops.core.parsing import models
 
 ASKED_EVERY = timedelta(minutes=3)
 """For as long as anybody waits for a promotion, a registry is asked that often for each scan."""
@@ -88,7 +88,7 @@ def text(found: Mapping[str, ScanSeverity]) -> str:
 def parse(trailer: str) -> dict[str, ScanSeverity]:
     """What such a text says; what is none of it is passed over."""
     pairs = (part.partition("=") for part in trailer.split())
-    return {name: _WORDS[said] for name, _, said in pairs if schema.is_name(name) and said in _WORDS}
+    return {name: _WORDS[said] for name, _, said in pairs if models.is_name(name) and said in _WORDS}
 
 
 _WORDS = {word(severity): severity for severity in ScanSeverity}

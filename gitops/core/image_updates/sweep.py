@@ -16,7 +16,7 @@ from gitops.core.image_updates import tag_policy
 from gitops.core.image_updates.events import ImagePushed
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import TaggedImage
-from gitops.core.parsing.models import duration_text
+from gitops.core.parsing.models import format_duration
 
 EVERY = timedelta(minutes=5)
 """How often a registry is swept of which pipeline.yaml does not say it."""
@@ -75,7 +75,7 @@ def unknown(pipeline: Pipeline, known: Collection[str]) -> tuple[RegistryState, 
             host,
             wanted,
             reason="RegistryUnknown",
-            message=f"to be swept every {duration_text(wanted)} (pipeline.yaml), but lockstep.yaml has no "
+            message=f"to be swept every {format_duration(wanted)} (pipeline.yaml), but lockstep.yaml has no "
             f"registries.{host}: pushes whose webhook was lost are not found",
         )
         for host, wanted in sorted(asked.items())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import semver
 
 from gitops.core.config_repo.services import TagOrder, TagPolicy
-from gitops.core.parsing import regex as expressions
+from gitops.core.parsing import regex
 
 _COMPARATOR = re.compile(
     r"(?P<operator>>=|<=|!=|=|>|<|\^|~)?(?P<major>\d+)(?:\.(?P<minor>\d+))?(?:\.(?P<patch>\d+))?"
@@ -106,7 +106,7 @@ def _names_prerelease(match: re.Match[str], version: semver.Version) -> bool:
 
 
 def _pattern_rank(policy: TagPolicy, tag: str) -> Rank | None:
-    found = expressions.whole(policy.pattern or "", tag)
+    found = regex.whole(policy.pattern or "", tag)
     if found is None:
         return None
     if policy.order is TagOrder.NUMERIC:

@@ -52,7 +52,7 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def readable(errors: str, tree: str) -> str:
+def describe(errors: str, tree: str) -> str:
     """What kustomize wrote to its standard error, for people; empty when that is nothing. `tree`: the directory in
     which the config repo's files were built.
     """

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Any
 
 from gitops.core.errors import Place, Rejected
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 from gitops.core.parsing.yaml_reader import Document, YamlLimits
 
 INLINE_LIMITS = YamlLimits(documents=1_000)
@@ -65,7 +65,7 @@ def references(document: Document) -> tuple[FileReference, ...]:
 
 def plugin_documents(data: bytes, file: str, limits: YamlLimits) -> tuple[Document, ...]:
     """A file of plugin configs, read as kustomize reads them. Raises: Rejected(InvalidYaml, LimitExceeded)."""
-    return yaml_text.documents(data, file, limits, yaml_text.resolve_in_plugins)
+    return yaml_reader.documents(data, file, limits, yaml_reader.resolve_in_plugins)
 
 
 def plugin_references(documents: tuple[Document, ...]) -> tuple[FileReference, ...]:
@@ -148,13 +148,13 @@ def _file_source(document: Document, value: Any, path: _Path) -> Iterator[FileRe
 
 def _inline(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
     """Text that kustomize parses as YAML: checked for the same dangers as a file."""
-    _embedded(document, _text(document, value, path), path, yaml_text.documents)
+    _embedded(document, _text(document, value, path), path, yaml_reader.documents)
     return iter(())
 
 
 def _patch_or_path(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
     text = _text(document, value, path)
-    if _objects(document, text, path, yaml_text.documents) is None:
+    if _objects(document, text, path, yaml_reader.documents) is None:
         yield FileReference(text, ReferenceUse.YAML, document.place(path))
 
 

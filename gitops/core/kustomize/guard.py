@@ -14,9 +14,9 @@ from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
 from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.tree import Blob, Source, Tree
 from gitops.core.errors import Place, Rejected
-from gitops.core.kustomize import file_references as kustomization
+from gitops.core.kustomize import file_references
 from gitops.core.kustomize.file_references import FileReference, ReferenceUse
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 from gitops.core.parsing.yaml_reader import Document, YamlLimits
 
 Read = Callable[[str], bytes]
@@ -121,8 +121,8 @@ def source(found: Closure, read: Read) -> Source:
 
 def _as_judged(use: ReferenceUse | None, path: str, data: bytes) -> bytes:
     if use is ReferenceUse.DIRECTORY:
-        return kustomization.canonical(yaml_text.document(data, path, _KUSTOMIZATION_LIMITS))
-    return kustomization.canonical_plugins(_plugins(path, data)) if use is ReferenceUse.PLUGIN else data
+        return file_references.canonical(yaml_reader.document(data, path, _KUSTOMIZATION_LIMITS))
+    return file_references.canonical_plugins(_plugins(path, data)) if use is ReferenceUse.PLUGIN else data
 
 
 def _key(path: str, files: Mapping[str, Blob]) -> str:
@@ -256,10 +256,10 @@ class _Walk:
         return self.memory.recall((use, path, blob.id), lambda: find(path, self.read(blob.id)))
 
     def _references(self, file: str, data: bytes) -> tuple[FileReference, ...]:
-        return kustomization.references(yaml_text.document(data, file, _KUSTOMIZATION_LIMITS))
+        return file_references.references(yaml_reader.document(data, file, _KUSTOMIZATION_LIMITS))
 
     def _plugin_references(self, file: str, data: bytes) -> tuple[FileReference, ...]:
-        return kustomization.plugin_references(_plugins(file, data))
+        return file_references.plugin_references(_plugins(file, data))
 
     def _checked(self, file: str, data: bytes) -> tuple[FileReference, ...]:
         """Without both an anchor and an alias there is nothing to expand: large files need not be parsed then."""
@@ -270,11 +270,11 @@ class _Walk:
 
 
 def _documents(file: str, data: bytes) -> tuple[Document, ...]:
-    return yaml_text.documents(data, file, _YAML_LIMITS)
+    return yaml_reader.documents(data, file, _YAML_LIMITS)
 
 
 def _plugins(file: str, data: bytes) -> tuple[Document, ...]:
-    return kustomization.plugin_documents(data, file, _YAML_LIMITS)
+    return file_references.plugin_documents(data, file, _YAML_LIMITS)
 
 
 def _refused(reference: FileReference) -> Rejected:
@@ -292,7 +292,7 @@ def _refused(reference: FileReference) -> Rejected:
 
 def _refused_inline(reference: FileReference) -> Rejected:
     """Of what was meant to be an object nothing is repeated: it may be a Secret's."""
-    if kustomization.is_remote(reference.text):
+    if file_references.is_remote(reference.text):
         message = "begins as a remote address; nothing is fetched: vendor it instead"
         return Rejected("RemoteRefused", message, place=reference.place)
     message = "this text holds no object with a kind, and is no path (its content is not shown)"

@@ -19,7 +19,7 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Place, Rejected
 from gitops.core.images.reference import Image, is_digest, is_tag
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 
 _BOM = "\ufeff"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -94,7 +94,7 @@ def set_image(text: bytes, image: Image, file: str) -> bytes:
 
 @lru_cache(maxsize=64)
 def _parse(data: bytes, file: str) -> _File:
-    document = yaml_text.document(data, file)
+    document = yaml_reader.document(data, file)
     if not isinstance(document.value, dict):
         raise Rejected("NotAKustomization", "is no kustomization: a mapping was expected", place=Place(file, 1))
     text = data.decode().removeprefix(_BOM)

@@ -12,7 +12,7 @@ from gitops.core.config_repo.layout import Overlay
 from gitops.core.errors import Place, Rejected
 from gitops.core.objects import Body, Key, key
 from gitops.core.ownership.applyset import PART_OF_LABEL
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 from gitops.core.parsing.yaml_reader import YamlLimits
 
 IsNamespaced = Callable[[tuple[str, str]], bool]
@@ -49,7 +49,7 @@ def parse(
     file = f"{overlay.path} (rendered)"
     found = [
         (_checked(body, place), place)
-        for document in yaml_text.documents(text, file, _LIMITS)
+        for document in yaml_reader.documents(text, file, _LIMITS)
         for body, place in _objects(document.value, document.place())
     ]
     if not found:
@@ -75,7 +75,7 @@ def body_hash(body: Body, secret_key: bytes = b"") -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
-def labelled(manifest: Manifest, part_of: str, *, secret_key: bytes = b"") -> Manifest:
+def with_part_of(manifest: Manifest, part_of: str, *, secret_key: bytes = b"") -> Manifest:
     """The manifest as a member of an ApplySet (KEP-3659)."""
     metadata = manifest.body["metadata"]
     labels = {**(metadata.get("labels") or {}), PART_OF_LABEL: part_of}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
-from gitops.core.kustomize import file_references as kustomization
+from gitops.core.kustomize import file_references
 from gitops.core.kustomize.file_references import ReferenceUse
 from gitops.core.onboarding import directory_names as names
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 
 Read = Callable[[str], bytes]
 
@@ -169,7 +169,7 @@ def _read(
     each: KustomizationDirectory, directory: str, known: Collection[str], tree: Tree, read: Read
 ) -> KustomizationDirectory:
     try:
-        document = yaml_text.document(read(tree[each.file].id), each.file)
+        document = yaml_reader.document(read(tree[each.file].id), each.file)
         value = document.value if isinstance(document.value, dict) else {}
         refers = tuple(dict.fromkeys(_directories(document, directory, known)))
     except (Rejected, KeyError):
@@ -186,8 +186,8 @@ def _images(entries: object) -> frozenset[str]:
     return frozenset(str(each.get("newName") or each.get("name")) for each in found)
 
 
-def _directories(document: yaml_text.Document, directory: str, known: Collection[str]) -> Iterator[str]:
-    for reference in kustomization.references(document):
+def _directories(document: yaml_reader.Document, directory: str, known: Collection[str]) -> Iterator[str]:
+    for reference in file_references.references(document):
         path = resolve(directory, reference.text)
         if reference.use in {ReferenceUse.DIRECTORY, ReferenceUse.RESOURCE} and path in known:
             yield path

@@ -10,7 +10,7 @@ from gitops.core.errors import Rejected
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.onboarding import directory_names as names
 from gitops.core.onboarding.discovery import KustomizationDirectory, OverlayRoot
-from gitops.core.parsing import models as schema
+from gitops.core.parsing import models
 
 _NAME_PART = re.compile(r"[a-z0-9.-]{0,63}")
 UNKNOWN = "lockstep-init-unknown"
@@ -111,7 +111,7 @@ def _namespace(overlays: Sequence[DeployedOverlay]) -> str | None:
     counted = Counter(
         manifest.key.namespace for each in overlays for manifest in each.manifests if manifest.key.namespace
     )
-    named = [name for name in counted if name != UNKNOWN and schema.is_name(name)]
+    named = [name for name in counted if name != UNKNOWN and models.is_name(name)]
     return min(named, key=lambda name: (-counted[name], name), default=None)
 
 

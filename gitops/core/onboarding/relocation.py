@@ -14,11 +14,11 @@ from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE
 from gitops.core.config_repo.tree import Blob
 from gitops.core.errors import Place, Rejected
-from gitops.core.kustomize import file_references as kustomization
+from gitops.core.kustomize import file_references
 from gitops.core.kustomize.file_references import FileReference, ReferenceUse
 from gitops.core.onboarding import directory_names as names
 from gitops.core.onboarding.discovery import Graph, OverlayRoot, reached, resolve
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 
 Read = Callable[[str], bytes]
 
@@ -99,7 +99,9 @@ def _mended(data: bytes, file: str, directory: str, moved: Mapping[str, str]) ->
         if reference.text != new:
             _replace(lines, reference, new)
     text = "\n".join(lines).encode("utf-8", "surrogateescape")
-    if [each.text for each in kustomization.references(yaml_text.document(text, file))] != [new for _, new in wanted]:
+    if [each.text for each in file_references.references(yaml_reader.document(text, file))] != [
+        new for _, new in wanted
+    ]:
         raise Rejected("CannotRewrite", "its paths cannot be rewritten safely; write them plainly", place=Place(file))
     return text
 
@@ -107,7 +109,7 @@ def _mended(data: bytes, file: str, directory: str, moved: Mapping[str, str]) ->
 def _references(
     data: bytes, file: str, directory: str, moved: Mapping[str, str]
 ) -> Iterator[tuple[FileReference, str]]:
-    for reference in kustomization.references(yaml_text.document(data, file)):
+    for reference in file_references.references(yaml_reader.document(data, file)):
         target = resolve(directory, reference.text)
         inside = (
             reference.use not in {ReferenceUse.DIRECTORY, ReferenceUse.RESOURCE}

@@ -24,12 +24,12 @@ def fingerprint(body: Body, manager: str) -> str:
     return hashlib.sha256(json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
-def owned(body: Body, manager: str) -> frozenset[str]:
+def owned_fields(body: Body, manager: str) -> frozenset[str]:
     """The leaf fields that our last apply owns. A leaf is what the server counts as one: an atomic map or list too."""
     return frozenset(managed_fields.leaf_paths(managed_fields.applied(body, manager) or {}))
 
 
-def declared(manifest_body: Body) -> frozenset[str]:
+def declared_fields(manifest_body: Body) -> frozenset[str]:
     """The leaf fields that applying a manifest makes ours, lists without merge keys as one field. Null and empty lists
     are owned by nobody.
     """
@@ -40,7 +40,7 @@ def declared(manifest_body: Body) -> frozenset[str]:
     return frozenset(path for path, value in found if value not in (None, []) and path != "/metadata")
 
 
-def lost(before: Collection[str], after: Collection[str]) -> tuple[str, ...]:
+def lost_fields(before: Collection[str], after: Collection[str]) -> tuple[str, ...]:
     """The fields of `before` (`declared` of a manifest, or an earlier `owned`) that `after` (`owned` now) has not, in
     order. A field counts as still ours when we own it, a part of it, or the atomic whole that it is a part of.
     """

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from gitops.core import health, objects
 from gitops.core.health import Health
 from gitops.core.objects import Body, Key
-from gitops.core.ownership import field_ownership, other_tools
-from gitops.core.ownership import foreign_fields as foreign
+from gitops.core.ownership import field_ownership, foreign_fields, other_tools
 from gitops.core.ownership.applyset import PART_OF_LABEL
 from gitops.core.ownership.managed_fields import FieldOwner
 
@@ -43,7 +42,7 @@ def observe(body: Body, manager: str) -> Observed:
     """
     metadata = body["metadata"]
     verdict, message = health.assess(body)
-    ours = field_ownership.owned(body, manager)
+    ours = field_ownership.owned_fields(body, manager)
     return Observed(
         key=objects.key(body),
         uid=str(metadata.get("uid") or ""),
@@ -52,7 +51,7 @@ def observe(body: Body, manager: str) -> Observed:
         part_of=str((metadata.get("labels") or {}).get(PART_OF_LABEL, "")),
         fingerprint=field_ownership.fingerprint(body, manager),
         owner=other_tools.owner(body, manager),
-        foreign=foreign.additions(body, manager),
+        foreign=foreign_fields.additions(body, manager),
         health=verdict,
         message=message,
         replicas=(body.get("spec") or {}).get("replicas") if "/spec/replicas" in ours else None,

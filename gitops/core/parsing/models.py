@@ -22,9 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from gitops.core.errors import Rejected
 from gitops.core.images import reference as images
-from gitops.core.parsing import git_urls as remotes
-from gitops.core.parsing import regex as expressions
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import git_urls, regex, yaml_reader
 from gitops.core.parsing.yaml_reader import Document
 
 _MOST_SHOWN = 5
@@ -45,11 +43,11 @@ def read(text: bytes, file: str, model: type[_M], reason: str, *, checked: bool 
 
     Raises: Rejected(reason) at the first wrong place, naming up to five of them; Rejected(InvalidYaml, LimitExceeded).
     """
-    document = yaml_text.document(text, file)
+    document = yaml_reader.document(text, file)
     try:
         return model.model_validate_json(json.dumps(document.value), context={_CHECKED: checked})
     except ValidationError as error:
-        raise rejected(document, error, reason) from None
+        raise to_rejected(document, error, reason) from None
 
 
 def json_schema(model: type[StrictModel], title: str) -> str:
@@ -60,12 +58,12 @@ def json_schema(model: type[StrictModel], title: str) -> str:
     return json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def misfit(message: str, *path: str | int) -> PydanticCustomError:
+def error_at(message: str, *path: str | int) -> PydanticCustomError:
     """What a model's validator raises about a place below the model: `path` leads there from the root of the file."""
     return PydanticCustomError("misfit", "{message}", {"message": message, "path": path})
 
 
-def rejected(document: Document, error: ValidationError, reason: str) -> Rejected:
+def to_rejected(document: Document, error: ValidationError, reason: str) -> Rejected:
     """A validation error in the words of the file's author."""
     findings = sorted(
         ((document.place(_location(found)), _sentence(document, found)) for found in error.errors(include_input=False)),
@@ -121,7 +119,7 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def duration(text: Any) -> Any:
+def parse_duration(text: Any) -> Any:
     """`90s`, `5m`, `1h30m`, `2d` -> timedelta. Anything else raises ValueError."""
     match = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
     if match is None:
@@ -130,7 +128,7 @@ def duration(text: Any) -> Any:
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
-def duration_text(value: timedelta) -> str:
+def format_duration(value: timedelta) -> str:
     """The same in as few words: 5400 seconds -> `1h30m`."""
     minutes, seconds = divmod(int(value.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
@@ -138,7 +136,7 @@ def duration_text(value: timedelta) -> str:
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
-def moment(text: str) -> datetime | None:
+def parse_moment(text: str) -> datetime | None:
     """A point in time as trailers of commits have it (ISO 8601 with an offset); None for anything else."""
     try:
         at = datetime.fromisoformat(text)
@@ -180,7 +178,7 @@ def _cron(text: str) -> str:
 
 
 def _repo_url(text: str) -> str:
-    found = remotes.parse(text)
+    found = git_urls.parse(text)
     if found is None or found.family == "file":
         raise ValueError("must be the URL of a git repository, such as https://git.example/team/app")
     if text.startswith(("https://", "http://")) and "@" in text:
@@ -200,15 +198,15 @@ def is_checked(info: ValidationInfo) -> bool:
 
 def _expression(text: str, info: ValidationInfo) -> str:
     if not is_checked(info):
-        expressions.require(text)
+        regex.require(text)
     return text
 
 
 Name = Annotated[str, require(_NAME, "a name of lower-case letters, digits and `-`, at most 63, without dots")]
 Duration = Annotated[
     timedelta,
-    BeforeValidator(duration),
-    PlainSerializer(duration_text),
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
 ]
 RepoPath = Annotated[str, require(_SAFE_PATH, "a path from the root of the repo, without `..`")]

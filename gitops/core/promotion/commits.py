@@ -14,7 +14,7 @@ from gitops.core.image_updates import scans
 from gitops.core.image_updates.changes import CAUSE_TRAILER, REVISION_TRAILER, one_line
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import ScanSeverity
-from gitops.core.kustomize import image_edit as overlay
+from gitops.core.kustomize import image_edit
 from gitops.core.promotion.proposal import OverlayMove
 
 REQUEST_TRAILER = "Lockstep-Request"
@@ -56,7 +56,7 @@ def image_files(
         path = files[move.overlay]
         before = text = read(path)
         for image in move.images.values():
-            text = overlay.set_image(text, image, path)
+            text = image_edit.set_image(text, image, path)
         if text != before:
             edited[path] = text
     return edited

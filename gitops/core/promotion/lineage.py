@@ -24,7 +24,7 @@ from gitops.core.image_updates.changes import (
 )
 from gitops.core.images.reference import Image, is_digest
 from gitops.core.images.registry_facts import ScanSeverity
-from gitops.core.parsing.models import moment
+from gitops.core.parsing.models import parse_moment
 from gitops.core.promotion.commits import (
     APPROVED_TRAILER,
     RELEASE_TRAILER,
@@ -203,7 +203,7 @@ def _pushed(service: str, entry: LineageEntry) -> Lineage:
     return Lineage(
         service=service,
         image=Image(name, tag, trailers[DIGEST_TRAILER]),
-        pushed_at=moment(trailers.get(PUSHED_AT_TRAILER, "")),
+        pushed_at=parse_moment(trailers.get(PUSHED_AT_TRAILER, "")),
         source_revision=trailers.get(REVISION_TRAILER, ""),
         arrivals=(arrival,),
     )
@@ -274,7 +274,7 @@ def _event(entry: LineageEntry, what: LineageAction, arrived: Iterable[tuple[str
         cause=trailers.get(CAUSE_TRAILER, ""),
         request=trailers.get(REQUEST_TRAILER, ""),
         approved_by=trailers.get(APPROVED_TRAILER, ""),
-        proven_since=moment(trailers.get(SINCE_TRAILER, "")),
+        proven_since=parse_moment(trailers.get(SINCE_TRAILER, "")),
         scans=_scans(entry),
         waived=_waived(releases[0] if releases else None) if what is LineageAction.PROMOTION else {},
         hold=next((found for found in entry.holds.values() if found is not None), None),

@@ -17,7 +17,7 @@ from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.tree import Blob
 from gitops.core.health import Health
 from gitops.core.images.reference import Image
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 from gitops.core.parsing.json_records import JsonRecord
 from gitops.core.revision import Revision
 
@@ -164,7 +164,7 @@ def settings(path: str, files: Mapping[str, Blob], read: Callable[[str], bytes])
     kustomizations = [name for name in own if name in {f"{path}/{file}" for file in KUSTOMIZATION_FILES}]
     digest = hashlib.sha256()
     for name in kustomizations:
-        value = yaml_text.document(read(own.pop(name).id), name).value
+        value = yaml_reader.document(read(own.pop(name).id), name).value
         kept = {key: held for key, held in value.items() if key != "images"} if isinstance(value, dict) else value
         digest.update(json.dumps(kept, sort_keys=True).encode())
     digest.update(_hash(own).encode())

@@ -66,7 +66,7 @@ class Rendered:
     provisional: bool = False
 
 
-def treated(
+def assemble(
     declared: Pipeline | None, overlay: Overlay, composition: Composition, closure: Closure, rendered: Rendered
 ) -> Desired:
     """The rendered manifests together with what pipeline.yaml says about the overlay's environment."""

@@ -9,7 +9,7 @@ from typing import Any
 from gitops.core.objects import Body
 from gitops.core.ownership import fields
 from gitops.core.parsing import quantities
-from gitops.core.sync import masking as credentials
+from gitops.core.sync import masking
 from gitops.core.sync.masking import MASK
 from gitops.core.sync.status import FieldChange
 
@@ -157,7 +157,7 @@ class SecretMask:
         self._secret = _is_secret(body)
 
     def change(self, path: str, old: Any, new: Any) -> FieldChange:
-        if self._hides(path) or (credentials.is_credential(path) and any(isinstance(each, str) for each in (old, new))):
+        if self._hides(path) or (masking.is_credential(path) and any(isinstance(each, str) for each in (old, new))):
             return FieldChange(path, *(None if value is ABSENT else MASK for value in (old, new)))
         one, two = self._text(path, old), self._text(path, new)
         start = max(0, _common(one or "", two or "") - _CONTEXT)
@@ -170,9 +170,9 @@ class SecretMask:
         if value is ABSENT:
             return None
         if not isinstance(value, str):
-            return credentials.without_credentials(json.dumps(value, default=str))
+            return masking.without_credentials(json.dumps(value, default=str))
         names_secret = _SECRET_NAME.search(path) or (self._secret and path == "/metadata/name")
-        return _HASH_SUFFIX.sub("-…", value) if names_secret else credentials.without_credentials(value)
+        return _HASH_SUFFIX.sub("-…", value) if names_secret else masking.without_credentials(value)
 
 
 def _common(one: str, two: str) -> int:

@@ -56,29 +56,29 @@ class NeededImages:
 
     @property
     def names(self) -> frozenset[str]:
-        return frozenset(map(pinned, self.in_use | self.in_reach | self.proven))
+        return frozenset(map(pinned_name, self.in_use | self.in_reach | self.proven))
 
 
-def needs(in_use: Iterable[Image], history: Iterable[Record], proven: Iterable[Image] = ()) -> NeededImages:
+def needed_images(in_use: Iterable[Image], history: Iterable[Record], proven: Iterable[Image] = ()) -> NeededImages:
     """`history`: of the overlay, newest first. What ran before is in reach, a few images of each name. `proven`: what
     may be promoted from here.
     """
     used = frozenset(image for image in in_use if image.digest)
-    known = {pinned(image) for image in used}
+    known = {pinned_name(image) for image in used}
     found: dict[str, dict[str, Image]] = {}
     for record in history:
         for image in record.images.values():
-            if image.digest and pinned(image) not in known:
+            if image.digest and pinned_name(image) not in known:
                 found.setdefault(image.name, {}).setdefault(image.digest, image)
     in_reach = frozenset(image for images in found.values() for image in islice(images.values(), _REACH))
     return NeededImages(used, in_reach, frozenset(image for image in proven if image.digest))
 
 
-def told(overlay: str, needed: NeededImages, absent: Collection[str]) -> MissingImages:
+def describe(overlay: str, needed: NeededImages, absent: Collection[str]) -> MissingImages:
     """`absent`: `name@digest` of what a registry does not have."""
-    used = set(map(pinned, needed.in_use))
-    proven = [each for each in needed.proven if pinned(each) not in used]
-    in_reach = [each for each in needed.in_reach if pinned(each) not in used | set(map(pinned, proven))]
+    used = set(map(pinned_name, needed.in_use))
+    proven = [each for each in needed.proven if pinned_name(each) not in used]
+    in_reach = [each for each in needed.in_reach if pinned_name(each) not in used | set(map(pinned_name, proven))]
     return MissingImages(
         tuple(
             f"{_named(overlay, each)}: a pod that starts on another node cannot pull it; push it again, or roll forward"
@@ -97,12 +97,12 @@ def told(overlay: str, needed: NeededImages, absent: Collection[str]) -> Missing
     )
 
 
-def pinned(image: Image) -> str:
+def pinned_name(image: Image) -> str:
     return f"{image.name}@{image.digest}"
 
 
 def _absent(images: Collection[Image], absent: Collection[str]) -> list[Image]:
-    return sorted(image for image in images if image.digest and pinned(image) in absent)
+    return sorted(image for image in images if image.digest and pinned_name(image) in absent)
 
 
 def _named(overlay: str, image: Image) -> str:

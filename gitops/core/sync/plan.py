@@ -241,7 +241,7 @@ def is_drift(step: Step, members: Mapping[Key, Member]) -> bool:
     return isinstance(step, Strip) or (isinstance(step, Configure) and step.cause in {Cause.DRIFT, Cause.GENERATION})
 
 
-def withheld(step: Step, reason: str) -> Step:
+def withhold(step: Step, reason: str) -> Step:
     """The step as it would have been, not to be carried out for a reason that people read; a no-op stays what it is."""
     if not is_write(step):
         return step
@@ -249,7 +249,7 @@ def withheld(step: Step, reason: str) -> Step:
     return Skipped(step.key, reason, changes=changes, drift=drift)
 
 
-def healed(drift: tuple[Drift, ...]) -> tuple[Drift, ...]:
+def mark_healed(drift: tuple[Drift, ...]) -> tuple[Drift, ...]:
     """The same drift after it was undone."""
     return tuple(replace(each, kind="healed") for each in drift)
 
@@ -276,7 +276,7 @@ def is_empty(steps: Plan) -> bool:
     return all(isinstance(step, Unchanged | Skipped) for step in steps)
 
 
-def written_ahead(members: Mapping[Key, Member], steps: Plan) -> dict[Key, Member]:
+def members_before(members: Mapping[Key, Member], steps: Plan) -> dict[Key, Member]:
     """The members to store before the first write: the old ones and everything that is about to be created, so that
     whatever happens next, no object of ours is unknown.
 

@@ -16,7 +16,7 @@ from gitops.core.health import Health
 from gitops.core.images.reference import Image
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
-from gitops.core.sync import missing_images as missing
+from gitops.core.sync import missing_images
 from gitops.core.sync.status import Action, Condition, Drift, FieldChange, ObjectStatus, Record, Sync, SyncStatus
 from gitops.status_page.safe_text import LONG, MASK, clean
 from gitops.status_page.views.requests import RequestView, request
@@ -53,7 +53,11 @@ HEALTH_TONES = {
     Health.DEGRADED: StatusTone.BAD,
     Health.UNKNOWN: StatusTone.WARN,
 }
-MISSING_TONES = {missing.IN_USE: StatusTone.BAD, missing.IN_REACH: StatusTone.WARN, missing.PROVEN: StatusTone.WARN}
+MISSING_TONES = {
+    missing_images.IN_USE: StatusTone.BAD,
+    missing_images.IN_REACH: StatusTone.WARN,
+    missing_images.PROVEN: StatusTone.WARN,
+}
 """Of what a registry no longer has. The overlay's health is another matter: what runs, runs on."""
 SYNC_TONES = {Sync.SYNCED: StatusTone.OK, Sync.OUT_OF_SYNC: StatusTone.WARN, Sync.UNKNOWN: StatusTone.WARN}
 
@@ -217,7 +221,7 @@ def card(status: SyncStatus, history: Sequence[Record]) -> EnvironmentCard:
 
 
 def _pullable(status: SyncStatus) -> StatusTone:
-    found = status.condition(missing.PULLABLE)
+    found = status.condition(missing_images.PULLABLE)
     return StatusTone.OK if found is None or found.status else MISSING_TONES.get(found.reason, StatusTone.WARN)
 
 

@@ -8,7 +8,7 @@ from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.health import Health
 from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.images.reference import Image
-from gitops.core.sync import missing_images as missing
+from gitops.core.sync import missing_images
 from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
 from gitops.status_page.safe_text import LONG, clean
 from gitops.status_page.source import ControllerState, Statuses
@@ -258,7 +258,7 @@ def _attention(status: SyncStatus) -> Iterable[AttentionItem]:
     elif status.sync is not Sync.SYNCED and not halted:
         reason = clean(ready.reason) if ready else ""
         yield AttentionItem(name, StatusTone.WARN, str(status.sync), reason, message, since)
-    pullable = status.condition(missing.PULLABLE)
+    pullable = status.condition(missing_images.PULLABLE)
     if pullable is not None and not pullable.status:
         tone = MISSING_TONES.get(pullable.reason, StatusTone.WARN)
         yield AttentionItem(name, tone, clean(pullable.reason), "", clean(pullable.message, LONG), pullable.since)

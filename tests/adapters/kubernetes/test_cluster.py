@@ -68,7 +68,7 @@ def test_an_edit_by_another_takes_the_field_out_of_our_entry(kubernetes_world: K
     kubernetes_world.edit("settings", namespace, {"a": "2"})
     edited = read(kubernetes_world, wanted)
     assert fingerprint(edited) != ours
-    assert "/data/a" not in field_ownership.owned(edited, MANAGER)
+    assert "/data/a" not in field_ownership.owned_fields(edited, MANAGER)
     healed = kubernetes_world.cluster.apply(wanted, version_of(edited))
     assert healed["data"] == {"a": "1", "b": "1"}
     assert fingerprint(healed) == ours

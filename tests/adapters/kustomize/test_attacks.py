@@ -23,9 +23,8 @@ from hypothesis import strategies as st
 
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.core.errors import Rejected
-from gitops.core.kustomize import file_references as kustomization
-from gitops.core.kustomize import guard
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.kustomize import file_references, guard
+from gitops.core.parsing import yaml_reader
 from gitops.core.parsing.yaml_reader import YamlLimits
 from gitops.local.cluster import binaries
 from tests import ROOT
@@ -352,7 +351,7 @@ def test_a27_what_is_built_is_what_was_read(outside: Outside, binary: Path) -> N
     files = {FILE: f"resources: [a]\ncommonAnnotations: {{{entries}}}", f"{OVERLAY}/a": CONFIG}
     done = build(binary, let_through(files), outside.directory / "ours")
     assert done.returncode == 0, done.stderr
-    (rendered,) = yaml_text.documents(done.stdout, "rendered", YamlLimits())
+    (rendered,) = yaml_reader.documents(done.stdout, "rendered", YamlLimits())
     assert list(rendered.value["metadata"]["annotations"].values()) == texts
 
 
@@ -456,14 +455,17 @@ def source() -> KustomizeSource:
 
 def test_a26_the_guard_knows_every_field_of_the_pinned_kustomize(source: KustomizeSource) -> None:
     structs = {**source.structs("types"), **source.structs("internal/builtins")}
-    assert source.fields(structs, "Kustomization") == set(kustomization.KUSTOMIZATION)
-    assert source.fields(structs, "SecretArgs") == set(kustomization.GENERATOR)
-    assert source.fields(structs, "ConfigMapArgs") == set(kustomization.GENERATOR) - {"type"}
-    assert source.fields(structs, "Patch") == set(kustomization.PATCH)
-    assert source.fields(structs, "Image") == set(kustomization.IMAGE)
-    assert source.fields(structs, "ReplacementField") == set(kustomization.REPLACEMENT)
-    assert source.plugin_kinds() - set(kustomization.PLUGINS) == {"HelmChartInflationGenerator", "ValueAddTransformer"}
-    for kind, shape in kustomization.PLUGINS.items():
+    assert source.fields(structs, "Kustomization") == set(file_references.KUSTOMIZATION)
+    assert source.fields(structs, "SecretArgs") == set(file_references.GENERATOR)
+    assert source.fields(structs, "ConfigMapArgs") == set(file_references.GENERATOR) - {"type"}
+    assert source.fields(structs, "Patch") == set(file_references.PATCH)
+    assert source.fields(structs, "Image") == set(file_references.IMAGE)
+    assert source.fields(structs, "ReplacementField") == set(file_references.REPLACEMENT)
+    assert source.plugin_kinds() - set(file_references.PLUGINS) == {
+        "HelmChartInflationGenerator",
+        "ValueAddTransformer",
+    }
+    for kind, shape in file_references.PLUGINS.items():
         if shape is not None:
             assert source.fields(structs, f"{kind}Plugin") - {"metadata"} <= set(shape), kind
 

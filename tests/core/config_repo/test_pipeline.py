@@ -10,7 +10,7 @@ from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Release
 from gitops.core.config_repo.services import TagOrder
 from gitops.core.errors import Rejected
-from gitops.core.parsing import models as schema
+from gitops.core.parsing import models
 from tests import ROOT
 from tests.worlds.rejections import rejection
 
@@ -127,13 +127,13 @@ def test_an_environment_is_one_overlay_or_one_per_directory() -> None:
         Overlay("prod/api", "prod", "environments/prod/api", "shop-prod", "dev"),
         Overlay("prod/order", "prod", "environments/prod/order", "shop-prod", "dev"),
     )
-    assert [error.reason for error in layout.misfits(found, paths)] == ["InvalidName", "NotDeclared"]
+    assert [error.reason for error in layout.problems(found, paths)] == ["InvalidName", "NotDeclared"]
 
 
 def test_an_environment_without_an_overlay_is_told_not_fatal() -> None:
     found = pipeline.parse(SMALL.encode())
     assert [overlay.name for overlay in layout.overlays(found, ["environments/dev/kustomization.yaml"])] == ["dev"]
-    assert [str(e) for e in layout.misfits(found, ["environments/dev/kustomization.yaml"])] == [
+    assert [str(e) for e in layout.problems(found, ["environments/dev/kustomization.yaml"])] == [
         "environments/prod/ has no kustomization.yaml, so nothing is deployed"
     ]
 
@@ -192,9 +192,9 @@ def test_what_people_write_into_release_and_hold_has_a_bound() -> None:
     ("file", "model", "title"),
     [("pipeline", Pipeline, pipeline.FILE), ("release", Release, "release.yaml")],
 )
-def test_the_published_schema_is_up_to_date(file: str, model: type[schema.StrictModel], title: str) -> None:
+def test_the_published_schema_is_up_to_date(file: str, model: type[models.StrictModel], title: str) -> None:
     published = ROOT / "docs" / f"{file}.schema.json"
-    expected = schema.json_schema(model, title)
+    expected = models.json_schema(model, title)
     if published.read_text() != expected:
         published.write_text(expected)
         pytest.fail(f"docs/{file}.schema.json was out of date and has been written anew: commit it")

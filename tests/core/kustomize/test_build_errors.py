@@ -40,11 +40,11 @@ GENERATOR = (
     ],
 )  # fmt: skip
 def test_shown(said: str, shown: str) -> None:
-    assert build_errors.readable(said, TREE) == shown
+    assert build_errors.describe(said, TREE) == shown
 
 
 def test_what_is_too_long_keeps_its_beginning_and_its_cause() -> None:
-    shown = build_errors.readable(f"Error: accumulating {'resources ' * 200} no such file", TREE)
+    shown = build_errors.describe(f"Error: accumulating {'resources ' * 200} no such file", TREE)
     assert len(shown) == 600
     assert shown.startswith("accumulating resources")
     assert shown.endswith("no such file")

@@ -10,7 +10,7 @@ from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL
-from gitops.core.sync import apply_order as order
+from gitops.core.sync import apply_order
 from tests.worlds.rejections import rejection
 
 DEV = Overlay("dev", "dev", "environments/dev", "shop-dev")
@@ -129,7 +129,7 @@ def test_a41_the_hash_of_a_secret_depends_on_the_installation() -> None:
 
 def test_labelled_names_the_set_keeps_the_rest_and_hashes_what_is_applied() -> None:
     (before,) = parse(obj("ConfigMap", "a", metadata=", labels: {app: a}"))
-    after = manifests.labelled(before, "applyset-x-v1", secret_key=KEY)
+    after = manifests.with_part_of(before, "applyset-x-v1", secret_key=KEY)
     assert after.body["metadata"]["labels"] == {"app": "a", PART_OF_LABEL: "applyset-x-v1"}
     assert before.body["metadata"]["labels"] == {"app": "a"}
     assert after.hash == manifests.body_hash(json.loads(json.dumps(after.body)), KEY) != before.hash
@@ -213,7 +213,7 @@ def test_a35_no_annotation_forces_replaces_or_ignores(annotation: str) -> None:
     """They are data: no rule asks for them. Only waves and `prune: disabled` are heard, of an object's own."""
     (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotation}}}"))
     assert not manifests.is_prune_disabled(found.body)
-    assert order.wave(found.body) == 0
+    assert apply_order.wave(found.body) == 0
     assert not scope.violations([found], scope.of(DEV, None))
 
 
@@ -221,5 +221,5 @@ def test_a35_no_annotation_forces_replaces_or_ignores(annotation: str) -> None:
 def test_a35_a_wave_is_a_number_or_an_error(wave: str) -> None:
     (found,) = parse(obj("ConfigMap", "a", metadata=f', annotations: {{lockstep.gitops/sync-wave: "{wave}"}}'))
     with pytest.raises(Rejected) as caught:
-        order.wave(found.body)
+        apply_order.wave(found.body)
     assert caught.value.reason == "InvalidAnnotation"

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gitops.core.objects import Key
-from gitops.core.ownership import applyset as inventory
+from gitops.core.ownership import applyset
 from gitops.core.ownership.applyset import MEMBERS_JSON, Member
 
 DNS_LABELS = st.from_regex(r"\A[a-z0-9](?:[a-z0-9-]{0,10}[a-z0-9])?\Z")
@@ -25,7 +25,7 @@ def test_the_formula_of_these_tests_gives_kubectls_own_example() -> None:
 
 
 def test_the_id_of_a_config_map_parent() -> None:
-    found = inventory.applyset_id("lockstep.prod.print-api", "lockstep-system")
+    found = applyset.applyset_id("lockstep.prod.print-api", "lockstep-system")
 
     assert found == kep_id("lockstep.prod.print-api", "lockstep-system", "ConfigMap", "")
     assert found == "applyset-iPHHxflPPTNk9IXvrt50PrnQYEpVagaYRv2akBbS1wQ-v1"  # by openssl dgst -sha256 | base64
@@ -33,24 +33,24 @@ def test_the_id_of_a_config_map_parent() -> None:
 
 @given(OVERLAYS, DNS_LABELS)
 def test_every_id_is_a_valid_label_value(overlay: str, namespace: str) -> None:
-    assert LABEL_VALUE.fullmatch(inventory.applyset_id(inventory.parent_name(overlay), namespace))
+    assert LABEL_VALUE.fullmatch(applyset.applyset_id(applyset.parent_name(overlay), namespace))
 
 
 def test_the_name_of_a_parent() -> None:
-    assert inventory.parent_name("dev") == "lockstep.dev"
-    assert inventory.parent_name("prod/print-api") == "lockstep.prod.print-api"
+    assert applyset.parent_name("dev") == "lockstep.dev"
+    assert applyset.parent_name("prod/print-api") == "lockstep.prod.print-api"
 
 
 @given(OVERLAYS, OVERLAYS)
 def test_no_two_overlays_share_a_parent(one: str, other: str) -> None:
     assume(one != other)
 
-    assert inventory.parent_name(one) != inventory.parent_name(other)
+    assert applyset.parent_name(one) != applyset.parent_name(other)
 
 
 @given(OVERLAYS)
 def test_every_parent_name_is_a_valid_object_name(overlay: str) -> None:
-    assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", inventory.parent_name(overlay))
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", applyset.parent_name(overlay))
 
 
 def test_members_survive_being_stored() -> None:

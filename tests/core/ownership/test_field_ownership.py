@@ -57,7 +57,9 @@ def foreign(name: str) -> set[tuple[str, str]]:
 def lost(name: str) -> dict[str, str]:
     """Fields of the manifest that are ours no more -> who has them."""
     live = body(name)
-    paths = field_ownership.lost(field_ownership.declared(DEPLOYMENT), field_ownership.owned(live, OURS))
+    paths = field_ownership.lost_fields(
+        field_ownership.declared_fields(DEPLOYMENT), field_ownership.owned_fields(live, OURS)
+    )
     return {found.field: found.manager for found in field_ownership.writers(live, paths)}
 
 
@@ -220,9 +222,9 @@ class TestLostAndWriters:
         assert found.manager == "kubectl-patch"
 
     def test_two_observations_can_be_compared_too(self) -> None:
-        before, after = (field_ownership.owned(body(f"configmap-{name}"), OURS) for name in ("ours", "patched"))
+        before, after = (field_ownership.owned_fields(body(f"configmap-{name}"), OURS) for name in ("ours", "patched"))
 
-        assert field_ownership.lost(before, after) == ("/data/a", "/data/b")
+        assert field_ownership.lost_fields(before, after) == ("/data/a", "/data/b")
 
 
 class TestOwner:
@@ -277,7 +279,7 @@ class TestOwner:
 
 
 def test_paths_name_items_by_their_keys_and_escape_slashes() -> None:
-    ours = field_ownership.owned(body("deployment-ours"), OURS)
+    ours = field_ownership.owned_fields(body("deployment-ours"), OURS)
 
     assert f"{APP}/volumeMounts/~1tmp~1x/mountPath" in ours
     assert f"{APP}/ports/8080-TCP/containerPort" in ours
@@ -289,6 +291,6 @@ def test_declared_leaves_out_identity_status_and_null() -> None:
     manifest["spec"]["paused"] = None
     manifest["metadata"]["creationTimestamp"] = None
 
-    assert field_ownership.declared(manifest) == field_ownership.declared(DEPLOYMENT)
-    assert "/metadata/labels/app" in field_ownership.declared(DEPLOYMENT)
-    assert not any(path.startswith("/metadata/name") for path in field_ownership.declared(DEPLOYMENT))
+    assert field_ownership.declared_fields(manifest) == field_ownership.declared_fields(DEPLOYMENT)
+    assert "/metadata/labels/app" in field_ownership.declared_fields(DEPLOYMENT)
+    assert not any(path.startswith("/metadata/name") for path in field_ownership.declared_fields(DEPLOYMENT))

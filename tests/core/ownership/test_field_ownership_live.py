@@ -74,7 +74,9 @@ class LiveDeployment:
         return self._api.sanitize_for_serialization(written)
 
     def lost(self, live: Any) -> dict[str, str]:
-        paths = field_ownership.lost(field_ownership.declared(self.manifest), field_ownership.owned(live, OURS))
+        paths = field_ownership.lost_fields(
+            field_ownership.declared_fields(self.manifest), field_ownership.owned_fields(live, OURS)
+        )
         return {found.field: found.manager for found in field_ownership.writers(live, paths)}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core.parsing import git_urls as remotes
+from gitops.core.parsing import git_urls
 
 HOME = "https://git.example.internal/platform/config.git"
 ALIKE = [
@@ -49,28 +49,28 @@ LOOK_ALIKE = [
 
 @pytest.mark.parametrize("url", ALIKE)
 def test_user_scheme_port_suffix_and_case_of_the_host_do_not_count(url: str) -> None:
-    assert remotes.parse(url) == remotes.parse(HOME)
+    assert git_urls.parse(url) == git_urls.parse(HOME)
 
 
 @pytest.mark.parametrize("url", LOOK_ALIKE)
 def test_a08_everything_else_does(url: str) -> None:
-    home = remotes.parse(HOME)
+    home = git_urls.parse(HOME)
     assert home is not None
-    assert not remotes.names_any([url], {home})
+    assert not git_urls.names_any([url], {home})
 
 
 def test_the_forms_of_ssh() -> None:
-    assert remotes.parse("git@h:a/b.git") == remotes.parse("ssh://git@h/a/b") == remotes.parse("ssh://h:22/a/b")
-    assert remotes.parse("ssh://git@h:2222/a/b") != remotes.parse("git@h:a/b")
+    assert git_urls.parse("git@h:a/b.git") == git_urls.parse("ssh://git@h/a/b") == git_urls.parse("ssh://h:22/a/b")
+    assert git_urls.parse("ssh://git@h:2222/a/b") != git_urls.parse("git@h:a/b")
 
 
 def test_the_forms_of_a_path() -> None:
-    assert remotes.parse("/srv/config.git") == remotes.parse("file:///srv/config.git")
-    assert remotes.parse("/srv/项目/config.git") is not None
+    assert git_urls.parse("/srv/config.git") == git_urls.parse("file:///srv/config.git")
+    assert git_urls.parse("/srv/项目/config.git") is not None
 
 
 def test_one_of_several_names_is_enough() -> None:
-    home = remotes.parse(HOME)
+    home = git_urls.parse(HOME)
     assert home is not None
-    assert remotes.names_any(["https://elsewhere/x", "HTTPS://x", ALIKE[1]], {home})
-    assert not remotes.names_any([], {home})
+    assert git_urls.names_any(["https://elsewhere/x", "HTTPS://x", ALIKE[1]], {home})
+    assert not git_urls.names_any([], {home})

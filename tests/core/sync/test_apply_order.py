@@ -5,7 +5,7 @@ import pytest
 from gitops.core.errors import Rejected
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import key
-from gitops.core.sync import apply_order as order
+from gitops.core.sync import apply_order
 from gitops.core.sync.plan import Create
 
 
@@ -23,7 +23,7 @@ def test_namespaces_come_first_and_admission_comes_last() -> None:
         create("PriorityClass", "p", api="scheduling.k8s.io/v1"),
         create("Namespace", "n"),
     ]
-    names = [[step.key.name for step in group] for _, _, group in order.groups(steps)]
+    names = [[step.key.name for step in group] for _, _, group in apply_order.groups(steps)]
     assert names == [["n"], ["p"], ["c"], ["d"], ["w"]]
 
 
@@ -33,14 +33,14 @@ def test_waves_come_before_kinds_and_may_be_negative() -> None:
         create("Deployment", "d", api="apps/v1"),
         create("Job", "early", wave="-1"),
     ]
-    assert [group[0].key.name for _, _, group in order.groups(steps)] == ["early", "d", "late"]
+    assert [group[0].key.name for _, _, group in apply_order.groups(steps)] == ["early", "d", "late"]
 
 
 def test_independent_objects_share_a_group() -> None:
-    ((_, _, group),) = order.groups([create("Service", "a"), create("Service", "b")])
+    ((_, _, group),) = apply_order.groups([create("Service", "a"), create("Service", "b")])
     assert {step.key.name for step in group} == {"a", "b"}
 
 
 def test_a_wave_that_is_no_number_is_refused_by_name() -> None:
     with pytest.raises(Rejected, match=r"ConfigMap x.*sync-wave must be a whole number"):
-        order.groups([create("ConfigMap", "x", wave="first")])
+        apply_order.groups([create("ConfigMap", "x", wave="first")])

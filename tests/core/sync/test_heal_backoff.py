@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops.core.sync import heal_backoff as healing
+from gitops.core.sync import heal_backoff
 
 
 def test_the_first_heals_are_at_once() -> None:
-    for count in range(healing.CALM):
-        assert healing.wait([100.0 + n for n in range(count)], 106.0) == 0.0
+    for count in range(heal_backoff.CALM):
+        assert heal_backoff.wait([100.0 + n for n in range(count)], 106.0) == 0.0
 
 
 def test_a_fight_waits_longer_each_time() -> None:
@@ -16,20 +16,21 @@ def test_a_fight_waits_longer_each_time() -> None:
     now = 0.0
     pauses = []
     for _ in range(12):
-        pause = healing.wait(heals, now)
+        pause = heal_backoff.wait(heals, now)
         pauses.append(pause)
         now += pause + 0.01
         heals.append(now)
-    assert pauses[: healing.CALM] == [0.0] * healing.CALM
+    assert pauses[: heal_backoff.CALM] == [0.0] * heal_backoff.CALM
     assert all(
-        later > earlier for earlier, later in zip(pauses[healing.CALM :], pauses[healing.CALM + 1 :], strict=False)
+        later > earlier
+        for earlier, later in zip(pauses[heal_backoff.CALM :], pauses[heal_backoff.CALM + 1 :], strict=False)
     )
 
 
 def test_a_long_calm_forgets_the_fight() -> None:
-    assert healing.wait([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 10_000.0) == 0.0
+    assert heal_backoff.wait([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 10_000.0) == 0.0
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=30).map(sorted), st.floats(0, 2e6))
 def test_the_wait_is_never_negative_nor_above_its_limit(heals: list[float], now: float) -> None:
-    assert 0.0 <= healing.wait([time for time in heals if time <= now], now) <= 300.0
+    assert 0.0 <= heal_backoff.wait([time for time in heals if time <= now], now) <= 300.0

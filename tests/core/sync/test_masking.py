@@ -1,7 +1,6 @@
 import pytest
 
-from gitops.core.sync import diff
-from gitops.core.sync import masking as credentials
+from gitops.core.sync import diff, masking
 from gitops.core.sync.diff import changes
 
 ENV = "/spec/template/spec/containers/app/env"
@@ -30,7 +29,7 @@ ENV = "/spec/template/spec/containers/app/env"
     ],
 )
 def test_a41_credentials_outside_secrets_are_told_by_their_names(path: str, *, is_one: bool) -> None:
-    assert credentials.is_credential(path) is is_one
+    assert masking.is_credential(path) is is_one
 
 
 @pytest.mark.parametrize(
@@ -49,7 +48,7 @@ def test_a41_credentials_outside_secrets_are_told_by_their_names(path: str, *, i
     ],
 )
 def test_a41_what_a_text_assigns_to_such_a_name_is_masked(text: str, shown: str) -> None:
-    assert credentials.without_credentials(text) == shown
+    assert masking.without_credentials(text) == shown
 
 
 def test_a41_the_difference_of_a_config_map_and_of_an_environment_shows_no_credential() -> None:
@@ -76,7 +75,7 @@ def test_a41_the_difference_of_a_config_map_and_of_an_environment_shows_no_crede
 def test_a30_a_long_text_is_read_once(piece: str) -> None:
     """Quadratic in its length, this would take hours."""
     text = piece * (1_000_000 // len(piece))
-    assert len(credentials.without_credentials(text)) > 0
+    assert len(masking.without_credentials(text)) > 0
 
 
 def test_what_is_no_text_is_no_credential() -> None:

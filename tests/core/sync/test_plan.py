@@ -107,21 +107,21 @@ def test_members_that_are_gone_already_do_not_count_against_the_budget() -> None
 
 def test_write_ahead_knows_every_object_before_it_is_written() -> None:
     other = Key("", "Service", "tuling-dev", "order")
-    ahead = plan.written_ahead({OLD: Member(OLD, "v1", "u")}, (Create(MANIFEST), Unchanged(other)))
+    ahead = plan.members_before({OLD: Member(OLD, "v1", "u")}, (Create(MANIFEST), Unchanged(other)))
     assert ahead == {OLD: Member(OLD, "v1", "u"), APP: Member(APP, "v1")}
 
 
 def test_write_ahead_voids_the_uid_of_a_vanished_member() -> None:
-    assert plan.written_ahead({APP: MEMBER}, (Create(MANIFEST),))[APP].uid == ""
+    assert plan.members_before({APP: MEMBER}, (Create(MANIFEST),))[APP].uid == ""
 
 
 def test_write_ahead_does_not_vouch_for_content_that_is_about_to_change() -> None:
-    ahead = plan.written_ahead({APP: MEMBER}, (Configure(MANIFEST, SEEN, Cause.DRIFT),))
+    ahead = plan.members_before({APP: MEMBER}, (Configure(MANIFEST, SEEN, Cause.DRIFT),))
     assert ahead == {APP: Member(APP, "v1", "uid-1")}
 
 
 def test_write_ahead_keeps_a_member_that_needs_no_write() -> None:
-    assert plan.written_ahead({APP: MEMBER}, (Configure(MANIFEST, SEEN, Cause.VERIFIED),)) == {APP: MEMBER}
+    assert plan.members_before({APP: MEMBER}, (Configure(MANIFEST, SEEN, Cause.VERIFIED),)) == {APP: MEMBER}
 
 
 def test_a_failed_write_leaves_a_member_whose_content_is_unknown() -> None:
@@ -133,13 +133,13 @@ def test_a_withheld_step_keeps_what_it_would_have_done() -> None:
     changes = (FieldChange("/spec/replicas", "1", "2"),)
     drift = (Drift("/spec/replicas", "console", "changed"),)
     step = plan.with_changes(Configure(MANIFEST, SEEN, Cause.DRIFT), changes, drift)
-    assert plan.withheld(step, "why") == Skipped(APP, "why", changes=changes, drift=drift)
+    assert plan.withhold(step, "why") == Skipped(APP, "why", changes=changes, drift=drift)
 
 
 def test_a_verified_step_is_no_write_and_is_never_withheld() -> None:
     step = Configure(MANIFEST, SEEN, Cause.VERIFIED)
     assert not plan.is_write(step)
-    assert plan.withheld(step, "why") == step
+    assert plan.withhold(step, "why") == step
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from gitops.core.parsing import regex as expressions
+from gitops.core.parsing import regex
 
 _LONGEST = 200
 
@@ -21,7 +21,7 @@ def problem(content: dict[str, Any]) -> str:
     try:
         Draft202012Validator.check_schema(content)
         for expression in _expressions(content):
-            expressions.require(expression)
+            regex.require(expression)
     except SchemaError as error:
         return f"the schema is no JSON Schema: {error.message[:_LONGEST]}"
     except ValueError as error:
@@ -59,7 +59,7 @@ def _expressions(part: Any) -> Iterator[str]:
 
 
 def _pattern(_: Any, expression: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not expressions.is_in(expression, value):
+    if isinstance(value, str) and not regex.is_in(expression, value):
         yield ValidationError(f"{value!r} does not match {expression!r}")
 
 

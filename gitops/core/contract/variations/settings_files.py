@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from gitops.core.errors import Rejected
-from gitops.core.parsing import yaml_reader as yaml_text
+from gitops.core.parsing import yaml_reader
 
 Format = Literal["yaml", "properties", "env"]
 
@@ -25,7 +25,7 @@ def parse(text: str, form: Format) -> dict[str, Any]:
 
 def _yaml(text: str) -> Any:
     try:
-        documents = yaml_text.documents(text.encode(), "settings", yaml_text.YamlLimits(documents=32))
+        documents = yaml_reader.documents(text.encode(), "settings", yaml_reader.YamlLimits(documents=32))
     except Rejected as error:
         line = f"line {error.place.line}: " if error.place and error.place.line else ""
         raise Rejected("UnreadableSettings", f"{line}{error.message}") from None
