@@ -8,6 +8,7 @@ from lint.report import Finding, Report
 from lint.tree import Tree
 
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+_FILE = re.compile(r"[\w/]+\.py")
 _ELSEWHERE = re.compile(r"[a-z]+:")
 
 
@@ -40,5 +41,5 @@ def _complaints(tree: Tree, page: str, shown: str, target: str) -> Iterator[str]
         yield f"{target}: no such file. Correct the link."
     elif anchor and anchor not in headings(tree.files.get(linked, "")):
         yield f"{target}: no such heading. Correct the link."
-    if (name := shown.strip("`")).endswith(".py") and not f"/{linked}".endswith(f"/{name}"):
+    if _FILE.fullmatch(name := shown.strip("`")) and not f"/{linked}".endswith(f"/{name}"):
         yield f"the link's text says {name}, but it leads to {linked}. Name the file that it leads to."
