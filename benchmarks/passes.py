@@ -8,45 +8,52 @@ import os
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from gitops.app import wiring as assembly
-from gitops.app.wiring import Clocks
+from gitops.app.wiring import Replica
 from gitops.config import model as configuration
 from gitops.runtime import logs as telemetry
+from gitops.runtime.clock import SystemClock
 from gitops.runtime.logs import LogOutput
 
 _ROUNDS = 5
 
 
+class _Leader:
+    """Implements ports.Leadership: nothing else runs."""
+
+    def is_leader(self) -> bool:
+        return True
+
+
 def main(config: Path) -> None:
     telemetry.configure(LogOutput(sys.stderr, "bench", "warning"))
     began = time.perf_counter()
-    clocks = Clocks(now=lambda: datetime.now(UTC), monotonic=time.monotonic)  # noqa: TID251 - this program's clock
     settings = configuration.load(config, os.environ)  # noqa: TID251 - handed on, not read
     with tempfile.TemporaryDirectory(prefix="lockstep-bench-") as scratch:
         repo = assembly.config_repo(settings, Path(scratch) / "clone")
         repo.fetch()
-        reached = assembly.reach(settings, clocks, lambda: True)
+        replica = Replica(settings, SystemClock(), _Leader())
+        reached = assembly.reach(replica, assembly.connect(settings))
         renderer = assembly.kustomize(settings, settings.state / "renders")
         wanted = assembly.wanted(settings, repo, renderer, reached)
         desired = wanted.desired
         desired.refresh()
-        parts = assembly.reconciling(settings, reached, wanted, clocks, (lambda: True, lambda *_: None))
+        live = assembly.live(replica, reached)
+        reconciler = assembly.reconciler(replica, reached, wanted, live)
         started = time.perf_counter()
-        parts.reconciler.recall()
+        reconciler.recall()
         recalled = time.perf_counter()
-        names = sorted(parts.reconciler.known())
+        names = sorted(reconciler.known())
         rounds = []
         for _ in range(1 + _ROUNDS):
             gc.collect()
             begun, used = time.perf_counter(), time.process_time()
             for name in names:
-                parts.reconciler.reconcile(name)
+                reconciler.reconcile(name)
             rounds.append((time.perf_counter() - begun, time.process_time() - used))
-        parts.watcher.stop()
-        parts.pool.shutdown()
+        live.stop()
         repo.close()
         reached.api.close()
     first, *others = rounds

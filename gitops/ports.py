@@ -4,14 +4,15 @@ which one workflow asks or notifies another. Not here: implementations, and rule
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from gitops.core.config_repo.commits import NewCommit, PastCommit
     from gitops.core.config_repo.tree import Source, Tree
+    from gitops.core.image_updates.changes import Change
     from gitops.core.image_updates.events import Event
     from gitops.core.images.reference import Image
     from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage
@@ -22,30 +23,9 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from gitops.core.ownership.live_object import Observed
     from gitops.core.promotion.proof import Proofs
     from gitops.core.promotion.requests import SignedTag
-    from gitops.core.sync.status import Account, Record, SyncStatus
-
-
-@dataclass(frozen=True, slots=True)
-class NewCommit:
-    """One commit to be made: whole new contents of files (None deletes), a message with its trailers, author time."""
-
-    files: Mapping[str, bytes | None]
-    message: str
-    authored_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PastCommit:
-    """One commit that was read. `trailers` are the `Key: value` lines that git parses at the end of the message,
-    `paths` the files that it changed, of those that were asked for; a merge names none.
-    """
-
-    id: str
-    committed_at: datetime
-    author: str
-    subject: str
-    trailers: Mapping[str, str] = field(default_factory=dict)
-    paths: tuple[str, ...] = ()
+    from gitops.core.sync.desired import Desired
+    from gitops.core.sync.missing_images import MissingImages
+    from gitops.core.sync.status import Account, PendingNote, Record, SyncStatus
 
 
 class ConfigRepo(Protocol):
@@ -325,3 +305,88 @@ class Queue(Protocol):
 
     def add(self, name: str, *, after: float = 0.0) -> None:
         """Adds a name; `after` is in seconds from now."""
+
+
+class Loop(Protocol):
+    """A thread, or several, that run as long as the process does."""
+
+    def is_alive(self) -> bool:
+        """False when a thread has ended or hangs: only a restart of the process helps."""
+
+
+class LeadershipListener(Protocol):
+    """Learns when this replica starts and stops to lead. Called in turns by the thread of the election."""
+
+    def started_leading(self) -> None:
+        """Returns at once."""
+
+    def stopped_leading(self) -> None:
+        """Returns at once; the Lease is given back only afterwards."""
+
+
+class TermState(Protocol):
+    """State that is valid only while this replica leads: other replicas write when it does not."""
+
+    def forget(self) -> None:
+        """Drops what was read or written while this replica led."""
+
+
+class LiveListener(Protocol):
+    """Learns from the watches that an object in the cluster changed."""
+
+    def object_changed(self, part_of: str, key: Key) -> None:
+        """Called by the threads of the watches, with the ApplySet id of the object. Returns at once."""
+
+
+class PassObserver(Protocol):
+    """Learns the result of every pass over an overlay."""
+
+    def observe_pass(self, desired: Desired | None, status: SyncStatus) -> None:
+        """`desired` is what the pass applied; None when the overlay is stalled."""
+
+
+class PendingPromotions(Protocol):
+    """What waits to be promoted to an overlay, for its status."""
+
+    def pending(self, overlay: str) -> PendingNote: ...
+
+
+class ImageAvailability(Protocol):
+    """Which images of an overlay its registries no longer have, for its status."""
+
+    def missing(self, desired: Desired) -> MissingImages | None:
+        """None until the registries of these images were asked for the first time."""
+
+
+class PassRequester(Protocol):
+    """Asks the replica that leads for a pass, through the cluster. Raises as Cluster does."""
+
+    def request(self, overlay: str, at: datetime) -> None:
+        """Raises: Rejected(NotFound) when the overlay was never applied."""
+
+
+class PassQueue(Protocol):
+    """Overlays that this replica is to look at. Returns at once."""
+
+    def look_at(self, overlays: Collection[str]) -> None:
+        """Overlays that git no longer has are ignored."""
+
+
+class CommitListener(Protocol):
+    """Learns of commits that the committer pushed."""
+
+    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+        """Called by the committer's thread after the push. `was_blocked`: pushes had failed before this one."""
+
+
+class PromotionListener(Protocol):
+    """Learns what the promoter did. Called by the promoter's thread; returns at once."""
+
+    def promoted(self, head: str) -> None:
+        """A promotion or a rollback was pushed."""
+
+    def head_changed(self, overlays: frozenset[str]) -> None:
+        """The promoter took in a new head, which may change these overlays."""
+
+    def notes_changed(self, overlays: frozenset[str]) -> None:
+        """What waits to be promoted to these overlays is different now."""

@@ -1,32 +1,31 @@
 """What is known of images beyond git and the cluster: by their registries and by pushes to their sources."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from gitops.promotion.gate_check import ImageQueries
 from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.runtime.workqueue import Workqueue
 
-_STOP = timedelta(seconds=1)
-"""For each queue: what is under way is a question, and nothing is lost with it."""
+_STOP_SECONDS = 1.0
+"""For each queue: a query that is cut off loses nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """`queues`: who asks the registries; each kind of question has its own, so that one never waits for the other."""
+    """`scans` and `origins` hold the digests that registries are to be asked about. Implements ports.Loop."""
 
     registries: ImageQueries
     pushes: SourcePushes
-    queues: Sequence[Workqueue]
+    scans: Workqueue
+    origins: Workqueue
 
     def start(self) -> None:
-        for queue in self.queues:
-            queue.start()
+        self.scans.start(self.registries.scans.work)
+        self.origins.start(self.registries.origins.work)
 
     def stop(self) -> None:
-        for queue in self.queues:
-            queue.stop(_STOP.total_seconds())
+        self.scans.stop(_STOP_SECONDS)
+        self.origins.stop(_STOP_SECONDS)
 
     def is_alive(self) -> bool:
-        return all(queue.is_alive() for queue in self.queues)
+        return self.scans.is_alive() and self.origins.is_alive()

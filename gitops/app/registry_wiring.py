@@ -1,21 +1,26 @@
-"""From the configuration to the registries, and to whoever looks at them: for the controller and the commands alike."""
+"""Makes the registries, the sweeps and the queries from the configuration, for the controller and for the commands."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.registry.harbor import HarborRegistry
 from gitops.adapters.registry.http import RegistryAccess
 from gitops.adapters.registry.oci import OciRegistry
-from gitops.app.wiring import Clocks
+from gitops.app.image_facts import ImageFacts
+from gitops.app.queues import Queues
 from gitops.config import registries as registry_access
 from gitops.config.model import Config
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import Inbox, Registry
-from gitops.registry_queries.query_cache import RegistryOf
+from gitops.ports import Clock, Inbox, PassQueue, Registry
+from gitops.promotion.gate_check import ImageQueries
+from gitops.registry_queries.build_origins import Origins
+from gitops.registry_queries.query_cache import QueryParties, RegistryOf
+from gitops.registry_queries.scans import Scans
+from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.registry_sweep.declared_images import DeclaredImages
 from gitops.registry_sweep.image_retention import ImageRetention, ProofAccounts, RetainedImages
-from gitops.registry_sweep.schedule import SweepSchedule, SweepTerms
 from gitops.registry_sweep.sweeper import Sweeper, SweeperParties
 
 _KINDS: Mapping[str, Callable[[RegistryAccess], Registry]] = {"harbor": HarborRegistry, "oci": OciRegistry}
@@ -28,7 +33,7 @@ class SweepParties:
     inbox: Inbox
     repo: GitConfigRepo
     desired: DesiredState
-    clocks: Clocks
+    clock: Clock
 
 
 def registries(config: Config) -> Mapping[str, Registry]:
@@ -43,8 +48,8 @@ def sweeper(found: Mapping[str, Registry], means: SweepParties, pullability: Ima
         pipeline=means.desired.pipeline,
         declared=DeclaredImages(means.repo, means.desired.pipeline, means.desired.overlays),
         pullability=pullability,
-        now=means.clocks.now,
-        clock=means.clocks.monotonic,
+        now=means.clock.now,
+        clock=means.clock.monotonic,
     )
     return Sweeper(parties)
 
@@ -54,16 +59,22 @@ def registry_of(found: Mapping[str, Registry]) -> RegistryOf:
     return lambda image: found.get(image.partition("/")[0])
 
 
-def sweeping(
-    found: Mapping[str, Registry],
-    means: SweepParties,
-    ledger: ProofAccounts,
-    terms: SweepTerms,
-    on_news: Callable[[frozenset[str]], None],
-) -> SweepSchedule:
-    """`on_news(overlays)`: of which something else can be pulled than before."""
-    pullability = ImageRetention(found, RetainedImages(ledger, means.desired), on_news, means.clocks.monotonic)
-    return SweepSchedule(sweeper(found, means, pullability), pullability, terms)
+def retention(
+    found: Mapping[str, Registry], ledger: ProofAccounts, desired: DesiredState, passes: PassQueue, clock: Clock
+) -> ImageRetention:
+    """`passes`: overlays of which other images can be pulled than before are looked at again."""
+    return ImageRetention(found, RetainedImages(ledger, desired), passes, clock.monotonic)
+
+
+def image_facts(
+    found: Mapping[str, Registry], desired: DesiredState, clock: Clock, queues: Queues, retention: ImageRetention
+) -> ImageFacts:
+    """A new answer about a scan may open a gate, so it has promotions looked at."""
+    known = registry_of(found)
+    scans = Scans(QueryParties(known, queues.scans.add, clock.now, partial(queues.tasks.add, "promote")))
+    origins = Origins(QueryParties(known, queues.origins.add, clock.now, lambda: None))
+    queries = ImageQueries(scans, origins, retention.is_absent)
+    return ImageFacts(queries, SourcePushes(desired.pipeline, clock.now), queues.scans, queues.origins)
 
 
 def _access(host: str, registry: registry_access.RegistryConfig) -> RegistryAccess:

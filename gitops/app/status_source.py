@@ -1,12 +1,11 @@
 """What this process knows of itself and of the overlays: for the page, for the probes. It changes nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
-from typing import Protocol
 
-from gitops.adapters.kubernetes.reflector import WatchState
+from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.app.image_facts import ImageFacts
 from gitops.config.model import Config
 from gitops.contract.parity_queue import ParityQueue
@@ -14,28 +13,21 @@ from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.contract.parity import ParityComparison
 from gitops.core.errors import GitopsError
 from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
-from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.images.reference import Image
 from gitops.core.parsing import git_urls
 from gitops.core.promotion.lineage import RepoHistory
 from gitops.desired.desired_state import DesiredState
 from gitops.history.git_history import GitHistory
 from gitops.image_updates.committer import Committer
-from gitops.ports import Ledger
+from gitops.ports import Leadership, Ledger
+from gitops.registry_sweep.sweeper import Sweeper
+from gitops.runtime.loops import Loops
 from gitops.status_page.source import ControllerState, ControllerTrouble, Statuses
-
-Conditions = Callable[[], Mapping[str, WatchState]]
-
-
-class RegistryStates(Protocol):
-    """How the registries fare, as gitops.sweeper.Sweeper tells."""
-
-    def states(self) -> Sequence[RegistryState]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class StatusParties:
-    """Where the observer looks."""
+    """The parties that the status is read from."""
 
     desired: DesiredState
     ledger: Ledger
@@ -43,30 +35,20 @@ class StatusParties:
     chronicle: GitHistory
     comparisons: ParityQueue
     provenance: ImageFacts
+    watcher: Watcher
+    sweeps: Sweeper
+    leadership: Leadership
 
 
 class ControllerStatus:
     """Implements status_page.source.StatusSource and the probes of the server. Thread-safe: single assignments only."""
 
-    def __init__(self, config: Config, known: StatusParties, is_leader: Callable[[], bool]) -> None:
+    def __init__(self, config: Config, known: StatusParties, loops: Loops) -> None:
         self._config = config
         self._known = known
-        self._is_leader = is_leader
-        self._conditions: Conditions = dict
-        self._loops: Callable[[], Mapping[str, bool]] = dict
+        self._loops = loops
         self._head: tuple[str, datetime] | None = None
         self._remote: ControllerTrouble | None = None
-        self._sweeps: RegistryStates | None = None
-
-    def listen_to(
-        self, conditions: Conditions, loops: Callable[[], Mapping[str, bool]], sweeps: RegistryStates
-    ) -> None:
-        """`conditions`: how each watch fares; `loops`: whether each loop of the process turns; `sweeps`: how those of
-        the registries do.
-        """
-        self._conditions = conditions
-        self._loops = loops
-        self._sweeps = sweeps
 
     # -- what happened
 
@@ -110,7 +92,7 @@ class ControllerStatus:
     def controller(self) -> ControllerState:
         head, since = self._head or (None, None)
         remote = git_urls.parse(self._config.repo.url)
-        registries = tuple(self._sweeps.states()) if self._sweeps else ()
+        registries = tuple(self._known.sweeps.states())
         failing = [
             ControllerTrouble("SweepFailing", each.message, each.failing_since)
             for each in registries
@@ -119,7 +101,7 @@ class ControllerStatus:
         return ControllerState(
             repo=str(remote) if remote else "config repo",
             trunk=self._config.repo.trunk,
-            leader=self._is_leader(),
+            leader=self._known.leadership.is_leader(),
             version=metadata.version("lockstep-gitops"),
             head=head,
             head_since=since,
@@ -135,7 +117,7 @@ class ControllerStatus:
         broken = self._known.desired.trouble()
         if broken and since:
             found.append(ControllerTrouble(broken.reason, str(broken), since))
-        failing = {name: state for name, state in self._conditions().items() if state.failing_since}
+        failing = {name: state for name, state in self._known.watcher.conditions().items() if state.failing_since}
         found += [
             ControllerTrouble("WatchFailing", f"{name}: {state.error}", state.failing_since)
             for name, state in failing.items()
@@ -146,7 +128,7 @@ class ControllerStatus:
     # -- probes
 
     def dead_loops(self) -> Sequence[str]:
-        return [name for name, turns in self._loops().items() if not turns]
+        return self._loops.dead()
 
     def unready(self) -> Sequence[str]:
         return [*self.dead_loops(), *([] if self._head else ["the config repo was not fetched yet"])]

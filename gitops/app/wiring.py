@@ -1,12 +1,13 @@
-"""From the configuration to the parties, each made in one place: for the controller and for the commands alike."""
+"""Makes the parties from the configuration, for the controller and for the commands: config repo, cluster, renders,
+passes. Not here: registries (app.registry_wiring) and promotions (app.promotion_wiring).
+"""
 
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -24,7 +25,6 @@ from gitops.adapters.kubernetes.ledger import KubernetesLedger
 from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.adapters.kustomize.builder import Kustomize, RenderLimits
 from gitops.adapters.kustomize.render_cache import RenderCache
-from gitops.app.image_facts import ImageFacts
 from gitops.config.model import Config, RepoConfig
 from gitops.config.repo import RepoCredentials
 from gitops.contract.admission import ContractAdmission
@@ -37,35 +37,40 @@ from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import applyset_of
 from gitops.core.parsing import git_urls
-from gitops.core.promotion.gates import Gate
 from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.ports import (
+    Clock,
+    ImageAvailability,
+    Leadership,
+    LiveListener,
+    PassObserver,
+    PendingPromotions,
+)
 from gitops.promotion.commit_writer import ContractCheck
-from gitops.promotion.gate_check import ImageQueries
-from gitops.promotion.promoter import Promoter, PromoterParties
-from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 from gitops.reconcile.executor import Executor
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from gitops.reconcile.status_writer import StatusWriter
-from gitops.registry_queries.build_origins import Origins
-from gitops.registry_queries.query_cache import QueryParties, RegistryOf
-from gitops.registry_queries.scans import Scans
-from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.render.builds import Builds
-from gitops.runtime.workqueue import Backoff, Workqueue
 
 _log = structlog.get_logger(__name__)
 _PARALLEL_WRITES = 8
-_PARALLEL_QUESTIONS = 2
-"""To registries, of each kind."""
 _WHY_NETWORK = "seccomp or the kernel forbids it, or unshare is missing; the guard still lets no address through"
 
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """`now` is wall-clock time, aware, in UTC; `monotonic` is for intervals, in seconds."""
+class Follower:
+    """Implements ports.Leadership for commands: they never write what only the leader may write."""
 
-    now: Callable[[], datetime]
-    monotonic: Callable[[], float]
+    def is_leader(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One process of an installation: its configuration, its clock, and whether it leads."""
+
+    config: Config
+    clock: Clock
+    leadership: Leadership = field(default_factory=Follower)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class ClusterParts:
     cluster: KubernetesCluster
     parents: KubernetesApplySets
     ledger: KubernetesLedger
+    statuses: StatusWriter
 
 
 def repo_name(config: Config) -> str:
@@ -131,23 +137,29 @@ def builder(config: Config) -> Kustomize:
     return made
 
 
-def reach(config: Config, clocks: Clocks, is_leader: Callable[[], bool]) -> ClusterParts:
-    """Connects to the cluster; no request is made yet.
+def connect(config: Config) -> KubernetesApi:
+    """The client of the API server; no request is made yet.
 
     Raises: Rejected(InvalidKubeconfig, ExecRefused, InsecureRefused).
     """
-    access = (
-        ClusterAccess(config.cluster.kubeconfig, config.cluster.context or "") if config.cluster else ClusterAccess()
-    )
-    api = KubernetesApi(access, seconds=config.timeouts.cluster.total_seconds())
-    kinds = Discovery(api)
-    repo = repo_name(config)
+    given = config.cluster
+    access = ClusterAccess(given.kubeconfig, given.context or "") if given else ClusterAccess()
+    return KubernetesApi(access, seconds=config.timeouts.cluster.total_seconds())
+
+
+def reach(replica: Replica, api: KubernetesApi) -> ClusterParts:
+    """What works with one cluster; no request is made yet."""
+    config, clock = replica.config, replica.clock
+    kinds, repo = Discovery(api), repo_name(config)
+    ledger = KubernetesLedger(api, repo=repo, is_writer=replica.leadership.is_leader, monotonic=clock.monotonic)
+    events = KubernetesEvents(api, name=lambda: secrets.token_hex(8))
     return ClusterParts(
         api=api,
         kinds=kinds,
         cluster=KubernetesCluster(kinds, manager=manager(config)),
         parents=KubernetesApplySets(api, repo=repo),
-        ledger=KubernetesLedger(api, repo=repo, is_writer=is_leader, monotonic=clocks.monotonic),
+        ledger=ledger,
+        statuses=StatusWriter(ledger, events, clock.now, clock.monotonic),
     )
 
 
@@ -162,14 +174,17 @@ def _rules(config: Config, reached: ClusterParts) -> ScopeRules:
 
 
 @dataclass(frozen=True, slots=True)
-class ReconcileParts:
-    """What it takes to converge: the passes and the watches behind them."""
+class LiveParts:
+    """The live side of a pass: the watches, and the writes to the cluster."""
 
-    reconciler: Reconciler
-    reporter: StatusWriter
     watcher: Watcher
     executor: Executor
     pool: ThreadPoolExecutor
+
+    def stop(self) -> None:
+        """Ends the watches; writes that are under way end by themselves."""
+        self.watcher.stop()
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,120 +206,58 @@ def wanted(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: Cl
     )
 
 
-def reconciling(
-    config: Config,
-    reached: ClusterParts,
-    wanted: DesiredParts,
-    clocks: Clocks,
-    leading: tuple[Callable[[], bool], Callable[[str, Key], None]],
-) -> ReconcileParts:
-    """`leading` = whether this process may write, and what to call when an object of an ApplySet changed."""
-    may_write, on_change = leading
-    watcher = Watcher(reached.kinds, manager=manager(config), on_change=on_change, clock=clocks.now)
-    announcer = KubernetesEvents(reached.api, name=lambda: secrets.token_hex(8))
-    reporter = StatusWriter(reached.ledger, announcer, clocks.now, clocks.monotonic)
+class _Unheard:
+    """Implements ports.LiveListener for commands: they look once."""
+
+    def object_changed(self, part_of: str, key: Key) -> None: ...
+
+
+def live(replica: Replica, reached: ClusterParts, listener: LiveListener | None = None) -> LiveParts:
+    """`listener` learns which objects of an ApplySet changed."""
+    name, leadership = manager(replica.config), replica.leadership
+    heard = (listener or _Unheard()).object_changed
+    watcher = Watcher(reached.kinds, manager=name, on_change=heard, clock=replica.clock.now)
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
-    executor = Executor(reached.cluster, watcher, pool, manager=manager(config), may_write=may_write)
-    world = ReconcilerParties(
-        desired=wanted.desired,
-        judge=wanted.judge,
-        live=watcher,
-        parents=reached.parents,
-        reporter=reporter,
-        executor=executor,
-        now=clocks.now,
-        clock=clocks.monotonic,
-        may_write=may_write,
-        repo_name=repo_name(config),
-    )
-    return ReconcileParts(Reconciler(world), reporter, watcher, executor, pool)
-
-
-def provenance(
-    registry_of: RegistryOf, desired: DesiredState, clocks: Clocks, backoff: Backoff, on_scan: Callable[[], None]
-) -> ImageFacts:
-    """`on_scan` is called when a registry has told something new of a scan."""
-    queues: list[Workqueue] = []
-
-    def means(number: int, on_answer: Callable[[], None]) -> QueryParties:
-        def add(key: str) -> None:
-            queues[number].add(key)
-
-        return QueryParties(registry_of, add, clocks.now, on_answer)
-
-    scans, origins = Scans(means(0, on_scan)), Origins(means(1, lambda: None))
-    queues += [
-        Workqueue(work, backoff=backoff, clock=clocks.monotonic, workers=_PARALLEL_QUESTIONS)
-        for work in (scans.work, origins.work)
-    ]
-    return ImageFacts(ImageQueries(scans, origins), SourcePushes(desired.pipeline, clocks.now), queues)
+    executor = Executor(reached.cluster, watcher, pool, manager=name, may_write=leadership.is_leader)
+    return LiveParts(watcher, executor, pool)
 
 
 @dataclass(frozen=True, slots=True)
-class PromotionParts:
-    """Who watches what runs, and who promotes what was proven."""
+class StatusParts:
+    """What a status says beyond git and the cluster, and who learns of it."""
 
-    witness: ProofRecorder
-    promoter: Promoter
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionHooks:
-    """What it takes to promote: the time, the right to write, the gates that may be skipped, who knows the contract,
-    what registries tell, and whom to tell: of overlays that a new head may have changed, of a commit that was pushed,
-    and of overlays of which something else is said now.
-    """
-
-    now: Callable[[], datetime]
-    may_write: Callable[[], bool]
-    skippable: Collection[Gate]
-    judge: ContractCheck
-    registries: ImageQueries
-    on_head: Callable[[frozenset[str]], None]
-    on_promotion: Callable[[str], None]
-    on_news: Callable[[frozenset[str]], None]
+    observers: Sequence[PassObserver] = ()
+    pending: PendingPromotions | None = None
+    images: ImageAvailability | None = None
 
 
-def promoting(
-    reached: ClusterParts, repo: GitConfigRepo, made: ReconcileParts, desired: DesiredState, leading: PromotionHooks
-) -> PromotionParts:
-    """Wired into the passes of `made`: each is a look at what runs."""
-    senses = ProofSources(
-        ledger=reached.ledger,
-        pipeline=desired.pipeline,
-        running=reached.cluster.running,
-        read=repo.read,
-        now=leading.now,
-        is_observing=lambda: leading.may_write() and not _failing(made.watcher),
+def reconciler(
+    replica: Replica, reached: ClusterParts, wanted: DesiredParts, parts: LiveParts, status: StatusParts | None = None
+) -> Reconciler:
+    said = status or StatusParts()
+    return Reconciler(
+        ReconcilerParties(
+            desired=wanted.desired,
+            judge=wanted.judge,
+            live=parts.watcher,
+            parents=reached.parents,
+            reporter=reached.statuses,
+            executor=parts.executor,
+            now=replica.clock.now,
+            clock=replica.clock.monotonic,
+            may_write=replica.leadership.is_leader,
+            repo_name=repo_name(replica.config),
+            observers=said.observers,
+            pending=said.pending,
+            images=said.images,
+        )
     )
-    witness = ProofRecorder(senses)
-    parties = PromoterParties(
-        repo=repo,
-        desired=desired,
-        witness=witness,
-        now=leading.now,
-        may_write=leading.may_write,
-        skippable=leading.skippable,
-        account=reached.ledger.read,
-        judge=leading.judge,
-        registries=leading.registries,
-        on_head=leading.on_head,
-        on_promotion=leading.on_promotion,
-        on_news=leading.on_news,
-    )
-    promoter = Promoter(parties)
-    made.reconciler.attend(witness.see, promoter.said)
-    return PromotionParts(witness, promoter)
 
 
 def compare(repo: GitConfigRepo, renderer: Kustomize) -> CompareEnvironments:
     """Parity of two environments at a head. A comparer keeps drafts in memory, so each comparison gets its own."""
     memo = RenderCache(renderer.directory / "surveys")
     return lambda head, a, b: ParityComparer(repo, renderer, memo, repo.subjects).parity(head, a, b)
-
-
-def _failing(watcher: Watcher) -> bool:
-    return any(condition.failing_since for condition in watcher.conditions().values())
 
 
 class _Once:

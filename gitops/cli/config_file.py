@@ -2,24 +2,22 @@
 
 import os
 import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gitops.app.wiring import Clocks
 from gitops.config import model as configuration
 from gitops.config.model import Config
 from gitops.runtime import logs as telemetry
+from gitops.runtime.clock import SystemClock
 from gitops.runtime.logs import LogOutput
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", envvar="LOCKSTEP_CONFIG", help="lockstep.yaml")]
 DEFAULT = Path("lockstep.yaml")
 _LOCAL = Path(".lockstep/lockstep.yaml")
 
-CLOCKS = Clocks(now=lambda: datetime.now(UTC), monotonic=time.monotonic)  # noqa: TID251 - the clock's one home
+CLOCK = SystemClock()
 
 
 def load(config: Path) -> Config:

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from gitops.app import wiring as assembly
-from gitops.app.wiring import ClusterParts
+from gitops.app.wiring import ClusterParts, Replica
 from gitops.cli import check as checking
 from gitops.cli import init as adopting
 from gitops.cli import parity as comparing
 from gitops.cli import promote as promoting
 from gitops.cli import run as running
 from gitops.cli import sweep as sweep_command
-from gitops.cli.config_file import CLOCKS, DEFAULT, ConfigFile, load
+from gitops.cli.config_file import CLOCK, DEFAULT, ConfigFile, load
 from gitops.core.errors import Rejected
 from gitops.core.sync.plan import Configure, Create, Prune, Skipped
 from gitops.core.sync.status import Record, SyncStatus
@@ -87,7 +87,7 @@ def history(overlay: OverlayName, config: ConfigFile = DEFAULT) -> None:
 @app.command()
 def reconcile(overlay: OverlayName, config: ConfigFile = DEFAULT) -> None:
     """Ask the controller to look at an overlay now."""
-    _reach(config).parents.request(overlay, CLOCKS.now())
+    _reach(config).parents.request(overlay, CLOCK.now())
     print_lines([f"asked for a pass over {overlay}"])
 
 
@@ -115,26 +115,25 @@ def _workplace(config: Path) -> Iterator[_Workplace]:
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
         repo = assembly.config_repo(settings, Path(scratch) / "clone")
         repo.fetch()
-        reached = assembly.reach(settings, CLOCKS, lambda: False)
+        replica = Replica(settings, CLOCK)
+        reached = assembly.reach(replica, assembly.connect(settings))
         renderer = assembly.kustomize(settings, Path(scratch) / "renders")
         wanted = assembly.wanted(settings, repo, renderer, reached)
         desired = wanted.desired
         desired.refresh()
-        parts = assembly.reconciling(settings, reached, wanted, CLOCKS, (lambda: False, lambda *_: None))
+        live = assembly.live(replica, reached)
         try:
-            executor = parts.executor
-            ledger, parents = reached.ledger, reached.parents
-            takedown = Teardown(parents, ledger, parts.watcher, executor, desired.overlays())
-            yield _Workplace(desired, parts.reconciler, takedown)
+            takedown = Teardown(reached.parents, reached.ledger, live.watcher, live.executor, desired.overlays())
+            yield _Workplace(desired, assembly.reconciler(replica, reached, wanted, live), takedown)
         finally:
-            parts.watcher.stop()
-            parts.pool.shutdown()
+            live.stop()
             repo.close()
             reached.api.close()
 
 
 def _reach(config: Path) -> ClusterParts:
-    return assembly.reach(load(config), CLOCKS, lambda: False)
+    settings = load(config)
+    return assembly.reach(Replica(settings, CLOCK), assembly.connect(settings))
 
 
 def _account(reached: ClusterParts, overlay: str) -> tuple[SyncStatus, tuple[Record, ...]]:

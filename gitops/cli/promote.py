@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from gitops.app import wiring as assembly
+from gitops.app.wiring import Replica
 from gitops.cli import promotion_requests as promotion_commands
-from gitops.cli.config_file import CLOCKS, DEFAULT, ConfigFile, load
+from gitops.cli.config_file import CLOCK, DEFAULT, ConfigFile, load
 from gitops.cli.promotion_requests import HoldAsk, PromotionAsk, RemoteRepo, RollbackAsk
 from gitops.core.errors import Rejected
 from gitops.core.parsing import models
@@ -39,7 +40,7 @@ def promote(  # noqa: PLR0913 - the arguments of a command are its options
     """Ask for a promotion, by pushing a tag: promote/<environment>/<name>."""
     waived = tuple((gate, reason) for gate in skip_gate or ())
     ask = PromotionAsk(environment, tuple(services or ()), waived, name=name, at=at, signed=sign)
-    _say(promotion_commands.promote(_where(repo, config), ask, CLOCKS.now()))
+    _say(promotion_commands.promote(_where(repo, config), ask, CLOCK.now()))
 
 
 @app.command()
@@ -70,7 +71,7 @@ def rollback(  # noqa: PLR0913 - the arguments of a command are its options
     """Go back to an earlier release, exactly as it was, and hold it there. Automation never undoes that."""
     if waive and not reason:
         raise Rejected("NoReason", "to let in what was never proven takes --reason")
-    back = RollbackAsk(reason or "rolled back", CLOCKS.now(), to, tuple(waive or ()))
+    back = RollbackAsk(reason or "rolled back", CLOCK.now(), to, tuple(waive or ()))
     _say(promotion_commands.roll_back(_where(repo, config), target, back))
 
 
@@ -85,7 +86,7 @@ def hold(  # noqa: PLR0913 - the arguments of a command are its options
     config: ConfigFile = DEFAULT,
 ) -> None:
     """Stop automation: no new images, no promotions."""
-    now = CLOCKS.now()
+    now = CLOCK.now()
     until = now + _duration(duration) if duration else None
     _say(promotion_commands.place_hold(_where(repo, config), target, HoldAsk(reason, now, until, suspend)))
 
@@ -105,7 +106,8 @@ def _where(repo: str, config: Path) -> RemoteRepo:
 
 def _waiting(environment: str, config: Path) -> list[PendingRequest]:
     """The requests for an environment, as the cluster's ledger has them."""
-    found = assembly.reach(load(config), CLOCKS, lambda: False).ledger.read_all()
+    settings = load(config)
+    found = assembly.reach(Replica(settings, CLOCK), assembly.connect(settings)).ledger.read_all()
     statuses = (status for status, _ in found.values() if status.environment == environment)
     return [pending for status in statuses for pending in status.requests]
 

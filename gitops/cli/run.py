@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import typer
 
 from gitops.app import wiring as assembly
-from gitops.app.controller import Controller
-from gitops.cli.config_file import CLOCKS, DEFAULT, ConfigFile, load
+from gitops.app.assembly import assemble
+from gitops.cli.config_file import CLOCK, DEFAULT, ConfigFile, load
 from gitops.config.model import Config
 from gitops.runtime import logs as telemetry
 from gitops.runtime.logs import LogOutput
@@ -38,7 +38,7 @@ def run(config: ConfigFile = DEFAULT) -> None:
     doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
     telemetry.configure(LogOutput(sys.stderr, settings.name, log.level, log.format, _known_secrets(settings, doors)))
-    controller = Controller(settings, doors, _identity(), CLOCKS)
+    controller = assemble(settings, doors, _identity(), CLOCK)
     with asked_to_stop() as asked:
         controller.start()
         asked()

@@ -3,7 +3,7 @@
 import random
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +12,13 @@ import typer
 
 from gitops.app import registry_wiring as registries
 from gitops.app import wiring as assembly
-from gitops.cli.config_file import CLOCKS, DEFAULT, ConfigFile, load
+from gitops.app.wiring import Replica
+from gitops.cli.config_file import CLOCK, DEFAULT, ConfigFile, load
 from gitops.config.model import Config
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import GitopsError, Rejected
 from gitops.core.image_updates import sweep as rules
+from gitops.core.image_updates.changes import Change
 from gitops.core.image_updates.sweep import SweptService
 from gitops.image_updates.batch import ImageSources
 from gitops.image_updates.committer import CommitClock, Committer
@@ -74,15 +76,13 @@ def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
         repo = assembly.config_repo(settings, Path(scratch) / "clone")
         repo.fetch()
-        reached = assembly.reach(settings, CLOCKS, lambda: False)
+        reached = assembly.reach(Replica(settings, CLOCK), assembly.connect(settings))
         renderer = assembly.kustomize(settings, Path(scratch) / "renders")
         desired = assembly.wanted(settings, repo, renderer, reached).desired
         desired.refresh()
-        clock = CommitClock(CLOCKS.now, CLOCKS.monotonic, random.SystemRandom().random)
-        committer = Committer(
-            repo, clock=clock, on_commit=lambda *_: None, elsewhere=ImageSources(desired.images_in_use)
-        )
-        means = registries.SweepParties(committer, repo, desired, CLOCKS)
+        clock = CommitClock(CLOCK.now, CLOCK.monotonic, random.SystemRandom().random)
+        committer = Committer(repo, clock=clock, listener=_Quiet(), elsewhere=ImageSources(desired.images_in_use))
+        means = registries.SweepParties(committer, repo, desired, CLOCK)
         sweeper = registries.sweeper(registries.registries(settings), means)
         committer.start()
         try:
@@ -95,6 +95,12 @@ def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
             committer.stop(_STOP_SECONDS)
             repo.close()
             reached.api.close()
+
+
+class _Quiet:
+    """Implements ports.CommitListener: the command prints what came of each service."""
+
+    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None: ...
 
 
 def _line(found: SweptService) -> str:

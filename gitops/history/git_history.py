@@ -13,6 +13,7 @@ from typing import TypeVar
 import structlog
 
 from gitops.core.config_repo import compose, layout
+from gitops.core.config_repo.commits import PastCommit
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE, Hold, Release, parse_hold, parse_release
@@ -21,7 +22,7 @@ from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit
 from gitops.core.promotion.lineage import LineageEntry, RepoHistory
-from gitops.ports import ConfigRepo, PastCommit
+from gitops.ports import ConfigRepo
 
 _log = structlog.get_logger(__name__)
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gitops.core.config_repo import compose, layout, pipeline
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import Rejected
@@ -17,7 +18,7 @@ from gitops.core.image_updates.changes import Change, ChangeTarget, DeployedImag
 from gitops.core.image_updates.events import Ignored, ImagePushed
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit
-from gitops.ports import ConfigRepo, NewCommit
+from gitops.ports import ConfigRepo
 
 if TYPE_CHECKING:
     from gitops.core.config_repo.tree import Tree

@@ -14,10 +14,10 @@ from datetime import datetime
 import structlog
 
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
-from gitops.core.image_updates.changes import Change, one_line
+from gitops.core.image_updates.changes import one_line
 from gitops.core.image_updates.events import Event, ImagePushed
 from gitops.image_updates.batch import BatchCache, EventOutcome, ImageBatch, ImageSources
-from gitops.ports import ConfigRepo
+from gitops.ports import CommitListener, ConfigRepo
 
 log = structlog.get_logger(__name__)
 
@@ -72,20 +72,20 @@ class _Delivery:
 
 
 class Committer:
-    """Implements ports.Inbox. `on_commit(head, changes)` is called after each push, from the committer's thread."""
+    """Implements ports.Inbox. `listener` learns of each push, from the committer's thread."""
 
     def __init__(
         self,
         repo: ConfigRepo,
         *,
         clock: CommitClock,
-        on_commit: Callable[[str, Sequence[Change]], None],
+        listener: CommitListener,
         elsewhere: ImageSources,
         pace: CommitPace | None = None,
     ) -> None:
         self._repo = repo
         self._clock = clock
-        self._on_commit = on_commit
+        self._listener = listener
         self._elsewhere = elsewhere
         self._pace = pace or CommitPace()
         self._memory = BatchCache()
@@ -248,7 +248,7 @@ class Committer:
             ]
             delivery.settled.set()
         if commits:
-            self._on_commit(head, changes)
+            self._listener.committed(head, changes, was_blocked=self._trouble is not None)
         return bool(commits)
 
     def _decided(

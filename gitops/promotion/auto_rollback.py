@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Hold
@@ -12,7 +13,7 @@ from gitops.core.promotion import auto_rollback as retreat
 from gitops.core.promotion import rollback
 from gitops.core.promotion.auto_rollback import LastCommit
 from gitops.core.sync.status import Account
-from gitops.ports import ConfigRepo, NewCommit
+from gitops.ports import ConfigRepo
 from gitops.promotion.past_overlays import PastOverlays
 
 WHO = "Lockstep"

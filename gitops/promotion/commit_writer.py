@@ -7,12 +7,13 @@ from datetime import datetime
 
 import structlog
 
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.promotion import commits as promotion_commits
 from gitops.core.promotion.commits import Promotion
 from gitops.core.promotion.proposal import OverlayMove
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import ConfigRepo, NewCommit
+from gitops.ports import ConfigRepo, PromotionListener
 from gitops.promotion.snapshot import EnvironmentSnapshot
 
 _log = structlog.get_logger(__name__)
@@ -24,17 +25,17 @@ ContractCheck = Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
 
 
 class PromotionWriter:
-    """Called by one thread at a time. `on_head(overlays)` is called with those that a new head may have changed:
-    whoever takes a head in has to see to it that they are looked at.
+    """Called by one thread at a time. `listener` learns which overlays a new head may change: the caller that takes in
+    a head has to have them looked at.
     """
 
     def __init__(
-        self, repo: ConfigRepo, desired: DesiredState, judge: ContractCheck, on_head: Callable[[frozenset[str]], None]
+        self, repo: ConfigRepo, desired: DesiredState, judge: ContractCheck, listener: PromotionListener
     ) -> None:
         self._repo = repo
         self._desired = desired
         self._judge = judge
-        self._on_head = on_head
+        self._listener = listener
         self._refused: dict[tuple[str, str], str] = {}
 
     def good(self, stage: EnvironmentSnapshot, what: str, written: Callable[[], str]) -> tuple[str, str]:
@@ -82,9 +83,9 @@ class PromotionWriter:
             published = self._repo.publish(head, revision)
         except Conflict:
             self._repo.fetch()
-            self._on_head(self._desired.refresh())
+            self._listener.head_changed(self._desired.refresh())
             raise
-        self._on_head(self._desired.refresh())
+        self._listener.head_changed(self._desired.refresh())
         return published
 
     def _require_running(self, move: OverlayMove, revision: str) -> None:

@@ -2,10 +2,11 @@
 kept in one ConfigMap, and some of it people wrote.
 """
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gitops.core.sync.status import PendingRequest
+from gitops.core.sync.status import PendingNote, PendingRequest
 
 _LONGEST = 600
 _MOST_SENTENCES = 30
@@ -13,14 +14,6 @@ _MOST_REFUSED = 3
 _MOST_REQUESTS = 20
 _MOST_OF_ONE = 50
 """Moves, or gates, that are told of one request."""
-
-
-@dataclass(frozen=True, slots=True)
-class PendingNote:
-    """What the page shows of an overlay: sentences, and the requests that wait."""
-
-    waiting: tuple[str, ...] = ()
-    requests: tuple[PendingRequest, ...] = ()
 
 
 @dataclass(slots=True)
@@ -66,6 +59,27 @@ class PendingNotes:
 
     def _page(self, overlay: str) -> _Page:
         return self._pages.setdefault(overlay, _Page())
+
+
+class PublishedNotes:
+    """The notes of the last look at promotions, by overlay. Implements ports.PendingPromotions. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._notes: Mapping[str, PendingNote] = {}
+        self._lock = threading.Lock()
+
+    def pending(self, overlay: str) -> PendingNote:
+        with self._lock:
+            return self._notes.get(overlay, PendingNote())
+
+    def publish(self, notes: Mapping[str, PendingNote]) -> frozenset[str]:
+        """Replaces all notes; returns the overlays whose note is different now."""
+        with self._lock:
+            before, self._notes = self._notes, notes
+        none = PendingNote()
+        return frozenset(
+            name for name in before.keys() | notes.keys() if before.get(name, none) != notes.get(name, none)
+        )
 
 
 def _cut(sentence: str) -> str:

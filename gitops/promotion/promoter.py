@@ -5,7 +5,6 @@ It writes as the committer does, by compare-and-swap on the trunk's head; a lost
 pushed is composed and rendered first, as if it were the trunk already.
 """
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,14 +20,14 @@ from gitops.core.promotion.commits import Promotion
 from gitops.core.promotion.gates import Gate
 from gitops.core.promotion.proposal import OverlayMove, PromotionTerms, Proposal
 from gitops.core.promotion.requests import PromotionRequest
-from gitops.core.sync.status import Account, PendingRequest
+from gitops.core.sync.status import Account, PendingNote
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import ConfigRepo
+from gitops.ports import ConfigRepo, PromotionListener
 from gitops.promotion.attempt import PromotionAttempt, PushBackoff
 from gitops.promotion.auto_rollback import AutoRollback
 from gitops.promotion.commit_writer import ContractCheck, PromotionWriter
 from gitops.promotion.gate_check import GateCheck, ImageQueries
-from gitops.promotion.pending import PendingNote, PendingNotes
+from gitops.promotion.pending import PendingNotes, PublishedNotes
 from gitops.promotion.proof_recorder import ProofRecorder
 from gitops.promotion.release_refs import ReleaseRefs
 from gitops.promotion.request_tags import RequestTags
@@ -45,8 +44,7 @@ _SOON, _LATE = 1.0, 30.0
 class PromoterParties:
     """`judge` tells what the contract forbids at a commit that changes these overlays, by overlay, in sentences.
     `skippable` are the gates that a request may skip by name, `account` is what the ledger knows of an overlay.
-    `on_promotion(head)` is called after each push, `on_head(overlays)` with those that a new head may have changed,
-    `on_news(overlays)` when what is said about them has changed.
+    `notes` takes what waits for each overlay, for the passes to show.
     """
 
     repo: ConfigRepo
@@ -58,9 +56,8 @@ class PromoterParties:
     account: Callable[[str], Account | None]
     judge: ContractCheck
     registries: ImageQueries
-    on_head: Callable[[frozenset[str]], None]
-    on_promotion: Callable[[str], None]
-    on_news: Callable[[frozenset[str]], None]
+    notes: PublishedNotes
+    listener: PromotionListener
 
 
 @dataclass(slots=True)
@@ -82,18 +79,10 @@ class Promoter:
         self._stages = EnvironmentSnapshots(parties.repo, parties.desired, parties.witness)
         self._keeper = ReleaseRefs(parties.repo, parties.desired)
         self._retreats = AutoRollback(parties.repo, parties.account)
-        self._writer = PromotionWriter(parties.repo, parties.desired, parties.judge, parties.on_head)
+        self._writer = PromotionWriter(parties.repo, parties.desired, parties.judge, parties.listener)
         self._tagged = RequestTags(parties.repo, parties.skippable, parties.now)
         self._gatekeeper = GateCheck(parties.registries, parties.now)
         self._memory = _Term()
-        self._said: dict[str, PendingNote] = {}
-        self._lock = threading.Lock()
-
-    def said(self, overlay: str) -> tuple[tuple[str, ...], tuple[PendingRequest, ...]]:
-        """What waits for the overlay, in sentences, and the requests that do."""
-        with self._lock:
-            found = self._said.get(overlay, PendingNote())
-        return found.waiting, found.requests
 
     def read_tags(self) -> None:
         """Asks the remote for the tags of requests and approvals, when an environment can be promoted to at all."""
@@ -134,15 +123,9 @@ class Promoter:
         return any(timedelta(0) < soak <= timedelta(seconds=60) for soak in soaks)
 
     def _publish(self, said: dict[str, PendingNote]) -> None:
-        with self._lock:
-            before, self._said = self._said, said
-        changed = frozenset(
-            name
-            for name in before.keys() | said.keys()
-            if before.get(name, PendingNote()) != said.get(name, PendingNote())
-        )
+        changed = self._parties.notes.publish(said)
         if changed:
-            self._parties.on_news(changed)
+            self._parties.listener.notes_changed(changed)
 
     # -- one environment
 
@@ -328,7 +311,7 @@ class Promoter:
                 known = self._memory.unwelcome[what] = PushBackoff.after(known, now, str(error))
                 _log.warning("not let in", environment=stage.name, reason=error.reason, message=str(error))
             else:
-                self._parties.on_promotion(published)
+                self._parties.listener.promoted(published)
                 return True
         notes.say(overlays, f"not promoted: {known.message}; tried again at {known.until:%Y-%m-%d %H:%M} UTC")
         return False

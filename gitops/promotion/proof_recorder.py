@@ -90,7 +90,7 @@ class ProofRecorder:
         with self._lock:
             return self._terms if self._has_recalled else None
 
-    def see(self, desired: Desired | None, status: SyncStatus) -> None:
+    def observe_pass(self, desired: Desired | None, status: SyncStatus) -> None:
         """One pass is over. `desired` None: the overlay is stalled, so what runs is not what git wants."""
         declared, overlay = self._senses.pipeline(), status.overlay
         with self._lock:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from gitops.core.config_repo import compose
+from gitops.core.config_repo.commits import PastCommit
 from gitops.core.config_repo.environments import PromotePolicy
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import Pipeline
@@ -21,7 +22,7 @@ from gitops.core.promotion.proposal import PromotionSource, PromotionTarget, Pro
 from gitops.core.promotion.requests import PromotionRequest
 from gitops.core.revision import Revision
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import ConfigRepo, PastCommit
+from gitops.ports import ConfigRepo
 from gitops.promotion.overlay_dirs import OverlayDirectories, OverlayDirectory
 from gitops.promotion.proof_recorder import ProofRecorder
 

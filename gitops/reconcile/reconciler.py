@@ -21,12 +21,11 @@ from gitops.core.ownership.live_object import Observed
 from gitops.core.revision import Revision
 from gitops.core.sync import heal_backoff, plan, summary
 from gitops.core.sync.desired import Desired
-from gitops.core.sync.missing_images import MissingImages
 from gitops.core.sync.plan import Configure, Outcome, Plan
-from gitops.core.sync.status import Action, PendingRequest, Sync, SyncStatus
+from gitops.core.sync.status import Action, PendingNote, Sync, SyncStatus
 from gitops.core.sync.summary import PassResults, Stall
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import ApplySets, LiveState
+from gitops.ports import ApplySets, ImageAvailability, LiveState, PassObserver, PendingPromotions
 from gitops.reconcile.executor import ApplyScope, Executor
 from gitops.reconcile.status_writer import WRITE_EVERY, StatusWriter
 from gitops.reconcile.sync_target import SUSPENDED, AdmissionJudge, SyncTarget, SyncTargets
@@ -40,21 +39,11 @@ _NO_NEWS = frozenset({"Incomplete", "NotLeading"})
 _REPORTED = "drift; this environment only reports it (drift: report)"
 
 
-ObservePass = Callable[[Desired | None, SyncStatus], None]
-"""Takes in a pass: what it worked towards (None when the overlay is stalled), and the status after it."""
-
-PendingOf = Callable[[str], tuple[tuple[str, ...], tuple[PendingRequest, ...]]]
-"""What waits for an overlay, in sentences, and who asked for it."""
-
-
-MissingOf = Callable[[Desired], MissingImages | None]
-"""What of an overlay's images cannot be pulled any more; None when nobody has looked yet."""
-
-
 @dataclass(frozen=True, slots=True)
 class ReconcilerParties:
     """The parties of a pass; `judge` knows the contract. `now` is wall-clock UTC for people, `clock` monotonic seconds
-    for intervals; `may_write` tells whether this replica leads.
+    for intervals; `may_write` tells whether this replica leads. `observers` learn the result of each pass. Without
+    `pending` and `images` the status says nothing of promotions and of missing images.
     """
 
     desired: DesiredState
@@ -67,6 +56,9 @@ class ReconcilerParties:
     clock: Callable[[], float]
     may_write: Callable[[], bool]
     repo_name: str
+    observers: Sequence[PassObserver] = ()
+    pending: PendingPromotions | None = None
+    images: ImageAvailability | None = None
 
 
 @dataclass(slots=True)
@@ -93,18 +85,6 @@ class Reconciler:
         self._memory = _PassState()
         self._targets = SyncTargets(world.desired, world.judge, self._applied, world.now)
         self._lock = threading.Lock()
-        self._see: ObservePass = _nobody_sees
-        self._said: PendingOf = _nothing_said
-        self._missing: MissingOf = _nobody_looked
-
-    def ask_for_missing(self, missing: MissingOf) -> None:
-        """`missing` tells what of an overlay's images cannot be pulled any more."""
-        self._missing = missing
-
-    def attend(self, see: ObservePass, said: PendingOf) -> None:
-        """`see` is told of every pass; `said` is what is known of an overlay besides."""
-        self._see = see
-        self._said = said
 
     def recall(self) -> None:
         """Reads all parents and statuses at once: called when this replica starts to lead."""
@@ -329,7 +309,8 @@ class Reconciler:
         outcomes, observed = found
         name = target.overlay.name
         parent = self._memory.parents.get(name)
-        waiting, requests = self._said(name)
+        note = self._world.pending.pending(name) if self._world.pending else PendingNote()
+        images = self._world.images
         results = PassResults(
             overlay=name,
             environment=target.overlay.environment,
@@ -341,13 +322,14 @@ class Reconciler:
             stall=target.stall,
             took=took if outcomes else {},
             waived=target.desired.release.waivers if target.desired and target.desired.release else (),
-            waiting=((target.desired.waiting if target.desired else ()) + waiting)[:_MOST_SENTENCES],
-            requests=requests,
+            waiting=((target.desired.waiting if target.desired else ()) + note.waiting)[:_MOST_SENTENCES],
+            requests=note.requests,
             warnings=target.warnings[:_MOST_SENTENCES],
-            missing=self._missing(target.desired) if target.desired else None,
+            missing=images.missing(target.desired) if images and target.desired else None,
         )
         status = self._world.reporter.report(results, summary.actions(outcomes.values()))
-        self._see(target.desired if target.stall is None else None, status)
+        for observer in self._world.observers:
+            observer.observe_pass(target.desired if target.stall is None else None, status)
         return status
 
     def _again(self, name: str, steps: Plan, outcomes: Mapping[Key, Outcome]) -> float | None:
@@ -371,15 +353,3 @@ class Reconciler:
         if retained and name in self._memory.healthy:
             return _RECHECK_RETAINED if name in self._memory.retained_at else 0.0
         return None
-
-
-def _nobody_sees(_desired: Desired | None, _status: SyncStatus) -> None:
-    """Commands look once; proofs are of time."""
-
-
-def _nobody_looked(_desired: Desired) -> None:
-    """Without a registry nobody can tell."""
-
-
-def _nothing_said(_overlay: str) -> tuple[tuple[str, ...], tuple[PendingRequest, ...]]:
-    return (), ()

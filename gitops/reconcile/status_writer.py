@@ -4,7 +4,7 @@ During a rollout the message changes with every pod; what people and other tools
 not, and is never late.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -47,6 +47,10 @@ class StatusWriter:
     def status(self, overlay: str) -> SyncStatus | None:
         """The overlay's status as of its last pass."""
         return self._statuses.get(overlay)
+
+    def known(self) -> Collection[str]:
+        """The overlays that have a status, also those that git no longer has."""
+        return tuple(self._statuses)
 
     def report(self, results: PassResults, done: Mapping[str, int]) -> SyncStatus:
         """Sums up one pass; `done` counts what it did (summary.actions). Raises as Ledger.write does."""

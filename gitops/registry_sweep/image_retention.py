@@ -16,7 +16,7 @@ from gitops.core.sync import missing_images
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.missing_images import MissingImages, NeededImages, pinned_name
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import Ledger, ProofLedger, Registry
+from gitops.ports import Ledger, PassQueue, ProofLedger, Registry
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class RetainedImages:
 
 
 class ImageRetention:
-    """Thread-safe. `on_news(overlays)` is called when something else is missing than before. `clock` is monotonic
+    """Thread-safe. Overlays of which other images are missing than before are put into `passes`. `clock` is monotonic
     seconds.
     """
 
@@ -64,12 +64,12 @@ class ImageRetention:
         self,
         registries: Mapping[str, Registry],
         needed: RetainedImages,
-        on_news: Callable[[frozenset[str]], None],
+        passes: PassQueue,
         clock: Callable[[], float],
     ) -> None:
         self._registries = registries
         self._needed = needed
-        self._on_news = on_news
+        self._passes = passes
         self._clock = clock
         self._lock = threading.Lock()
         self._absent: set[str] = set()
@@ -162,7 +162,7 @@ class ImageRetention:
             is_first = host not in self._checked
             self._checked.add(host)
         if gone or is_first:
-            self._on_news(frozenset(needs))
+            self._passes.look_at(frozenset(needs))
 
     def _take(self, name: str, *, is_there: bool) -> None:
         with self._lock:
@@ -174,6 +174,6 @@ class ImageRetention:
                 self._absent.add(name)
         if is_news:
             _log.warning("an image can be pulled again" if is_there else "an image cannot be pulled", image=name)
-            self._on_news(
+            self._passes.look_at(
                 frozenset(overlay for overlay, each in self._needed.everywhere().items() if name in each.names)
             )

@@ -55,10 +55,10 @@ class SweepSchedule:
         self._soon = float("-inf")
         backoff = Backoff(terms.jitter, first=_FIRST_RETRY, most=_LAST_RETRY)
         workers = min(len(sweeper.hosts()) + 1, _MOST_WORKERS)  # a slow registry holds up no other one
-        self._queue = Workqueue(self._run, backoff=backoff, clock=terms.clock, workers=workers)
+        self._queue = Workqueue(backoff=backoff, clock=terms.clock, workers=workers)
 
     def start(self) -> None:
-        self._queue.start()
+        self._queue.start(self._run)
 
     def stop(self, timeout: float) -> bool:
         """Asks for nothing more. True when nothing is under way; what is, writes by compare-and-swap like everybody."""

@@ -53,19 +53,24 @@ class _State:
 
 
 class Workqueue:
-    """`clock` is monotonic seconds. Thread-safe."""
+    """Names wait in it from the beginning; its workers run from start() to stop(). `clock` is monotonic seconds.
+    Thread-safe. Implements ports.Queue.
+    """
 
-    def __init__(self, run: Pass, *, backoff: Backoff, clock: Callable[[], float], workers: int = 4) -> None:
-        self._run = run
+    def __init__(self, *, backoff: Backoff, clock: Callable[[], float], workers: int = 4) -> None:
         self._backoff = backoff
         self._clock = clock
         self._state = _State()
         self._changed = threading.Condition()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"workqueue-{number}", daemon=True) for number in range(workers)
-        ]
+        self._workers = workers
+        self._threads: list[threading.Thread] = []
 
-    def start(self) -> None:
+    def start(self, run: Pass) -> None:
+        """Starts the workers; `run` looks at one name."""
+        self._threads = [
+            threading.Thread(target=self._work, args=(run,), name=f"workqueue-{number}", daemon=True)
+            for number in range(self._workers)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -103,15 +108,15 @@ class Workqueue:
             return not self._state.running and all(due > now for due in self._state.due.values())
 
     def is_alive(self) -> bool:
-        """True while every worker turns: none has ended, and none has been in one pass for an hour."""
+        """True while all workers run: none has ended, and none has been in one pass for an hour."""
         with self._changed:
             now = self._clock()
             stuck = any(now - since > _STUCK for since in self._state.running.values())
-        return not stuck and all(thread.is_alive() for thread in self._threads)
+        return not stuck and bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
-    def _work(self) -> None:
+    def _work(self, run: Pass) -> None:
         while (name := self._take()) is not None:
-            again = self._run_once(name)
+            again = self._run_once(run, name)
             with self._changed:
                 self._state.running.pop(name, None)
                 self._changed.notify_all()
@@ -153,10 +158,10 @@ class Workqueue:
             heapq.heappush(state.heap, entry)
         return found
 
-    def _run_once(self, name: str) -> float | None:
+    def _run_once(self, run: Pass, name: str) -> float | None:
         """One pass. The only place that catches everything: a bug in one pass must not end the others."""
         try:
-            again = self._run(name)
+            again = run(name)
         except Conflict as moved:
             _log.info("base moved, looking again", name=name, reason=moved.reason)
             return self._failed(name, None)

@@ -38,6 +38,15 @@ class Probes:
     ready: Probe
 
 
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The three ports of a controller."""
+
+    webhooks: Listener
+    page: Listener
+    metrics: Listener
+
+
 def senders(configured: Mapping[str, config.SenderConfig], environ: Mapping[str, str]) -> dict[str, Sender]:
     """The `senders` of lockstep.yaml, each with its secrets at hand.
 
@@ -72,14 +81,15 @@ def create_metrics_app(registry: CollectorRegistry) -> Flask:
 
 def listeners(
     settings: config.Config, inputs: WebhookInputs, page: "WSGIApplication", registry: CollectorRegistry, probes: Probes
-) -> tuple[Listener, Listener, Listener]:
+) -> Listeners:
     """The ports of one controller, not started yet: webhooks, the page, metrics."""
     wide = ListenerLimits(threads=settings.webhooks.threads, body=body_limit(inputs.senders))
     listen = settings.listen
-    return (
-        Listener(create_webhook_app(inputs, probes), listen.webhooks.host, listen.webhooks.port, wide),
-        Listener(page, listen.page.host, listen.page.port, ListenerLimits(threads=_PAGE_THREADS)),
-        Listener(create_metrics_app(registry), listen.metrics.host, listen.metrics.port, ListenerLimits(threads=2)),
+    metrics = create_metrics_app(registry)
+    return Listeners(
+        webhooks=Listener(create_webhook_app(inputs, probes), listen.webhooks.host, listen.webhooks.port, wide),
+        page=Listener(page, listen.page.host, listen.page.port, ListenerLimits(threads=_PAGE_THREADS)),
+        metrics=Listener(metrics, listen.metrics.host, listen.metrics.port, ListenerLimits(threads=2)),
     )
 
 

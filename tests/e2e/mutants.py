@@ -9,10 +9,11 @@ from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.kubernetes.applysets import KubernetesApplySets
 from gitops.adapters.kubernetes.cluster import KubernetesCluster
 from gitops.app import wiring as assembly
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body
 from gitops.core.ownership.applyset import Parent
-from gitops.ports import NOWHERE, NewCommit
+from gitops.ports import NOWHERE
 
 
 class WithoutWriteAhead(KubernetesApplySets):
@@ -43,12 +44,13 @@ class WithoutApply(KubernetesCluster):
 
 
 FAULTS = {
-    "write-ahead": ("KubernetesParents", WithoutWriteAhead),
+    "write-ahead": ("KubernetesApplySets", WithoutWriteAhead),
     "push": ("GitConfigRepo", WithoutPush),
     "apply": ("KubernetesCluster", WithoutApply),
 }
 
 if __name__ == "__main__":
     name, fault = FAULTS[sys.argv.pop(1)]
+    assert hasattr(assembly, name)
     setattr(assembly, name, fault)
     main()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from gitops.core.config_repo.commits import PastCommit
 from gitops.core.promotion.lineage import LineageAction, RepoHistory, deed
 from gitops.history.git_history import QUESTION, GitHistory, TrunkReader
-from gitops.ports import PastCommit
 from tests.worlds.git import git
 from tests.worlds.promotion import PromotionWorld, overlay, world
 

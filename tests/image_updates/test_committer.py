@@ -11,20 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
 from gitops.core.errors import Unavailable
+from gitops.core.image_updates.changes import Change
 from gitops.core.image_updates.events import ImagePushed
 from gitops.core.kustomize.image_edit import images
 from gitops.image_updates.batch import ImagesInUse, ImageSources
 from gitops.image_updates.committer import CommitClock, CommitPace, Committer
 from tests.worlds.git import Remote, git
-
-if TYPE_CHECKING:
-    from gitops.core.image_updates.changes import Change
 
 START = datetime(2026, 11, 1, 8, tzinfo=UTC)
 HOST = "harbor.tuling.internal/tuling"
@@ -78,7 +75,7 @@ class World:
         committer = Committer(
             self.repo,
             clock=clock,
-            on_commit=lambda head, changes: self.rechecked.append((head, tuple(changes))),
+            listener=self,
             elsewhere=ImageSources(used, lambda image: self.revisions.get(image.digest or "", "")),
             pace=pace or CommitPace(first_retry=0.02, last_retry=0.1),
         )
@@ -87,6 +84,9 @@ class World:
         self._committers.append(committer)
         return committer
 
+    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+        self.rechecked.append((head, tuple(changes)))
+
     def deployed(self, file: str = "environments/dev/kustomization.yaml") -> dict[str, str | None]:
         return {image.name.rpartition("/")[2]: image.tag for image in images(self.remote.read(file), file)}
 
@@ -94,6 +94,13 @@ class World:
         for committer in self._committers:
             committer.stop(10)
         self.repo.close()
+
+
+class Silence:
+    """Implements ports.CommitListener."""
+
+    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+        pass
 
 
 @pytest.fixture
@@ -481,11 +488,12 @@ CONTROLLER = """
 import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from tests.image_updates.test_committer import accept, pushed, World, Clock, Committer, Elsewhere, GitConfigRepo
+from tests.image_updates.test_committer import accept, pushed, Silence
+from tests.image_updates.test_committer import CommitClock, Committer, ImageSources, GitConfigRepo
 
 repo = GitConfigRepo(sys.argv[1], "main", Path(sys.argv[2]))
-clock = Clock(now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5)
-committer = Committer(repo, clock=clock, on_commit=lambda head, changes: None, elsewhere=Elsewhere(lambda *_: None))
+clock = CommitClock(now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5)
+committer = Committer(repo, clock=clock, listener=Silence(), elsewhere=ImageSources(lambda *_: None))
 while True:
     try:
         repo.fetch()

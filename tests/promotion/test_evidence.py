@@ -128,7 +128,7 @@ def test_who_approves_reads_of_a_base_that_is_waived(tmp_path: Path) -> None:
         place.witness.look_again()
         place.tag("promote/prod/one", "x\n\nServices: order")
         place.look()
-        [asked] = place.promoter.said("prod")[1]
+        [asked] = place.notes.pending("prod").requests
         base = released(place, "environments/prod/release.yaml").base or ""
         assert asked.moves == (f"prod: order 1.2.0, over base {base[:12]}, which nobody has proven (adoption)",)
 

@@ -259,15 +259,15 @@ class TestRequests:
     def test_deleted_is_withdrawn_and_old_is_expired(self, place: PromotionWorld) -> None:
         place.tag("promote/prod/one")
         place.look()
-        (pending,) = place.promoter.said("prod")[1]
+        (pending,) = place.notes.pending("prod").requests
         assert (pending.name, pending.gates) == ("one", ("nothing newer to promote",))
         git(place.person, "push", "--quiet", "origin", ":refs/tags/promote/prod/one")
         place.look()
-        assert place.promoter.said("prod")[1] == ()
+        assert place.notes.pending("prod").requests == ()
         place.tag("promote/prod/two")
         place.now += timedelta(hours=25)
         place.look()
-        assert place.promoter.said("prod")[1] == ()
+        assert place.notes.pending("prod").requests == ()
 
     def test_unmet_gates_are_shown_and_refused_tags_too(self, ready: PromotionWorld) -> None:
         git(ready.person, "tag", "promote/prod/light")
@@ -277,7 +277,7 @@ class TestRequests:
         ready.look()
         assert ready.runs("prod")["order"] == "1.1.0"
         assert any("lightweight tag" in sentence for sentence in ready.waiting("prod"))
-        (pending,) = ready.promoter.said("prod")[1]
+        (pending,) = ready.notes.pending("prod").requests
         assert pending.moves == ("prod: order 1.2.0, print 1.2.0",)
         assert pending.gates[0].startswith("held by Li")
 
@@ -315,7 +315,7 @@ class TestRequests:
             place.soak()
             asked = place.tag("promote/prod/one", by="li")
             place.look()
-            (pending,) = place.promoter.said("prod")[1]
+            (pending,) = place.notes.pending("prod").requests
             assert pending.gates == ("0 of 1 approvals; `lockstep approve` gives one",)
             text = f"yes\n\nRequest: {asked}\nRelease: {pending.release}\n"
             place.tag("approve/prod/one/li", text, by="li")
@@ -336,7 +336,7 @@ class TestRequests:
             place.soak()
             asked = place.tag("promote/prod/one", by="li")
             place.look()
-            (pending,) = place.promoter.said("prod")[1]
+            (pending,) = place.notes.pending("prod").requests
             place.tag("promote/prod/one", "moved", by="li")
             place.tag("approve/prod/one/wang", f"Request: {asked}\nRelease: {pending.release}\n", by="wang")
             place.look()

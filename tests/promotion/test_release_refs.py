@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.config_repo.release import Release, parse_release
-from gitops.ports import NewCommit
 from tests.worlds.git import git
 from tests.worlds.promotion import PromotionWorld, pipeline, world
 

@@ -158,7 +158,7 @@ def test_a_request_waits_for_its_scan_like_the_rest(place: PromotionWorld) -> No
     place.tag("promote/prod/friday")
     place.look()
     assert place.runs("prod")["order"] == "1.1.0"
-    ((request,),) = [place.promoter.said("prod")[1]]
+    ((request,),) = [place.notes.pending("prod").requests]
     assert request.gates == (
         (
             f"the scan of order 1.2.0 ({ORDER.short_digest}) found Low, and scan.max allows none: push an image without"

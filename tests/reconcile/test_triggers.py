@@ -197,9 +197,9 @@ def test_pushes_during_a_pass_make_exactly_one_more_and_none_is_lost(world: Worl
         done.release()
 
     backoff = Backoff(lambda: 0.0, first=0.01, most=0.05)
-    queue = Workqueue(work, backoff=backoff, clock=time.monotonic, workers=2)
+    queue = Workqueue(backoff=backoff, clock=time.monotonic, workers=2)
     hints = Triggers(place.repo, "main", place.desired, queue.add, lambda *_: None)
-    queue.start()
+    queue.start(work)
     try:
         hints.config_pushed(push("refs/heads/main"))
         assert entered.wait(20)

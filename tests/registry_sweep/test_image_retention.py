@@ -1,6 +1,6 @@
 """Images that are gone: told where they are needed, as soon as a registry says so, and no longer than that is true."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -52,7 +52,10 @@ class World:
         self.elapsed = 0.0
         self.told: list[frozenset[str]] = []
         self.pool = ThreadPoolExecutor(2)
-        self.pullability = ImageRetention({HOST: self.shelf, **others}, self, self.told.append, lambda: self.elapsed)
+        self.pullability = ImageRetention({HOST: self.shelf, **others}, self, self, lambda: self.elapsed)
+
+    def look_at(self, overlays: Collection[str]) -> None:
+        self.told.append(frozenset(overlays))
 
     def everywhere(self) -> Mapping[str, NeededImages]:
         return self.needs

@@ -1,7 +1,7 @@
 """When registries are swept, and when not."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ class Rig:
         self.seen: list[RegistryState] = []
         self.clock_ahead = 0.0
         self.asked_busy = self.asked_to_lead = 0
-        pullability = ImageRetention({HOST: self.shelf}, self, lambda _: None, time.monotonic)
+        pullability = ImageRetention({HOST: self.shelf}, self, self, time.monotonic)
         terms = SweepTerms(
             leads=self._asked_to_lead,
             is_busy=self._busy,
@@ -49,6 +49,9 @@ class Rig:
 
     def of(self, overlay: str) -> NeededImages:
         return self.everywhere()[overlay]
+
+    def look_at(self, overlays: Collection[str]) -> None:
+        pass
 
     def _asked_to_lead(self) -> bool:
         self.asked_to_lead += 1

@@ -52,8 +52,8 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 def queue(recorder: Recorder) -> Iterator[Workqueue]:
-    made = Workqueue(recorder, backoff=Backoff(lambda: 0.0, first=0.01, most=0.05), clock=time.monotonic, workers=3)
-    made.start()
+    made = Workqueue(backoff=Backoff(lambda: 0.0, first=0.01, most=0.05), clock=time.monotonic, workers=3)
+    made.start(recorder)
     yield made
     recorder.hold.set()
     made.stop(LONG)
@@ -78,11 +78,11 @@ def test_a_name_added_during_its_pass_runs_exactly_once_more(queue: Workqueue, r
 
 
 def test_a_waiting_name_is_run_once(recorder: Recorder) -> None:
-    queue = Workqueue(recorder, backoff=Backoff(lambda: 0.0), clock=time.monotonic, workers=1)
+    queue = Workqueue(backoff=Backoff(lambda: 0.0), clock=time.monotonic, workers=1)
     for _ in range(100):
         queue.add("dev")
     queue.add("fence")
-    queue.start()
+    queue.start(recorder)
     assert recorder.until("fence", 1)
     queue.stop(LONG)
     assert recorder.done["dev"] == 1
@@ -145,8 +145,8 @@ def test_an_earlier_time_replaces_a_later_one(queue: Workqueue, recorder: Record
 
 
 def test_stop_ends_the_workers_though_names_wait(recorder: Recorder) -> None:
-    queue = Workqueue(recorder, backoff=Backoff(lambda: 0.0), clock=time.monotonic, workers=2)
-    queue.start()
+    queue = Workqueue(backoff=Backoff(lambda: 0.0), clock=time.monotonic, workers=2)
+    queue.start(recorder)
     queue.add("dev", after=3600)
     before = threading.active_count()
     queue.stop(LONG)

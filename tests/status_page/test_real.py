@@ -60,12 +60,12 @@ class Real:
     def statuses(self) -> Statuses:
         found = {}
         for name in self._place.desired.overlays():
-            waiting, requests = self._place.promoter.said(name)
+            note = self._place.notes.pending(name)
             images = dict(self._place.desired.at_head(name).images)
             found[name] = (
                 SyncStatus(
                     name, name, Sync.SYNCED, Health.HEALTHY, self._place.now,
-                    images=images, waiting=waiting, requests=requests,
+                    images=images, waiting=note.waiting, requests=note.requests,
                 ),
                 (),
             )  # fmt: skip

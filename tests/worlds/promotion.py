@@ -25,6 +25,7 @@ from gitops.core.sync import summary
 from gitops.core.sync.status import Account, Condition, ObjectStatus, Revisions, Sync, SyncStatus
 from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.local.cluster import binaries
+from gitops.promotion.pending import PublishedNotes
 from gitops.promotion.promoter import Promoter, PromoterParties
 from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 from gitops.render.builds import Builds
@@ -171,6 +172,7 @@ class PromotionWorld:
             )
         )
         self.witness.recall()
+        self.notes = PublishedNotes()
         self.promoter = Promoter(
             PromoterParties(
                 repo=self.repo,
@@ -182,11 +184,19 @@ class PromotionWorld:
                 account=self.accounts.get,
                 judge=self._judge,
                 registries=self.asking.registries,
-                on_head=self.touched.append,
-                on_promotion=lambda _: None,
-                on_news=self.news.append,
+                notes=self.notes,
+                listener=self,
             )
         )
+
+    def promoted(self, head: str) -> None:
+        pass
+
+    def head_changed(self, overlays: frozenset[str]) -> None:
+        self.touched.append(overlays)
+
+    def notes_changed(self, overlays: frozenset[str]) -> None:
+        self.news.append(overlays)
 
     def _judge(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
         self.meanwhile()
@@ -232,7 +242,7 @@ class PromotionWorld:
                 conditions=(Condition("Ready", worst is Health.HEALTHY, str(worst), f"{name} is {worst}", self.now),),
                 objects=objects,
             )
-            self.witness.see(wanted, status)
+            self.witness.observe_pass(wanted, status)
             self._report(status)
 
     def _report(self, status: SyncStatus) -> None:
@@ -280,7 +290,7 @@ class PromotionWorld:
         return str(next(found).body["data"]["LEVEL"])
 
     def waiting(self, environment: str) -> tuple[str, ...]:
-        return self.promoter.said(environment)[0]
+        return self.notes.pending(environment).waiting
 
     def last(self) -> str:
         """The message of the trunk's last commit."""

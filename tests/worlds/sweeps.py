@@ -11,6 +11,7 @@ from gitops.core.config_repo import layout, pipeline
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import GitopsError, Rejected
+from gitops.core.image_updates.changes import Change
 from gitops.core.image_updates.events import Event, ImagePushed
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage
@@ -126,7 +127,7 @@ class SweepWorld:
         self.committer = Committer(
             self.repo,
             clock=CommitClock(now=self.now, monotonic=time.monotonic, jitter=lambda: 0.5),
-            on_commit=lambda _head, _changes: None,
+            listener=self,
             elsewhere=ImageSources(lambda _overlay, _image: None),
             pace=CommitPace(first_retry=0.02, last_retry=0.1),
         )
@@ -147,6 +148,9 @@ class SweepWorld:
         )
         self._sweepers.append(made)
         return made
+
+    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+        pass
 
     def accept(self, events: Sequence[Event], *, delivery: str, deadline: float, cause: str = "") -> Sequence[str]:
         """ports.Inbox: the committer's, with a record of what came in."""

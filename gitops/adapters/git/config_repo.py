@@ -16,10 +16,10 @@ from gitops.adapters.git.objects import MissingObject, Objects, too_large
 from gitops.adapters.git.push import TrunkWriter
 from gitops.adapters.git.refs import check_revision, read_kept
 from gitops.adapters.git.tags import Tags
+from gitops.core.config_repo.commits import NewCommit, PastCommit
 from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.promotion.requests import SignedTag
-from gitops.ports import NewCommit, PastCommit
 
 __all__ = ["GitConfigRepo", "GitLimits", "GitOptions"]
 

@@ -11,8 +11,8 @@ from gitops.adapters.git import dates
 from gitops.adapters.git.clone import Clone
 from gitops.adapters.git.process import Git, GitResult, sanitize
 from gitops.adapters.git.refs import LOCAL_LIMIT, check_revision
+from gitops.core.config_repo.commits import PastCommit
 from gitops.core.errors import Rejected, Unavailable
-from gitops.ports import PastCommit
 
 # NUL is the one character that no message can hold. The paths come behind the format.
 _LOG = "%x00%H%x00%ct%x00%an <%ae>%x00%s%x00%(trailers:only=true,unfold=true)%x00"

@@ -14,8 +14,9 @@ from gitops.adapters.git.clone import Clone
 from gitops.adapters.git.history import CloneHistory
 from gitops.adapters.git.process import Git, GitResult, sanitize
 from gitops.adapters.git.refs import KEPT, LOCAL_LIMIT, check_revision
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
-from gitops.ports import NewCommit, Trees
+from gitops.ports import Trees
 
 OUTGOING = "refs/lockstep/outgoing"
 

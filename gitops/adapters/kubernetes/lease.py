@@ -20,6 +20,7 @@ from gitops.adapters.kubernetes import state_namespace
 from gitops.adapters.kubernetes.api import KubernetesApi
 from gitops.adapters.kubernetes.state_namespace import MANAGED_BY, NAMESPACE
 from gitops.core.errors import GitopsError
+from gitops.ports import LeadershipListener
 
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _JITTER = 1.2
@@ -46,18 +47,16 @@ class LeaseTerms:
 
 @dataclass(frozen=True, slots=True)
 class LeaseCandidate:
-    """`identity` differs between any two processes. `on_started` and `on_stopped` are called in turns, from the
-    election's thread, and must return at once; the Lease is given back only after on_stopped has returned.
-    """
+    """`identity` differs between any two processes."""
 
     identity: str
-    on_started: Callable[[], None]
-    on_stopped: Callable[[], None]
     terms: LeaseTerms = LeaseTerms()
 
 
 class LeaderElection:
-    """Takes part in the election from start() to stop(). `name` is the Lease's, `clock` aware and in UTC."""
+    """Takes part in the election from start() to stop(). `name` is the Lease's, `clock` aware and in UTC.
+    Implements ports.Leadership.
+    """
 
     def __init__(
         self, api: KubernetesApi, name: str, candidate: LeaseCandidate, *, clock: Callable[[], datetime]
@@ -72,9 +71,11 @@ class LeaderElection:
         self._spec_at = 0.0
         self._held: Mapping[str, Any] | None = None  # the Lease as we stored it last
         self._renewed_at: float | None = None
-        self._thread = threading.Thread(target=self._run, name=f"lease {name}", daemon=True)
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
+    def start(self, listener: LeadershipListener) -> None:
+        """`listener` learns when this replica starts and stops to lead, from the thread of the election."""
+        self._thread = threading.Thread(target=self._run, args=(listener,), name=f"lease {self._name}", daemon=True)
         self._thread.start()
 
     def is_leader(self) -> bool:
@@ -85,23 +86,23 @@ class LeaderElection:
     def stop(self) -> None:
         """Steps down, gives the Lease back so that the next one need not wait, and returns when that is done."""
         self._stopping.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(2 * self._terms.deadline)
 
-    def _run(self) -> None:
+    def _run(self, listener: LeadershipListener) -> None:
         leading = False
         while not self._stopping.is_set():
             if leading and not self.is_leader():  # asleep past the deadline: another one may have led, and given back
                 leading = False
-                self._announce(leading=False)
+                self._announce(listener, leading=False)
             self._try()
             if self.is_leader() != leading:
                 leading = not leading
-                self._announce(leading=leading)
+                self._announce(listener, leading=leading)
             self._stopping.wait(self._pause(leading=leading))
         if leading:
             self._renewed_at = None
-            self._announce(leading=False)
+            self._announce(listener, leading=False)
             self._release()
 
     def _pause(self, *, leading: bool) -> float:
@@ -110,9 +111,12 @@ class LeaderElection:
         remaining = self._renewed_at + self._terms.deadline - time.monotonic()
         return min(self._terms.retry, max(0.0, remaining))  # to step down on time, not one pause later
 
-    def _announce(self, *, leading: bool) -> None:
+    def _announce(self, listener: LeadershipListener, *, leading: bool) -> None:
         _log.info("leadership begins" if leading else "leadership ends", lease=self._name)
-        (self._candidate.on_started if leading else self._candidate.on_stopped)()
+        if leading:
+            listener.started_leading()
+        else:
+            listener.stopped_leading()
 
     def _try(self) -> None:
         """Renews or takes the Lease if it may. A failure shows only in time that passes."""

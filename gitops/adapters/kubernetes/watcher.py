@@ -90,6 +90,10 @@ class Watcher:
         with self._lock:
             return {name: reflector.condition for name, reflector in sorted(self._reflectors.items())}
 
+    def is_failing(self) -> bool:
+        """True while any watch fails: what this process knows of the cluster may be old."""
+        return any(state.failing_since for state in self.conditions().values())
+
     def stop(self) -> None:
         """Ends every watch and waits for their threads, for a few seconds at most."""
         with self._lock:

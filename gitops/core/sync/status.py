@@ -114,6 +114,14 @@ class PendingRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingNote:
+    """What waits to be promoted to an overlay: sentences, and the requests of people."""
+
+    waiting: tuple[str, ...] = ()
+    requests: tuple[PendingRequest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SyncStatus:
     """One overlay as of `at` (aware, UTC). `took` maps the steps of the pass that changed something to seconds.
     `waiting`: what is newer elsewhere and why it is not here yet, in sentences; `warnings`: what of it breaks the

@@ -15,8 +15,8 @@ import pytest
 
 from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
 from gitops.adapters.git.process import sanitize
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.errors import Conflict, Rejected, Unavailable
-from gitops.ports import NewCommit
 from tests import ROOT
 from tests.worlds.git import Remote, git
 
@@ -322,7 +322,8 @@ def test_a_controller_killed_between_write_and_push_leaves_nothing_harmful(tmp_p
     remote.hook("pre-receive", f"touch {marker}; exec sleep 600\n")
     program = (
         "import sys; from pathlib import Path; from datetime import datetime, UTC\n"
-        "from gitops.adapters.git.config_repo import GitConfigRepo; from gitops.ports import NewCommit\n"
+        "from gitops.adapters.git.config_repo import GitConfigRepo\n"
+        "from gitops.core.config_repo.commits import NewCommit\n"
         "repo = GitConfigRepo(sys.argv[1], 'main', Path(sys.argv[2]))\n"
         "repo.commit(repo.fetch(), [NewCommit({'x': b'1'}, 'never pushed', datetime.now(UTC))])\n"
     )

@@ -14,8 +14,8 @@ import pytest
 
 from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
 from gitops.adapters.git.remote import GitAccess
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.errors import Conflict, Rejected, Unavailable
-from gitops.ports import NewCommit
 from gitops.runtime.secret_files import SecretFiles
 from tests.worlds.git import Remote, command_lines, git
 from tests.worlds.git_hosts import Authority, HttpsHost, forwarding, refuse, serving_https

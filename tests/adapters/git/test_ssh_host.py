@@ -11,8 +11,8 @@ import pytest
 
 from gitops.adapters.git.config_repo import GitConfigRepo, GitLimits, GitOptions
 from gitops.adapters.git.remote import GitAccess
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.errors import Conflict, Rejected, Unavailable
-from gitops.ports import NewCommit
 from tests.worlds.git import Remote, git
 from tests.worlds.git_hosts import SshHost, key_pair, public, serving_ssh
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gitops.adapters.git.config_repo import GitConfigRepo, GitOptions
+from gitops.core.config_repo.commits import NewCommit
 from gitops.core.promotion.requests import SignedTag
-from gitops.ports import NewCommit
 from tests.core.promotion.test_proof import START
 from tests.worlds.git import Remote, git
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,14 +41,27 @@ def enter(api: KubernetesApi, name: str) -> Iterator[Callable[..., LeaderElectio
     leaders: list[LeaderElection] = []
 
     def enter(identity: str, ear: Ear[str], over: KubernetesApi = api) -> LeaderElection:
-        candidate = LeaseCandidate(identity, lambda: ear(f"{identity} on"), lambda: ear(f"{identity} off"), TERMS)
-        leaders.append(LeaderElection(over, name, candidate, clock=now))
-        leaders[-1].start()
+        leaders.append(LeaderElection(over, name, LeaseCandidate(identity, TERMS), clock=now))
+        leaders[-1].start(Told(identity, ear))
         return leaders[-1]
 
     yield enter
     for leader in leaders:
         leader.stop()
+
+
+@dataclass(frozen=True)
+class Told:
+    """Implements ports.LeadershipListener."""
+
+    identity: str
+    ear: Ear[str]
+
+    def started_leading(self) -> None:
+        self.ear(f"{self.identity} on")
+
+    def stopped_leading(self) -> None:
+        self.ear(f"{self.identity} off")
 
 
 def stored(control_plane: SharedControlPlane, name: str) -> client.V1LeaseSpec:

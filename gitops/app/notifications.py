@@ -1,0 +1,153 @@
+"""What other threads tell the controller: each notification puts names into the queues and returns at once.
+
+Not here: the work that the queues run (app.tasks, app.passes).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from gitops.app.image_facts import ImageFacts
+from gitops.core.image_updates.changes import Change
+from gitops.core.image_updates.events import ImageDeleted, ImageScanned
+from gitops.core.objects import Key
+from gitops.core.ownership.applyset import applyset_of
+from gitops.desired.desired_state import DesiredState
+from gitops.ports import Leadership, Queue, TermState
+from gitops.reconcile.leader_relay import LeaderRelay
+from gitops.reconcile.reconciler import Reconciler
+from gitops.reconcile.status_writer import StatusWriter
+from gitops.reconcile.triggers import Triggers
+from gitops.registry_sweep.schedule import SweepSchedule
+from gitops.runtime.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+
+_SETTLE_SECONDS = 0.03
+"""Changes in a cluster come in bunches; one pass sees them all."""
+
+
+class OverlayQueue:
+    """The overlays that wait for a pass. Implements ports.PassQueue."""
+
+    def __init__(self, queue: Queue, desired: DesiredState) -> None:
+        self._queue = queue
+        self._desired = desired
+
+    def look_at(self, overlays: Collection[str]) -> None:
+        self.look_at_known(frozenset(overlays) & self._desired.overlays().keys())
+
+    def look_at_known(self, overlays: Collection[str]) -> None:
+        """In the order of the pipeline; overlays that git no longer has come last."""
+        order = {name: place for place, name in enumerate(self._desired.overlays())}
+        for name in sorted(overlays, key=lambda each: order.get(each, len(order))):
+            self._queue.add(name)
+
+    def look_at_all(self) -> None:
+        """Every overlay that git has."""
+        self.look_at_known(self._desired.overlays().keys())
+
+
+class LiveChanges:
+    """Objects in the cluster that changed. Implements ports.LiveListener."""
+
+    def __init__(self, queue: Queue, leadership: Leadership, desired: DesiredState, statuses: StatusWriter) -> None:
+        self._queue = queue
+        self._leadership = leadership
+        self._desired = desired
+        self._statuses = statuses
+
+    def object_changed(self, part_of: str, key: Key) -> None:  # noqa: ARG002 - a pass looks at all objects
+        if not self._leadership.is_leader():
+            return
+        known = {*self._desired.overlays(), *self._statuses.known()}
+        name = next((each for each in known if applyset_of(each) == part_of), None)
+        if name is not None:
+            self._queue.add(name, after=_SETTLE_SECONDS)
+
+
+class CommittedImages:
+    """Commits that the committer pushed. Implements ports.CommitListener."""
+
+    def __init__(self, tasks: Queue, relay: LeaderRelay, metrics: Metrics) -> None:
+        self._tasks = tasks
+        self._relay = relay
+        self._metrics = metrics
+
+    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+        self._metrics.commits.inc(len(changes))
+        self._tasks.add("refresh")
+        if was_blocked:
+            self._tasks.add("sweep")  # senders give up after a while: what they had to say is in the registry
+        self._relay.tell(*(change.target.overlay for change in changes))
+        _log.info("pushed", revision=head, commits=len(changes))
+
+
+class PromoterNews:
+    """What the promoter did. Implements ports.PromotionListener."""
+
+    def __init__(self, tasks: Queue, passes: OverlayQueue, reconciler: Reconciler, metrics: Metrics) -> None:
+        self._tasks = tasks
+        self._passes = passes
+        self._reconciler = reconciler
+        self._metrics = metrics
+
+    def promoted(self, head: str) -> None:  # noqa: ARG002 - "refresh" reads the head
+        self._metrics.commits.inc()
+        self._tasks.add("refresh")
+
+    def head_changed(self, overlays: frozenset[str]) -> None:
+        """Overlays with violations are looked at too: a change of another environment may have mended them."""
+        if overlays:
+            self._passes.look_at_known(overlays | self._reconciler.breached())
+
+    def notes_changed(self, overlays: frozenset[str]) -> None:
+        self._passes.look_at(overlays)
+
+
+class LeadershipChanges:
+    """The start and the end of this replica's leadership. Implements ports.LeadershipListener."""
+
+    def __init__(self, tasks: Queue, state: Sequence[TermState]) -> None:
+        self._tasks = tasks
+        self._state = state
+
+    def started_leading(self) -> None:
+        self._tasks.add("lead")
+
+    def stopped_leading(self) -> None:
+        """While it follows, this replica does not see what others write, so it must not believe its memory later."""
+        for state in self._state:
+            state.forget()
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideNews:
+    """News from registries, and requests for a pass."""
+
+    facts: ImageFacts
+    sweeps: SweepSchedule
+    triggers: Triggers
+    relay: LeaderRelay
+    desired: DesiredState
+    tasks: Queue
+    passes: OverlayQueue
+
+    def registry_news(self, event: ImageScanned | ImageDeleted) -> str:
+        """A webhook of a registry. The sentence says what the controller does about it."""
+        if isinstance(event, ImageScanned):
+            self.facts.registries.scans.announced(event)
+        else:
+            self.sweeps.look_at(event.image, event.digest)
+            self.relay.tell(*self.desired.overlays())
+        return self.triggers.registry_news(event)
+
+    def pass_requested(self, overlay: str) -> None:
+        """A person, or a replica that does not lead, asks for a pass. The latter may have heard of a newer head, or
+        of news in a registry, and the request does not say which.
+        """
+        self.facts.registries.scans.outdate()
+        self.sweeps.look_again()
+        self.passes.look_at_known([overlay])
+        self.tasks.add("fetch")

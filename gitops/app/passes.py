@@ -1,0 +1,88 @@
+"""What the queue of overlays runs: one pass over one overlay, timed, and what a new status leads to.
+
+Not here: the pass itself (reconcile.reconciler).
+"""
+
+from dataclasses import dataclass
+
+import structlog
+
+from gitops.app.notifications import OverlayQueue
+from gitops.core.errors import Conflict, GitopsError
+from gitops.core.sync.summary import Stall
+from gitops.desired.desired_state import DesiredState
+from gitops.image_updates.committer import Committer
+from gitops.ports import Clock, Leadership, Queue
+from gitops.reconcile.reconciler import Reconciler
+from gitops.reconcile.status_writer import StatusWriter
+from gitops.runtime.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+
+_STEP_ASIDE_SECONDS = 0.1
+"""Senders wait three seconds and passes have time; besides, the next commit would make them do their work twice."""
+_BUG = Stall("InternalError", "a bug of Lockstep; the controller's log has more. It is tried again")
+
+
+@dataclass(frozen=True, slots=True)
+class PassParties:
+    """The parties of a pass over one overlay, and the queues that it may add to."""
+
+    reconciler: Reconciler
+    statuses: StatusWriter
+    desired: DesiredState
+    committer: Committer
+    tasks: Queue
+    passes: OverlayQueue
+
+
+class OverlayPasses:
+    """Thread-safe for different overlays, as the reconciler is."""
+
+    def __init__(self, parties: PassParties, leadership: Leadership, clock: Clock, metrics: Metrics) -> None:
+        self._parties = parties
+        self._leadership = leadership
+        self._clock = clock
+        self._metrics = metrics
+
+    def run(self, name: str) -> float | None:
+        """One pass; returns after how many seconds it wants to run again. Raises as Reconciler.reconcile does."""
+        parties = self._parties
+        if not (self._leadership.is_leader() and parties.reconciler.has_recalled):
+            return None  # a new leader looks at everything once it has read what others left
+        if parties.committer.is_crowded():
+            return _STEP_ASIDE_SECONDS
+        before = parties.statuses.status(name)
+        again = self._reconcile(name)
+        if parties.statuses.status(name) is not before:
+            parties.tasks.add("promote")
+            parties.passes.look_at_known(
+                parties.reconciler.breached() - {name}
+            )  # this overlay is what they are compared with
+        return again
+
+    def _reconcile(self, name: str) -> float | None:
+        began = self._clock.monotonic()
+        outcome = "bug"
+        try:
+            again = self._parties.reconciler.reconcile(name)
+            outcome = "ok"
+        except GitopsError as error:
+            outcome = "failed"
+            if isinstance(error, Conflict):
+                self._parties.tasks.add("refresh")  # the head that this pass knew may be an old one
+            raise
+        finally:
+            if outcome == "bug":
+                self._report_bug(name)
+            self._metrics.reconcile_seconds.labels(name, outcome).observe(self._clock.monotonic() - began)
+            status = self._parties.statuses.status(name)
+            if status is not None:
+                self._metrics.status(status)
+        return again
+
+    def _report_bug(self, name: str) -> None:
+        """The page must not show a status that is older than the last pass, whatever ended that."""
+        overlay = self._parties.desired.overlays().get(name)
+        if overlay is not None:
+            self._parties.statuses.report_stopped(name, overlay.environment, _BUG)

@@ -1,0 +1,134 @@
+"""What the queue `tasks` runs: the work that concerns the whole config repo, one task for each name.
+
+fetch    asks the remote of the config repo for its head
+refresh  takes in the head that is known, and looks at the overlays that it may change
+lead     reads what the last leader left in the cluster, then looks at every overlay
+tags     reads the tags of promotion requests and approvals
+promote  decides what may be promoted, and commits it
+tell     asks the replica that leads for a pass over what this one has heard of
+sweep    sweeps every registry
+
+Not here: passes over overlays (app.passes), and who adds the names (app.notifications).
+"""
+
+from dataclasses import dataclass
+
+import structlog
+
+from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.adapters.kubernetes.ledger import KubernetesLedger
+from gitops.adapters.kubernetes.watcher import Watcher
+from gitops.app.notifications import OutsideNews, OverlayQueue
+from gitops.app.status_source import ControllerStatus
+from gitops.core.errors import Rejected, Unavailable
+from gitops.desired.desired_state import DesiredState
+from gitops.ports import Clock, Leadership, Queue
+from gitops.promotion.promoter import Promoter
+from gitops.promotion.proof_recorder import ProofRecorder
+from gitops.reconcile.leader_relay import LeaderRelay
+from gitops.reconcile.reconciler import Reconciler
+from gitops.reconcile.triggers import Triggers
+from gitops.registry_sweep.schedule import SweepSchedule
+from gitops.runtime.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskParties:
+    """The parties of the tasks. `repo_name` names the config repo in the cluster; `tasks` is the tasks' own queue."""
+
+    repo: GitConfigRepo
+    repo_name: str
+    desired: DesiredState
+    ledger: KubernetesLedger
+    reconciler: Reconciler
+    recorder: ProofRecorder
+    promoter: Promoter
+    sweeps: SweepSchedule
+    relay: LeaderRelay
+    triggers: Triggers
+    watcher: Watcher
+    status: ControllerStatus
+    news: OutsideNews
+    tasks: Queue
+    passes: OverlayQueue
+
+
+class Tasks:
+    """Thread-safe: the queue runs different tasks at once."""
+
+    def __init__(self, parties: TaskParties, leadership: Leadership, clock: Clock, metrics: Metrics) -> None:
+        self._parties = parties
+        self._leadership = leadership
+        self._clock = clock
+        self._metrics = metrics
+
+    def run(self, name: str) -> float | None:
+        """Runs one task; returns after how many seconds it wants to run again.
+
+        Raises: Unavailable, Conflict, Rejected when it is to run again with backoff.
+        """
+        match name:
+            case "fetch":
+                self.fetch()
+            case "lead":
+                self.lead()
+            case "tags":
+                self.tags()
+            case "promote":
+                return self._parties.promoter.look()
+            case "tell":
+                self._parties.relay.deliver()
+                return None
+            case "sweep":
+                self._parties.sweeps.look_everywhere()
+                return None
+        self.refresh()
+        return None
+
+    def fetch(self) -> None:
+        began = self._clock.monotonic()
+        try:
+            self._parties.repo.fetch()
+        except (Unavailable, Rejected) as error:
+            self._parties.status.remote_failed(error, self._clock.now())
+            self._metrics.fetch_seconds.labels("failed").observe(self._clock.monotonic() - began)
+            raise
+        if self._parties.status.remote_answered():
+            self._parties.sweeps.look_everywhere()
+        self._parties.tasks.add("tags")
+        self._metrics.fetch_seconds.labels("ok").observe(self._clock.monotonic() - began)
+
+    def refresh(self) -> None:
+        parties = self._parties
+        touched = parties.desired.refresh()
+        parties.status.head_is(parties.desired.head(), self._clock.now())
+        parties.sweeps.hurry()
+        if touched:
+            _log.info("head", revision=parties.desired.head(), overlays=len(touched))
+        if touched and self._leadership.is_leader():
+            parties.passes.look_at_known(touched | parties.reconciler.breached())
+            parties.tasks.add("promote")
+        parties.triggers.take_in()
+
+    def lead(self) -> None:
+        """Does nothing when the leadership ended before the task ran."""
+        parties = self._parties
+        if not self._leadership.is_leader():
+            return
+        if not parties.repo.head():
+            raise Unavailable("NoHead", "the config repo was not fetched yet")
+        parties.ledger.forget()
+        parties.recorder.recall()
+        parties.reconciler.recall()
+        self.refresh()
+        parties.watcher.watch_requests(parties.repo_name, parties.news.pass_requested)
+        parties.passes.look_at_known(parties.reconciler.known())
+        parties.tasks.add("tags")
+        parties.sweeps.look_everywhere()
+
+    def tags(self) -> None:
+        if self._leadership.is_leader():
+            self._parties.promoter.read_tags()
+            self._parties.tasks.add("promote")
