@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from gitops.adapters.git.config_repo import GitConfigRepo
+from gitops.adapters.registry.exchange import RegistryAccess
 from gitops.adapters.registry.harbor import HarborRegistry
-from gitops.adapters.registry.http import RegistryAccess
 from gitops.adapters.registry.oci import OciRegistry
 from gitops.app.image_facts import ImageFacts
 from gitops.app.queues import Queues

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gitops.adapters.registry.exchange import RegistryAccess
 from gitops.adapters.registry.harbor import HarborRegistry
-from gitops.adapters.registry.http import RegistryAccess
 from gitops.adapters.registry.oci import OciRegistry
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.image_updates.events import ImagePushed

@@ -1,6 +1,6 @@
-"""One API server, spoken to in raw JSON over one pool of connections. The home of the kubernetes client library.
+"""Requests to one API server, in raw JSON over one pool of connections. The home of the kubernetes client library.
 
-Typed models and the dynamic client are not used: parsing into models costs more than the request (measured: 7-8 ms
+It uses neither typed models nor the dynamic client: parsing into models costs more than the request (measured: 7-8 ms
 against 3 ms for a server-side apply).
 """
 
@@ -35,10 +35,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """`path` is quoted already. `about` names the object for people; `confidential`: it is about Secrets.
+    """`path` is quoted already. `about` names the object in messages; `confidential` is True for Secrets.
 
-    `body` is sent as `content_type`; `seconds` bounds the wait for each piece of the answer (None: as
-    long as for all requests). `urgent` ones do not stand in line behind others.
+    `body` is sent as `content_type`. `seconds` bounds the wait for each piece of the answer (None: the default of the
+    KubernetesApi). An `urgent` request does not wait for the others.
     """
 
     method: str
@@ -55,17 +55,18 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """A successful one. `created` tells 201 from 200."""
+    """A successful answer. `created` is True for status 201."""
 
     body: dict[str, Any]
     created: bool
 
 
 class KubernetesApi:
-    """Thread-safe. Raises what kubernetes_errors translates to, and Rejected as Access.load does.
+    """Thread-safe. Raises the errors of errors.translate, and Rejected as ClusterAccess.load does.
 
-    `parallel` requests are under way at once, the others wait; watches are not counted. A 429 makes all wait as long as
-    the server says (up to 5 s, twice), then it is Unavailable. Changed credential files are read again, also on 401.
+    At most `parallel` requests run at once, not counting watches. After a 429 all requests wait as long as the server
+    says, up to 5 s; after the third 429 the request is Unavailable. Changed credential files are read again, also
+    after a 401.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class KubernetesApi:
         self._client = _connect(access)
 
     def request(self, request: ApiRequest) -> ApiResponse:
+        """Sends a request and returns the successful answer."""
         for _ in range(_TRIES_WHEN_THROTTLED - 1):
             answer = self._attempt(request)
             if isinstance(answer, ApiResponse):
@@ -101,7 +103,7 @@ class KubernetesApi:
 
     @contextmanager
     def stream(self, request: ApiRequest) -> Iterator[HTTPResponse]:
-        """The answer as it comes: for watches. Its `shutdown()` from another thread ends the reading."""
+        """Streams an answer, for watches. Calling its shutdown() in another thread ends the stream."""
         client = self._fresh_client()
         response = self._send(request, client)
         try:
@@ -116,12 +118,12 @@ class KubernetesApi:
             response.close()
 
     def items(self, request: ApiRequest, *, page: int = 500) -> Iterator[dict[str, Any]]:
-        """Every page of a LIST in order, each as the server's list object."""
+        """The pages of a LIST in order, each as the server's list object."""
         position = ""
         while True:
             paging = (("limit", str(page)), *((("continue", position),) if position else ()))
             listed = self.request(replace(request, query=request.query + paging)).body
-            yield {**listed, "items": listed.get("items") or []}  # an empty list of metadata says null
+            yield {**listed, "items": listed.get("items") or []}  # an empty list of PartialObjectMetadata has null
             position = listed["metadata"].get("continue") or ""
             if not position:
                 return
@@ -130,8 +132,8 @@ class KubernetesApi:
         _close(self._client)
 
     def _attempt(self, request: ApiRequest) -> ApiResponse | Unavailable:
-        """Returns the Unavailable of a 429, raises everything else."""
-        with self._turn(request):
+        """Sends a request once. Returns the Unavailable of a 429; raises all other errors."""
+        with self._slot(request):
             response, content = self._exchange(request)
         if 200 <= response.status < 300:
             return ApiResponse(json.loads(content), created=response.status == 201)
@@ -141,7 +143,8 @@ class KubernetesApi:
         raise error
 
     @contextmanager
-    def _turn(self, request: ApiRequest) -> Iterator[None]:
+    def _slot(self, request: ApiRequest) -> Iterator[None]:
+        """Waits for the end of a 429's pause and for one of the parallel slots; an urgent request waits for neither."""
         if request.urgent:
             yield
             return
@@ -185,7 +188,7 @@ class KubernetesApi:
         return response
 
     def _fresh_client(self) -> ApiClient:
-        """The client, made anew when its files changed."""
+        """The client; a new one after its credential files have changed."""
         client = self._client
         now = self._monotonic()
         if now - self._checked_at < _CHECK_FILES_EVERY:
@@ -194,7 +197,9 @@ class KubernetesApi:
         return self._reconnect(client) if self._access.stamp() != self._stamp else client
 
     def _reconnect(self, used: ApiClient) -> ApiClient:
-        """Reads the credentials again, once for all threads that found `used` stale; unless a file is half written."""
+        """Reads the credentials again, once for all threads that used the client `used`. It keeps that client while a
+        file is half written.
+        """
         with self._lock:
             if self._client is used:
                 try:
@@ -213,10 +218,10 @@ class KubernetesApi:
 
 def _connect(access: ClusterAccess) -> ApiClient:
     configuration = access.load()
-    configuration.retries = False  # what may be repeated is decided here and by the callers, never by urllib3
+    configuration.retries = False  # this class and its callers decide on retries, never urllib3
     configuration.connection_pool_maxsize = _CONNECTIONS
-    configuration.keep_alive = True  # finds a half-open connection under a watch
-    # The library would copy its settings into themselves at each call; _reconnect looks after fresh tokens.
+    configuration.keep_alive = True  # TCP keep-alive detects a half-open connection under a watch
+    # Without this the library copies its settings at each call; _reconnect reads fresh tokens instead.
     configuration.refresh_api_key_hook = None
     return ApiClient(configuration)
 

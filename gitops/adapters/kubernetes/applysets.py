@@ -1,4 +1,4 @@
-"""ports.Parents: the ApplySet parents as ConfigMaps, written by compare-and-swap.
+"""ports.ApplySets: the ApplySet parents as ConfigMaps, written by compare-and-swap.
 
 https://github.com/kubernetes/enhancements/tree/master/keps/sig-cli/3659-kubectl-apply-prune
 """
@@ -38,12 +38,12 @@ _REVISION_JSON: TypeAdapter[Revision | None] = TypeAdapter(Revision | None)
 
 
 def overlay_of(name: str) -> str:
-    """`lockstep.prod.print-api` -> `prod/print-api`, the inverse of inventory.parent_name."""
+    """`lockstep.prod.print-api` -> `prod/print-api`, the inverse of applyset.parent_name."""
     return name.removeprefix(_PREFIX).replace(".", "/")
 
 
 class KubernetesApplySets:
-    """`repo` names the config repo as it is written into every parent; it holds no credentials."""
+    """Implements ports.ApplySets. `repo` is the config repo's name in every parent; it holds no credentials."""
 
     def __init__(self, api: KubernetesApi, *, repo: str) -> None:
         self._api = api
@@ -54,13 +54,13 @@ class KubernetesApplySets:
         if body is None:
             return None
         self._require_ours(body)
-        return _parent(body)
+        return _parse(body)
 
     def write(self, parent: Parent) -> Parent:
         try:
             stored = state_namespace.store(self._api, CONFIG_MAPS, _body(parent))
         except Conflict:
-            self.read(parent.overlay)  # says so when it is not ours at all
+            self.read(parent.overlay)  # raises ForeignParent if it belongs to another repo
             raise
         return replace(parent, resource_version=stored["metadata"]["resourceVersion"])
 
@@ -68,7 +68,7 @@ class KubernetesApplySets:
         query = (("labelSelector", ID_LABEL),)
         listing = ApiRequest("GET", CONFIG_MAPS, f"parents in {NAMESPACE}", query)
         found = (item for page in self._api.items(listing) for item in page["items"])
-        parents = (_undamaged(item) for item in found if is_parent_of(item["metadata"], self._repo))
+        parents = (_parse_or_none(item) for item in found if is_parent_of(item["metadata"], self._repo))
         return {parent.overlay: parent for parent in parents if parent is not None}
 
     def remove(self, parent: Parent) -> None:
@@ -77,7 +77,7 @@ class KubernetesApplySets:
         self._api.request(ApiRequest("DELETE", path, path, body=preconditions))
 
     def request(self, overlay: str, at: datetime) -> None:
-        """Asks whoever leads to look at the overlay again. Raises Rejected(NotFound) when it was never applied."""
+        """Asks the leader for a pass over the overlay. Raises: Rejected(NotFound) if it was never applied."""
         path = _path(overlay)
         patch = {"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: at.isoformat()}}}
         query = (("fieldManager", "lockstep"),)
@@ -107,7 +107,7 @@ class KubernetesApplySets:
 
 
 def _path(overlay: str) -> str:
-    """Whatever an overlay is said to be called, it is one name below the ConfigMaps and nothing else."""
+    """The API path of a parent. Quoting keeps any overlay name one segment of the path."""
     return f"{CONFIG_MAPS}/{quote(parent_name(overlay), safe='')}"
 
 
@@ -153,15 +153,15 @@ def _group_kinds(members: Iterable[Member]) -> set[str]:
     return {f"{key.kind}.{key.group}" if key.group else key.kind for key in (member.key for member in members)}
 
 
-def _undamaged(body: Mapping[str, Any]) -> Parent | None:
-    """None for a damaged parent: reading that one alone says what is wrong, and only its overlay stalls."""
+def _parse_or_none(body: Mapping[str, Any]) -> Parent | None:
+    """None for a damaged parent: only its own overlay stalls, with the error of KubernetesApplySets.read."""
     try:
-        return _parent(body)
+        return _parse(body)
     except Rejected:
         return None
 
 
-def _parent(body: Mapping[str, Any]) -> Parent:
+def _parse(body: Mapping[str, Any]) -> Parent:
     metadata, data = body["metadata"], body.get("data") or {}
     annotations = metadata.get("annotations") or {}
     try:

@@ -1,4 +1,4 @@
-"""ports.Cluster: reads, server-side applies and deletes single objects. Decides nothing."""
+"""ports.Cluster: reads, applies, patches and deletes single objects. It decides nothing."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from gitops.core.ownership.field_removal import Operation
 
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
-_HOLDERS = (
+_REFERRING_KINDS = (
     ("", "v1", "Pod"),
     ("apps", "v1", "ReplicaSet"),
     ("apps", "v1", "ControllerRevision"),
@@ -25,7 +25,7 @@ _HOLDERS = (
 
 
 class KubernetesCluster:
-    """`manager` is the field manager: `lockstep-<instance>`."""
+    """Implements ports.Cluster. `manager` is the field manager, `lockstep` or `lockstep-<installation>`."""
 
     def __init__(self, kinds: Discovery, *, manager: str) -> None:
         self._api = kinds.api
@@ -60,14 +60,16 @@ class KubernetesCluster:
     def edit(self, key: Key, version: str, operations: Sequence[Operation]) -> Body:
         return self._edit(key, version, operations, ())
 
-    def _edit(self, key: Key, version: str, operations: Sequence[Operation], more: tuple[tuple[str, str], ...]) -> Body:
+    def _edit(
+        self, key: Key, version: str, operations: Sequence[Operation], options: tuple[tuple[str, str], ...]
+    ) -> Body:
         resource = self._kinds.resource(key.group, version, key.kind)
-        query = (("fieldManager", self._manager), *more)
+        query = (("fieldManager", self._manager), *options)
         request = replace(_request("PATCH", resource, key, body=list(operations), query=query), content_type=JSON_PATCH)
         try:
             return self._send(request).body
         except Rejected as error:
-            if error.reason == "Invalid":  # a failed test is answered with 422
+            if error.reason == "Invalid":  # the server answers 422 if a test of the patch fails
                 raise Conflict("Conflict", f"{key} changed meanwhile") from error
             raise
 
@@ -87,11 +89,11 @@ class KubernetesCluster:
 
     def references(self, namespace: str) -> Collection[Key]:
         found: set[Key] = set()
-        for holder in _HOLDERS:
-            resource = self._kinds.resource(*holder)
+        for kind in _REFERRING_KINDS:
+            resource = self._kinds.resource(*kind)
             listing = ApiRequest("GET", resource.collection(namespace), f"the {resource.plural} of {namespace}")
             for page in self._api.items(listing):
-                for item in page["items"]:  # the items of a list do not say what they are
+                for item in page["items"]:  # the items of a list lack apiVersion and kind
                     found |= references({**item, "apiVersion": resource.api_version, "kind": resource.kind})
         return {key for key in found if key.kind in ("ConfigMap", "Secret")}
 
@@ -101,18 +103,18 @@ class KubernetesCluster:
         pods = (item for page in self._api.items(listing) for item in page["items"])
         return {image for pod in pods if has_run(pod) for image in images_of(pod)}
 
-    def _patch(self, manifest: Manifest, resource_version: str, more: tuple[tuple[str, str], ...]) -> Body:
+    def _patch(self, manifest: Manifest, resource_version: str, options: tuple[tuple[str, str], ...]) -> Body:
         key = manifest.key
         resource = self._kinds.resource(key.group, manifest.version, key.kind)
-        query = (("fieldManager", self._manager), ("force", "true"), ("fieldValidation", "Strict"), *more)
-        body = _fenced(manifest.body, resource_version) if resource_version else manifest.body
+        query = (("fieldManager", self._manager), ("force", "true"), ("fieldValidation", "Strict"), *options)
+        body = _with_resource_version(manifest.body, resource_version) if resource_version else manifest.body
         return self._send(_request("PATCH", resource, key, body=body, query=query)).body
 
     def _send(self, request: ApiRequest) -> ApiResponse:
         try:
             return self._api.request(request)
         except Rejected as error:
-            if error.reason == "NoMatches":  # discovery said otherwise: the CRD has gone since
+            if error.reason == "NoMatches":  # the CRD was deleted after discovery
                 self._kinds.forget()
             raise
 
@@ -131,6 +133,6 @@ def _request(
     )
 
 
-def _fenced(body: Body, resource_version: str) -> Body:
-    """The server compares it with the live object's and answers 409 when that has moved on."""
+def _with_resource_version(body: Body, resource_version: str) -> Body:
+    """The API server answers 409 if the live object has another resourceVersion."""
     return {**body, "metadata": {**body["metadata"], "resourceVersion": resource_version}}

@@ -1,4 +1,4 @@
-"""Where an API server keeps the objects of a kind, asked from discovery once per group and version.
+"""Finds the API path of a kind by discovery, which is requested once per group and version.
 
 https://kubernetes.io/docs/reference/using-api/api-concepts/#standard-api-terminology
 """
@@ -15,7 +15,7 @@ from gitops.core.objects import Key
 
 @dataclass(frozen=True, slots=True)
 class ApiResource:
-    """A kind as served: `plural` is its name in paths."""
+    """A kind that the API server serves. `plural` is its name in paths."""
 
     group: str
     version: str
@@ -29,40 +29,41 @@ class ApiResource:
 
     @property
     def is_confidential(self) -> bool:
+        """True for Secrets: messages must not repeat their values."""
         return (self.group, self.kind) == ("", "Secret")
 
     def collection(self, namespace: str = "") -> str:
-        """The path of all objects, of one namespace or (empty) of the whole cluster."""
+        """The path of the collection, in one namespace or (empty) in the whole cluster."""
         within = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
         return f"{_root(self.group, self.version)}{within}/{self.plural}"
 
     def path(self, key: Key) -> str:
-        """The path of one object. Raises Rejected(NamespaceRequired)."""
+        """The path of one object. Raises: Rejected(NamespaceRequired)."""
         if self.namespaced and not key.namespace:
-            raise Rejected("NamespaceRequired", f"{key}: objects of this kind live in a namespace and none is given")
+            raise Rejected("NamespaceRequired", f"{key}: this kind is namespaced; set metadata.namespace")
         return f"{self.collection(key.namespace)}/{quote(key.name, safe='')}"
 
 
 class Discovery:
-    """Thread-safe; several that need the same discovery wait for one to ask. What is not served now is asked again each
-    time: a CRD may have come.
+    """Thread-safe. Threads that need the same group and version wait for one request. A kind that is not served is
+    requested again each time, because its CRD may have been installed.
     """
 
     def __init__(self, api: KubernetesApi) -> None:
         self.api = api
         self._lock = threading.Lock()
-        self._asking: dict[tuple[str, str], threading.Lock] = {}
+        self._request_locks: dict[tuple[str, str], threading.Lock] = {}
         self._served: dict[tuple[str, str], Mapping[str, ApiResource]] = {}
 
     def resource(self, group: str, version: str, kind: str) -> ApiResource:
-        """Raises: Rejected(NoMatches) when the server does not serve that kind; and as KubernetesApi.request does."""
-        known = self._known(group, version, kind)
+        """Raises: Rejected(NoMatches) if the server does not serve that kind; else as KubernetesApi.request does."""
+        known = self._find(group, version, kind)
         if known is not None:
             return known
         with self._lock:
-            asking = self._asking.setdefault((group, version), threading.Lock())
-        with asking:
-            known = self._known(group, version, kind)
+            request_lock = self._request_locks.setdefault((group, version), threading.Lock())
+        with request_lock:
+            known = self._find(group, version, kind)
             if known is not None:
                 return known
             found = self._discover(group, version)
@@ -72,10 +73,11 @@ class Discovery:
             raise _no_matches(group, version, kind)
         return found[kind]
 
-    def _known(self, group: str, version: str, kind: str) -> ApiResource | None:
+    def _find(self, group: str, version: str, kind: str) -> ApiResource | None:
         return self._served.get((group, version), {}).get(kind)
 
     def forget(self) -> None:
+        """Drops what discovery has returned so far."""
         with self._lock:
             self._served.clear()
 

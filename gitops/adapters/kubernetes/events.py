@@ -1,4 +1,4 @@
-"""ports.Announcer: Kubernetes Events on an overlay's parent, where `kubectl get events` and consoles show them.
+"""ports.EventRecorder: Kubernetes Events on an overlay's parent, where `kubectl get events` and consoles show them.
 
 https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 """
@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 class KubernetesEvents:
-    """`name` gives a unique suffix for each event's name."""
+    """Implements ports.EventRecorder. `name()` returns a unique suffix for the name of an event."""
 
     def __init__(self, api: KubernetesApi, *, name: Callable[[], str]) -> None:
         self._api = api
@@ -38,19 +38,19 @@ class KubernetesEvents:
 
 
 def _event(overlay: str, record: Record, name: str) -> dict[str, Any]:
-    fine = record.sync is Sync.SYNCED and record.health in {Health.HEALTHY, Health.PROGRESSING, Health.SUSPENDED}
-    well = fine and record.reason not in missing_images.REASONS
-    said = record.message or f"{record.sync}, {record.health}"
+    is_well = record.sync is Sync.SYNCED and record.health in {Health.HEALTHY, Health.PROGRESSING, Health.SUSPENDED}
+    is_normal = is_well and record.reason not in missing_images.REASONS
+    message = record.message or f"{record.sync}, {record.health}"
     revision = f" at {record.revision}" if record.revision else ""
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"name": name, "namespace": NAMESPACE, "labels": MANAGED_BY},
         "eventTime": record.at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "type": "Normal" if well else "Warning",
+        "type": "Normal" if is_normal else "Warning",
         "reason": record.reason or "Reconciled",
         "action": "Reconcile",
-        "note": f"{overlay}{revision}: {said}"[:_LONGEST_NOTE],
+        "note": f"{overlay}{revision}: {message}"[:_LONGEST_NOTE],
         "regarding": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": NAMESPACE, "name": parent_name(overlay)},
         "reportingController": "lockstep.gitops/controller",
         "reportingInstance": socket.gethostname()[:128],

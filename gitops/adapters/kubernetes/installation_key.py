@@ -1,6 +1,6 @@
-"""The key of this installation's hashes of Secrets: kept in the cluster, so that every replica and every start has it.
+"""The key with which this installation hashes Secrets, stored in the cluster for every replica and every restart.
 
-A plain hash of a Secret's manifest in the inventory would let whoever may read that guess short values.
+A plain hash of a Secret's manifest in the inventory would let a reader of the inventory guess short values.
 """
 
 from base64 import b64decode, b64encode
@@ -17,7 +17,7 @@ _BYTES = 32
 
 
 def installation_key(api: KubernetesApi, random: Callable[[int], bytes]) -> bytes:
-    """The stored key, made on the first call of the first replica. Raises as KubernetesApi.request does."""
+    """Reads the key; the first replica makes it. `random(n)` returns n bytes. Raises as KubernetesApi.request does."""
     for _ in range(2):
         stored = state_namespace.read(api, f"{_SECRETS}/{NAME}")
         if stored is not None:
@@ -32,4 +32,4 @@ def installation_key(api: KubernetesApi, random: Callable[[int], bytes]) -> byte
             return b64decode(state_namespace.store(api, _SECRETS, body)["data"]["key"])
         except Conflict:
             continue  # another replica was faster: read what it stored
-    raise Unavailable("NoKey", f"Secret {NAMESPACE}/{NAME} comes and goes; looking again")
+    raise Unavailable("NoKey", f"Secret {NAMESPACE}/{NAME} was created and deleted meanwhile; trying again")

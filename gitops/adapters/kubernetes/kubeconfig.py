@@ -1,4 +1,4 @@
-"""How to reach an API server: a kubeconfig file's context, or the service account of the pod we run in."""
+"""Access to an API server: by a context of a kubeconfig file, or by the service account of the pod."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ _library: Any = config  # its functions carry no annotations
 
 @dataclass(frozen=True, slots=True)
 class ClusterAccess:
-    """Where the way to the API server is written down. `kubeconfig` None: the pod's service account.
+    """`kubeconfig` None means the pod's service account, an empty `context` the file's current one.
 
-    `context` empty: the file's current one. A kubeconfig may name a program to run, or switch the check of the
-    server's certificate off: both are refused unless allowed here, which lockstep.yaml cannot do.
+    A kubeconfig may name a program to run, or switch the check of the server's certificate off. Both are refused unless
+    `allow_exec` or `allow_insecure` is set, which lockstep.yaml cannot do.
     """
 
     kubeconfig: Path | None = None
@@ -29,7 +29,7 @@ class ClusterAccess:
     allow_insecure: bool = False
 
     def load(self) -> Configuration:
-        """Raises: Rejected(InvalidKubeconfig), Rejected(ExecRefused), Rejected(InsecureRefused)."""
+        """Reads the files. Raises: Rejected(InvalidKubeconfig), Rejected(ExecRefused), Rejected(InsecureRefused)."""
         configuration = Configuration()
         try:
             if self.kubeconfig is None:
@@ -41,7 +41,7 @@ class ClusterAccess:
         return configuration
 
     def stamp(self) -> tuple[object, ...]:
-        """Changes when any file that `load` reads was edited or replaced."""
+        """A value that changes when a file that `load` reads is edited or replaced."""
         return tuple((path, *_identity(path)) for path in self._files())
 
     def __str__(self) -> str:
@@ -51,10 +51,10 @@ class ClusterAccess:
 
     def _load_file(self, path: Path, configuration: Configuration) -> None:
         content = _read(path)
-        loader = _library.kube_config.KubeConfigLoader(  # finds the context; programs are run by load_and_set
+        loader = _library.kube_config.KubeConfigLoader(  # only load_and_set, below, runs programs
             content, active_context=self.context or None, config_base_path=None
         )
-        self._require_harmless(*_chosen(content.value, self.context))
+        self._require_harmless(*_cluster_and_user(content.value, self.context))
         loader.load_and_set(configuration)
 
     def _require_harmless(self, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
@@ -75,7 +75,7 @@ class ClusterAccess:
             return
         yield self.kubeconfig
         try:
-            parts = _chosen(_read(self.kubeconfig).value, self.context)
+            parts = _cluster_and_user(_read(self.kubeconfig).value, self.context)
         except (config.ConfigException, OSError, ValueError):
             return
         for part in parts:
@@ -91,13 +91,13 @@ def _read(path: Path) -> Any:
     return content
 
 
-def _chosen(content: Mapping[str, Any], context: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _cluster_and_user(content: Mapping[str, Any], context: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The cluster and the user of a context; empty where the file has none."""
-    chosen = _named(content, "context", context or content.get("current-context"))
-    return _named(content, "cluster", chosen.get("cluster")), _named(content, "user", chosen.get("user"))
+    selected = _find(content, "context", context or content.get("current-context"))
+    return _find(content, "cluster", selected.get("cluster")), _find(content, "user", selected.get("user"))
 
 
-def _named(content: Mapping[str, Any], part: str, name: object) -> Mapping[str, Any]:
+def _find(content: Mapping[str, Any], part: str, name: object) -> Mapping[str, Any]:
     entries = (entry.value for entry in content.get(f"{part}s") or ())
     return next((entry.get(part) or {} for entry in entries if entry.get("name") == name), {})
 

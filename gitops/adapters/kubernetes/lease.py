@@ -1,8 +1,7 @@
-"""One leader among the replicas, by a Lease, with the rules of client-go's tools/leaderelection.
+"""Elects one leader among the replicas, by a Lease, with the rules of client-go's tools/leaderelection.
 
-The kubernetes package has an election too, but it cannot be stopped, does not give the Lease back, and judges by the
-wall clock. What an election cannot do is stop a leader that was asleep: that is what the parents' resourceVersions
-are for.
+The election of the kubernetes package cannot be stopped, does not release the Lease, and uses the wall clock. No
+election can stop a leader whose process slept past its deadline: the resourceVersions of the parents reject its writes.
 """
 
 import math
@@ -31,8 +30,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """In seconds, client-go's defaults: others may take a Lease that was not seen renewed for `duration`; a leader that
-    could not renew for `deadline` steps down; everybody tries every `retry`. duration > deadline > retry.
+    """In seconds, client-go's defaults; duration > deadline > retry. Other replicas may take a Lease that was not
+    renewed for `duration`. A leader that could not renew for `deadline` steps down. Every replica tries every `retry`.
     """
 
     duration: float = 15.0
@@ -41,7 +40,7 @@ class LeaseTerms:
 
     @classmethod
     def lasting(cls, seconds: float) -> Self:
-        """The same proportions for another duration."""
+        """The default proportions for another duration."""
         return cls(seconds, seconds * 2 / 3, seconds * 2 / 15)
 
 
@@ -79,12 +78,12 @@ class LeaderElection:
         self._thread.start()
 
     def is_leader(self) -> bool:
-        """Never true past the deadline after the last renewal, even while a renewal hangs or this process slept."""
+        """Never True later than `deadline` after the last renewal, even if a renewal hangs or the process slept."""
         renewed_at = self._renewed_at
         return renewed_at is not None and time.monotonic() - renewed_at < self._terms.deadline
 
     def stop(self) -> None:
-        """Steps down, gives the Lease back so that the next one need not wait, and returns when that is done."""
+        """Steps down, and releases the Lease so that the next leader need not wait. Returns when that is done."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(2 * self._terms.deadline)
@@ -92,10 +91,10 @@ class LeaderElection:
     def _run(self, listener: LeadershipListener) -> None:
         leading = False
         while not self._stopping.is_set():
-            if leading and not self.is_leader():  # asleep past the deadline: another one may have led, and given back
+            if leading and not self.is_leader():  # slept past the deadline: another replica may have led meanwhile
                 leading = False
                 self._announce(listener, leading=False)
-            self._try()
+            self._renew()
             if self.is_leader() != leading:
                 leading = not leading
                 self._announce(listener, leading=leading)
@@ -109,7 +108,7 @@ class LeaderElection:
         if not leading or self._renewed_at is None:
             return self._terms.retry * _random.uniform(1.0, _JITTER)
         remaining = self._renewed_at + self._terms.deadline - time.monotonic()
-        return min(self._terms.retry, max(0.0, remaining))  # to step down on time, not one pause later
+        return min(self._terms.retry, max(0.0, remaining))  # step down on time, not one pause later
 
     def _announce(self, listener: LeadershipListener, *, leading: bool) -> None:
         _log.info("leadership begins" if leading else "leadership ends", lease=self._name)
@@ -118,9 +117,9 @@ class LeaderElection:
         else:
             listener.stopped_leading()
 
-    def _try(self) -> None:
-        """Renews or takes the Lease if it may. A failure shows only in time that passes."""
-        begun = time.monotonic()  # not after the request: others may have seen the renewal by then
+    def _renew(self) -> None:
+        """Renews or takes the Lease if it may. After failures is_leader() becomes False by the clock alone."""
+        begun = time.monotonic()  # not after the request: other replicas may see the renewal before its answer
         try:
             lease = (self._held if self.is_leader() else None) or self._read()
             self._observe(lease)
@@ -131,7 +130,7 @@ class LeaderElection:
 
     def _read(self) -> Mapping[str, Any]:
         path = f"{_LEASES}/{self._name}"
-        return state_namespace.read(self._api, path, urgent_seconds=self._patience) or {}
+        return state_namespace.read(self._api, path, urgent_seconds=self._request_seconds) or {}
 
     def _observe(self, lease: Mapping[str, Any]) -> None:
         spec = lease.get("spec") or {}
@@ -141,31 +140,31 @@ class LeaderElection:
     def _may_take(self) -> bool:
         if self._spec.get("holderIdentity") in (None, "", self._candidate.identity):
             return True
-        promised = max(self._terms.duration, float(self._spec.get("leaseDurationSeconds") or 0))
-        return time.monotonic() - self._spec_at >= promised
+        duration = max(self._terms.duration, float(self._spec.get("leaseDurationSeconds") or 0))
+        return time.monotonic() - self._spec_at >= duration
 
     def _take(self, lease: Mapping[str, Any]) -> Mapping[str, Any]:
         now = self._clock().isoformat(timespec="microseconds").replace("+00:00", "Z")
-        ours = self._spec.get("holderIdentity") == self._candidate.identity
+        is_ours = self._spec.get("holderIdentity") == self._candidate.identity
         spec = {
             "holderIdentity": self._candidate.identity,
             "leaseDurationSeconds": math.ceil(self._terms.duration),
-            "acquireTime": self._spec.get("acquireTime") if ours else now,
+            "acquireTime": self._spec.get("acquireTime") if is_ours else now,
             "renewTime": now,
-            "leaseTransitions": int(self._spec.get("leaseTransitions") or 0) + (not ours),
+            "leaseTransitions": int(self._spec.get("leaseTransitions") or 0) + (not is_ours),
         }
         stored = self._store(lease, spec)
         self._observe(stored)
         return stored
 
     def _release(self) -> None:
-        """As client-go: nobody holds it, and nobody need wait."""
+        """Releases the Lease as client-go does: no holder, and a duration of 1 s."""
         if self._held is None:
             return
         try:
             self._store(self._held, {**self._spec, "holderIdentity": "", "leaseDurationSeconds": 1})
-        except GitopsError as error:  # the next leader waits until it has run out
-            _log.warning("lease not given back", lease=self._name, reason=error.reason, error=error.message)
+        except GitopsError as error:  # the next leader waits until the Lease expires
+            _log.warning("lease not released", lease=self._name, reason=error.reason, error=error.message)
 
     def _store(self, lease: Mapping[str, Any], spec: Mapping[str, Any]) -> Mapping[str, Any]:
         version = {"resourceVersion": lease["metadata"]["resourceVersion"]} if lease else {}
@@ -175,8 +174,8 @@ class LeaderElection:
             "metadata": {"name": self._name, "namespace": NAMESPACE, "labels": MANAGED_BY, **version},
             "spec": spec,
         }
-        return state_namespace.store(self._api, _LEASES, body, urgent_seconds=self._patience)
+        return state_namespace.store(self._api, _LEASES, body, urgent_seconds=self._request_seconds)
 
     @property
-    def _patience(self) -> float:
+    def _request_seconds(self) -> float:
         return self._terms.deadline / 2

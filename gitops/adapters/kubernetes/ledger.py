@@ -1,6 +1,6 @@
-"""ports.Ledger and ports.ProofLedger: status and history of each overlay in a ConfigMap beside its parent.
+"""ports.Ledger and ports.ProofLedger: status, history and proofs of each overlay, in a ConfigMap beside its parent.
 
-Whoever leads writes and therefore knows; its reads cost no request. Followers and the CLI read from the API.
+Only the leader writes, so it reads from memory. Followers and the CLI read from the API server.
 """
 
 import threading
@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One ledger as stored under this resourceVersion; no status when somebody else wrote over it."""
+    """A ledger as stored under this resourceVersion. `status` is None if the stored one is not readable."""
 
     resource_version: str
     status: SyncStatus | None
@@ -41,8 +41,10 @@ class _Entry:
 
 
 class KubernetesLedger:
-    """Thread-safe. `is_writer()` tells whether this process leads: then, and only then, what it wrote or read since is
-    the truth, and read_all asks the API only once. `repo` as in KubernetesParents.
+    """Implements ports.Ledger and ports.ProofLedger. Thread-safe. `repo` is the name in the annotation, as in
+    KubernetesApplySets.
+
+    While `is_writer()` is True this process leads: its own copy is then valid, and read_all sends one request only.
     """
 
     def __init__(
@@ -78,16 +80,16 @@ class KubernetesLedger:
         return {overlay: (entry.status, entry.history) for overlay, entry in entries if entry.status}
 
     def write(self, status: SyncStatus, record: Record | None) -> None:
-        """Raises Conflict only when another writer is faster again and again, Rejected(ForeignLedger) when the stored
-        one is another config repo's.
+        """Raises: Conflict if another writer was faster three times; Rejected(ForeignLedger) for the ledger of another
+        config repo.
         """
 
-        def written(entry: _Entry | None) -> _Entry:
+        def add(entry: _Entry | None) -> _Entry:
             before = entry or _Entry("", None, ())
-            history = _bounded(((record,) if record else ()) + before.history)
+            history = _limit(((record,) if record else ()) + before.history)
             return replace(before, status=status, history=history)
 
-        self._change(status.overlay, written)
+        self._change(status.overlay, add)
 
     def read_proofs(self, overlay: str) -> Proofs | None:
         with self._lock:
@@ -110,7 +112,7 @@ class KubernetesLedger:
             self._entries.pop(overlay, None)
 
     def forget(self) -> None:
-        """Another one may write from now on: what is known here is read again before it is believed."""
+        """Drops the list, because another replica may write from now on. The next read asks the API server."""
         with self._lock:
             self._listed_at = None
 
@@ -129,7 +131,7 @@ class KubernetesLedger:
         for page in self._api.items(ApiRequest("GET", CONFIG_MAPS, f"ledgers in {NAMESPACE}", query)):
             listed.update({_overlay_of(item): _entry(item) for item in page["items"] if self._is_ours(item)})
             position = page["metadata"]["resourceVersion"]
-        with self._lock:  # what was written here in the meantime is newer
+        with self._lock:  # entries that this process wrote during the list are newer
             newer = {name: entry for name, entry in self._entries.items() if _is_after(entry, position)}
             self._entries = {**listed, **newer}
             self._listed_at, self._listed_as_writer = at, as_writer
@@ -146,12 +148,14 @@ class KubernetesLedger:
             )
         return _entry(body)
 
-    def _change(self, overlay: str, changed: Callable[[_Entry | None], _Entry | None]) -> None:
-        """Compare-and-swap: what `changed` makes of the stored entry; None = nothing is written."""
+    def _change(self, overlay: str, change: Callable[[_Entry | None], _Entry | None]) -> None:
+        """Stores the result of `change` by compare-and-swap. `change` gets the stored entry; if it returns None,
+        nothing is written.
+        """
         with self._lock:
             entry = self._entries.get(overlay)
         for attempt in range(_TRIES):
-            after = changed(entry)
+            after = change(entry)
             if after is None:
                 return
             try:
@@ -191,16 +195,16 @@ def ledger_name(overlay: str) -> str:
 
 def _data(entry: _Entry) -> dict[str, str]:
     proofs = {"proofs": PROOFS_JSON.dump_json(entry.proofs).decode()} if entry.proofs else {}
-    known = {
+    texts = {
         "status": STATUS_JSON.dump_json(entry.status).decode() if entry.status else "",
         "history": HISTORY_JSON.dump_json(entry.history).decode(),
         **proofs,
     }
-    return {key: state_namespace.pack(text) for key, text in known.items()}
+    return {key: state_namespace.pack(text) for key, text in texts.items()}
 
 
-def _bounded(history: tuple[Record, ...]) -> tuple[Record, ...]:
-    """The newest records that fit, at least one."""
+def _limit(history: tuple[Record, ...]) -> tuple[Record, ...]:
+    """The newest records up to 100 and 256 KiB of JSON, at least one."""
     total, kept = 0, 0
     for record in history[:_MOST_RECORDS]:
         total += len(HISTORY_JSON.dump_json((record,)))
@@ -219,7 +223,7 @@ def _is_after(entry: _Entry, position: str) -> bool:
 
 
 def _entry(body: Mapping[str, Any]) -> _Entry:
-    """A status is derived: one that is not readable (an older release's, or edited) is written anew next time."""
+    """Parses a ledger. An unreadable one (of an older release, or edited) counts as empty: the next pass writes it."""
     metadata, data = body["metadata"], body.get("data") or {}
     try:
         status = STATUS_JSON.validate_json(state_namespace.unpack(data.get("status") or ""))
@@ -231,7 +235,7 @@ def _entry(body: Mapping[str, Any]) -> _Entry:
 
 
 def _proofs(text: str, name: str) -> Proofs | None:
-    """What is not readable was never proven."""
+    """Parses proofs. Unreadable proofs count as none."""
     try:
         return PROOFS_JSON.validate_json(state_namespace.unpack(text)) if text else None
     except (ValueError, zlib.error):

@@ -1,4 +1,4 @@
-"""The objects of one kind as a reflector saw them last."""
+"""The objects of one kind that carry our part-of label, as the watch saw them last."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,10 +10,10 @@ from gitops.core.ownership.live_object import Observed
 
 
 class LiveMembers:
-    """A sink for Reflector, and what ports.LiveState reads. Thread-safe.
+    """Implements WatchSink. Thread-safe. `on_change(part_of, key)` is called when a pass would see a difference.
 
-    `position`: everything up to this resourceVersion has been taken in. So an object that is missing here, and that
-    somebody read at or before it, is gone. resourceVersions of one kind are compared as numbers:
+    Every event up to the resourceVersion `_position` is included. So an object that is missing here, but was read at or
+    before that position, is gone. resourceVersions of one kind are compared as numbers:
     https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
     """
 
@@ -27,11 +27,13 @@ class LiveMembers:
         self._position = 0
 
     def of(self, part_of: str) -> Sequence[tuple[Key, Observed]]:
+        """All objects with this part-of label."""
         with self._lock:
             return list(self._parts.get(part_of, {}).items())
 
     def note(self, observed: Observed) -> None:
-        if not observed.part_of:  # the watch would never tell that it is gone
+        """Adds an object that was read or written by a request, unless the watch has seen a newer version."""
+        if not observed.part_of:  # the watch would not report its deletion
             return
         with self._lock:
             known = self._seen.get(observed.key)
@@ -62,8 +64,8 @@ class LiveMembers:
             if known is not None and _version(known) >= _version(seen):
                 return
             self._keep(seen)
-        if known is None or _essence(known) != _essence(seen):
-            self._tell(seen, known)
+        if known is None or _relevant_state(known) != _relevant_state(seen):
+            self._notify(seen, known)
 
     def deleted(self, seen: Observed) -> None:
         with self._lock:
@@ -95,13 +97,15 @@ class LiveMembers:
         if not part:
             del self._parts[known.part_of]
 
-    def _tell(self, seen: Observed, known: Observed | None) -> None:
+    def _notify(self, seen: Observed, known: Observed | None) -> None:
         for part_of in {seen.part_of, known.part_of if known else seen.part_of}:
             self._on_change(part_of, seen.key)
 
 
-def _essence(seen: Observed) -> tuple[object, ...]:
-    """What a pass looks at. Times are not: a controller that writes a status moves the time of its own entry."""
+def _relevant_state(seen: Observed) -> tuple[object, ...]:
+    """The fields that a pass reads. Times are left out: a controller that writes a status changes the time of its own
+    managedFields entry.
+    """
     foreign = frozenset((owner.field, owner.manager) for owner in seen.foreign)
     return (
         *(seen.uid, seen.generation, seen.part_of, seen.fingerprint, seen.owner, foreign),

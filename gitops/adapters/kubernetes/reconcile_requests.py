@@ -1,4 +1,4 @@
-"""Hears of `lockstep.gitops/requested-at` on the parents: a follower or the CLI asks the leader to look again."""
+"""Watches `lockstep.gitops/requested-at` on the ApplySet parents: a follower or the CLI asks the leader for a pass."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,16 @@ from gitops.core.ownership.applyset import REQUESTED_AT_ANNOTATION
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
+    """`at` is the annotation's value, empty if there is none."""
+
     overlay: str
     at: str
 
 
 class ReconcileRequests:
-    """A sink for Reflector: when each overlay was asked for last. What the first list holds is old news."""
+    """Implements WatchSink. It calls `on_request(overlay)` for each new value of the annotation; the first list holds
+    old values.
+    """
 
     def __init__(self, repo: str, on_request: Callable[[str], None]) -> None:
         self._repo = repo
@@ -28,11 +32,11 @@ class ReconcileRequests:
         at = (metadata.get("annotations") or {}).get(REQUESTED_AT_ANNOTATION, "")
         return ReconcileRequest(overlay_of(metadata["name"]), at if ours else "")
 
-    def replaced(self, everything: Sequence[ReconcileRequest], position: str) -> None:  # noqa: ARG002 - the sink's signature
+    def replaced(self, everything: Sequence[ReconcileRequest], position: str) -> None:  # noqa: ARG002 - the signature of WatchSink
         if self._last is None:
-            self._last = {asked.overlay: asked.at for asked in everything}
-        for asked in everything:
-            self.changed(asked)
+            self._last = {request.overlay: request.at for request in everything}
+        for request in everything:
+            self.changed(request)
 
     def changed(self, seen: ReconcileRequest) -> None:
         last = self._last or {}
@@ -44,4 +48,4 @@ class ReconcileRequests:
         self._last = {overlay: at for overlay, at in (self._last or {}).items() if overlay != seen.overlay}
 
     def moved(self, position: str) -> None:
-        """Positions do not matter to requests."""
+        """Requests need no position."""

@@ -1,10 +1,10 @@
-"""Follows one collection of an API server: LIST, then WATCH from there, for as long as it runs.
+"""Follows one collection of an API server: one LIST, then WATCH from its resourceVersion, until it is stopped.
 
 The rules are client-go's (tools/cache/reflector.go) and those of
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes:
-- a watch that ends goes on from the last resourceVersion seen, bookmarks included, so nothing in between is missed;
-- 410, in the answer or as an ERROR event, means that this history is gone: LIST again and compare;
-- every failure is waited out with backoff and jitter, for ever.
+- after a watch ends, the next one goes on from the last resourceVersion, bookmarks included, so no event is lost;
+- 410, as a status or as an ERROR event, means that the history is gone: LIST again and compare;
+- after every failure it waits with backoff and jitter, and tries again, for ever.
 """
 
 import json
@@ -28,10 +28,10 @@ from gitops.core.objects import Body
 
 _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 _PAGE = 250
-_WATCH_SECONDS = (240, 300)  # how long the server is asked to keep a watch open
-_SILENCE_SECONDS = 15.0  # how much longer than that we listen before we call the connection dead
+_WATCH_SECONDS = (240, 300)  # the timeoutSeconds of a watch
+_SILENCE_SECONDS = 15.0  # after that time the connection counts as dead
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
-_LONG_ENOUGH = 5.0  # a watch that lived that long was none of a series of failures
+_LONG_ENOUGH = 5.0  # a watch that lived that long ends a series of failures
 
 Seen = TypeVar("Seen")
 
@@ -40,26 +40,28 @@ _log = structlog.get_logger(__name__)
 
 
 class WatchSink(Protocol[Seen]):
-    """Where a reflector puts what it sees. Called from its thread only."""
+    """Takes the objects of a reflector, called from its thread only."""
 
     def reduce(self, body: Body) -> Seen:
-        """What is kept of a body. apiVersion and kind may be missing, or be those of a PartialObjectMetadata."""
+        """Extracts from a body what is kept. apiVersion and kind may be missing, or those of PartialObjectMetadata."""
 
     def replaced(self, everything: Sequence[Seen], position: str) -> None:
-        """A list: what is not in it was gone at this resourceVersion."""
+        """A list: an object that is not in it did not exist at this resourceVersion."""
 
     def changed(self, seen: Seen) -> None: ...
 
     def deleted(self, seen: Seen) -> None:
-        """Gone, or no longer selected: its last state, with the resourceVersion of the removal."""
+        """An object was deleted or lost the label: its last state, with the resourceVersion of the removal."""
 
     def moved(self, position: str) -> None:
-        """All that happened up to this resourceVersion has been told."""
+        """Every event up to this resourceVersion has been delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which objects, and how much of each: `whole` bodies, else metadata only. `name` is for logs and the page."""
+    """The objects of a watch: `path` of the collection, label selector `labels`. `whole` bodies, else metadata only.
+    `name` is for logs and the page, `confidential` for Secrets.
+    """
 
     name: str
     path: str
@@ -70,7 +72,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """`synced_since`: the picture has been whole and live since then. Else `failing_since`, and why."""
+    """`synced_since`: all events have arrived since then. Else `failing_since` with the error; neither: no list yet."""
 
     synced_since: datetime | None = None
     failing_since: datetime | None = None
@@ -78,7 +80,7 @@ class WatchState:
 
 
 class Reflector(Generic[Seen]):
-    """One thread, from start() to ask_to_stop(). `clock` (aware, UTC) is for `condition` only."""
+    """Runs one thread from start() to ask_to_stop(). `clock` (aware, UTC) is only for the times in `state`."""
 
     def __init__(
         self, api: KubernetesApi, selection: Selection, sink: WatchSink[Seen], *, clock: Callable[[], datetime]
@@ -89,34 +91,34 @@ class Reflector(Generic[Seen]):
         self._clock = clock
         self._position = ""
         self._stopping = threading.Event()
-        self._news = threading.Condition()
-        self._condition = WatchState()
+        self._state_changed = threading.Condition()
+        self._state = WatchState()
         self._open: HTTPResponse | None = None
         self._thread = threading.Thread(target=self._run, name=f"watch {selection.name}", daemon=True)
 
     @property
-    def condition(self) -> WatchState:
-        return self._condition
+    def state(self) -> WatchState:
+        return self._state
 
     def start(self) -> None:
         self._thread.start()
 
     def await_list(self, seconds: float) -> None:
-        """Returns when a list has arrived. Raises what hinders it, or Unavailable(Timeout)."""
-        with self._news:
-            self._news.wait_for(lambda: self._condition != WatchState(), seconds)
-            found = self._condition
-        if found.error is not None:
-            raise found.error
-        if found.synced_since is None:
+        """Waits until the first list has arrived. Raises: the error of the watch, or Unavailable(Timeout)."""
+        with self._state_changed:
+            self._state_changed.wait_for(lambda: self._state != WatchState(), seconds)
+            state = self._state
+        if state.error is not None:
+            raise state.error
+        if state.synced_since is None:
             raise Unavailable("Timeout", f"{self._selection.name}: the first list did not arrive in {seconds:.0f} s")
 
     def ask_to_stop(self) -> None:
-        """Ends the thread soon: at once when it listens, else when its present request is answered."""
+        """Asks the thread to end: it ends at once during a watch, else after the answer to its present request."""
         self._stopping.set()
         response = self._open
         if response is not None:
-            with suppress(Exception):  # it may be closed by its reader at this very moment
+            with suppress(Exception):  # the thread may close it at the same moment
                 response.shutdown()
 
     def join(self, seconds: float) -> None:
@@ -128,13 +130,13 @@ class Reflector(Generic[Seen]):
             begun = time.monotonic()
             try:
                 self._follow()
-            except Conflict as error:  # the history after our position is gone
+            except Conflict as error:  # the server no longer has the history since our position
                 _log.info("watch starts over with a list", watch=self._selection.name, error=error.message)
                 self._position = ""
             except GitopsError as error:
                 self._fail(error)
-            except Exception as error:  # noqa: BLE001 - a watch that dies unseen leaves every pass with an old picture
-                _log.exception("watch failed on what it was told", watch=self._selection.name)
+            except Exception as error:  # noqa: BLE001 - without its thread every pass would read old objects
+                _log.exception("watch failed on an event", watch=self._selection.name)
                 self._position = ""
                 self._fail(Unavailable("WatchFailed", f"watch of {self._selection.name}: {type(error).__name__}"))
             lived = time.monotonic() - begun
@@ -147,11 +149,11 @@ class Reflector(Generic[Seen]):
             self._succeed()
         with self._api.stream(self._watch_request()) as response:
             self._open = response
-            if self._stopping.is_set():  # asked to before there was anything to shut down
+            if self._stopping.is_set():  # ask_to_stop came before there was a response to shut down
                 return
             self._succeed()
             for line in _lines(response):
-                self._take(json.loads(line))
+                self._deliver(json.loads(line))
 
     def _list(self) -> None:
         accept = "application/json" if self._selection.whole else _METADATA.format("List")
@@ -163,7 +165,7 @@ class Reflector(Generic[Seen]):
         self._sink.replaced(everything, position)
         self._position = position
 
-    def _take(self, event: Mapping[str, Any]) -> None:
+    def _deliver(self, event: Mapping[str, Any]) -> None:
         body = event["object"]
         if event["type"] == "ERROR":
             raise kubernetes_errors.translate(
@@ -200,26 +202,26 @@ class Reflector(Generic[Seen]):
         )
 
     def _succeed(self) -> None:
-        if self._condition.synced_since is None:
+        if self._state.synced_since is None:
             _log.debug("watch is synced", watch=self._selection.name)
-            self._tell(WatchState(synced_since=self._clock()))
+            self._set_state(WatchState(synced_since=self._clock()))
 
     def _fail(self, error: GitopsError) -> None:
         if self._stopping.is_set():
             return
-        since = self._condition.failing_since
+        since = self._state.failing_since
         if since is None:
             _log.warning("watch is interrupted", watch=self._selection.name, reason=error.reason, error=error.message)
-        self._tell(WatchState(failing_since=since or self._clock(), error=error))
+        self._set_state(WatchState(failing_since=since or self._clock(), error=error))
 
-    def _tell(self, condition: WatchState) -> None:
-        with self._news:
-            self._condition = condition
-            self._news.notify_all()
+    def _set_state(self, state: WatchState) -> None:
+        with self._state_changed:
+            self._state = state
+            self._state_changed.notify_all()
 
 
 def _lines(response: HTTPResponse) -> Iterator[bytes]:
-    """One event a line: as soon as it is there, never waiting for more."""
+    """One event per line; each line is yielded as soon as it has arrived."""
     rest = b""
     while piece := response.read1(decode_content=True):
         *lines, rest = (rest + piece).split(b"\n")

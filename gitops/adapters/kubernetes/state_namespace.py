@@ -1,4 +1,7 @@
-"""Where Lockstep keeps its own objects in a cluster, parents, ledgers and Leases: a namespace nobody else writes to."""
+"""Reads and writes Lockstep's own objects: parents, ledgers, Leases and a key, in the namespace lockstep-system.
+
+No other tool writes to that namespace.
+"""
 
 import zlib
 from base64 import b64decode, b64encode
@@ -24,8 +27,8 @@ _MANIFEST = {
 
 
 def read(api: KubernetesApi, path: str, *, urgent_seconds: float | None = None) -> Mapping[str, Any] | None:
-    """One of our own objects; None when there is none. With `urgent_seconds` it waits no longer than that for the
-    answer, and for no other request. Raises as KubernetesApi.request does.
+    """Reads one of our own objects; None if it does not exist. `urgent_seconds` bounds the wait for the answer, and
+    lets the request pass ahead of others. Raises as KubernetesApi.request does.
     """
     try:
         return api.request(_request("GET", path, None, urgent_seconds)).body
@@ -38,9 +41,10 @@ def read(api: KubernetesApi, path: str, *, urgent_seconds: float | None = None) 
 def store(
     api: KubernetesApi, collection: str, body: Mapping[str, Any], *, urgent_seconds: float | None = None
 ) -> Mapping[str, Any]:
-    """Creates the object, or replaces it when metadata.resourceVersion is given and still the stored one; as stored.
+    """Creates the object, or replaces it if metadata.resourceVersion is given and still the stored one. Returns the
+    stored object.
 
-    Raises: Conflict when the object exists already, was changed, or is gone; else as `read`.
+    Raises: Conflict if the object exists already, was changed, or is gone; else as `read` does.
     """
     if body["metadata"].get("resourceVersion"):
         return _replace(api, _request("PUT", f"{collection}/{body['metadata']['name']}", body, urgent_seconds))
@@ -48,20 +52,21 @@ def store(
     try:
         return api.request(create).body
     except Rejected as error:
-        if error.reason != "NotFound":  # the namespace is what is missing
+        if error.reason != "NotFound":  # NotFound: the namespace does not exist
             raise
     _ensure_namespace(api)
     return api.request(create).body
 
 
 def pack(text: str) -> str:
-    """Long texts compressed: a ConfigMap holds 1 MiB."""
+    """Compresses a text above 64 KiB, because a ConfigMap holds 1 MiB."""
     if len(text) <= _PACK_ABOVE:
         return text
     return _PACKED + b64encode(zlib.compress(text.encode(), 6)).decode()
 
 
 def unpack(text: str) -> str:
+    """The inverse of pack. Raises: ValueError, zlib.error."""
     if not text.startswith(_PACKED):
         return text
     return zlib.decompress(b64decode(text.removeprefix(_PACKED))).decode()

@@ -1,7 +1,7 @@
-"""ports.LiveState: what the watches know of our objects, reduced from each event at once; no body is kept.
+"""ports.LiveState: our live objects as the watches see them, reduced to what a pass reads; no body is kept.
 
-One thread per kind, for the whole cluster, selected by the part-of label: whole bodies of the kinds whose health is
-judged by their status, metadata only of all others.
+One watch per kind covers the whole cluster and selects by the part-of label. Kinds with a health rule are watched with
+whole bodies, all others with metadata only.
 """
 
 import threading
@@ -29,10 +29,10 @@ Clock = Callable[[], datetime]
 
 
 class Watcher:
-    """Watches run until stop(). Thread-safe. `manager` is our field manager, `clock` aware and in UTC.
+    """Implements ports.LiveState; the watches run until stop(). Thread-safe. `manager` is our field manager.
 
-    `on_change(part_of, key)`: an object of that ApplySet differs in something that a pass would look at, or is gone. It
-    is called from the watches' threads, so it must return at once: put a name into a queue, no more.
+    `on_change(part_of, key)`: an object of that ApplySet has changed in a field that a pass reads, or is gone. The
+    threads of the watches call it, so it must return at once.
     """
 
     def __init__(self, kinds: Discovery, *, manager: str, on_change: Callable[[str, Key], None], clock: Clock) -> None:
@@ -52,7 +52,9 @@ class Watcher:
                 self._await(kind, reflector, deadline)
 
     def _await(self, kind: tuple[str, str, str], reflector: Reflector[Any], deadline: float) -> None:
-        """A kind that was served and is no longer is not watched any more: its CRD went, and every object with it."""
+        """Waits for the first list. A kind that the server no longer serves is dropped: its CRD was deleted, and every
+        object with it.
+        """
         try:
             reflector.await_list(max(0.0, deadline - time.monotonic()))
         except Rejected as error:
@@ -66,8 +68,8 @@ class Watcher:
             reflector.ask_to_stop()
 
     def watch_requests(self, repo: str, on_request: Callable[[str], None]) -> None:
-        """Calls `on_request(overlay)`, as on_change is called, when somebody sets `lockstep.gitops/requested-at` on a
-        parent of this config repo. Returns and raises as watch does.
+        """Calls `on_request(overlay)` when a follower or the CLI sets `lockstep.gitops/requested-at` on a parent of
+        this config repo; from a watch's thread, as on_change. Returns and raises as watch does.
         """
         selection = Selection("requests", CONFIG_MAPS, ID_LABEL)
         self._reflector(selection, ReconcileRequests(repo, on_request)).await_list(_FIRST_LIST_SECONDS)
@@ -86,16 +88,16 @@ class Watcher:
         return observed
 
     def conditions(self) -> Mapping[str, WatchState]:
-        """How each watch fares, by its name, for the page."""
+        """The state of each watch, by name, for the page."""
         with self._lock:
-            return {name: reflector.condition for name, reflector in sorted(self._reflectors.items())}
+            return {name: reflector.state for name, reflector in sorted(self._reflectors.items())}
 
     def is_failing(self) -> bool:
         """True while any watch fails: what this process knows of the cluster may be old."""
         return any(state.failing_since for state in self.conditions().values())
 
     def stop(self) -> None:
-        """Ends every watch and waits for their threads, for a few seconds at most."""
+        """Ends every watch, and waits at most 5 s for the threads."""
         with self._lock:
             reflectors = tuple(self._reflectors.values())
         for reflector in reflectors:
@@ -105,7 +107,7 @@ class Watcher:
             reflector.join(max(0.0, deadline - time.monotonic()))
 
     def _kind_reflector(self, kind: tuple[str, str, str]) -> Reflector[Any] | None:
-        """The kind's reflector, started if need be; None when the kind is not served."""
+        """The running reflector of a kind; None if the server does not serve the kind."""
         group, _, name = kind
         title = f"{name}.{group}" if group else name
         with self._lock:

@@ -1,7 +1,7 @@
-"""Connections whose answers have to be over in time.
+"""HTTP connections whose timeout bounds the whole answer, headers and body.
 
-A socket's timeout begins anew with each byte that comes, so a server that drips its headers holds a thread for as long
-as it likes. Here the time that is left for an answer when it is waited for counts for all of it, headers and body.
+The timeout of a plain socket begins anew with each byte, so a server that sends its headers slowly could hold a thread
+without end.
 """
 
 import io
@@ -14,24 +14,24 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class _Ending(io.RawIOBase):
-    """What comes over a socket until its timeout, as it is now, is over."""
+class _BoundedStream(io.RawIOBase):
+    """The bytes of a socket, until the timeout that the socket has now is over."""
 
-    def __init__(self, over: socket.socket) -> None:
-        self._socket = over
-        self._stream = over.makefile("rb", buffering=0)
-        left = over.gettimeout()
-        self._ends = None if left is None else time.monotonic() + left
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._stream = connected.makefile("rb", buffering=0)
+        seconds = connected.gettimeout()
+        self._ends = None if seconds is None else time.monotonic() + seconds
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         if self._ends is not None:
-            left = self._ends - time.monotonic()
-            if left <= 0:
+            remaining = self._ends - time.monotonic()
+            if remaining <= 0:
                 raise TimeoutError("the time for the answer is over")
-            self._socket.settimeout(left)
+            self._socket.settimeout(remaining)
         return self._stream.readinto(buffer)
 
     def close(self) -> None:
@@ -39,19 +39,19 @@ class _Ending(io.RawIOBase):
         super().close()
 
 
-class _Source:
-    """What http.client wants of a socket, whose file it reads answers from."""
+class _BoundedSocket:
+    """The one method of a socket that http.client needs to read an answer."""
 
-    def __init__(self, over: socket.socket) -> None:
-        self._socket = over
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - always "rb"
-        return io.BufferedReader(_Ending(self._socket))
+        return io.BufferedReader(_BoundedStream(self._socket))
 
 
 class _Response(HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
-        super().__init__(_Source(sock), *arguments, **named)  # type: ignore[arg-type]
+        super().__init__(_BoundedSocket(sock), *arguments, **named)  # type: ignore[arg-type]
 
 
 class _Http(HTTPConnection):
@@ -70,7 +70,7 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
-class Pools(PoolManager):
+class BoundedPoolManager(PoolManager):
     """A PoolManager whose read timeout bounds the whole answer."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

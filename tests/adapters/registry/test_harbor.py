@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gitops.adapters.registry.exchange import RegistryAccess
 from gitops.adapters.registry.harbor import HarborRegistry
-from gitops.adapters.registry.http import RegistryAccess
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.images.registry_facts import ImageDescription, Scan, ScanSeverity, ScanState, TaggedImage
 from tests.worlds.harbor import PASSWORD, USER, Harbor, digest, harbor

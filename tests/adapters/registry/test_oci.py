@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from gitops.adapters.registry.http import RegistryAccess, RegistryHttp
+from gitops.adapters.registry.exchange import RegistryAccess
+from gitops.adapters.registry.http import RegistryHttp
 from gitops.adapters.registry.oci import OciRegistry
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.images.registry_facts import ImageDescription, TaggedImage
