@@ -26,6 +26,7 @@ REPORTED = frozenset(RULES) - {
     "links of pages",
     "modules per package",
     "names of code in pages",
+    "names of code in modules",
 }
 """Rules that do not hold yet: only the number of their findings is shown."""
 

@@ -2,7 +2,7 @@
 
 In pages the rule reads what is set as code: paths (`gitops/ports.py`, with `*` and `{a,b}`), file names (`ports.py`),
 dotted names (`gitops.core.health.assess`, `health.assess(...)`, `Reconciler.reconcile`) and CamelCase words, which must
-stand somewhere in the code or the manifests. In Python files it reads paths and dotted names, also in comments.
+stand somewhere in the code or the manifests. In Python files it reads file names and dotted names, also in comments.
 """
 
 import ast
@@ -28,7 +28,8 @@ _DOTTED = re.compile(r"(gitops(?:\.\w+)+)(?:\(.*)?")
 _CALL = re.compile(r"([a-z]\w*)\.(\w+)\(.*")
 _MEMBER = re.compile(r"([A-Z]\w*)\.(\w+)(?:\(.*)?")
 _CAMEL = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+")
-_IN_PYTHON = re.compile(rf"(?<![\w./])(?:(?:{_TOPS})/[\w/]+\.(?:py|md)|gitops(?:\.[a-z_]\w*)+(?:\.[A-Z]\w*)?)")
+_IN_PYTHON = re.compile(r"(?<![\w./<*{-])(?:[\w/]+\.(?:py|md)\b|gitops(?:\.[a-z_]\w*)+(?:\.[A-Z]\w*)?)")
+"""File names, with or without directories, and dotted names; not a part of a URL, a pattern or a longer name."""
 
 
 class Names:
@@ -109,7 +110,7 @@ def in_modules(tree: Tree) -> Report:
     findings = (
         Finding(path, line, f"{name}: the tree has no such file or name. Name the one that is meant.")
         for path, line, name in found
-        if not (names.has_path(name) if "/" in name else names.has_dotted(name))
+        if not (names.has_file(name) if name.endswith((".py", ".md")) else names.has_dotted(name))
     )
     return Report(f"{len(found)} names in {len(tree.product)} modules", tuple(findings))
 

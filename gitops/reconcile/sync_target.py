@@ -70,7 +70,7 @@ class SyncTarget:
 
 
 class AdmissionJudge(Protocol):
-    """What finds the violations of an overlay, as gitops.judge.Judge does."""
+    """What finds the violations of an overlay, as gitops.contract.admission.ContractAdmission does."""
 
     def judge(
         self, name: str, docket: ContractHead, before: Mapping[str, OverlayAtTree | None] | None = None

@@ -77,12 +77,16 @@ def test_fenced_blocks_are_left_out() -> None:
     assert _in_page("```console\n$ cat `gitops/none.py`\n```\n") == []
 
 
-@pytest.mark.parametrize("name", ["gitops.core.health", "gitops.core.health.PodRules", "gitops/core/health.py"])
+@pytest.mark.parametrize(
+    "name", ["gitops.core.health", "gitops.core.health.PodRules", "gitops/core/health.py", "core/pods.py", "pods.py"]
+)
 def test_a_comment_may_name_what_is_in_the_tree(name: str) -> None:
     assert _in_module(f"# see {name}.\n") == []
 
 
-@pytest.mark.parametrize("name", ["gitops.core.custom", "gitops.core.health.Witness", "gitops/core/custom.py"])
+@pytest.mark.parametrize(
+    "name", ["gitops.core.custom", "gitops.core.health.Witness", "gitops/core/custom.py", "custom.py", "custom.md"]
+)
 def test_a_comment_that_names_what_is_not_in_the_tree_is_refused(name: str) -> None:
     assert _in_module(f"\n# see {name}.\n") == [
         f"gitops/a.py:2: {name}: the tree has no such file or name. Name the one that is meant."

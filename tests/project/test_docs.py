@@ -14,9 +14,13 @@ from gitops.cli.main import app
 from gitops.config import model as config
 from gitops.core.config_repo import environments, pipeline, release
 from gitops.core.kustomize import image_edit
+from lint import code_names, links
+from lint.report import Report
+from lint.tree import Tree, read
 from tests import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "localcluster/README.md"])
+TREE = read(ROOT)
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 PART = "environments/pipeline.yaml (part)"
 ENVIRONMENTS = """
@@ -70,16 +74,10 @@ def test_there_are_examples_of_every_file() -> None:
     assert all(f"{name}\n" in shown for name in READERS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_relative)
-def test_every_link_resolves(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
-        path, _, anchor = target.partition("#")
-        if re.match(r"[a-z]+:", path):
-            continue
-        linked = (page.parent / path).resolve() if path else page
-        assert linked.exists(), f"{target}: no such file"
-        if anchor:
-            assert anchor in _anchors(linked), f"{target}: no such heading"
+@pytest.mark.parametrize("rule", [links.resolve, code_names.in_pages, code_names.in_modules])
+def test_every_link_and_every_name_of_code_leads_somewhere(rule: Callable[[Tree], Report]) -> None:
+    """As in `make lint`: links with their anchors, paths, file names, dotted names and class names."""
+    assert rule(TREE).findings == ()
 
 
 def test_every_page_is_linked() -> None:
@@ -107,14 +105,6 @@ def test_every_target_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"\bmake ([a-z]+)\b", _code()))
     assert {"run", "test"} <= named <= targets
-
-
-def test_every_module_that_is_named_is_there() -> None:
-    named = set(
-        re.findall(r"`((?:gitops|webhooks|tests|deploy|docs|base|environments|localcluster)/[\w./-]+)`", _code())
-    )
-    missing = [name for name in named if not (ROOT / name).exists() and "print-api" not in name]
-    assert missing == []
 
 
 def test_every_field_of_pipeline_yaml_has_its_line() -> None:
@@ -153,12 +143,6 @@ def test_the_lock_and_its_reasons_agree() -> None:
     assert wanted is not None
     names = re.findall(r'"([a-z.-]+)', wanted[1])
     assert [name for name in names if name not in page] == []
-
-
-def _anchors(page: Path) -> set[str]:
-    """As GitHub makes them: lower case, without punctuation, blanks as hyphens."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _commands(command: Any, prefix: str = "") -> set[str]:

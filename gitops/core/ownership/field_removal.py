@@ -12,7 +12,7 @@ Operation = Mapping[str, Any]
 
 
 def removal_patch(body: Body, paths: Collection[str]) -> tuple[Operation, ...]:
-    """Removes these fields (named as in core.fields) from the live `body`; empty when none of them is there.
+    """Removes these fields (named as in ownership.fields) from the live `body`; empty when none of them is there.
 
     The first test fails on any later version of the object, the others on any other item at an index.
     """

@@ -21,7 +21,7 @@ Elements = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FieldOwner:
-    """One field path (as `core.fields` names them), who wrote it, when, and by which operation (`Update`, `Apply`,
+    """One field path (as `ownership.fields` names them), who wrote it, when, and by which operation (`Update`, `Apply`,
     `Update of scale`). An empty manager: the field is gone and nobody owns it.
     """
 

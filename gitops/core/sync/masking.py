@@ -27,7 +27,7 @@ _USER = re.compile(r"(?<=://)[^/@\s'\"]+@")
 
 def is_credential(path: str) -> bool:
     """True for a field whose value is a credential by its name, and for one whose name is not known: `path` as in
-    core.fields.
+    core.ownership.fields.
     """
     above, _, last = path.rpartition("/")
     if last == "value" and above.rpartition("/")[0].endswith("/env"):

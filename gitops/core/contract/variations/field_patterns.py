@@ -1,7 +1,7 @@
 """Patterns of fields: a JSON pointer (RFC 6901) in which `*` is one segment and `**` any number, none included.
 
-A pattern covers the fields that it names and everything below them. Lists are addressed as `gitops.core.fields` names
-their items.
+A pattern covers the fields that it names and everything below them. Items of lists have the names that
+`gitops.core.ownership.fields` gives them.
 """
 
 import re
