@@ -1,13 +1,13 @@
-"""What can go wrong, named by what happens next.
+"""Errors, named by what the caller does next.
 
-| error         | who can mend it          | what the caller does                                  |
+| error         | what mends it            | what the caller does                                  |
 |---------------|--------------------------|-------------------------------------------------------|
-| `Rejected`    | a person, by a new input | report it; keep the last good state; never retry hot  |
-| `Conflict`    | nobody needs to          | read again and decide again, at once                  |
+| `Rejected`    | a person, by a new input | report it; keep the last good state; do not retry     |
+| `Conflict`    | reading again            | read and decide again, at once                        |
 | `Unavailable` | time                     | try again with backoff, after `retry_after` if given  |
 
-Adapters translate the errors of their libraries into these at their border; anything else that escapes is a bug.
-No message ever holds a secret value, a credential or a URL with user information.
+Adapters translate the errors of their libraries into these. Any other exception is a bug.
+No message holds a secret value, a credential or a URL with user information.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an input is wrong: a path within the config repo (or another named source) and a line, counted from 1."""
+    """Position of an error: a path in the config repo (or another named source), and a line counted from 1."""
 
     file: str
     line: int | None = None
@@ -25,7 +25,7 @@ class Place:
 
 
 class GitopsError(Exception):
-    """`reason` is a CamelCase word for conditions and metrics, `message` a sentence for people."""
+    """`reason` is a CamelCase word for conditions and metrics. `message` is a sentence for people."""
 
     def __init__(self, reason: str, message: str, *, place: Place | None = None) -> None:
         super().__init__(message if place is None else f"{place}: {message}")
@@ -35,15 +35,15 @@ class GitopsError(Exception):
 
 
 class Rejected(GitopsError):
-    """The input is wrong and stays wrong until somebody changes it."""
+    """The input is wrong until a person changes it."""
 
 
 class Conflict(GitopsError):
-    """What the decision was based on has moved: the branch head, a resourceVersion, an inventory."""
+    """The state that a decision was based on has changed: the branch head, a resourceVersion, an inventory."""
 
 
 class Unavailable(GitopsError):
-    """A party did not answer, or not in time. `retry_after` is in seconds, when the party said so."""
+    """A party did not answer in time. `retry_after`: seconds, if the party named them."""
 
     def __init__(
         self, reason: str, message: str, *, place: Place | None = None, retry_after: float | None = None

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 Body = Mapping[str, Any]
-"""A Kubernetes object as parsed JSON or YAML, looked into only by the modules of core."""
+"""A Kubernetes object as parsed JSON or YAML. Only modules of core read its fields."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Key:
-    """Group, kind, namespace (empty for cluster-scoped objects) and name: what makes two objects the same one."""
+    """Identity of an object: group, kind, namespace (empty if cluster-scoped) and name."""
 
     group: str
     kind: str
@@ -24,7 +24,7 @@ class Key:
 
 
 def key(body: Body) -> Key:
-    """The key of a body that has apiVersion, kind and metadata.name (manifests.parse makes sure of that)."""
+    """The key of a body that has apiVersion, kind and metadata.name, as manifest.parse ensures."""
     group, _, _ = str(body["apiVersion"]).rpartition("/")
     metadata = body["metadata"]
     return Key(group, str(body["kind"]), str(metadata.get("namespace") or ""), str(metadata["name"]))

@@ -1,11 +1,11 @@
-"""What an overlay is made of."""
+"""The commits that an overlay is composed of."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The two commits an overlay is composed of: the tree outside environments/, and its own directory."""
+    """Two commits: `base` for the tree outside environments/, `overlay` for the overlay's own directory."""
 
     base: str
     overlay: str

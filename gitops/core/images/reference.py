@@ -1,4 +1,4 @@
-"""Names of container images, by the grammar of the OCI distribution spec and of docker's references.
+"""References to container images, by the grammar of the OCI distribution spec and of docker's references.
 
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 https://github.com/distribution/reference/blob/main/reference.go
@@ -28,13 +28,13 @@ def is_tag(text: str) -> bool:
 
 
 def is_digest(text: str) -> bool:
-    """True for a sha256 digest, the only algorithm that registries in use produce."""
+    """True for a sha256 digest. Registries in use produce no other algorithm."""
     return _DIGEST.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Image:
-    """One image as a manifest or a kustomize `images` entry refers to it. `name` includes the registry host, if any."""
+    """An image as a manifest or a kustomize `images` entry names it. `name` includes the registry host, if any."""
 
     name: str
     tag: str | None = None
@@ -47,12 +47,12 @@ class Image:
 
     @property
     def identity(self) -> str:
-        """The digest; without one the whole reference, which is all that there is to tell it by."""
+        """The digest, or the whole reference if there is no digest."""
         return self.digest or str(self)
 
     @property
     def short_digest(self) -> str:
-        """The first 12 hex digits, as people compare them; empty without a digest."""
+        """The first 12 hex digits of the digest; empty without one."""
         return self.digest.removeprefix("sha256:")[:12] if self.digest else ""
 
 

@@ -1,4 +1,4 @@
-"""What a registry knows of the images that were pushed to it."""
+"""Facts that a registry knows about its images: scans, tags and labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 
 
 class ScanSeverity(IntEnum):
-    """The worst finding of a vulnerability scan, as Harbor words it. Unknown is no finding: nobody could rate it.
+    """The worst finding of a vulnerability scan, in Harbor's words. Harbor's Unknown is missing here: it is unrated.
 
     https://github.com/goharbor/harbor/blob/main/src/pkg/scan/vuln/severity.go
     """
@@ -21,7 +21,7 @@ class ScanSeverity(IntEnum):
 
 
 class ScanState(StrEnum):
-    """`ABSENT`: nobody scanned it, or only for an SBOM. `RUNNING` includes pending and scheduled."""
+    """`ABSENT`: not scanned, or only for an SBOM. `RUNNING` includes pending and scheduled."""
 
     ABSENT = "absent"
     RUNNING = "running"
@@ -31,18 +31,16 @@ class ScanState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a vulnerability scan of one digest came to. `severity` is None unless it is done and could be rated."""
+    """The vulnerability scan of one digest. `severity` is None unless the scan is done and rated."""
 
     state: ScanState
     severity: ScanSeverity | None = None
-    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedImage:
-    """A tag of a repository and what stands under it now. `digest`: empty where a registry tells it only when it is
-    asked for that tag. `pushed_at`: when the digest came to stand under the tag (aware, UTC), by a push or otherwise;
-    None where a registry does not tell.
+    """A tag of a repository and its digest now. `digest` is empty if the registry's list of tags has no digests.
+    `pushed_at`: when the tag got this digest, by a push or otherwise (aware, UTC); None if the registry has no time.
     """
 
     tag: str
@@ -52,6 +50,6 @@ class TaggedImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageDescription:
-    """What an image says of itself: its OCI labels (of the first platform of an index)."""
+    """The OCI labels of an image; of the first platform of an index."""
 
     labels: Mapping[str, str] = field(default_factory=dict)

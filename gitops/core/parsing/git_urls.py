@@ -1,4 +1,4 @@
-"""Names of git repositories and refs, as strangers write them. Comparing never resolves, fetches or decodes."""
+"""URLs of git repositories and names of refs, as webhooks and people write them. Comparing needs no network."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -22,8 +22,8 @@ _NOT_IN_REFS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 
 @dataclass(frozen=True, slots=True, order=True)
 class GitUrl:
-    """What makes two URLs name the same repository: http and https count as one family, a scheme's default port as
-    none, and neither user, `.git`, trailing slash nor the host's case counts at all.
+    """Identity of a repository: two URLs that name the same one are equal. http and https are one `family`; a scheme's
+    default port is empty; user, `.git`, a trailing slash and the case of the host are dropped.
     """
 
     family: str
@@ -32,15 +32,15 @@ class GitUrl:
     path: str
 
     def __str__(self) -> str:
-        """For people: `git.example/team/config`, or the path of a repository on disk."""
+        """`git.example/team/config`, or the path of a repository on disk."""
         port = f":{self.port}" if self.port else ""
         return f"{self.host}{port}/{self.path}"
 
 
 def parse(url: str) -> GitUrl | None:
-    """`https://`, `ssh://`, `git://` and `file://` URLs, `user@host:path` and absolute paths; None for all else.
+    """Parses `https://`, `ssh://`, `git://` and `file://` URLs, `user@host:path` and absolute paths; else None.
 
-    A host outside ASCII, a second `@`, a backslash, or `.`, `..` or an empty segment in the path is all else.
+    Also None: a host outside ASCII, a second `@`, a backslash, and `.`, `..` or an empty segment in the path.
     """
     if len(url) > _LONGEST_URL or not url.isprintable() or "\\" in url:
         return None
@@ -60,9 +60,9 @@ def parse(url: str) -> GitUrl | None:
 
 
 def is_for_git(url: str) -> bool:
-    """Whether git may be given a URL: https without a user, ssh (also `git@host:path`) or an absolute path.
+    """True if git may be called with this URL: https without a user, ssh (also `git@host:path`) or an absolute path.
 
-    Not options, `ext::` and other helpers, protocols that prove nothing, or a password.
+    False for options, `ext::` and other remote helpers, protocols without authentication of the host, and passwords.
     """
     known = _GIT_SCP.fullmatch(url) or _GIT_URL.fullmatch(url) or _GIT_PATH.fullmatch(url)
     return known is not None and "::" not in url
@@ -73,13 +73,13 @@ def is_on_disk(url: str) -> bool:
 
 
 def names_any(urls: Iterable[str], repos: Collection[GitUrl]) -> bool:
-    """True when one of the URLs names one of the repositories."""
+    """True if one of the URLs names one of the repositories."""
     return any(parse(url) in repos for url in urls)
 
 
 def is_ref(name: str) -> bool:
-    """True for the full name of a branch or tag by the rules of git check-ref-format; beyond them no segment may
-    start with `-`, none may hold invisible characters, and 255 characters are enough.
+    """True for the full name of a branch or tag by the rules of git check-ref-format. Stricter than git: no segment
+    starts with `-`, no character is invisible, and the name has at most 255 characters.
 
     https://git-scm.com/docs/git-check-ref-format
     """

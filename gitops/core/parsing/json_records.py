@@ -1,4 +1,4 @@
-"""Records as JSON, read and written by their types."""
+"""JSON of typed records, as ledgers and inventories store it."""
 
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -9,9 +9,9 @@ T = TypeVar("T")
 
 
 class JsonRecord(Generic[T]):
-    """A TypeAdapter that is made when it is first used: a command that starts does not wait for those it never needs.
+    """A pydantic TypeAdapter that is built on first use, so that a command does not pay for records it never reads.
 
-    Thread-safe: at worst it is made twice.
+    Thread-safe: at worst the adapter is built twice.
     """
 
     def __init__(self, stored_as: type[T]) -> None:

@@ -1,4 +1,4 @@
-"""Our own YAML files: a pydantic model each, and errors that say file, line and field, never a value."""
+"""Pydantic models of Lockstep's own YAML files. Errors name file, line and field, and never quote a value."""
 
 import json
 import re
@@ -30,7 +30,7 @@ _CHECKED = "checked"
 
 
 class StrictModel(BaseModel):
-    """Base of every file model: immutable, and a field that it does not know is an error."""
+    """Base of every file model: immutable. An unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, defer_build=True)
 
@@ -39,9 +39,11 @@ _M = TypeVar("_M", bound=StrictModel)
 
 
 def read(text: bytes, file: str, model: type[_M], reason: str, *, checked: bool = False) -> _M:
-    """One YAML document -> model. `checked`: this very text was read before, so its expressions need no engine now.
+    """Parses one YAML document into a model. `checked`: the same text was valid before, so its regular expressions are
+    not compiled again.
 
-    Raises: Rejected(reason) at the first wrong place, naming up to five of them; Rejected(InvalidYaml, LimitExceeded).
+    Raises: Rejected(reason) at the first error, with up to five errors in its message; Rejected(InvalidYaml,
+    LimitExceeded).
     """
     document = yaml_reader.document(text, file)
     try:
@@ -51,7 +53,7 @@ def read(text: bytes, file: str, model: type[_M], reason: str, *, checked: bool 
 
 
 def json_schema(model: type[StrictModel], title: str) -> str:
-    """JSON Schema of a file, for editors (`# yaml-language-server: $schema=...`)."""
+    """The JSON Schema of a file, for editors (`# yaml-language-server: $schema=...`)."""
     found = model.model_json_schema(by_alias=True)
     found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     found["title"] = title
@@ -59,14 +61,14 @@ def json_schema(model: type[StrictModel], title: str) -> str:
 
 
 def error_at(message: str, *path: str | int) -> PydanticCustomError:
-    """What a model's validator raises about a place below the model: `path` leads there from the root of the file."""
-    return PydanticCustomError("misfit", "{message}", {"message": message, "path": path})
+    """The error that a model's validator raises at another place: `path` leads there from the root of the file."""
+    return PydanticCustomError("error_at", "{message}", {"message": message, "path": path})
 
 
 def to_rejected(document: Document, error: ValidationError, reason: str) -> Rejected:
-    """A validation error in the words of the file's author."""
+    """Translates pydantic's error into the field names and lines of the file."""
     findings = sorted(
-        ((document.place(_location(found)), _sentence(document, found)) for found in error.errors(include_input=False)),
+        ((document.place(_path_of(found)), _describe(document, found)) for found in error.errors(include_input=False)),
         key=lambda finding: finding[0].line or 0,
     )
     (place, first), rest = findings[0], findings[1:_MOST_SHOWN]
@@ -75,10 +77,10 @@ def to_rejected(document: Document, error: ValidationError, reason: str) -> Reje
     return Rejected(reason, message + (f"; and {left_out} more" if left_out > 0 else ""), place=place)
 
 
-def _sentence(document: Document, found: Any) -> str:
-    if found["type"] == "misfit":
+def _describe(document: Document, found: Any) -> str:
+    if found["type"] == "error_at":
         return str(found["msg"])
-    path = _known_path(document, found["loc"])
+    path = _path_in_file(document, found["loc"])
     if found["type"] == "extra_forbidden":
         return f"unknown field `{path}`"
     if found["type"] == "missing":
@@ -92,12 +94,12 @@ def _sentence(document: Document, found: Any) -> str:
     return f"`{path}` {words}" if path else words
 
 
-def _location(found: Any) -> tuple[str | int, ...]:
+def _path_of(found: Any) -> tuple[str | int, ...]:
     return tuple((found.get("ctx") or {}).get("path") or found["loc"])
 
 
-def _known_path(document: Document, location: Sequence[str | int]) -> str:
-    """The parts of a pydantic location that stand in the file; the rest are names of union members."""
+def _path_in_file(document: Document, location: Sequence[str | int]) -> str:
+    """The parts of a pydantic location that are in the file. The other parts are names of union members."""
     known: list[str] = []
     below = document.lines[1]
     for segment in location:
@@ -115,12 +117,12 @@ _SAFE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9.
 
 
 def is_name(text: str) -> bool:
-    """A DNS label (RFC 1123): environments, services and overlay directories are named so, without dots."""
+    """True for a DNS label (RFC 1123), without dots: the names of environments, services and overlay directories."""
     return _NAME.fullmatch(text) is not None
 
 
 def parse_duration(text: Any) -> Any:
-    """`90s`, `5m`, `1h30m`, `2d` -> timedelta. Anything else raises ValueError."""
+    """Parses `90s`, `5m`, `1h30m`, `2d`. Raises: ValueError for anything else."""
     match = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
     if match is None:
         raise ValueError("must be a duration such as 90s, 5m, 1h30m or 2d")
@@ -129,7 +131,7 @@ def parse_duration(text: Any) -> Any:
 
 
 def format_duration(value: timedelta) -> str:
-    """The same in as few words: 5400 seconds -> `1h30m`."""
+    """The shortest text of a duration: 5400 seconds -> `1h30m`."""
     minutes, seconds = divmod(int(value.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
@@ -137,7 +139,7 @@ def format_duration(value: timedelta) -> str:
 
 
 def parse_moment(text: str) -> datetime | None:
-    """A point in time as trailers of commits have it (ISO 8601 with an offset); None for anything else."""
+    """Parses a time of a commit trailer (ISO 8601 with an offset); None for anything else."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -154,13 +156,13 @@ def require(pattern: re.Pattern[str], what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _image(text: str) -> str:
+def _check_image(text: str) -> str:
     if not images.is_name(text) or "/" not in text:
         raise ValueError("must be an image name with its registry host and without a tag: harbor.example/project/app")
     return text
 
 
-def _timezone(text: str) -> str:
+def _check_timezone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -168,8 +170,8 @@ def _timezone(text: str) -> str:
     return text
 
 
-def _cron(text: str) -> str:
-    """Five fields with values that exist: `0 25 * * *` would never open."""
+def _check_cron(text: str) -> str:
+    """Checks that the expression ever matches: `0 25 * * *` never does."""
     try:
         next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration) as error:
@@ -177,7 +179,7 @@ def _cron(text: str) -> str:
     return text
 
 
-def _repo_url(text: str) -> str:
+def _check_repo_url(text: str) -> str:
     found = git_urls.parse(text)
     if found is None or found.family == "file":
         raise ValueError("must be the URL of a git repository, such as https://git.example/team/app")
@@ -186,7 +188,7 @@ def _repo_url(text: str) -> str:
     return text
 
 
-def _listed(found: Any) -> Any:
+def _as_tuple(found: Any) -> Any:
     if not isinstance(found, (str, list)):
         raise ValueError("must be a text or a list of texts")  # noqa: TRY004 - pydantic reports ValueErrors
     return (found,) if isinstance(found, str) else tuple(found)
@@ -196,7 +198,7 @@ def is_checked(info: ValidationInfo) -> bool:
     return bool(info.context and info.context.get(_CHECKED))
 
 
-def _expression(text: str, info: ValidationInfo) -> str:
+def _check_expression(text: str, info: ValidationInfo) -> str:
     if not is_checked(info):
         regex.require(text)
     return text
@@ -210,12 +212,13 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
 ]
 RepoPath = Annotated[str, require(_SAFE_PATH, "a path from the root of the repo, without `..`")]
-ImageName = Annotated[str, AfterValidator(_image)]
-Cron = Annotated[str, require(_CRON, "five cron fields: minute, hour, day, month, day of week"), AfterValidator(_cron)]
-Timezone = Annotated[str, AfterValidator(_timezone)]
-Expression = Annotated[str, AfterValidator(_expression)]
+ImageName = Annotated[str, AfterValidator(_check_image)]
+_FIVE_FIELDS = require(_CRON, "five cron fields: minute, hour, day, month, day of week")
+Cron = Annotated[str, _FIVE_FIELDS, AfterValidator(_check_cron)]
+Timezone = Annotated[str, AfterValidator(_check_timezone)]
+Expression = Annotated[str, AfterValidator(_check_expression)]
 CommitId = Annotated[str, require(re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?"), "a full commit id")]
-RepoUrl = Annotated[str, AfterValidator(_repo_url)]
-OneOrMore = BeforeValidator(_listed, str | list[str])
-"""A text stands for a list of one."""
+RepoUrl = Annotated[str, AfterValidator(_check_repo_url)]
+OneOrMore = BeforeValidator(_as_tuple, str | list[str])
+"""Accepts a text as a list with one entry."""
 Kind = Annotated[str, require(re.compile(r"[A-Z][A-Za-z0-9]*"), "a kind, such as Namespace")]

@@ -14,7 +14,7 @@ _DECIMAL = {unit: Decimal(1000) ** power for power, unit in enumerate("num", -3)
 
 
 def parse(text: str) -> Decimal | None:
-    """The value of a quantity, None for anything else."""
+    """The value of a quantity; None if the text is no quantity."""
     found = _QUANTITY.fullmatch(text)
     if found is None:
         return None

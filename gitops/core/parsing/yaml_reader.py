@@ -1,8 +1,9 @@
-"""Reads YAML that somebody else wrote: bounded, without code, and with the line of every key.
+"""Reads untrusted YAML: bounded in size, without code execution, and with the line of every key.
 
-Plain scalars mean what they mean to kubectl and kustomize (YAML 1.1 booleans, Go's integers, no timestamps, no base-60
-numbers, no `=` tag): https://github.com/yaml/go-yaml/blob/v2.4.3/resolve.go. Mapping keys are strings, as written.
-Built from parser events, because PyYAML's C composer recurses without a bound and takes the process down on deep input.
+Plain scalars have the types that kubectl and kustomize give them (YAML 1.1 booleans, Go's integers, no timestamps, no
+base-60 numbers, no `=` tag): https://github.com/yaml/go-yaml/blob/v2.4.3/resolve.go. Mapping keys stay strings.
+Documents are built from parser events: PyYAML's C composer recurses without a bound, so deep input crashes the
+process.
 """
 
 import math
@@ -16,12 +17,12 @@ import yaml
 from gitops.core.errors import Place, Rejected
 
 Lines = tuple[int, Mapping[str | int, Any] | None]
-"""Line of a key or list item, counted from 1, and the Lines of what is below it."""
+"""The line of a key or list item, counted from 1, and the Lines of its children."""
 
 
 @dataclass(frozen=True, slots=True)
 class YamlLimits:
-    """`nodes` counts scalars and collections with every alias expanded, as a program that walks the text meets them."""
+    """Most bytes, documents, levels and nodes. `nodes`: scalars and collections, with every alias expanded."""
 
     size: int = 1 << 20
     documents: int = 1
@@ -38,7 +39,7 @@ class Document:
     lines: Lines
 
     def place(self, path: Iterable[str | int] = ()) -> Place:
-        """Where the deepest part of `path` that exists stands. Segments that exist nowhere are passed over."""
+        """The place of the deepest existing part of `path`. Segments that do not exist are skipped."""
         line, below = self.lines
         for segment in path:
             if below is not None and segment in below:
@@ -47,56 +48,57 @@ class Document:
 
 
 def document(data: bytes, file: str, limits: YamlLimits | None = None) -> Document:
-    """The one document of a file.
+    """Parses a file that must hold exactly one document.
 
-    Raises: Rejected(InvalidYaml) also when there is none or more than one; Rejected(LimitExceeded).
+    Raises: Rejected(InvalidYaml) also for no document or more than one; Rejected(LimitExceeded).
     """
     found = documents(data, file, limits or YamlLimits())
     if len(found) != 1:
-        raise Rejected("InvalidYaml", "holds no YAML document, expected one", place=Place(file))
+        raise Rejected("InvalidYaml", "has no YAML document, expected one", place=Place(file))
     return found[0]
 
 
 def resolve(text: str) -> Any:
-    """What a plain scalar means to kubectl: None, bool, int, float, or the text itself."""
+    """The value that kubectl reads from a plain scalar: None, bool, int, float, or the text itself."""
     if text in _WORDS:
         return _WORDS[text]
     if not text or text[0] not in "+-.0123456789":
         return text
     plain = text.replace("_", "") if text[0] != "." else text
-    number = _integer(plain)
+    number = _parse_integer(plain)
     if number is not None:
         return number
     if _FLOAT.fullmatch(plain):
-        return _float(plain)
+        return _parse_float(plain)
     return text
 
 
 def resolve_in_plugins(text: str) -> Any:
-    """What a plain scalar means to kustomize in a plugin config, where `on` and its like are text. Raises: ValueError
-    for a date, which is text in one field there and a time in another.
+    """The value that kustomize reads from a plain scalar of a plugin config: there `on`, `yes` and `no` are text.
+
+    Raises: ValueError for a date: kustomize reads it as text in some fields and as a time in others.
 
     https://github.com/yaml/go-yaml/blob/v3.0.1/resolve.go
     """
     if _DATE.match(text):
-        raise ValueError("a date without quotes, which is not read alike everywhere: quote it")
+        raise ValueError("a date without quotes is text to some programs and a time to others: put it in quotes")
     return text if text in _WORDS_OF_YAML_1_1 else resolve(text)
 
 
 def documents(
     data: bytes, file: str, limits: YamlLimits, resolver: Callable[[str], Any] = resolve
 ) -> tuple[Document, ...]:
-    """All documents of a file, empty ones left out. `resolver` says what plain scalars mean.
+    """Parses all documents of a file, without the empty ones. `resolver` gives plain scalars their values.
 
     Raises: Rejected(InvalidYaml) for syntax, unknown tags, duplicate or complex keys, loops and numbers that JSON does
-    not have; Rejected(LimitExceeded) past `limits`. Both with file and line; neither quotes a value.
+    not have; Rejected(LimitExceeded) past `limits`. Both name file and line, and quote no value.
     """
     if len(data) > limits.size:
-        raise Rejected("LimitExceeded", f"has {len(data)} bytes, at most {limits.size} are read", place=Place(file))
-    text = _decoded(data, file)
+        raise Rejected("LimitExceeded", f"has {len(data)} bytes; the limit is {limits.size}", place=Place(file))
+    text = _decode(data, file)
     _require_true_separators(text, file)
     builder = _Builder(file, limits, resolver)
-    for event in _events(text, file):
+    for event in _parse_events(text, file):
         builder.take(event)
     return tuple(builder.found)
 
@@ -120,14 +122,14 @@ _BASES = {"hex": 16, "binary": 2, "octal": 8, "decimal": 10}
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({_TAG + name for name in ("null", "bool", "int", "float")})
 _TEXT_TAGS = frozenset({"!", *(_TAG + name for name in ("str", "timestamp"))})
-"""`!!binary` is not among them: Go decodes what it marks, so that its text would not be what was read here."""
+"""Without `!!binary`: Go decodes its text, so Go and this reader would have different values."""
 _TIMESTAMP = _TAG + "timestamp"
 _KEY_TAGS = frozenset({None, "!", _TAG + "str", _TAG + "merge"})
 _MERGE = "<<"
 _FALSE_SEPARATOR = re.compile(r"(?:^|\n)---(?![ \t\r\n\x85\u2028\u2029]|$)")
 
 
-def _integer(text: str) -> int | None:
+def _parse_integer(text: str) -> int | None:
     match = _INTEGER.fullmatch(text)
     if match is None or match.lastgroup is None:
         return None
@@ -135,13 +137,13 @@ def _integer(text: str) -> int | None:
     return number if -(1 << 63) <= number < 1 << 64 else None
 
 
-def _float(text: str) -> float | int:
-    """Whole floats become integers: 1e3 reaches the API server as 1000, as it does from kubectl."""
+def _parse_float(text: str) -> float | int:
+    """Turns whole floats into integers: `1e3` reaches the API server as 1000, as it does from kubectl."""
     number = float(text)
     return int(number) if number.is_integer() and abs(number) < 1e21 else number
 
 
-def _decoded(data: bytes, file: str) -> str:
+def _decode(data: bytes, file: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -150,19 +152,20 @@ def _decoded(data: bytes, file: str) -> str:
 
 
 def _require_true_separators(text: str, file: str) -> None:
-    """Kustomize cuts a file at every line that begins with `---`, YAML only where white space follows: a value that
-    holds such a line would be another document there.
+    """Refuses `---` without white space behind it: kustomize begins a new document there, YAML does not.
 
     https://github.com/kubernetes-sigs/kustomize/blob/kyaml/v0.21.1/kyaml/kio/byteio_reader.go
     """
     found = _FALSE_SEPARATOR.search(text)
     if found is not None:
         line = text.count("\n", 0, found.end()) + 1
-        message = "begins with `---` and goes on, which not every program reads alike; indent or quote it"
+        message = (
+            "begins with `---` and has more text behind it: kustomize reads a new document there. Indent or quote it"
+        )
         raise Rejected("InvalidYaml", message, place=Place(file, line))
 
 
-def _events(text: str, file: str) -> Iterator[Any]:
+def _parse_events(text: str, file: str) -> Iterator[Any]:
     loader = yaml.CSafeLoader(text)
     try:
         while (event := loader.get_event()) is not None:
@@ -174,13 +177,13 @@ def _events(text: str, file: str) -> Iterator[Any]:
         place = Place(file, mark.line + 1 if mark else None)
         raise Rejected("InvalidYaml", f"is not YAML: {error.problem or error.context}", place=place) from None
     except yaml.YAMLError:
-        raise Rejected("InvalidYaml", "holds characters that YAML does not allow", place=Place(file)) from None
+        raise Rejected("InvalidYaml", "has characters that YAML does not allow", place=Place(file)) from None
     finally:
         loader.dispose()
 
 
 class _Collection:
-    """A mapping or sequence that is being read. `count` is its nodes so far, itself included."""
+    """A mapping or sequence that is not closed yet. `count`: its nodes so far, including itself."""
 
     __slots__ = ("anchor", "count", "key", "line", "lines", "merged", "value")
 
@@ -195,10 +198,12 @@ class _Collection:
 
 
 _Finished = tuple[Any, Mapping[str | int, Any] | None, int]
-"""Value, lines below it, expanded count."""
+"""Value, lines of its children, and number of nodes with aliases expanded."""
 
 
 class _Builder:
+    """Builds Documents from parser events."""
+
     def __init__(self, file: str, limits: YamlLimits, resolver: Callable[[str], Any]) -> None:
         self._resolve = resolver
         self.found: list[Document] = []
@@ -207,12 +212,12 @@ class _Builder:
         self._open: list[_Collection] = []
         self._anchors: dict[str, _Finished | None] = {}
         self._take = {
-            yaml.ScalarEvent: self._scalar,
+            yaml.ScalarEvent: self._add_scalar,
             yaml.MappingStartEvent: self._start_mapping,
             yaml.SequenceStartEvent: self._start_sequence,
-            yaml.MappingEndEvent: self._end,
-            yaml.SequenceEndEvent: self._end,
-            yaml.AliasEvent: self._alias,
+            yaml.MappingEndEvent: self._close,
+            yaml.SequenceEndEvent: self._close,
+            yaml.AliasEvent: self._add_alias,
             yaml.DocumentStartEvent: self._start_document,
         }
 
@@ -224,59 +229,59 @@ class _Builder:
     def _start_document(self, _event: Any) -> None:
         self._anchors = {}
 
-    def _scalar(self, event: Any) -> None:
+    def _add_scalar(self, event: Any) -> None:
         line = event.start_mark.line + 1
         top = self._open[-1] if self._open else None
         if top is not None and top.key is None and type(top.value) is dict:
-            self._key(top, event, line)
+            self._set_key(top, event, line)
             return
         finished = (self._scalar_value(event, line), None, 1)
         if event.anchor:
             self._anchors[event.anchor] = finished
         self._add(finished, line)
 
-    def _key(self, top: _Collection, event: Any, line: int) -> None:
+    def _set_key(self, top: _Collection, event: Any, line: int) -> None:
         if event.tag not in _KEY_TAGS:
-            raise self._invalid(f"the tag `{event.tag[:100]}` is not read here", line)
+            raise self._invalid(f"the tag `{event.tag[:100]}` is not supported", line)
         if event.value in top.value:
-            raise self._invalid(f"the key `{event.value[:100]}` stands here twice", line)
+            raise self._invalid(f"duplicate key `{event.value[:100]}`", line)
         if event.anchor:
             self._anchors[event.anchor] = (event.value, None, 1)
         top.key = (_MERGE if event.value == _MERGE and event.implicit[0] else event.value, line)
 
     def _scalar_value(self, event: Any, line: int) -> Any:
         if event.tag is None or event.tag in _PLAIN_TAGS:
-            value = self._resolved(event, line) if event.implicit[0] or event.tag else event.value
+            value = self._resolve_plain(event, line) if event.implicit[0] or event.tag else event.value
             if event.tag and isinstance(value, str):
-                raise self._invalid(f"the tag `{event.tag[:100]}` does not fit its value", line)
+                raise self._invalid(f"the value does not fit its tag `{event.tag[:100]}`", line)
         elif event.tag in _TEXT_TAGS:
             value = event.value
             if event.tag == _TIMESTAMP:
-                self._resolved(event, line)  # where a date is no text, it is refused
+                self._resolve_plain(event, line)  # the resolver of plugin configs refuses dates
         else:
-            raise self._invalid(f"the tag `{event.tag[:100]}` is not read here", line)
+            raise self._invalid(f"the tag `{event.tag[:100]}` is not supported", line)
         if isinstance(value, float) and not math.isfinite(value):
-            raise self._invalid("not a number or infinite: JSON has no such value", line)
+            raise self._invalid("NaN and infinity do not exist in JSON", line)
         return value
 
-    def _resolved(self, event: Any, line: int) -> Any:
+    def _resolve_plain(self, event: Any, line: int) -> Any:
         try:
             return self._resolve(event.value)
         except ValueError as error:
             raise self._invalid(str(error), line) from None
 
     def _start_mapping(self, event: Any) -> None:
-        self._push(event, {}, "map")
+        self._open_collection(event, {}, "map")
 
     def _start_sequence(self, event: Any) -> None:
-        self._push(event, [], "seq")
+        self._open_collection(event, [], "seq")
 
-    def _push(self, event: Any, value: dict[str, Any] | list[Any], kind: str) -> None:
+    def _open_collection(self, event: Any, value: dict[str, Any] | list[Any], kind: str) -> None:
         line = event.start_mark.line + 1
         if len(self._open) >= self._limits.depth:
-            raise self._excess(f"is nested deeper than {self._limits.depth} levels", line)
+            raise self._over_limit(f"is nested deeper than {self._limits.depth} levels", line)
         if event.tag not in {None, "!", _TAG + kind}:
-            raise self._invalid(f"the tag `{event.tag[:100]}` is not read here", line)
+            raise self._invalid(f"the tag `{event.tag[:100]}` is not supported", line)
         self._require_simple_key(line)
         if event.anchor:
             self._anchors[event.anchor] = None
@@ -284,9 +289,9 @@ class _Builder:
 
     def _require_simple_key(self, line: int) -> None:
         if self._open and self._open[-1].key is None and type(self._open[-1].value) is dict:
-            raise self._invalid("a key must be a plain word", line)
+            raise self._invalid("a key must be a scalar, not a mapping or list", line)
 
-    def _end(self, _event: Any) -> None:
+    def _close(self, _event: Any) -> None:
         done = self._open.pop()
         if isinstance(done.value, dict):
             for merged in done.merged:
@@ -296,13 +301,15 @@ class _Builder:
             self._anchors[done.anchor] = finished
         self._add(finished, done.line)
 
-    def _alias(self, event: Any) -> None:
+    def _add_alias(self, event: Any) -> None:
         line = event.start_mark.line + 1
         self._require_simple_key(line)
         finished = self._anchors.get(event.anchor)
         if finished is None:
             inside = event.anchor in self._anchors
-            raise self._invalid(f"the alias *{event.anchor[:100]} {'holds itself' if inside else 'is unknown'}", line)
+            raise self._invalid(
+                f"the alias *{event.anchor[:100]} {'contains itself' if inside else 'has no anchor'}", line
+            )
         self._add(finished, line)
 
     def _add(self, finished: _Finished, line: int) -> None:
@@ -313,7 +320,7 @@ class _Builder:
         top = self._open[-1]
         top.count += count
         if top.count > self._limits.nodes:
-            raise self._excess(f"has more than {self._limits.nodes} values once its aliases are expanded", line)
+            raise self._over_limit(f"has more than {self._limits.nodes} values once its aliases are expanded", line)
         if isinstance(top.value, list):
             top.lines[len(top.value)] = (line, below)
             top.value.append(value)
@@ -329,7 +336,7 @@ class _Builder:
             return
         parts: Sequence[Any] = value if isinstance(value, list) else [value]
         if not all(isinstance(part, dict) for part in parts):
-            raise self._invalid("`<<` takes a mapping, or a list of mappings", line)
+            raise self._invalid("`<<` needs a mapping, or a list of mappings", line)
         top.merged.extend(parts)
 
     def _finish_document(self, value: Any, lines: Lines) -> None:
@@ -337,11 +344,14 @@ class _Builder:
             return
         if len(self.found) >= self._limits.documents:
             more = "another YAML document starts here, expected one"
-            raise self._excess(more if self._limits.documents == 1 else "holds too many YAML documents", lines[0])
+            raise self._over_limit(
+                more if self._limits.documents == 1 else f"has more than {self._limits.documents} YAML documents",
+                lines[0],
+            )
         self.found.append(Document(self._file, value, lines))
 
     def _invalid(self, message: str, line: int) -> Rejected:
         return Rejected("InvalidYaml", message, place=Place(self._file, line))
 
-    def _excess(self, message: str, line: int) -> Rejected:
+    def _over_limit(self, message: str, line: int) -> Rejected:
         return Rejected("LimitExceeded", message, place=Place(self._file, line))

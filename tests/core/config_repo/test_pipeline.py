@@ -77,7 +77,7 @@ def test_the_example_is_read() -> None:
         ("    images: newest", "    promote: {when: proven}", "p.yaml:4: `environments.dev` promote needs `after`"),
         ("after: dev", "after: dev\n    images: newest", "p.yaml:7: `environments.prod` images: newest belongs"),
         ("services:", "services: [", "p.yaml:3: is not YAML"),
-        ("services:", "services:\n  order: 1\nservices:", "p.yaml:3: the key `services` stands here twice"),
+        ("services:", "services:\n  order: 1\nservices:", "p.yaml:3: duplicate key `services`"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(old: str, new: str, said: str) -> None:
