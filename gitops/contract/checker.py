@@ -141,7 +141,7 @@ class Checker:
         return self._past.off_trunk(head, named) if self._past is not None else {}
 
     def _adopted(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
-        if release is None or not release.is_adoption:
+        if release is None or not release.waives_all:
             return None
         file = f"{overlay.path}/{RELEASE_FILE}"
         known = self._past.first_releases(head) if self._past is not None else {}

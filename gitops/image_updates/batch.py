@@ -247,7 +247,7 @@ class ImageBatch:
     def _held(self, overlay: Overlay, now: datetime) -> str:
         """Why automation writes nothing there; a hold that cannot be read holds."""
         try:
-            hold = compose.read_holds(overlay, self._tree, self._repo.read).at(now)
+            hold = compose.read_holds(overlay, self._tree, self._repo.read).in_force(now)
         except Rejected as error:
             return f"held: {error}"
         if hold is None:

@@ -55,7 +55,7 @@ class GateCheck:
         """The gates that keep the move from being written. `approved`, `waived` as in gates.Facts."""
         now = self._now()
         facts = GateFacts(
-            hold=stage.holds[move.overlay].at(now),
+            hold=stage.holds[move.overlay].in_force(now),
             approved=approved,
             waived=waived,
             moved=move.images,

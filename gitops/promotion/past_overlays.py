@@ -59,11 +59,11 @@ class PastOverlays:
     def _counted(self, place: Overlay, release: Release | None) -> Release | None:
         if release is None or place.after is None:
             return release
-        if release.is_adoption:
+        if release.waives_all:
             first = self.first(f"{place.path}/{RELEASE_FILE}")
             if compose.first_release(place, first, self.trees.tree, self.trees.read) != release.revision:
                 return release.model_copy(update={"waived": None})
-        return release.given_by(place.after)
+        return release.with_evidence_from(place.after)
 
     def _images(self, place: Overlay, tree: Tree) -> dict[str, Image]:
         file = layout.kustomization(place.path, tree)

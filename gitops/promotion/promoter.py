@@ -261,7 +261,7 @@ class Promoter:
     def _taken_back(self, declared: Pipeline, stage: EnvironmentSnapshot, name: str, notes: PendingNotes) -> bool:
         """A promotion that made the overlay Degraded is taken back, unless automation is held."""
         now = self._parties.now()
-        if stage.holds[name].at(now) is not None:
+        if stage.holds[name].in_force(now) is not None:
             return False
 
         def written() -> str:

@@ -219,9 +219,9 @@ class EnvironmentSnapshots:
         return _Read(target, compose.read_holds(place, tree, self._repo.read), own.kustomization)
 
     def _target(self, declared: Pipeline, place: Overlay, own: OverlayDirectory, release: Release) -> PromotionTarget:
-        if release.is_adoption and self._desired.adopted(place) != release.revision:
+        if release.waives_all and self._desired.adopted(place) != release.revision:
             release = release.model_copy(update={"waived": None})  # a word alone waives the first release only
-        release = release.given_by(place.after or "")
+        release = release.with_evidence_from(place.after or "")
         written, settings = self._images(declared, own), self._directories.settings(own)
         locked = self._directories.of(place.path, release.overlay) if release.overlay else None
 

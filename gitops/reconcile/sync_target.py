@@ -121,7 +121,7 @@ class SyncTargets:
         if breach is not None:
             _log.warning("stalled", reason=breach.reason, message=breach.message)
             return SyncTarget(overlay, desired.revision, self._last_good(overlay, parent), breach)
-        hold = desired.holds.at(self._now())
+        hold = desired.holds.in_force(self._now())
         stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}") if hold and hold.suspend else None
         return SyncTarget(overlay, desired.revision, desired, stall, warnings)
 
@@ -192,7 +192,7 @@ class SyncTargets:
         declared, place, release = self._desired.pipeline(), desired.overlay, desired.release
         if declared is None or release is None:
             return ()
-        adopted = self._desired.adopted(place) if release.is_adoption else None
+        adopted = self._desired.adopted(place) if release.waives_all else None
         return evidence.violations(place, release, container_images.images(desired.manifests), declared, adopted)
 
     def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:

@@ -138,7 +138,7 @@ def read_hold(data: bytes) -> None:
     found = taken(lambda: release.parse_hold(data, "hold.yaml"))
     if found is not None:
         assert release.parse_hold(release.hold_text(found), "hold.yaml") == found
-        found.holds(WHEN)
+        found.is_in_force(WHEN)
 
 
 def read_configuration(data: bytes, directory: Path) -> None:

@@ -1,27 +1,25 @@
-"""Which commits an overlay is rendered from, and the tree that comes of it.
+"""Composes the tree that an overlay is rendered from, out of the two commits that its release.yaml names.
 
-A tree is composed of two commits: everything outside environments/ from the base revision, and of environments/ only
-the overlay's own directory, from the overlay revision. So an overlay cannot read another environment's files at all.
+The base revision gives every file outside environments/. The overlay revision gives the overlay's own directory. No
+other file of environments/ is in the tree, so an overlay cannot read the files of another environment.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE, Holds, Release, parse_hold, parse_release
-from gitops.core.config_repo.tree import Blob, Tree
+from gitops.core.config_repo.tree import Blob, BlobReader, Tree, TreeReader
 from gitops.core.errors import Place, Rejected
 from gitops.core.revision import Revision
 
-TreeOf = Callable[[str], Tree]
-Read = Callable[[str], bytes]
-_OUTSIDE = ENVIRONMENTS + "/"
-_FILES_OF_AUTOMATION = (RELEASE_FILE, HOLD_FILE)
+_ENVIRONMENTS_DIR = ENVIRONMENTS + "/"
+_AUTOMATION_FILES = (RELEASE_FILE, HOLD_FILE)
 
 
 class ComposedTree(Mapping[str, Blob]):
-    """A view on two trees; nothing is copied."""
+    """A view on the trees of the two commits. Copies nothing."""
 
     def __init__(self, path: str, base: Tree, own: Tree) -> None:
         self._own_path = path + "/"
@@ -31,12 +29,12 @@ class ComposedTree(Mapping[str, Blob]):
     def __getitem__(self, path: str) -> Blob:
         if path.startswith(self._own_path):
             return self._own[path]
-        if path.startswith(_OUTSIDE):
+        if path.startswith(_ENVIRONMENTS_DIR):
             raise KeyError(path)
         return self._base[path]
 
     def __iter__(self) -> Iterator[str]:
-        yield from (path for path in self._base if not path.startswith((_OUTSIDE, self._own_path)))
+        yield from (path for path in self._base if not path.startswith((_ENVIRONMENTS_DIR, self._own_path)))
         yield from (path for path in self._own if path.startswith(self._own_path))
 
     def __len__(self) -> int:
@@ -45,8 +43,8 @@ class ComposedTree(Mapping[str, Blob]):
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """`pending`: the trunk's head has other settings for this overlay than the locked ones that are composed here.
-    `strayed`: those of its commits that the trunk has lost, and a ref keeps.
+    """The tree of an overlay with the files that decided it. `pending`: the settings of the overlay at the trunk's head
+    differ from the locked ones in `tree`. `strayed`: commits of the release that left the trunk and that a ref keeps.
     """
 
     revision: Revision
@@ -58,81 +56,81 @@ class Composition:
 
     @property
     def is_locked(self) -> bool:
-        """True when a release.yaml names the commits, so that nothing outside the overlay's directory changes it."""
+        """True if a release.yaml names the commits. Then only commits to the overlay's directory change the overlay."""
         return self.release is not None and self.release.base is not None
 
 
-def compose(overlay: Overlay, head: str, tree_of: TreeOf, read: Read) -> Composition:
-    """What the overlay is to run, as of the trunk's head.
+def compose(overlay: Overlay, head: str, read_tree: TreeReader, read_blob: BlobReader) -> Composition:
+    """Composes the overlay as the trunk's head wants it.
 
-    The release.yaml beside the overlay at the head names both commits. Without one both are the head, which only the
-    platform and environments without `after` may do. That the commits are reachable from the trunk is not checked here.
+    The overlay's release.yaml at the head names both commits. Without that file both are the head; only the platform
+    and environments without `after` may do so. The caller checks that the commits are reachable from the trunk.
 
-    Raises: Rejected(NotReleased) when an environment with `after` has no release.yaml; Rejected(UnknownRevision) when
-    the clone lacks a commit that it names; Rejected(InvalidRelease, InvalidHold) with file and line.
+    Raises: Rejected(NotReleased) if an environment with `after` has no release.yaml; Rejected(UnknownRevision) if the
+    clone lacks a commit that release.yaml names; Rejected(InvalidRelease, InvalidHold) with file and line.
     """
-    at_head = tree_of(head)
-    held = read_holds(overlay, at_head, read)
-    found = read_release(overlay, at_head, read)
+    at_head = read_tree(head)
+    held = read_holds(overlay, at_head, read_blob)
+    found = read_release(overlay, at_head, read_blob)
     if found is None or found.base is None or found.overlay is None:
         if overlay.after is not None:
-            raise Rejected("NotReleased", _not_released(overlay), place=Place(f"{overlay.path}/{RELEASE_FILE}"))
+            message = _describe_not_released(overlay)
+            raise Rejected("NotReleased", message, place=Place(f"{overlay.path}/{RELEASE_FILE}"))
         revision = Revision(head, head)
         return Composition(revision, ComposedTree(overlay.path, at_head, at_head), found, held)
     revision = Revision(found.base, found.overlay)
-    tree = compose_at(overlay, revision, tree_of)
-    pending = found.overlay != head and _settings(overlay, at_head) != _settings(overlay, tree_of(found.overlay))
-    return Composition(revision, tree, found, held, pending)
+    tree = compose_at(overlay, revision, read_tree)
+    return Composition(revision, tree, found, held, _is_pending(overlay, head, found.overlay, read_tree))
 
 
-def compose_at(overlay: Overlay, revision: Revision, tree_of: TreeOf) -> Tree:
-    """The tree of a given revision of the overlay, whatever the trunk says now. Raises: Rejected(UnknownRevision)."""
+def compose_at(overlay: Overlay, revision: Revision, read_tree: TreeReader) -> Tree:
+    """Composes the overlay at a given revision, without the trunk's head. Raises: Rejected(UnknownRevision)."""
     return ComposedTree(
         overlay.path,
-        _known(overlay, "base", revision.base, tree_of),
-        _known(overlay, "overlay", revision.overlay, tree_of),
+        _read_known(overlay, "base", revision.base, read_tree),
+        _read_known(overlay, "overlay", revision.overlay, read_tree),
     )
 
 
-def read_release(overlay: Overlay, at_head: Tree, read: Read) -> Release | None:
-    """The overlay's release.yaml, None when there is none. Raises: Rejected(InvalidRelease)."""
+def read_release(overlay: Overlay, at_head: Tree, read_blob: BlobReader) -> Release | None:
+    """Reads the overlay's release.yaml; None if the file does not exist. Raises: Rejected(InvalidRelease)."""
     file = f"{overlay.path}/{RELEASE_FILE}"
-    blob = None if overlay.is_platform else _regular(at_head, file)
-    return parse_release(read(blob.id), file) if blob else None
+    blob = None if overlay.is_platform else _plain_file(at_head, file)
+    return parse_release(read_blob(blob.id), file) if blob else None
 
 
-def first_release(overlay: Overlay, first: str | None, tree_of: TreeOf, read: Read) -> Revision | None:
-    """The commits of the overlay's first release, which commit `first` brought; None when nobody can tell: that commit
-    is not known, or its release cannot be read or names none. Raises nothing.
+def first_release(overlay: Overlay, first: str | None, read_tree: TreeReader, read_blob: BlobReader) -> Revision | None:
+    """The commits of the overlay's first release, which commit `first` added. None if `first` is None, if the release
+    cannot be read, or if it names no commits. Raises nothing.
     """
     try:
-        found = read_release(overlay, tree_of(first), read) if first else None
+        found = read_release(overlay, read_tree(first), read_blob) if first else None
     except Rejected:
         return None
     return found.revision if found else None
 
 
-def read_holds(overlay: Overlay, at_head: Tree, read: Read) -> Holds:
-    """The holds on the overlay, its own and its environment's. Raises: Rejected(InvalidHold)."""
+def read_holds(overlay: Overlay, at_head: Tree, read_blob: BlobReader) -> Holds:
+    """Reads the hold.yaml of the overlay and of its environment. Raises: Rejected(InvalidHold)."""
     found = []
     for directory in dict.fromkeys((overlay.path, f"{ENVIRONMENTS}/{overlay.environment}")):
         file = f"{directory}/{HOLD_FILE}"
-        blob = None if overlay.is_platform else _regular(at_head, file)
+        blob = None if overlay.is_platform else _plain_file(at_head, file)
         if blob is not None:
-            found.append(parse_hold(read(blob.id), file))
+            found.append(parse_hold(read_blob(blob.id), file))
     return Holds(tuple(found))
 
 
-def _regular(tree: Tree, file: str) -> Blob | None:
+def _plain_file(tree: Tree, file: str) -> Blob | None:
     blob = tree.get(file)
     if blob is not None and not blob.mode.startswith("100"):
-        raise Rejected("NotAFile", "is a symlink or submodule; it must be a plain file", place=Place(file))
+        raise Rejected("NotAFile", "is a symlink or a submodule; replace it by a plain file", place=Place(file))
     return blob
 
 
-def _known(overlay: Overlay, field: str, revision: str, tree_of: TreeOf) -> Tree:
+def _read_known(overlay: Overlay, field: str, revision: str, read_tree: TreeReader) -> Tree:
     try:
-        return tree_of(revision)
+        return read_tree(revision)
     except Rejected as error:
         if error.reason != "UnknownRevision":
             raise
@@ -140,13 +138,20 @@ def _known(overlay: Overlay, field: str, revision: str, tree_of: TreeOf) -> Tree
         raise Rejected("UnknownRevision", message, place=Place(f"{overlay.path}/{RELEASE_FILE}")) from error
 
 
-def _settings(overlay: Overlay, tree: Tree) -> dict[str, Blob]:
-    automation = {f"{overlay.path}/{name}" for name in _FILES_OF_AUTOMATION}
+def _is_pending(overlay: Overlay, head: str, locked: str, read_tree: TreeReader) -> bool:
+    """True if the settings at the head differ from the locked ones."""
+    if locked == head:
+        return False
+    return _settings_files(overlay, read_tree(head)) != _settings_files(overlay, read_tree(locked))
+
+
+def _settings_files(overlay: Overlay, tree: Tree) -> dict[str, Blob]:
+    automation = {f"{overlay.path}/{name}" for name in _AUTOMATION_FILES}
     own = overlay.path + "/"
     return {path: blob for path, blob in tree.items() if path.startswith(own) and path not in automation}
 
 
-def _not_released(overlay: Overlay) -> str:
+def _describe_not_released(overlay: Overlay) -> str:
     return (
         f"is missing: {overlay.environment} comes after {overlay.after} and runs only what was promoted from there. "
         f"Promote, or commit a release.yaml that names `base` and `overlay`"

@@ -1,4 +1,4 @@
-"""The environments of pipeline.yaml: their order, and how each is promoted to, synced and pruned."""
+"""The section `environments` of pipeline.yaml: order, promotion, sync and pruning of each environment."""
 
 import re
 from datetime import timedelta
@@ -25,14 +25,14 @@ class DriftPolicy(StrEnum):
 
 
 class SyncMode(StrEnum):
-    """`observe` shows plan and drift and writes nothing."""
+    """`observe`: show plan and drift, write nothing."""
 
     OBSERVE = "observe"
     APPLY = "apply"
 
 
 class ForeignFieldPolicy(StrEnum):
-    """What happens to fields that others added inside the parts of our objects that decide behaviour."""
+    """Foreign fields, which other managers added to spec, data or rules of our objects: `report` or `remove` them."""
 
     REPORT = "report"
     REMOVE = "remove"
@@ -42,7 +42,7 @@ NamePart = Annotated[str, require(re.compile(r"[a-z0-9.-]{0,63}"), "part of a na
 
 
 class ScanPolicy(StrictModel):
-    """The worst finding that is let through; `None` = no finding at all."""
+    """`max`: the worst finding that the scan gate lets through. The value `None` means no finding at all."""
 
     max: Literal["None", "Negligible", "Low", "Medium", "High", "Critical"]
 
@@ -56,7 +56,7 @@ class Approvals(StrictModel):
 
 
 class Window(StrictModel):
-    """Open for `duration` from each time that `cron` (five fields) names in `timezone`."""
+    """Open for `duration` after each time that `cron` (five fields) names in `timezone`."""
 
     cron: Cron
     duration: Duration
@@ -69,14 +69,14 @@ class Windows(StrictModel):
 
 
 class RollbackPolicy(StrictModel):
-    """A promotion is taken back by itself when it makes an overlay Degraded `within` that time."""
+    """Auto rollback: a promotion is undone if the overlay becomes Degraded `within` this time after it."""
 
     within: Annotated[Duration, Field(gt=timedelta(0))]
 
 
 class PromotePolicy(StrictModel):
-    """When what the environment before has proven moves on: by itself (`proven`) or when a pushed tag asks. `rollback`:
-    None = only a person goes back.
+    """When a proven release is promoted: automatically (`proven`), or when a pushed tag requests it (`requested`).
+    `rollback`: None = only a person rolls back.
     """
 
     when: Literal["proven", "requested"]
@@ -89,21 +89,21 @@ class PromotePolicy(StrictModel):
 
 
 class PrunePolicy(StrictModel):
-    """`budget`: how many objects one pass may remove before it stops and asks."""
+    """`budget`: most objects that one pass may prune. A pass with more prunes none."""
 
     enabled: bool = True
     budget: int = Field(default=10, ge=0)
 
 
 class Allow(StrictModel):
-    """Cluster-scoped kinds that the environment's overlays may hold."""
+    """`cluster`: the cluster-scoped kinds that the overlays of the environment may hold."""
 
     cluster: tuple[Kind, ...] = ()
 
 
 class SyncOptions(StrictModel):
-    """`adopt`: tools whose objects are taken over when the overlay holds the same ones; `foreign`: None = the default
-    of the environment's place in the order.
+    """`adopt`: the tools whose objects an overlay takes over if it has the same objects. `foreign`: None = the default,
+    which depends on whether an environment comes after this one.
     """
 
     mode: SyncMode = SyncMode.APPLY
@@ -114,8 +114,8 @@ class SyncOptions(StrictModel):
 
 
 class Environment(StrictModel):
-    """`context`: the cluster by its name in the controller's configuration; None is the default one. `prefix` and
-    `suffix` are what its overlays put around the names of objects.
+    """`context`: the name of the cluster in the controller's configuration; None = the default cluster. `prefix` and
+    `suffix`: text that the overlays add to the names of objects.
     """
 
     namespace: Name
@@ -129,11 +129,11 @@ class Environment(StrictModel):
     context: str | None = None
 
     @model_validator(mode="after")
-    def _place_in_the_order(self) -> "Environment":
+    def _check_after(self) -> "Environment":
         if self.promote is not None and self.after is None:
-            raise ValueError("promote needs `after`: the environment that it promotes from")
+            raise ValueError("promote needs `after`: the environment that releases come from")
         if self.images is not None and self.after is not None:
             raise ValueError(
-                "images: newest belongs to an environment without `after`; the others get theirs by promotion"
+                "images: newest needs an environment without `after`; the others get their images by promotion"
             )
         return self

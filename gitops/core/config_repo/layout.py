@@ -1,4 +1,4 @@
-"""Where the overlays of a config repo lie: the directories of environments/, and the kustomization in each."""
+"""The overlays of a config repo: the directories of environments/ that have a kustomization."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization
 class Overlay:
     """The unit that is rendered, applied, pruned, promoted and shown: `dev`, `prod/print-api`, or `platform`.
 
-    `path` is its directory in the config repo, `after` the environment that its environment comes after. The platform
-    has no namespace of its own (empty), and counts as an environment called `platform`.
+    `path`: its directory in the config repo. `after`: the environment that its environment comes after. The platform
+    has an empty namespace, and its environment is called `platform`.
     """
 
     name: str
@@ -30,15 +30,15 @@ class Overlay:
 
     @property
     def file(self) -> str:
-        """What a message points at when no better place is known."""
+        """The kustomization of the overlay: the place for messages that know no better one."""
         return f"{self.path}/{KUSTOMIZATION_FILES[0]}"
 
 
 def overlays(pipeline: Pipeline, paths: Collection[str]) -> tuple[Overlay, ...]:
-    """The overlays of a tree, in the order of the pipeline, the platform first.
+    """The overlays of a tree with these paths: the platform first, then in the order of the pipeline.
 
-    An environment whose own directory has a kustomization is one overlay; else each child directory that has one is.
-    Directories that cannot be an overlay are left out; `misfits` says why.
+    If the directory of an environment has a kustomization, it is the one overlay of the environment. Else each child
+    directory with a kustomization is an overlay. `problems` lists the directories that are left out.
     """
     found = [_platform_overlay(pipeline.platform)] if pipeline.platform else []
     for name in pipeline.order:
@@ -51,27 +51,34 @@ def overlays(pipeline: Pipeline, paths: Collection[str]) -> tuple[Overlay, ...]:
 
 
 def kustomization(directory: str, paths: Collection[str]) -> str | None:
-    """The path of the kustomization that lies in a directory itself; None when none of these paths is."""
+    """The path of the kustomization file directly in `directory`; None if `paths` has none."""
     return next((path for name in KUSTOMIZATION_FILES if (path := f"{directory}/{name}") in paths), None)
 
 
 def problems(pipeline: Pipeline, paths: Collection[str]) -> tuple[Rejected, ...]:
-    """What `overlays` left out, to be shown: no overlay for an environment, unusable names, undeclared directories."""
+    """Environments without an overlay, and directories that `overlays` left out: invalid names, not declared."""
     found = []
     for name in pipeline.order:
         directories = _overlay_directories(name, paths)
         if not directories:
             found.append(
-                Rejected("NoOverlay", f"environments/{name}/ has no kustomization.yaml, so nothing is deployed")
+                Rejected(
+                    "NoOverlay", f"environments/{name}/ has no kustomization.yaml, so nothing is deployed; add one"
+                )
             )
         found += [
-            Rejected("InvalidName", f"{path}: the name of an overlay's directory must be a DNS label without dots")
+            Rejected(
+                "InvalidName", f"{path}: an overlay's directory must be named by a DNS label without dots; rename it"
+            )
             for path in sorted(directories)
             if not models.is_name(path.rpartition("/")[2])
         ]
     children = {path.split("/")[1] for path in paths if path.startswith(f"{ENVIRONMENTS}/") and path.count("/") > 1}
     undeclared = sorted(children - set(pipeline.environments))
-    found += [Rejected("NotDeclared", f"environments/{name}/ is not an environment of {FILE}") for name in undeclared]
+    found += [
+        Rejected("NotDeclared", f"environments/{name}/ is not an environment of {FILE}; declare it there or remove it")
+        for name in undeclared
+    ]
     return tuple(found)
 
 

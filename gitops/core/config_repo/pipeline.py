@@ -1,5 +1,6 @@
-"""environments/pipeline.yaml: which images are followed, which environments there are, in which order, and in what they
-may differ. `variations` and `promote` are checked here for their form; who enforces them is elsewhere.
+"""environments/pipeline.yaml: services, environments and their order, and the variations between environments.
+
+This module checks the form of the file. core/contract enforces `variations`, core/promotion enforces `promote`.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ PLATFORM = "platform"
 
 
 class Platform(StrictModel):
-    """What exists once in a cluster: an overlay of its own, always at the trunk's head, never pruned. `kinds` are those
+    """The overlay of objects that exist once in a cluster: always at the trunk's head, never pruned. `kinds`: the kinds
     that it may hold besides roles, role bindings, service accounts, quotas and limit ranges.
     """
 
@@ -50,41 +51,41 @@ class Pipeline(StrictModel):
 
     @property
     def order(self) -> tuple[str, ...]:
-        """Environments, each behind the one it comes after; else as written. Several may come after the same one."""
-        return _ordered(self.environments)
+        """The environments, each behind its `after`; otherwise in the order of the file."""
+        return _sort_by_after(self.environments)
 
     def following(self, environment: str) -> tuple[str, ...]:
-        """The environments that come directly after this one."""
+        """The environments whose `after` is this environment."""
         return tuple(name for name, other in self.environments.items() if other.after == environment)
 
     def foreign(self, environment: str) -> ForeignFieldPolicy:
-        """What happens to foreign fields: removed by default where nothing comes after, reported elsewhere."""
+        """The policy for foreign fields. Default: `remove` if no environment comes after this one, else `report`."""
         return self.environments[environment].sync.foreign or (
             ForeignFieldPolicy.REPORT if self.following(environment) else ForeignFieldPolicy.REMOVE
         )
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Pipeline":
+    def _check_consistency(self) -> "Pipeline":
         if PLATFORM in self.environments and self.platform is not None:
             raise error_at(
-                f"`{PLATFORM}` is the name of the platform overlay; call it otherwise", "environments", PLATFORM
+                f"`{PLATFORM}` is the name of the platform overlay; rename this environment", "environments", PLATFORM
             )
         _require_known(self)
         _require_own_namespaces(self.environments)
         _require_one_image_each(self.services)
-        _ordered(self.environments)
+        _sort_by_after(self.environments)
         return self
 
 
 def parse(text: bytes, file: str = FILE, *, checked: bool = False) -> Pipeline:
-    """`checked`: this very text was parsed before.
+    """Parses pipeline.yaml. `checked`: the same text was parsed before without an error.
 
     Raises: Rejected(InvalidPipeline, InvalidYaml, LimitExceeded) with file, line and what is wrong.
     """
     return models.read(text, file, Pipeline, "InvalidPipeline", checked=checked)
 
 
-def _ordered(environments: Mapping[str, Environment]) -> tuple[str, ...]:
+def _sort_by_after(environments: Mapping[str, Environment]) -> tuple[str, ...]:
     placed: dict[str, None] = {}
     while len(placed) < len(environments):
         ready = [
@@ -94,9 +95,7 @@ def _ordered(environments: Mapping[str, Environment]) -> tuple[str, ...]:
         ]
         if not ready:
             rest = ", ".join(name for name in environments if name not in placed)
-            raise error_at(
-                f"these come after each other in a circle: {rest}", "environments", rest.split(",")[0], "after"
-            )
+            raise error_at(f"`after` forms a cycle: {rest}", "environments", rest.split(",")[0], "after")
         placed.update(dict.fromkeys(ready))
     return tuple(placed)
 

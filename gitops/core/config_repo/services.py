@@ -1,4 +1,4 @@
-"""The services of pipeline.yaml: the image of each, the tags that are followed, and the registries that hold them."""
+"""The sections `services` and `registries` of pipeline.yaml: images, and the tags of them that are followed."""
 
 import re
 from enum import StrEnum
@@ -21,7 +21,7 @@ _COMPARATOR = re.compile(r"(?:>=|<=|!=|=|>|<|\^|~)?\d+(?:\.\d+){0,2}(?:-[0-9A-Za
 
 
 class TagOrder(StrEnum):
-    """What "newest" means among the tags that match a pattern; `pushed` is the registry's push time."""
+    """The order that decides which matching tag is newest. `pushed`: by the registry's push time."""
 
     PUSHED = "pushed"
     NUMERIC = "numeric"
@@ -29,8 +29,8 @@ class TagOrder(StrEnum):
 
 
 class TagPolicy(StrictModel):
-    """Which tags of an image are candidates, and which of them is the newest: exactly one of `semver` (a range),
-    `pattern` (a regular expression for whole tags, with `order`) and `follow` (one moving tag, pinned by digest).
+    """The tags of an image that are candidates, and their order. Exactly one of `semver` (a range), `pattern` (a
+    regular expression for whole tags, with `order`) and `follow` (one moving tag, pinned by digest).
     """
 
     semver: str | None = None
@@ -39,11 +39,11 @@ class TagPolicy(StrictModel):
     follow: str | None = None
 
     @model_validator(mode="after")
-    def _one_policy(self, info: ValidationInfo) -> "TagPolicy":
+    def _check_policy(self, info: ValidationInfo) -> "TagPolicy":
         if [self.semver, self.pattern, self.follow].count(None) != 2:
             raise ValueError("needs exactly one of semver, pattern, follow")
         if self.order is not None and self.pattern is None:
-            raise ValueError("order belongs to a pattern; semver and follow have their own")
+            raise ValueError("order needs a pattern; semver and follow have an order of their own")
         is_numeric = self.order is TagOrder.NUMERIC and not models.is_checked(info)
         if is_numeric and regex.groups(self.pattern or "") != 1:
             raise ValueError("order: numeric needs a pattern with exactly one group, around the number")
@@ -59,7 +59,7 @@ class SweepPolicy(StrictModel):
 
 
 class RegistryPolicy(StrictModel):
-    """`host` as the manifests say it; `aliases` as the registry calls itself in its webhooks."""
+    """`host`: the name of the registry in manifests. `aliases`: its names in its own webhooks."""
 
     host: str = Field(min_length=1)
     aliases: tuple[str, ...] = ()
@@ -67,8 +67,8 @@ class RegistryPolicy(StrictModel):
 
 
 class Service(StrictModel):
-    """`source`: the repository that the image is built from, or several. Nothing is ever fetched from there: pushes to
-    it are shown, and its commits are linked to.
+    """`source`: the git repository that the image is built from, or several. Lockstep never fetches from it: the page
+    shows pushes to it and links to its commits.
     """
 
     image: ImageName

@@ -1,4 +1,4 @@
-"""The declared differences: in which fields an environment may differ from base. Here is their form."""
+"""The section `variations` of pipeline.yaml: fields and objects in which an environment may differ from base."""
 
 import re
 from enum import StrEnum
@@ -23,9 +23,9 @@ class ObjectPattern(StrictModel):
 
 
 class Variation(StrictModel):
-    """One declared difference. `field` is a JSON pointer (RFC 6901) on the rendered object, `*` one segment, `**` any
-    number; without it the object itself may be there. `severity` is what a broken rule costs. `names`: other
-    environments, or their namespaces, that a value here names for a good reason.
+    """One declared difference. `field`: a JSON pointer (RFC 6901) into the rendered object; `*` is one segment, `**`
+    any number. Without `field` the whole object may exist or not. `severity`: the effect of a violation. `names`: other
+    environments, or their namespaces, that a value here may name.
     """
 
     name: str | None = None
@@ -42,7 +42,7 @@ class Variation(StrictModel):
     severity: ViolationSeverity = ViolationSeverity.FORBID
 
     @model_validator(mode="after")
-    def _says_what(self) -> "Variation":
+    def _check_subject(self) -> "Variation":
         if not (self.preset or self.field or self.objects):
             raise ValueError("needs a field, objects or a preset")
         return self

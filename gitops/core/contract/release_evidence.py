@@ -29,9 +29,9 @@ def violations(
     """
     if place.after is None or release is None or release.revision is None:
         return ()
-    if release.is_adoption and adopted == release.revision:
+    if release.waives_all and adopted == release.revision:
         return ()
-    unknown = [_unknown(place, release)] if release.is_adoption and adopted is None else []
+    unknown = [_unknown(place, release)] if release.waives_all and adopted is None else []
     return (*unknown, *_violations(place, release, images, declared))
 
 
@@ -58,7 +58,7 @@ def _strayed(place: Overlay, found: tuple[str, str], *, is_kept: bool) -> Violat
 
 def _violations(place: Overlay, release: Release, images: Collection[Image], declared: Pipeline) -> Iterator[Violation]:
     names = {service.image: name for name, service in declared.services.items()}
-    base, given = release.base or "", release.given_by(place.after or "")
+    base, given = release.base or "", release.with_evidence_from(place.after or "")
     if not given.admits_base():
         why = f"{place.after} has never proven this base: {RELEASE_FILE} {_instead(release, given)}"
         yield _violation(place, ("/base", base), why, _remedy(place, base))

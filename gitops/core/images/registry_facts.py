@@ -35,6 +35,7 @@ class Scan:
 
     state: ScanState
     severity: ScanSeverity | None = None
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

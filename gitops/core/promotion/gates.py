@@ -71,7 +71,7 @@ def shut(promote: PromotePolicy, now: datetime, facts: GateFacts) -> tuple[ShutG
 
 
 def _hold_gate(hold: Hold | None, now: datetime) -> list[ShutGate]:
-    if hold is None or not hold.holds(now):
+    if hold is None or not hold.is_in_force(now):
         return []
     until = f" until {hold.until.isoformat()}" if hold.until else ""
     return [ShutGate(Gate.HOLD, f"held by {hold.who}{until}: {hold.why}; `lockstep resume` ends it", hold.until)]

@@ -356,7 +356,7 @@ def _kept(target: PromotionTarget, service: str, closure: str, *, is_new_base: b
     release, digest = target.release, target.locked[service].identity
     known = release.admission.services.get(service) if release.admission else None
     if known is None or known.digest != digest:
-        waived = release.waived if isinstance(release.waived, str) and release.is_adoption else release.waiver(digest)
+        waived = release.waived if isinstance(release.waived, str) and release.waives_all else release.waiver(digest)
         return Evidence(digest=digest, closure=closure, waived=waived)
     if not is_new_base or release.has_proven_base:
         return known

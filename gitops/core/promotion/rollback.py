@@ -151,7 +151,7 @@ def _readmitted(was: Release, service: str, image: Image, waived: Mapping[str, s
     known = was.admission.services.get(service) if was.admission else None
     if known is not None and known.digest == digest and (known.since or known.waived):
         return known
-    word = was.waived if isinstance(was.waived, str) and was.is_adoption else ""
+    word = was.waived if isinstance(was.waived, str) and was.waives_all else ""
     return Evidence(digest=digest, waived=word or was.waiver(digest) or waived.get(digest, ""))
 
 

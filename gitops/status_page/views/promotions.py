@@ -175,7 +175,7 @@ def _hold(hold: Hold, overlays: Sequence[str], now: datetime) -> HoldView:
         since=hold.since,
         until=hold.until,
         suspend=hold.suspend,
-        is_over=not hold.holds(now),
+        is_over=not hold.is_in_force(now),
     )
 
 

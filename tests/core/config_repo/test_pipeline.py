@@ -67,7 +67,7 @@ def test_the_example_is_read() -> None:
         ("1h30m", "90", "p.yaml:10: `environments.prod.promote.soak` must be a duration"),
         ("when: requested", "when: later", "p.yaml:10: `environments.prod.promote.when` must be 'proven' or"),
         ("after: dev", "after: nowhere", "p.yaml:9: prod comes after `nowhere`, which is not declared"),
-        ("images: newest", "after: prod", "p.yaml:6: these come after each other in a circle: dev, prod"),
+        ("images: newest", "after: prod", "p.yaml:6: `after` forms a cycle: dev, prod"),
         ("shop-prod", "shop-dev", "p.yaml:8: dev and prod share the namespace shop-dev"),
         (">=1.4 <2", "newest", "p.yaml:2: `services.order.tags` semver must be a range"),
         ("{semver:", "{follow: latest, semver:", "p.yaml:2: `services.order.tags` needs exactly one of"),
@@ -75,7 +75,7 @@ def test_the_example_is_read() -> None:
         ('{semver: ">=1.4 <2"}', "{pattern: 'x', order: numeric}", "p.yaml:2: `services.order.tags` order: numeric"),
         ("shop/order", "shop/order:1.0", "p.yaml:2: `services.order.image` must be an image name"),
         ("    images: newest", "    promote: {when: proven}", "p.yaml:4: `environments.dev` promote needs `after`"),
-        ("after: dev", "after: dev\n    images: newest", "p.yaml:7: `environments.prod` images: newest belongs"),
+        ("after: dev", "after: dev\n    images: newest", "p.yaml:7: `environments.prod` images: newest needs"),
         ("services:", "services: [", "p.yaml:3: is not YAML"),
         ("services:", "services:\n  order: 1\nservices:", "p.yaml:3: duplicate key `services`"),
     ],
@@ -134,7 +134,7 @@ def test_an_environment_without_an_overlay_is_told_not_fatal() -> None:
     found = pipeline.parse(SMALL.encode())
     assert [overlay.name for overlay in layout.overlays(found, ["environments/dev/kustomization.yaml"])] == ["dev"]
     assert [str(e) for e in layout.problems(found, ["environments/dev/kustomization.yaml"])] == [
-        "environments/prod/ has no kustomization.yaml, so nothing is deployed"
+        "environments/prod/ has no kustomization.yaml, so nothing is deployed; add one"
     ]
 
 
@@ -144,8 +144,8 @@ def test_release_and_hold_are_read() -> None:
     hold = release.parse_hold(
         b"who: Li\nwhy: stock-taking\nsince: 2026-11-01T08:00:00+08:00\nuntil: 2026-11-02T00:00:00Z", "h"
     )
-    assert hold.holds(datetime(2026, 11, 1, tzinfo=UTC))
-    assert not hold.holds(datetime(2026, 11, 2, tzinfo=UTC))
+    assert hold.is_in_force(datetime(2026, 11, 1, tzinfo=UTC))
+    assert not hold.is_in_force(datetime(2026, 11, 2, tzinfo=UTC))
 
 
 def test_all_holds_count_and_one_that_suspends_before_others() -> None:
@@ -158,8 +158,8 @@ def test_all_holds_count_and_one_that_suspends_before_others() -> None:
         )
     )
     holds = release.Holds((over, lasting, brief))
-    assert [found.who for day in (3, 6) if (found := holds.at(datetime(2026, 11, day, tzinfo=UTC)))] == ["Zhao", "Wang"]
-    assert holds.at(datetime(2026, 11, 9, tzinfo=UTC)) is None
+    assert [found.who for day in (3, 6) if (found := holds.in_force(datetime(2026, 11, day, tzinfo=UTC)))] == ["Zhao", "Wang"]
+    assert holds.in_force(datetime(2026, 11, 9, tzinfo=UTC)) is None
     assert holds.longest == lasting
 
 
