@@ -150,7 +150,9 @@ class Holds:
 
     def in_force(self, now: datetime) -> Hold | None:
         """The hold in force at `now`. A suspending hold wins. None if no hold is in force."""
-        return max((found for found in self.each if found.is_in_force(now)), key=lambda found: found.suspend, default=None)
+        return max(
+            (found for found in self.each if found.is_in_force(now)), key=lambda found: found.suspend, default=None
+        )
 
     @property
     def longest(self) -> Hold | None:

@@ -158,7 +158,10 @@ def test_all_holds_count_and_one_that_suspends_before_others() -> None:
         )
     )
     holds = release.Holds((over, lasting, brief))
-    assert [found.who for day in (3, 6) if (found := holds.in_force(datetime(2026, 11, day, tzinfo=UTC)))] == ["Zhao", "Wang"]
+    assert [found.who for day in (3, 6) if (found := holds.in_force(datetime(2026, 11, day, tzinfo=UTC)))] == [
+        "Zhao",
+        "Wang",
+    ]
     assert holds.in_force(datetime(2026, 11, 9, tzinfo=UTC)) is None
     assert holds.longest == lasting
 
