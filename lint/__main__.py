@@ -32,17 +32,22 @@ REPORTED = frozenset(RULES) - {
 
 
 def main() -> int:
-    tree = read(Path.cwd())
-    broken = 0
+    lines, is_broken = check(read(Path.cwd()))
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return int(is_broken)
+
+
+def check(tree: Tree) -> tuple[list[str], bool]:
+    """The lines to print, findings before the rule that they break, and whether a rule is broken."""
+    lines, is_broken = [], False
     for name, rule in RULES.items():
         report = rule(tree)
         if name in REPORTED:
-            sys.stdout.write(f"       {name}: {report.counted}; {len(report.findings)} findings\n")
-        else:
-            broken += bool(report.findings)
-            sys.stdout.write("".join(f"{finding}\n" for finding in report.findings))
-            sys.stdout.write(f"{'BROKEN' if report.findings else 'ok':<7}{name}: {report.counted}\n")
-    return int(broken > 0)
+            lines.append(f"       {name}: {report.counted}; {len(report.findings)} findings")
+            continue
+        is_broken = is_broken or bool(report.findings)
+        lines += [*map(str, report.findings), f"{'BROKEN' if report.findings else 'ok':<7}{name}: {report.counted}"]
+    return lines, is_broken
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Docstrings: every package has one, and none begins with a word that makes a riddle of the sentence."""
+"""Docstrings: every package has one that leads into it, and none begins with a word that makes it a riddle."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from lint.report import Finding, Report
@@ -22,13 +23,23 @@ def first_words(tree: Tree) -> Report:
 
 
 def packages(tree: Tree) -> Report:
+    """Each package says what it is, what it is not, and with which of its modules to begin."""
     found = [module for module in tree.modules if module.path.endswith("/__init__.py")]
     findings = (
-        Finding(module.path, 1, "a package without a docstring. Say what it is, what it is not, and where to begin.")
-        for module in found
-        if not ast.get_docstring(module.syntax)
+        Finding(package.path, 1, message) for package in found for message in _package_complaints(tree, package)
     )
     return Report(f"{len(found)} packages", tuple(findings))
+
+
+def _package_complaints(tree: Tree, package: Module) -> Iterator[str]:
+    text = ast.get_docstring(package.syntax) or ""
+    directory = package.path.removesuffix("__init__.py")
+    names = {path.removesuffix(".py").rpartition("/")[2] for path in tree.files if path.startswith(directory)}
+    begin = re.search(r"\bBegin (?:at|with)\b(.*)", text, re.DOTALL)
+    if not text:
+        yield "a package without a docstring. Say what it is, what it is not, and where to begin."
+    elif begin is None or names.isdisjoint(re.findall(r"\w+", begin[1])):
+        yield 'the docstring names no module of the package to begin at. Add "Begin at ...".'
 
 
 def _docstrings(module: Module) -> Iterator[tuple[int, str]]:

@@ -42,5 +42,19 @@ def test_a_package_without_a_docstring_is_refused(text: str) -> None:
     assert [finding.path for finding in found] == ["gitops/web/__init__.py"]
 
 
-def test_a_package_with_a_docstring_is_let_through() -> None:
-    assert docstrings.packages(Tree({"gitops/web/__init__.py": '"""The WSGI side."""\n'})).findings == ()
+@pytest.mark.parametrize("text", ["The WSGI side.", "The WSGI side. Begin at listeners.", "Begin somewhere in a."])
+def test_a_package_that_names_no_module_to_begin_at_is_refused(text: str) -> None:
+    found = docstrings.packages(Tree({"gitops/web/__init__.py": f'"""{text}"""', "gitops/web/a.py": ""})).findings
+    assert [finding.message for finding in found] == [
+        'the docstring names no module of the package to begin at. Add "Begin at ...".'
+    ]
+
+
+@pytest.mark.parametrize("begin", ["Begin at a.py.", "Begin with `a`, then b.", "Begin at\nsub/c.py."])
+def test_a_package_that_leads_into_itself_is_let_through(begin: str) -> None:
+    files = {
+        "gitops/web/__init__.py": f'"""The WSGI side. {begin}"""',
+        "gitops/web/a.py": "",
+        "gitops/web/sub/c.py": "",
+    }
+    assert docstrings.packages(Tree(files)).findings == ()
