@@ -36,8 +36,8 @@ def main(config: Path) -> None:
         repo.fetch()
         replica = Replica(settings, SystemClock(), _Leader())
         reached = assembly.reach(replica, assembly.connect(settings))
-        renderer = assembly.kustomize(settings, settings.state / "renders")
-        wanted = assembly.wanted(settings, repo, renderer, reached)
+        renders = assembly.renders(assembly.kustomize(settings, settings.state / "renders"))
+        wanted = assembly.wanted(settings, repo, renders, reached)
         desired = wanted.desired
         desired.refresh()
         live = assembly.live(replica, reached)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from gitops.core.promotion.requests import SignedTag
     from gitops.core.sync.desired import Desired
     from gitops.core.sync.missing_images import MissingImages
-    from gitops.core.sync.status import Account, PendingNote, Record, SyncStatus
+    from gitops.core.sync.status import Account, Drift, PendingNote, Record, SyncStatus
 
 
 class ConfigRepo(Protocol):
@@ -131,6 +131,23 @@ class Renderer(Protocol):
 
     def cached(self, key: str) -> bytes | None:
         """What was rendered for this key before, or None: lets a caller skip collecting the files."""
+
+
+class RenderObserver(Protocol):
+    """Learns of each render."""
+
+    def rendered(self, result: str, seconds: float) -> None:
+        """`result` is `hit` (from the cache), `built` or `failed`."""
+
+
+class GitObserver(Protocol):
+    """Learns of each exchange with the remote of the config repo that moves its trunk or ours."""
+
+    def fetched(self, outcome: str, seconds: float) -> None:
+        """`outcome` is `ok` or `failed`."""
+
+    def pushed(self, outcome: str, seconds: float) -> None:
+        """`outcome` is `ok`, `moved` (another writer was faster), `refused` (by the host) or `failed`."""
 
 
 NOWHERE = "1"
@@ -343,6 +360,16 @@ class PassObserver(Protocol):
 
     def observe_pass(self, desired: Desired | None, status: SyncStatus) -> None:
         """`desired` is what the pass applied; None when the overlay is stalled."""
+
+
+class SyncObserver(Protocol):
+    """Counts what passes do and find."""
+
+    def wrote(self, overlay: str, actions: Mapping[str, int]) -> None:
+        """How many objects a pass created, configured, pruned, failed to write; keys are values of Action."""
+
+    def drifted(self, overlay: str, drift: Sequence[Drift]) -> None:
+        """The drift that a pass saw and that the status before it did not show."""
 
 
 class PendingPromotions(Protocol):

@@ -7,12 +7,13 @@ holds a queue, and what the queues run is handed to them by Controller.start.
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
 from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.kubernetes.lease import LeaderElection, LeaseCandidate, LeaseTerms
-from gitops.adapters.kustomize.builder import Kustomize
+from gitops.adapters.kubernetes.reflector import WATCH_STATES
 from gitops.app import promotion_wiring as promotions
 from gitops.app import registry_wiring as registries
 from gitops.app import wiring
@@ -33,7 +34,7 @@ from gitops.app.queues import Queues, queues
 from gitops.app.status_source import ControllerStatus, StatusParties
 from gitops.app.tasks import TaskParties, Tasks
 from gitops.app.timers import Timers
-from gitops.app.wiring import ClusterParts, DesiredParts, LiveParts, Replica, StatusParts
+from gitops.app.wiring import ClusterParts, DesiredParts, LiveParts, Renders, Replica, StatusParts
 from gitops.config.model import Config
 from gitops.contract.parity_queue import ParityParties, ParityQueue
 from gitops.history.git_history import GitHistory, TrunkReader
@@ -86,7 +87,7 @@ def assemble(config: Config, senders: Mapping[str, Sender], identity: str, clock
         sweeps=work.sweeps,
         leader=base.leader,
         leadership=LeadershipChanges(
-            base.queues.tasks, (work.recorder, work.reconciler, base.reached.ledger, work.sweeps)
+            base.queues.tasks, (work.recorder, work.reconciler, base.reached.ledger, work.sweeps, base.metrics)
         ),
         live=work.live,
         timers=Timers(base.queues.tasks, base.passes, config.poll.total_seconds()),
@@ -105,7 +106,7 @@ class _Base:
     replica: Replica
     leader: LeaderElection
     repo: GitConfigRepo
-    renderer: Kustomize
+    renders: Renders
     reached: ClusterParts
     wanted: DesiredParts
     registries: Mapping[str, Registry]
@@ -121,19 +122,19 @@ def _base(config: Config, identity: str, clock: Clock) -> _Base:
     leader = LeaderElection(api, config.name, candidate, clock=clock.now)
     replica = Replica(config, clock, leader)
     reached = wiring.reach(replica, api)
-    repo = wiring.config_repo(config, config.state / "clone")
-    renderer = wiring.builder(config)
-    wanted = wiring.wanted(config, repo, renderer, reached)
-    made = queues(clock, config.workers)
     collector = CollectorRegistry()
     metrics = Metrics(collector)
+    repo = wiring.config_repo(config, config.state / "clone", metrics)
+    renders = wiring.renders(wiring.builder(config), metrics)
+    wanted = wiring.wanted(config, repo, renders, reached)
+    made = queues(clock, config.workers)
     metrics.queue_items.set_function(made.overlays.depth)
     metrics.leader.set_function(leader.is_leader)
     return _Base(
         replica=replica,
         leader=leader,
         repo=repo,
-        renderer=renderer,
+        renders=renders,
         reached=reached,
         wanted=wanted,
         registries=registries.registries(config),
@@ -164,7 +165,9 @@ def _workflows(base: _Base) -> _Workflows:
     changes = LiveChanges(base.queues.overlays, base.leader, wanted.desired, reached.statuses)
     live, notes = wiring.live(replica, reached, changes), PublishedNotes()
     recorder = promotions.recorder(replica, reached, base.repo, wanted, live.watcher)
-    reconciler = wiring.reconciler(replica, reached, wanted, live, StatusParts((recorder,), notes, retention))
+    reconciler = wiring.reconciler(
+        replica, reached, wanted, live, StatusParts((recorder,), base.metrics, notes, retention)
+    )
     relay = LeaderRelay(base.leader, reached.parents, tasks, replica.clock)
     committer = Committer(
         base.repo,
@@ -172,6 +175,9 @@ def _workflows(base: _Base) -> _Workflows:
         listener=CommittedImages(tasks, relay, base.metrics),
         elsewhere=ImageSources(wanted.desired.images_in_use, facts.registries.origins.revision),
     )
+    base.metrics.inbox_events.set_function(lambda: committer.waiting)
+    for state in WATCH_STATES:
+        base.metrics.watches.labels(state).set_function(partial(live.watcher.count, state))
     news = PromoterNews(tasks, base.passes, reconciler, base.metrics)
     seams = PromotionSeams(recorder, facts.registries, replica.config.skippable, notes, news)
     return _Workflows(
@@ -205,7 +211,7 @@ def _status(base: _Base, work: _Workflows, loops: Loops) -> tuple[ControllerStat
     desired, clock, ask = base.wanted.desired, base.replica.clock, base.queues.questions.add
     history = GitHistory(TrunkReader(base.repo, desired.head, desired.overlays), ask)
     comparisons = ParityQueue(
-        ParityParties(wiring.compare(base.repo, base.renderer), desired.head, ask, clock.now, clock.monotonic)
+        ParityParties(wiring.compare(base.repo, base.renders), desired.head, ask, clock.now, clock.monotonic)
     )
     parties = StatusParties(
         desired=desired,
@@ -239,7 +245,7 @@ def _tasks(base: _Base, work: _Workflows, status: ControllerStatus, news: Outsid
         tasks=base.queues.tasks,
         passes=base.passes,
     )
-    return Tasks(parties, base.leader, base.replica.clock, base.metrics)
+    return Tasks(parties, base.leader, base.replica.clock)
 
 
 def _passes(base: _Base, work: _Workflows) -> OverlayPasses:

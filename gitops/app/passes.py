@@ -75,11 +75,18 @@ class OverlayPasses:
         finally:
             if outcome == "bug":
                 self._report_bug(name)
-            self._metrics.reconcile_seconds.labels(name, outcome).observe(self._clock.monotonic() - began)
-            status = self._parties.statuses.status(name)
+            self._measure(name, outcome, self._clock.monotonic() - began)
+        return again
+
+    def _measure(self, name: str, outcome: str, seconds: float) -> None:
+        """Drops the series of an overlay that left git, also while its objects are still in the cluster."""
+        status = self._parties.statuses.status(name)
+        if name not in self._parties.desired.overlays():
+            self._metrics.forget_overlay(name)
+        elif self._leadership.is_leader():
+            self._metrics.reconcile_seconds.labels(name, outcome).observe(seconds)
             if status is not None:
                 self._metrics.status(status)
-        return again
 
     def _report_bug(self, name: str) -> None:
         """The page must not show a status that is older than the last pass, whatever ended that."""

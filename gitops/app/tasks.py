@@ -29,7 +29,6 @@ from gitops.reconcile.leader_relay import LeaderRelay
 from gitops.reconcile.reconciler import Reconciler
 from gitops.reconcile.triggers import Triggers
 from gitops.registry_sweep.schedule import SweepSchedule
-from gitops.runtime.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 
@@ -58,11 +57,10 @@ class TaskParties:
 class Tasks:
     """Thread-safe: the queue runs different tasks at once."""
 
-    def __init__(self, parties: TaskParties, leadership: Leadership, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, parties: TaskParties, leadership: Leadership, clock: Clock) -> None:
         self._parties = parties
         self._leadership = leadership
         self._clock = clock
-        self._metrics = metrics
 
     def run(self, name: str) -> float | None:
         """Runs one task; returns after how many seconds it wants to run again.
@@ -88,17 +86,14 @@ class Tasks:
         return None
 
     def fetch(self) -> None:
-        began = self._clock.monotonic()
         try:
             self._parties.repo.fetch()
         except (Unavailable, Rejected) as error:
             self._parties.status.remote_failed(error, self._clock.now())
-            self._metrics.fetch_seconds.labels("failed").observe(self._clock.monotonic() - began)
             raise
         if self._parties.status.remote_answered():
             self._parties.sweeps.look_everywhere()
         self._parties.tasks.add("tags")
-        self._metrics.fetch_seconds.labels("ok").observe(self._clock.monotonic() - began)
 
     def refresh(self) -> None:
         parties = self._parties

@@ -5,6 +5,7 @@ passes. Not here: registries (app.registry_wiring) and promotions (app.promotion
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -40,17 +41,22 @@ from gitops.core.parsing import git_urls
 from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.ports import (
     Clock,
+    GitObserver,
     ImageAvailability,
     Leadership,
     LiveListener,
     PassObserver,
     PendingPromotions,
+    Renderer,
+    RenderObserver,
+    SyncObserver,
 )
 from gitops.promotion.commit_writer import ContractCheck
 from gitops.reconcile.executor import Executor
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from gitops.reconcile.status_writer import StatusWriter
 from gitops.render.builds import Builds
+from gitops.render.observed_renderer import ObservedRenderer
 
 _log = structlog.get_logger(__name__)
 _PARALLEL_WRITES = 8
@@ -96,13 +102,13 @@ def manager(config: Config) -> str:
     return "lockstep" if config.name == "lockstep" else f"lockstep-{config.name}"
 
 
-def config_repo(config: Config, directory: Path) -> GitConfigRepo:
+def config_repo(config: Config, directory: Path, observer: GitObserver | None = None) -> GitConfigRepo:
     """The directory around the clone is made for us alone: what is below holds what the config repo holds."""
     directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     seconds = config.timeouts.git.total_seconds()
     limits = GitLimits(fetch=seconds, push=seconds, clone=max(600.0, 10 * seconds))
     signers = config.signers.file if config.signers else None
-    options = GitOptions(limits=limits, access=access(config.repo), allowed_signers=signers)
+    options = GitOptions(limits=limits, access=access(config.repo), allowed_signers=signers, observer=observer)
     return GitConfigRepo(config.repo.url, config.repo.trunk, directory, options)
 
 
@@ -135,6 +141,20 @@ def builder(config: Config) -> Kustomize:
         remedy = "allow unshare(1) to make a network namespace, or let a NetworkPolicy hold the pod"
         _log.warning("builds of kustomize keep their network", reason=_WHY_NETWORK, remedy=remedy)
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Renders:
+    """kustomize, and the cache of the surveys that the contract makes of its output."""
+
+    renderer: Renderer
+    surveys: RenderCache
+
+
+def renders(kustomize: Kustomize, observer: RenderObserver | None = None) -> Renders:
+    """`observer` learns of each render."""
+    surveys = RenderCache(kustomize.directory / "surveys")
+    return Renders(ObservedRenderer(kustomize, observer, time.monotonic) if observer else kustomize, surveys)
 
 
 def connect(config: Config) -> KubernetesApi:
@@ -196,12 +216,12 @@ class DesiredParts:
     contract: ContractCheck
 
 
-def wanted(config: Config, repo: GitConfigRepo, renderer: Kustomize, reached: ClusterParts) -> DesiredParts:
-    builds, memo = Builds(repo, renderer), RenderCache(renderer.directory / "surveys")
-    checker = Checker(repo, Surveyor(builds, memo))
+def wanted(config: Config, repo: GitConfigRepo, renders: Renders, reached: ClusterParts) -> DesiredParts:
+    builds = Builds(repo, renders.renderer)
+    checker = Checker(repo, Surveyor(builds, renders.surveys))
     return DesiredParts(
         DesiredState(repo, builds, reached.cluster, _rules(config, reached)),
-        ContractAdmission(builds, memo),
+        ContractAdmission(builds, renders.surveys),
         lambda revision, changed: checker.check(revision, changed).forbidden(),
     )
 
@@ -227,6 +247,7 @@ class StatusParts:
     """What a status says beyond git and the cluster, and who learns of it."""
 
     observers: Sequence[PassObserver] = ()
+    counter: SyncObserver | None = None
     pending: PendingPromotions | None = None
     images: ImageAvailability | None = None
 
@@ -248,16 +269,16 @@ def reconciler(
             may_write=replica.leadership.is_leader,
             repo_name=repo_name(replica.config),
             observers=said.observers,
+            counter=said.counter,
             pending=said.pending,
             images=said.images,
         )
     )
 
 
-def compare(repo: GitConfigRepo, renderer: Kustomize) -> CompareEnvironments:
+def compare(repo: GitConfigRepo, renders: Renders) -> CompareEnvironments:
     """Parity of two environments at a head. A comparer keeps drafts in memory, so each comparison gets its own."""
-    memo = RenderCache(renderer.directory / "surveys")
-    return lambda head, a, b: ParityComparer(repo, renderer, memo, repo.subjects).parity(head, a, b)
+    return lambda head, a, b: ParityComparer(repo, renders.renderer, renders.surveys, repo.subjects).parity(head, a, b)
 
 
 class _Once:

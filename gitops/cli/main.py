@@ -117,8 +117,8 @@ def _workplace(config: Path) -> Iterator[_Workplace]:
         repo.fetch()
         replica = Replica(settings, CLOCK)
         reached = assembly.reach(replica, assembly.connect(settings))
-        renderer = assembly.kustomize(settings, Path(scratch) / "renders")
-        wanted = assembly.wanted(settings, repo, renderer, reached)
+        renders = assembly.renders(assembly.kustomize(settings, Path(scratch) / "renders"))
+        wanted = assembly.wanted(settings, repo, renders, reached)
         desired = wanted.desired
         desired.refresh()
         live = assembly.live(replica, reached)

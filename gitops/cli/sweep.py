@@ -77,8 +77,8 @@ def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
         repo = assembly.config_repo(settings, Path(scratch) / "clone")
         repo.fetch()
         reached = assembly.reach(Replica(settings, CLOCK), assembly.connect(settings))
-        renderer = assembly.kustomize(settings, Path(scratch) / "renders")
-        desired = assembly.wanted(settings, repo, renderer, reached).desired
+        renders = assembly.renders(assembly.kustomize(settings, Path(scratch) / "renders"))
+        desired = assembly.wanted(settings, repo, renders, reached).desired
         desired.refresh()
         clock = CommitClock(CLOCK.now, CLOCK.monotonic, random.SystemRandom().random)
         committer = Committer(repo, clock=clock, listener=_Quiet(), elsewhere=ImageSources(desired.images_in_use))

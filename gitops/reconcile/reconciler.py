@@ -25,7 +25,7 @@ from gitops.core.sync.plan import Configure, Outcome, Plan
 from gitops.core.sync.status import Action, PendingNote, Sync, SyncStatus
 from gitops.core.sync.summary import PassResults, Stall
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import ApplySets, ImageAvailability, LiveState, PassObserver, PendingPromotions
+from gitops.ports import ApplySets, ImageAvailability, LiveState, PassObserver, PendingPromotions, SyncObserver
 from gitops.reconcile.executor import ApplyScope, Executor
 from gitops.reconcile.status_writer import WRITE_EVERY, StatusWriter
 from gitops.reconcile.sync_target import SUSPENDED, AdmissionJudge, SyncTarget, SyncTargets
@@ -42,8 +42,8 @@ _REPORTED = "drift; this environment only reports it (drift: report)"
 @dataclass(frozen=True, slots=True)
 class ReconcilerParties:
     """The parties of a pass; `judge` knows the contract. `now` is wall-clock UTC for people, `clock` monotonic seconds
-    for intervals; `may_write` tells whether this replica leads. `observers` learn the result of each pass. Without
-    `pending` and `images` the status says nothing of promotions and of missing images.
+    for intervals; `may_write` tells whether this replica leads. `observers` learn the result of each pass, `counter`
+    what it wrote. Without `pending` and `images` the status says nothing of promotions and of missing images.
     """
 
     desired: DesiredState
@@ -57,6 +57,7 @@ class ReconcilerParties:
     may_write: Callable[[], bool]
     repo_name: str
     observers: Sequence[PassObserver] = ()
+    counter: SyncObserver | None = None
     pending: PendingPromotions | None = None
     images: ImageAvailability | None = None
 
@@ -327,7 +328,11 @@ class Reconciler:
             warnings=target.warnings[:_MOST_SENTENCES],
             missing=images.missing(target.desired) if images and target.desired else None,
         )
-        status = self._world.reporter.report(results, summary.actions(outcomes.values()))
+        done = summary.actions(outcomes.values())
+        if self._world.counter is not None:
+            self._world.counter.wrote(name, done)
+            self._world.counter.drifted(name, summary.new_drift(results.objects, self._world.reporter.status(name)))
+        status = self._world.reporter.report(results, done)
         for observer in self._world.observers:
             observer.observe_pass(target.desired if target.stall is None else None, status)
         return status

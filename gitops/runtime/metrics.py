@@ -1,22 +1,26 @@
-"""What is counted, in one place. Made once by the composition root and handed to whoever counts.
+"""The metrics of the controller, all in one place. docs/operations.md lists them.
 
 Label values come from the configuration and from fixed sets, never from a stranger: a series lives as long as the
-process. Overlays that are gone from git are dropped with `forget`.
+process. The series of an overlay are dropped when it leaves git, and when this replica stops to lead.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gitops.core.health import Health
 from gitops.core.image_updates.sweep import RegistryState
-from gitops.core.sync.status import Sync, SyncStatus
+from gitops.core.sync.status import Action, Drift, Sync, SyncStatus
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_WRITES = frozenset({str(action) for action in (Action.CREATED, Action.CONFIGURED, Action.PRUNED)})
 
 
 class Metrics:
     """Names are `lockstep_<what>_<unit>`; counters end in `_total`, as Prometheus wants them.
+
+    Implements ports.SyncObserver, ports.RenderObserver, ports.GitObserver and ports.TermState.
 
     https://prometheus.io/docs/practices/naming/
     """
@@ -39,7 +43,10 @@ class Metrics:
             "lockstep_overlay_observed_timestamp_seconds", "Unix time of the last pass", ["overlay"], registry=registry
         )
         self.drifts = Counter(
-            "lockstep_drifts_total", "Drifted fields that were seen", ["overlay", "kind"], registry=registry
+            "lockstep_drifts_total",
+            "Drifted fields, once when they appear",
+            ["overlay", "kind"],
+            registry=registry,
         )
         self.writes = Counter(
             "lockstep_writes_total", "Objects written to the cluster", ["overlay", "action"], registry=registry
@@ -52,7 +59,11 @@ class Metrics:
         )
         self.commits = Counter("lockstep_commits_total", "Commits that were pushed", registry=registry)
         self.push_seconds = Histogram(
-            "lockstep_push_seconds", "Time of one push, by outcome", ["outcome"], buckets=_FAST, registry=registry
+            "lockstep_push_seconds",
+            "Time of one push to the trunk",
+            ["outcome"],
+            buckets=_FAST,
+            registry=registry,
         )
         self.fetch_seconds = Histogram(
             "lockstep_fetch_seconds", "Time of one fetch, by outcome", ["outcome"], buckets=_FAST, registry=registry
@@ -67,7 +78,7 @@ class Metrics:
             registry=registry,
         )
         self.render_seconds = Histogram(
-            "lockstep_render_seconds", "Time of one kustomize build", buckets=_FAST, registry=registry
+            "lockstep_render_seconds", "Time of one render that is not cached", buckets=_FAST, registry=registry
         )
         self.swept_at = Gauge(
             "lockstep_registry_swept_timestamp_seconds",
@@ -79,6 +90,9 @@ class Metrics:
             "lockstep_registry_sweep_failing", "1 while sweeps of it fail", ["registry"], registry=registry
         )
         self.leader = Gauge("lockstep_leader", "1 while this process holds the Lease", registry=registry)
+        self._of_overlays = (
+            self.reconcile_seconds, self.sync, self.health, self.observed_at, self.drifts, self.writes,
+        )  # fmt: skip
 
     def delivery(self, sender: str, status: int, seconds: float) -> None:
         """`sender` is empty for a stranger."""
@@ -99,12 +113,34 @@ class Metrics:
             self.swept_at.labels(state.host).set(_unix(state.swept_at))
         self.sweep_failing.labels(state.host).set(state.failing_since is not None)
 
-    def forget(self, overlay: str) -> None:
-        """Drops the gauges of an overlay that is gone."""
-        for gauge, values in ((self.sync, Sync), (self.health, Health)):
-            for value in values:
-                gauge.remove(overlay, str(value))
-        self.observed_at.remove(overlay)
+    def wrote(self, overlay: str, actions: Mapping[str, int]) -> None:
+        for action in _WRITES & actions.keys():
+            self.writes.labels(overlay, action).inc(actions[action])
+
+    def drifted(self, overlay: str, drift: Sequence[Drift]) -> None:
+        for each in drift:
+            self.drifts.labels(overlay, each.kind).inc()
+
+    def rendered(self, result: str, seconds: float) -> None:
+        self.renders.labels(result).inc()
+        if result != "hit":
+            self.render_seconds.observe(seconds)
+
+    def fetched(self, outcome: str, seconds: float) -> None:
+        self.fetch_seconds.labels(outcome).observe(seconds)
+
+    def pushed(self, outcome: str, seconds: float) -> None:
+        self.push_seconds.labels(outcome).observe(seconds)
+
+    def forget_overlay(self, overlay: str) -> None:
+        """Drops every series of an overlay that left git."""
+        for metric in self._of_overlays:
+            metric.remove_by_labels({"overlay": overlay})
+
+    def forget(self) -> None:
+        """Drops the series of all overlays: this replica no longer leads, so its numbers would grow old."""
+        for metric in self._of_overlays:
+            metric.clear()
 
 
 def _unix(moment: datetime) -> float:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry, generate_latest
 
 from gitops.core.health import Health
-from gitops.core.sync.status import Sync, SyncStatus
+from gitops.core.sync.status import Drift, Sync, SyncStatus
 from gitops.runtime.metrics import Metrics
 
 STATUS = SyncStatus("dev", "dev", Sync.SYNCED, Health.HEALTHY, datetime(2026, 1, 1, tzinfo=UTC))
@@ -43,7 +43,7 @@ def test_an_overlay_has_exactly_one_sync_and_one_health() -> None:
             for value in values
         }
         assert sorted(map(str, shown.values())) == ["0.0"] * (len(values) - 1) + ["1.0"]
-    metrics.forget("dev")
+    metrics.forget_overlay("dev")
     assert b'overlay="dev"' not in generate_latest(registry)
 
 
@@ -54,3 +54,34 @@ def test_deliveries_are_counted_by_sender_and_answer() -> None:
     metrics.delivery("", 401, 0.001)
     assert registry.get_sample_value("lockstep_deliveries_total", {"sender": "harbor", "status": "200"}) == 1
     assert registry.get_sample_value("lockstep_delivery_seconds_count", {"sender": ""}) == 1
+
+
+def test_writes_count_what_changed_the_cluster_and_nothing_else() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry).wrote("dev", {"created": 2, "pruned": 1, "failed": 3, "skipped": 4})
+    shown = {
+        action: registry.get_sample_value("lockstep_writes_total", {"overlay": "dev", "action": action})
+        for action in ("created", "pruned", "failed", "skipped")
+    }
+    assert shown == {"created": 2, "pruned": 1, "failed": None, "skipped": None}
+
+
+def test_a_cached_render_has_no_duration() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.rendered("hit", 0.0)
+    metrics.rendered("built", 0.5)
+    assert registry.get_sample_value("lockstep_renders_total", {"result": "hit"}) == 1
+    assert registry.get_sample_value("lockstep_render_seconds_count") == 1
+
+
+def test_a_replica_that_stops_to_lead_keeps_no_series_of_overlays() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.status(STATUS)
+    metrics.wrote("dev", {"created": 1})
+    metrics.drifted("dev", [Drift("/spec", "kubectl-edit", "healed")])
+    metrics.commits.inc()
+    metrics.forget()
+    assert b'overlay="' not in generate_latest(registry)
+    assert registry.get_sample_value("lockstep_commits_total") == 1

@@ -20,6 +20,7 @@ from gitops.adapters.git.process import Git, GitResult, acquire_lock, check_url,
 from gitops.adapters.git.refs import KEPT, LOCAL_LIMIT, TrunkRefs, check_trunk
 from gitops.adapters.git.remote import PARTIAL, GitAccess, GitRemote, is_above_cap
 from gitops.core.errors import Conflict, GitopsError, Unavailable
+from gitops.ports import GitObserver
 
 _COMMITS_PER_GC = 500
 _MOST_COMMITS_PER_GC = 16_000
@@ -46,7 +47,7 @@ class GitLimits:
 @dataclass(frozen=True, slots=True)
 class GitOptions:
     """`author` is the author of commits, as `Name <mail>`. `environment` is added to git's. `allowed_signers` is git's
-    file of the identities whose signatures on tags count.
+    file of the identities whose signatures on tags count. `observer` learns of fetches and pushes.
     """
 
     author: str = "Lockstep <lockstep@localhost>"
@@ -54,6 +55,7 @@ class GitOptions:
     access: GitAccess = field(default_factory=GitAccess)
     environment: dict[str, str] = field(default_factory=dict)
     allowed_signers: Path | None = None
+    observer: GitObserver | None = None
 
 
 class FetchResult(Enum):

@@ -5,6 +5,7 @@ reaches, which no reader sees, and lock files, which the next owner of the direc
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +41,16 @@ class GitConfigRepo:
         self._writer = TrunkWriter(self._clone, self._reader, self._history)
 
     def fetch(self) -> str:
+        began, outcome = time.monotonic(), "failed"
+        try:
+            head = self._fetch()
+            outcome = "ok"
+        finally:
+            if self._clone.options.observer is not None:
+                self._clone.options.observer.fetched(outcome, time.monotonic() - began)
+        return head
+
+    def _fetch(self) -> str:
         with self._clone.lock:
             git = self._clone.open()
             finished = self._clone.fetch(git)

@@ -5,7 +5,8 @@ One `git fast-import` writes the commits into a private ref; one push makes them
 
 import contextlib
 import re
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -73,7 +74,8 @@ class TrunkWriter:
     def publish(self, parent: str, revision: str) -> str:
         with self._clone.lock:
             self._require_head(parent)
-            return self._push(self._clone.open(), parent, revision)
+            with self._observed():
+                return self._push(self._clone.open(), parent, revision)
 
     def keep(self, revisions: Collection[str]) -> None:
         for revision in revisions:
@@ -90,6 +92,23 @@ class TrunkWriter:
                 raise Rejected("PushRefused", f"the remote refuses {KEPT}*: {verdict.text}")
             updates = "".join(f"update {KEPT}{revision} {revision}\n" for revision in revisions)
             git.run(["update-ref", "--stdin"], limit=LOCAL_LIMIT, stdin=updates.encode())
+
+    @contextlib.contextmanager
+    def _observed(self) -> Iterator[None]:
+        """Tells the observer how one push went, by the error that it raises."""
+        began, outcome = time.monotonic(), "failed"
+        try:
+            yield
+            outcome = "ok"
+        except Conflict:
+            outcome = "moved"
+            raise
+        except Rejected:
+            outcome = "refused"
+            raise
+        finally:
+            if self._clone.options.observer is not None:
+                self._clone.options.observer.pushed(outcome, time.monotonic() - began)
 
     def _require_head(self, parent: str) -> None:
         check_revision(parent)

@@ -33,6 +33,8 @@ _SILENCE_SECONDS = 15.0  # after that time the connection counts as dead
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _LONG_ENOUGH = 5.0  # a watch that lived that long ends a series of failures
 
+WATCH_STATES = ("synced", "failing", "starting")
+
 Seen = TypeVar("Seen")
 
 _random = random.SystemRandom()
@@ -77,6 +79,11 @@ class WatchState:
     synced_since: datetime | None = None
     failing_since: datetime | None = None
     error: GitopsError | None = None
+
+    @property
+    def name(self) -> str:
+        """One of WATCH_STATES."""
+        return "failing" if self.failing_since else "synced" if self.synced_since else "starting"
 
 
 class Reflector(Generic[Seen]):

@@ -92,6 +92,10 @@ class Watcher:
         with self._lock:
             return {name: reflector.state for name, reflector in sorted(self._reflectors.items())}
 
+    def count(self, state: str) -> int:
+        """How many watches are in this state, one of reflector.WATCH_STATES."""
+        return sum(condition.name == state for condition in self.conditions().values())
+
     def is_failing(self) -> bool:
         """True while any watch fails: what this process knows of the cluster may be old."""
         return any(state.failing_since for state in self.conditions().values())

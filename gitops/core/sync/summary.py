@@ -209,6 +209,23 @@ def actions(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return dict(Counter(str(outcome.action) for outcome in outcomes if outcome.action is not Action.UNCHANGED))
 
 
+def new_drift(objects: Iterable[ObjectStatus], previous: SyncStatus | None) -> list[Drift]:
+    """The drift in the results of a pass that the status before it did not show. What was healed is always new."""
+    before = (
+        {status.key: {_drift_id(drift) for drift in status.drift} for status in previous.objects} if previous else {}
+    )
+    return [
+        drift
+        for status in objects
+        for drift in status.drift
+        if not drift.is_open or _drift_id(drift) not in before.get(status.key, ())
+    ]
+
+
+def _drift_id(drift: Drift) -> tuple[str, str, str]:
+    return drift.field, drift.manager, drift.kind
+
+
 def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, int]) -> Record | None:
     """A line for the history when the pass did something, or the sync, the health, the reason or what is missing
     changed, else None.
