@@ -1,4 +1,4 @@
-"""What a rule hands back: the places that break it, and the number of things that it looked at."""
+"""The result of a rule: the places that break it, and the number of things that it looked at."""
 
 from dataclasses import dataclass
 
