@@ -1,10 +1,15 @@
-"""Health of one live object: Healthy < Suspended < Progressing < Missing < Degraded < Unknown, worst wins.
+"""Health rules: the verdict on one live object. Healthy < Suspended < Progressing < Missing < Degraded < Unknown.
 
-One function per kind, body in, (health, message) out. What is not in the body is not asked for: no other object, no
-clock. A new kind is one function, one line in the table and one fixture per verdict.
+Not here: other objects, clocks, the health of an overlay (core/sync/summary). A rule sees one body and nothing else.
+Begin with the table `_RULES` below.
+
+To add a rule for a kind: 1. write a function `body -> Verdict` in the module of its sort (`workloads`, `pods`,
+`built_in` or `custom_resources`), with the helpers of `verdict`; 2. add a row to `_RULES`; 3. add one fixture for each
+verdict, `tests/core/health/<kind>-<verdict>[-<case>].yaml`. The tests find it by its name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 from gitops.core.health import built_in, custom_resources, pods, workloads
 from gitops.core.health.verdict import Health, Verdict, conditions, healthy, progressing, section
@@ -12,11 +17,18 @@ from gitops.core.objects import Body
 
 __all__ = ["Health", "Verdict", "assess", "has_rule"]
 
-_RULES: Mapping[tuple[str, str], Callable[[Body], Verdict]] = {
+
+class HealthRule(Protocol):
+    """Judges one live object of one kind."""
+
+    def __call__(self, body: Body, /) -> Verdict: ...
+
+
+_RULES: Mapping[tuple[str, str], HealthRule] = {
     ("", "PersistentVolumeClaim"): built_in.persistent_volume_claim,
     ("", "Pod"): pods.pod,
     ("", "Service"): built_in.service,
-    ("", "Namespace"): lambda _: healthy(),  # whole bodies are wanted: the status says what holds up a deletion
+    ("", "Namespace"): built_in.namespace,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): built_in.custom_resource_definition,
     ("apiregistration.k8s.io", "APIService"): built_in.api_service,
     ("app.k8s.io", "Application"): custom_resources.application,
@@ -43,39 +55,39 @@ _BUILT_IN_GROUPS = frozenset(
         )
     }
 )
-"""Groups that the API server serves by itself: https://kubernetes.io/docs/reference/kubernetes-api/"""
+"""API groups of Kubernetes itself: https://kubernetes.io/docs/reference/kubernetes-api/"""
 
 
 def has_rule(group: str, kind: str) -> bool:
-    """True when `assess` needs the whole body. False: to exist is to be Healthy, metadata is enough.
+    """True if `assess` needs the whole body. False: an object that exists is Healthy, and its metadata is enough.
 
-    Kinds that no cluster has built in may always carry conditions, so they have a rule: kstatus.
+    Custom resources always have a rule, kstatus, because they may have conditions.
     """
     return (group, kind) in _RULES or group not in _BUILT_IN_GROUPS
 
 
 def assess(body: Body) -> Verdict:
-    """The verdict on one live object. `apiVersion` and `kind` must be the object's own (a PartialObjectMetadata says
-    another kind of itself); a status that is absent or half written is no error.
+    """Judges one live object. `apiVersion` and `kind` must be the object's own, not those of a PartialObjectMetadata.
+    A status that is absent or incomplete is no error.
     """
     group = str(body["apiVersion"]).rpartition("/")[0]
     kind = str(body["kind"])
     if section(body, "metadata").get("deletionTimestamp"):
-        return _deleting(body)
+        return _assess_deletion(body)
     if (group, kind) in _RULES:
         return _RULES[group, kind](body)
     return custom_resources.any_kind(body) if has_rule(group, kind) else healthy()
 
 
-def _deleting(body: Body) -> Verdict:
-    """Deletion only goes on when finalizers are removed and, for a Namespace, its content is gone."""
+def _assess_deletion(body: Body) -> Verdict:
+    """Names what blocks the deletion: finalizers and, for a Namespace, its content."""
     metadata = section(body, "metadata")
     finalizers = ", ".join(metadata.get("finalizers") or ())
-    holds = [str(each.get("message")) for each in conditions(body) if _holds_deletion(each)]
+    blockers = [str(each.get("message")) for each in conditions(body) if _blocks_deletion(each)]
     if finalizers:
-        holds.insert(0, f"waiting for finalizers {finalizers}")
-    return progressing("; ".join([f"deleting since {metadata['deletionTimestamp']}", *holds]))
+        blockers.insert(0, f"waiting for finalizers {finalizers}")
+    return progressing("; ".join([f"deleting since {metadata['deletionTimestamp']}", *blockers]))
 
 
-def _holds_deletion(condition: Mapping[str, object]) -> bool:
+def _blocks_deletion(condition: Mapping[str, object]) -> bool:
     return str(condition.get("type")).startswith("Namespace") and condition.get("status") == "True"

@@ -1,4 +1,4 @@
-"""Kinds around the workloads: storage, network, autoscaling, budgets, and what extends the API itself."""
+"""Rules for built-in kinds that run no pods: Namespace, storage, network, autoscaling, budgets, API extensions."""
 
 from gitops.core.health.verdict import (
     Verdict,
@@ -14,6 +14,11 @@ from gitops.core.health.verdict import (
     words,
 )
 from gitops.core.objects import Body
+
+
+def namespace(_body: Body) -> Verdict:
+    """Always Healthy. The rule exists so that whole bodies are read: the status names what blocks a deletion."""
+    return healthy()
 
 
 def persistent_volume_claim(body: Body) -> Verdict:
@@ -33,7 +38,7 @@ def service(body: Body) -> Verdict:
 
 
 def horizontal_pod_autoscaler(body: Body) -> Verdict:
-    """Without metrics nothing is scaled but everything runs: a warning, no fault."""
+    """An autoscaler without metrics is Healthy with a warning: nothing is scaled, but all pods run."""
     if is_false(body, "AbleToScale"):
         return degraded(f"cannot scale: {words(condition(body, 'AbleToScale'))}")
     if is_false(body, "ScalingActive"):
@@ -44,7 +49,7 @@ def horizontal_pod_autoscaler(body: Body) -> Verdict:
 
 
 def pod_disruption_budget(body: Body) -> Verdict:
-    """Too few healthy pods is told by their workload; here it only means that no pod may be evicted now."""
+    """Too few healthy pods is the verdict of their workload. Here it only means that no pod may be evicted now."""
     if waiting := unobserved(body):
         return progressing(waiting)
     allowed = condition(body, "DisruptionAllowed")

@@ -1,4 +1,4 @@
-"""Custom resources: a few well-known kinds, and for all others the conditions that most controllers agree on.
+"""Rules for custom resources: some well-known kinds, and kstatus for all others.
 
 https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus
 """
@@ -29,7 +29,7 @@ _ROLLOUT_PHASES = {
 
 
 def any_kind(body: Body) -> Verdict:
-    """kstatus: no status means that nobody has more to say, so the object is as it should be."""
+    """Applies kstatus. An object without a status is Healthy."""
     if "observedGeneration" in section(body, "status") and (waiting := unobserved(body)):
         return progressing(waiting)
     if is_true(body, "Stalled"):
@@ -45,7 +45,7 @@ def any_kind(body: Body) -> Verdict:
 
 
 def scaled_object(body: Body) -> Verdict:
-    """KEDA. Inactive is how a queue worker rests: Healthy. https://keda.sh/docs/latest/reference/scaledobject-spec/"""
+    """KEDA. Inactive is Healthy: a queue worker has no work. https://keda.sh/docs/latest/reference/scaledobject-spec/"""
     if is_true(body, "Paused"):
         return suspended(words(condition(body, "Paused")))
     if is_false(body, "Ready"):
@@ -65,7 +65,7 @@ def application(body: Body) -> Verdict:
 
 
 def rollout(body: Body) -> Verdict:
-    """Argo Rollouts. The controller sums itself up in status.phase."""
+    """Argo Rollouts: status.phase is the summary of its own controller."""
     if waiting := unobserved(body):
         return progressing(waiting)
     status = section(body, "status")

@@ -1,4 +1,4 @@
-"""Kinds that run to an end or are a pod themselves: Pod, Job, CronJob."""
+"""Rules for Pod, Job and CronJob."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,14 +21,16 @@ _HARMLESS_WAITS = frozenset({"ContainerCreating", "PodInitializing", ""})
 
 
 def pod(body: Body) -> Verdict:
-    """A container that waits for a reason other than being made will not come up by itself: Degraded."""
+    """A container that waits for any reason except its own creation is Degraded: it does not start by itself."""
     status = section(body, "status")
     phase = status.get("phase")
     if phase == "Succeeded":
         return healthy("completed")
     if phase == "Failed":
-        return degraded(str(status.get("message") or "; ".join(_failures(body)) or status.get("reason") or "failed"))
-    if stuck := "; ".join(_stuck(body)):
+        return degraded(
+            str(status.get("message") or "; ".join(_find_failures(body)) or status.get("reason") or "failed")
+        )
+    if stuck := "; ".join(_find_stuck(body)):
         return degraded(stuck)
     if is_true(body, "Ready"):
         return healthy("ready")
@@ -37,7 +39,7 @@ def pod(body: Body) -> Verdict:
 
 
 def has_run(body: Body) -> bool:
-    """True for a pod that is ready, or that has ended as it should: its images have been seen at work."""
+    """True for a pod that is ready or has succeeded: proof that its images run."""
     return section(body, "status").get("phase") == "Succeeded" or is_true(body, "Ready")
 
 
@@ -46,14 +48,14 @@ def _containers(body: Body) -> Iterator[Mapping[str, Any]]:
         yield from section(body, "status").get(group) or ()
 
 
-def _stuck(body: Body) -> Iterator[str]:
+def _find_stuck(body: Body) -> Iterator[str]:
     for container in _containers(body):
         waiting = section(container, "state", "waiting")
         if waiting.get("reason", "") not in _HARMLESS_WAITS:
             yield f"container {container.get('name')}: {waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
 
 
-def _failures(body: Body) -> Iterator[str]:
+def _find_failures(body: Body) -> Iterator[str]:
     for container in _containers(body):
         ended = section(container, "state", "terminated")
         if number(ended, "exitCode"):

@@ -1,4 +1,4 @@
-"""The scale of health, and how every rule reads a live object: tolerantly, for a status is empty until it is not."""
+"""Health, Verdict, and the helpers by which rules read a live object. Every helper accepts a missing field."""
 
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
@@ -8,7 +8,7 @@ from gitops.core.objects import Body
 
 
 class Health(IntEnum):
-    """Ordered so that `max` is the worst. The set is gitops-engine's."""
+    """The health of gitops-engine, ordered: `max` is the worst."""
 
     HEALTHY = 0
     SUSPENDED = 1
@@ -22,7 +22,7 @@ class Health(IntEnum):
 
 
 Verdict = tuple[Health, str]
-"""What a rule finds: the health, and the sentence that tells an operator why. The sentence may be empty if Healthy."""
+"""The health, and a sentence for the operator that says why. The sentence may be empty if Healthy."""
 
 
 def healthy(message: str = "") -> Verdict:
@@ -42,7 +42,7 @@ def suspended(message: str) -> Verdict:
 
 
 def section(body: Body, *path: str) -> Mapping[str, Any]:
-    """The map at a path, empty where there is none."""
+    """The mapping at a path; empty if it does not exist."""
     found: Any = body
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
@@ -50,7 +50,7 @@ def section(body: Body, *path: str) -> Mapping[str, Any]:
 
 
 def number(fields: Mapping[str, Any], name: str, default: int = 0) -> int:
-    """An integer field, also where a controller writes it as text (Argo Rollouts' observedGeneration)."""
+    """An integer field, also if its controller writes it as text (Argo Rollouts' observedGeneration)."""
     found = fields.get(name)
     if isinstance(found, str) and found.isdecimal():
         return int(found)
@@ -63,7 +63,7 @@ def conditions(body: Body) -> Iterator[Mapping[str, Any]]:
 
 
 def condition(body: Body, type_: str) -> Mapping[str, Any]:
-    """The condition of a type, or an empty map."""
+    """The condition of a type; empty if it does not exist."""
     return next((each for each in conditions(body) if each.get("type") == type_), {})
 
 
@@ -72,17 +72,17 @@ def is_true(body: Body, type_: str) -> bool:
 
 
 def is_false(body: Body, type_: str) -> bool:
-    """True when the condition is there and says False; an absent one says nothing."""
+    """True if the condition exists and is False."""
     return condition(body, type_).get("status") == "False"
 
 
 def words(found: Mapping[str, Any]) -> str:
-    """What a condition or a container state says: its message, else its reason."""
+    """The message of a condition or of a container state, else its reason."""
     return str(found.get("message") or found.get("reason") or "")
 
 
 def unobserved(body: Body) -> str:
-    """Says that the kind's controller has not yet seen the newest spec; empty when it has, or does not tell."""
+    """A sentence if the kind's controller has not observed the newest spec; empty if it has, or does not report it."""
     wanted, seen = (
         number(section(body, "metadata"), "generation"),
         number(section(body, "status"), "observedGeneration"),

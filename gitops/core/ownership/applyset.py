@@ -1,4 +1,4 @@
-"""What belongs to an overlay: an ApplySet (KEP-3659) whose parent is a ConfigMap, with what is needed to see drift.
+"""The inventory of an overlay: an ApplySet (KEP-3659) with a ConfigMap as parent, and the data that shows drift.
 
 https://github.com/kubernetes/enhancements/tree/master/keps/sig-cli/3659-kubectl-apply-prune
 """
@@ -22,7 +22,7 @@ REPO_ANNOTATION = "lockstep.gitops/config-repo"
 
 
 SYSTEM_NAMESPACE = "lockstep-system"
-"""Where parents, ledgers and Leases live: an environment's own namespace may not exist yet, and others write there."""
+"""The namespace of parents, ledgers and Leases. An environment's may not exist yet, and others write there."""
 
 
 def parent_name(overlay: str) -> str:
@@ -37,17 +37,17 @@ def applyset_id(name: str, namespace: str) -> str:
 
 
 def applyset_of(overlay: str) -> str:
-    """The ApplySet id that the members of an overlay carry in their part-of label."""
+    """The ApplySet id in the part-of label of an overlay's members."""
     return applyset_id(parent_name(overlay), SYSTEM_NAMESPACE)
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One object that we applied, or are about to apply.
+    """One object that Lockstep applied, or is about to apply.
 
-    `version` is the apiVersion's version; `manifest` the hash of what was applied last, `fingerprint` the hash of our
-    managedFields entry after that, `generation` metadata.generation after that, `uid` the object's. All four are empty
-    while only the write-ahead is done.
+    `version`: the version of its apiVersion. `manifest`: hash of the manifest that was applied last. `fingerprint`,
+    `generation`, `uid`: the hash of our managedFields entry, metadata.generation and the uid after that apply. These
+    four are empty between the write-ahead and the apply.
     """
 
     key: Key
@@ -61,8 +61,8 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Parent:
     """The ApplySet parent of one overlay as stored. `resource_version` is the fence: a write with an older one is a
-    Conflict. Empty = not created yet. `applied` is the last revision that was applied whole. `pass_revision` is
-    the one whose write-ahead was done last, and `head` the trunk's head as that pass knew it.
+    Conflict; empty = not created yet. `applied`: the last revision that was applied completely. `pass_revision`: the
+    revision of the last write-ahead. `head`: the trunk's head at that write-ahead.
     """
 
     overlay: str

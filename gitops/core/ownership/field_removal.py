@@ -1,5 +1,6 @@
-"""How fields that others added are taken out again: one JSON patch (RFC 6902) that holds only for the object as it was
-read. Server-side apply cannot do it: it leaves alone what it never declared.
+"""Builds the JSON patch (RFC 6902) that removes foreign fields from a live object. It fails if the object has changed.
+
+Server-side apply cannot remove these fields: it keeps fields that no manifest of ours ever declared.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -12,11 +13,11 @@ Operation = Mapping[str, Any]
 
 
 def removal_patch(body: Body, paths: Collection[str]) -> tuple[Operation, ...]:
-    """Removes these fields (named as in ownership.fields) from the live `body`; empty when none of them is there.
+    """The patch that removes fields (paths as in ownership.fields) from the live `body`; empty if it has none of them.
 
-    The first test fails on any later version of the object, the others on any other item at an index.
+    The first operation tests the resourceVersion, the next ones test that each list index still has the same item.
     """
-    found = sorted((each for each in (_resolved(body, path) for path in paths) if each is not None), reverse=True)
+    found = sorted((each for each in (_resolve(body, path) for path in paths) if each is not None), reverse=True)
     if not found:
         return ()
     version = {"op": "test", "path": "/metadata/resourceVersion", "value": body["metadata"]["resourceVersion"]}
@@ -24,8 +25,8 @@ def removal_patch(body: Body, paths: Collection[str]) -> tuple[Operation, ...]:
     return (version, *tests.values(), *({"op": "remove", "path": pointer} for _, pointer, _ in found))
 
 
-def _resolved(body: Body, path: str) -> tuple[list[tuple[int, str]], str, list[Operation]] | None:
-    """Sort key (later items of a list go first), JSON pointer with indexes, and the tests of the items on the way."""
+def _resolve(body: Body, path: str) -> tuple[list[tuple[int, str]], str, list[Operation]] | None:
+    """Sort key (later items of a list first), JSON pointer with indexes, and the tests of the list items on the way."""
     value: Any = body
     here, pointer = "", ""
     order: list[tuple[int, str]] = []
@@ -39,7 +40,7 @@ def _resolved(body: Body, path: str) -> tuple[list[tuple[int, str]], str, list[O
             index = names.index(name)
             value, token = value[index], str(index)
             order.append((index, ""))
-            tests += _identity(f"{pointer}/{token}", value)
+            tests += _test_item(f"{pointer}/{token}", value)
         elif isinstance(value, Mapping) and name in value:
             value, token = value[name], segment
             order.append((0, segment))
@@ -49,7 +50,7 @@ def _resolved(body: Body, path: str) -> tuple[list[tuple[int, str]], str, list[O
     return order, pointer, tests
 
 
-def _identity(pointer: str, item: Any) -> Iterator[Operation]:
+def _test_item(pointer: str, item: Any) -> Iterator[Operation]:
     if not isinstance(item, Mapping):
         yield {"op": "test", "path": pointer, "value": item}
         return

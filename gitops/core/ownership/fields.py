@@ -1,7 +1,8 @@
-"""How fields of objects are named: like a JSON pointer (RFC 6901), but list items by their merge key.
+"""Paths of fields: like a JSON pointer (RFC 6901), but list items are named by their merge key.
 
-`/spec/template/spec/containers/app/env/DEBUG/value`. Items of containers, volumes and env go by name, volumeMounts by
-mountPath, ports of containers and Services by number and protocol (`8080-TCP`); everything else by position.
+`/spec/template/spec/containers/app/env/DEBUG/value`. Items of containers, volumes and env are named by name,
+volumeMounts by mountPath, ports of containers and Services by number and protocol (`8080-TCP`), all other items by
+position.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ _NAMED = frozenset({"containers", "initContainers", "ephemeralContainers", "volu
 
 
 def child(path: str, name: str) -> str:
-    """The path of a member: `child("/metadata/labels", "a/b")` is `/metadata/labels/a~1b`."""
+    """The path of a child: `child("/metadata/labels", "a/b")` is `/metadata/labels/a~1b`."""
     return f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
@@ -21,15 +22,15 @@ def last_name(path: str) -> str:
 
 
 def covers(ancestor: str, path: str) -> bool:
-    """True for the path itself and everything below it."""
+    """True if `path` is `ancestor` or lies below it."""
     return path == ancestor or path.startswith(f"{ancestor}/")
 
 
 def item_names(path: str, items: Sequence[Any]) -> list[str] | None:
-    """The merge keys of a list's items in order; None for a list whose items only have a position.
+    """The merge keys of a list's items, in order. None if the items have only positions.
 
-    A list in which two items share a key, or one has none, is one of those: the server would refuse it anyway, but a
-    manifest must still be shown.
+    None also if two items share a key, or one has no key: the server refuses such a list, but a manifest with it must
+    still be shown.
     """
     names = [_item_name(path, item) for item in items]
     known = [name for name in names if name is not None]
@@ -55,8 +56,8 @@ def _text(value: Any) -> str | None:
 
 
 def leaves(value: Any, path: str = "", *, into_positions: bool = True) -> Iterator[tuple[str, Any]]:
-    """Every scalar and every empty map or list with its path. With `into_positions=False` a list without merge keys is
-    one leaf, which is what most such lists are to the API server too (atomic).
+    """Every scalar and every empty mapping or list, with its path. With `into_positions=False` a list without merge
+    keys is one leaf: most of these lists are atomic to the API server.
     """
     if isinstance(value, Mapping) and value:
         for name, member in value.items():

@@ -1,8 +1,10 @@
-"""Fields that others added to an object that we applied. No apply of ours removes them: nobody declared them, and
-server-side apply leaves alone what it does not know.
+"""Foreign fields: fields that another manager added to an object that Lockstep applied.
+
+Our server-side apply does not remove them, because our manifests never declared them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from gitops.core import objects
 from gitops.core.objects import Body
@@ -33,25 +35,29 @@ _PARTS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("rbac.authorization.k8s.io", "Role"): ("/rules",),
     ("rbac.authorization.k8s.io", "RoleBinding"): ("/subjects", "/roleRef"),
 }
-"""The parts of an object that decide what it does. Its own labels, annotations, finalizers and ownerReferences and its
-status are not among them: controllers and consoles of a cluster write there by design.
+"""The parts that decide what an object does, by kind. Without labels, annotations, finalizers, ownerReferences and
+status: controllers and consoles of a cluster write there by design.
 """
 
 _RESTARTS = frozenset({"kubectl.kubernetes.io/restartedAt", "kubesphere.io/restartedAt", "cattle.io/timestamp"})
-"""Annotations by which kubectl, KubeSphere and Rancher restart pods without changing what they are."""
+"""Annotations by which kubectl, KubeSphere and Rancher restart pods. Nothing else changes."""
 
 _AGGREGATION = "clusterrole-aggregation-controller"
-"""The cluster's own controller that fills in the rules of a ClusterRole with an aggregationRule."""
+"""The controller of Kubernetes that fills in the rules of a ClusterRole with an aggregationRule."""
 
-_Allowed = Callable[[str], bool]
+
+class _Allowance(Protocol):
+    """Decides whether another manager may own the field at a path."""
+
+    def __call__(self, path: str, /) -> bool: ...
 
 
 def additions(body: Body, manager: str) -> tuple[FieldOwner, ...]:
-    """Fields inside the deciding parts that another manager owns and `manager` does not, topmost first named.
+    """The fields in these parts that another manager owns and `manager` does not. Only the topmost field is named.
 
-    A field of ours that somebody changed is among them until it is healed: metadata cannot tell it from an added one.
-    Empty for an object that `manager` never applied. Where another manager created the object, the API's defaults
-    stand under its name and count as added.
+    Includes a field of ours that another manager changed, until it is healed: managedFields cannot tell the two apart.
+    Empty for an object that `manager` never applied. If another manager created the object, it owns the API's
+    defaults, and they are included.
     """
     key = objects.key(body)
     parts, ours = _PARTS.get((key.group, key.kind), ()), managed_fields.applied(body, manager)
@@ -62,12 +68,12 @@ def additions(body: Body, manager: str) -> tuple[FieldOwner, ...]:
         managed_fields.owner(path, entry)
         for entry in others
         if not entry.get("subresource")
-        for path in _added(managed_fields.elements(entry), ours, _allowance(entry))
+        for path in _find_added(managed_fields.elements(entry), ours, _allowance_of(entry))
         if any(fields.covers(part, path) for part in parts)
     )
 
 
-def _allowance(entry: managed_fields.Entry) -> _Allowed:
+def _allowance_of(entry: managed_fields.Entry) -> _Allowance:
     return _is_aggregated if entry.get("manager") == _AGGREGATION else _is_allowed
 
 
@@ -79,9 +85,9 @@ def _is_aggregated(path: str) -> bool:
     return fields.covers("/rules", path)
 
 
-def _added(theirs: Elements, ours: Elements, allowed: _Allowed, path: str = "") -> Iterator[str]:
-    """The topmost fields that are theirs and not ours: an item that they added whole is named once, by its key. What
-    is allowed is left out, and so is a map that holds nothing else.
+def _find_added(theirs: Elements, ours: Elements, allowed: _Allowance, path: str = "") -> Iterator[str]:
+    """The topmost fields that are theirs and not ours. A list item that they added is named once, by its key. Leaves
+    out allowed fields, and mappings with nothing but allowed fields.
     """
     for element, below in theirs.items():
         here = fields.child(path, managed_fields.element_name(element))
@@ -91,4 +97,4 @@ def _added(theirs: Elements, ours: Elements, allowed: _Allowed, path: str = "") 
         if whole and not any(map(allowed, managed_fields.leaf_paths(below, here))):
             yield here
         elif below:
-            yield from _added(below, ours.get(element) or {}, allowed, here)
+            yield from _find_added(below, ours.get(element) or {}, allowed, here)

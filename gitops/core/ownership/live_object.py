@@ -1,4 +1,4 @@
-"""One live object, reduced to what a pass needs of it."""
+"""A live object, reduced to the facts that a pass needs."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from gitops.core.ownership.managed_fields import FieldOwner
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a pass needs to know of one live object, reduced from a watch event; the body is not kept.
+    """The facts that a pass needs of one live object, taken from a watch event. The body is not kept.
 
-    `fingerprint`: hash of our own Apply entry in managedFields, empty when we have none.
-    `part_of`: the applyset part-of label; `owner`: another GitOps tool's mark, e.g. `Argo CD (tracking-id ...)`.
-    `foreign`: fields that others added inside the parts that decide behaviour (spec.template, data, rules ...).
-    `replicas`: the live spec.replicas while our entry owns that field, else None.
+    `fingerprint`: hash of our own Apply entry in managedFields; empty if there is none.
+    `part_of`: the ApplySet part-of label. `owner`: another GitOps tool, for example `Argo CD (tracking-id ...)`.
+    `foreign`: fields that other managers added to spec, data, rules and the like.
+    `replicas`: the live spec.replicas if our entry owns that field, else None.
     """
 
     key: Key
@@ -35,10 +35,10 @@ class Observed:
 
 
 def observe(body: Body, manager: str) -> Observed:
-    """A live object, whole or metadata only, as seen by the owner of the field manager `manager`.
+    """Reduces a live object for the field manager `manager`.
 
-    `apiVersion` and `kind` must be the object's own: whoever reads a PartialObjectMetadata puts them back. Metadata
-    alone is enough where `health.has_rule` is false.
+    `apiVersion` and `kind` must be the object's own: the caller restores them in a PartialObjectMetadata. Metadata
+    alone is enough if `health.has_rule` is False.
     """
     metadata = body["metadata"]
     verdict, message = health.assess(body)

@@ -1,9 +1,9 @@
-"""metadata.managedFields: one entry a writer, with the set of fields it owns.
+"""metadata.managedFields: one entry for each manager, with the set of fields that it owns.
 
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
 The format of fieldsV1: https://github.com/kubernetes-sigs/structured-merge-diff/blob/master/fieldpath/serialize-pe.go
-In short: `f:name` is a field, `k:{...}` a list item by its keys, `v:...` one by its value, `i:0` one by its position,
-`.` the thing itself; an element without children is a leaf, which may well be a whole atomic map or list.
+In short: `f:name` is a field, `k:{...}` a list item by its keys, `v:...` a list item by its value, `i:0` a list item by
+its position, `.` the element itself. An element without children is a leaf, maybe a whole atomic mapping or list.
 """
 
 import json
@@ -21,8 +21,8 @@ Elements = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FieldOwner:
-    """One field path (as `ownership.fields` names them), who wrote it, when, and by which operation (`Update`, `Apply`,
-    `Update of scale`). An empty manager: the field is gone and nobody owns it.
+    """A field path (as in ownership.fields) and its owner: manager, time, and operation (`Update`, `Apply`,
+    `Update of scale`). An empty manager: the field was removed and has no owner.
     """
 
     field: str
@@ -40,7 +40,7 @@ def elements(entry: Entry) -> Elements:
 
 
 def applied(body: Body, manager: str) -> Elements | None:
-    """What a manager owns by apply; None when it has not applied this object. The server keeps one such entry each."""
+    """The fields that a manager owns by apply; None if it never applied this object. A manager has one such entry."""
     for entry in entries(body):
         if (entry.get("manager"), entry.get("operation")) == (manager, "Apply") and not entry.get("subresource"):
             return elements(entry)
@@ -48,7 +48,7 @@ def applied(body: Body, manager: str) -> Elements | None:
 
 
 def leaf_paths(tree: Elements, path: str = "") -> Iterator[str]:
-    """The leaves only: that an item or a map exists (`.`) says nothing about its content."""
+    """The paths of the leaves, without `.` elements, which only say that an item or a mapping exists."""
     for element, below in tree.items():
         if element == ".":
             continue
@@ -60,7 +60,7 @@ def leaf_paths(tree: Elements, path: str = "") -> Iterator[str]:
 
 
 def element_name(element: str) -> str:
-    """The path segment of an element; several keys of one item are joined: `8080-TCP`."""
+    """The path segment of an element. Several keys of one item are joined: `8080-TCP`."""
     kind, _, text = element.partition(":")
     if kind == "k":
         return "-".join(_text(part) for part in json.loads(text).values())
