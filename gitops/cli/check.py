@@ -13,7 +13,7 @@ from gitops.contract.checker import CheckedPair, Checker, CheckReport, OverlayVe
 from gitops.contract.surveyor import Surveyor
 from gitops.core.config_repo import pipeline
 from gitops.core.contract.violations import Violation
-from gitops.core.contract.workflow_commands import annotation
+from gitops.core.contract.workflow_commands import format_annotation
 from gitops.core.errors import Place
 from gitops.render.builds import Builds
 
@@ -68,14 +68,16 @@ def _many(count: int, word: str) -> str:
 def _annotations(report: CheckReport, *, ahead: bool) -> Iterator[str]:
     """Each finding once. What only the next promotions would bring is a warning, unless that counts."""
     for misfit in report.misfits:
-        yield annotation(misfit.message, misfit.place or Place(pipeline.FILE), is_error=True)
+        yield format_annotation(misfit.message, misfit.place or Place(pipeline.FILE), is_error=True)
     for checked in report.checked:
         said = set()
         for verdict, counts, when in ((checked.now, True, ""), (checked.ahead, ahead, " after the next promotions")):
             for message, place, is_error in _findings(checked, verdict) if verdict else ():
                 if (message, place) not in said:
                     said.add((message, place))
-                    yield annotation(f"{checked.overlay.name}{when}: {message}", place, is_error=is_error and counts)
+                    yield format_annotation(
+                        f"{checked.overlay.name}{when}: {message}", place, is_error=is_error and counts
+                    )
 
 
 def _findings(checked: CheckedPair, verdict: OverlayVerdict) -> Iterator[tuple[str, Place, bool]]:
@@ -152,7 +154,7 @@ def _verdict_json(verdict: OverlayVerdict) -> dict[str, Any]:
 def _violation_json(violation: Violation) -> dict[str, Any]:
     key, place = violation.key, violation.place
     return {
-        "reason": str(violation.breach),
+        "reason": str(violation.kind),
         "severity": str(violation.severity),
         "environment": violation.environment,
         "object": {"group": key.group, "kind": key.kind, "namespace": key.namespace, "name": key.name},

@@ -23,7 +23,7 @@ from gitops.core.errors import Rejected
 from gitops.core.onboarding.environments import EnvironmentOptions
 from gitops.core.parsing.models import is_name
 from gitops.onboarding.onboarder import Onboarder, Onboarding
-from gitops.onboarding.release_lock import releases
+from gitops.onboarding.release_lock import lock_releases
 from gitops.render.builds import Builds
 
 _UNDECIDED = frozenset({"Undecided", "AlreadyThere", "NotCommitted"})
@@ -104,7 +104,7 @@ def _run(place: Workspace, wishes: EnvironmentOptions, output: Path | None, *, w
     head = place.repo.head()
     if FILE in place.repo.tree(head):
         return _lock(place, head, write=write)
-    adoption = Onboarder(place.repo, place.renderer, place.memo, head).adopt(wishes)
+    adoption = Onboarder(place.repo, place.renderer, place.memo, head).onboard(wishes)
     sys.stdout.write(told(adoption))
     if not write:
         sys.stdout.write(printed(adoption))
@@ -142,7 +142,7 @@ def _lock(place: Workspace, head: str, *, write: bool) -> _Done:
     root = place.repo.root
     if root is None:
         raise Rejected("NoConfigRepo", "this is a config repo already; run this in a work tree of it")
-    found = releases(place.repo, head, _commit(place))
+    found = lock_releases(place.repo, head, _commit(place))
     report = _report(place)
     if found and not report.passes(ahead=False):
         return _Done(report, after=_MEND)

@@ -71,14 +71,14 @@ def _line(variation: Variation) -> str:
 
 
 def _doubts(adoption: Onboarding) -> Iterator[str]:
-    if not adoption.doubts:
+    if not adoption.foreign_names:
         return
-    hard = sum(doubt.hard for doubt in adoption.doubts)
-    yield f"\nfields that name another environment, which looks like a fault: {len(adoption.doubts)}" + (
+    hard = sum(doubt.hard for doubt in adoption.foreign_names)
+    yield f"\nfields that name another environment, which looks like a fault: {len(adoption.foreign_names)}" + (
         f" (check refuses {hard}, which can mean nothing else)" if hard else ""
     )
-    ranked = sorted(adoption.doubts, key=lambda doubt: not doubt.hard)
-    yield from _shortened([f"  {'forbidden' if doubt.hard else 'warning'}: {doubt.said}" for doubt in ranked])
+    ranked = sorted(adoption.foreign_names, key=lambda doubt: not doubt.hard)
+    yield from _shortened([f"  {'forbidden' if doubt.hard else 'warning'}: {doubt.summary}" for doubt in ranked])
     yield "  mend them, or uncomment their line in pipeline.yaml where it is meant"
 
 
@@ -110,7 +110,7 @@ def verdict(report: CheckReport) -> str:
     for checked in report.checked:
         lines.append(f"  {checked.overlay.name}: {summary(checked.now)}")
         lines += [f"    {checked.now.refusal}"] if checked.now.refusal else []
-        untold = [each for each in checked.now.violations if each.breach is not ViolationKind.FOREIGN]
+        untold = [each for each in checked.now.violations if each.kind is not ViolationKind.FOREIGN]
         lines += [f"  {line}" for each in untold for line in violation_lines(each)]
     lines.append("  passes" if report.passes(ahead=False) else "  does not pass yet: `lockstep check` says more")
     return "".join(f"{line}\n" for line in lines)

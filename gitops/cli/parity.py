@@ -39,7 +39,7 @@ def _pair_text(pair: EnvironmentPair) -> str:
     for each in pair.findings:
         rule = f"  ({each.rule})" if each.rule else ""
         where = f"{each.key.kind} {each.key.name} {each.field}".rstrip()
-        lines.append(f"  {each.standing:<10}  {where}: {_shown(each.a)} | {_shown(each.b)}{rule}")
+        lines.append(f"  {each.status:<10}  {where}: {_shown(each.a)} | {_shown(each.b)}{rule}")
     if pair.commits:
         lines.append(f"  {pair.b} is {len(pair.commits)} commits of the base behind {pair.a}:")
         lines += [f"    {line}" for line in pair.commits]
@@ -47,7 +47,7 @@ def _pair_text(pair: EnvironmentPair) -> str:
 
 
 def _parity_summary(pair: EnvironmentPair) -> str:
-    counts = {standing: sum(each.standing is standing for each in pair.findings) for standing in DifferenceStatus}
+    counts = {standing: sum(each.status is standing for each in pair.findings) for standing in DifferenceStatus}
     counts[DifferenceStatus.UNDECLARED] += bool(pair.trouble)
     return ", ".join(f"{count} {standing}" for standing, count in counts.items())
 
@@ -66,7 +66,7 @@ def _pairs_json(pairs: tuple[EnvironmentPair, ...]) -> str:
             "commits": list(pair.commits),
             "differences": [
                 {
-                    "standing": str(each.standing),
+                    "standing": str(each.status),
                     "object": {"group": each.key.group, "kind": each.key.kind, "name": each.key.name},
                     "field": each.field,
                     "a": each.a,

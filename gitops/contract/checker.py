@@ -14,8 +14,8 @@ from gitops.core.config_repo.compose import ComposedTree
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.release import RELEASE_FILE, Release
 from gitops.core.contract import release_evidence as evidence
-from gitops.core.contract.cross_environment import across
-from gitops.core.contract.survey import Survey
+from gitops.core.contract.cross_environment import judge_all
+from gitops.core.contract.survey_result import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Rejected
 from gitops.core.revision import Revision
@@ -176,7 +176,7 @@ class Checker:
         unknown = [name for name in situations if name not in found]
         found |= zip(unknown, pool.map(surveyed, unknown), strict=True)
         surveys = [each for each in found.values() if isinstance(each, Survey)]
-        beside = across(surveys, contract.book, changed)
+        beside = judge_all(surveys, contract.book, changed)
         return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
 
     def _recalled(self, situation: OverlayAtTree, contract: Contract) -> Survey | None:
@@ -234,7 +234,7 @@ def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
 
 def _with(verdict: OverlayVerdict, plan: _Plan, strayed: Mapping[str, bool]) -> OverlayVerdict:
     """The verdict for the commits that were planned, and what is wrong with these."""
-    found = evidence.off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
+    found = evidence.find_off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
     return replace(verdict, revision=plan.revision, violations=(*found, *verdict.violations))
 
 

@@ -68,7 +68,7 @@ class ParityComparer:
             ahead = self._promoted(one, two, contract)
         except Rejected as error:
             return EnvironmentPair(a.name, b.name, trouble=f"{error.reason}: {error}")
-        found = parity.findings(one.side, two.side, ahead.side, contract.book)
+        found = parity.compare_environments(one.side, two.side, ahead.side, contract.book)
         return EnvironmentPair(a.name, b.name, found, commits=self._commits(one, two, contract))
 
     def _rendered(self, found: Overlay, head: str, contract: Contract) -> _Rendered:

@@ -102,8 +102,8 @@ class ParityQueue:
         try:
             pairs = self._means.compare(head, a, b)
         except Rejected as error:
-            return parity.refused(head, self._means.now(), f"{error.reason}: {error}")
-        return parity.compared(head, self._means.now(), pairs, _MOST_FINDINGS)
+            return parity.summarize_failure(head, self._means.now(), f"{error.reason}: {error}")
+        return parity.summarize(head, self._means.now(), pairs, _MOST_FINDINGS)
 
 
 def _is_of(found: ComparedOverlay | None, head: str) -> bool:

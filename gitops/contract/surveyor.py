@@ -16,9 +16,9 @@ from gitops.core.config_repo.release import Release
 from gitops.core.config_repo.tree import Source, Tree
 from gitops.core.contract import release_evidence as evidence
 from gitops.core.contract import violation_places as origins
-from gitops.core.contract.survey import Survey, SurveyInput, survey
-from gitops.core.contract.variations import rule_book as books
-from gitops.core.contract.variations.rule_book import RuleBook
+from gitops.core.contract.survey import SurveyInput, survey
+from gitops.core.contract.survey_result import Survey
+from gitops.core.contract.variations.rule_book import RuleBook, compile_rule_book
 from gitops.core.contract.violation_places import FileOrigin
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Place, Rejected
@@ -96,7 +96,7 @@ class Surveyor:
         key = _key("schemas", blob.id)
         checked = self._memo.read(key) is not None
         declared = pipeline.parse(self._repo.read(blob.id), checked=checked)
-        compiled = Contract(blob.id, declared, books.of(declared, checked=checked))
+        compiled = Contract(blob.id, declared, compile_rule_book(declared, checked=checked))
         if not checked:
             self._memo.write(key, b"")
         return compiled
@@ -129,7 +129,7 @@ class Surveyor:
 
     def unproven(self, situation: OverlayAtTree, found: Survey, contract: Contract) -> tuple[Violation, ...]:
         """What of the release nobody has proven, as its release.yaml tells."""
-        return evidence.violations(
+        return evidence.find_unproven(
             situation.overlay, situation.release, found.images, contract.pipeline, situation.adopted
         )
 
@@ -144,12 +144,12 @@ class Surveyor:
         reference = self._reference(situation, reference_path(contract.pipeline, situation))
         found = self._origins(source)
         files = {path: self._repo.read(blob.id) for path, blob in own.files.items() if path not in reference.files}
-        return tuple(origins.placed(each, found, files, situation.overlay.file) for each in violations)
+        return tuple(origins.locate(each, found, files, situation.overlay.file) for each in violations)
 
     def _origins(self, source: Source) -> Mapping[tuple[str, str], FileOrigin]:
         """What cannot be rendered so has no known origin; the violations are what matters."""
         try:
-            return origins.origins(self._renderer.render(origins.wrapped(source)))
+            return origins.parse_origins(self._renderer.render(origins.with_origins(source)))
         except Rejected:
             return {}
 

@@ -159,7 +159,7 @@ class DesiredState:
         if memory.layout.broken is not None or declared is None or blob is None:
             raise memory.layout.broken or Rejected("NoPipeline", f"the config repo has no {pipeline.FILE}")
         if memory.contract is None:
-            memory.contract = Contract(blob.id, declared, books.of(declared))
+            memory.contract = Contract(blob.id, declared, books.compile_rule_book(declared))
         return memory.contract
 
     def _situations(self, memory: _Renders) -> dict[str, OverlayAtTree]:

@@ -1,6 +1,7 @@
-"""`lockstep init`: a directory of kustomizations -> a config repo whose environments are within their variations today.
+"""`lockstep init`: makes a config repo from a directory of kustomizations, with variations that cover today's
+differences.
 
-Nothing is written here: the result is the files that a config repo has more, judged as they would lie there.
+Nothing is written to disk here: the result is the new files of the config repo, judged by `lockstep check` in memory.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,25 +17,23 @@ from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import FILE, Pipeline
 from gitops.core.config_repo.services import RegistryPolicy
 from gitops.core.contract.survey import SurveyInput
-from gitops.core.contract.variations import rule_book as books
+from gitops.core.contract.variations.rule_book import compile_rule_book
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import guard
 from gitops.core.manifests import cluster_scoped, container_images
 from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Body
-from gitops.core.onboarding import discovery, pipeline_text, reference, relocation, services
+from gitops.core.onboarding import discovery, pipeline_text, reference, relocation, services, undecided
 from gitops.core.onboarding import environments as environments_of
-from gitops.core.onboarding import foreign_names as doubts
-from gitops.core.onboarding import observed_differences as findings
-from gitops.core.onboarding import undecided as questions
-from gitops.core.onboarding import variation_proposals as proposals
 from gitops.core.onboarding.discovery import Discovered, Graph, OverlayRoot
-from gitops.core.onboarding.environments import UNKNOWN, DeployedOverlay, EnvironmentOptions
-from gitops.core.onboarding.foreign_names import MentionDoubt
+from gitops.core.onboarding.environments import UNKNOWN_NAMESPACE, DeployedOverlay, EnvironmentOptions
+from gitops.core.onboarding.foreign_names import ForeignNameFinding, find_foreign_names
+from gitops.core.onboarding.observed_differences import find_differences, names_by_kind
 from gitops.core.onboarding.reference import ReferenceDirectory
 from gitops.core.onboarding.relocation import Relocation
 from gitops.core.onboarding.services import ServiceProposal
+from gitops.core.onboarding.variation_proposals import guarding_variations, propose_variations
 from gitops.onboarding.planned_tree import PlannedTree
 from gitops.ports import Cache, Renderer, Trees
 from gitops.render.builds import Builds
@@ -44,7 +43,7 @@ _MOST_SUSPECTS = 20
 
 @dataclass(frozen=True, slots=True)
 class RefusedRoot:
-    """A directory that was left out, and why."""
+    """A directory that was left out; `error` says why."""
 
     root: OverlayRoot
     error: Rejected
@@ -52,9 +51,9 @@ class RefusedRoot:
 
 @dataclass(frozen=True, slots=True)
 class Onboarding:
-    """`files`: path -> content of what a config repo has more; `copied`: those of them that are copies, and of what;
-    `reads`: the files that it needs besides. `guards`: names of the variations that let differ what
-    guards an environment. `report`: the verdict of `lockstep check`.
+    """`files`: path -> content of the new files; `copied`: new path -> the path that it is a copy of; `reads`: existing
+    files that the config repo also needs. `differences`: their number. `guards`: names of the variations that allow
+    differences in fields that guard an environment. `report`: the verdict of `lockstep check`.
     """
 
     files: Mapping[str, bytes]
@@ -67,19 +66,19 @@ class Onboarding:
     refusals: tuple[RefusedRoot, ...]
     differences: int
     guards: tuple[str, ...]
-    doubts: tuple[MentionDoubt, ...]
+    foreign_names: tuple[ForeignNameFinding, ...]
     notes: tuple[str, ...]
     report: CheckReport
 
     @property
     def is_settled(self) -> bool:
-        """False when a person must decide something before this config repo is right."""
+        """False if a person must decide something before the environments can be deployed."""
         return self.report.passes(ahead=False) and not self.refusals
 
 
 @dataclass(frozen=True, slots=True)
-class _Moved:
-    """An overlay with the files that it gets; `text` is what it renders, before and after."""
+class _RelocatedOverlay:
+    """An overlay with its new files; `text`: its render, which is the same at the old and the new place."""
 
     relocation: Relocation
     text: bytes
@@ -91,17 +90,17 @@ class _Moved:
 
 
 @dataclass(slots=True)
-class _Draft:
-    """What is known so far of the config repo to be."""
+class _PlannedRepo:
+    """The config repo as far as it is planned."""
 
-    moved: list[_Moved]
+    overlays: list[_RelocatedOverlay]
     files: dict[str, bytes]
     environments: dict[str, Environment]
     reference: ReferenceDirectory = field(default_factory=lambda: ReferenceDirectory("base"))
 
 
 class Onboarder:
-    """For one adoption of one tree."""
+    """Onboards one tree once."""
 
     def __init__(self, repo: Trees, renderer: Renderer, memo: Cache, head: str) -> None:
         self._repo = repo
@@ -111,102 +110,103 @@ class Onboarder:
         self._refusals: list[RefusedRoot] = []
         self._notes: list[str] = []
 
-    def adopt(self, wishes: EnvironmentOptions) -> Onboarding:
-        """Raises: Rejected(Undecided) when a person must say something first, Rejected(NoEnvironments, NotFound) when
-        there is nothing to adopt; Unavailable.
+    def onboard(self, options: EnvironmentOptions) -> Onboarding:
+        """The config repo. Raises: Rejected(Undecided) if a person must decide something first;
+        Rejected(NoEnvironments, NotFound) if there is nothing to onboard; Unavailable.
         """
         tree = self._repo.tree(self._head)
-        known = discovery.graph(tree, self._repo.read)
+        known = discovery.build_graph(tree, self._repo.read)
         found = (
-            discovery.chosen(known, wishes.environments)
-            if wishes.environments
-            else discovery.find(known, wishes.within)
+            discovery.take_environments(known, options.environments)
+            if options.environments
+            else discovery.find_environments(known, options.within)
         )
-        draft = self._deployed(self._moved(found, known, wishes), wishes)
-        self._compare(draft, wishes)
-        proposal = _services(draft, known)
-        declared = _declared(draft, proposal)
-        subjects = self._subjects(draft, declared)
-        book = books.of(declared)
-        different = findings.findings(subjects, book)
-        variations = proposals.proposed(
-            different, findings.kinds_of(subjects, book), declared.order, book.vocabulary.neutral
+        plan = self._plan(self._relocate_all(found, known, options), options)
+        self._choose_reference(plan, options)
+        proposal = _propose_services(plan, known)
+        declared = _declare(plan, proposal)
+        subjects = self._survey_inputs(plan, declared)
+        book = compile_rule_book(declared)
+        different = find_differences(subjects, book)
+        variations = propose_variations(
+            different, names_by_kind(subjects, book), declared.order, book.environment_names.neutralize
         )
         declared = declared.model_copy(update={"variations": variations})
-        doubtful, report = self._judge(draft, declared, proposal)
+        foreign_names, report = self._check(plan, declared, proposal)
         return Onboarding(
-            files=draft.files,
-            reads=self._reads(draft, subjects),
-            copied={new: old for each in draft.moved for new, old in each.relocation.old.items()},
+            files=plan.files,
+            reads=self._other_files(plan, subjects),
+            copied={new: old for each in plan.overlays for new, old in each.relocation.old.items()},
             declared=declared,
-            roots=tuple(each.root for each in draft.moved),
+            roots=tuple(each.root for each in plan.overlays),
             proposal=proposal,
             found=found,
             refusals=tuple(self._refusals),
             differences=len(different),
-            guards=proposals.guards(variations, different),
-            doubts=doubtful,
+            guards=guarding_variations(variations, different),
+            foreign_names=foreign_names,
             notes=tuple(self._notes),
             report=report,
         )
 
     # -- the overlays
 
-    def _moved(self, found: Discovered, known: Graph, wishes: EnvironmentOptions) -> list[_Moved]:
-        """Every overlay at its new place, proven to render the same there. What cannot be rendered is left out."""
+    def _relocate_all(self, found: Discovered, known: Graph, options: EnvironmentOptions) -> list[_RelocatedOverlay]:
+        """Every overlay at its new place, where it renders the same. One that does not render is left out."""
         if not found.roots:
-            raise questions.nothing(found, known, wishes.within)
+            raise undecided.refuse_no_environments(found, known, options.within)
         self._require_no_twins(found, known)
         with ThreadPoolExecutor() as pool:
-            results = list(pool.map(lambda root: self._attempted(root, known), found.roots))
+            results = list(pool.map(lambda root: self._try_to_relocate(root, known), found.roots))
         for each in (each for each in results if isinstance(each, RefusedRoot)):
             if each.error.reason == "EmptyRender":
-                self._notes.append(f"{each.root.path} renders nothing, and is left out")
+                self._notes.append(f"{each.root.path} renders no objects and is left out")
             else:
                 self._refusals.append(each)
-        moved = [each for each in results if isinstance(each, _Moved)]
+        moved = [each for each in results if isinstance(each, _RelocatedOverlay)]
         if not moved:
-            raise Rejected("NoEnvironments", f"no environment can be rendered{_told(self._refusals)}")
+            raise Rejected("NoEnvironments", f"no environment can be rendered{_list_refusals(self._refusals)}")
         return moved
 
     def _require_no_twins(self, found: Discovered, known: Graph) -> None:
-        """Before hundreds are rendered: a few that may be the same thing twice."""
-        for pair in islice(discovery.suspects(found.roots, known), _MOST_SUSPECTS):
-            moved = [each for root in pair if isinstance(each := self._attempted(root, known), _Moved)]
-            twins = next(environments_of.doubles([each.deployed for each in moved]), None)
+        """Renders a few pairs of suspected twins first, before hundreds of directories are rendered in vain."""
+        for pair in islice(discovery.find_suspected_twins(found.roots, known), _MOST_SUSPECTS):
+            moved = [each for root in pair if isinstance(each := self._try_to_relocate(root, known), _RelocatedOverlay)]
+            twins = next(environments_of.find_twins([each.deployed for each in moved]), None)
             if twins is not None:
-                raise questions.twins(*twins)
+                raise undecided.refuse_twins(*twins)
 
-    def _attempted(self, root: OverlayRoot, known: Graph) -> _Moved | RefusedRoot:
+    def _try_to_relocate(self, root: OverlayRoot, known: Graph) -> _RelocatedOverlay | RefusedRoot:
         try:
-            return self._relocated(root, known)
+            return self._relocate(root, known)
         except Rejected as error:
             return RefusedRoot(root, error)
 
-    def _relocated(self, root: OverlayRoot, known: Graph) -> _Moved:
+    def _relocate(self, root: OverlayRoot, known: Graph) -> _RelocatedOverlay:
         tree = self._repo.tree(self._head)
         before = guard.closure(tree, self._repo.read, root.path, apart="")
-        result = relocation.relocated(root, known, before.files, self._repo.read)
+        result = relocation.relocate(root, known, before.files, self._repo.read)
         text = self._renderer.render(guard.source(before, self._repo.read))
-        if self._text(PlannedTree(self._repo, result.files), root.target) != text:
-            message = "renders something else below environments/; it has to be moved by hand"
+        if self._render(PlannedTree(self._repo, result.files), root.target) != text:
+            message = "this directory renders other objects below environments/ than here: move it by hand"
             raise Rejected("NotTheSame", message, place=Place(known[root.path].file))
-        overlay = Overlay(root.overlay, root.environment, root.target, UNKNOWN)
+        overlay = Overlay(root.overlay, root.environment, root.target, UNKNOWN_NAMESPACE)
         parsed = manifests.parse(text, overlay, cluster_scoped.is_namespaced)
-        return _Moved(result, text, DeployedOverlay(root, known[root.path], parsed))
+        return _RelocatedOverlay(result, text, DeployedOverlay(root, known[root.path], parsed))
 
-    def _deployed(self, moved: list[_Moved], wishes: EnvironmentOptions) -> _Draft:
-        """Which environments there are, and what is known of each."""
+    def _plan(self, moved: list[_RelocatedOverlay], options: EnvironmentOptions) -> _PlannedRepo:
+        """The environments, and the overlays of each."""
         deployed = [each.deployed for each in moved]
-        twins = next(environments_of.doubles(deployed), None)
+        twins = next(environments_of.find_twins(deployed), None)
         if twins is not None:
-            raise questions.twins(*twins)
-        environments = environments_of.declared(deployed, wishes)
-        guessed = [each for each in deployed if each.root.environment not in wishes.namespaces]
-        for each in environments_of.strangers(guessed, environments):
+            raise undecided.refuse_twins(*twins)
+        environments = environments_of.declare(deployed, options)
+        guessed = [each for each in deployed if each.root.environment not in options.namespaces]
+        for each in environments_of.find_foreign_services(guessed, environments):
             home = environments[each.root.environment].namespace
             message = (
-                f"deploys to another namespace than {home}, which is {each.root.environment}'s; adopt it by itself"
+                f"no object is in {home}, the namespace of {each.root.environment}: run `lockstep init` for this "
+                "directory by itself"
             )
             self._refusals.append(
                 RefusedRoot(each.root, Rejected("OutOfScope", message, place=Place(each.directory.file)))
@@ -216,50 +216,53 @@ class Onboarder:
         files = {path: content for each in kept for path, content in each.relocation.files.items()}
         ranks = list(environments)
         kept.sort(key=lambda each: (ranks.index(each.root.environment), each.root.overlay))
-        return _Draft(kept, files, environments)
+        return _PlannedRepo(kept, files, environments)
 
     # -- the reference
 
-    def _compare(self, draft: _Draft, wishes: EnvironmentOptions) -> None:
-        """Chooses what the environments are compared with, and makes it where there is no such directory yet."""
-        planned = PlannedTree(self._repo, draft.files)
-        known = discovery.graph(planned.tree(self._head), planned.read)
-        if wishes.base:
-            if wishes.base not in known:
-                raise Rejected("NotFound", f"there is no kustomization in {wishes.base}, which is to be the base")
-            draft.reference = ReferenceDirectory(wishes.base)
+    def _choose_reference(self, plan: _PlannedRepo, options: EnvironmentOptions) -> None:
+        """Chooses the directory that the environments are compared with, and plans its files if it does not exist."""
+        trees = PlannedTree(self._repo, plan.files)
+        known = discovery.build_graph(trees.tree(self._head), trees.read)
+        if options.base:
+            if options.base not in known:
+                raise Rejected("NotFound", f"there is no kustomization in {options.base}, which --base names")
+            plan.reference = ReferenceDirectory(options.base)
             return
-        parts = {service: self._shared(service, draft, known) for service in {it.root.service for it in draft.moved}}
-        draft.reference = reference.made(dict(sorted(parts.items())), known)
-        draft.files |= draft.reference.files
+        found = {each.root.service for each in plan.overlays}
+        parts = {service: self._find_shared(service, plan, known) for service in found}
+        plan.reference = reference.build_reference(dict(sorted(parts.items())), known)
+        plan.files |= plan.reference.files
 
-    def _shared(self, service: str, draft: _Draft, known: Graph) -> tuple[str, ...]:
-        uses = [each.relocation.shared for each in draft.moved if each.root.service == service]
-        parts = reference.shared(uses, known)
+    def _find_shared(self, service: str, plan: _PlannedRepo, known: Graph) -> tuple[str, ...]:
+        uses = [each.relocation.shared for each in plan.overlays if each.root.service == service]
+        parts = reference.find_shared(uses, known)
         place = reference.TRIAL
-        trial = {f"{place}/kustomization.yaml": reference.text(place, parts, known)}
+        trial = {f"{place}/kustomization.yaml": reference.kustomization_text(place, parts, known)}
         try:
-            self._text(PlannedTree(self._repo, draft.files | trial), place)
+            self._render(PlannedTree(self._repo, plan.files | trial), place)
         except Rejected as error:
-            what = f"what the environments{f' of {service}' if service else ''} share"
-            self._notes.append(f"{what} does not render by itself, so they are compared with each other only: {error}")
+            what = f"the directories that the environments{f' of {service}' if service else ''} share"
+            self._notes.append(
+                f"{what} do not render alone, so environments are compared with each other only: {error}"
+            )
             return ()
         return parts
 
     # -- the contract
 
-    def _subjects(self, draft: _Draft, declared: Pipeline) -> list[SurveyInput]:
-        planned = PlannedTree(self._repo, draft.files)
-        tree = planned.tree(self._head)
+    def _survey_inputs(self, plan: _PlannedRepo, declared: Pipeline) -> list[SurveyInput]:
+        trees = PlannedTree(self._repo, plan.files)
+        tree = trees.tree(self._head)
         bodies: dict[str, Sequence[Body]] = {}
         found = []
-        for each in draft.moved:
+        for each in plan.overlays:
             root = each.root
             path = f"{declared.reference}/{root.service}"
             if not root.service or not layout.kustomization(path, tree):
                 path = declared.reference
             if path not in bodies:
-                bodies[path] = self._bodies(path, draft)
+                bodies[path] = self._reference_bodies(path, plan)
             place = Overlay(
                 root.overlay, root.environment, root.target, declared.environments[root.environment].namespace
             )
@@ -267,8 +270,8 @@ class Onboarder:
             found.append(SurveyInput(root.overlay, root.environment, own, path, bodies[path]))
         return found
 
-    def _bodies(self, path: str, draft: _Draft) -> Sequence[Body]:
-        text = self._text(PlannedTree(self._repo, draft.files), path)
+    def _reference_bodies(self, path: str, plan: _PlannedRepo) -> Sequence[Body]:
+        text = self._render(PlannedTree(self._repo, plan.files), path)
         try:
             return _bodies(manifests.parse(text, Overlay(path, path, path, "default"), cluster_scoped.is_namespaced))
         except Rejected as error:
@@ -276,50 +279,50 @@ class Onboarder:
                 raise
             return []
 
-    def _judge(
-        self, draft: _Draft, declared: Pipeline, proposal: ServiceProposal
-    ) -> tuple[tuple[MentionDoubt, ...], CheckReport]:
-        """The verdict of `lockstep check`, and pipeline.yaml with what it doubts."""
-        draft.files[FILE] = pipeline_text.text(declared, proposal.loose, ())
-        planned = PlannedTree(self._repo, draft.files)
-        report = Checker(planned, Surveyor(Builds(planned, self._renderer), self._memo)).check(self._head)
-        found = doubts.doubts({each.overlay.name: each.now.violations for each in report.checked})
-        draft.files[FILE] = pipeline_text.text(declared, proposal.loose, found)
+    def _check(
+        self, plan: _PlannedRepo, declared: Pipeline, proposal: ServiceProposal
+    ) -> tuple[tuple[ForeignNameFinding, ...], CheckReport]:
+        """Adds pipeline.yaml to the plan, checks the plan, and adds the foreign names found to pipeline.yaml."""
+        plan.files[FILE] = pipeline_text.format_pipeline(declared, proposal.loose, ())
+        trees = PlannedTree(self._repo, plan.files)
+        report = Checker(trees, Surveyor(Builds(trees, self._renderer), self._memo)).check(self._head)
+        found = find_foreign_names({each.overlay.name: each.now.violations for each in report.checked})
+        plan.files[FILE] = pipeline_text.format_pipeline(declared, proposal.loose, found)
         return found, report
 
-    def _reads(self, draft: _Draft, subjects: Sequence[SurveyInput]) -> frozenset[str]:
-        planned = PlannedTree(self._repo, draft.files)
-        tree = planned.tree(self._head)
-        places = [*(each.root.target for each in draft.moved), *{each.reference for each in subjects}]
-        reached = {path for place in places for path in guard.closure(tree, planned.read, place).files}
-        return frozenset(reached - draft.files.keys())
+    def _other_files(self, plan: _PlannedRepo, subjects: Sequence[SurveyInput]) -> frozenset[str]:
+        trees = PlannedTree(self._repo, plan.files)
+        tree = trees.tree(self._head)
+        places = [*(each.root.target for each in plan.overlays), *{each.reference for each in subjects}]
+        reached = {path for place in places for path in guard.closure(tree, trees.read, place).files}
+        return frozenset(reached - plan.files.keys())
 
-    def _text(self, planned: PlannedTree, path: str) -> bytes:
-        """What kustomize prints for a directory. Raises: Rejected, Unavailable."""
-        builds = Builds(planned, self._renderer)
-        return builds.text(builds.closure(planned.tree(self._head), path))
+    def _render(self, trees: PlannedTree, path: str) -> bytes:
+        """The output of kustomize for a directory. Raises: Rejected, Unavailable."""
+        builds = Builds(trees, self._renderer)
+        return builds.text(builds.closure(trees.tree(self._head), path))
 
 
 def _bodies(found: Sequence[Manifest]) -> list[Body]:
     return [each.body for each in found]
 
 
-def _services(draft: _Draft, known: Graph) -> ServiceProposal:
-    used: dict[str, list[Manifest]] = {name: [] for name in draft.environments}
-    for each in draft.moved:
+def _propose_services(plan: _PlannedRepo, known: Graph) -> ServiceProposal:
+    used: dict[str, list[Manifest]] = {name: [] for name in plan.environments}
+    for each in plan.overlays:
         used[each.root.environment] += each.deployed.manifests
-    overridden = {image for each in draft.moved for image in known[each.root.path].images}
-    return services.proposed([container_images.images(each) for each in used.values()], overridden)
+    overridden = {image for each in plan.overlays for image in known[each.root.path].images}
+    return services.propose_services([container_images.images(each) for each in used.values()], overridden)
 
 
-def _declared(draft: _Draft, proposal: ServiceProposal) -> Pipeline:
-    there = {each.root.environment for each in draft.moved}
+def _declare(plan: _PlannedRepo, proposal: ServiceProposal) -> Pipeline:
+    there = {each.root.environment for each in plan.overlays}
     hosts = sorted({host for each in proposal.tracked.values() if (host := _host(each.image))})
     return Pipeline(
-        reference=draft.reference.path,
+        reference=plan.reference.path,
         registries=tuple(RegistryPolicy(host=host) for host in hosts),
         services=dict(proposal.tracked),
-        environments={name: each for name, each in draft.environments.items() if name in there},
+        environments={name: each for name, each in plan.environments.items() if name in there},
     )
 
 
@@ -328,5 +331,5 @@ def _host(image: str) -> str:
     return first if slash and ("." in first or ":" in first or first == "localhost") else ""
 
 
-def _told(refusals: Sequence[RefusedRoot]) -> str:
+def _list_refusals(refusals: Sequence[RefusedRoot]) -> str:
     return "".join(f"\n  {each.root.path}: {each.error}" for each in refusals[:10])

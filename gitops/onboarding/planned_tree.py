@@ -1,4 +1,4 @@
-"""A tree with files that are written nowhere yet, so that they can be judged before they are."""
+"""A tree with planned files, so that they can be rendered and judged before they are written."""
 
 import hashlib
 from collections import ChainMap
@@ -9,7 +9,7 @@ from gitops.ports import Trees
 
 
 class PlannedTree:
-    """A ports.Trees in which every revision holds these files too."""
+    """Implements ports.Trees. Every revision also holds the planned files, which hide files of the same path."""
 
     def __init__(self, repo: Trees, files: Mapping[str, bytes]) -> None:
         self._repo = repo
@@ -18,7 +18,7 @@ class PlannedTree:
         self._blobs: dict[str, Blob] = {path: Blob("100644", each) for path, each in ids.items()}
 
     def tree(self, revision: str) -> Tree:
-        # A ChainMap writes to its first map only, and nobody writes to this one.
+        # A ChainMap is a MutableMapping, a Tree is read-only: this one is never written to.
         return ChainMap(self._blobs, self._repo.tree(revision))  # type: ignore[arg-type]
 
     def read(self, blob: str) -> bytes:

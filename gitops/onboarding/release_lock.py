@@ -1,4 +1,4 @@
-"""The second step of an adoption: environments that come after another one are locked to the adopted commit."""
+"""The second run of `lockstep init`: locks each environment with `after` to the commit that onboarded it."""
 
 from collections.abc import Mapping
 
@@ -15,10 +15,10 @@ from gitops.ports import Trees
 _WAIVED = "adoption"
 
 
-def releases(repo: Trees, head: str, commit: str) -> Mapping[str, bytes]:
-    """Path -> content of each release.yaml that is missing at `head`, locked to `commit`.
+def lock_releases(repo: Trees, head: str, commit: str) -> Mapping[str, bytes]:
+    """Path -> content of each release.yaml that is missing at `head`; its base and overlay are `commit`.
 
-    Raises: Rejected(NotCommitted) when the commit does not hold what lies there.
+    Raises: Rejected(NotCommitted) if an overlay or pipeline.yaml differs between `head` and the commit.
     """
     tree, committed = repo.tree(head), repo.tree(commit)
     declared = pipeline.parse(repo.read(tree[FILE].id))
@@ -26,15 +26,17 @@ def releases(repo: Trees, head: str, commit: str) -> Mapping[str, bytes]:
     for overlay in layout.overlays(declared, tree):
         if overlay.after is None or compose.read_release(overlay, tree, repo.read) is not None:
             continue
-        if tree.get(FILE) != committed.get(FILE) or not _same(overlay, tree, committed, repo):
-            message = f"commit what `lockstep init` wrote first: {overlay.path} is not the same in commit {commit[:12]}"
+        if tree.get(FILE) != committed.get(FILE) or not _is_committed(overlay, tree, committed, repo):
+            message = (
+                f"{overlay.path} differs from commit {commit[:12]}: commit the files that `lockstep init` wrote first"
+            )
             raise Rejected("NotCommitted", message)
         release = Release(base=commit, overlay=commit, waived=_WAIVED)
         found[f"{overlay.path}/{RELEASE_FILE}"] = release_text(release)
     return found
 
 
-def _same(overlay: Overlay, tree: Tree, committed: Tree, repo: Trees) -> bool:
+def _is_committed(overlay: Overlay, tree: Tree, committed: Tree, repo: Trees) -> bool:
     try:
         one, two = (
             guard.closure(ComposedTree(overlay.path, each, each), repo.read, overlay.path).key

@@ -193,7 +193,7 @@ class SyncTargets:
         if declared is None or release is None:
             return ()
         adopted = self._desired.adopted(place) if release.waives_all else None
-        return evidence.violations(place, release, container_images.images(desired.manifests), declared, adopted)
+        return evidence.find_unproven(place, release, container_images.images(desired.manifests), declared, adopted)
 
     def _last_good(self, overlay: Overlay, parent: Parent) -> Desired | None:
         if parent.applied is None:
@@ -207,4 +207,4 @@ class SyncTargets:
 
 def _strayed(desired: Desired) -> tuple[Violation, ...]:
     """Warns of commits that the trunk has lost."""
-    return evidence.off_trunk(desired.overlay, desired.revision, dict.fromkeys(desired.strayed, True))
+    return evidence.find_off_trunk(desired.overlay, desired.revision, dict.fromkeys(desired.strayed, True))

@@ -123,7 +123,7 @@ class TestCommand:
         assert count.startswith("3 overlays, ")
         [prod, *_] = [note for note in notes if "Deployment" in note and note.startswith("::error")]
         assert prod.startswith(f"::error file={PROD},line=7::prod: Deployment.apps shop-prod/order")
-        assert "%0Ano variation lets Deployment /metadata/labels/tier differ" in prod
+        assert "%0Ano variation allows Deployment /metadata/labels/tier to differ" in prod
         waiting = [note for note in notes if note.startswith("::warning file=environments/test/kustomization.yaml")]
         assert waiting
         assert all("::test after the next promotions: " in note for note in waiting)

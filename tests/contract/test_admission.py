@@ -120,7 +120,7 @@ def test_what_is_not_keeps_what_it_has_and_says_where_and_what_to_do(controller:
     target = controller.target("dev")
     assert target.stall is not None
     assert target.stall.reason == "ContractViolated"
-    assert "Deployment.apps shop-dev/order /spec/paused: no variation lets" in target.stall.message
+    assert "Deployment.apps shop-dev/order /spec/paused: no variation allows" in target.stall.message
     assert f"({DEV}:10)" in target.stall.message
     assert target.desired is not None
     assert target.desired.revision == ran

@@ -171,7 +171,7 @@ def test_violations_of_a_missing_setting_and_a_shared_one(repo: JudgedRepo) -> N
     repo.write({PROD: overlay("prod").replace("DB=db-of-prod", "DB=db-of-test")})
     assert repo.said("test") == [("NotDistinct", "ConfigMap", "/data/DB")]
     [violation] = repo.violations("prod")
-    assert (str(violation.breach), violation.forbids) == ("ForeignName", False)
+    assert (str(violation.kind), violation.forbids) == ("ForeignName", False)
     repo.write({PROD: overlay("prod").replace("DB=db-of-prod", "B=db-of-prod")})
     assert repo.said("prod") == [("MissingSetting", "ConfigMap", "/data/*/DB")]
 
@@ -238,14 +238,14 @@ class TestParity:
     def test_equal_but_for_what_is_declared(self, repo: JudgedRepo) -> None:
         repo.write({PROD: overlay("prod", more="replicas: [{name: order, count: 3}]\n")})
         pair = repo.parity("dev", "prod")
-        assert [(str(each.standing), each.field, each.rule) for each in pair.findings] == [
+        assert [(str(each.status), each.field, each.rule) for each in pair.findings] == [
             ("declared", "/spec/replicas", "replicas")
         ]
 
     def test_an_image_that_waits_for_its_promotion(self, repo: JudgedRepo) -> None:
         repo.write({PROD: overlay("prod", "old")})
         pair = repo.parity("dev", "prod")
-        assert [(str(each.standing), each.field) for each in pair.findings] == [("pending", f"{CONTAINER}/image")]
+        assert [(str(each.status), each.field) for each in pair.findings] == [("pending", f"{CONTAINER}/image")]
         assert pair.is_equal
 
     def test_a_base_that_waits_for_its_promotion(self, repo: JudgedRepo) -> None:
@@ -254,7 +254,7 @@ class TestParity:
         repo.write({"base/order/deployment.yaml": DEPLOYMENT + "      hostname: order\n"})
         repo.commit("orders get a host name")
         pair = repo.parity("dev", "prod")
-        assert [(str(each.standing), each.field) for each in pair.findings] == [
+        assert [(str(each.status), each.field) for each in pair.findings] == [
             ("pending", "/spec/template/spec/hostname")
         ]
         assert [line.partition(" ")[2] for line in pair.commits] == ["orders get a host name"]

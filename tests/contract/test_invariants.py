@@ -127,8 +127,8 @@ class TestOneAProvenBase:
             repo,
             "prod: 3 violations",
             "forbid: Release prod  /waived",
-            "a word alone waives the first release of an overlay only, and which one was the first cannot be told",
-            "fetch the full history, or let in by name what is listed here",
+            "a waiver without a digest or commit counts for the first release of an overlay only, and git does not show",
+            "fetch the full history, or waive by name each digest and commit that is listed here",
             f'`waived: {{"{first}": "<why>"}}`',
         )
         assert "test: ok" in said
@@ -164,7 +164,7 @@ def test_two_a_difference_that_nobody_declared(repo: JudgedRepo) -> None:
         "dev: 1 violation (",
         "forbid: Deployment.apps shop-dev/order  /spec/paused",
         "base: (nothing)   dev: true",
-        "no variation lets Deployment /spec/paused differ",
+        "no variation allows Deployment /spec/paused to differ",
         "most probably set in environments/dev/pause.yaml:1",
         "make it equal to base, or declare it in environments/pipeline.yaml: "
         "- {objects: [{kind: Deployment, name: order}], field: /spec/paused}",
@@ -194,8 +194,8 @@ def test_three_a_value_that_two_environments_share(repo: JudgedRepo) -> None:
     refused(
         repo,
         "forbid: ConfigMap settings  /data/DB",
-        "`DB` must be distinct (`settings`), but test has the same",
-        "give dev and test a value each",
+        "`DB` must be distinct (variation `settings`), but test has the same value",
+        "give dev and test different values",
     )
 
 
@@ -207,9 +207,9 @@ def test_four_an_environment_that_names_another(repo: JudgedRepo) -> None:
         repo,
         "forbid: ConfigMap settings  /data/DB",
         "dev: mysql.shop-prod.svc",
-        "names `shop-prod`, which is where prod lives",
+        "names `shop-prod`, which belongs to prod",
         "most probably set in environments/dev/kustomization.yaml",
-        "point it at dev's own; if it is meant, add `names: [shop-prod]` to the variation of this field",
+        "use the namespace of dev instead; if it is intended, add `names: [shop-prod]` to the variation of this field",
     )
 
 
@@ -223,7 +223,7 @@ class TestFiveAProvenDigest:
             repo,
             "forbid: Deployment.apps shop-dev/order  /spec/template/spec/containers/app/image",
             "dev: r.example/shop/order:1.4.2",
-            "is the image of a service, but not pinned by its digest: what runs could change without a commit",
+            "the image of a service has no digest, so what runs could change without a commit",
             "set newTag and digest under `images:`",
         )
 
@@ -271,4 +271,4 @@ def test_six_parity(repo: JudgedRepo) -> None:
     code, said = lockstep(repo, "parity", "dev", "prod")
     assert code == 1
     assert "  undeclared  Service order /metadata/labels/tier: gold | -\n" in said
-    refused(repo, "no variation lets Service /metadata/labels/tier differ")
+    refused(repo, "no variation allows Service /metadata/labels/tier to differ")

@@ -158,5 +158,5 @@ def test_a_huge_answer_is_cut_to_what_matters_most() -> None:
     assert found.counts[DifferenceStatus.PENDING] == 2000
     assert found.left_out == 1001
     kept = found.pairs[0].findings
-    assert kept[0].standing is DifferenceStatus.UNDECLARED
+    assert kept[0].status is DifferenceStatus.UNDECLARED
     assert len(kept[0].a or "") == 2000

@@ -203,4 +203,4 @@ def test_a_fault_of_public_repos_is_found(repo: JudgedRepo, fault: str) -> None:
         assert prod.refusal.reason == expected[1]
         assert expected[2] in str(prod.refusal)
     else:
-        assert expected in [(str(each.breach), str(each.severity), each.field) for each in prod.violations]
+        assert expected in [(str(each.kind), str(each.severity), each.field) for each in prod.violations]

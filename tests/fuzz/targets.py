@@ -48,7 +48,7 @@ IMAGE = Image("registry.example/shop/app", "1.5.0", "sha256:" + "a" * 64)
 WHEN = datetime(2026, 11, 26, tzinfo=UTC)
 TRAILERS = 6
 _LONGEST = 10_000
-RULES = book.of(
+RULES = book.compile_rule_book(
     pipeline.parse(
         b"""services: {app: {image: registry.example/shop/app, tags: {semver: ">=1"}}}
 environments: {dev: {namespace: shop-dev}, prod: {namespace: shop-prod, after: dev}}
@@ -171,7 +171,7 @@ def judge(data: bytes) -> None:
     found = [taken(lambda each=each: parsed(each)) for each in (own, reference or own)]  # type: ignore[misc]
     bodies = [[manifest.body for manifest in each or ()] for each in found]
     surveyed = survey.survey(survey.SurveyInput("dev", "dev", bodies[0], "base", bodies[1]), RULES)
-    across.across([surveyed, surveyed], RULES, None)
+    across.judge_all([surveyed, surveyed], RULES, None)
     for violation in surveyed.violations:
         assert str(violation)
 

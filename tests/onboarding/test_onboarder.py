@@ -94,7 +94,7 @@ class World:
         self.memo = RenderCache(root / "surveys")
 
     def adopted(self, wishes: EnvironmentOptions | None = None) -> Onboarding:
-        return Onboarder(self.repo, self.renderer, self.memo, self.repo.head()).adopt(wishes or EnvironmentOptions())
+        return Onboarder(self.repo, self.renderer, self.memo, self.repo.head()).onboard(wishes or EnvironmentOptions())
 
     def passes(self, files: dict[str, bytes]) -> bool:
         planned = PlannedTree(self.repo, files)
@@ -171,5 +171,5 @@ def test_an_overlay_that_renders_nothing_is_no_environment(tmp_path: Path, binar
     files = {**generated(1), "overlays/test/kustomization.yaml": "resources: []\n"}
     found = World(tmp_path, binary, files).adopted()
     assert [root.environment for root in found.roots] == list(ENVIRONMENTS)
-    assert any("overlays/test renders nothing" in note for note in found.notes)
+    assert any("overlays/test renders no objects" in note for note in found.notes)
     assert found.is_settled

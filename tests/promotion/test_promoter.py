@@ -134,7 +134,7 @@ def test_settings_may_add_an_object_that_a_variation_lets_be_there(
     place.write({"environments/test/kustomization.yaml": added, "environments/test/more.yaml": more})
     place.look()
     assert (name in {key.name for key in place.desired.at_head("test").keys}) is is_let_in
-    assert is_let_in or f"{name}: the object is not in base, and no variation lets it" in place.waiting("test")[0]
+    assert is_let_in or f"{name}: the object is not in base, and no variation allows that" in place.waiting("test")[0]
 
 
 def test_an_image_written_by_hand_is_never_taken_along(place: PromotionWorld) -> None:
@@ -174,7 +174,9 @@ def test_what_would_share_a_value_is_charged_to_the_one_that_is_promoted(tmp_pat
         place.soak()
         place.look()
         assert place.remote.head() == head
-        assert any("must be distinct (`levels`), but dev has the same" in each for each in place.waiting("test"))
+        assert any(
+            "must be distinct (variation `levels`), but dev has the same" in each for each in place.waiting("test")
+        )
 
 
 def test_a_lost_race_is_decided_again(place: PromotionWorld) -> None:

@@ -51,7 +51,7 @@ def pending(place: PromotionWorld) -> list[str]:
     finally:
         repo.close()
     assert pair.is_equal, pair
-    return [str(finding) for finding in pair.findings if finding.standing is DifferenceStatus.PENDING]
+    return [str(finding) for finding in pair.findings if finding.status is DifferenceStatus.PENDING]
 
 
 @settings(max_examples=8, deadline=None)

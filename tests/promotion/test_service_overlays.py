@@ -145,7 +145,7 @@ def test_check_and_parity_take_them_one_by_one(place: PromotionWorld, tmp_path: 
         assert report.passes(ahead=True), report.forbidden()
         assert [each.overlay.name for each in report.checked] == OVERLAYS
         comparer = ParityComparer(tree, place.renderer, memo, tree.subjects)
-        found = {(pair.a, pair.b): [str(each.standing) for each in pair.findings] for pair in comparer.parity(
+        found = {(pair.a, pair.b): [str(each.status) for each in pair.findings] for pair in comparer.parity(
             head, "test", "prod")}  # fmt: skip
         assert found == {("test/order", "prod/order"): ["pending"], ("test/print", "prod/print"): []}
         [pair] = comparer.parity(head, "dev/order", "test/order")

@@ -396,7 +396,7 @@ def _poisoned_parity(found: ComparedOverlay, text: str) -> ComparedOverlay:
             trouble=text,
             commits=(text,),
             findings=tuple(
-                ParityFinding(each.standing, replace(each.key, name=text), text, text, text, text)
+                ParityFinding(each.status, replace(each.key, name=text), text, text, text, text)
                 for each in pair.findings
             ),
         )

@@ -111,7 +111,7 @@ class JudgedRepo:
 
     def said(self, environment: str) -> list[tuple[str, str, str]]:
         """(reason, kind, field)."""
-        return sorted((str(each.breach), each.key.kind, each.field) for each in self.violations(environment))
+        return sorted((str(each.kind), each.key.kind, each.field) for each in self.violations(environment))
 
     def parity(self, a: str, b: str) -> EnvironmentPair:
         with self._opened() as tree:

@@ -7,7 +7,8 @@ import yaml
 
 from gitops.core.config_repo import pipeline
 from gitops.core.contract import cross_environment as across
-from gitops.core.contract.survey import Survey, SurveyInput, survey
+from gitops.core.contract.survey import SurveyInput, survey
+from gitops.core.contract.survey_result import Survey
 from gitops.core.contract.variations import rule_book as book
 from gitops.core.contract.variations.rule_book import RuleBook
 from gitops.core.contract.violations import Violation
@@ -22,7 +23,7 @@ ENVIRONMENTS = """
 
 def contract(variations: str = "[]", *, environments: str = ENVIRONMENTS, services: str = "{}") -> RuleBook:
     text = f"environments: {environments}\nservices: {services}\nvariations: {variations}\n"
-    return book.of(pipeline.parse(text.encode()))
+    return book.compile_rule_book(pipeline.parse(text.encode()))
 
 
 def bodies(text: str, namespace: str) -> list[Body]:
@@ -39,7 +40,7 @@ def surveyed(own: str, reference: str, rules: RuleBook, environment: str = "prod
 
 def said(violations: tuple[Violation, ...]) -> list[tuple[str, str, str]]:
     """(reason, severity, field), in the order of the fields."""
-    return sorted((str(each.breach), str(each.severity), each.field) for each in violations)
+    return sorted((str(each.kind), str(each.severity), each.field) for each in violations)
 
 
 def alone(own: str, reference: str, rules: RuleBook, environment: str = "prod") -> list[tuple[str, str, str]]:
@@ -52,7 +53,7 @@ def together(
 ) -> dict[str, list[tuple[str, str, str]]]:
     """What the environments break beside each other; those that break nothing are left out."""
     surveys = [surveyed(own, reference, rules, environment) for environment, own in owns.items()]
-    found = across.across(surveys, rules, changed)
+    found = across.judge_all(surveys, rules, changed)
     return {name: said(violations) for name, violations in found.items() if violations}
 
 

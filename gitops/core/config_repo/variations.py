@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from gitops.core.parsing.models import StrictModel, require
 
+SettingsFormat = Literal["yaml", "properties", "env"]
 Pointer = Annotated[str, require(re.compile(r"/.*"), "a JSON pointer, such as /spec/replicas")]
 
 
@@ -36,7 +37,7 @@ class Variation(StrictModel):
     required: tuple[str, ...] = ()
     distinct: bool | tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
-    format: Literal["yaml", "properties", "env"] | None = None
+    format: SettingsFormat | None = None
     names: tuple[str, ...] = ()
     preset: Literal["standard"] | None = None
     severity: ViolationSeverity = ViolationSeverity.FORBID

@@ -1,4 +1,7 @@
-"""Whether an overlay is let in. Judged on transitions: what runs already is never stopped by a rule that came later."""
+"""Decides whether an overlay is applied.
+
+An overlay whose render was admitted before is never stopped by a later rule.
+"""
 
 from collections.abc import Sequence
 
@@ -10,19 +13,24 @@ _MOST_SHOWN = 3
 
 
 def stall(violations: Sequence[Violation], *, is_admitted: bool) -> Stall | None:
-    """Why the overlay keeps what it has; None = it goes on. `is_admitted`: this very render was let in before."""
+    """The reason to keep the last applied state of the overlay; None = apply it.
+
+    `is_admitted`: this very render was applied before.
+    """
     forbidden = [each for each in violations if each.forbids]
     if not forbidden or is_admitted:
         return None
-    return Stall(REASON, _told(forbidden))
+    return Stall(REASON, _summarize(forbidden))
 
 
 def warnings(violations: Sequence[Violation]) -> tuple[str, ...]:
-    """What is shown of an overlay that was let in: what only warns, and what was let in before the rule was there."""
+    """The violations of an overlay that is applied, in sentences. Forbidden ones, which are older than their rule, come
+    first.
+    """
     return tuple(str(each) for each in sorted(violations, key=lambda each: not each.forbids))
 
 
-def _told(violations: Sequence[Violation]) -> str:
-    said = ". ".join(str(each) for each in violations[:_MOST_SHOWN])
+def _summarize(violations: Sequence[Violation]) -> str:
+    shown = ". ".join(str(each) for each in violations[:_MOST_SHOWN])
     more = len(violations) - _MOST_SHOWN
-    return f"{said}. And {more} more" if more > 0 else said
+    return f"{shown}. And {more} more" if more > 0 else shown

@@ -1,6 +1,8 @@
-"""The names by which environments are known: their own are identity, another one's are a finding.
+"""The names of environments and their namespaces in texts: an environment's own names do not count as a difference, the
+names of another environment are a finding.
 
-Only whole words count: letters and digits end where another character begins, so `latest` does not name `test`.
+Only whole words count: a word ends where a character follows that is no letter or digit, so `latest` does not name
+`test`.
 """
 
 import re
@@ -11,20 +13,20 @@ _NAMESPACE = "⟨namespace⟩"
 _ENVIRONMENT = "⟨environment⟩"
 # Public endings that are also usual names of environments: https://data.iana.org/TLD/tlds-alpha-by-domain.txt, and
 # those that RFC 2606 and RFC 6762 set aside.
-_ENDINGS = frozenset(
+_DOMAIN_ENDINGS = frozenset(
     {"dev", "live", "cloud", "app", "build", "host", "network", "run", "zone", "world", "test", "local"}
 )
-_DOMAIN = re.compile(r"[A-Za-z0-9-]\.\Z")
-_AFTER_DOMAIN = re.compile(r"(?:[:/?#\"'\s,;)\]]|\.(?:\s|\Z)|\Z)")
-_NEGATED = re.compile(r"(?<![A-Za-z0-9])(?:non|not|no)[-_]\Z", re.IGNORECASE)
-_SEEN = 8
-"""How many characters around a word tell what it is."""
-_DEVICE = re.compile(r"(?:\A|[^\w./~-])/\Z")
+_BEFORE_ENDING = re.compile(r"[A-Za-z0-9-]\.\Z")
+_AFTER_ENDING = re.compile(r"(?:[:/?#\"'\s,;)\]]|\.(?:\s|\Z)|\Z)")
+_NEGATION = re.compile(r"(?<![A-Za-z0-9])(?:non|not|no)[-_]\Z", re.IGNORECASE)
+_CONTEXT = 8
+"""The number of characters before and after a word that are looked at to tell its meaning."""
+_BEFORE_DEVICE = re.compile(r"(?:\A|[^\w./~-])/\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentMention:
-    """An environment's name or namespace found in a text. `hard` = it can only mean that environment's place."""
+    """An environment's name or namespace found in a text. `hard`: it can only mean the place where it is deployed."""
 
     word: str
     environments: frozenset[str]
@@ -40,46 +42,55 @@ class EnvironmentNames:
             for word in (environment, namespace):
                 self._owners.setdefault(word, set()).add(environment)
         self._names = frozenset(namespaces)
-        # The longest first: in `dev-eu` the environment `dev` is not named.
+        # The longest first: `dev-eu` does not name the environment `dev`.
         words = sorted(self._owners, key=lambda word: (-len(word), word))
         self._expression = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, words))})(?![A-Za-z0-9])")
 
-    def neutral(self, text: str, environment: str) -> str:
-        """The text with the environment's own names replaced by a placeholder; those of every environment for the
-        reference, which belongs to none (empty).
+    def neutralize(self, text: str, environment: str) -> str:
+        """The text with the environment's own names replaced by a placeholder.
+
+        An empty `environment` is the reference, which belongs to none: the names of all environments are replaced.
         """
 
-        def replaced(found: re.Match[str]) -> str:
+        def placeholder(found: re.Match[str]) -> str:
             word = found.group()
             if environment and environment not in self._owners[word]:
                 return word
             return _ENVIRONMENT if word in self._names else _NAMESPACE
 
-        return self._expression.sub(replaced, text)
+        return self._expression.sub(placeholder, text)
 
-    def namings(self, text: str) -> Iterator[EnvironmentMention]:
-        """Every environment that the text names, in its order. `/dev/...` and public endings of domains are none."""
+    def find_mentions(self, text: str) -> Iterator[EnvironmentMention]:
+        """Every environment that the text names, in the order of the text.
+
+        Left out: paths of devices (`/dev/...`), public endings of domains, and negations (`non-prod` is not prod).
+        """
         for found in self._expression.finditer(text):
-            before, after = text[max(found.start() - _SEEN, 0) : found.start()], text[found.end() : found.end() + _SEEN]
+            before = text[max(found.start() - _CONTEXT, 0) : found.start()]
+            after = text[found.end() : found.end() + _CONTEXT]
             word = found.group()
             in_cluster = before.endswith(".") and after.startswith(".svc")
-            if _NEGATED.search(before):  # `non-prod` is where prod is not
+            if _NEGATION.search(before) or _is_device(word, before, after):
                 continue
-            if _is_device(word, before, after) or (not in_cluster and _is_ending(word, before, after)):
+            if not in_cluster and _is_domain_ending(word, before, after):
                 continue
             yield EnvironmentMention(word, frozenset(self._owners[word]), word not in self._names or in_cluster)
 
 
 def _is_device(word: str, before: str, after: str) -> bool:
-    return word == "dev" and after[:1] in {"", "/"} and _DEVICE.search(before[-2:]) is not None
+    return word == "dev" and after[:1] in {"", "/"} and _BEFORE_DEVICE.search(before[-2:]) is not None
 
 
-def _is_ending(word: str, before: str, after: str) -> bool:
-    return word in _ENDINGS and _DOMAIN.search(before[-2:]) is not None and _AFTER_DOMAIN.match(after) is not None
+def _is_domain_ending(word: str, before: str, after: str) -> bool:
+    return (
+        word in _DOMAIN_ENDINGS
+        and _BEFORE_ENDING.search(before[-2:]) is not None
+        and _AFTER_ENDING.match(after) is not None
+    )
 
 
 def has_word(text: str, word: str) -> bool:
-    """True when `word` stands in the text and neither ends nor begins within a longer run of letters and digits."""
+    """True if `word` stands in the text as a whole: no letter or digit of it continues before or after it."""
     at = text.find(word)
     while at >= 0:
         end = at + len(word)
@@ -91,11 +102,11 @@ def has_word(text: str, word: str) -> bool:
     return False
 
 
-# Blanks, but never the end of a line: else a run of empty lines is looked at from each of them anew.
+# Blanks, but no line end: with line ends a run of empty lines would be scanned from each of its lines again.
 _COMMENT = re.compile(r"(?m)^[^\S\n]*(?:#|//|;).*$")
-_PROPERTY = re.compile(r"(?m)^([^\S\n]*(?:-[^\S\n]+)?)[\w.\-\"'\[\]]+[^\S\n]*(?:=|:(?=\s|$))")
+_PROPERTY_NAME = re.compile(r"(?m)^([^\S\n]*(?:-[^\S\n]+)?)[\w.\-\"'\[\]]+[^\S\n]*(?:=|:(?=\s|$))")
 
 
 def values_only(text: str) -> str:
-    """A configuration file without its comments and the names of its properties, which name nobody."""
-    return _PROPERTY.sub(r"\1", _COMMENT.sub("", text)) if "\n" in text else text
+    """A configuration file without comments and without the names of its properties: neither names an environment."""
+    return _PROPERTY_NAME.sub(r"\1", _COMMENT.sub("", text)) if "\n" in text else text

@@ -1,8 +1,8 @@
-"""How two environments differ: what was declared, what waits for a promotion, and what nobody declared.
+"""Parity: the differences between two environments A and B, each declared, pending or undeclared.
 
-B is looked at as it would be after a promotion from A (the same base, the same digests): what changes by that is
-pending; what then still differs from A must be covered by a variation. Names of the environments themselves, and what
-else is only identity, is no difference.
+B is compared as it would be after a promotion from A, with A's base and digests. A difference that this promotion
+removes is pending; one that remains must be covered by a variation. Identity, such as the environments' names, is no
+difference.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,19 +11,18 @@ from datetime import datetime
 from enum import StrEnum
 
 from gitops.core.config_repo.variations import ViolationSeverity
-from gitops.core.contract.comparison.differences import differences
-from gitops.core.contract.comparison.shapes import ObjectIdentity, ObjectShape, shapes
-from gitops.core.contract.difference_rules import ruling
-from gitops.core.contract.variations import rule_book as books
-from gitops.core.contract.variations.opened import opened
+from gitops.core.contract.comparison.differences import compare_shapes
+from gitops.core.contract.comparison.shapes import ObjectIdentity, ObjectShape, shape_objects
+from gitops.core.contract.difference_rules import deciding_rule
 from gitops.core.contract.variations.rule_book import RuleBook
-from gitops.core.contract.variations.rules import VariationRule
+from gitops.core.contract.variations.rules import VariationRule, severity_of
+from gitops.core.contract.variations.settings_files import open_settings_files
 from gitops.core.objects import Body, Key
 from gitops.core.sync.diff import SecretMask
 
 
 class DifferenceStatus(StrEnum):
-    """What a difference between two environments is."""
+    """Declared by a variation, pending a promotion, or undeclared."""
 
     DECLARED = "declared"
     PENDING = "pending"
@@ -32,11 +31,11 @@ class DifferenceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParityFinding:
-    """One difference. `field` is empty for a whole object, `a` and `b` are the values as they may be shown, None =
-    absent; a pending one shows B's value now and after the promotion. `rule`: the variation that declares it.
+    """One difference. `field` is empty for a whole object; `a` and `b` are the values as they may be shown, None =
+    absent. For a pending one they are B's value after the promotion and now. `rule`: the variation that declares it.
     """
 
-    standing: DifferenceStatus
+    status: DifferenceStatus
     key: Key
     field: str
     a: str | None
@@ -46,8 +45,8 @@ class ParityFinding:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentPair:
-    """Two overlays that hold the same things for two environments. `trouble`: why they cannot be compared, which counts
-    as undeclared. `commits`: what of the base waits for a promotion.
+    """Two overlays of the same service in two environments. `trouble`: the reason why they cannot be compared, which
+    counts as undeclared. `commits`: commits of the base that B waits for, one line each.
     """
 
     a: str
@@ -58,14 +57,14 @@ class EnvironmentPair:
 
     @property
     def is_equal(self) -> bool:
-        """True when nothing but declared differences and pending promotions is left."""
-        return not self.trouble and all(each.standing is not DifferenceStatus.UNDECLARED for each in self.findings)
+        """True if every difference is declared or pending."""
+        return not self.trouble and all(each.status is not DifferenceStatus.UNDECLARED for each in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedOverlay:
-    """Two environments as of a head of the trunk. `trouble`: why nothing could be compared, which counts as undeclared;
-    `counts` are those of all findings, of which `left_out` are not kept.
+    """Two environments at a head of the trunk. `trouble`: the reason why nothing could be compared, which counts as
+    undeclared; `counts` are those of all findings; `left_out`: the number of findings that were not kept.
     """
 
     head: str
@@ -78,8 +77,8 @@ class ComparedOverlay:
 
 @dataclass(frozen=True, slots=True)
 class ParityComparison:
-    """What is known of two environments. `is_current`: it is of the trunk's head. `asked_at`: since when a newer answer
-    is being worked out; None while it is not, because there is no need, or because too many others wait.
+    """The last known comparison of two environments. `is_current`: it is of the trunk's head. `asked_at`: the time
+    since which a newer one is being worked on; None = none is needed, or too many others wait.
     """
 
     compared: ComparedOverlay | None = None
@@ -89,7 +88,7 @@ class ParityComparison:
 
 @dataclass(frozen=True, slots=True)
 class ParitySide:
-    """An environment and what it renders."""
+    """An environment and the objects that it renders."""
 
     environment: str
     bodies: Sequence[Body]
@@ -101,76 +100,70 @@ class _Object:
     body: Body
 
 
-def findings(a: ParitySide, b: ParitySide, ahead: ParitySide, book: RuleBook) -> tuple[ParityFinding, ...]:
-    """`ahead`: B with A's base and digests, B itself when nothing waits. Undeclared ones first."""
-    one, two, after = (_objects(side, book) for side in (a, b, ahead))
-    found = [*_pending(two, after, (b.environment, b.environment), book)]
-    found += _judged(one, after, (a.environment, b.environment), book)
-    return tuple(sorted(found, key=lambda each: (_ORDER[each.standing], each.key, each.field)))
+def compare_environments(a: ParitySide, b: ParitySide, ahead: ParitySide, book: RuleBook) -> tuple[ParityFinding, ...]:
+    """Undeclared findings first. `ahead`: B with A's base and digests; B itself if it waits for nothing."""
+    one, two, after = (_by_identity(side, book) for side in (a, b, ahead))
+    found = [*_pending(two, after, b.environment, book)]
+    found += _remaining(one, after, (a.environment, b.environment), book)
+    return tuple(sorted(found, key=lambda each: (_ORDER[each.status], each.key, each.field)))
 
 
 _LONGEST_VALUE = 2000
 _ORDER = {DifferenceStatus.UNDECLARED: 0, DifferenceStatus.PENDING: 1, DifferenceStatus.DECLARED: 2}
 
 
-def compared(head: str, at: datetime, pairs: Sequence[EnvironmentPair], most: int) -> ComparedOverlay:
-    """At most so many findings, those that matter most; values are cut to what a person reads."""
+def summarize(head: str, at: datetime, pairs: Sequence[EnvironmentPair], most: int) -> ComparedOverlay:
+    """The comparison with at most `most` findings, undeclared ones first, and with long values cut."""
     found = [(number, each) for number, pair in enumerate(pairs) for each in pair.findings]
-    kept = sorted(found, key=lambda each: _ORDER[each[1].standing])[:most]
-    counts = {standing: sum(each.standing is standing for _, each in found) for standing in DifferenceStatus}
+    kept = sorted(found, key=lambda each: _ORDER[each[1].status])[:most]
+    counts = {status: sum(each.status is status for _, each in found) for status in DifferenceStatus}
     counts[DifferenceStatus.UNDECLARED] += sum(bool(pair.trouble) for pair in pairs)
     slim = tuple(
-        replace(pair, findings=tuple(_short(each) for place, each in kept if place == number))
+        replace(pair, findings=tuple(_cut(each) for place, each in kept if place == number))
         for number, pair in enumerate(pairs)
     )
     return ComparedOverlay(head, at, slim, counts=counts, left_out=len(found) - len(kept))
 
 
-def refused(head: str, at: datetime, why: str) -> ComparedOverlay:
-    """Nothing could be compared, and nobody can say that the two are equal."""
+def summarize_failure(head: str, at: datetime, why: str) -> ComparedOverlay:
+    """The comparison if nothing could be compared: it counts as one undeclared difference."""
     return ComparedOverlay(
         head, at, trouble=why, counts={**dict.fromkeys(DifferenceStatus, 0), DifferenceStatus.UNDECLARED: 1}
     )
 
 
-def _short(found: ParityFinding) -> ParityFinding:
+def _cut(found: ParityFinding) -> ParityFinding:
     a, b = (None if value is None else value[:_LONGEST_VALUE] for value in (found.a, found.b))
     return replace(found, field=found.field[:_LONGEST_VALUE], a=a, b=b)
 
 
-def _objects(side: ParitySide, book: RuleBook) -> dict[ObjectIdentity, _Object]:
-    found = shapes(side.bodies, book.home(side.environment))
+def _by_identity(side: ParitySide, book: RuleBook) -> dict[ObjectIdentity, _Object]:
+    found = shape_objects(side.bodies, book.scope(side.environment))
     return {
-        book.ident(shape.ident, side.environment): _Object(shape, body)
+        book.shared_identity(shape.ident, side.environment): _Object(shape, body)
         for shape, body in zip(found, side.bodies, strict=True)
     }
 
 
 def _pending(
-    now: Mapping[ObjectIdentity, _Object],
-    after: Mapping[ObjectIdentity, _Object],
-    pair: tuple[str, str],
-    book: RuleBook,
+    now: Mapping[ObjectIdentity, _Object], after: Mapping[ObjectIdentity, _Object], environment: str, book: RuleBook
 ) -> Iterator[ParityFinding]:
-    for each in _differences(now, after, pair, book):
+    for each in _differences(now, after, (environment, environment), book):
         yield ParityFinding(DifferenceStatus.PENDING, each.key, each.field, each.two, each.one)
 
 
-def _judged(
+def _remaining(
     one: Mapping[ObjectIdentity, _Object], two: Mapping[ObjectIdentity, _Object], pair: tuple[str, str], book: RuleBook
 ) -> Iterator[ParityFinding]:
     for each in _differences(one, two, pair, book):
-        standing = (
-            DifferenceStatus.UNDECLARED
-            if books.costs(each.rule) is ViolationSeverity.FORBID
-            else DifferenceStatus.DECLARED
-        )
-        yield ParityFinding(standing, each.key, each.field, each.one, each.two, each.rule.label if each.rule else "")
+        is_forbidden = severity_of(each.rule) is ViolationSeverity.FORBID
+        status = DifferenceStatus.UNDECLARED if is_forbidden else DifferenceStatus.DECLARED
+        yield ParityFinding(status, each.key, each.field, each.one, each.two, each.rule.label if each.rule else "")
 
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """As it may be shown, with the rule that decides about it."""
+    """`one` and `two`: the values as they may be shown; `rule`: the one that decides about the difference."""
 
     key: Key
     field: str
@@ -188,17 +181,17 @@ def _differences(
             found = left or right
             if found is not None:
                 one_has, two_has = ("present" if each else None for each in (left, right))
-                yield _Difference(found.shape.key, "", one_has, two_has, book.presence(found.shape.ident, pair))
+                yield _Difference(found.shape.key, "", one_has, two_has, book.presence_rule(found.shape.ident, pair))
         else:
-            yield from _fields(left, right, pair, book)
+            yield from _field_differences(left, right, pair, book)
 
 
-def _fields(left: _Object, right: _Object, pair: tuple[str, str], book: RuleBook) -> Iterator[_Difference]:
+def _field_differences(left: _Object, right: _Object, pair: tuple[str, str], book: RuleBook) -> Iterator[_Difference]:
     rules = book.field_rules(right.shape.ident, pair)
-    found = differences(opened(left.shape, rules), opened(right.shape, rules), book.sides(*pair))
-    by_path = {each.path: each for each in found}
+    one, two = (open_settings_files(each.shape, rules) for each in (left, right))
+    found = compare_shapes(one, two, book.sides(*pair))
+    paths = {each.path for each in found}
     mask = SecretMask(right.body)
     for each in found:
         shown = mask.change(each.path, each.before, each.after)
-        rule = ruling(rules, each, by_path)
-        yield _Difference(right.shape.key, each.path, shown.old, shown.new, rule)
+        yield _Difference(right.shape.key, each.path, shown.old, shown.new, deciding_rule(rules, each, paths))

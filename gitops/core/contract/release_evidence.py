@@ -1,8 +1,9 @@
-"""Invariants 1 and 5: an environment with `after` runs only what the one before it has proven. The proof is read from
-release.yaml, which a promotion writes together with its evidence; a release that somebody wrote by hand has none.
+"""The rule about evidence (invariants 1 and 5): an environment with `after` runs only what the one before it has
+proven.
 
-Every piece of evidence, and every waiver, names the digest or the commit that it is for, so that an edit cannot inherit
-those of another release. A waiver that names nothing (`waived: adoption`) counts for the release that was adopted.
+The proof is read from release.yaml, which a promotion writes together with its evidence. A release that a person wrote
+by hand has none. Each piece of evidence, and each waiver, names the digest or commit that it is for, so it does not
+count for another release. A waiver without a name (`waived: adoption`) counts for the first release of an overlay only.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -21,64 +22,71 @@ from gitops.core.revision import Revision
 KIND = "Release"
 
 
-def violations(
+def find_unproven(
     place: Overlay, release: Release | None, images: Collection[Image], declared: Pipeline, adopted: Revision | None
 ) -> tuple[Violation, ...]:
-    """What of the release was never proven. `images`: those that the overlay renders; `adopted`: the commits of the
-    first release.yaml that the overlay ever had, None = nobody can tell; only asked for where a word alone waives.
+    """The base and the images of the release that the environment before has not proven.
+
+    `images`: those that the overlay renders; `adopted`: the commits of the overlay's first release.yaml, None = git
+    history does not show them. It is asked only for a waiver without a name.
     """
     if place.after is None or release is None or release.revision is None:
         return ()
     if release.waives_all and adopted == release.revision:
         return ()
-    unknown = [_unknown(place, release)] if release.waives_all and adopted is None else []
-    return (*unknown, *_violations(place, release, images, declared))
+    unknown = [_unknown_first_release(place, release)] if release.waives_all and adopted is None else []
+    return (*unknown, *_unproven_parts(place, release, images, declared))
 
 
-def off_trunk(place: Overlay, revision: Revision, strayed: Mapping[str, bool]) -> tuple[Violation, ...]:
-    """Commits of a release that the trunk does not have. `strayed`: each of them -> whether a ref keeps it. Where one
-    does, its content is there for good, and running it goes on; else nobody can tell what became of it.
+def find_off_trunk(place: Overlay, revision: Revision, strayed: Mapping[str, bool]) -> tuple[Violation, ...]:
+    """The commits of a release that are not on the trunk.
+
+    `strayed`: each such commit -> True if a ref keeps it. Then its content cannot get lost and running it goes on, with
+    a warning; else it is forbidden.
     """
     found = {commit: field for field, commit in (("/overlay", revision.overlay), ("/base", revision.base))}
     return tuple(
-        _strayed(place, (field, commit), is_kept=strayed[commit])
+        _off_trunk(place, field, commit, is_kept=strayed[commit])
         for commit, field in found.items()
         if commit in strayed
     )
 
 
-def _strayed(place: Overlay, found: tuple[str, str], *, is_kept: bool) -> Violation:
+def _off_trunk(place: Overlay, field: str, commit: str, *, is_kept: bool) -> Violation:
     remedy = f"promote again (`lockstep promote {place.environment}`), or name a commit of the trunk"
     if is_kept:
         why = f"this commit of {RELEASE_FILE} is no longer on the trunk, which was rewritten; a ref of its own keeps it"
-        return replace(_violation(place, found, why, remedy), severity=ViolationSeverity.WARN)
+        return replace(_violation(place, (field, commit), why, remedy), severity=ViolationSeverity.WARN)
     why = f"this commit of {RELEASE_FILE} is not on the trunk: it is on another branch, or the trunk was rewritten"
-    return _violation(place, found, why, remedy)
+    return _violation(place, (field, commit), why, remedy)
 
 
-def _violations(place: Overlay, release: Release, images: Collection[Image], declared: Pipeline) -> Iterator[Violation]:
+def _unproven_parts(
+    place: Overlay, release: Release, images: Collection[Image], declared: Pipeline
+) -> Iterator[Violation]:
     names = {service.image: name for name, service in declared.services.items()}
     base, given = release.base or "", release.with_evidence_from(place.after or "")
     if not given.admits_base():
-        why = f"{place.after} has never proven this base: {RELEASE_FILE} {_instead(release, given)}"
+        why = f"{place.after} has never proven this base: {RELEASE_FILE} {_evidence_instead(release, given)}"
         yield _violation(place, ("/base", base), why, _remedy(place, base))
     for image in sorted(images, key=str):
         service = names.get(image.name)
         if service is not None and not given.admits(service, image.identity):
-            yield _unproven(place, service, image)
+            yield _unproven_image(place, service, image)
 
 
-def _unknown(place: Overlay, release: Release) -> Violation:
+def _unknown_first_release(place: Overlay, release: Release) -> Violation:
     why = (
-        "a word alone waives the first release of an overlay only, and which one was the first cannot be told: the "
-        "history is cut off, branches brought this file independently of each other, or the first one cannot be read"
+        "a waiver without a digest or commit counts for the first release of an overlay only, and git does not show "
+        "which one was the first: the history is shallow, branches added this file independently of each other, or the "
+        "first one cannot be read"
     )
-    remedy = "fetch the full history, or let in by name what is listed here"
+    remedy = "fetch the full history, or waive by name each digest and commit that is listed here"
     return _violation(place, ("/waived", str(release.waived)), why, remedy)
 
 
-def _instead(release: Release, given: Release) -> str:
-    """What the file holds in place of evidence for its base. `given`: it without what other environments gave."""
+def _evidence_instead(release: Release, given: Release) -> str:
+    """The evidence that the file has in place of that for its base. `given`: only what the environment before gave."""
     if release.admission is not None and given.admission is None:
         return f"holds evidence of {release.admission.source} only"
     if given.admission is not None and given.admission.base:
@@ -86,28 +94,29 @@ def _instead(release: Release, given: Release) -> str:
     return "holds no evidence of it"
 
 
-def _unproven(place: Overlay, service: str, image: Image) -> Violation:
+def _unproven_image(place: Overlay, service: str, image: Image) -> Violation:
     field = f"/admission/services/{service}"
+    called = f"{service} {image.tag}" if image.tag else service
     if not image.digest:
-        why = f"{service} {image.tag or ''} is not pinned by its digest, so {place.after} cannot have proven it"
+        why = f"{called} is not pinned by its digest, so {place.after} cannot have proven it"
         return _violation(place, (field, str(image)), why, "set newTag and digest under `images:`, or promote instead")
-    why = f"{place.after} has never proven {service} {image.tag or ''} with this digest: "
-    why += f"{RELEASE_FILE} holds no evidence of it"
-    return _violation(place, (field, image.digest), why.replace("  ", " "), _remedy(place, image.digest))
+    why = f"{place.after} has never proven {called} with this digest: {RELEASE_FILE} holds no evidence of it"
+    return _violation(place, (field, image.digest), why, _remedy(place, image.digest))
 
 
 def _remedy(place: Overlay, content: str) -> str:
     return (
-        f"take this edit of {RELEASE_FILE} back and promote instead (`lockstep promote {place.environment}`); in an "
-        f"emergency let it in by name and with a reason, in {place.path}/{RELEASE_FILE}: "
+        f"revert this edit of {RELEASE_FILE} and promote instead (`lockstep promote {place.environment}`); in an "
+        f"emergency waive it by name, with a reason, in {place.path}/{RELEASE_FILE}: "
         f'`waived: {{"{content}": "<why>"}}`'
     )
 
 
 def _violation(place: Overlay, found: tuple[str, str], why: str, remedy: str) -> Violation:
+    """`found`: the field of release.yaml and its content."""
     field, content = found
     return Violation(
-        breach=ViolationKind.UNPROVEN,
+        kind=ViolationKind.UNPROVEN,
         severity=ViolationSeverity.FORBID,
         environment=place.environment,
         key=Key("", KIND, "", place.name),

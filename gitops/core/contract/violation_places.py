@@ -1,7 +1,7 @@
-"""Which file most probably sets what a violation complains about.
+"""Finds the file and line that most probably set the field of a violation.
 
-kustomize says which file an object came from and which files' transformers ran on it, but not which of them set a
-field: among those files, the line that speaks of the field, its value and its object is the best guess.
+kustomize records from which file an object came and which files' transformers ran on it, but not which of them set a
+field. The best guess is the line in those files that has the most of the field, its value and its object.
 https://github.com/kubernetes-sigs/kustomize/blob/master/examples/inlinePatch.md and kustomization's `buildMetadata`.
 """
 
@@ -27,21 +27,23 @@ _PUNCTUATION = re.compile(r"[\s'\"{}\[\],:=-]+")
 
 @dataclass(frozen=True, slots=True)
 class FileOrigin:
-    """Files from the root of the tree: where an object came from, and those whose transformers ran on it."""
+    """`file`: the file that an object came from; `transformed`: the files whose transformers ran on it. Both are paths
+    from the root of the tree.
+    """
 
     file: str
     transformed: tuple[str, ...] = ()
 
 
-def wrapped(source: Source) -> Source:
-    """A build of the same tree in which every object carries its origin."""
+def with_origins(source: Source) -> Source:
+    """A build of the same tree in which kustomize annotates every object with its origin."""
     text = f"resources: [../{source.path}]\nbuildMetadata: [originAnnotations, transformerAnnotations]\n"
     files = {**source.files, f"{DIRECTORY}/{KUSTOMIZATION_FILES[0]}": text.encode()}
     return replace(source, path=DIRECTORY, files=files, key=f"{source.key}:origins")
 
 
-def origins(rendered: bytes) -> Mapping[tuple[str, str], FileOrigin]:
-    """(kind, name) -> Origin, of a build of `wrapped`. Raises: Rejected as yaml_text.documents."""
+def parse_origins(rendered: bytes) -> Mapping[tuple[str, str], FileOrigin]:
+    """(kind, name) -> origin, of the render of `with_origins`. Raises: Rejected as yaml_reader.documents does."""
     found = {}
     for document in yaml_reader.documents(rendered, f"{DIRECTORY} (rendered)", _LIMITS):
         metadata = document.value.get("metadata") or {}
@@ -54,21 +56,25 @@ def origins(rendered: bytes) -> Mapping[tuple[str, str], FileOrigin]:
     return found
 
 
-def placed(
+def locate(
     violation: Violation, found: Mapping[tuple[str, str], FileOrigin], own: Mapping[str, bytes], overlay: str
 ) -> Violation:
-    """The violation with its place. `own`: the files that the overlay reads and the reference does not."""
+    """The violation with its place. `own`: path -> content of the files that the overlay reads and the reference does
+    not; `overlay`: the overlay's kustomization, which is the place if nothing better is found.
+    """
     origin = found.get((violation.key.kind, violation.key.name))
     if not violation.field:
         return violation.at(Place(origin.file if origin and origin.file in own else overlay))
-    best = max(_lines(violation, own, origin), default=None)
+    best = max(_scored_lines(violation, own, origin), default=None)
     if best is not None:
         return violation.at(Place(best[1], -best[2]))
     return violation.at(Place(origin.file) if origin and origin.file else Place(overlay))
 
 
-def _lines(violation: Violation, own: Mapping[str, bytes], origin: FileOrigin | None) -> Iterator[tuple[int, str, int]]:
-    """(score, file, negative line) of every line that could be meant."""
+def _scored_lines(
+    violation: Violation, own: Mapping[str, bytes], origin: FileOrigin | None
+) -> Iterator[tuple[int, str, int]]:
+    """(score, file, negative line number) of every line that may set the field. Of equal scores the first line wins."""
     name = fields.last_name(violation.field)
     value = violation.after if violation.after not in {None, "***"} else None
     near = (origin.file, *origin.transformed) if origin else ()
@@ -91,7 +97,7 @@ def _score(line: str, name: str, value: str | None, path: str) -> int:
 
 
 def _entries(annotation: Any) -> Iterable[tuple[str, str]]:
-    """(path of the object's file or of its generator's, file that configured it) of each entry."""
+    """(file of the object or of its generator, file that configured it) of each entry of an annotation."""
     try:
         documents: Sequence[yaml_reader.Document] = yaml_reader.documents(
             str(annotation or "").encode(), _ORIGIN, _LIMITS
@@ -101,9 +107,9 @@ def _entries(annotation: Any) -> Iterable[tuple[str, str]]:
     for document in documents:
         for entry in document.value if isinstance(document.value, list) else [document.value]:
             if isinstance(entry, dict):
-                configured = _file(entry.get("configuredIn"))
-                yield _file(entry.get("path")) or configured, configured
+                configured = _from_root(entry.get("configuredIn"))
+                yield _from_root(entry.get("path")) or configured, configured
 
 
-def _file(path: Any) -> str:
+def _from_root(path: Any) -> str:
     return posixpath.normpath(posixpath.join(DIRECTORY, str(path))) if path else ""

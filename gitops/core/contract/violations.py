@@ -1,4 +1,4 @@
-"""A broken contract, as data: what, where, both values as they may be shown, and what would make it right."""
+"""A violation of the contract as data: object and field, both values as they may be shown, reason, remedy."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -9,9 +9,9 @@ from gitops.core.objects import Key
 
 
 class ViolationKind(StrEnum):
-    """What is broken: a field or an object that no variation covers, a variation's own conditions (schema, required,
-    distinct, format), a difference that the preset forbids or warns of, another environment's name, a loose image, a
-    release that nobody has proven.
+    """The rule that is broken: a field (UNDECLARED) or an object (PRESENCE) that no variation covers; a condition of a
+    variation (SCHEMA, REQUIRED, DISTINCT, FORMAT); a difference that the preset forbids or warns of; a name of another
+    environment (FOREIGN); an image without digest; a release without proof.
     """
 
     UNDECLARED = "Undeclared"
@@ -28,12 +28,12 @@ class ViolationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """`field` is empty for a whole object. `before` is the reference's value or the other environment's, `after` the
-    environment's own; None = absent, values of Secrets are `***`. `why` says what rule is broken, `remedy` what to do;
-    `place` is the file that most probably sets it, as far as that was looked for.
+    """`field` is empty for a whole object. `before` is the value of `against` (the reference or another environment),
+    `after` that of the environment; None = absent, values of Secrets are `***`. `why`: the rule that is broken;
+    `remedy`: what to do; `place`: the file that most probably sets the field, None = not looked for.
     """
 
-    breach: ViolationKind
+    kind: ViolationKind
     severity: ViolationSeverity
     environment: str
     key: Key
@@ -51,24 +51,24 @@ class Violation:
 
     @property
     def is_mutual(self) -> bool:
-        """True when two environments break the rule together, so that either could be charged with it."""
-        return self.against != "base" and self.breach in {ViolationKind.DISTINCT, ViolationKind.UNDECLARED}
+        """True if two environments break the rule together, so that either of them could be charged with it."""
+        return self.against != "base" and self.kind in {ViolationKind.DISTINCT, ViolationKind.UNDECLARED}
 
     def at(self, place: Place) -> "Violation":
         return replace(self, place=place)
 
     def __str__(self) -> str:
         """One line, for a condition or a log."""
-        what = f"{self.key} {self.field}".strip()
-        where = f" ({self.place})" if self.place else ""
-        return f"{what}: {self.why}{where}; {self.remedy}"
+        subject = f"{self.key} {self.field}".strip()
+        place = f" ({self.place})" if self.place else ""
+        return f"{subject}: {self.why}{place}; {self.remedy}"
 
     def lines(self) -> tuple[str, ...]:
-        """For people, from the object down to what to do about it."""
+        """Several lines for people: the object and field, both values, the reason, the file, the remedy."""
         head = f"{self.severity}: {self.key}" + (f"  {self.field}" if self.field else "")
         found = [head]
         if self.before is not None or self.after is not None:
-            both = self.breach not in {ViolationKind.FOREIGN, ViolationKind.UNPINNED, ViolationKind.UNPROVEN}
+            both = self.kind not in {ViolationKind.FOREIGN, ViolationKind.UNPINNED, ViolationKind.UNPROVEN}
             before = f"{self.against}: {_shown(self.before)}   " if both else ""
             found.append(f"{before}{self.environment}: {_shown(self.after)}")
         found.append(self.why)

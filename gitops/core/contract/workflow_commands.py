@@ -1,4 +1,4 @@
-"""Findings as workflow commands, which GitHub, Gitea and Forgejo show beside the line that they are about.
+"""Formats findings as workflow commands, which GitHub, Gitea and Forgejo Actions show beside the line of the file.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
@@ -6,16 +6,16 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 from gitops.core.errors import Place
 
 
-def annotation(message: str, place: Place, *, is_error: bool) -> str:
-    """One line. What the message holds can start no command of its own: its line ends are escaped."""
+def format_annotation(message: str, place: Place, *, is_error: bool) -> str:
+    """One line. Line ends in the message are escaped, so the message cannot start a command of its own."""
     line = f",line={place.line}" if place.line is not None else ""
     level = "error" if is_error else "warning"
-    return f"::{level} file={_property(place.file)}{line}::{_data(message)}"
+    return f"::{level} file={_escape_property(place.file)}{line}::{_escape(message)}"
 
 
-def _data(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,4 +1,4 @@
-"""Finds the environments in a tree of kustomizations: by the names of directories and by what refers to what."""
+"""Finds the environments in a tree of kustomizations, by directory names and by the references between directories."""
 
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,8 +17,8 @@ Read = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class KustomizationDirectory:
-    """A directory with a kustomization: its file, the other such directories that it refers to, whether it is a
-    component, what it puts around the names of all objects, and the images that it sets.
+    """A directory with a kustomization. `refers`: the other such directories that it refers to; `prefix` and `suffix`:
+    its namePrefix and nameSuffix; `images`: the names of images that it sets, as they are rendered.
     """
 
     file: str
@@ -34,7 +34,7 @@ Graph = Mapping[str, KustomizationDirectory]
 
 @dataclass(frozen=True, slots=True)
 class OverlayRoot:
-    """A directory that is deployed to an environment. `service` is empty when it is all of the environment."""
+    """A directory that is deployed to an environment. `service` is empty if the directory is the whole environment."""
 
     environment: str
     path: str
@@ -42,7 +42,7 @@ class OverlayRoot:
 
     @property
     def target(self) -> str:
-        """The directory that it has in a config repo."""
+        """The directory that it gets in a config repo."""
         return f"environments/{self.environment}" + (f"/{self.service}" if self.service else "")
 
     @property
@@ -52,7 +52,7 @@ class OverlayRoot:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """`left_out`: directories that look as if they were deployed, but to an environment that nothing is known of."""
+    """`left_out`: directories that look deployed, but their environment has no known name while that of others has."""
 
     roots: tuple[OverlayRoot, ...]
     left_out: tuple[str, ...] = ()
@@ -60,12 +60,17 @@ class Discovered:
 
 @dataclass(slots=True)
 class _Candidates:
+    """`roots`: directory -> (environment, path of the service)."""
+
     roots: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
 
-def graph(tree: Tree, read: Read) -> Graph:
-    """Every directory with a kustomization. One that cannot be read refers to nothing: the guard says later why."""
+def build_graph(tree: Tree, read: Read) -> Graph:
+    """Every directory with a kustomization.
+
+    One that cannot be parsed refers to nothing: guard.closure reports it later.
+    """
     found: dict[str, KustomizationDirectory] = {}
     for path in sorted(tree):
         directory, _, name = path.rpartition("/")
@@ -74,8 +79,8 @@ def graph(tree: Tree, read: Read) -> Graph:
     return {directory: _read(each, directory, found, tree, read) for directory, each in found.items()}
 
 
-def reached(known: Graph, start: str) -> tuple[str, ...]:
-    """`start` and every directory that it refers to, directly or not, in the order in which a build comes to them."""
+def reachable(known: Graph, start: str) -> tuple[str, ...]:
+    """`start` and every directory that it refers to, directly or not, in the order in which a build reads them."""
     found: dict[str, None] = {}
     waiting = [start]
     while waiting:
@@ -87,50 +92,51 @@ def reached(known: Graph, start: str) -> tuple[str, ...]:
 
 
 def resolve(directory: str, text: str) -> str:
-    """The path from the root of the tree that a relative one means; empty for the root itself."""
+    """The path from the root of the tree for a path relative to `directory`; empty for the root itself."""
     path = posixpath.normpath(posixpath.join(directory, text))
     return "" if path == "." else path
 
 
-def find(known: Graph, within: str = "") -> Discovered:
-    """The environments below the directory `within`, by the names of their directories."""
-    candidates = _candidates(known, within)
-    spoken = [root for root in candidates.roots.values() if names.rank(root[0]) is not None]
-    if spoken:
+def find_environments(known: Graph, within: str = "") -> Discovered:
+    """The environments in and below the directory `within`, by the names of their directories."""
+    candidates = _find_candidates(known, within)
+    has_known_name = any(names.rank(environment) is not None for environment, _ in candidates.roots.values())
+    if has_known_name:
         unknown = [path for path, (name, _) in candidates.roots.items() if names.rank(name) is None]
         candidates.left_out += unknown
         for path in unknown:
             del candidates.roots[path]
-    return Discovered(_named(candidates.roots), tuple(sorted(candidates.left_out)))
+    return Discovered(_name_roots(candidates.roots), tuple(sorted(candidates.left_out)))
 
 
-def chosen(known: Graph, environments: Mapping[str, str]) -> Discovered:
-    """The environments that a person named, with their directories.
+def take_environments(known: Graph, environments: Mapping[str, str]) -> Discovered:
+    """The environments that a person named. `environments`: name -> directory.
 
-    Raises: Rejected(NotFound) for a directory in and below which there is no kustomization.
+    Raises: Rejected(NotFound) for a directory without a kustomization in or below it.
     """
     roots: dict[str, tuple[str, tuple[str, ...]]] = {}
     for environment, path in environments.items():
-        below = [path] if path in known else _tops(known, [each for each in known if _is_below(each, path)])
+        below = [path] if path in known else _top_directories(known, [each for each in known if _is_below(each, path)])
         if not below:
-            raise Rejected("NotFound", f"there is no kustomization in {path or '.'}, which is to be {environment}")
+            message = f"there is no kustomization in {path or '.'}, which --environment names for {environment}"
+            raise Rejected("NotFound", message)
         for each in below:
             rest = each.removeprefix(path).strip("/")
             roots[each] = (environment, tuple(rest.split("/")) if rest else ())
-    return Discovered(_named(roots))
+    return Discovered(_name_roots(roots))
 
 
-def suspects(roots: Sequence[OverlayRoot], known: Graph) -> Iterator[tuple[OverlayRoot, OverlayRoot]]:
-    """Pairs of one environment's roots that refer to the same directory: they may well be the same thing twice."""
+def find_suspected_twins(roots: Sequence[OverlayRoot], known: Graph) -> Iterator[tuple[OverlayRoot, OverlayRoot]]:
+    """Pairs of roots of one environment that refer to the same directory: both may render the same objects."""
     firsts: dict[tuple[str, str], OverlayRoot] = {}
     for root in roots:
-        for directory in reached(known, root.path):
+        for directory in reachable(known, root.path):
             other = firsts.setdefault((root.environment, directory), root)
             if other is not root and not known[directory].is_component:
                 yield other, root
 
 
-def _candidates(known: Graph, within: str) -> _Candidates:
+def _find_candidates(known: Graph, within: str) -> _Candidates:
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for directory, each in known.items():
         at = names.position(directory)
@@ -139,13 +145,14 @@ def _candidates(known: Graph, within: str) -> _Candidates:
     inner = {
         other
         for directory, (environment, _) in found.items()
-        for other in reached(known, directory)[1:]
+        for other in reachable(known, directory)[1:]
         if other in found and found[other][0] == environment
     }
     return _Candidates({path: root for path, root in found.items() if path not in inner})
 
 
-def _named(roots: Mapping[str, tuple[str, tuple[str, ...]]]) -> tuple[OverlayRoot, ...]:
+def _name_roots(roots: Mapping[str, tuple[str, tuple[str, ...]]]) -> tuple[OverlayRoot, ...]:
+    """The roots with short names. They have a service only if several belong to one environment."""
     environments = [environment for environment, _ in roots.values()]
     if len(set(environments)) == len(environments):
         return tuple(OverlayRoot(names.label(environment), path) for path, (environment, _) in roots.items())
@@ -155,9 +162,9 @@ def _named(roots: Mapping[str, tuple[str, tuple[str, ...]]]) -> tuple[OverlayRoo
     )
 
 
-def _tops(known: Graph, directories: Sequence[str]) -> list[str]:
-    """Those that none of the others refers to."""
-    inner = {other for each in directories for other in reached(known, each)[1:]}
+def _top_directories(known: Graph, directories: Sequence[str]) -> list[str]:
+    """The directories that no other one of them refers to."""
+    inner = {other for each in directories for other in reachable(known, each)[1:]}
     return [each for each in directories if each not in inner and not known[each].is_component]
 
 
@@ -171,22 +178,22 @@ def _read(
     try:
         document = yaml_reader.document(read(tree[each.file].id), each.file)
         value = document.value if isinstance(document.value, dict) else {}
-        refers = tuple(dict.fromkeys(_directories(document, directory, known)))
+        refers = tuple(dict.fromkeys(_referred_directories(document, directory, known)))
     except (Rejected, KeyError):
         return each
     prefix, suffix = (str(value.get(field) or "") for field in ("namePrefix", "nameSuffix"))
     return KustomizationDirectory(
-        each.file, refers, value.get("kind") == "Component", prefix, suffix, _images(value.get("images"))
+        each.file, refers, value.get("kind") == "Component", prefix, suffix, _set_images(value.get("images"))
     )
 
 
-def _images(entries: object) -> frozenset[str]:
-    """Names as they are once the kustomization has changed them."""
+def _set_images(entries: object) -> frozenset[str]:
+    """The names of the images after this kustomization has changed them."""
     found = [each for each in (entries if isinstance(entries, list) else []) if isinstance(each, dict)]
     return frozenset(str(each.get("newName") or each.get("name")) for each in found)
 
 
-def _directories(document: yaml_reader.Document, directory: str, known: Collection[str]) -> Iterator[str]:
+def _referred_directories(document: yaml_reader.Document, directory: str, known: Collection[str]) -> Iterator[str]:
     for reference in file_references.references(document):
         path = resolve(directory, reference.text)
         if reference.use in {ReferenceUse.DIRECTORY, ReferenceUse.RESOURCE} and path in known:

@@ -1,4 +1,7 @@
-"""What is declared of each environment: order, namespace, prefix, cluster-wide kinds. Guesses are told apart."""
+"""Declares each environment for pipeline.yaml: order, namespace, prefix, suffix and kinds without a namespace.
+
+A person's options win; the rest is guessed from what the environment renders.
+"""
 
 import re
 from collections import Counter
@@ -13,14 +16,14 @@ from gitops.core.onboarding.discovery import KustomizationDirectory, OverlayRoot
 from gitops.core.parsing import models
 
 _NAME_PART = re.compile(r"[a-z0-9.-]{0,63}")
-UNKNOWN = "lockstep-init-unknown"
-"""The namespace that objects without one get as long as the environment's is not known."""
+UNKNOWN_NAMESPACE = "lockstep-init-unknown"
+"""The namespace of objects without one, as long as the namespace of the environment is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentOptions:
-    """What a person said about the environments: the name of each and its directory, the directory to compare with,
-    the order, and namespaces. What is empty is guessed. `within`: look for environments below this directory only.
+    """The options of `lockstep init`: `environments`: name -> directory; `base`: the directory to compare with;
+    `order`; `namespaces`: environment -> namespace. Empty ones are guessed. `within`: search this directory only.
     """
 
     within: str = ""
@@ -32,30 +35,29 @@ class EnvironmentOptions:
 
 @dataclass(frozen=True, slots=True)
 class DeployedOverlay:
-    """One overlay: where it was found, what its kustomization says, and the objects that it renders."""
+    """One overlay: the root that was found, its kustomization, and the objects that it renders."""
 
     root: OverlayRoot
     directory: KustomizationDirectory
     manifests: tuple[Manifest, ...]
 
 
-def undecided(message: str) -> Rejected:
-    """A person has to say something first."""
-    return Rejected("Undecided", message)
+def declare(deployed: Sequence[DeployedOverlay], options: EnvironmentOptions) -> dict[str, Environment]:
+    """The environments in their order.
 
-
-def declared(deployed: Sequence[DeployedOverlay], wishes: EnvironmentOptions) -> dict[str, Environment]:
-    """In their order. Raises: Rejected(Undecided) when order or namespaces cannot be guessed; Rejected(NotFound)."""
-    after = _order(list(dict.fromkeys(each.root.environment for each in deployed)), wishes)
+    Raises: Rejected(Undecided) if the order or a namespace cannot be guessed; Rejected(NotFound) if the order of the
+    options does not name each environment once.
+    """
+    after = _order(list(dict.fromkeys(each.root.environment for each in deployed)), options)
     found = {name: [each for each in deployed if each.root.environment == name] for name in after}
-    namespaces = {name: wishes.namespaces.get(name) or _namespace(overlays) for name, overlays in found.items()}
+    namespaces = {name: options.namespaces.get(name) or _namespace(overlays) for name, overlays in found.items()}
     _require_namespaces(namespaces)
     counted = Counter(namespaces.values())
     return {
         name: Environment(
             namespace=namespaces[name] or "",
-            prefix=_common([each.directory.prefix for each in found[name]]),
-            suffix=_common([each.directory.suffix for each in found[name]]),
+            prefix=_common_affix([each.directory.prefix for each in found[name]]),
+            suffix=_common_affix([each.directory.suffix for each in found[name]]),
             after=previous,
             images=None if previous else "newest",
             sync=SyncOptions(mode=SyncMode.OBSERVE, allow=Allow(cluster=_cluster_kinds(found[name]))),
@@ -65,8 +67,8 @@ def declared(deployed: Sequence[DeployedOverlay], wishes: EnvironmentOptions) ->
     }
 
 
-def doubles(deployed: Sequence[DeployedOverlay]) -> Iterator[tuple[DeployedOverlay, DeployedOverlay]]:
-    """Pairs of one environment's overlays that are mostly the same objects: they cannot both be deployed to it."""
+def find_twins(deployed: Sequence[DeployedOverlay]) -> Iterator[tuple[DeployedOverlay, DeployedOverlay]]:
+    """Pairs of overlays of one environment that share more than half of their objects: only one can be deployed."""
     for number, one in enumerate(deployed):
         for other in deployed[number + 1 :]:
             both = {each.key for each in one.manifests} & {each.key for each in other.manifests}
@@ -75,43 +77,43 @@ def doubles(deployed: Sequence[DeployedOverlay]) -> Iterator[tuple[DeployedOverl
                 yield one, other
 
 
-def strangers(deployed: Sequence[DeployedOverlay], known: Mapping[str, Environment]) -> list[DeployedOverlay]:
-    """Services none of whose objects is in their environment's namespace: they are deployed to another one. At least
-    one service of each environment is at home, unless a person named a namespace that none of them has.
+def find_foreign_services(
+    deployed: Sequence[DeployedOverlay], known: Mapping[str, Environment]
+) -> list[DeployedOverlay]:
+    """Services without any object in the namespace of their environment: they are deployed to another namespace.
+
+    Each environment has at least one other service, unless a person named a namespace that none of them uses.
     """
     return [
         each
         for each in deployed
         if each.root.service
-        and not {_namespace_of(each, found) for found in each.manifests}
-        & {known[each.root.environment].namespace, UNKNOWN}
+        and not {found.key.namespace for found in each.manifests}
+        & {known[each.root.environment].namespace, UNKNOWN_NAMESPACE}
     ]
 
 
-def _namespace_of(_each: DeployedOverlay, manifest: Manifest) -> str:
-    return manifest.key.namespace
-
-
-def _order(environments: list[str], wishes: EnvironmentOptions) -> dict[str, str | None]:
-    if wishes.order:
-        if sorted(wishes.order) != sorted(environments):
-            raise Rejected("NotFound", f"--order must name these: {', '.join(environments)}")
-        return dict(zip(wishes.order, (None, *wishes.order), strict=False))
-    silent = [name for name in environments if names.rank(name) is None]
-    if silent and wishes.environments:
+def _order(environments: list[str], options: EnvironmentOptions) -> dict[str, str | None]:
+    if options.order:
+        if sorted(options.order) != sorted(environments):
+            raise Rejected("NotFound", f"--order must name each of these once: {', '.join(environments)}")
+        return dict(zip(options.order, (None, *options.order), strict=False))
+    unranked = [name for name in environments if names.rank(name) is None]
+    if unranked and options.environments:
         return dict(zip(environments, (None, *environments), strict=False))
-    if silent and len(environments) > 1:
+    if unranked and len(environments) > 1:
         known = ",".join(environments)
-        raise undecided(f"in which order do these come: {', '.join(environments)}? Say so, for example --order {known}")
+        message = f"the order of {', '.join(environments)} cannot be told from their names. Name it: --order {known}"
+        raise Rejected("Undecided", message)
     return dict(names.predecessors(environments))
 
 
 def _namespace(overlays: Sequence[DeployedOverlay]) -> str | None:
-    """The one that most of the objects are in, as written in them or in the kustomization."""
+    """The namespace of most of the objects, as set in them or in the kustomization; None if none is set."""
     counted = Counter(
         manifest.key.namespace for each in overlays for manifest in each.manifests if manifest.key.namespace
     )
-    named = [name for name in counted if name != UNKNOWN and models.is_name(name)]
+    named = [name for name in counted if name != UNKNOWN_NAMESPACE and models.is_name(name)]
     return min(named, key=lambda name: (-counted[name], name), default=None)
 
 
@@ -119,11 +121,13 @@ def _require_namespaces(namespaces: Mapping[str, str | None]) -> None:
     missing = [name for name, namespace in namespaces.items() if not namespace]
     if missing:
         options = " ".join(f"--namespace {name}=NAMESPACE" for name in missing)
-        raise undecided(f"nothing says into which namespace {', '.join(missing)} is deployed. Add {options}")
+        raise Rejected(
+            "Undecided", f"no object or kustomization of {', '.join(missing)} sets a namespace. Add {options}"
+        )
 
 
-def _common(values: Sequence[str]) -> str:
-    """What all services of an environment put around their names; nothing when it is not the same."""
+def _common_affix(values: Sequence[str]) -> str:
+    """The prefix or suffix that all services of an environment have; empty if they differ."""
     return values[0] if len(set(values)) == 1 and _NAME_PART.fullmatch(values[0]) else ""
 
 

@@ -1,18 +1,18 @@
-"""What the environments are compared with: the directories that they share, as one kustomization."""
+"""The reference that environments are compared with: the directories that they share, as one kustomization."""
 
 import posixpath
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gitops.core.onboarding.discovery import Graph, reached
+from gitops.core.onboarding.discovery import Graph, reachable
 
 TRIAL = "lockstep-trial"
-"""A directory that nobody has, to see whether something renders."""
+"""A directory name that no repository uses, for a trial render of the shared directories."""
 
 _ROOTS = ("base", "reference", "lockstep-reference")
 _HEAD = """\
-# What the environments share: what `lockstep check` compares them with. It is not deployed by itself.
+# The shared part of the environments: `lockstep check` compares them with it. It is not deployed by itself.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 """
@@ -20,15 +20,17 @@ kind: Kustomization
 
 @dataclass(frozen=True, slots=True)
 class ReferenceDirectory:
-    """`path`: what `reference:` of pipeline.yaml says; `files`: what has to be written for it."""
+    """`path`: the value of `reference:` in pipeline.yaml; `files`: path -> content of the files to write for it."""
 
     path: str
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def shared(uses: Sequence[Sequence[str]], known: Graph) -> tuple[str, ...]:
-    """The directories that several overlays use, without those that another one of them brings along. Components change
-    what they are applied to: only those that all overlays use are among them.
+def find_shared(uses: Sequence[Sequence[str]], known: Graph) -> tuple[str, ...]:
+    """The directories that several overlays use, without those that another one of them refers to.
+
+    A component changes the objects that it is applied to, so it must be used by all overlays. `uses`: for each overlay
+    the directories that it uses.
     """
     counted = Counter(directory for each in uses for directory in each)
     enough = min(2, len(uses))
@@ -38,12 +40,12 @@ def shared(uses: Sequence[Sequence[str]], known: Graph) -> tuple[str, ...]:
         for directory in each
         if counted[directory] >= (len(uses) if known[directory].is_component else enough)
     }
-    brought = {other for each in found for other in reached(known, each)[1:]}
-    return tuple(each for each in found if each not in brought)
+    referred = {other for each in found for other in reachable(known, each)[1:]}
+    return tuple(each for each in found if each not in referred)
 
 
-def text(directory: str, parts: Sequence[str], known: Graph) -> bytes:
-    """The kustomization of the directory `directory` that is made of these parts; of nothing when there are none."""
+def kustomization_text(directory: str, parts: Sequence[str], known: Graph) -> bytes:
+    """The kustomization.yaml of `directory`, which refers to these parts; with empty resources if there are none."""
     lines = [_HEAD]
     for name, are_components in (("resources", False), ("components", True)):
         chosen = [each for each in parts if known[each].is_component == are_components]
@@ -54,8 +56,11 @@ def text(directory: str, parts: Sequence[str], known: Graph) -> bytes:
     return "".join(lines).encode()
 
 
-def made(parts: Mapping[str, Sequence[str]], known: Graph) -> ReferenceDirectory:
-    """`parts`: service (empty: all of the environment) -> what its overlays share."""
+def build_reference(parts: Mapping[str, Sequence[str]], known: Graph) -> ReferenceDirectory:
+    """The reference: the one shared directory if there is only one, else new kustomizations in a free directory.
+
+    `parts`: service (empty: the whole environment) -> the directories that its overlays share.
+    """
     [*alone] = parts.get("", ())
     if set(parts) == {""} and len(alone) == 1 and alone[0] and not known[alone[0]].is_component:
         return ReferenceDirectory(alone[0])
@@ -64,7 +69,7 @@ def made(parts: Mapping[str, Sequence[str]], known: Graph) -> ReferenceDirectory
         if all(_fits(place, parts[service], known) for service, place in places.items()):
             break
     files = {
-        f"{place}/kustomization.yaml": text(place, parts[service], known)
+        f"{place}/kustomization.yaml": kustomization_text(place, parts[service], known)
         for service, place in places.items()
         if list(parts[service]) != [place]
     }
@@ -72,6 +77,6 @@ def made(parts: Mapping[str, Sequence[str]], known: Graph) -> ReferenceDirectory
 
 
 def _fits(place: str, parts: Sequence[str], known: Graph) -> bool:
-    """True for the directory itself, and for a free one; a reference to a directory above is a cycle."""
+    """True if `place` is the only part, or is free and below no part: a reference to a directory above is a cycle."""
     is_free = place not in known and not any(place.startswith(f"{each}/") or not each for each in parts)
     return is_free or list(parts) == [place]

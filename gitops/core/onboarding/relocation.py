@@ -1,7 +1,7 @@
-"""Gives each environment the files that are its own: copies of them below environments/, with their references mended.
+"""Copies the files of each environment below environments/ and rewrites their references to the new paths.
 
-Own is the directory that is deployed, what lies below it, and every directory on the way to the base that is named
-after the same environment. All else stays where it is and is base, whoever uses it.
+An environment's own files are in the directory that is deployed, in directories below it, and in every directory on the
+way to the base that has the environment's name. All other files stay where they are and are base.
 """
 
 import posixpath
@@ -17,7 +17,7 @@ from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import file_references
 from gitops.core.kustomize.file_references import FileReference, ReferenceUse
 from gitops.core.onboarding import directory_names as names
-from gitops.core.onboarding.discovery import Graph, OverlayRoot, reached, resolve
+from gitops.core.onboarding.discovery import Graph, OverlayRoot, reachable, resolve
 from gitops.core.parsing import yaml_reader
 
 Read = Callable[[str], bytes]
@@ -26,7 +26,7 @@ Read = Callable[[str], bytes]
 @dataclass(frozen=True, slots=True)
 class Relocation:
     """`files`: new path -> content; `old`: new path -> the path that it was copied from; `shared`: the directories that
-    the overlay uses and that are not its own, as they are called from now on, in the order of the build.
+    the overlay uses and that are not its own, by their new paths, in the order of the build.
     """
 
     files: Mapping[str, bytes]
@@ -34,27 +34,27 @@ class Relocation:
     shared: tuple[str, ...]
 
 
-def relocated(root: OverlayRoot, known: Graph, closure: Mapping[str, Blob], read: Read) -> Relocation:
-    """`closure`: the files that a build of the root reads.
+def relocate(root: OverlayRoot, known: Graph, closure: Mapping[str, Blob], read: Read) -> Relocation:
+    """The overlay at its new place. `closure`: the files that a build of the root reads.
 
-    Raises: Rejected(CannotRewrite) with file and line for a reference that is written in an unusual way;
-    Rejected(ReservedName) for a file that Lockstep would take for its own.
+    Raises: Rejected(CannotRewrite) with file and line for a reference in unusual YAML; Rejected(ReservedName) for a
+    file with the name of one that Lockstep writes.
     """
-    moved = _moved(root, known)
-    mended = [directory for directory in reached(known, root.path) if directory in moved]
+    moved = _new_directories(root, known)
+    rewritten = [directory for directory in reachable(known, root.path) if directory in moved]
     old = {new: path for path in closure if (new := _new_path(path, moved, known)) != path}
     for name in (RELEASE_FILE, HOLD_FILE):
         if f"{root.target}/{name}" in old:
-            message = f"beside an overlay's kustomization {name} is Lockstep's own file: give this one another name"
+            message = f"beside an overlay's kustomization Lockstep writes {name} itself: give this file another name"
             raise Rejected("ReservedName", message, place=Place(old[f"{root.target}/{name}"]))
     files = {new: read(closure[path].id) for new, path in old.items()}
-    for directory in mended:
+    for directory in rewritten:
         file = known[directory].file
         new = _new_path(file, moved, known)
-        text = _mended(read(closure[file].id), file, directory, moved)
+        text = _rewrite_references(read(closure[file].id), file, directory, moved)
         if text != read(closure[file].id) or new != file:
             files[new] = text
-    shared = (moved.get(each, each) for each in reached(known, root.path) if not _is_own(root, each))
+    shared = (moved.get(each, each) for each in reachable(known, root.path) if not _is_own(root, each))
     return Relocation(files, old, tuple(dict.fromkeys(shared)))
 
 
@@ -65,10 +65,10 @@ def _is_own(root: OverlayRoot, directory: str) -> bool:
     return at is not None and names.label(directory.split("/")[at]) == root.environment
 
 
-def _moved(root: OverlayRoot, known: Graph) -> dict[str, str]:
-    """Old -> new directory, for those that the overlay reaches and that cannot stay where they are."""
+def _new_directories(root: OverlayRoot, known: Graph) -> dict[str, str]:
+    """Old -> new directory, for the directories that the overlay refers to and that cannot stay where they are."""
     moved: dict[str, str] = {}
-    for directory in sorted(reached(known, root.path), key=lambda each: (each != root.path, each)):
+    for directory in sorted(reachable(known, root.path), key=lambda each: (each != root.path, each)):
         above = next((each for each in moved if directory.startswith(f"{each}/")), None)
         if above is not None and _is_own(root, directory) == _is_own(root, above):
             new = moved[above] + directory[len(above) :]
@@ -91,9 +91,9 @@ def _new_path(path: str, moved: Mapping[str, str], known: Graph) -> str:
     return f"{moved[directory]}{path[len(directory) :]}" if directory in moved else path
 
 
-def _mended(data: bytes, file: str, directory: str, moved: Mapping[str, str]) -> bytes:
-    """The kustomization with the paths that lead from its new place to where things are now."""
-    wanted = list(_references(data, file, directory, moved))
+def _rewrite_references(data: bytes, file: str, directory: str, moved: Mapping[str, str]) -> bytes:
+    """The kustomization with its paths rewritten: they lead from its new place to the new places of the files."""
+    wanted = list(_new_references(data, file, directory, moved))
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     for reference, new in wanted:
         if reference.text != new:
@@ -102,13 +102,18 @@ def _mended(data: bytes, file: str, directory: str, moved: Mapping[str, str]) ->
     if [each.text for each in file_references.references(yaml_reader.document(text, file))] != [
         new for _, new in wanted
     ]:
-        raise Rejected("CannotRewrite", "its paths cannot be rewritten safely; write them plainly", place=Place(file))
+        raise Rejected(
+            "CannotRewrite",
+            "the paths of this file cannot be rewritten safely: write each as a plain scalar",
+            place=Place(file),
+        )
     return text
 
 
-def _references(
+def _new_references(
     data: bytes, file: str, directory: str, moved: Mapping[str, str]
 ) -> Iterator[tuple[FileReference, str]]:
+    """Every reference of the kustomization with its text at the new place."""
     for reference in file_references.references(yaml_reader.document(data, file)):
         target = resolve(directory, reference.text)
         inside = (
@@ -124,7 +129,7 @@ def _references(
 
 
 def _new_place(path: str, moved: Mapping[str, str]) -> str:
-    """Of a directory, or of a file in one."""
+    """The new path of a directory, or of a file in it."""
     above = max((each for each in moved if path == each or path.startswith(f"{each}/")), key=len, default=None)
     return path if above is None else moved[above] + path[len(above) :]
 
@@ -136,4 +141,8 @@ def _replace(lines: list[str], reference: FileReference, new: str) -> None:
         if expression.search(lines[at]):
             lines[at] = expression.sub(lambda _: new, lines[at])
             return
-    raise Rejected("CannotRewrite", f"`{reference.text}` cannot be rewritten; write it plainly", place=reference.place)
+    raise Rejected(
+        "CannotRewrite",
+        f"the path `{reference.text}` cannot be rewritten: write it as a plain scalar",
+        place=reference.place,
+    )

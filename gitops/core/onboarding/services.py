@@ -1,4 +1,4 @@
-"""Which images are the team's own, and which of their tags are followed: from what runs where today."""
+"""Proposes services: the images that a team builds itself, and which of their tags to follow, from what runs today."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -14,24 +14,24 @@ from gitops.core.onboarding import directory_names as names
 _DIGITS = re.compile(r"\d+")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _LEAST_RANDOM = 10
-_LONGEST_SHAPE = 150
+_LONGEST_PATTERN = 150
 _MOVING = frozenset({"latest", "main", "master", "stable", "edge", "nightly", "develop", "trunk"})
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceProposal:
-    """`tracked`: services whose images are pinned by digest everywhere; `loose`: those that would be services if they
-    were, since the contract wants every image of a service pinned.
+    """`tracked`: services whose images have a digest in every environment; `loose`: those whose images have not, so
+    that the contract would refuse them as services.
     """
 
     tracked: Mapping[str, Service] = field(default_factory=dict)
     loose: Mapping[str, Service] = field(default_factory=dict)
 
 
-def proposed(used: Sequence[Collection[Image]], overridden: Collection[str]) -> ServiceProposal:
-    """`used`: the images of each environment, in order; `overridden`: names that an overlay's `images` speaks of.
+def propose_services(used: Sequence[Collection[Image]], overridden: Collection[str]) -> ServiceProposal:
+    """An image is a service if an overlay sets it, or if its tag or digest differs between environments.
 
-    An image whose tag or digest is not the same everywhere, or that an overlay sets, is a service.
+    `used`: the images of each environment, in order; `overridden`: the names of images that overlays set by `images:`.
     """
     versions: dict[str, list[Image]] = {}
     for each in used:
@@ -40,7 +40,10 @@ def proposed(used: Sequence[Collection[Image]], overridden: Collection[str]) -> 
     ours = {name: found for name, found in versions.items() if name in overridden or len(set(found)) > 1}
     called = names.short_names([tuple(name.split("/")) for name in ours])
     services = {
-        called[tuple(name.split("/"))]: (Service(image=name, tags=policy([each.tag or "" for each in found])), found)
+        called[tuple(name.split("/"))]: (
+            Service(image=name, tags=propose_tag_policy([each.tag or "" for each in found])),
+            found,
+        )
         for name, found in sorted(ours.items())
         if images.is_name(name)
     }
@@ -51,19 +54,19 @@ def proposed(used: Sequence[Collection[Image]], overridden: Collection[str]) -> 
     )
 
 
-def policy(tags: Sequence[str]) -> TagPolicy:
-    """A policy that follows the first of these tags, those of the first environment, and what looks like it."""
+def propose_tag_policy(tags: Sequence[str]) -> TagPolicy:
+    """A policy for the first of these tags, which is that of the first environment, and for tags of the same form."""
     known = [tag for tag in tags if tag]
-    if known and all(_version(tag) for tag in known):
-        return TagPolicy(semver=_range([version for tag in known if (version := _version(tag))]))
+    if known and all(_parse_version(tag) for tag in known):
+        return TagPolicy(semver=_semver_range([version for tag in known if (version := _parse_version(tag))]))
     first = known[0] if known else "latest"
     if first in _MOVING or (names.rank(first) is not None and not _DIGITS.search(first)):
         return TagPolicy(follow=first)
-    shape = _shape(first)
-    return TagPolicy(pattern=f"^{shape if len(shape) <= _LONGEST_SHAPE else '.+'}$", order=TagOrder.PUSHED)
+    pattern = _tag_pattern(first)
+    return TagPolicy(pattern=f"^{pattern if len(pattern) <= _LONGEST_PATTERN else '.+'}$", order=TagOrder.PUSHED)
 
 
-def _version(tag: str) -> semver.Version | None:
+def _parse_version(tag: str) -> semver.Version | None:
     try:
         found = semver.Version.parse(tag.removeprefix("v"))
     except ValueError:
@@ -71,18 +74,18 @@ def _version(tag: str) -> semver.Version | None:
     return None if found.prerelease else found
 
 
-def _range(versions: Sequence[semver.Version]) -> str:
+def _semver_range(versions: Sequence[semver.Version]) -> str:
     lowest, highest = min(versions), max(versions)
     return f">={lowest.major}.{lowest.minor if lowest.major else 0} <{highest.major + 1}"
 
 
-def _shape(tag: str) -> str:
-    """The tag as a pattern: commit ids and numbers may be others."""
+def _tag_pattern(tag: str) -> str:
+    """A pattern for tags of the same form: other numbers and other commit ids."""
     parts = re.split(r"([._-])", tag)
-    return "".join(_part(part) for part in parts)
+    return "".join(_part_pattern(part) for part in parts)
 
 
-def _part(part: str) -> str:
+def _part_pattern(part: str) -> str:
     if _COMMIT.fullmatch(part) and not part.isdigit():
         return "[0-9a-f]{7,40}"
     if len(part) >= _LEAST_RANDOM and re.search(r"\d.*[A-Za-z].*\d", part) and part.isalnum():

@@ -156,7 +156,7 @@ def _pair(pair: EnvironmentPair, room: _Room) -> PairView:
         trouble=clean(pair.trouble, LONG),
         commits=tuple(clean(line) for line in pair.commits),
         findings={
-            str(standing): room.take(each for each in pair.findings if each.standing is standing)
+            str(standing): room.take(each for each in pair.findings if each.status is standing)
             for standing in reversed(DifferenceStatus)
         },
     )

@@ -8,7 +8,7 @@ WORDS = EnvironmentNames({"dev": "shop-dev", "dev-eu": "shop-eu", "test": "shop-
 
 
 def named(text: str) -> list[tuple[str, bool]]:
-    return [(naming.word, naming.hard) for naming in WORDS.namings(text)]
+    return [(mention.word, mention.hard) for mention in WORDS.find_mentions(text)]
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_names_nobody(text: str) -> None:
 
 
 def test_own_names_become_placeholders_and_others_stay() -> None:
-    assert WORDS.neutral("shop-dev/dev/test", "dev") == "⟨namespace⟩/⟨environment⟩/test"
-    assert WORDS.neutral("a-prod", "") == WORDS.neutral("a-dev", "")
+    assert WORDS.neutralize("shop-dev/dev/test", "dev") == "⟨namespace⟩/⟨environment⟩/test"
+    assert WORDS.neutralize("a-prod", "") == WORDS.neutralize("a-dev", "")
 
 
 def test_clusters_may_share_a_namespace() -> None:
     words = EnvironmentNames({"dev": "shop", "prod": "shop"})
-    assert words.neutral("shop", "dev") == words.neutral("shop", "prod") == "⟨namespace⟩"
-    assert [naming.environments for naming in words.namings("shop")] == [frozenset({"dev", "prod"})]
+    assert words.neutralize("shop", "dev") == words.neutralize("shop", "prod") == "⟨namespace⟩"
+    assert [mention.environments for mention in words.find_mentions("shop")] == [frozenset({"dev", "prod"})]
 
 
 def test_comments_and_property_names_name_nobody() -> None:

@@ -108,9 +108,9 @@ def test_environments_that_are_accepted_are_in_parity(
     a, b = (
         ParitySide(name, bodies(text, f"shop-{name}")) for text, name in zip(texts[1:], ("dev", "prod"), strict=True)
     )
-    found = parity.findings(a, b, b, book)
+    found = parity.compare_environments(a, b, b, book)
     if all(accepted):
-        assert all(each.standing is DifferenceStatus.DECLARED for each in found)
+        assert all(each.status is DifferenceStatus.DECLARED for each in found)
 
 
 EDITS = st.lists(

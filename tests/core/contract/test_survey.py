@@ -142,7 +142,7 @@ class TestVariations:
     @pytest.mark.parametrize(
         ("schema", "why"),
         [
-            ("{type: number of things}", "`r`: the schema is no JSON Schema"),
+            ("{type: number of things}", "`r`: the schema is not valid JSON Schema"),
             ("{anyOf: [{pattern: '(?=a)'}]}", "`r`: a pattern of the schema is not a regular expression of RE2"),
             ("{patternProperties: {a: true}}", "`propertyNames`"),
         ],
@@ -156,7 +156,7 @@ class TestVariations:
     def test_a_schema_that_never_ends_is_said_and_ends(self) -> None:
         rules = contract("[{name: r, field: /data/A, schema: {$ref: '#'}}]")
         found = surveyed(config(A="b"), config(A="a"), rules).violations
-        assert ["refers to itself without an end" in each.why for each in found] == [True]
+        assert ["refers to itself without end" in each.why for each in found] == [True]
 
     def test_a_pattern_that_python_would_never_finish(self) -> None:
         rules = contract("[{name: r, field: /data/A, schema: {pattern: '^(a+)+$'}}]")
@@ -198,12 +198,12 @@ class TestMessages:
         own = deployment(container="{imagePullPolicy: Always}")
         [violation] = surveyed(own, deployment(), rules).violations
         field = "/spec/template/spec/containers/app/imagePullPolicy"
-        why = "; the nearest, `limits`, is about /spec/template/spec/containers/*/resources"
+        why = "; the nearest one, `limits`, covers /spec/template/spec/containers/*/resources"
         declaration = f"- {{objects: [{{kind: Deployment, name: order}}], field: {field}}}"
         assert violation.lines() == (
             f"forbid: Deployment.apps shop-prod/order  {field}",
             "base: (nothing)   prod: Always",
-            f"no variation lets Deployment {field} differ{why}",
+            f"no variation allows Deployment {field} to differ{why}",
             f"make it equal to base, or declare it in environments/pipeline.yaml: {declaration}",
         )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core.contract.workflow_commands import annotation
+from gitops.core.contract.workflow_commands import format_annotation
 from gitops.core.errors import Place
 
 
@@ -16,8 +16,8 @@ from gitops.core.errors import Place
     ],
 )
 def test_is_one_line_that_means_what_it_says(message: str, place: Place, expected: str) -> None:
-    assert annotation(message, place, is_error=True) == expected
+    assert format_annotation(message, place, is_error=True) == expected
 
 
 def test_a_warning() -> None:
-    assert annotation("no", Place("k"), is_error=False) == "::warning file=k::no"
+    assert format_annotation("no", Place("k"), is_error=False) == "::warning file=k::no"

@@ -10,11 +10,13 @@ from tests.worlds.trees import Trees
 
 def graph(files: Mapping[str, str]) -> Graph:
     trees = Trees()
-    return discovery.graph(trees.tree({f"{path}/kustomization.yaml": text for path, text in files.items()}), trees.read)
+    return discovery.build_graph(
+        trees.tree({f"{path}/kustomization.yaml": text for path, text in files.items()}), trees.read
+    )
 
 
 def found(files: Mapping[str, str], within: str = "") -> list[tuple[str, str, str]]:
-    roots = discovery.find(graph(files), within).roots
+    roots = discovery.find_environments(graph(files), within).roots
     return sorted((root.environment, root.service, root.path) for root in roots)
 
 
@@ -67,7 +69,7 @@ def test_what_another_one_of_the_environment_brings_is_no_root() -> None:
 
 def test_unknown_names_beside_known_ones_are_left_out() -> None:
     files = {"overlays/dev": "{}", "overlays/cicd": "{}", "overlays/prod": "{}"}
-    result = discovery.find(graph(files))
+    result = discovery.find_environments(graph(files))
     assert sorted(root.environment for root in result.roots) == ["dev", "prod"]
     assert result.left_out == ("overlays/cicd",)
 
@@ -82,16 +84,16 @@ def test_components_are_no_environments() -> None:
 
 def test_chosen() -> None:
     known = graph({"a": "{}", "b/api": "{}", "b/web": "resources: [../lib]", "b/lib": "{}"})
-    assert discovery.chosen(known, {"dev": "a"}).roots == (OverlayRoot("dev", "a"),)
-    roots = discovery.chosen(known, {"dev": "b"}).roots
+    assert discovery.take_environments(known, {"dev": "a"}).roots == (OverlayRoot("dev", "a"),)
+    roots = discovery.take_environments(known, {"dev": "b"}).roots
     assert [(root.service, root.path) for root in roots] == [("api", "b/api"), ("web", "b/web")]
-    assert rejection(lambda: discovery.chosen(known, {"dev": "nowhere"}))[0] == "NotFound"
+    assert rejection(lambda: discovery.take_environments(known, {"dev": "nowhere"}))[0] == "NotFound"
 
 
 def test_suspects_share_what_is_no_component() -> None:
     known = graph({"base": "{}", "c": "kind: Component", "a": "resources: [../base]", "b": "resources: [../base]"})
     roots = (OverlayRoot("dev", "a", "a"), OverlayRoot("dev", "b", "b"), OverlayRoot("prod", "a", "a"))
-    assert list(discovery.suspects(roots, known)) == [(roots[0], roots[1])]
+    assert list(discovery.find_suspected_twins(roots, known)) == [(roots[0], roots[1])]
 
 
 def test_targets() -> None:

@@ -10,7 +10,7 @@ from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests.cluster_scoped import is_namespaced
 from gitops.core.onboarding import environments
 from gitops.core.onboarding.discovery import KustomizationDirectory, OverlayRoot
-from gitops.core.onboarding.environments import UNKNOWN, DeployedOverlay, EnvironmentOptions
+from gitops.core.onboarding.environments import UNKNOWN_NAMESPACE, DeployedOverlay, EnvironmentOptions
 
 
 def deployed(environment: str, *objects: str, service: str = "", prefix: str = "") -> DeployedOverlay:
@@ -21,7 +21,7 @@ def deployed(environment: str, *objects: str, service: str = "", prefix: str = "
         metadata = {"name": name, **({"namespace": namespace[0]} if namespace else {})}
         texts.append(json.dumps({"apiVersion": "v1", "kind": kind, "metadata": metadata}))
     root = OverlayRoot(environment, f"overlays/{environment}", service)
-    overlay = Overlay(root.overlay, environment, root.target, UNKNOWN)
+    overlay = Overlay(root.overlay, environment, root.target, UNKNOWN_NAMESPACE)
     found = manifests.parse("\n---\n".join(texts).encode(), overlay, is_namespaced)
     return DeployedOverlay(root, KustomizationDirectory("", prefix=prefix), found)
 
@@ -35,7 +35,7 @@ def asked(call: object) -> str:
 
 
 def test_the_namespace_of_most_objects() -> None:
-    found = environments.declared(
+    found = environments.declare(
         [deployed("dev", "Service a x", "Service b x", "Service c y", "Service d")], EnvironmentOptions()
     )
     assert found["dev"].namespace == "x"
@@ -43,20 +43,20 @@ def test_the_namespace_of_most_objects() -> None:
 
 def test_a_namespace_that_nothing_says_is_asked_for() -> None:
     assert "--namespace dev=NAMESPACE" in asked(
-        lambda: environments.declared([deployed("dev", "Service a")], EnvironmentOptions())
+        lambda: environments.declare([deployed("dev", "Service a")], EnvironmentOptions())
     )
     told = EnvironmentOptions(namespaces={"dev": "x"})
-    assert environments.declared([deployed("dev", "Service a")], told)["dev"].namespace == "x"
+    assert environments.declare([deployed("dev", "Service a")], told)["dev"].namespace == "x"
 
 
 def test_a_namespace_that_is_a_variable_is_asked_for() -> None:
-    assert asked(lambda: environments.declared([deployed("dev", "Service a ${NAMESPACE}")], EnvironmentOptions()))
+    assert asked(lambda: environments.declare([deployed("dev", "Service a ${NAMESPACE}")], EnvironmentOptions()))
 
 
 def test_order() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("prod", "dev", "qa")]
-    assert list(environments.declared(known, EnvironmentOptions())) == ["dev", "qa", "prod"]
-    found = environments.declared(known, EnvironmentOptions(order=("qa", "dev", "prod")))
+    assert list(environments.declare(known, EnvironmentOptions())) == ["dev", "qa", "prod"]
+    found = environments.declare(known, EnvironmentOptions(order=("qa", "dev", "prod")))
     assert {name: each.after for name, each in found.items()} == {"qa": None, "dev": "qa", "prod": "dev"}
     assert {name: each.images for name, each in found.items()} == {"qa": "newest", "dev": None, "prod": None}
 
@@ -65,31 +65,29 @@ def test_an_order_names_each_environment_once() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("prod", "dev")]
     for order in (("dev",), ("dev", "dev", "prod"), ("dev", "prod", "qa")):
         with pytest.raises(Rejected, match="--order"):
-            environments.declared(known, EnvironmentOptions(order=order))
+            environments.declare(known, EnvironmentOptions(order=order))
 
 
 def test_an_order_that_names_do_not_tell() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("us", "eu")]
-    assert "--order us,eu" in asked(lambda: environments.declared(known, EnvironmentOptions()))
-    found = environments.declared(known, EnvironmentOptions(environments={"us": "x", "eu": "y"}))
+    assert "--order us,eu" in asked(lambda: environments.declare(known, EnvironmentOptions()))
+    found = environments.declare(known, EnvironmentOptions(environments={"us": "x", "eu": "y"}))
     assert found["eu"].after == "us"
 
 
 def test_prefixes_that_all_services_have() -> None:
     same = [deployed("dev", "Service a x", service=name, prefix="dev-") for name in ("a", "b")]
-    assert environments.declared(same, EnvironmentOptions())["dev"].prefix == "dev-"
+    assert environments.declare(same, EnvironmentOptions())["dev"].prefix == "dev-"
     assert (
-        environments.declared([*same, deployed("dev", "Service c x", service="c")], EnvironmentOptions())["dev"].prefix
+        environments.declare([*same, deployed("dev", "Service c x", service="c")], EnvironmentOptions())["dev"].prefix
         == ""
     )
     odd = [deployed("dev", "Service a x", prefix="Dev_")]
-    assert environments.declared(odd, EnvironmentOptions())["dev"].prefix == ""
+    assert environments.declare(odd, EnvironmentOptions())["dev"].prefix == ""
 
 
 def test_environments_observe_and_hold_what_they_hold() -> None:
-    found = environments.declared([deployed("dev", "Service a x", "Namespace x", "Node n")], EnvironmentOptions())[
-        "dev"
-    ]
+    found = environments.declare([deployed("dev", "Service a x", "Namespace x", "Node n")], EnvironmentOptions())["dev"]
     assert str(found.sync.mode) == "observe"
     assert found.sync.allow.cluster == ("Namespace", "Node")
 
@@ -98,8 +96,8 @@ def test_doubles_are_mostly_the_same() -> None:
     one = deployed("dev", "Service a x", "Service b x", "Service c x", service="one")
     two = deployed("dev", "Service a x", "Service b x", service="two")
     three = deployed("dev", "Service a x", "Service d x", "Service e x", service="three")
-    assert list(environments.doubles([one, two, three])) == [(one, two)]
-    assert list(environments.doubles([one, deployed("prod", "Service a x", "Service b x")])) == []
+    assert list(environments.find_twins([one, two, three])) == [(one, two)]
+    assert list(environments.find_twins([one, deployed("prod", "Service a x", "Service b x")])) == []
 
 
 def test_strangers_are_services_of_another_namespace() -> None:
@@ -107,8 +105,13 @@ def test_strangers_are_services_of_another_namespace() -> None:
     there = deployed("dev", "Service c y", service="there")
     nowhere = deployed("dev", "Service d", service="nowhere")
     everything = [here, there, nowhere]
-    assert environments.strangers(everything, environments.declared(everything, EnvironmentOptions())) == [there]
+    assert environments.find_foreign_services(everything, environments.declare(everything, EnvironmentOptions())) == [
+        there
+    ]
     whole = [deployed("dev", "Service c y")]
     assert (
-        environments.strangers(whole, environments.declared(whole, EnvironmentOptions(namespaces={"dev": "x"}))) == []
+        environments.find_foreign_services(
+            whole, environments.declare(whole, EnvironmentOptions(namespaces={"dev": "x"}))
+        )
+        == []
     )

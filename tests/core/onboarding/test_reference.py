@@ -12,23 +12,23 @@ KNOWN: Graph = {
 
 
 def test_the_top_of_what_several_use() -> None:
-    assert reference.shared([("all", "api", "web"), ("all", "api", "web")], KNOWN) == ("all",)
-    assert reference.shared([("all", "api", "web"), ("api",)], KNOWN) == ("api",)
-    assert reference.shared([("api", "web"), ("api",), ("api", "web")], KNOWN) == ("api", "web")
-    assert reference.shared([("api",)], KNOWN) == ("api",)
+    assert reference.find_shared([("all", "api", "web"), ("all", "api", "web")], KNOWN) == ("all",)
+    assert reference.find_shared([("all", "api", "web"), ("api",)], KNOWN) == ("api",)
+    assert reference.find_shared([("api", "web"), ("api",), ("api", "web")], KNOWN) == ("api", "web")
+    assert reference.find_shared([("api",)], KNOWN) == ("api",)
 
 
 def test_components_that_all_use() -> None:
-    assert reference.shared([("api", "flag"), ("api", "flag")], KNOWN) == ("api", "flag")
-    assert reference.shared([("api", "flag"), ("api", "flag"), ("api",)], KNOWN) == ("api",)
+    assert reference.find_shared([("api", "flag"), ("api", "flag")], KNOWN) == ("api", "flag")
+    assert reference.find_shared([("api", "flag"), ("api", "flag"), ("api",)], KNOWN) == ("api",)
 
 
 def test_one_directory_is_the_reference_itself() -> None:
-    assert reference.made({"": ("api",)}, KNOWN) == reference.ReferenceDirectory("api")
+    assert reference.build_reference({"": ("api",)}, KNOWN) == reference.ReferenceDirectory("api")
 
 
 def test_several_are_put_together() -> None:
-    found = reference.made({"": ("api", "flag", "web")}, KNOWN)
+    found = reference.build_reference({"": ("api", "flag", "web")}, KNOWN)
     assert found.path == "base"
     [(file, text)] = found.files.items()
     assert file == "base/kustomization.yaml"
@@ -37,16 +37,16 @@ def test_several_are_put_together() -> None:
 
 def test_a_place_that_is_free_and_not_below_its_parts() -> None:
     known = {**KNOWN, "base": KustomizationDirectory("")}
-    assert reference.made({"": ("base", "api")}, known).path == "reference"
+    assert reference.build_reference({"": ("base", "api")}, known).path == "reference"
 
 
 def test_services_where_the_contract_finds_them() -> None:
     known = {**KNOWN, "base/api": KustomizationDirectory("")}
-    found = reference.made({"api": ("base/api",), "web": ("web",)}, known)
+    found = reference.build_reference({"api": ("base/api",), "web": ("web",)}, known)
     assert found.path == "base"
     assert list(found.files) == ["base/web/kustomization.yaml"]
 
 
 def test_nothing_shared() -> None:
-    [text] = reference.made({"": ()}, KNOWN).files.values()
+    [text] = reference.build_reference({"": ()}, KNOWN).files.values()
     assert text.decode().endswith("resources: []\n")

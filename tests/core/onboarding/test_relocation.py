@@ -17,9 +17,9 @@ BASE = {"base/kustomization.yaml": "resources: [d.yaml]\n", "base/d.yaml": "{}\n
 def relocated(files: Mapping[str, str], root: OverlayRoot) -> Relocation:
     trees = Trees()
     tree = trees.tree(files)
-    known = discovery.graph(tree, trees.read)
+    known = discovery.build_graph(tree, trees.read)
     closure = guard.closure(tree, trees.read, root.path, apart="")
-    return relocation.relocated(root, known, closure.files, trees.read)
+    return relocation.relocate(root, known, closure.files, trees.read)
 
 
 def overlay(text: str, directory: str = "overlays/dev") -> dict[str, str]:

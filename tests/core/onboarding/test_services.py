@@ -10,7 +10,7 @@ DIGEST = "@sha256:" + "a" * 64
 
 
 def proposed(*environments: list[str], overridden: frozenset[str] = frozenset()) -> services.ServiceProposal:
-    return services.proposed([[images.parse(each) for each in used] for used in environments], overridden)
+    return services.propose_services([[images.parse(each) for each in used] for used in environments], overridden)
 
 
 def test_images_that_are_the_same_everywhere_are_nobodys() -> None:
@@ -50,6 +50,6 @@ def test_equal_names_of_two_registries() -> None:
     ],
 )
 def test_policies(tags: list[str], expected: str) -> None:
-    found = services.policy(tags)
+    found = services.propose_tag_policy(tags)
     assert tag_policy.describe(found) == expected
     assert tag_policy.rank(found, tags[0] or "latest") is not None

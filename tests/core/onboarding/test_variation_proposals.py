@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.variations import Variation
-from gitops.core.contract.cross_environment import across
+from gitops.core.contract.cross_environment import judge_all
 from gitops.core.contract.survey import SurveyInput, survey
-from gitops.core.contract.variations import rule_book as books
-from gitops.core.onboarding import observed_differences as findings
-from gitops.core.onboarding import variation_proposals as proposals
+from gitops.core.contract.variations import rule_book
+from gitops.core.onboarding import observed_differences, variation_proposals
 from tests.worlds.surveys import ENVIRONMENTS, bodies, config, deployment
 
 ORDER = ("dev", "test", "prod")
@@ -29,15 +28,17 @@ def subjects(owns: Mapping[str, str], reference: str) -> list[SurveyInput]:
 
 def proposed(owns: Mapping[str, str], reference: str) -> tuple[Variation, ...]:
     everything = subjects(owns, reference)
-    book = books.of(PIPELINE)
-    found = findings.findings(everything, book)
-    return proposals.proposed(found, findings.kinds_of(everything, book), ORDER, book.vocabulary.neutral)
+    book = rule_book.compile_rule_book(PIPELINE)
+    found = observed_differences.find_differences(everything, book)
+    return variation_proposals.propose_variations(
+        found, observed_differences.names_by_kind(everything, book), ORDER, book.environment_names.neutralize
+    )
 
 
 def forbidden(owns: Mapping[str, str], reference: str, variations: Sequence[Variation]) -> list[str]:
-    book = books.of(PIPELINE.model_copy(update={"variations": tuple(variations)}))
+    book = rule_book.compile_rule_book(PIPELINE.model_copy(update={"variations": tuple(variations)}))
     surveys = [survey(each, book) for each in subjects(owns, reference)]
-    beside = across(surveys, book)
+    beside = judge_all(surveys, book)
     violations = [it for each in surveys for it in (*each.violations, *beside[each.name])]
     return [str(each) for each in violations if each.forbids]
 
@@ -209,9 +210,9 @@ def test_what_guards_an_environment_is_told() -> None:
     owns = {"dev": deployment("replicas: 1"), "test": deployment("replicas: 1"), "prod": loose}
     reference = deployment("replicas: 1")
     variations = proposed(owns, reference)
-    found = findings.findings(subjects(owns, reference), books.of(PIPELINE))
+    found = observed_differences.find_differences(subjects(owns, reference), rule_book.compile_rule_book(PIPELINE))
     assert [each.name for each in variations] == ["replicas", "securityContext", "only in prod"]
-    assert proposals.guards(variations, found) == ("securityContext", "only in prod")
+    assert variation_proposals.guarding_variations(variations, found) == ("securityContext", "only in prod")
 
 
 def test_names_that_cannot_be_written() -> None:

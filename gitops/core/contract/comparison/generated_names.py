@@ -1,7 +1,8 @@
-"""Which names kustomize made: those that end in the hash of what the object holds.
+"""Recognizes names that kustomize generated: those that end in a hash of the object's content.
 
-The hash is computed anew, so nobody passes a name off as generated: an object whose name ends in its own hash is
-addressed by its content either way. https://github.com/kubernetes-sigs/kustomize/blob/master/api/internal/hasher/hasher.go
+The hash is computed again and compared, so a name written by hand does not pass as generated. An object whose name ends
+in its own hash is addressed by its content, whoever named it.
+https://github.com/kubernetes-sigs/kustomize/blob/master/api/internal/hasher/hasher.go
 """
 
 import base64
@@ -19,29 +20,29 @@ _LETTERS = str.maketrans("013ae", "ghkmt")
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
-def bare_name(body: Body) -> str:
-    """The object's name without the hash that a generator gave it."""
+def strip_generated_hash(body: Body) -> str:
+    """The object's name without the hash that a generator appended; the whole name if it has none."""
     name = str(body["metadata"]["name"])
     found = _SUFFIX.search(name)
     if found is None or "/" in str(body["apiVersion"]) or body["kind"] not in {"ConfigMap", "Secret"}:
         return name
-    hashes = {_hash(_content(body, strings=strings)) for strings in (False, True)}
+    hashes = {_hash(_hashed_content(body, strings=strings)) for strings in (False, True)}
     return name[: found.start()] if found[1] in hashes else name
 
 
-def _content(body: Body, *, strings: bool) -> Mapping[str, Any]:
-    """What kustomize hashes. Its look-up of the name finds nothing, so that is always empty."""
+def _hashed_content(body: Body, *, strings: bool) -> Mapping[str, Any]:
+    """The content that kustomize hashes. `name` is always empty: kustomize's look-up of it finds nothing."""
     content = {"kind": body["kind"], "name": "", "data": body.get("data") or ""}
     if body["kind"] == "ConfigMap":
         return content | ({"binaryData": body["binaryData"]} if body.get("binaryData") else {})
     content["type"] = body.get("type") or ""
     if strings and isinstance(content["data"], Mapping):
-        content["stringData"] = {key: _decoded(value) for key, value in content["data"].items()}
+        content["stringData"] = {key: _decode(value) for key, value in content["data"].items()}
         content["data"] = ""
     return content
 
 
-def _decoded(value: Any) -> str:
+def _decode(value: Any) -> str:
     try:
         return base64.b64decode(str(value), validate=True).decode()
     except ValueError:

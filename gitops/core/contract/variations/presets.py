@@ -1,16 +1,15 @@
-"""`preset: standard`: what environments of 40 public config repos differ in, as a policy to start from.
+"""`preset: standard`: a policy to start from, made from the differences between environments in 40 public config repos.
 
-Free is what nearly all of them have differently for good reasons; a warning is shown for what is usual but explains
-some of the faults; the rest of a workload, and all that guards it, must be declared. The first match wins.
+Free: fields that differ in nearly all of them for good reasons. Warn: fields that differ often, but explain some of the
+faults found. The rest of a workload, and everything that guards it, must be declared. The first match wins.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitops.core.config_repo.variations import ViolationSeverity
+from gitops.core.contract.comparison.pod_paths import CONTAINER_LISTS, POD_TEMPLATES
 
-_PODS = ("/spec/template/spec", "/spec/jobTemplate/spec/template/spec")
-_CONTAINERS = ("containers", "initContainers")
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet")
 _AUTOSCALERS = ("HorizontalPodAutoscaler",)
 _ROLES = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
@@ -21,32 +20,32 @@ _GUARDS = (*_ROLES, *_TRAFFIC, *_ADMISSION, "CustomResourceDefinition")
 
 @dataclass(frozen=True, slots=True)
 class PresetEntry:
-    """Without a field: the object itself, there in some environments only."""
+    """`topic` is part of what messages call the rule. Without a field: an object that only some environments have."""
 
-    what: str
+    topic: str
     outcome: ViolationSeverity
     field: str = ""
     kinds: tuple[str, ...] = ()
 
 
-def _pod(what: str, outcome: ViolationSeverity, *below: str) -> Iterator[PresetEntry]:
-    for pod in _PODS:
+def _pod_fields(topic: str, outcome: ViolationSeverity, *below: str) -> Iterator[PresetEntry]:
+    for pod in POD_TEMPLATES:
         for each in below:
-            yield PresetEntry(what, outcome, f"{pod}/{each}", _WORKLOADS)
+            yield PresetEntry(topic, outcome, f"{pod}/{each}", _WORKLOADS)
 
 
-def _container(what: str, outcome: ViolationSeverity, *below: str) -> Iterator[PresetEntry]:
-    yield from _pod(what, outcome, *(f"{name}/*/{each}" for name in _CONTAINERS for each in below))
+def _container_fields(topic: str, outcome: ViolationSeverity, *below: str) -> Iterator[PresetEntry]:
+    yield from _pod_fields(topic, outcome, *(f"{name}/*/{each}" for name in CONTAINER_LISTS for each in below))
 
 
-def _fields(what: str, kinds: tuple[str, ...], *fields: str) -> Iterator[PresetEntry]:
-    yield from (PresetEntry(what, ViolationSeverity.FREE, field, kinds) for field in fields)
+def _free_fields(topic: str, kinds: tuple[str, ...], *fields: str) -> Iterator[PresetEntry]:
+    yield from (PresetEntry(topic, ViolationSeverity.FREE, field, kinds) for field in fields)
 
 
-def _forbidden() -> Iterator[PresetEntry]:
+def _forbid_guards() -> Iterator[PresetEntry]:
     yield from (PresetEntry("guards", ViolationSeverity.FORBID, field, _GUARDS) for field in ("", "/**"))
-    yield from _container("security", ViolationSeverity.FORBID, "securityContext")
-    yield from _pod(
+    yield from _container_fields("security", ViolationSeverity.FORBID, "securityContext")
+    yield from _pod_fields(
         "security",
         ViolationSeverity.FORBID,
         "securityContext",
@@ -55,39 +54,41 @@ def _forbidden() -> Iterator[PresetEntry]:
         "hostIPC",
         "volumes/*/hostPath",
     )
-    yield from _pod(
+    yield from _pod_fields(
         "security", ViolationSeverity.FORBID, "serviceAccountName", "serviceAccount", "automountServiceAccountToken"
     )
 
 
-def _free() -> Iterator[PresetEntry]:
-    yield from _fields("labels", (), "/metadata/labels/*", "/metadata/annotations/*")
-    yield from _fields("scale", ("Deployment", "StatefulSet"), "/spec/replicas")
-    yield from _fields("scale", _AUTOSCALERS, *(f"/spec/{name}" for name in _SCALING))
-    yield from _fields("scale", ("ScaledObject",), "/spec/minReplicaCount", "/spec/maxReplicaCount", "/spec/triggers")
-    yield from _fields("scale", ("PodDisruptionBudget",), "/spec/minAvailable", "/spec/maxUnavailable")
-    yield from _container("sizes", ViolationSeverity.FREE, "resources")
-    yield from _fields("sizes", ("PersistentVolumeClaim",), "/spec/resources")
+def _free_usual() -> Iterator[PresetEntry]:
+    yield from _free_fields("labels", (), "/metadata/labels/*", "/metadata/annotations/*")
+    yield from _free_fields("scale", ("Deployment", "StatefulSet"), "/spec/replicas")
+    yield from _free_fields("scale", _AUTOSCALERS, *(f"/spec/{name}" for name in _SCALING))
+    yield from _free_fields(
+        "scale", ("ScaledObject",), "/spec/minReplicaCount", "/spec/maxReplicaCount", "/spec/triggers"
+    )
+    yield from _free_fields("scale", ("PodDisruptionBudget",), "/spec/minAvailable", "/spec/maxUnavailable")
+    yield from _container_fields("sizes", ViolationSeverity.FREE, "resources")
+    yield from _free_fields("sizes", ("PersistentVolumeClaim",), "/spec/resources")
     claims = "/spec/volumeClaimTemplates/*/spec"
-    yield from _fields("sizes", ("StatefulSet",), f"{claims}/resources", f"{claims}/storageClassName")
-    yield from _fields("settings", ("ConfigMap", "Secret"), "/data/*")
-    yield from _container("settings", ViolationSeverity.FREE, "env/*/value")
-    yield from _fields("settings", ("ExternalSecret",), "/spec/data/*/remoteRef", "/spec/dataFrom")
-    yield from _fields("exposure", ("Ingress",), "/spec/rules/*/host", "/spec/tls")
+    yield from _free_fields("sizes", ("StatefulSet",), f"{claims}/resources", f"{claims}/storageClassName")
+    yield from _free_fields("settings", ("ConfigMap", "Secret"), "/data/*")
+    yield from _container_fields("settings", ViolationSeverity.FREE, "env/*/value")
+    yield from _free_fields("settings", ("ExternalSecret",), "/spec/data/*/remoteRef", "/spec/dataFrom")
+    yield from _free_fields("exposure", ("Ingress",), "/spec/rules/*/host", "/spec/tls")
     routes = ("HTTPRoute", "GRPCRoute", "TLSRoute")
-    yield from _fields("exposure", routes, "/spec/hostnames")
-    yield from _fields("exposure", ("Certificate",), "/spec/dnsNames", "/spec/commonName")
-    yield from _fields("exposure", ("Service",), "/spec/type", "/spec/ports/*/nodePort")
-    yield from _fields("schedule", ("CronJob",), "/spec/schedule", "/spec/suspend")
-    yield from _pod("placement", ViolationSeverity.FREE, *_PLACEMENT)
+    yield from _free_fields("exposure", routes, "/spec/hostnames")
+    yield from _free_fields("exposure", ("Certificate",), "/spec/dnsNames", "/spec/commonName")
+    yield from _free_fields("exposure", ("Service",), "/spec/type", "/spec/ports/*/nodePort")
+    yield from _free_fields("schedule", ("CronJob",), "/spec/schedule", "/spec/suspend")
+    yield from _pod_fields("placement", ViolationSeverity.FREE, *_PLACEMENT)
 
 
-def _warned() -> Iterator[PresetEntry]:
-    yield from _container("variables in some environments only", ViolationSeverity.WARN, "env/*", "envFrom")
-    yield from _container("tuning", ViolationSeverity.WARN, "args", "command", "volumeMounts", *_PROBES)
-    yield from _pod("volumes", ViolationSeverity.WARN, "volumes")
-    # Whoever lets the name of an item through lets the item in.
-    yield from _container("sidecars", ViolationSeverity.WARN, "name")
+def _warn_of_unusual() -> Iterator[PresetEntry]:
+    yield from _container_fields("variables in some environments only", ViolationSeverity.WARN, "env/*", "envFrom")
+    yield from _container_fields("tuning", ViolationSeverity.WARN, "args", "command", "volumeMounts", *_PROBES)
+    yield from _pod_fields("volumes", ViolationSeverity.WARN, "volumes")
+    # A rule that covers the name of an item allows the item.
+    yield from _container_fields("sidecars", ViolationSeverity.WARN, "name")
     yield PresetEntry("objects in some environments only", ViolationSeverity.WARN)
 
 
@@ -95,4 +96,4 @@ _SCALING = ("minReplicas", "maxReplicas", "metrics", "behavior")
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _PLACEMENT = ("nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "priorityClassName")
 
-STANDARD = (*_forbidden(), *_free(), *_warned())
+STANDARD = (*_forbid_guards(), *_free_usual(), *_warn_of_unusual())

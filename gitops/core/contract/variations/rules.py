@@ -1,20 +1,20 @@
-"""The variations of pipeline.yaml, compiled: which differences, of which objects and environments, they let through."""
+"""The variations of pipeline.yaml as rules: which differences they allow, in which objects and environments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from gitops.core.config_repo.variations import ObjectPattern, Variation, ViolationSeverity
+from gitops.core.config_repo.variations import ObjectPattern, SettingsFormat, Variation, ViolationSeverity
 from gitops.core.contract.comparison.shapes import ObjectIdentity
 from gitops.core.contract.variations import presets
-from gitops.core.contract.variations.field_patterns import Pattern
-from gitops.core.contract.variations.settings_files import Format
+from gitops.core.contract.variations.field_patterns import FieldPattern
 from gitops.core.contract.variations.value_schema import ValueSchema
 
 
 @dataclass(frozen=True, slots=True)
 class VariationRule:
-    """One variation. `outcome` is what a difference in its field costs, `broken` what it costs to break its conditions.
+    """One variation. `outcome`: the severity of a difference in its field; `broken`: the severity of breaking its
+    conditions (`schema`, `required`, `distinct`, `format`).
 
     Empty `kinds`, `objects` and `environments` mean all of them. `distinct` empty = nothing, `("*",)` = every value.
     """
@@ -24,12 +24,12 @@ class VariationRule:
     broken: ViolationSeverity = ViolationSeverity.FORBID
     kinds: tuple[str, ...] = ()
     objects: tuple[ObjectPattern, ...] = ()
-    field: Pattern | None = None
+    field: FieldPattern | None = None
     environments: tuple[str, ...] = ()
     schema: ValueSchema | None = None
     required: tuple[str, ...] = ()
     distinct: tuple[str, ...] = ()
-    format: Format | None = None
+    format: SettingsFormat | None = None
     names: tuple[str, ...] = ()
     preset: bool = False
 
@@ -46,23 +46,36 @@ class VariationRule:
     def covers(self, path: str) -> bool:
         return self.field is not None and self.field.covers(path)
 
-    def demands_distinct(self, key: str) -> bool:
+    def requires_distinct(self, key: str) -> bool:
         return self.distinct == ("*",) or key in self.distinct
 
 
-def compiled(variations: Sequence[Variation], *, checked: bool = False) -> tuple[VariationRule, ...]:
-    """The declared ones first, then those of the presets: who declares something means it.
+def compile_variations(variations: Sequence[Variation], *, checked: bool = False) -> tuple[VariationRule, ...]:
+    """The rules in the order in which they are asked: declared ones first, so that they win over a preset.
 
-    Raises: Rejected(InvalidPipeline) for a schema that is none, unless all were `checked` before.
+    `checked`: all schemas were found valid before, and are not checked again.
+    Raises: Rejected(InvalidPipeline) for an invalid schema.
     """
     declared = [
-        _rule(variation, number, checked=checked) for number, variation in enumerate(variations) if not variation.preset
+        _declared_rule(variation, number, checked=checked)
+        for number, variation in enumerate(variations)
+        if not variation.preset
     ]
-    standard = any(variation.preset == "standard" for variation in variations)
-    return (*declared, *(_of_preset(each) for each in presets.STANDARD if standard))
+    has_standard = any(variation.preset == "standard" for variation in variations)
+    return (*declared, *(_preset_rule(each) for each in presets.STANDARD if has_standard))
 
 
-def _rule(variation: Variation, number: int, *, checked: bool) -> VariationRule:
+def first_covering(rules: Sequence[VariationRule], path: str) -> VariationRule | None:
+    """The first of the rules whose field covers the path."""
+    return next((rule for rule in rules if rule.covers(path)), None)
+
+
+def severity_of(rule: VariationRule | None) -> ViolationSeverity:
+    """The severity of a difference that `rule` decides about. None = no rule covers it, so it is forbidden."""
+    return ViolationSeverity.FORBID if rule is None else rule.outcome
+
+
+def _declared_rule(variation: Variation, number: int, *, checked: bool) -> VariationRule:
     label = variation.name or f"variations[{number}]"
     distinct, schema = variation.distinct, variation.value_schema
     return VariationRule(
@@ -70,7 +83,7 @@ def _rule(variation: Variation, number: int, *, checked: bool) -> VariationRule:
         broken=variation.severity,
         kinds=variation.kinds,
         objects=variation.objects,
-        field=Pattern(variation.field) if variation.field else None,
+        field=FieldPattern(variation.field) if variation.field else None,
         environments=variation.environments,
         schema=None if schema is None else ValueSchema(label, dict(schema), checked=checked),
         required=variation.required,
@@ -80,11 +93,11 @@ def _rule(variation: Variation, number: int, *, checked: bool) -> VariationRule:
     )
 
 
-def _of_preset(entry: presets.PresetEntry) -> VariationRule:
+def _preset_rule(entry: presets.PresetEntry) -> VariationRule:
     return VariationRule(
-        label=f"preset standard: {entry.what}",
+        label=f"preset standard: {entry.topic}",
         outcome=entry.outcome,
         kinds=entry.kinds,
-        field=Pattern(entry.field) if entry.field else None,
+        field=FieldPattern(entry.field) if entry.field else None,
         preset=True,
     )

@@ -1,5 +1,5 @@
-"""The `schema` of a variation. What checks it is imported when a schema is checked or asked: a check of files that were
-all seen before needs neither.
+"""The `schema` of a variation. The jsonschema library is imported when a schema is first checked or asked: `lockstep
+check` over files that it has seen before needs neither.
 """
 
 from functools import cached_property
@@ -10,9 +10,9 @@ from gitops.core.errors import Place, Rejected
 
 
 class ValueSchema:
-    """`label` names the variation it belongs to.
+    """`label`: the name of the variation. `checked`: the content was found valid before.
 
-    Raises: Rejected(InvalidPipeline) when `content` is no schema that can be used, unless it was `checked` before.
+    Raises: Rejected(InvalidPipeline) for content that is no valid schema.
     """
 
     def __init__(self, label: str, content: dict[str, Any], *, checked: bool = False) -> None:
@@ -20,18 +20,18 @@ class ValueSchema:
         if not checked:
             from gitops.core.contract.variations import json_schema  # noqa: PLC0415 - see the module's docstring
 
-            problem = json_schema.problem(content)
+            problem = json_schema.find_problem(content)
             if problem:
                 raise Rejected("InvalidPipeline", f"variation `{label}`: {problem}", place=Place(FILE))
 
     def complaint(self, value: Any) -> str:
-        """What is wrong with the value, in words that quote it; empty when it fits."""
+        """The reason why the value does not fit, in a sentence that quotes the value; empty if it fits."""
         from gitops.core.contract.variations import json_schema  # noqa: PLC0415 - see the module's docstring
 
-        return json_schema.complaint(self._validator, value)
+        return json_schema.find_complaint(self._validator, value)
 
     @cached_property
     def _validator(self) -> Any:
         from gitops.core.contract.variations import json_schema  # noqa: PLC0415 - see the module's docstring
 
-        return json_schema.validator(self._content)
+        return json_schema.build_validator(self._content)

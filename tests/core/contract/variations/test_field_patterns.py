@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.core.contract.variations.field_patterns import Pattern
+from gitops.core.contract.variations.field_patterns import FieldPattern
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from gitops.core.contract.variations.field_patterns import Pattern
     ],
 )
 def test_covers(pattern: str, path: str) -> None:
-    assert Pattern(pattern).covers(path)
+    assert FieldPattern(pattern).covers(path)
 
 
 @pytest.mark.parametrize(
@@ -38,16 +38,16 @@ def test_covers(pattern: str, path: str) -> None:
     ],
 )
 def test_does_not_cover(pattern: str, path: str) -> None:
-    assert not Pattern(pattern).covers(path)
+    assert not FieldPattern(pattern).covers(path)
 
 
 def test_selects_the_field_that_it_names() -> None:
-    assert Pattern("/spec/containers/*/resources").selected("/spec/containers/app/resources/limits/cpu") == (
+    assert FieldPattern("/spec/containers/*/resources").matched_field("/spec/containers/app/resources/limits/cpu") == (
         "/spec/containers/app/resources"
     )
-    assert Pattern("/spec").selected("/status") is None
+    assert FieldPattern("/spec").matched_field("/status") is None
 
 
 def test_closeness_counts_what_goes_along() -> None:
-    assert Pattern("/spec/*/resources/limits").closeness("/spec/app/resources/requests") == 3
-    assert Pattern("/data/*").closeness("/spec/replicas") == 0
+    assert FieldPattern("/spec/*/resources/limits").common_depth("/spec/app/resources/requests") == 3
+    assert FieldPattern("/data/*").common_depth("/spec/replicas") == 0

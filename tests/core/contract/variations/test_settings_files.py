@@ -2,8 +2,8 @@
 
 import pytest
 
+from gitops.core.config_repo.variations import SettingsFormat
 from gitops.core.contract.variations import settings_files as settings
-from gitops.core.contract.variations.settings_files import Format
 from gitops.core.errors import Rejected
 
 
@@ -16,15 +16,15 @@ from gitops.core.errors import Rejected
         ("env", "# c\nA=1\nexport B='x y'\nC=\n", {"A": "1", "B": "x y", "C": ""}),
     ],
 )
-def test_reads(form: Format, text: str, expected: dict[str, object]) -> None:
-    assert settings.parse(text, form) == expected
+def test_reads(form: SettingsFormat, text: str, expected: dict[str, object]) -> None:
+    assert settings.parse_settings(text, form) == expected
 
 
 @pytest.mark.parametrize(
     ("form", "text"), [("yaml", "a: [1\n"), ("yaml", "just a word"), ("env", "no assignment here"), ("yaml", "a: !x 1")]
 )
-def test_says_the_line_and_no_value(form: Format, text: str) -> None:
+def test_says_the_line_and_no_value(form: SettingsFormat, text: str) -> None:
     with pytest.raises(Rejected) as caught:
-        settings.parse(text, form)
+        settings.parse_settings(text, form)
     assert caught.value.reason == "UnreadableSettings"
     assert "no assignment" not in caught.value.message
