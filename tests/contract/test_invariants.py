@@ -127,7 +127,7 @@ class TestOneAProvenBase:
             repo,
             "prod: 3 violations",
             "forbid: Release prod  /waived",
-            "a waiver without a digest or commit counts for the first release of an overlay only, and git does not show",
+            "a waiver without a digest or commit counts for the first release of an overlay only, and git",
             "fetch the full history, or waive by name each digest and commit that is listed here",
             f'`waived: {{"{first}": "<why>"}}`',
         )

@@ -118,7 +118,7 @@ def test_generated_overlays(seed: int, tmp_path: Path, binary: Path) -> None:
     for number in range(len(variations)):
         fewer = tuple(each for at_, each in enumerate(variations) if at_ != number)
         narrowed = found.declared.model_copy(update={"variations": fewer})
-        files = {**found.files, pipeline.FILE: pipeline_text.text(narrowed, {}, ())}
+        files = {**found.files, pipeline.FILE: pipeline_text.format_pipeline(narrowed, {}, ())}
         assert not world.passes(files), variations[number]
 
 
