@@ -9,8 +9,8 @@ from gitops.core.contract.parity import (
     EnvironmentPair,
     ParityComparison,
     ParityFinding,
-    compared,
-    refused,
+    summarize,
+    summarize_failure,
 )
 from gitops.core.objects import Key
 from gitops.core.promotion.lineage import LineageEntry, RepoHistory
@@ -153,11 +153,11 @@ def between(a: str, b: str) -> ComparedOverlay:
             EnvironmentPair("dev", "test"),
             EnvironmentPair("-", "test/gallery", trouble="test/gallery has no counterpart"),
         )
-        return compared(head, ago(minutes=3), pairs, 100)
+        return summarize(head, ago(minutes=3), pairs, 100)
     if (a, b) == ("dev", "prod"):
         behind = ("1f2e3d4 order: retry when the printer is busy", "0a1b2c3 gateway: two more routes")
-        return compared(head, ago(minutes=2), (EnvironmentPair(a, b, findings(), commits=behind),), 100)
-    return refused(head, NOW, f"MissingFile: environments/{b}: there is no kustomization.yaml")
+        return summarize(head, ago(minutes=2), (EnvironmentPair(a, b, findings(), commits=behind),), 100)
+    return summarize_failure(head, NOW, f"MissingFile: environments/{b}: there is no kustomization.yaml")
 
 
 def comparison(a: str, b: str) -> ParityComparison:
