@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lint import class_names, code_names, docstrings, function_names, links, sizes
+from lint import architecture, class_names, code_names, docstrings, function_names, links, sizes
 from lint.report import Report
 from lint.tree import Tree, read
 
@@ -16,6 +16,7 @@ RULES: Mapping[str, Callable[[Tree], Report]] = {
     "private functions are verbs": function_names.private_verbs,
     "packages have a docstring": docstrings.packages,
     "first words of docstrings": docstrings.first_words,
+    "rows of architecture.md": architecture.packages_have_a_row,
     "links of pages": links.resolve,
     "names of code in pages": code_names.in_pages,
     "names of code in modules": code_names.in_modules,
@@ -23,6 +24,7 @@ RULES: Mapping[str, Callable[[Tree], Report]] = {
 
 REPORTED = frozenset(RULES) - {
     "class names stand once",
+    "rows of architecture.md",
     "links of pages",
     "modules per package",
     "names of code in pages",

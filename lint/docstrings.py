@@ -24,7 +24,7 @@ def first_words(tree: Tree) -> Report:
 
 def packages(tree: Tree) -> Report:
     """Each package says what it is, what it is not, and with which of its modules to begin."""
-    found = [module for module in tree.modules if module.path.endswith("/__init__.py")]
+    found = [module for module in tree.modules if module.is_package]
     findings = (
         Finding(package.path, 1, message) for package in found for message in _package_complaints(tree, package)
     )

@@ -14,9 +14,7 @@ LINES = 350
 
 
 def modules_per_package(tree: Tree) -> Report:
-    packages = Counter(
-        str(PurePosixPath(module.path).parent) for module in tree.product if not module.path.endswith("__init__.py")
-    )
+    packages = Counter(str(PurePosixPath(module.path).parent) for module in tree.product if not module.is_package)
     findings = (
         Finding(f"{package}/__init__.py", 1, f"{count} modules in one package, at most {MODULES}. Divide it by noun.")
         for package, count in sorted(packages.items())

@@ -38,6 +38,10 @@ class Module:
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     @property
+    def is_package(self) -> bool:
+        return self.path.endswith("/__init__.py")
+
+    @property
     def lines(self) -> int:
         return len(self.text.splitlines())
 
