@@ -378,11 +378,28 @@ class PendingPromotions(Protocol):
     def pending(self, overlay: str) -> PendingNote: ...
 
 
+class Observation(Protocol):
+    """Whether this replica sees how the cluster is: only then the time between two looks is observed time."""
+
+    def is_observing(self) -> bool:
+        """True while it leads and its watches work."""
+
+
+class ContractCheck(Protocol):
+    """The contract, checked before a commit is pushed."""
+
+    def forbidden(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Overlay -> its violations at a commit that changes these overlays, in sentences; empty = none."""
+
+
 class ImageAvailability(Protocol):
-    """Which images of an overlay its registries no longer have, for its status."""
+    """Which images their registries no longer have. Reading it asks no registry."""
 
     def missing(self, desired: Desired) -> MissingImages | None:
-        """None until the registries of these images were asked for the first time."""
+        """The images of one overlay, for its status; None until its registries were asked for the first time."""
+
+    def is_absent(self, image: Image) -> bool:
+        """True when the registry is known to have lost this image."""
 
 
 class PassRequester(Protocol):

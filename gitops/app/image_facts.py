@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gitops.promotion.gate_check import ImageQueries
+from gitops.promotion.gate_facts import ImageQueries
 from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.runtime.workqueue import Workqueue
 

@@ -7,29 +7,35 @@ from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.app.wiring import ClusterParts, DesiredParts, Replica
 from gitops.core.promotion.gates import Gate
-from gitops.ports import PromotionListener
-from gitops.promotion.gate_check import ImageQueries
+from gitops.ports import Leadership, PromotionListener
+from gitops.promotion.gate_facts import ImageQueries
 from gitops.promotion.pending import PublishedNotes
 from gitops.promotion.promoter import Promoter, PromoterParties
 from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 
 
+class WatchedCluster:
+    """Implements ports.Observation: this replica leads, and no watch fails."""
+
+    def __init__(self, leadership: Leadership, watcher: Watcher) -> None:
+        self._leadership = leadership
+        self._watcher = watcher
+
+    def is_observing(self) -> bool:
+        return self._leadership.is_leader() and not self._watcher.is_failing()
+
+
 def recorder(
     replica: Replica, reached: ClusterParts, repo: GitConfigRepo, wanted: DesiredParts, watcher: Watcher
 ) -> ProofRecorder:
-    """It observes while this replica leads and no watch fails."""
-
-    def is_observing() -> bool:
-        return replica.leadership.is_leader() and not watcher.is_failing()
-
     return ProofRecorder(
         ProofSources(
             ledger=reached.ledger,
-            pipeline=wanted.desired.pipeline,
-            running=reached.cluster.running,
-            read=repo.read,
-            now=replica.clock.now,
-            is_observing=is_observing,
+            desired=wanted.desired,
+            cluster=reached.cluster,
+            repo=repo,
+            clock=replica.clock,
+            observation=WatchedCluster(replica.leadership, watcher),
         )
     )
 
@@ -52,12 +58,12 @@ def promoter(
         PromoterParties(
             repo=repo,
             desired=wanted.desired,
-            witness=seams.recorder,
-            now=replica.clock.now,
-            may_write=replica.leadership.is_leader,
+            recorder=seams.recorder,
+            clock=replica.clock,
+            leadership=replica.leadership,
             skippable=seams.skippable,
-            account=reached.ledger.read,
-            judge=wanted.contract,
+            ledger=reached.ledger,
+            contract=wanted.contract,
             registries=seams.registries,
             notes=seams.notes,
             listener=seams.listener,

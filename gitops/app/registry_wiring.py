@@ -14,7 +14,7 @@ from gitops.config import registries as registry_access
 from gitops.config.model import Config
 from gitops.desired.desired_state import DesiredState
 from gitops.ports import Clock, Inbox, PassQueue, Registry
-from gitops.promotion.gate_check import ImageQueries
+from gitops.promotion.gate_facts import ImageQueries
 from gitops.registry_queries.build_origins import Origins
 from gitops.registry_queries.query_cache import QueryParties, RegistryOf
 from gitops.registry_queries.scans import Scans
@@ -73,7 +73,7 @@ def image_facts(
     known = registry_of(found)
     scans = Scans(QueryParties(known, queues.scans.add, clock.now, partial(queues.tasks.add, "promote")))
     origins = Origins(QueryParties(known, queues.origins.add, clock.now, lambda: None))
-    queries = ImageQueries(scans, origins, retention.is_absent)
+    queries = ImageQueries(scans, origins, retention)
     return ImageFacts(queries, SourcePushes(desired.pipeline, clock.now), queues.scans, queues.origins)
 
 

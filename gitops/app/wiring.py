@@ -41,6 +41,7 @@ from gitops.core.parsing import git_urls
 from gitops.desired.desired_state import DesiredState, ScopeRules
 from gitops.ports import (
     Clock,
+    ContractCheck,
     GitObserver,
     ImageAvailability,
     Leadership,
@@ -51,7 +52,6 @@ from gitops.ports import (
     RenderObserver,
     SyncObserver,
 )
-from gitops.promotion.commit_writer import ContractCheck
 from gitops.reconcile.executor import Executor
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from gitops.reconcile.status_writer import StatusWriter
@@ -222,7 +222,7 @@ def wanted(config: Config, repo: GitConfigRepo, renders: Renders, reached: Clust
     return DesiredParts(
         DesiredState(repo, builds, reached.cluster, _rules(config, reached)),
         ContractAdmission(builds, renders.surveys),
-        lambda revision, changed: checker.check(revision, changed).forbidden(),
+        checker,
     )
 
 

@@ -23,7 +23,7 @@ from gitops.core.promotion import requests, rollback
 from gitops.core.promotion.gates import Gate
 from gitops.core.promotion.rollback import Edits, OverlayState
 from gitops.core.sync.status import PendingRequest
-from gitops.promotion.past_overlays import PastOverlays
+from gitops.promotion.past_overlays import KnownFirstCommits, PastOverlays
 
 _TRIES = 3
 
@@ -190,7 +190,7 @@ class _Desk:
 
     @property
     def states(self) -> PastOverlays:
-        return PastOverlays(self.declared, self.files, self.files.first_releases(self.git.head).get)
+        return PastOverlays(self.declared, self.files, KnownFirstCommits(self.files.first_releases(self.git.head)))
 
     def previous(self, place: Overlay, now: OverlayState) -> str:
         """Raises: Rejected(NothingBefore)."""

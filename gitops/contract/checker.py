@@ -91,6 +91,10 @@ class Checker:
         self._surveyor = surveyor
         self._past = past
 
+    def forbidden(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Implements ports.ContractCheck. Raises as `check` does."""
+        return self.check(revision, changed).forbidden()
+
     def check(self, head: str, changed: Collection[str] | None = None) -> CheckReport:
         """`changed`: the overlays that are new at this commit, which is who is charged with what two of them break
         together. They are then what the question is about: the others count as far as they can be read, and what comes

@@ -1,6 +1,5 @@
-"""The commit that takes a promotion back by itself: what `lockstep rollback` would write, with its hold."""
+"""The commit that takes a promotion back automatically: the same as `lockstep rollback` writes, with a hold."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,11 +8,9 @@ from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.release import Hold
 from gitops.core.health import Health
-from gitops.core.promotion import auto_rollback as retreat
-from gitops.core.promotion import rollback
+from gitops.core.promotion import auto_rollback, rollback
 from gitops.core.promotion.auto_rollback import LastCommit
-from gitops.core.sync.status import Account
-from gitops.ports import ConfigRepo
+from gitops.ports import ConfigRepo, Ledger
 from gitops.promotion.past_overlays import PastOverlays
 
 WHO = "Lockstep"
@@ -22,21 +19,21 @@ _MOST_RELEASES = 100
 
 @dataclass(frozen=True, slots=True)
 class AutoRollback:
-    """`account`: what the ledger knows of an overlay."""
+    """Reads git and the ledger, and asks the rule (gitops/core/promotion/auto_rollback.py)."""
 
     repo: ConfigRepo
-    account: Callable[[str], Account | None]
+    ledger: Ledger
 
-    def of(self, declared: Pipeline, place: Overlay, head: str, now: datetime) -> NewCommit | None:
-        """None when there is no reason to go back, or it is not wanted. Holds are the caller's to look at.
+    def commit(self, declared: Pipeline, place: Overlay, head: str, now: datetime) -> NewCommit | None:
+        """None when there is no reason to go back, or pipeline.yaml does not want it. The caller looks at holds.
 
-        Raises: Rejected(NothingBefore, NeverProven) when there is a reason and no release to go back to.
+        Raises: Rejected(NothingBefore, NeverProven) when there is a reason but no release to go back to.
         """
         promote = declared.environments[place.environment].promote
         if promote is None or promote.rollback is None:
             return None
-        states = PastOverlays(declared, self.repo, self.repo.first_commit)
-        found = self._fallen(place, states, head, promote.rollback.within)
+        states = PastOverlays(declared, self.repo, self.repo)
+        found = self._find_cause(place, states, head, promote.rollback.within)
         if found is None:
             return None
         cause, message = found
@@ -48,17 +45,17 @@ class AutoRollback:
         subject = f"{place.name}: roll back {place.name} to {then.commit[:12]}"
         return NewCommit(edits, rollback.message(subject, place.environment, message, cause), now)
 
-    def _fallen(self, place: Overlay, states: PastOverlays, head: str, within: timedelta) -> tuple[str, str] | None:
-        """Why the overlay goes back, and what is wrong with it."""
-        status, history = self.account(place.name) or (None, ())
+    def _find_cause(self, place: Overlay, states: PastOverlays, head: str, within: timedelta) -> tuple[str, str] | None:
+        """Why the overlay goes back, and the message of its Ready condition; None when it does not."""
+        status, history = self.ledger.read(place.name) or (None, ())
         if status is None or status.health is not Health.DEGRADED:
             return None
         release, newest = states.state(place, head).release, next(iter(self.repo.history(place.path, 1)), None)
         if release is None or release.revision is None or newest is None:
             return None
         promotion = LastCommit(newest.id, newest.committed_at, newest.trailers)
-        after = retreat.degraded_after(promotion, release.revision, status, history)
+        after = auto_rollback.degraded_after(promotion, release.revision, status, history)
         if after is None or after > within:
             return None
         ready = status.condition("Ready")
-        return retreat.cause(promotion, after), ready.message if ready else ""
+        return auto_rollback.cause(promotion, after), ready.message if ready else ""

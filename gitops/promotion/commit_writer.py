@@ -1,8 +1,9 @@
-"""Writes what a promoter has decided: into the clone first, where it is looked at as if it were the trunk already, then
-by compare-and-swap on the head that it was decided at.
+"""Writes promotions and rollbacks: first into the clone, where the result is rendered and judged as if it were the
+trunk, then to the remote, by compare-and-swap on the head that the promoter decided at.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -10,18 +11,28 @@ import structlog
 from gitops.core.config_repo.commits import NewCommit
 from gitops.core.errors import Conflict, Rejected
 from gitops.core.promotion import commits as promotion_commits
+from gitops.core.promotion import push_refusal
 from gitops.core.promotion.commits import Promotion
-from gitops.core.promotion.proposal import OverlayMove
+from gitops.core.promotion.push_refusal import PushRefusal
+from gitops.core.promotion.release import OverlayMove
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import ConfigRepo, PromotionListener
+from gitops.ports import ConfigRepo, ContractCheck, Leadership, PromotionListener
 from gitops.promotion.snapshot import EnvironmentSnapshot
 
 _log = structlog.get_logger(__name__)
 
 _MOST_SHOWN = 3
 
-ContractCheck = Callable[[str, Collection[str]], Mapping[str, Sequence[str]]]
-"""(commit, overlays that it changes) -> what the contract forbids there, by overlay, in sentences."""
+
+@dataclass(frozen=True, slots=True)
+class PreparedCommit:
+    """Commits in the clone alone, up to `revision`; or the `problem` that their result would have; or neither, when
+    there is nothing to write. `content` names what is written: equal content on an equal head is the same write.
+    """
+
+    content: str
+    revision: str = ""
+    problem: str = ""
 
 
 class PromotionWriter:
@@ -30,55 +41,93 @@ class PromotionWriter:
     """
 
     def __init__(
-        self, repo: ConfigRepo, desired: DesiredState, judge: ContractCheck, listener: PromotionListener
+        self,
+        repo: ConfigRepo,
+        desired: DesiredState,
+        contract: ContractCheck,
+        leadership: Leadership,
+        listener: PromotionListener,
     ) -> None:
         self._repo = repo
         self._desired = desired
-        self._judge = judge
+        self._contract = contract
+        self._leadership = leadership
         self._listener = listener
-        self._refused: dict[tuple[str, str], str] = {}
+        self._problems: dict[tuple[str, str], str] = {}
+        self._refusals: dict[tuple[str, str], PushRefusal] = {}
 
-    def good(self, stage: EnvironmentSnapshot, what: str, written: Callable[[], str]) -> tuple[str, str]:
-        """What `written` returns, or why it would be wrong, which is found out once for each head."""
-        self._refused = {known: why for known, why in self._refused.items() if known[0] == stage.head}
-        if (stage.head, what) not in self._refused:
+    def prepare(self, snapshot: EnvironmentSnapshot, content: str, write: Callable[[], str]) -> PreparedCommit:
+        """Runs `write`, which returns a commit, or "" for none. When it raises Rejected, the reason is remembered: the
+        same content is not written again on the same head.
+        """
+        key = (snapshot.head, content)
+        self._problems = {known: why for known, why in self._problems.items() if known[0] == snapshot.head}
+        if key not in self._problems:
             try:
-                return written(), ""
+                return PreparedCommit(content, write())
             except Rejected as error:
-                self._refused[stage.head, what] = str(error)
+                self._problems[key] = str(error)
                 _log.warning(
-                    "a promotion would not work", environment=stage.name, reason=error.reason, message=str(error)
+                    "a promotion would not work", environment=snapshot.name, reason=error.reason, message=str(error)
                 )
-        return "", self._refused[stage.head, what]
+        return PreparedCommit(content, problem=self._problems[key])
 
-    def promotion(self, stage: EnvironmentSnapshot, made: Promotion, now: datetime) -> str:
-        """The commits, in the clone alone: images first if there are any, then the release that names them.
+    def write_promotion(self, snapshot: EnvironmentSnapshot, promotion: Promotion, now: datetime) -> str:
+        """Commits the new images, if there are any, then the release.yaml that names that commit. In the clone alone.
 
         Raises: Rejected when the overlays would not render as promised, or break a rule.
         """
-        repo, parent = self._repo, stage.head
+        repo, parent = self._repo, snapshot.head
         tree = repo.tree(parent)
-        files = promotion_commits.image_files(made.moves, stage.files, lambda path: repo.read(tree[path].id))
+        paths = {snapshot.files[move.overlay] for move in promotion.moves}
+        texts = {path: repo.read(tree[path].id) for path in paths}
+        files = promotion_commits.image_files(promotion.moves, snapshot.files, texts)
         if files:
-            parent = repo.write(parent, [NewCommit(files, promotion_commits.images_message(made), now)])
-        commits = {move.overlay: _overlay_commit(stage, move, parent) for move in made.moves}
-        before = {name: (stage.overlays[name].path, target.release) for name, target in stage.targets.items()}
-        releases = promotion_commits.release_files(made, before, commits)
-        revision = repo.write(parent, [NewCommit(releases, promotion_commits.release_message(made), now)])
-        for move in made.moves:
+            parent = repo.write(parent, [NewCommit(files, promotion_commits.images_message(promotion), now)])
+        commits = {move.overlay: _overlay_commit(snapshot, move, parent) for move in promotion.moves}
+        before = {name: (snapshot.overlays[name].path, target.release) for name, target in snapshot.targets.items()}
+        releases = promotion_commits.release_files(promotion, before, commits)
+        revision = repo.write(parent, [NewCommit(releases, promotion_commits.release_message(promotion), now)])
+        for move in promotion.moves:
             self._require_running(move, revision)
-        self._require_lawful([move.overlay for move in made.moves], revision)
+        self._require_lawful([move.overlay for move in promotion.moves], revision)
         return revision
 
-    def rollback(self, stage: EnvironmentSnapshot, overlay: str, commit: NewCommit) -> str:
-        """The commit, in the clone alone. Raises: Rejected when the overlay would not render, or break a rule."""
-        revision = self._repo.write(stage.head, [commit])
+    def write_rollback(self, snapshot: EnvironmentSnapshot, overlay: str, commit: NewCommit) -> str:
+        """Writes the commit, in the clone alone.
+
+        Raises: Rejected when the overlay would not render, or would break a rule.
+        """
+        revision = self._repo.write(snapshot.head, [commit])
         self._desired.as_of(overlay, revision)
         self._require_lawful([overlay], revision)
         return revision
 
-    def push(self, head: str, revision: str) -> str:
-        """The new head. Raises: Conflict when the trunk moved meanwhile; it has been taken in then. Unavailable."""
+    def push(self, snapshot: EnvironmentSnapshot, prepared: PreparedCommit, now: datetime) -> PushRefusal | None:
+        """Pushes prepared commits; None when the remote took them. After a refusal the same content is pushed again on
+        this head only when its pause is over.
+
+        Raises: Conflict when another replica may lead by now, or the trunk moved (the new head has been taken in then);
+        Unavailable.
+        """
+        key = (snapshot.head, prepared.content)
+        self._refusals = {known: refusal for known, refusal in self._refusals.items() if known[0] == snapshot.head}
+        known = self._refusals.get(key)
+        if known is not None and known.forbids(now):
+            return known
+        if not self._leadership.is_leader():
+            raise Conflict("NotLeading", "another replica may lead by now, and know better; nothing was promoted")
+        try:
+            head = self._publish(snapshot.head, prepared.revision)
+        except Rejected as error:
+            _log.warning("push refused", environment=snapshot.name, reason=error.reason, message=str(error))
+            self._refusals[key] = refusal = push_refusal.refused(known, str(error), now)
+            return refusal
+        self._listener.promoted(head)
+        return None
+
+    def _publish(self, head: str, revision: str) -> str:
+        """The new head. Raises: Conflict when the trunk moved; the new head has been taken in then."""
         try:
             published = self._repo.publish(head, revision)
         except Conflict:
@@ -89,23 +138,23 @@ class PromotionWriter:
         return published
 
     def _require_running(self, move: OverlayMove, revision: str) -> None:
-        would_be = self._desired.as_of(move.overlay, revision)
+        rendered = self._desired.as_of(move.overlay, revision)
         wrong = [
             f"no container of {move.overlay} would run {service} {image.tag}"
             for service, image in move.images.items()
-            if (found := would_be.images.get(service)) is None or found.digest != image.digest
+            if (found := rendered.images.get(service)) is None or found.digest != image.digest
         ]
         if wrong:
             raise Rejected("WouldNotRun", "; ".join(wrong))
 
     def _require_lawful(self, overlays: Sequence[str], revision: str) -> None:
-        forbidden = self._judge(revision, set(overlays))
-        broken = [sentence for overlay in overlays for sentence in forbidden.get(overlay, ())]
-        if broken:
-            raise Rejected("ContractViolated", "; ".join(broken[:_MOST_SHOWN]))
+        forbidden = self._contract.forbidden(revision, set(overlays))
+        violations = [sentence for overlay in overlays for sentence in forbidden.get(overlay, ())]
+        if violations:
+            raise Rejected("ContractViolated", "; ".join(violations[:_MOST_SHOWN]))
 
 
-def _overlay_commit(stage: EnvironmentSnapshot, move: OverlayMove, written: str) -> str:
-    """The commit that the overlay's directory is taken from: the one it has, unless something in it changes."""
-    locked = stage.targets[move.overlay].release.overlay
+def _overlay_commit(snapshot: EnvironmentSnapshot, move: OverlayMove, written: str) -> str:
+    """The commit that the overlay's directory is taken from: the locked one, unless something in it changes."""
+    locked = snapshot.targets[move.overlay].release.overlay
     return written if move.images or move.moves_settings or locked is None else locked

@@ -1,9 +1,9 @@
-"""The directories of overlays, and what follows from their content. Who looks at a hundred overlays again and again
-pays for what has changed.
+"""Reads the directories of overlays at commits, and works out images, settings and closures from their content.
+
+Results are kept by content: a look at a hundred unchanged overlays costs nothing.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -15,8 +15,8 @@ from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit
-from gitops.core.kustomize.guard import Closure
 from gitops.core.promotion import proof
+from gitops.desired.desired_state import DesiredState
 from gitops.ports import Trees
 
 _MOST_COMMITS = 5_000
@@ -25,7 +25,7 @@ _MOST_CONTENTS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class OverlayDirectory:
-    """One overlay's own files at some commit, but for those that automation writes. Equal ones hold equal files."""
+    """One overlay's own files at some commit, without release.yaml and hold.yaml. Equal values hold equal files."""
 
     path: str
     key: str
@@ -41,29 +41,33 @@ class OverlayDirectory:
 
 
 class OverlayDirectories:
-    """Thread-safe. Everything is a function of content, so nothing that is remembered is ever wrong; what was used
-    longest ago is forgotten. Every method raises Rejected for what cannot be read.
+    """Thread-safe. All results are functions of content, so a cached one is never outdated; the least recently used
+    are dropped. Every method raises Rejected for what cannot be read.
+
+    - `read(path, commit)`: the directory as of a commit
+    - `settings(directory)`: a hash over the overlay's own settings
+    - `closures(directory, base, services, reference)`: service -> a hash over the files that it would reach of a base,
+      computed as in proofs
     """
 
-    def __init__(self, repo: Trees, closure: Callable[[Tree, str], Closure]) -> None:
-        """`closure`: what a build of a directory reads in a tree."""
+    def __init__(self, repo: Trees, desired: DesiredState) -> None:
         self._repo = repo
-        self._closure = closure
-        self.of = lru_cache(_MOST_COMMITS)(self._of)
-        self.settings = lru_cache(_MOST_CONTENTS)(self._settings)
-        self.closures = lru_cache(_MOST_CONTENTS)(self._closures)
-        self._parsed = lru_cache(_MOST_CONTENTS)(self._parse)
+        self._desired = desired
+        self.read = lru_cache(_MOST_COMMITS)(self._read)
+        self.settings = lru_cache(_MOST_CONTENTS)(self._hash_settings)
+        self.closures = lru_cache(_MOST_CONTENTS)(self._hash_closures)
+        self._images = lru_cache(_MOST_CONTENTS)(self._read_images)
 
     def images(self, directory: OverlayDirectory, declared: Pipeline) -> dict[str, Image]:
         """Service -> the image that the kustomization names for it."""
         file = directory.kustomization
-        return image_edit.by_service(self._parsed(directory.files[file].id, file), declared)
+        return image_edit.by_service(self._images(directory.files[file].id, file), declared)
 
     def composed(self, directory: OverlayDirectory, base: str) -> Tree:
         """The directory over another commit's base. Raises: Rejected(UnknownRevision)."""
         return ComposedTree(directory.path, self._repo.tree(base), directory.files)
 
-    def _of(self, path: str, commit: str) -> OverlayDirectory:
+    def _read(self, path: str, commit: str) -> OverlayDirectory:
         automation = {f"{path}/{RELEASE_FILE}", f"{path}/{HOLD_FILE}"}
         tree = self._repo.tree(commit)
         own = {name: blob for name, blob in tree.items() if name.startswith(path + "/") and name not in automation}
@@ -72,16 +76,14 @@ class OverlayDirectories:
             key.update(f"\0{name}\0{blob.mode}\0{blob.id}".encode())
         return OverlayDirectory(path, key.hexdigest(), own)
 
-    def _settings(self, directory: OverlayDirectory) -> str:
-        """A hash over the overlay's own settings."""
+    def _hash_settings(self, directory: OverlayDirectory) -> str:
         return proof.settings(directory.path, directory.files, self._repo.read)
 
-    def _closures(
+    def _hash_closures(
         self, directory: OverlayDirectory, base: str, services: tuple[str, ...], reference: str
     ) -> dict[str, str]:
-        """What each service would reach of a base, hashed as in proofs."""
-        files = self._closure(self.composed(directory, base), directory.path).files
+        files = self._desired.closure(self.composed(directory, base), directory.path).files
         return proof.closures(files, services, reference)
 
-    def _parse(self, blob: str, file: str) -> tuple[Image, ...]:
+    def _read_images(self, blob: str, file: str) -> tuple[Image, ...]:
         return image_edit.images(self._repo.read(blob), file)

@@ -1,7 +1,8 @@
-"""Overlays as they were at commits of the trunk: what a rollback goes back from, and to."""
+"""Reads overlays as they were at commits of the trunk: the states that a rollback goes back from and to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from gitops.core.config_repo import compose, layout
 from gitops.core.config_repo.layout import Overlay
@@ -16,24 +17,39 @@ from gitops.core.promotion.rollback import OverlayState
 from gitops.ports import Trees
 
 
+class FirstCommits(Protocol):
+    """Which commit brought a file first."""
+
+    def first_commit(self, path: str) -> str | None:
+        """The commit of the trunk that brought the file first; None when that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFirstCommits:
+    """Implements FirstCommits by what was read before: path -> commit."""
+
+    commits: Mapping[str, str | None]
+
+    def first_commit(self, path: str) -> str | None:
+        return self.commits.get(path)
+
+
 @dataclass(frozen=True, slots=True)
 class PastOverlays:
-    """`declared` names the services; `first` tells which commit brought a file first, None when that is not known.
-    Releases carry the evidence that counts for the overlay and no other.
-    """
+    """`declared` names the services. Releases carry only the evidence that counts for the overlay."""
 
     declared: Pipeline
     trees: Trees
-    first: Callable[[str], str | None]
+    first: FirstCommits
 
     def state(self, place: Overlay, commit: str) -> OverlayState:
         tree = self.trees.tree(commit)
         release = compose.read_release(place, tree, self.trees.read)
         locked = self.trees.tree(release.overlay) if release and release.overlay else tree
-        return OverlayState(commit, tree, self._counted(place, release), self._images(place, locked))
+        return OverlayState(commit, tree, self._count_evidence(place, release), self._images(place, locked))
 
     def path(self, place: Overlay, now: OverlayState) -> str:
-        """What changes with each of the overlay's releases: release.yaml, or, without one, the overlay."""
+        """The path that changes with each of the overlay's releases: release.yaml, or the directory without one."""
         is_locked = now.release is not None and now.release.base is not None
         return f"{place.path}/{RELEASE_FILE}" if is_locked else place.path
 
@@ -48,19 +64,20 @@ class PastOverlays:
         return found
 
     def _release(self, place: Overlay, commit: str) -> Release | None:
-        """None also for one whose base nobody let in: nothing ever ran by it."""
+        """None also for a release whose base has neither proof nor waiver: the overlay never ran by it."""
         try:
-            found = self._counted(place, compose.read_release(place, self.trees.tree(commit), self.trees.read))
+            found = self._count_evidence(place, compose.read_release(place, self.trees.tree(commit), self.trees.read))
         except Rejected:
             return None
-        is_let_in = found is not None and (found.has_proven_base or bool(found.base_waiver))
-        return found if is_let_in or place.after is None else None
+        is_admitted = found is not None and (found.has_proven_base or bool(found.base_waiver))
+        return found if is_admitted or place.after is None else None
 
-    def _counted(self, place: Overlay, release: Release | None) -> Release | None:
+    def _count_evidence(self, place: Overlay, release: Release | None) -> Release | None:
+        """The release with the evidence that counts here; a waiver in one word counts for the first release only."""
         if release is None or place.after is None:
             return release
         if release.waives_all:
-            first = self.first(f"{place.path}/{RELEASE_FILE}")
+            first = self.first.first_commit(f"{place.path}/{RELEASE_FILE}")
             if compose.first_release(place, first, self.trees.tree, self.trees.read) != release.revision:
                 return release.model_copy(update={"waived": None})
         return release.with_evidence_from(place.after)

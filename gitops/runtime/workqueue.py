@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from gitops.core.backoff import pause
 from gitops.core.errors import Conflict, Rejected, Unavailable
 
 _STUCK = 3600.0
@@ -34,8 +35,7 @@ class Backoff:
     most: float = 300.0
 
     def seconds(self, failures: int) -> float:
-        exponent = min(failures - 1, 30)
-        return min(self.first * 2.0**exponent, self.most) * (1 + self.jitter() / 5)
+        return pause(failures, first=self.first, longest=self.most) * (1 + self.jitter() / 5)
 
 
 @dataclass(slots=True)

@@ -170,7 +170,7 @@ def test_an_emergency_skips_a_gate_by_name_and_that_stays_visible(tmp_path: Path
         place.push_image("order", 2)
         place.soak()
         place.run()
-        place.witness.look_again()
+        place.recorder.look_again()
         lockstep(place, "promote", "prod", "--skip-gate", "soak", "--reason", "production is down")
         place.look()
         assert place.runs("prod")["order"] == "1.2.0"

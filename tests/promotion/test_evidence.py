@@ -125,7 +125,7 @@ def test_who_approves_reads_of_a_base_that_is_waived(tmp_path: Path) -> None:
         place.push_image("order", 2)
         place.soak()
         place.run()
-        place.witness.look_again()
+        place.recorder.look_again()
         place.tag("promote/prod/one", "x\n\nServices: order")
         place.look()
         [asked] = place.notes.pending("prod").requests

@@ -392,7 +392,7 @@ def test_what_people_write_never_outgrows_a_status(place: PromotionWorld) -> Non
 
 def test_an_overlay_that_is_gone_is_watched_no_more(place: PromotionWorld) -> None:
     known = place.shelf.kept["test"]
-    place.witness.keep_only(["dev"])
+    place.recorder.keep_only(["dev"])
     place.pass_time(5)
     assert place.shelf.kept["test"] == known
     assert place.shelf.kept["dev"].at >= known.at
@@ -410,7 +410,7 @@ class TestTermsOfLeading:
 
     @staticmethod
     def _led_by_another(place: PromotionWorld) -> None:
-        place.witness.forget()
+        place.recorder.forget()
         place.now += timedelta(minutes=1)
         known = place.shelf.kept["dev"]
         records = tuple(replace(each, observed=0.0, healthy_since=None) for each in known.records)
@@ -420,11 +420,11 @@ class TestTermsOfLeading:
         self._led_by_another(proven)
         written = proven.shelf.kept["dev"]
         assert proven.promoter.look() is None, "it leads again, but has read nothing yet"
-        proven.witness.look_again()
+        proven.recorder.look_again()
         proven.run()
-        assert proven.witness.proofs("dev") is None
+        assert proven.recorder.proofs("dev") is None
         assert proven.shelf.kept["dev"] == written
-        proven.witness.recall()
+        proven.recorder.recall()
         proven.look()
         assert proven.runs("test")["order"] == "1.1.0"
         proven.soak()
@@ -433,7 +433,7 @@ class TestTermsOfLeading:
     def test_a_look_that_outlasts_its_term_pushes_nothing(self, proven: PromotionWorld) -> None:
         def led_by_another() -> None:
             self._led_by_another(proven)
-            proven.witness.recall()
+            proven.recorder.recall()
 
         proven.meanwhile = led_by_another
         before = proven.remote.head()

@@ -108,6 +108,17 @@ class Shelf:
         self.writes += 1
 
 
+class _WorldClock:
+    def __init__(self, world: "PromotionWorld") -> None:
+        self._world = world
+
+    def now(self) -> datetime:
+        return self._world.now
+
+    def monotonic(self) -> float:
+        return self._world.now.timestamp()
+
+
 class PromotionWorld:
     """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs;
     `meanwhile` happens between a decision and its push.
@@ -161,33 +172,50 @@ class PromotionWorld:
             ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of),
         )
         self.desired.refresh()
-        self.witness = ProofRecorder(
+        clock = _WorldClock(self)
+        self.recorder = ProofRecorder(
             ProofSources(
-                ledger=self.shelf,
-                pipeline=self.desired.pipeline,
-                running=self._running,
-                read=self.repo.read,
-                now=lambda: self.now,
-                is_observing=lambda: self.observed,
+                ledger=self.shelf, desired=self.desired, cluster=self, repo=self.repo, clock=clock, observation=self
             )
         )
-        self.witness.recall()
+        self.recorder.recall()
         self.notes = PublishedNotes()
         self.promoter = Promoter(
             PromoterParties(
                 repo=self.repo,
                 desired=self.desired,
-                witness=self.witness,
-                now=lambda: self.now,
-                may_write=lambda: self.leads,
+                recorder=self.recorder,
+                clock=clock,
+                leadership=self,
                 skippable=self.skippable,
-                account=self.accounts.get,
-                judge=self._judge,
+                ledger=self,
+                contract=self,
                 registries=self.asking.registries,
                 notes=self.notes,
                 listener=self,
             )
         )
+
+    # -- ports.Leadership, Observation, Ledger, ContractCheck, Cluster, PromotionListener
+
+    def is_leader(self) -> bool:
+        return self.leads
+
+    def is_observing(self) -> bool:
+        return self.observed
+
+    def read(self, overlay: str) -> Account | None:
+        return self.accounts.get(overlay)
+
+    def forbidden(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
+        self.meanwhile()
+        memo = RenderCache(self.directory / "surveys")
+        return Checker(self.repo, Surveyor(Builds(self.repo, self.renderer), memo)).forbidden(revision, changed)
+
+    def running(self, namespace: str) -> Collection[Image]:
+        own = [name for name, found in self.desired.overlays().items() if found.namespace == namespace]
+        found = [each for name in own for each in self.desired.at_head(name).images.items()]
+        return {each for service, each in found if service not in self.stopped}
 
     def promoted(self, head: str) -> None:
         pass
@@ -197,11 +225,6 @@ class PromotionWorld:
 
     def notes_changed(self, overlays: frozenset[str]) -> None:
         self.news.append(overlays)
-
-    def _judge(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
-        self.meanwhile()
-        memo = RenderCache(self.directory / "surveys")
-        return Checker(self.repo, Surveyor(Builds(self.repo, self.renderer), memo)).check(revision, changed).forbidden()
 
     # -- what happens
 
@@ -242,7 +265,7 @@ class PromotionWorld:
                 conditions=(Condition("Ready", worst is Health.HEALTHY, str(worst), f"{name} is {worst}", self.now),),
                 objects=objects,
             )
-            self.witness.observe_pass(wanted, status)
+            self.recorder.observe_pass(wanted, status)
             self._report(status)
 
     def _report(self, status: SyncStatus) -> None:
@@ -256,7 +279,7 @@ class PromotionWorld:
         """Looks every half minute, as the controller does."""
         for _ in range(int(minutes * 2)):
             self.now += timedelta(seconds=30)
-            self.witness.look_again()
+            self.recorder.look_again()
 
     def look(self) -> None:
         """Until nothing moves any more, and the registries have told what they were asked."""
@@ -308,11 +331,6 @@ class PromotionWorld:
         git(self.person, *key, "tag", "-f", "-s" if by else "-a", "-m", message, name, commit)
         git(self.person, "push", "--quiet", "--force", "origin", f"refs/tags/{name}")
         return git(self.person, "rev-parse", f"refs/tags/{name}")
-
-    def _running(self, namespace: str) -> Collection[Image]:
-        own = [name for name, found in self.desired.overlays().items() if found.namespace == namespace]
-        found = [each for name in own for each in self.desired.at_head(name).images.items()]
-        return {each for service, each in found if service not in self.stopped}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from gitops.core.errors import Rejected, Unavailable
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import ImageDescription, Scan, ScanSeverity, ScanState, TaggedImage
 from gitops.ports import Registry
-from gitops.promotion.gate_check import ImageQueries
+from gitops.promotion.gate_facts import ImageQueries
 from gitops.registry_queries.build_origins import Origins
 from gitops.registry_queries.query_cache import QueryParties
 from gitops.registry_queries.scans import Scans
@@ -82,7 +82,10 @@ class Asking:
 
     @property
     def registries(self) -> ImageQueries:
-        return ImageQueries(self.scans, self.origins, self.gone.__contains__)
+        return ImageQueries(self.scans, self.origins, self)
+
+    def is_absent(self, image: Image) -> bool:
+        return image in self.gone
 
     def work(self) -> bool:
         worked = bool(self._queue)

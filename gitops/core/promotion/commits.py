@@ -1,21 +1,24 @@
-"""A promotion as commits: what is written into the overlay's directory, and what `git log` says about it.
+"""A promotion as commits: the files that it writes into overlays, and the messages that `git log` shows.
 
-A commit cannot name itself, so new images take two, pushed together: one that writes the images into the overlay, and
-one whose release.yaml names the first. Until the second one nothing has changed for the environment.
+A commit cannot name itself, so new images take two commits, pushed together: the first writes the images into the
+overlay, the second writes the release.yaml that names the first. Until the second, nothing changes for the environment.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 
 from gitops.core.config_repo.release import RELEASE_FILE, Admission, Release, release_text
-from gitops.core.image_updates import build_origin as origin
-from gitops.core.image_updates import scans
+from gitops.core.image_updates import build_origin, scans
 from gitops.core.image_updates.changes import CAUSE_TRAILER, REVISION_TRAILER, one_line
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import ScanSeverity
 from gitops.core.kustomize import image_edit
-from gitops.core.promotion.proposal import OverlayMove
+from gitops.core.parsing.models import format_duration
+from gitops.core.promotion import requests
+from gitops.core.promotion.inputs import PromotionRoute
+from gitops.core.promotion.release import OverlayMove, release_hash
+from gitops.core.promotion.requests import PromotionRequest
 
 REQUEST_TRAILER = "Lockstep-Request"
 RELEASE_TRAILER = "Lockstep-Release"
@@ -24,12 +27,15 @@ SINCE_TRAILER = "Lockstep-Proven-Since"
 APPROVED_TRAILER = "Lockstep-Approved-By"
 SCAN_TRAILER = "Lockstep-Scan"
 
+_MOST_SHOWN = 4
+_SETTINGS_ONLY = "settings of the trunk"
+
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """One promotion of an environment, maybe of several overlays. `release` is its content hash; `request` the id of
-    the tag that asked for it, empty when nobody had to. `scans`: service -> what the scan of its image has found;
-    `revisions`: service -> the commit that its image was built from; both as far as they are known by then.
+    """One promotion of an environment, of one overlay or several. `release` is its content hash; `request` the id of
+    the tag object that asked for it, empty for an automatic promotion. `scans`: service -> severity that the scan of
+    its image found; `revisions`: service -> the commit that its image was built from; both as far as known.
     """
 
     environment: str
@@ -44,20 +50,41 @@ class Promotion:
     revisions: Mapping[str, str] = field(default_factory=dict)
 
 
-def image_files(
-    moves: Sequence[OverlayMove], files: Mapping[str, str], read: Callable[[str], bytes]
-) -> dict[str, bytes]:
-    """The kustomizations with the new images. `files`: overlay -> path of its kustomization; `read`: content of a path.
+def automatic(route: PromotionRoute, moves: Sequence[OverlayMove]) -> Promotion:
+    """The promotion that automation makes of these moves."""
+    asked = "" if route.policy.when == "proven" else "committed on the trunk, "
+    cause = f"{asked}proven in {route.source} for {format_duration(route.policy.soak)}"
+    return Promotion(route.environment, route.source, tuple(moves), release_hash(route.environment, moves), cause)
 
-    Raises: Rejected when a file cannot be edited safely, with what to change by hand.
+
+def requested(
+    route: PromotionRoute, request: PromotionRequest, moves: Sequence[OverlayMove], approvers: frozenset[str]
+) -> Promotion:
+    """The promotion that a request makes of these moves."""
+    return Promotion(
+        environment=route.environment,
+        source=route.source,
+        moves=tuple(moves),
+        release=release_hash(route.environment, moves),
+        cause=f"tag {requests.PROMOTE}{route.environment}/{request.name}",
+        request=request.id,
+        waived=request.waived,
+        approvers=approvers,
+    )
+
+
+def image_files(moves: Sequence[OverlayMove], files: Mapping[str, str], texts: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The kustomizations with the new images. `files`: overlay -> path of its kustomization; `texts`: path -> content.
+
+    Raises: Rejected when a file cannot be edited safely; its message says what to change by hand.
     """
     edited: dict[str, bytes] = {}
     for move in moves:
         path = files[move.overlay]
-        before = text = read(path)
+        text = texts[path]
         for image in move.images.values():
             text = image_edit.set_image(text, image, path)
-        if text != before:
+        if text != texts[path]:
             edited[path] = text
     return edited
 
@@ -91,12 +118,12 @@ def release_files(
 
 
 def images_message(promotion: Promotion) -> str:
-    """Of the first commit, which prepares."""
+    """The message of the first commit, which prepares."""
     return _message(f"{promotion.environment}: images of the next release", promotion, [])
 
 
 def release_message(promotion: Promotion) -> str:
-    """Of the commit that takes effect."""
+    """The message of the commit that takes effect."""
     since = [
         evidence.since
         for move in promotion.moves
@@ -110,25 +137,33 @@ def release_message(promotion: Promotion) -> str:
         APPROVED_TRAILER: ", ".join(sorted(promotion.approvers)),
         "Lockstep-Waived": _waived(promotion.waived),
     }
-    lists = {SCAN_TRAILER: scans.text(promotion.scans), REVISION_TRAILER: origin.text(promotion.revisions)}
-    listed = [f"{key}: {found}" for key, found in lists.items() if found]  # names, ids and our own words: as they are
+    # names, ids and words of our own: written without a limit of length
+    lists = {SCAN_TRAILER: scans.text(promotion.scans), REVISION_TRAILER: build_origin.text(promotion.revisions)}
+    listed = [f"{key}: {found}" for key, found in lists.items() if found]
     return _message(subject(promotion), promotion, [*_lines(trailers), *listed])
 
 
 def subject(promotion: Promotion) -> str:
     """`prod: order 1.5.0, print-api 1.4.3 from test`."""
-    moved = [f"{service} {_name(image)}" for move in promotion.moves for service, image in sorted(move.images.items())]
-    if any(move.moves_base for move in promotion.moves):
-        moved.append(f"base {_common_base(promotion.moves)}")
+    summary = summarise(promotion.moves)
+    whence = "" if summary == _SETTINGS_ONLY else f" from {promotion.source}"
+    return f"{promotion.environment}: {summary}{whence}"
+
+
+def summarise(moves: Sequence[OverlayMove]) -> str:
+    """`order 1.5.0, base 4b825dc642cb`."""
+    moved = [f"{service} {_name(image)}" for move in moves for service, image in sorted(move.images.items())]
+    if any(move.moves_base for move in moves):
+        moved.append("base " + ", ".join(sorted({move.base[:12] for move in moves if move.moves_base})))
     if not moved:
-        return f"{promotion.environment}: settings of the trunk"
-    shown = ", ".join(moved[:4]) + (f" and {len(moved) - 4} more" if len(moved) > 4 else "")
-    return f"{promotion.environment}: {shown} from {promotion.source}"
+        return _SETTINGS_ONLY
+    more = f" and {len(moved) - _MOST_SHOWN} more" if len(moved) > _MOST_SHOWN else ""
+    return ", ".join(moved[:_MOST_SHOWN]) + more
 
 
 def _message(title: str, promotion: Promotion, trailers: Sequence[str]) -> str:
     body = [
-        f"{service}: {_told(move.was[service]) if service in move.was else 'nothing'} -> {_told(image)}"
+        f"{service}: {_describe(move.was[service]) if service in move.was else 'nothing'} -> {_describe(image)}"
         for move in promotion.moves
         for service, image in sorted(move.images.items())
     ]
@@ -139,7 +174,7 @@ def _message(title: str, promotion: Promotion, trailers: Sequence[str]) -> str:
 
 
 def _lines(trailers: Mapping[str, str]) -> list[str]:
-    """A line each, however long or strange what people wrote."""
+    """One line for each trailer; text that people wrote is bounded and freed of control characters."""
     return [f"{key}: {one_line(value)}" for key, value in trailers.items() if value]
 
 
@@ -151,14 +186,10 @@ def _waived(waived: Mapping[str, str]) -> str:
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in gates.items())
 
 
-def _told(image: Image) -> str:
-    """As people compare them; the whole digest stands in release.yaml and in the overlay."""
+def _describe(image: Image) -> str:
+    """`1.5.0 (0123456789ab)`; the whole digest stands in release.yaml and in the overlay."""
     return f"{image.tag or ''} ({image.short_digest})".strip()
 
 
 def _name(image: Image) -> str:
     return image.tag or image.short_digest
-
-
-def _common_base(moves: Sequence[OverlayMove]) -> str:
-    return ", ".join(sorted({move.base[:12] for move in moves if move.moves_base}))

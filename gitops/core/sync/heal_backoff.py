@@ -5,10 +5,12 @@ Two controllers that both think they own a field would otherwise overwrite each 
 
 from collections.abc import Sequence
 
+from gitops.core import backoff
+
 CALM = 5
 """Heals of one object within WINDOW that are done at once."""
 WINDOW = 60.0
-_LONGEST = 300.0
+_FIRST, _LONGEST = 2.0, 300.0
 
 
 def wait(heals: Sequence[float], now: float) -> float:
@@ -18,5 +20,5 @@ def wait(heals: Sequence[float], now: float) -> float:
     recent = [time for time in heals if time > now - WINDOW * (1 + len(heals) / CALM)]
     if len(recent) < CALM:
         return 0.0
-    pause = min(2.0 ** (len(recent) - CALM + 1), _LONGEST)
+    pause = backoff.pause(len(recent) - CALM + 1, first=_FIRST, longest=_LONGEST)
     return max(0.0, recent[-1] + pause - now)

@@ -1,7 +1,7 @@
 """What is said of an overlay fits into its status, whatever people wrote."""
 
+from gitops.core.promotion.status import PendingNotes
 from gitops.core.sync.status import PendingRequest
-from gitops.promotion.pending import PendingNotes
 
 WORDS = tuple(f"sentence {number}" for number in range(100))
 
@@ -10,7 +10,7 @@ def test_a_sentence_is_said_once_and_cut() -> None:
     notes = PendingNotes()
     notes.say(["prod"], "a", "b" * 10_000)
     notes.say(["prod", "test"], "a")
-    said = notes.said()
+    said = notes.by_overlay()
     assert said["test"].waiting == ("a",)
     assert said["prod"].waiting == ("a", "b" * 599 + "…")
 
@@ -19,7 +19,7 @@ def test_sentences_have_room_and_refused_tags_crowd_none_out() -> None:
     notes = PendingNotes()
     notes.refuse(["prod"], [f"refused: tag {number}" for number in range(50)])
     notes.say(["prod"], *WORDS)
-    waiting = notes.said()["prod"].waiting
+    waiting = notes.by_overlay()["prod"].waiting
     assert waiting[:31] == (*WORDS[:30], "and 70 more")
     assert waiting[31:] == ("refused: tag 0", "refused: tag 1", "refused: tag 2", "and 47 more")
 
@@ -28,7 +28,7 @@ def test_requests_have_room_and_those_that_have_none_are_counted() -> None:
     notes = PendingNotes()
     for number in range(25):
         notes.pend(["prod"], PendingRequest(f"r{number}", "1" * 40, "2" * 64, moves=WORDS, gates=("x" * 10_000,)))
-    said = notes.said()["prod"]
+    said = notes.by_overlay()["prod"]
     assert [each.name for each in said.requests] == [f"r{number}" for number in range(20)]
     assert said.waiting == ("and 5 more requests, asked for later",)
     assert said.requests[0].moves == (*WORDS[:50], "and 50 more")
@@ -38,4 +38,4 @@ def test_requests_have_room_and_those_that_have_none_are_counted() -> None:
 def test_nothing_refused_is_nothing_said() -> None:
     notes = PendingNotes()
     notes.refuse(["prod"], [])
-    assert notes.said() == {}
+    assert notes.by_overlay() == {}
