@@ -1,4 +1,4 @@
-"""The same values as the pages, as JSON: field names as keys, times as RFC 3339 in UTC, enumerations as their words."""
+"""The views as JSON: field names are the keys, times are RFC 3339 in UTC, enumerations are their words."""
 
 import json
 from dataclasses import fields, is_dataclass
@@ -9,19 +9,19 @@ from typing import Any
 from gitops.status_page.texts.language import machine
 
 
-def plain(value: object) -> Any:
-    """Frozen dataclasses, tuples, mappings and scalars -> what json.dumps takes. Properties are left out."""
+def to_plain(value: object) -> Any:
+    """Converts dataclasses, tuples, mappings and scalars into the types of json.dumps. Properties are left out."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {part.name: plain(getattr(value, part.name)) for part in fields(value)}
+        return {part.name: to_plain(getattr(value, part.name)) for part in fields(value)}
     if isinstance(value, datetime):
         return machine(value)
     if isinstance(value, Enum):
         return str(value)
     if isinstance(value, dict):
-        return {str(key): plain(held) for key, held in value.items()}
-    return [plain(held) for held in value] if isinstance(value, (tuple, list)) else value
+        return {str(key): to_plain(each) for key, each in value.items()}
+    return [to_plain(each) for each in value] if isinstance(value, (tuple, list)) else value
 
 
-def text(value: object) -> str:
-    """Indented for people with curl; a line break at the end."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n"
+def to_json(value: object) -> str:
+    """Indented, for people who read it with curl; ends with a line break."""
+    return json.dumps(to_plain(value), indent=2, ensure_ascii=False) + "\n"

@@ -1,5 +1,5 @@
-"""The overview while senders storm in. Rendering it takes some 40 ms of computing, and in a storm a page waits for each
-of its turns; so whoever looks meanwhile sees it as it was a moment ago, at once.
+"""Keeps the rendered overview for up to 5 s while many deliveries are waiting. Rendering takes about 40 ms of CPU time,
+and under this load the rendering thread waits often for its turn; viewers get the kept overview at once instead.
 """
 
 import threading
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _FRESH = 1.0
-"""Seconds. An older one is shown, and made anew behind it."""
+"""Seconds. An older overview is still served, and a thread renders a new one."""
 _OLDEST = 5.0
-"""Seconds. An older one is not shown: who comes first waits."""
-_LINGERS = 3.0
-"""Seconds that a storm counts on after it was last seen: it comes in gusts."""
+"""Seconds. An older overview is not served: the first viewer waits for a new one."""
+_CALM_AFTER = 3.0
+"""Seconds without load before the cache is bypassed again: deliveries come in bursts."""
 _MOST = 8
-"""Languages and modes that are kept."""
+"""The number of overviews (by query and language) that are kept."""
 
 _Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """`at` in the clock's seconds."""
+class _Rendered:
+    """One rendered overview; `at` is in the clock's seconds."""
 
     at: float
     status: str
@@ -36,8 +36,8 @@ class _Kept:
 
 
 class OverviewCache:
-    """A WSGI application around the page's. Thread-safe. `clock` is monotonic seconds; when `is_busy` has said no for
-    some seconds, every look is answered by the page itself.
+    """A WSGI application around the page's. Thread-safe. `clock` returns monotonic seconds. If `is_busy` has returned
+    False for 3 s, the page itself answers every request.
     """
 
     def __init__(self, app: "WSGIApplication", is_busy: Callable[[], bool], clock: Callable[[], float]) -> None:
@@ -46,32 +46,32 @@ class OverviewCache:
         self._clock = clock
         self._busy_until = clock()
         self._lock = threading.Lock()
-        self._kept: dict[_Key, _Kept] = {}
-        self._renewed: set[_Key] = set()
+        self._kept: dict[_Key, _Rendered] = {}
+        self._renewing: set[_Key] = set()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] != "GET" or environ["PATH_INFO"] != "/" or not self._is_storming():
+        if environ["REQUEST_METHOD"] != "GET" or environ["PATH_INFO"] != "/" or not self._is_under_load():
             return self._app(environ, start_response)
         key = (environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT_LANGUAGE", ""))
         kept = self._kept.get(key)
         age = self._clock() - kept.at if kept else _OLDEST
         if kept is None or age >= _OLDEST:
-            kept = self._made(key, _asked_anew(environ))
+            kept = self._render(key, _without_conditions(environ))
         elif age >= _FRESH:
-            self._renew(key, _asked_anew(environ))
+            self._renew(key, _without_conditions(environ))
         answer = Response(kept.body, kept.status, list(kept.headers))
         return answer.make_conditional(environ)(environ, start_response)
 
-    def _is_storming(self) -> bool:
+    def _is_under_load(self) -> bool:
         now = self._clock()
         if self._is_busy():
-            self._busy_until = now + _LINGERS
+            self._busy_until = now + _CALM_AFTER
         return now < self._busy_until
 
-    def _made(self, key: _Key, environ: "WSGIEnvironment") -> _Kept:
+    def _render(self, key: _Key, environ: "WSGIEnvironment") -> _Rendered:
         began = self._clock()
         answer = Response.from_app(self._app, environ, buffered=True)
-        made = _Kept(began, answer.status, tuple(answer.headers), answer.get_data())
+        made = _Rendered(began, answer.status, tuple(answer.headers), answer.get_data())
         if answer.status_code == 200:
             with self._lock:
                 if len(self._kept) >= _MOST and key not in self._kept:
@@ -80,22 +80,22 @@ class OverviewCache:
         return made
 
     def _renew(self, key: _Key, environ: "WSGIEnvironment") -> None:
-        """By a thread of its own, one at a time."""
+        """Renders in a thread of its own, one at a time for each key."""
         with self._lock:
-            if key in self._renewed:
+            if key in self._renewing:
                 return
-            self._renewed.add(key)
-        threading.Thread(target=self._renew_now, args=(key, environ), name="snapshot", daemon=True).start()
+            self._renewing.add(key)
+        threading.Thread(target=self._renew_now, args=(key, environ), name="overview", daemon=True).start()
 
     def _renew_now(self, key: _Key, environ: "WSGIEnvironment") -> None:
         try:
-            self._made(key, environ)
+            self._render(key, environ)
         finally:
             with self._lock:
-                self._renewed.discard(key)
+                self._renewing.discard(key)
 
 
-def _asked_anew(environ: "WSGIEnvironment") -> "WSGIEnvironment":
-    """The same question by nobody: without a body, and wanting the whole page."""
-    asked = {name: value for name, value in environ.items() if name != "HTTP_IF_NONE_MATCH"}
-    return asked | {"wsgi.input": BytesIO()}
+def _without_conditions(environ: "WSGIEnvironment") -> "WSGIEnvironment":
+    """The same request without If-None-Match and without a body, so that the answer is the whole page."""
+    whole = {name: value for name, value in environ.items() if name != "HTTP_IF_NONE_MATCH"}
+    return whole | {"wsgi.input": BytesIO()}

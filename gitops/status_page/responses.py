@@ -1,7 +1,7 @@
-"""How the routes answer: pages with an ETag, JSON, and what is said instead of a page that cannot be.
+"""The responses of the routes: HTML with an ETag, JSON, assets and error pages.
 
-Pages carry a weak ETag made of the data shown, not of the text, so that "3 min ago" becoming "4 min ago" is no change:
-the script asks with If-None-Match and gets 304 while nothing happened. Browsers store nothing (no-store).
+A page has a weak ETag of the data shown, not of its text, so "3 min ago" becoming "4 min ago" is no change. page.js
+polls with If-None-Match and gets 304 while the data is unchanged. Browsers store nothing (no-store).
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from werkzeug.exceptions import NotFound
 
 from gitops.core.errors import GitopsError, Unavailable
 from gitops.status_page import json_format, safe_text
-from gitops.status_page.page_context import Frame, frame
+from gitops.status_page.page_context import PageContext, page_context
 from gitops.status_page.source import ControllerState
 from gitops.status_page.texts.language import Language
 from gitops.status_page.views import overview
@@ -27,29 +27,31 @@ _RETRY_AFTER = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Absent:
-    """What is shown instead of a page that cannot be: `title` and `hint` name texts."""
+class _ErrorPage:
+    """The page shown for an error. `title` and `hint` are names in TEXTS."""
 
     title: str
     hint: str
     message: str = ""
 
 
-class Answers:
+class PageResponses:
+    """Makes the Flask responses. `now` returns the time, aware, in UTC."""
+
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._assets = {name: resources.files(__package__).joinpath("static", name).read_bytes() for name in _ASSETS}
         self._build = sha256(b"".join(self._assets.values())).hexdigest()[:12]
 
     def page(self, template: str, own: ControllerState, **shown: Any) -> Response:
-        told, made = overview.controller(own), self._frame(own.commit_url)
-        etag = _etag(self._build, request.full_path, made.language, told, shown)
-        response = _guarded(Response(content_type="text/html; charset=utf-8"))
+        controller, context = overview.show_controller(own), self._context(own.commit_url)
+        etag = _hash(self._build, request.full_path, context.language, controller, shown)
+        response = _forbid_storing(Response(content_type="text/html; charset=utf-8"))
         response.set_etag(etag, weak=True)
         if request.if_none_match.contains_weak(etag):
             response.status_code = 304
         else:
-            response.set_data(render_template(template, f=made, controller=told, etag=f'W/"{etag}"', **shown))
+            response.set_data(render_template(template, f=context, controller=controller, etag=f'W/"{etag}"', **shown))
         return response
 
     def asset(self, name: str) -> Response:
@@ -61,49 +63,49 @@ class Answers:
         response.make_conditional(request)
         return response
 
-    def absent(self, _: NotFound) -> Response:
-        return self._instead(_Absent("absent", "absent.hint"), "NotFound", 404)
+    def not_found(self, _: NotFound) -> Response:
+        return self._show_error(_ErrorPage("absent", "absent.hint"), "NotFound", 404)
 
     def failed(self, error: GitopsError) -> Response:
         message = safe_text.clean(error.message, safe_text.LONG)
-        response = self._instead(_Absent("unavailable", "unavailable.hint", message), error.reason, 503)
+        response = self._show_error(_ErrorPage("unavailable", "unavailable.hint", message), error.reason, 503)
         wait = error.retry_after if isinstance(error, Unavailable) else None
         response.headers["Retry-After"] = str(max(1, round(wait or _RETRY_AFTER)))
         return response
 
-    def _instead(self, absent: _Absent, reason: str, status: int) -> Response:
+    def _show_error(self, error: _ErrorPage, reason: str, status: int) -> Response:
         if request.path.startswith(API):
-            response = as_json({"reason": reason, "message": absent.message or Language("en").text(absent.title)})
+            response = as_json({"reason": reason, "message": error.message or Language("en").text(error.title)})
         else:
-            shown = render_template("lockstep/absent.html", f=self._frame(), absent=absent, etag="", controller=None)
-            response = _guarded(Response(shown, content_type="text/html; charset=utf-8"))
+            html = render_template("lockstep/error.html", f=self._context(), error=error, etag="", controller=None)
+            response = _forbid_storing(Response(html, content_type="text/html; charset=utf-8"))
         response.status_code = status
         return response
 
-    def _frame(self, commit_url: str = "") -> Frame:
-        return frame(request, now=self._now(), build=self._build, commit_url=commit_url)
+    def _context(self, commit_url: str = "") -> PageContext:
+        return page_context(request, now=self._now(), build=self._build, commit_url=commit_url)
 
 
 def as_json(value: object) -> Response:
-    response = _guarded(Response(json_format.text(value), content_type="application/json"))
+    response = _forbid_storing(Response(json_format.to_json(value), content_type="application/json"))
     response.add_etag()
     response.make_conditional(request)
     return response
 
 
-def not_yet(response: Response, seconds: int) -> Response:
-    """The answer is being worked out: programs are told to come again (RFC 9110, 15.3.3)."""
+def mark_pending(response: Response, seconds: int) -> Response:
+    """Marks an answer that is still being computed: 202 and Retry-After (RFC 9110, 15.3.3)."""
     if response.status_code == 200:
         response.status_code = 202
     response.headers["Retry-After"] = str(seconds)
     return response
 
 
-def _etag(*parts: object) -> str:
+def _hash(*parts: object) -> str:
     return sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def _guarded(response: Response) -> Response:
+def _forbid_storing(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept-Language"
     return response

@@ -1,6 +1,6 @@
-"""Text from git, the cluster and senders, made safe to show: it may be long, misleading or hostile.
+"""Makes text from git, the cluster and webhook senders safe to show: it may be long, misleading or hostile.
 
-Escaping for HTML is the template's work (autoescape) and not done here.
+HTML escaping is not done here; the templates do it (autoescape).
 """
 
 import re
@@ -10,7 +10,7 @@ SHORT = 300
 LONG = 2_000
 MASK = "***"
 
-# Everything that moves text around instead of being text: C0 and C1 controls, zero-width and bidirectional marks
+# Characters that are invisible or move other text around: C0 and C1 controls, zero-width and bidirectional marks
 # (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing), line separators, tags, lone surrogates.
 _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff0-\ufffb"
@@ -22,8 +22,8 @@ _UNFINISHED = re.compile(r"(?<=://)[^/\s]*\Z")
 
 
 def clean(text: str, limit: int = SHORT) -> str:
-    """At most `limit` characters plus `…`; line breaks kept; anything invisible shown as U+FFFD; the user
-    information of addresses masked.
+    """Cuts the text to `limit` characters plus `…`, keeps line breaks, shows invisible characters as U+FFFD and masks
+    credentials in URLs.
     """
     cut = text[: limit * 2]
     if len(cut) < len(text):
@@ -34,7 +34,7 @@ def clean(text: str, limit: int = SHORT) -> str:
 
 
 def web_address(text: str) -> str:
-    """The address if a browser may be sent there: absolute, http or https, no user information; otherwise empty."""
+    """`text` if it is safe as a link: an absolute http or https URL without credentials. Otherwise empty."""
     if _INVISIBLE.search(text) or len(text) > LONG or any(character in text for character in ' "<>\\'):
         return ""
     try:

@@ -1,4 +1,4 @@
-"""What the page is told. The page never asks the cluster or the config repo itself."""
+"""The data that the page shows, as Protocols and values. The page never reads the cluster or the config repo itself."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from gitops.core.promotion.lineage import RepoHistory
 from gitops.core.sync.status import Record, SyncStatus
 
 Statuses = Mapping[str, tuple[SyncStatus, Sequence[Record]]]
-"""Overlay name -> its current status and its history, newest first. The shape of `Ledger.read_all`."""
+"""Overlay name -> its current status and its history, newest first, as `Ledger.read_all` returns them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ControllerTrouble:
-    """Something that keeps this replica from doing its work. `reason` is CamelCase: those that are known have
-    translations, others are shown as they are. No credentials in `message`.
+    """A failure that keeps this replica from its work. `reason` is CamelCase; the page translates the reasons that it
+    knows. `message` holds no credentials.
     """
 
     reason: str
@@ -30,11 +30,11 @@ class ControllerTrouble:
 
 @dataclass(frozen=True, slots=True)
 class ControllerState:
-    """The replica that serves the page. `repo` is a name for people and holds no credentials.
+    """The replica that serves the page. `repo` is the config repo's name for people, without credentials.
 
-    `head` is the trunk's commit as last fetched and `head_since` when it was first seen. `commit_url` is the address of
-    a commit on the git host, with `{commit}` where its id belongs; empty = revisions are not links. `registries`: how
-    their sweeps fare, as far as this replica makes them.
+    `head` is the trunk's commit as last fetched, `head_since` the time when it was first seen. `commit_url` is the
+    address of a commit on the git host with `{commit}` in place of its id; if empty, revisions are not links.
+    `registries` holds the state of the sweeps that this replica makes.
     """
 
     repo: str
@@ -49,37 +49,37 @@ class ControllerState:
 
 
 class StatusSource(Protocol):
-    """Read by every request, a few times a second with many viewers: implementations cache. Thread-safe.
+    """Called by every request, several times a second with many viewers, so implementations cache. Thread-safe.
 
-    Every method raises Unavailable when it cannot answer now; the page then says so with status 503.
+    A method raises Unavailable when it cannot answer now; the page then answers 503.
     """
 
     def statuses(self) -> Statuses: ...
 
     def pipeline(self) -> Pipeline | None:
-        """pipeline.yaml of the trunk's head; the last valid one while the newest is not; None when there is none."""
+        """pipeline.yaml at the trunk's head, or the last valid one while it is invalid; None without any."""
 
     def past(self) -> RepoHistory:
-        """What the commits below environments/ tell, as of the trunk's head."""
+        """The history of environments/ in the config repo, up to the trunk's head."""
 
     def parity(self, a: str, b: str) -> ParityComparison:
-        """What is known of two environments of the pipeline, without waiting; what is not known is worked out soon."""
+        """The newest comparison of two environments, without waiting. An outdated one is queued to be made again."""
 
     def known_parity(self, a: str, b: str) -> ParityComparison:
-        """The same, without asking for anything to be worked out."""
+        """The newest comparison of two environments, without queueing another one."""
 
     def origin(self, image: Image) -> BuildOrigin | None:
-        """What the labels of an image say, without waiting; None while that is not known."""
+        """The build origin in the image's labels, without waiting; None until the registry has answered."""
 
     def source_pushes(self, service: str) -> Sequence[SourcePush]:
-        """The newest pushes to what a service is built from, as this replica has heard of them."""
+        """The newest pushes to the service's source repositories that this replica received a webhook for."""
 
     def controller(self) -> ControllerState: ...
 
 
 @dataclass(frozen=True, slots=True)
 class PageInputs:
-    """`now` returns the current time, aware, in UTC."""
+    """Everything that the page needs from the rest of the controller. `now` returns the time, aware, in UTC."""
 
     source: StatusSource
     now: Callable[[], datetime]

@@ -32,7 +32,7 @@ SOURCE = 'package main\n\nfunc main() { println("built from source") }\n'
 ASK = """
 import os, sys
 from pathlib import Path
-from gitops.local import binaries
+from gitops.local.cluster import binaries
 print(binaries.ensure("kustomize", places=binaries.Places(os.environ, Path(sys.argv[1]))))
 """
 needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="builds with the machine's own Go")

@@ -21,8 +21,8 @@ from tests.worlds.control_plane import SharedControlPlane
 OWNER = """
 import sys
 from pathlib import Path
-from gitops.local import binaries
-from gitops.local.control_plane import STORAGE, ControlPlane
+from gitops.local.cluster import binaries
+from gitops.local.cluster.control_plane import STORAGE, ControlPlane
 plane = ControlPlane(Path(sys.argv[1]), binaries.ensure_all(STORAGE), with_controllers=False)
 plane.start()
 print("ready", flush=True)

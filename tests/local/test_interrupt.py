@@ -5,7 +5,7 @@ import sys
 
 DURING_A_FINALIZER = """
 import os, signal
-from gitops.local import processes
+from gitops.local.supervision import processes
 from gitops.local.interrupt import interruptible
 
 class Finalized:

@@ -1,4 +1,4 @@
-"""The page as it is served: the real application with its real headers, over a source whose answers a test sets."""
+"""The page in the real application with its real headers, over a StatusSource whose answers a test sets."""
 
 import os
 import shutil
@@ -57,7 +57,7 @@ def browser() -> Iterator[Browser]:
 
 
 def _chromium() -> str:
-    """Debian's browser, installed where that can be done; Playwright's own download is not used."""
+    """Debian's Chromium, installed if the tests run as root. Playwright's own download is not used."""
     found = _installed()
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):

@@ -1,4 +1,4 @@
-"""What git tells of the print company of sample.py: a week of releases, one of them rolled back, and prod on hold."""
+"""The git history of the print company in sample.py: a week of releases, one rollback, and prod on hold."""
 
 from datetime import datetime
 
@@ -28,7 +28,7 @@ def digest(service: str, tag: str) -> str:
 
 
 def pushed(service: str, tag: str, at: datetime) -> LineageEntry:
-    """Harbor announced an image, and dev got it."""
+    """The commit that brought an image, announced by Harbor, into dev."""
     return LineageEntry(
         commit=commit(f"{service} {tag}"),
         at=at,
@@ -146,7 +146,7 @@ def findings() -> tuple[ParityFinding, ...]:
 
 
 def between(a: str, b: str) -> ComparedOverlay:
-    """Test is as dev but for an overlay of its own, prod differs, and test and prod cannot be compared."""
+    """Test has one overlay more than dev, prod differs, and test and prod cannot be compared."""
     head = commit("head")
     if (a, b) == ("dev", "test"):
         pairs = (

@@ -70,7 +70,7 @@ def ago(**units: float) -> datetime:
 
 
 def commit(name: str) -> str:
-    """A commit id that stands for a name, the same each time."""
+    """A commit id made from a name: the same name gives the same id."""
     return sha256(name.encode()).hexdigest()[:40]
 
 
@@ -79,7 +79,7 @@ def image(service: str, tag: str) -> Image:
 
 
 def images(**other: str) -> dict[str, Image]:
-    """The newest of every service; keyword arguments with `_` for `-` set other tags."""
+    """The newest image of every service. Keyword arguments, with `_` for `-`, set other tags."""
     tags = TAGS | {name.replace("_", "-"): tag for name, tag in other.items()}
     return {service: image(service, tag) for service, tag in tags.items()}
 
@@ -93,7 +93,7 @@ def workload(namespace: str, name: str) -> ObjectStatus:
 
 
 def objects(namespace: str, services: Sequence[str] = SERVICES) -> tuple[ObjectStatus, ...]:
-    """What a healthy overlay has: a Deployment, a Service and a disruption budget per service, and what they share."""
+    """The objects of a healthy overlay: a Deployment, a Service and a PodDisruptionBudget per service, and more."""
     return (
         *(workload(namespace, name) for name in services),
         *(ObjectStatus(Key("", "Service", namespace, name), Sync.SYNCED, Health.HEALTHY) for name in services),
@@ -113,7 +113,7 @@ def objects(namespace: str, services: Sequence[str] = SERVICES) -> tuple[ObjectS
 
 
 def with_objects(status: SyncStatus, *changed: ObjectStatus) -> SyncStatus:
-    """The status with these objects in the place of those with the same key."""
+    """The status with these objects in place of those with the same keys."""
     new = {found.key: found for found in changed}
     return replace(status, objects=tuple(new.pop(found.key, found) for found in status.objects) + tuple(new.values()))
 
@@ -176,7 +176,7 @@ def test() -> SyncStatus:
 
 
 def gallery() -> SyncStatus:
-    """An overlay of its own that breaks the contract: what it ran before goes on."""
+    """An overlay that violates the contract, so its previous release keeps running."""
     message = (
         "2 differences from base that no variation declares:\n"
         "Deployment gallery /spec/template/spec/containers/app/image: environments/test/gallery/kustomization.yaml:14\n"
@@ -267,7 +267,7 @@ def platform() -> SyncStatus:
 
 
 def history(status: SyncStatus, days: int = 9) -> tuple[Record, ...]:
-    """The present as the newest line, then a release every other day."""
+    """The current status as the newest record, then a release every other day."""
     ready = status.condition("Ready")
     present = Record(
         at=status.at,
@@ -314,7 +314,7 @@ CONTROLLER = ControllerState(
 
 @dataclass
 class Source:
-    """A StatusSource whose answers a test sets; `asked` are the pairs that are to be worked out."""
+    """A StatusSource whose answers a test sets. `asked` are the pairs for which a comparison was requested."""
 
     told: Statuses = field(default_factory=statuses)
     pipe: Pipeline | None = PIPELINE

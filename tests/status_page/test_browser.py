@@ -1,4 +1,4 @@
-"""In a real browser, behind the real headers: it renders, stays current by itself, and works without scripts."""
+"""The page in a real browser with its real headers: it renders, updates itself, and works without scripts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,27 +14,27 @@ from gitops.core.image_updates.build_origin import BuildOrigin, SourcePush
 from tests.status_page import past, sample
 from tests.status_page.sample import NOW, Source
 
-pytestmark = pytest.mark.timeout(900)  # the first of them may have to install the browser
+pytestmark = pytest.mark.timeout(900)  # the first test may have to install the browser
 
 Open = Callable[..., Page]
 ASK_NOW = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
 @pytest.fixture
-def complaints() -> list[str]:
-    """Everything the browser's console said was wrong, CSP violations among it."""
+def console_errors() -> list[str]:
+    """Errors and warnings of the browser's console, including CSP violations."""
     return []
 
 
 @pytest.fixture
-def visit(browser: Browser, address: str, complaints: list[str]) -> Iterator[Open]:
+def visit(browser: Browser, address: str, console_errors: list[str]) -> Iterator[Open]:
     contexts = []
 
     def go(path: str, **options: Any) -> Page:
         contexts.append(browser.new_context(locale="en-GB", **options))
         page = contexts[-1].new_page()
-        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: console_errors.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: console_errors.append(str(error)))
         page.goto(address + path)
         return page
 
@@ -55,26 +55,26 @@ def visit(browser: Browser, address: str, complaints: list[str]) -> Iterator[Ope
         "/parity/dev/prod",
     ],
 )
-def test_renders_and_goes_live_without_a_complaint(visit: Open, complaints: list[str], path: str) -> None:
+def test_page_renders_and_goes_live_without_console_errors(visit: Open, console_errors: list[str], path: str) -> None:
     page = visit(path)
 
     expect(page.locator("#live.on")).to_be_visible()
     expect(page.locator("h1")).to_be_visible()
     assert page.evaluate("getComputedStyle(document.querySelector('.summary')).borderLeftWidth") == "5px"
-    assert complaints == []
+    assert console_errors == []
 
 
 @pytest.mark.parametrize(
     "path",
     ["/", "/overlays/prod", "/overlays/test/gallery", "/promotions", "/images/order", "/parity", "/parity/dev/prod"],
 )
-def test_fits_a_phone_without_scrolling_sideways(visit: Open, path: str) -> None:
+def test_page_fits_a_phone_without_horizontal_scrolling(visit: Open, path: str) -> None:
     page = visit(path, viewport={"width": 360, "height": 740})
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_long_words_of_strangers_do_not_widen_the_page(visit: Open, source: Source) -> None:
+def test_page_is_not_widened_by_long_words_from_outside(visit: Open, source: Source) -> None:
     image = source.told["dev"][0].images["order"]
     source.origins[image.digest or ""] = BuildOrigin("a" * 40, f"https://git.example/{'y' * 280}", "z" * 100)
     source.pushes["order"] = (SourcePush("b" * 40, f"refs/heads/{'x' * 240}", NOW),)
@@ -84,8 +84,8 @@ def test_long_words_of_strangers_do_not_widen_the_page(visit: Open, source: Sour
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_a_change_appears_without_a_reload_and_nothing_that_is_open_closes(
-    visit: Open, source: Source, complaints: list[str]
+def test_page_shows_a_change_without_a_reload_and_keeps_details_open(
+    visit: Open, source: Source, console_errors: list[str]
 ) -> None:
     page = visit("/overlays/prod", viewport={"width": 1200, "height": 500})
     details = page.locator("#objects details").first
@@ -102,21 +102,21 @@ def test_a_change_appears_without_a_reload_and_nothing_that_is_open_closes(
     assert details.evaluate("found => found.open")
     assert details.evaluate("found => found.contains(document.activeElement)")
     assert page.evaluate("scrollY") == 400
-    assert complaints == []
+    assert console_errors == []
 
 
-def test_a_parity_that_is_being_worked_out_appears_by_itself(visit: Open, source: Source) -> None:
+def test_page_shows_a_pending_comparison_when_it_is_ready(visit: Open, source: Source) -> None:
     source.compare = lambda _a, _b: ParityComparison(asked_at=sample.NOW)
     page = visit("/parity/dev/prod")
-    expect(page.locator("#summary")).to_contain_text("being worked out")
+    expect(page.locator("#summary")).to_contain_text("The comparison started")
 
     source.compare = past.comparison
     page.evaluate(ASK_NOW)
-    expect(page.locator("#summary")).to_contain_text("differ in what nobody declared")
+    expect(page.locator("#summary")).to_contain_text("differ in undeclared ways")
     expect(page.locator(".findings tbody tr")).to_have_count(len(past.findings()))
 
 
-def test_says_so_when_the_controller_does_not_answer_and_recovers(visit: Open, source: Source) -> None:
+def test_page_warns_while_the_controller_does_not_answer(visit: Open, source: Source) -> None:
     page = visit("/")
     expect(page.locator("#live.on")).to_be_visible()
 
@@ -130,7 +130,7 @@ def test_says_so_when_the_controller_does_not_answer_and_recovers(visit: Open, s
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_is_complete_without_scripts(visit: Open) -> None:
+def test_page_is_complete_without_scripts(visit: Open) -> None:
     page = visit("/", java_script_enabled=False)
 
     expect(page.locator(".matrix tbody tr")).to_have_count(len(sample.SERVICES))
@@ -142,7 +142,7 @@ def test_is_complete_without_scripts(visit: Open) -> None:
     expect(page.locator("#objects .changes").first).to_be_visible()
 
 
-def test_follows_the_browser_s_language(browser: Browser, address: str) -> None:
+def test_page_follows_the_browser_s_language(browser: Browser, address: str) -> None:
     context = browser.new_context(locale="zh-CN")
     page = context.new_page()
     page.goto(address)

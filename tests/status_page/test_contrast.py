@@ -1,4 +1,4 @@
-"""WCAG 2.2 AA (1.4.3): text has at least 4.5:1 against what it stands on, in the light and in the dark."""
+"""WCAG 2.2 AA (1.4.3): text has a contrast of at least 4.5:1 in the light and the dark scheme."""
 
 import re
 from importlib import resources
@@ -34,7 +34,7 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("pair", PAIRS, ids="-on-".join)
-def test_every_pair_can_be_read(scheme: str, pair: tuple[str, str]) -> None:
+def test_contrast_of_every_pair_meets_wcag(scheme: str, pair: tuple[str, str]) -> None:
     bright, dim = sorted((luminance(colours(scheme)[name]) for name in pair), reverse=True)
 
     assert (bright + 0.05) / (dim + 0.05) >= 4.5

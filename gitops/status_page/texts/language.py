@@ -1,17 +1,17 @@
-"""The page speaks the reader's language: words by name, and times and durations as people say them."""
+"""The language of the page: texts by name, and times and durations as people read them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitops.status_page.texts.words import TEXTS, PageText
-
-__all__ = ["LANGUAGES", "TEXTS", "Language", "PageText", "absolute", "duration", "machine"]
+from gitops.status_page.texts.release_texts import RELEASE_TEXTS
+from gitops.status_page.texts.status_texts import STATUS_TEXTS
 
 LANGUAGES = ("en", "zh")
-
+TEXTS = {**STATUS_TEXTS, **RELEASE_TEXTS}
+"""Every text of the page by its name."""
 
 _STEPS = (("d", 2 * 86_400, 86_400), ("h", 2 * 3_600, 3_600), ("m", 120, 60), ("s", 5, 1))
-"""Unit, from how many seconds on it is used, its length in seconds. page.js has the same table."""
+"""Unit, the seconds from which on it is used, its length in seconds. page.js has the same table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Language:
         return "en" if self.code == "zh" else "zh"
 
     def text(self, name: str, **values: object) -> str:
-        """Raises KeyError for a name that TEXTS does not have: a mistake of a template."""
+        """Raises KeyError for a name that TEXTS does not have, which is an error in a template."""
         found = TEXTS[name]
         return (found.zh if self.code == "zh" else found.en).format(**values)
 
     def known(self, name: str) -> str:
-        """As `text`, but empty for names that TEXTS does not have."""
+        """Like `text`, but empty for a name that TEXTS does not have."""
         return self.text(name) if name in TEXTS else ""
 
     def ago(self, then: datetime, now: datetime) -> str:
@@ -45,7 +45,7 @@ class Language:
 
 
 def absolute(moment: datetime) -> str:
-    """For people, to the second: 2026-03-01 09:30:05 UTC."""
+    """For people, in seconds: 2026-03-01 09:30:05 UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -55,7 +55,7 @@ def machine(moment: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two figures that matter: 12 ms, 1.24 s, 20 s, 3 min 20 s, 1 h, 2 d."""
+    """The two largest units: 12 ms, 1.24 s, 20 s, 3 min 20 s, 1 h, 2 d."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:

@@ -1,4 +1,4 @@
-"""The environments in the order in which a change passes them, and how it gets in. Pure."""
+"""The environments in the order of promotion, with the gates of each. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from gitops.core.config_repo.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
-class PromotionSettings:
-    """Times in seconds. `scan` is the worst severity let through, empty for any; `windows`: are there opening times;
-    `rollback`: a promotion that turns Degraded within that time is taken back by itself, 0 = never.
+class PromotionRules:
+    """The gates before an environment; times are in seconds. `scan` is the worst severity that passes, empty for any.
+    `windows` tells whether promotion windows are declared. A promotion that turns Degraded within `rollback` is rolled
+    back automatically; 0 means never.
     """
 
     when: str
@@ -23,29 +24,31 @@ class PromotionSettings:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSettings:
-    """`after` is the environment before this one, empty for a first one; `observes`: shows differences, writes none."""
+    """`after` is the environment before this one, empty for a first one. `observes`: differences are shown, nothing is
+    written.
+    """
 
     name: str
     after: str = ""
-    promotion: PromotionSettings | None = None
+    promotion: PromotionRules | None = None
     observes: bool = False
 
 
-def stages(pipeline: Pipeline | None, seen: Iterable[str]) -> tuple[EnvironmentSettings, ...]:
-    """The environments of the pipeline in its order; those that only the ledger knows come last, by name."""
-    listed = tuple(_stage(pipeline, name) for name in pipeline.order) if pipeline else ()
-    names = {stage.name for stage in listed}
-    return (*listed, *(EnvironmentSettings(name) for name in sorted(set(seen) - names)))
+def list_environments(pipeline: Pipeline | None, seen: Iterable[str]) -> tuple[EnvironmentSettings, ...]:
+    """The environments of pipeline.yaml in its order, then those of `seen` that it does not declare, by name."""
+    declared = tuple(_read_settings(pipeline, name) for name in pipeline.order) if pipeline else ()
+    names = {environment.name for environment in declared}
+    return (*declared, *(EnvironmentSettings(name) for name in sorted(set(seen) - names)))
 
 
-def _stage(pipeline: Pipeline, name: str) -> EnvironmentSettings:
+def _read_settings(pipeline: Pipeline, name: str) -> EnvironmentSettings:
     environment = pipeline.environments[name]
-    promotion = _promotion(environment.promote) if environment.promote else None
+    promotion = _read_rules(environment.promote) if environment.promote else None
     return EnvironmentSettings(name, environment.after or "", promotion, environment.sync.mode is SyncMode.OBSERVE)
 
 
-def _promotion(promote: PromotePolicy) -> PromotionSettings:
-    return PromotionSettings(
+def _read_rules(promote: PromotePolicy) -> PromotionRules:
+    return PromotionRules(
         when=promote.when,
         soak=promote.soak.total_seconds(),
         scan=promote.scan.max if promote.scan else "",

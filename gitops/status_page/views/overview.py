@@ -1,4 +1,4 @@
-"""The first page: which image runs where, what needs attention (worst first), every overlay in a few lines. Pure."""
+"""The first page: which image runs in which environment, what needs attention (worst first), all overlays. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,10 @@ from gitops.core.sync import missing_images
 from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
 from gitops.status_page.safe_text import LONG, clean
 from gitops.status_page.source import ControllerState, Statuses
-from gitops.status_page.views.environments import EnvironmentSettings, stages
-from gitops.status_page.views.overlay import (
-    HEALTH_TONES,
-    MISSING_TONES,
-    EnvironmentCard,
-    ImageView,
-    StatusTone,
-    card,
-    image,
-)
+from gitops.status_page.views.environments import EnvironmentSettings, list_environments
+from gitops.status_page.views.identifiers import ImageView, show_image
+from gitops.status_page.views.overlay import OverlayCard, show_card
+from gitops.status_page.views.tones import HEALTH_TONES, MISSING_TONES, StatusTone
 
 STALLED = "Stalled"
 _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Rollout"}
@@ -29,9 +23,11 @@ _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Rollo
 
 @dataclass(frozen=True, slots=True)
 class ServiceCell:
-    """One service in one environment. `since` is when this image came in, as far as the history goes back; `differs`
-    names the environment before this one when that has another digest; `own_health` is false when no workload has the
-    service's name, and sync and health are those of the whole overlay.
+    """One service in one environment.
+
+    `since` is when this image arrived, as far as the history reaches. `differs` names the environment before this one
+    if it has another digest. `own_health` is false if no workload has the service's name; sync and health are then
+    those of the whole overlay.
     """
 
     service: str
@@ -47,7 +43,7 @@ class ServiceCell:
 
 @dataclass(frozen=True, slots=True)
 class AttentionItem:
-    """One thing a person should know. `word` is Stalled, OutOfSync, Drifted, a health, or what is missing."""
+    """One line below "needs attention". `word` is Stalled, OutOfSync, Drifted, a health, or the reason of Pullable."""
 
     overlay: str
     tone: StatusTone
@@ -58,8 +54,8 @@ class AttentionItem:
 
 
 @dataclass(frozen=True, slots=True)
-class StageView:
-    """One environment with the worst of its overlays. Without any, sync and health are None: nothing is known yet."""
+class EnvironmentColumn:
+    """One environment with the worst sync and health of its overlays; None before the first overlay was reconciled."""
 
     stage: EnvironmentSettings
     tone: StatusTone
@@ -70,7 +66,7 @@ class StageView:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRow:
-    """One service; `cells` has an entry per stage, None where the service does not run."""
+    """One service. `cells` has one entry for each environment, None where the service does not run."""
 
     service: str
     cells: tuple[ServiceCell | None, ...]
@@ -85,8 +81,8 @@ class TroubleView:
 
 @dataclass(frozen=True, slots=True)
 class RegistryView:
-    """How the sweeps of a registry fare; `every` in seconds. With a `message` and nothing that fails, nobody can ask
-    it. `notes`: what could not be done for single services.
+    """The state of a registry's sweeps; `every` is in seconds. A `message` without `failing_since` explains why the
+    registry cannot be swept at all. `notes` name single services that could not be swept.
     """
 
     host: str
@@ -112,40 +108,39 @@ class ControllerView:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    stages: tuple[StageView, ...]
+    stages: tuple[EnvironmentColumn, ...]
     rows: tuple[ServiceRow, ...]
     attention: tuple[AttentionItem, ...]
-    cards: tuple[EnvironmentCard, ...]
+    cards: tuple[OverlayCard, ...]
 
     @property
     def tone(self) -> StatusTone:
         return max((shown.tone for shown in self.cards), key=lambda tone: tone.rank, default=StatusTone.OFF)
 
 
-def overview(statuses: Statuses, pipeline: Pipeline | None) -> Overview:
-    """The platform, which has no images and is no environment of the pipeline, gets a card and no column.
+def show_overview(statuses: Statuses, pipeline: Pipeline | None) -> Overview:
+    """The platform overlay gets a card but no column, because it has no images and pipeline.yaml does not list it.
 
-    What needs attention is ordered by its tone; what ails comes before what is merely stopped, the last environment
-    before those it gets its releases from.
+    Attention is sorted by tone; within a tone, Stalled comes last and the last environment of the pipeline comes first.
     """
-    columns = stages(pipeline, {status.environment for status, _ in statuses.values() if status.images})
-    place = {stage.name: position for position, stage in enumerate(columns)}
+    columns = list_environments(pipeline, {status.environment for status, _ in statuses.values() if status.images})
+    place = {column.name: position for position, column in enumerate(columns)}
     known = sorted(statuses.values(), key=lambda found: (place.get(found[0].environment, -1), found[0].overlay))
-    cards = tuple(card(status, history) for status, history in known)
-    cells = _cells(known, columns)
+    cards = tuple(show_card(status, history) for status, history in known)
+    cells = _show_cells(known, columns)
     services = dict.fromkeys([*(pipeline.services if pipeline else ()), *sorted({name for name, _ in cells})])
-    found = [entry for status, _ in reversed(known) for entry in _attention(status)]
+    found = [item for status, _ in reversed(known) for item in _find_attention(status)]
     return Overview(
-        stages=tuple(_stage(stage, [shown for shown in cards if shown.environment == stage.name]) for stage in columns),
+        stages=tuple(_show_column(it, [card for card in cards if card.environment == it.name]) for it in columns),
         rows=tuple(
-            ServiceRow(clean(name), tuple(cells.get((name, stage.name)) for stage in columns)) for name in services
+            ServiceRow(clean(name), tuple(cells.get((name, column.name)) for column in columns)) for name in services
         ),
-        attention=tuple(sorted(found, key=lambda entry: (-entry.tone.rank, entry.word == STALLED))),
+        attention=tuple(sorted(found, key=lambda item: (-item.tone.rank, item.word == STALLED))),
         cards=cards,
     )
 
 
-def controller(found: ControllerState) -> ControllerView:
+def show_controller(found: ControllerState) -> ControllerView:
     troubles = tuple(TroubleView(clean(it.reason), clean(it.message, LONG), it.since) for it in found.troubles)
     head = clean(found.head or "")
     return ControllerView(
@@ -156,11 +151,11 @@ def controller(found: ControllerState) -> ControllerView:
         found.leader,
         clean(found.version),
         troubles,
-        tuple(map(_registry, found.registries)),
+        tuple(map(_show_registry, found.registries)),
     )
 
 
-def _registry(state: RegistryState) -> RegistryView:
+def _show_registry(state: RegistryState) -> RegistryView:
     return RegistryView(
         host=clean(state.host),
         every=state.every.total_seconds(),
@@ -172,19 +167,19 @@ def _registry(state: RegistryState) -> RegistryView:
     )
 
 
-def whereabouts(statuses: Statuses, digest: str) -> tuple[ServiceCell, ...]:
-    """Where this digest is in what was rendered last; with Synced and Healthy it runs there."""
+def find_digest(statuses: Statuses, digest: str) -> tuple[ServiceCell, ...]:
+    """The services whose last rendered manifests have this digest. It runs where the cell is Synced and Healthy."""
     return tuple(
-        _running(service, status, history)
+        _show_cell(service, status, history)
         for _, (status, history) in sorted(statuses.items())
-        for service, found in sorted(status.images.items())
-        if found.digest == digest
+        for service, image in sorted(status.images.items())
+        if image.digest == digest
     )
 
 
-def _stage(stage: EnvironmentSettings, cards: Sequence[EnvironmentCard]) -> StageView:
-    return StageView(
-        stage=stage,
+def _show_column(environment: EnvironmentSettings, cards: Sequence[OverlayCard]) -> EnvironmentColumn:
+    return EnvironmentColumn(
+        stage=environment,
         tone=max((shown.tone for shown in cards), key=lambda tone: tone.rank, default=StatusTone.OFF),
         sync=max((shown.sync for shown in cards), key=list(Sync).index, default=None),
         health=max((shown.health for shown in cards), default=None),
@@ -192,12 +187,12 @@ def _stage(stage: EnvironmentSettings, cards: Sequence[EnvironmentCard]) -> Stag
     )
 
 
-def _cells(
+def _show_cells(
     known: Iterable[tuple[SyncStatus, Sequence[Record]]], columns: Sequence[EnvironmentSettings]
 ) -> Mapping[tuple[str, str], ServiceCell]:
     entries = [(service, status, history) for status, history in known for service in status.images]
     digests = {(service, status.environment): status.images[service].digest for service, status, _ in entries}
-    before = {stage.name: stage.after for stage in columns}
+    before = {column.name: column.after for column in columns}
 
     def differs(service: str, environment: str) -> str:
         earlier = before.get(environment, "")
@@ -205,56 +200,56 @@ def _cells(
         return clean(earlier) if other and other != digests[(service, environment)] else ""
 
     return {
-        (service, status.environment): _running(service, status, history, differs(service, status.environment))
+        (service, status.environment): _show_cell(service, status, history, differs(service, status.environment))
         for service, status, history in entries
     }
 
 
-def _running(service: str, status: SyncStatus, history: Sequence[Record], differs: str = "") -> ServiceCell:
-    own = _workload(service, status.objects)
+def _show_cell(service: str, status: SyncStatus, history: Sequence[Record], differs: str = "") -> ServiceCell:
+    own = _find_workload(service, status.objects)
     return ServiceCell(
         service=clean(service),
         environment=clean(status.environment),
         overlay=clean(status.overlay),
-        image=image(status.images[service]),
+        image=show_image(status.images[service]),
         sync=own.sync if own else status.sync,
         health=own.health if own else status.health,
         own_health=own is not None,
-        since=_since(service, status.images[service], history),
+        since=_find_arrival(service, status.images[service], history),
         differs=differs,
     )
 
 
-def _workload(service: str, objects: Iterable[ObjectStatus]) -> ObjectStatus | None:
-    """The workload that has the service's name; the worst one when there are several."""
+def _find_workload(service: str, objects: Iterable[ObjectStatus]) -> ObjectStatus | None:
+    """The workload with the service's name; the one with the worst health if there are several."""
     found = [it for it in objects if it.key.kind in _WORKLOADS and it.key.name == service]
     return max(found, key=lambda it: it.health, default=None)
 
 
-def _since(service: str, found: Image, history: Iterable[Record]) -> datetime | None:
-    """The oldest record of the unbroken run, newest first, that has this image."""
+def _find_arrival(service: str, image: Image, history: Iterable[Record]) -> datetime | None:
+    """The time of the oldest record since which the service has had this image; `history` is newest first."""
     since = None
     for record in history:
-        if record.images.get(service) != found:
+        if record.images.get(service) != image:
             break
         since = record.at
     return since
 
 
-def _attention(status: SyncStatus) -> Iterable[AttentionItem]:
-    """Stalled, then health, then drift, then what is merely behind, then what is missing; each said once."""
+def _find_attention(status: SyncStatus) -> Iterable[AttentionItem]:
+    """In this order, each once: Stalled, health, Drifted or OutOfSync, missing images."""
     name, ready, stalled = clean(status.overlay), status.condition("Ready"), status.condition("Stalled")
     since, message = (ready.since, clean(ready.message, LONG)) if ready else (status.at, "")
     halted = stalled is not None and stalled.status
     if stalled is not None and halted:
-        said = clean(stalled.message, LONG) or message
-        yield AttentionItem(name, StatusTone.BAD, STALLED, clean(stalled.reason), said, stalled.since)
+        text = clean(stalled.message, LONG) or message
+        yield AttentionItem(name, StatusTone.BAD, STALLED, clean(stalled.reason), text, stalled.since)
     if status.health not in {Health.HEALTHY, Health.SUSPENDED} and (status.objects or not halted):
-        subject, said = _worst(status, "" if halted else message)
-        yield AttentionItem(name, HEALTH_TONES[status.health], str(status.health), subject, said, since)
+        subject, text = _describe_worst(status, "" if halted else message)
+        yield AttentionItem(name, HEALTH_TONES[status.health], str(status.health), subject, text, since)
     drifted = [found for found in status.objects if found.is_drifted]
     if drifted:
-        yield _drifted(name, drifted, since)
+        yield _show_drift(name, drifted, since)
     elif status.sync is not Sync.SYNCED and not halted:
         reason = clean(ready.reason) if ready else ""
         yield AttentionItem(name, StatusTone.WARN, str(status.sync), reason, message, since)
@@ -264,18 +259,18 @@ def _attention(status: SyncStatus) -> Iterable[AttentionItem]:
         yield AttentionItem(name, tone, clean(pullable.reason), "", clean(pullable.message, LONG), pullable.since)
 
 
-def _worst(status: SyncStatus, otherwise: str) -> tuple[str, str]:
-    """Name and message of the first object that makes the overlay's health what it is."""
+def _describe_worst(status: SyncStatus, otherwise: str) -> tuple[str, str]:
+    """Name and message of an object that has the overlay's health, the first with a message; else `otherwise`."""
     worst = [found for found in status.objects if found.health is status.health]
     if not worst:
         return "", otherwise
-    told = next((found for found in worst if found.message), worst[0])
+    first = next((found for found in worst if found.message), worst[0])
     more = f" (+{len(worst) - 1})" if len(worst) > 1 else ""
-    return f"{clean(told.key.kind)} {clean(told.key.name)}{more}", clean(told.message, LONG)
+    return f"{clean(first.key.kind)} {clean(first.key.name)}{more}", clean(first.message, LONG)
 
 
-def _drifted(overlay: str, drifted: Sequence[ObjectStatus], since: datetime) -> AttentionItem:
-    """One entry for all of it: the first field, and by whom."""
+def _show_drift(overlay: str, drifted: Sequence[ObjectStatus], since: datetime) -> AttentionItem:
+    """One item for all drifted fields: it names the first field and the manager that changed it."""
     found = [drift for status in drifted for drift in status.drift if drift.is_open]
     first, more = found[0], len(found) - 1
     subject = f"{clean(drifted[0].key.kind)} {clean(drifted[0].key.name)}"

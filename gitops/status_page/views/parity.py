@@ -1,15 +1,13 @@
-"""Two environments side by side: each difference with what it is. Pure.
-
-Values come masked already where they are a Secret's; that is made sure of once more where they would become public.
-"""
+"""The comparison of two environments: each difference, and whether it is declared. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gitops.core.contract.parity import DifferenceStatus, EnvironmentPair, ParityComparison, ParityFinding
-from gitops.status_page.safe_text import LONG, MASK, clean
-from gitops.status_page.views.overlay import SECRET_KINDS, VALUE, StatusTone, shown_name
+from gitops.status_page.safe_text import LONG, clean
+from gitops.status_page.views.objects import is_secret, show_name, show_value
+from gitops.status_page.views.tones import StatusTone
 
 MOST_FINDINGS = 500
 _TONES = {
@@ -21,7 +19,9 @@ _TONES = {
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """One difference; None = absent. Of a pending one `a` is what B gets and `b` what it has. `rule` declares it."""
+    """One difference; None means absent. For a pending one `a` is the value after the promotion and `b` the value now.
+    `rule` is the variation that declares it.
+    """
 
     kind: str
     name: str
@@ -33,7 +33,7 @@ class FindingView:
 
 @dataclass(frozen=True, slots=True)
 class PairView:
-    """Two overlays. `trouble`: why they cannot be compared. `commits`: of the base, waiting for a promotion."""
+    """Two overlays. `trouble` explains why they cannot be compared. `commits`: base commits not promoted to b yet."""
 
     a: str
     b: str
@@ -44,9 +44,9 @@ class PairView:
 
 @dataclass(frozen=True, slots=True)
 class ParityView:
-    """`state`: current, of the trunk's head; working, a newer answer is being worked out; waiting, too many others are
-    being worked out first. `equal` is None while nothing is known. `head` and `at`: of what is shown. `counts` are
-    those of all findings, of which `left_out` are not listed.
+    """`state` is one of: current = compared at the trunk's head; working = a comparison is queued or running; waiting =
+    the queue is full. `equal` is None before the first comparison. `head` and `at` belong to the comparison shown.
+    `counts` cover all findings, of which `left_out` are not listed.
     """
 
     a: str
@@ -63,16 +63,14 @@ class ParityView:
 
     @property
     def tone(self) -> StatusTone:
-        """That of the worst class that there is."""
+        """The tone of the worst kind of difference found."""
         found = (_TONES[DifferenceStatus(name)] for name, count in self.counts.items() if count)
         return max(found, key=lambda tone: tone.rank, default=StatusTone.OK) if self.counts else StatusTone.OFF
 
 
 @dataclass(frozen=True, slots=True)
 class PairsView:
-    """Every two environments, the earlier one first; those that follow each other are compared, of others what is known
-    is shown.
-    """
+    """All pairs of environments, the earlier one first."""
 
     environments: tuple[str, ...]
     pairs: tuple[ParityView, ...]
@@ -81,12 +79,12 @@ class PairsView:
         return next((pair for pair in self.pairs if (pair.a, pair.b) == (a, b)), None)
 
 
-def parity(a: str, b: str, found: ParityComparison) -> ParityView:
+def show_pair(a: str, b: str, found: ParityComparison) -> ParityView:
     known, state = found.compared, "current" if found.is_current else "working" if found.asked_at else "waiting"
     if known is None:
         return ParityView(a, b, state, None, found.asked_at, "", None, {}, "", (), 0)
-    room = _Room(MOST_FINDINGS)
-    pairs = tuple(_pair(pair, room) for pair in known.pairs)
+    room = _ListLimit(MOST_FINDINGS)
+    pairs = tuple(_show_overlays(pair, room) for pair in known.pairs)
     counts = {str(standing): known.counts.get(standing, 0) for standing in reversed(DifferenceStatus)}
     return ParityView(
         a=a,
@@ -103,40 +101,25 @@ def parity(a: str, b: str, found: ParityComparison) -> ParityView:
     )
 
 
-def pairs(
+def show_pairs(
     after: Mapping[str, str], ask: Callable[[str, str], ParityComparison], know: Callable[[str, str], ParityComparison]
 ) -> PairsView:
-    """`after`: environment -> the one before it, empty for a first one, in the pipeline's order."""
+    """The summaries of all pairs. Neighbours are compared with `ask`; other pairs show what `know` has already.
+
+    `after` maps each environment to the one before it (empty for a first one), in the pipeline's order.
+    """
     names = tuple(after)
-    found = []
+    shown = []
     for place, a in enumerate(names):
         for b in names[place + 1 :]:
-            known = ask(a, b) if after[b] == a else know(a, b)
-            whole = parity(a, b, known)
-            found.append(_brief(whole))
-    return PairsView(names, tuple(found))
-
-
-def _brief(whole: ParityView) -> ParityView:
-    """The counts alone."""
-    return ParityView(
-        a=whole.a,
-        b=whole.b,
-        state=whole.state,
-        equal=whole.equal,
-        asked_at=whole.asked_at,
-        head=whole.head,
-        at=whole.at,
-        counts=whole.counts,
-        trouble=whole.trouble,
-        pairs=(),
-        left_out=0,
-    )
+            found = ask(a, b) if after[b] == a else know(a, b)
+            shown.append(replace(show_pair(a, b, found), pairs=(), left_out=0))
+    return PairsView(names, tuple(shown))
 
 
 @dataclass(slots=True)
-class _Room:
-    """How many findings may still be listed, over all overlays."""
+class _ListLimit:
+    """Counts how many findings may still be listed, over all overlays."""
 
     left: int
     left_out: int = 0
@@ -146,10 +129,10 @@ class _Room:
         taken = every[: self.left]
         self.left -= len(taken)
         self.left_out += len(every) - len(taken)
-        return tuple(map(_finding, taken))
+        return tuple(map(_show_finding, taken))
 
 
-def _pair(pair: EnvironmentPair, room: _Room) -> PairView:
+def _show_overlays(pair: EnvironmentPair, room: _ListLimit) -> PairView:
     return PairView(
         a=clean(pair.a),
         b=clean(pair.b),
@@ -162,13 +145,14 @@ def _pair(pair: EnvironmentPair, room: _Room) -> PairView:
     )
 
 
-def _finding(found: ParityFinding) -> FindingView:
+def _show_finding(found: ParityFinding) -> FindingView:
     key = found.key
-    secret = (key.group, key.kind) in SECRET_KINDS and bool(found.field)
-
-    def shown(value: str | None) -> str | None:
-        return value if value is None else MASK if secret else clean(value, VALUE)
-
+    secret = is_secret(key) and bool(found.field)
     return FindingView(
-        clean(key.kind), shown_name(key), clean(found.field), shown(found.a), shown(found.b), clean(found.rule)
+        kind=clean(key.kind),
+        name=show_name(key),
+        field=clean(found.field),
+        a=show_value(found.a, secret=secret),
+        b=show_value(found.b, secret=secret),
+        rule=clean(found.rule),
     )

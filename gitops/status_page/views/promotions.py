@@ -1,4 +1,4 @@
-"""What waits for a promotion, what holds it, and what was promoted, rolled back and held before. Pure."""
+"""The promotions page: requests and gates of each environment, and the timeline of past promotions. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from gitops.core.promotion.lineage import LineageEvent, RepoHistory
 from gitops.core.sync.status import SyncStatus
 from gitops.status_page.safe_text import LONG, clean
 from gitops.status_page.source import Statuses
-from gitops.status_page.views.environments import EnvironmentSettings, stages
-from gitops.status_page.views.overlay import ImageView, commit_id, image
-from gitops.status_page.views.requests import RequestView, request
+from gitops.status_page.views.environments import EnvironmentSettings, list_environments
+from gitops.status_page.views.identifiers import ImageView, commit_id, show_image
+from gitops.status_page.views.requests import RequestView, show_request
 
 _T = TypeVar("_T")
 
-MOST_EVENTS = 100
+_MOST_EVENTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class WaitView:
-    """One sentence, and the overlays of which it is said."""
+    """One reason to wait, and the overlays that wait for it."""
 
     message: str
     overlays: tuple[str, ...]
@@ -32,7 +32,7 @@ class WaitView:
 
 @dataclass(frozen=True, slots=True)
 class HoldView:
-    """`is_over`: `until` has passed, and it holds nothing any more."""
+    """`is_over`: `until` has passed, so the hold is no longer in force."""
 
     overlays: tuple[str, ...]
     who: str
@@ -45,8 +45,8 @@ class HoldView:
 
 @dataclass(frozen=True, slots=True)
 class WaiverView:
-    """What the present release was let in without: a gate that it did not pass, the proof of a digest or of a commit;
-    `gate` is empty where nobody named one.
+    """An exception of the current release: the gate that it skipped, or the digest or commit without a proof. `gate` is
+    empty if the waiver names none.
     """
 
     overlays: tuple[str, ...]
@@ -56,7 +56,7 @@ class WaiverView:
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """One environment. `expire`: request id -> when it is given up."""
+    """One environment. `expire` maps a request's id to the time at which the controller drops the request."""
 
     stage: EnvironmentSettings
     requests: tuple[RequestView, ...]
@@ -78,7 +78,7 @@ class MovedView:
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """One commit. `moved`: the images that were new by it; `scans`: service -> the worst finding by then."""
+    """One commit. `moved` are the images that it changed. `scans` maps a service to its worst finding at that time."""
 
     at: datetime
     deed: str
@@ -100,7 +100,7 @@ class EventView:
 
 @dataclass(frozen=True, slots=True)
 class PromotionsView:
-    """`as_of`: the commit up to which git's past was read, empty while it is read for the first time."""
+    """`as_of` is the commit up to which git's history was read; empty before the first read has ended."""
 
     as_of: str
     queues: tuple[QueueView, ...]
@@ -108,66 +108,66 @@ class PromotionsView:
 
     @property
     def waiting(self) -> int:
-        """Environments in which something waits or is held."""
+        """The number of environments with a request, a waiting promotion or a hold in force."""
         return sum(not queue.is_calm for queue in self.queues)
 
 
-def promotions(statuses: Statuses, pipeline: Pipeline | None, past: RepoHistory, now: datetime) -> PromotionsView:
+def show_promotions(statuses: Statuses, pipeline: Pipeline | None, past: RepoHistory, now: datetime) -> PromotionsView:
     known = [status for _, (status, _) in sorted(statuses.items())]
-    columns = stages(pipeline, {status.environment for status in known if status.images})
+    environments = list_environments(pipeline, {status.environment for status in known if status.images})
     services = {service.image: name for name, service in pipeline.services.items()} if pipeline else {}
     return PromotionsView(
         as_of=commit_id(past.head),
         queues=tuple(
-            _queue(stage, [each for each in known if each.environment == stage.name], pipeline, (past, now))
-            for stage in columns
+            _show_queue(it, [each for each in known if each.environment == it.name], pipeline, (past, now))
+            for it in environments
         ),
-        timeline=tuple(_event(found, services, now) for found in lineage.timeline(past.entries, MOST_EVENTS)),
+        timeline=tuple(_show_event(found, services, now) for found in lineage.timeline(past.entries, _MOST_EVENTS)),
     )
 
 
-def _queue(
-    stage: EnvironmentSettings,
+def _show_queue(
+    environment: EnvironmentSettings,
     known: Sequence[SyncStatus],
     pipeline: Pipeline | None,
-    told: tuple[RepoHistory, datetime],
+    read: tuple[RepoHistory, datetime],
 ) -> QueueView:
-    past, now = told
-    asked = {found.id: request(found) for status in known for found in status.requests}
+    past, now = read
+    asked = {found.id: show_request(found) for status in known for found in status.requests}
     ttl = pipeline.request.ttl if pipeline else None
     return QueueView(
-        stage=stage,
+        stage=environment,
         requests=tuple(asked.values()),
         expire={found.id: found.asked_at + ttl for found in asked.values() if ttl is not None and found.asked_at},
-        waiting=_waiting(known, [f"request {found.name} waits: " for found in asked.values()]),
-        holds=_holds(_of(stage, past.holds), now),
-        waivers=_waivers(_of(stage, past.releases)),
+        waiting=_collect_waiting(known, [f"request {found.name} waits: " for found in asked.values()]),
+        holds=_collect_holds(_select(environment, past.holds), now),
+        waivers=_collect_waivers(_select(environment, past.releases)),
     )
 
 
-def _of(stage: EnvironmentSettings, found: Mapping[str, _T]) -> dict[str, _T]:
-    return {name: each for name, each in found.items() if name.partition("/")[0] == stage.name}
+def _select(environment: EnvironmentSettings, by_overlay: Mapping[str, _T]) -> dict[str, _T]:
+    return {name: each for name, each in by_overlay.items() if name.partition("/")[0] == environment.name}
 
 
-def _waiting(known: Iterable[SyncStatus], told: Sequence[str]) -> tuple[WaitView, ...]:
-    """Each sentence once; those that only repeat a request and its gates are left out."""
+def _collect_waiting(known: Iterable[SyncStatus], shown: Sequence[str]) -> tuple[WaitView, ...]:
+    """Each reason once, with its overlays. Reasons that begin with one of `shown` repeat a request and are left out."""
     found: dict[str, list[str]] = {}
     for status in known:
         for text in status.waiting:
             sentence = clean(text, LONG)
-            if not sentence.startswith(tuple(told)):
+            if not sentence.startswith(tuple(shown)):
                 found.setdefault(sentence, []).append(clean(status.overlay))
     return tuple(WaitView(sentence, tuple(overlays)) for sentence, overlays in found.items())
 
 
-def _holds(found: Mapping[str, Hold], now: datetime) -> tuple[HoldView, ...]:
+def _collect_holds(found: Mapping[str, Hold], now: datetime) -> tuple[HoldView, ...]:
     same: dict[Hold, list[str]] = {}
     for overlay, hold in found.items():
         same.setdefault(hold, []).append(clean(overlay))
-    return tuple(_hold(hold, overlays, now) for hold, overlays in same.items())
+    return tuple(_show_hold(hold, overlays, now) for hold, overlays in same.items())
 
 
-def _hold(hold: Hold, overlays: Sequence[str], now: datetime) -> HoldView:
+def _show_hold(hold: Hold, overlays: Sequence[str], now: datetime) -> HoldView:
     return HoldView(
         overlays=tuple(overlays),
         who=clean(hold.who),
@@ -179,7 +179,7 @@ def _hold(hold: Hold, overlays: Sequence[str], now: datetime) -> HoldView:
     )
 
 
-def _waivers(found: Mapping[str, Release]) -> tuple[WaiverView, ...]:
+def _collect_waivers(found: Mapping[str, Release]) -> tuple[WaiverView, ...]:
     same: dict[tuple[str, str], list[str]] = {}
     for overlay, release in found.items():
         waived = {"": release.waived} if isinstance(release.waived, str) else release.waived or {}
@@ -188,7 +188,7 @@ def _waivers(found: Mapping[str, Release]) -> tuple[WaiverView, ...]:
     return tuple(WaiverView(tuple(overlays), gate, reason) for (gate, reason), overlays in same.items())
 
 
-def _event(found: LineageEvent, services: Mapping[str, str], now: datetime) -> EventView:
+def _show_event(found: LineageEvent, services: Mapping[str, str], now: datetime) -> EventView:
     entry = found.entry
     return EventView(
         at=entry.at,
@@ -205,8 +205,8 @@ def _event(found: LineageEvent, services: Mapping[str, str], now: datetime) -> E
         proven_since=found.proven_since,
         scans={clean(service): scans.word(severity) for service, severity in found.scans.items()},
         waived={clean(gate): clean(reason, LONG) for gate, reason in found.waived.items()},
-        hold=_hold(found.hold, [clean(name) for name in found.overlays], now) if found.hold else None,
+        hold=_show_hold(found.hold, [clean(name) for name in found.overlays], now) if found.hold else None,
         moved=tuple(
-            MovedView(clean(services[each.name]), image(each)) for each in found.moved if each.name in services
+            MovedView(clean(services[each.name]), show_image(each)) for each in found.moved if each.name in services
         ),
     )

@@ -1,4 +1,4 @@
-"""Promotions that somebody asked for and that wait, as they are shown. Pure."""
+"""Promotion requests that wait for a gate, as they are shown. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,8 +9,8 @@ from gitops.status_page.safe_text import LONG, clean
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A promotion that somebody asked for and that waits. `release` is what approvals name; `waived`: gate -> why it is
-    skipped.
+    """One waiting request. `release` is the id that approvals name. `waived` maps each gate that the request skips to
+    the reason.
     """
 
     name: str
@@ -24,15 +24,15 @@ class RequestView:
     waived: dict[str, str]
 
 
-def request(found: PendingRequest) -> RequestView:
+def show_request(request: PendingRequest) -> RequestView:
     return RequestView(
-        name=clean(found.name),
-        id=clean(found.id),
-        release=clean(found.release),
-        moves=tuple(clean(sentence, LONG) for sentence in found.moves),
-        gates=tuple(clean(sentence, LONG) for sentence in found.gates),
-        asked_by=clean(found.asked_by),
-        asked_at=found.asked_at,
-        is_signed=found.is_signed,
-        waived={clean(gate): clean(reason, LONG) for gate, reason in found.waived.items()},
+        name=clean(request.name),
+        id=clean(request.id),
+        release=clean(request.release),
+        moves=tuple(clean(sentence, LONG) for sentence in request.moves),
+        gates=tuple(clean(sentence, LONG) for sentence in request.gates),
+        asked_by=clean(request.asked_by),
+        asked_at=request.asked_at,
+        is_signed=request.is_signed,
+        waived={clean(gate): clean(reason, LONG) for gate, reason in request.waived.items()},
     )

@@ -1,4 +1,4 @@
-"""The images of one service: where each came from, which environments it reached and when, where it runs now. Pure."""
+"""The page of one service's images: the source of each, the environments it reached, where it runs now. Pure."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,18 @@ from gitops.core.promotion.lineage import Abandoned, Arrival, Lineage, RepoHisto
 from gitops.core.sync.status import Sync
 from gitops.status_page.safe_text import LONG, clean, web_address
 from gitops.status_page.source import Statuses, StatusSource
-from gitops.status_page.views.environments import stages
-from gitops.status_page.views.overlay import HEALTH_TONES, ImageView, StatusTone, commit_id, image
-from gitops.status_page.views.overview import ServiceCell, whereabouts
+from gitops.status_page.views.environments import list_environments
+from gitops.status_page.views.identifiers import ImageView, commit_id, show_image
+from gitops.status_page.views.overview import ServiceCell, find_digest
+from gitops.status_page.views.tones import HEALTH_TONES, StatusTone
 
-MOST_IMAGES = 50
+_MOST_IMAGES = 50
 
 
 @dataclass(frozen=True, slots=True)
 class ArrivalView:
-    """How an image came into an overlay. `proven_since`: healthy in the environment before since then; `scan`: the
-    worst finding by then, empty where it was not asked for.
+    """The commit that brought an image into an overlay. `proven_since` is when it became Healthy in the environment
+    before. `scan` is the worst finding at that time, empty if no gate asked for a scan.
     """
 
     environment: str
@@ -42,7 +43,7 @@ class ArrivalView:
 
 @dataclass(frozen=True, slots=True)
 class AbandonedView:
-    """A rollback decided that the overlay never gets it again."""
+    """A rollback that rejected the image in an overlay. `is_still`: the overlay's release still rejects it."""
 
     overlay: str
     at: datetime
@@ -53,7 +54,7 @@ class AbandonedView:
 
 @dataclass(frozen=True, slots=True)
 class OriginView:
-    """What the labels of an image say; whoever built it wrote them. Texts that are not said are empty."""
+    """The labels of an image, as the builder wrote them and without proof. A missing label is empty."""
 
     revision: str
     source: str
@@ -63,7 +64,9 @@ class OriginView:
 
 @dataclass(frozen=True, slots=True)
 class PushView:
-    """A push of which there is no image yet. `address`: of the commit, for a browser; empty where nobody can tell."""
+    """A push to the service's source from which no image was built yet. `address` is the commit's web address, empty if
+    unknown.
+    """
 
     revision: str
     ref: str
@@ -73,9 +76,9 @@ class PushView:
 
 @dataclass(frozen=True, slots=True)
 class LineageView:
-    """One digest. `runs`: the overlays that want it now. `source_revision`: the commit it was built from, by its labels
-    or else by the commit that brought it; `source_address`: of that commit, for a browser. `labels` is None while they
-    are not known.
+    """One digest. `runs` are the overlays that deploy it now. `source_revision` is the commit it was built from: taken
+    from its labels, else from the commit that brought it in; `source_address` is that commit's web address. `labels`
+    is None until the registry has answered.
     """
 
     image: ImageView
@@ -93,7 +96,7 @@ class LineageView:
 
     @property
     def tone(self) -> StatusTone:
-        """That of the worst place it runs in."""
+        """Bad for a rejected image, else the tone of the worst health where it runs."""
         if self.is_rejected:
             return StatusTone.BAD
         return max((HEALTH_TONES[run.health] for run in self.runs), key=lambda tone: tone.rank, default=StatusTone.OFF)
@@ -101,9 +104,9 @@ class LineageView:
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """`as_of`: the commit up to which git's past was read, empty while it is read for the first time. `environments` in
-    the pipeline's order. `pushes`: to the service's source, newest first, as this replica has heard of them. `left_out`
-    counts the digests beyond the cap: the oldest ones.
+    """`as_of` is the commit up to which git's history was read; empty before the first read has ended. `environments`
+    are in the pipeline's order. `pushes` are those that this replica received a webhook for, newest first. `left_out`
+    counts the digests beyond the cap, which are the oldest ones.
     """
 
     service: str
@@ -116,8 +119,8 @@ class ServiceView:
 
 @dataclass(frozen=True, slots=True)
 class PresenceView:
-    """One digest in one environment. `wanted`: git wants it there; `settled`: so it is, Synced and Healthy;
-    `rejected`: it was rolled back there and does not come again.
+    """One digest in one environment. `wanted`: git has it there. `settled`: it is Synced and Healthy there. `rejected`:
+    it was rolled back there and will not be promoted again.
     """
 
     wanted: bool
@@ -129,8 +132,8 @@ class PresenceView:
 
 @dataclass(frozen=True, slots=True)
 class DigestView:
-    """What a pipeline asks that waits for its image. `as_of` as in ServiceView; `lineage` is None while neither git nor
-    the ledger knows it.
+    """The answer for a build pipeline that waits for its image. `as_of` as in ServiceView. `lineage` is None while
+    neither git nor the ledger has the digest.
     """
 
     service: str
@@ -141,82 +144,83 @@ class DigestView:
 
 
 def is_service(name: str, statuses: Statuses, pipeline: Pipeline | None) -> bool:
-    """True for services that pipeline.yaml or the ledger knows."""
+    """True if pipeline.yaml declares the service or the ledger has an image of it."""
     declared = pipeline.services if pipeline else ()
     return name in declared or any(name in status.images for status, _ in statuses.values())
 
 
-def service(name: str, told: StatusSource) -> ServiceView:
-    """Raises: Unavailable as the source does."""
-    known = _Known(name, told)
-    found = known.lines()
-    shown = tuple(known.view(line) for line in found[:MOST_IMAGES])
-    left_out = max(0, len(found) - MOST_IMAGES)
-    pushes = _pushes(told.source_pushes(name), {line.source_revision for line in shown}, known.sources)
-    return ServiceView(name, commit_id(known.past.head), known.environments(), pushes, shown, left_out)
+def show_service(name: str, source: StatusSource) -> ServiceView:
+    """Raises: Unavailable, as the source does."""
+    history = _ServiceHistory(name, source)
+    lines = history.lines()
+    shown = tuple(history.show(line) for line in lines[:_MOST_IMAGES])
+    left_out = max(0, len(lines) - _MOST_IMAGES)
+    built = {line.source_revision for line in shown}
+    pushes = _show_pushes(source.source_pushes(name), built, history.sources)
+    return ServiceView(name, history.as_of, history.environments(), pushes, shown, left_out)
 
 
-def digest(name: str, wanted: str, told: StatusSource) -> DigestView:
-    """Raises: Unavailable as the source does."""
-    known = _Known(name, told)
-    found = next((line for line in known.lines() if line.digest == wanted), None)
-    line = known.view(found) if found else None
-    environments = {each: _presence(each, line) for each in known.environments()}
-    return DigestView(name, wanted, commit_id(known.past.head), environments, line)
+def show_digest(name: str, wanted: str, source: StatusSource) -> DigestView:
+    """Raises: Unavailable, as the source does."""
+    history = _ServiceHistory(name, source)
+    found = next((line for line in history.lines() if line.digest == wanted), None)
+    line = history.show(found) if found else None
+    environments = {each: _show_presence(each, line) for each in history.environments()}
+    return DigestView(name, wanted, history.as_of, environments, line)
 
 
-class _Known:
-    """What is known of one service, for one answer."""
+class _ServiceHistory:
+    """What git, the ledger and the registry know of one service, read once for one answer."""
 
-    def __init__(self, name: str, told: StatusSource) -> None:
+    def __init__(self, name: str, source: StatusSource) -> None:
         self._name = name
-        self._told = told
-        self._statuses, self._pipeline, self.past = told.statuses(), told.pipeline(), told.past()
+        self._source = source
+        self._statuses, self._pipeline, self._past = source.statuses(), source.pipeline(), source.past()
         declared = self._pipeline.services.get(name) if self._pipeline else None
-        self._called = declared.image if declared else ""
+        self._image_name = declared.image if declared else ""
         self.sources = declared.sources if declared else ()
 
+    @property
+    def as_of(self) -> str:
+        return commit_id(self._past.head)
+
     def environments(self) -> tuple[str, ...]:
-        return _environments(self._statuses, self._pipeline)
+        seen = {status.environment for status, _ in self._statuses.values() if status.images}
+        return tuple(clean(each.name) for each in list_environments(self._pipeline, seen))
 
     def lines(self) -> list[Lineage]:
-        """Newest first. What git does not tell of, the ledger may."""
+        """The lineages from git, newest first, and among them the running images that only the ledger knows."""
         running = {
             each.digest: each
             for status, _ in self._statuses.values()
             if (each := status.images.get(self._name)) is not None
         }
-        called = self._called or next((each.name for each in running.values()), "")
-        found = list(lineage.lineages(self.past.entries, self._name, called))
+        image_name = self._image_name or next((each.name for each in running.values()), "")
+        found = list(lineage.lineages(self._past.entries, self._name, image_name))
         known = {line.digest for line in found}
         for digest in sorted(each for each in running if each and each not in known):
             line = Lineage(self._name, running[digest])
-            since = [run.since for run in _runs(line, self._statuses) if run.since]
-            found.insert(_place(found, min(since, default=None)), line)
+            since = [run.since for run in _find_runs(line, self._statuses) if run.since]
+            found.insert(_find_place(found, min(since, default=None)), line)
         return found
 
-    def view(self, found: Lineage) -> LineageView:
-        built = self._told.origin(found.image)
+    def show(self, found: Lineage) -> LineageView:
+        built = self._source.origin(found.image)
         revision = (built.revision if built else "") or clean(found.source_revision)
         source = built.source if built else ""
         return LineageView(
-            image=image(found.image),
+            image=show_image(found.image),
             pushed_at=found.pushed_at,
             source_revision=revision,
             source_address=web_address(origin.commit_address(revision, source, self.sources)),
-            labels=_labels(built) if built else None,
-            arrivals=tuple(map(_arrival, found.arrivals)),
-            abandoned=tuple(_abandoned(each, found, self.past) for each in found.abandoned),
-            runs=_runs(found, self._statuses),
+            labels=_show_labels(built) if built else None,
+            arrivals=tuple(map(_show_arrival, found.arrivals)),
+            abandoned=tuple(_show_abandoned(each, found, self._past) for each in found.abandoned),
+            runs=_find_runs(found, self._statuses),
         )
 
 
-def _environments(statuses: Statuses, pipeline: Pipeline | None) -> tuple[str, ...]:
-    seen = {status.environment for status, _ in statuses.values() if status.images}
-    return tuple(clean(stage.name) for stage in stages(pipeline, seen))
-
-
-def _presence(environment: str, line: LineageView | None) -> PresenceView:
+def _show_presence(environment: str, line: LineageView | None) -> PresenceView:
     runs = [run for run in line.runs if run.environment == environment] if line else []
     rejected = line is not None and any(
         found.is_still and found.overlay.partition("/")[0] == environment for found in line.abandoned
@@ -226,19 +230,21 @@ def _presence(environment: str, line: LineageView | None) -> PresenceView:
     return PresenceView(bool(runs), sync is Sync.SYNCED and health is Health.HEALTHY, rejected, sync, health)
 
 
-def _place(found: Sequence[Lineage], since: datetime | None) -> int:
-    """Before the first that came earlier."""
+def _find_place(found: Sequence[Lineage], since: datetime | None) -> int:
+    """The index of the first lineage that arrived before `since`; the end for None."""
     if since is None:
         return len(found)
-    came = (line.arrivals[0].entry.at if line.arrivals else None for line in found)
-    return next((place for place, at in enumerate(came) if at is not None and at < since), len(found))
+    arrived = (line.arrivals[0].entry.at if line.arrivals else None for line in found)
+    return next((place for place, at in enumerate(arrived) if at is not None and at < since), len(found))
 
 
-def _labels(built: BuildOrigin) -> OriginView:
+def _show_labels(built: BuildOrigin) -> OriginView:
     return OriginView(clean(built.revision), clean(built.source), clean(built.version), built.created)
 
 
-def _pushes(heard: Sequence[SourcePush], built: Collection[str], sources: Sequence[str]) -> tuple[PushView, ...]:
+def _show_pushes(
+    received: Sequence[SourcePush], built: Collection[str], sources: Sequence[str]
+) -> tuple[PushView, ...]:
     return tuple(
         PushView(
             revision=commit_id(push.revision),
@@ -246,15 +252,15 @@ def _pushes(heard: Sequence[SourcePush], built: Collection[str], sources: Sequen
             at=push.at,
             address=web_address(origin.commit_address(push.revision, "", sources)),
         )
-        for push in origin.without_image(heard, built)
+        for push in origin.without_image(received, built)
     )
 
 
-def _runs(found: Lineage, statuses: Statuses) -> tuple[ServiceCell, ...]:
-    return tuple(run for run in whereabouts(statuses, found.digest) if run.service == clean(found.service))
+def _find_runs(found: Lineage, statuses: Statuses) -> tuple[ServiceCell, ...]:
+    return tuple(run for run in find_digest(statuses, found.digest) if run.service == clean(found.service))
 
 
-def _arrival(found: Arrival) -> ArrivalView:
+def _show_arrival(found: Arrival) -> ArrivalView:
     return ArrivalView(
         environment=clean(found.environment),
         overlay=clean(found.overlay),
@@ -270,7 +276,7 @@ def _arrival(found: Arrival) -> ArrivalView:
     )
 
 
-def _abandoned(found: Abandoned, line: Lineage, past: RepoHistory) -> AbandonedView:
+def _show_abandoned(found: Abandoned, line: Lineage, past: RepoHistory) -> AbandonedView:
     release = past.releases.get(found.overlay)
     now: Iterable[tuple[str, str]] = ((each.service, each.digest) for each in release.rejected) if release else ()
     return AbandonedView(

@@ -23,8 +23,7 @@ from gitops.history.git_history import GitHistory, TrunkReader
 from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.status_page import ControllerState, PageInputs, Statuses, blueprint
 from gitops.web.apps import Probes, create_page_app
-from tests.status_page.test_page import json
-from tests.status_page.test_releases import shown
+from tests.status_page.reading import json, visible_text
 from tests.worlds.promotion import HOST, SETTINGS, PromotionWorld, image, overlay, pipeline, world
 from tests.worlds.registries import REVISION
 
@@ -35,13 +34,13 @@ STRAY = """patches:
 """
 
 
-class Real:
-    """What a controller without a cluster would tell: whatever git wants runs, and is well."""
+class RealSource:
+    """The StatusSource of a controller without a cluster: everything in git runs and is Healthy."""
 
     def __init__(self, place: PromotionWorld) -> None:
         self._place = place
         self.queue: list[str] = []
-        self._chronicle = GitHistory(
+        self._git_history = GitHistory(
             TrunkReader(place.repo, place.desired.head, place.desired.overlays), lambda _: None
         )
         memo = RenderCache(place.directory / "surveys")
@@ -54,7 +53,7 @@ class Real:
             now=lambda: place.now,
             monotonic=lambda: 0.0,
         )
-        self.comparisons = ParityQueue(means)
+        self.parity_queue = ParityQueue(means)
         self.pushes = SourcePushes(place.desired.pipeline, lambda: place.now)
 
     def statuses(self) -> Statuses:
@@ -78,8 +77,8 @@ class Real:
         return ControllerState("config", "main", leader=True, head=self._place.desired.head())
 
     def past(self) -> RepoHistory:
-        self._chronicle.read()
-        return self._chronicle.past()
+        self._git_history.read()
+        return self._git_history.past()
 
     def origin(self, image: Image) -> BuildOrigin | None:
         found = self._place.asking.origins.of(image)
@@ -90,14 +89,14 @@ class Real:
         return self.pushes.of(service)
 
     def parity(self, a: str, b: str) -> ParityComparison:
-        return self.comparisons.of(a, b)
+        return self.parity_queue.of(a, b)
 
     def known_parity(self, a: str, b: str) -> ParityComparison:
-        return self.comparisons.known(a, b)
+        return self.parity_queue.known(a, b)
 
     def work(self) -> None:
         while self.queue:
-            self.comparisons.work(self.queue.pop(0))
+            self.parity_queue.work(self.queue.pop(0))
 
 
 @pytest.fixture
@@ -108,21 +107,21 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
 
 
 @pytest.fixture
-def real(place: PromotionWorld) -> Real:
-    return Real(place)
+def real(place: PromotionWorld) -> RealSource:
+    return RealSource(place)
 
 
 @pytest.fixture
-def page(place: PromotionWorld, real: Real) -> FlaskClient:
+def page(place: PromotionWorld, real: RealSource) -> FlaskClient:
     made = blueprint(PageInputs(real, lambda: place.now))
     return create_page_app(made, Probes(alive=tuple, ready=tuple)).test_client()
 
 
-def test_a_release_is_followed_from_dev_to_prod_and_back(place: PromotionWorld, page: FlaskClient) -> None:
+def test_release_is_followed_from_dev_to_prod(place: PromotionWorld, page: FlaskClient) -> None:
     digest = image("order", 2).digest or ""
     place.push_image("order", 2)
     place.soak()
-    assert "order 1.2.0: proven in test, waits to be asked for" in shown(page, "/promotions")
+    assert "order 1.2.0: proven in test, waits to be asked for" in visible_text(page, "/promotions")
     assert json(page, f"/api/v1/images/order/{digest}")["environments"]["prod"]["wanted"] is False
 
     asked = place.tag("promote/prod/friday")
@@ -142,37 +141,39 @@ def test_a_release_is_followed_from_dev_to_prod_and_back(place: PromotionWorld, 
     )
 
 
-def test_a_commit_is_followed_to_its_image_and_the_environments(tmp_path: Path) -> None:
+def test_source_commit_is_followed_to_its_image_and_the_environments(tmp_path: Path) -> None:
     gated = pipeline(test="when: proven, soak: 5m, scan: {max: Low}", variations=SETTINGS)
     source = "https://git.example/shop/order"
     declared = gated.replace(b"order: {", f"order: {{source: '{source}', ".encode())
     with world(tmp_path, declared) as place:
         place.asking.hosts.append(HOST)
         place.soak()
-        real = Real(place)
+        real = RealSource(place)
         views = blueprint(PageInputs(real, lambda: place.now))
         page = create_page_app(views, Probes(alive=tuple, ready=tuple)).test_client()
         said = real.pushes.on_source_push(ConfigPushed((f"{source}.git",), "refs/heads/main", REVISION))
         assert said == "the push is to the source of order; the page shows it until there is an image of it"
-        assert f"{REVISION[:12]} main no image names it yet; pushed just now" in shown(page, "/images/order")
+        assert f"{REVISION[:12]} main no image names this commit yet; pushed just now" in visible_text(
+            page, "/images/order"
+        )
 
         place.asking.registry.built_from(image("order", 2), source=source)
         place.push_image("order", 2)
         place.soak()
-        assert "has not scanned order 1.2.0" in shown(page, "/promotions")
+        assert "has not scanned order 1.2.0" in visible_text(page, "/promotions")
         place.asking.registry.rated(image("order", 2), ScanSeverity.NEGLIGIBLE)
         place.asking.scans.announced(ImageScanned(HOST, image("order", 2).digest or ""))
         place.look()
 
-        page.get("/images/order")  # whoever looks first has the labels asked for
+        page.get("/images/order")  # the first request makes the controller query the labels
         [line] = [each for each in json(page, "/api/v1/images/order")["images"] if each["image"]["tag"] == "1.2.0"]
         assert line["source_address"] == f"{source}/commit/{REVISION}"
         assert [(each["overlay"], each["scan"]) for each in line["arrivals"]] == [("test", "Negligible")]
         assert json(page, "/api/v1/images/order")["pushes"] == []
-        assert "scan found: order Negligible" in shown(page, "/promotions")
+        assert "scan found: order Negligible" in visible_text(page, "/promotions")
 
 
-def test_a_request_says_who_asked_and_what_it_skips(place: PromotionWorld, page: FlaskClient) -> None:
+def test_request_names_the_person_and_the_skipped_gates(place: PromotionWorld, page: FlaskClient) -> None:
     place.push_image("order", 2)
     place.soak(1)
     place.tag("promote/prod/now", "hurry\n\n--skip-gate soak --reason orders are lost\n")
@@ -188,7 +189,7 @@ def test_a_request_says_who_asked_and_what_it_skips(place: PromotionWorld, page:
 
 
 def test_parity_tells_declared_pending_and_undeclared_apart(
-    place: PromotionWorld, real: Real, page: FlaskClient
+    place: PromotionWorld, real: RealSource, page: FlaskClient
 ) -> None:
     place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug")})
     place.edit_base("order", "new")
@@ -205,15 +206,15 @@ def test_parity_tells_declared_pending_and_undeclared_apart(
     assert "/data/LEVEL" in {each["field"] for each in pair["findings"]["declared"]}
     assert {each["rule"] for each in pair["findings"]["declared"]} == {"levels"}
     assert [re.sub(r"^\w+ ", "", line) for line in pair["commits"]] == ["an edit"]
-    assert "print /spec/paused true" in shown(page, "/parity/dev/prod")
+    assert "print /spec/paused true" in visible_text(page, "/parity/dev/prod")
 
 
-def test_an_environment_that_does_not_render_is_undeclared_with_the_reason(
-    place: PromotionWorld, real: Real, page: FlaskClient
+def test_parity_shows_the_reason_when_an_environment_does_not_render(
+    place: PromotionWorld, real: RealSource, page: FlaskClient
 ) -> None:
     place.write({"environments/dev/kustomization.yaml": b"resources: [../../base/nowhere]\n"})
     page.get("/parity/dev/prod")
     real.work()
 
     assert json(page, "/api/v1/parity/dev/prod")["counts"]["undeclared"] == 1
-    assert "base/nowhere" in shown(page, "/parity/dev/prod")
+    assert "base/nowhere" in visible_text(page, "/parity/dev/prod")

@@ -1,10 +1,8 @@
-"""The routes, behind the headers of the real application."""
+"""The routes of the page and its JSON API, with the headers of the real application."""
 
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from enum import Enum
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from gitops.core.promotion.lineage import LineageEntry
 from gitops.core.sync.status import FieldChange, ObjectStatus
 from gitops.status_page import ControllerTrouble
 from tests.status_page import past, sample
+from tests.status_page.reading import Markup, json
 from tests.status_page.sample import NOW, Source
 
 DIGEST = sample.image("order", sample.TAGS["order"]).digest
@@ -50,31 +49,8 @@ TWINS = [
 ]
 
 
-class Markup(HTMLParser):
-    """Every element with its attributes, and the visible text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def addresses(self) -> Iterator[str]:
-        return (value for _, held in self.elements for name, value in held.items() if name in {"href", "src"})
-
-
-def json(client: FlaskClient, path: str) -> Any:
-    return client.get(path).get_json()
-
-
 @pytest.mark.parametrize("path", [*PAGES, *TWINS])
-def test_a42_answers_get_and_head_and_nothing_else(client: FlaskClient, path: str) -> None:
+def test_a42_routes_answer_get_and_head_only(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 200
     assert (client.head(path).status_code, client.head(path).data) == (200, b"")
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
@@ -82,7 +58,7 @@ def test_a42_answers_get_and_head_and_nothing_else(client: FlaskClient, path: st
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a42_needs_nothing_from_elsewhere_and_nothing_inline(client: FlaskClient, path: str) -> None:
+def test_a42_pages_load_nothing_external_and_nothing_inline(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     markup = Markup(response.text)
 
@@ -105,9 +81,7 @@ def test_assets_are_revalidated_not_sent_again(client: FlaskClient, name: str) -
 
 
 @pytest.mark.parametrize("path", [*PAGES, *TWINS])
-def test_an_unchanged_state_costs_a_304_and_a_changed_one_a_page(
-    client: FlaskClient, source: Source, path: str
-) -> None:
+def test_etag_gives_304_until_the_state_changes(client: FlaskClient, source: Source, path: str) -> None:
     known = {"If-None-Match": client.get(path).headers["ETag"]}
     assert (client.get(path, headers=known).status_code, client.get(path, headers=known).data) == (304, b"")
 
@@ -125,7 +99,7 @@ def test_an_unchanged_state_costs_a_304_and_a_changed_one_a_page(
     assert client.get(path, headers=known).status_code == 200
 
 
-def test_languages_and_modes_have_etags_of_their_own(client: FlaskClient) -> None:
+def test_etag_differs_by_language_and_mode(client: FlaskClient) -> None:
     asked = ("/", "/?lang=zh", "/?kiosk=1", "/overlays/prod", "/overlays/dev")
 
     assert len({client.get(path).headers["ETag"] for path in asked}) == len(asked)
@@ -149,7 +123,7 @@ def test_language(client: FlaskClient, path: str, accepts: str, language: str) -
     assert dict(markup.elements)["html"]["lang"] == language
 
 
-def test_an_asked_for_language_and_the_kiosk_are_carried_on_by_links(client: FlaskClient) -> None:
+def test_language_and_kiosk_mode_are_kept_by_links(client: FlaskClient) -> None:
     assert 'href="/overlays/test/gallery?lang=zh"' in client.get("/?lang=zh").text
     assert 'href="/overlays/test/gallery"' in client.get("/", headers={"Accept-Language": "zh"}).text
     for path in ("/", "/overlays/prod", "/promotions", "/images/order", "/parity", "/parity/dev/prod"):
@@ -173,7 +147,7 @@ def test_an_asked_for_language_and_the_kiosk_are_carried_on_by_links(client: Fla
         "/api/v1/parity/dev/n0pe",
     ],
 )
-def test_a43_what_is_not_there_is_404_without_an_echo(client: FlaskClient, path: str) -> None:
+def test_a43_unknown_path_is_404_without_an_echo(client: FlaskClient, path: str) -> None:
     response = client.get(f"{path}?n0pe=<n0pe>", headers={"Host": "n0pe.example"})
 
     assert response.status_code == 404
@@ -182,7 +156,7 @@ def test_a43_what_is_not_there_is_404_without_an_echo(client: FlaskClient, path:
 
 
 @pytest.mark.parametrize("path", ["/", "/overlays/prod", "/api/v1/status"])
-def test_a43_says_when_the_status_cannot_be_read(client: FlaskClient, source: Source, path: str) -> None:
+def test_a43_unreadable_status_is_503_without_credentials(client: FlaskClient, source: Source, path: str) -> None:
     source.error = Unavailable("ClusterUnavailable", "https://bot:hunter2@api:6443 timed out", retry_after=12)
     response = client.get(path)
 
@@ -211,7 +185,7 @@ def test_troubles_of_the_controller_are_on_every_page(client: FlaskClient, sourc
         ("zh", ["镜像仓库", "无法巡检镜像仓库", "上次巡检", "no such user", "gallery: no push times"]),
     ],
 )
-def test_how_the_sweeps_of_registries_fare(
+def test_registries_are_shown_with_the_state_of_their_sweeps(
     client: FlaskClient, source: Source, language: str, words: list[str]
 ) -> None:
     since = NOW - timedelta(hours=2)
@@ -252,7 +226,7 @@ def test_a42_revisions_link_to_the_git_host_only_by_a_web_address(client: FlaskC
     assert "javascript:" not in client.get("/").text
 
 
-def test_the_empty_ledger_has_a_page(client: FlaskClient, source: Source) -> None:
+def test_empty_ledger_has_a_page(client: FlaskClient, source: Source) -> None:
     source.told, source.pipe = {}, None
 
     assert "No overlay has been reconciled yet" in client.get("/").text
@@ -270,7 +244,7 @@ def test_overlays_as_json(client: FlaskClient) -> None:
     assert found["history"][0]["at"] == "2026-03-05T09:19:00Z"
 
 
-def test_a_pipeline_can_ask_where_its_image_runs(client: FlaskClient) -> None:
+def test_digest_api_tells_where_an_image_runs(client: FlaskClient) -> None:
     found = json(client, f"/api/v1/images/{DIGEST}")
     nowhere = client.get(f"/api/v1/images/sha256:{'0' * 64}")
 
@@ -281,9 +255,7 @@ def test_a_pipeline_can_ask_where_its_image_runs(client: FlaskClient) -> None:
     assert (nowhere.status_code, nowhere.get_json()["runs"]) == (200, [])
 
 
-def test_a41_a43_values_and_names_of_secrets_stay_secret_even_if_the_ledger_has_them(
-    client: FlaskClient, source: Source
-) -> None:
+def test_a41_a43_secrets_are_masked_even_if_the_ledger_has_values(client: FlaskClient, source: Source) -> None:
     status = sample.dev()
     leaky = next(found for found in status.objects if found.key.kind == "Secret")
     leaky = replace(leaky, changes=(FieldChange("/data/password", "b2xk", "bmV3"),))
@@ -355,7 +327,7 @@ def test_a42_a_huge_state_makes_a_bounded_page(client: FlaskClient, source: Sour
 
 
 def _poisoned(value: Any, text: str) -> Any:
-    """The same value with every free text in it, however deep, replaced."""
+    """The value with every free text in it replaced by `text`, at any depth."""
     if isinstance(value, Enum):
         return value
     if isinstance(value, str):
@@ -371,7 +343,7 @@ def _poisoned(value: Any, text: str) -> Any:
 
 
 def _poisoned_entry(entry: LineageEntry, text: str) -> LineageEntry:
-    """Digests, services and environments decide what is shown at all, and so stay."""
+    """Digests, services and environments are kept, because they select what is shown."""
     kept = {"Lockstep-Digest", "Lockstep-Service"}
     return replace(
         entry,
@@ -406,7 +378,7 @@ def _poisoned_parity(found: ComparedOverlay, text: str) -> ComparedOverlay:
 
 
 def _restored(value: Any, changed: dict[str, Any]) -> Any:
-    """Condition types decide what is shown at all, and so stay."""
+    """Condition types are kept, because they select what is shown."""
     if isinstance(value, ObjectStatus):
         changed["key"] = replace(changed["key"], kind="Deployment")
     if "reason" in changed and "type" in changed:

@@ -1,4 +1,4 @@
-"""What is done to text that others wrote before it is shown."""
+"""Text from outside before it is shown: invisible characters, credentials, length, links."""
 
 import pytest
 
@@ -20,17 +20,17 @@ from gitops.status_page.safe_text import clean, web_address
         ("ssh://git@git.example/x and http://t0ken@h/y", "ssh://***@git.example/x and http://***@h/y"),
     ],
 )
-def test_shows_text_as_text(text: str, shown: str) -> None:
+def test_clean_text_has_no_invisible_characters_or_credentials(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
-def test_is_bounded() -> None:
+def test_clean_text_is_bounded() -> None:
     assert clean("x" * 1_000_000, 50) == "x" * 50 + "…"
     assert clean("x" * 50, 50) == "x" * 50
     assert clean(" " * 500 + "x", 50).endswith("…")
 
 
-def test_no_credential_is_left_by_a_cut() -> None:
+def test_clean_text_has_no_credential_after_a_cut() -> None:
     assert "hunter2" not in clean("x" * 80 + " https://bot:hunter2" + "y" * 500 + "@git.example/", 100)
 
 
@@ -58,5 +58,5 @@ def test_web_addresses_may_be_followed(address: str) -> None:
         "",
     ],
 )
-def test_nothing_else_becomes_a_link(address: str) -> None:
+def test_web_addresses_of_other_forms_never_become_links(address: str) -> None:
     assert web_address(address) == ""

@@ -1,4 +1,4 @@
-"""While many senders wait, the overview is shown as it was a moment ago, and only then."""
+"""The cache of the rendered overview, which is used only while many deliveries are waiting."""
 
 import threading
 from collections.abc import Iterable
@@ -43,12 +43,12 @@ def page() -> Page:
     return Page()
 
 
-def test_each_look_is_rendered_while_nobody_waits(page: Page) -> None:
+def test_overview_is_rendered_for_each_request_without_load(page: Page) -> None:
     page.is_busy = False
     assert [page.look(), page.look()] == ["/ en 1", "/ en 2"]
 
 
-def test_a_storm_s_looks_share_one_for_a_second(page: Page) -> None:
+def test_overview_is_shared_for_a_second_under_load(page: Page) -> None:
     assert [page.look(), page.look()] == ["/ en 1", "/ en 1"]
     page.is_busy = False
     assert page.look() == "/ en 1"
@@ -56,7 +56,7 @@ def test_a_storm_s_looks_share_one_for_a_second(page: Page) -> None:
     assert page.look() == "/ en 2"
 
 
-def test_an_older_one_is_shown_at_once_and_made_anew_once_behind_it(page: Page) -> None:
+def test_overview_older_than_a_second_is_served_and_renewed_once(page: Page) -> None:
     page.look()
     assert page.made.acquire(timeout=20)
     page.now = 1.5
@@ -69,20 +69,20 @@ def test_an_older_one_is_shown_at_once_and_made_anew_once_behind_it(page: Page) 
     assert seen <= {"/ en 1", "/ en 2"}
 
 
-def test_one_that_is_too_old_is_waited_for(page: Page) -> None:
+def test_overview_that_is_too_old_is_waited_for(page: Page) -> None:
     page.look()
     page.now = 5.0
     assert page.look() == "/ en 2"
 
 
-def test_languages_are_kept_apart_and_other_pages_are_not_kept(page: Page) -> None:
+def test_overview_is_kept_by_language_and_other_pages_are_not(page: Page) -> None:
     assert page.look(**{"Accept-Language": "zh"}) == "/ zh 1"
     assert page.look(**{"Accept-Language": "en"}) == "/ en 2"
     assert page.look("/?lang=zh") == "/ en 3"
     assert [page.look("/promotions"), page.look("/promotions")] == ["/promotions en 4", "/promotions en 5"]
 
 
-def test_who_has_it_already_gets_no_second_copy(page: Page) -> None:
+def test_overview_answers_304_from_the_cache(page: Page) -> None:
     page.look()
     again = page.client.get("/", headers={"If-None-Match": 'W/"1"'})
     assert (again.status_code, again.data) == (304, b"")
@@ -90,14 +90,14 @@ def test_who_has_it_already_gets_no_second_copy(page: Page) -> None:
     assert page.rendered == 1
 
 
-def test_what_failed_is_not_kept(page: Page) -> None:
+def test_overview_that_failed_is_not_kept(page: Page) -> None:
     page.status = 503
     assert page.client.get("/").status_code == 503
     page.status = 200
     assert page.client.get("/").status_code == 200
 
 
-def test_strangers_words_do_not_fill_the_memory(page: Page) -> None:
+def test_overview_cache_is_bounded(page: Page) -> None:
     for number in range(50):
         page.look(f"/?n={number}")
     assert page.look("/?n=49") == "/ en 50"

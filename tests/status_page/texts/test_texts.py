@@ -1,4 +1,4 @@
-"""Every text exists in both languages, is used, and says the same."""
+"""Every text exists in both languages, is used, and has the same values in both."""
 
 import re
 import string
@@ -9,14 +9,17 @@ import pytest
 
 from gitops.core.health import Health
 from gitops.core.sync.status import Action, Sync
-from gitops.status_page.texts.language import TEXTS, Language, PageText, absolute, duration, machine
+from gitops.status_page.texts.language import TEXTS, Language, absolute, duration, machine
+from gitops.status_page.texts.page_text import PageText
+from gitops.status_page.texts.release_texts import RELEASE_TEXTS
+from gitops.status_page.texts.status_texts import STATUS_TEXTS
 
 ROOT = resources.files("gitops.status_page")
 SOURCES = "".join(
     found.read_text()
-    for folder in (ROOT, ROOT.joinpath("templates", "lockstep"))
+    for folder in (ROOT, ROOT.joinpath("views"), ROOT.joinpath("templates", "lockstep"))
     for found in folder.iterdir()
-    if found.name.endswith((".py", ".html")) and found.name not in {"texts.py", "words.py"}
+    if found.name.endswith((".py", ".html"))
 )
 USED = set(re.findall(r"""\bt\(["']([a-z_.]+)["']\s*[,)]""", SOURCES)) | set(
     re.findall(r'timed\("([a-z_.]+)"', SOURCES)
@@ -28,35 +31,39 @@ def fields(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
+def test_texts_have_one_entry_for_each_name() -> None:
+    assert len(TEXTS) == len(STATUS_TEXTS) + len(RELEASE_TEXTS)
+
+
 @pytest.mark.parametrize("name", TEXTS)
-def test_is_said_in_both_languages(name: str) -> None:
+def test_text_exists_in_both_languages_with_the_same_values(name: str) -> None:
     text = TEXTS[name]
 
     assert text.zh
-    assert text.en or name.startswith(("word.", "action."))  # the field's words are English already
+    assert text.en or name.startswith(("word.", "action."))  # terms such as Synced are English already
     assert not text.en or fields(text.en) == fields(text.zh)
 
 
-def test_every_text_that_the_templates_ask_for_exists() -> None:
+def test_texts_used_by_templates_exist() -> None:
     assert USED - TEXTS.keys() == set()
     assert len(USED) > 50
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_no_text_is_left_over(name: str) -> None:
+def test_text_is_used(name: str) -> None:
     family = name.removesuffix(".hint").rpartition(".")[0]
 
     assert name in USED or family in FAMILIES or name in {"leader.hint", "follower.hint"} or f'"{name}"' in SOURCES
 
 
 @pytest.mark.parametrize("word", [*Sync, *Health, "Stalled", "Drifted", "Ready", "Reconciling"])
-def test_words_of_the_field_have_a_translation_to_stand_beside_them(word: object) -> None:
+def test_terms_have_a_chinese_translation_beside_them(word: object) -> None:
     assert Language("zh").known(f"word.{word}")
     assert Language("en").known(f"word.{word}") == ""
 
 
 @pytest.mark.parametrize("action", Action)
-def test_actions_have_one_too(action: Action) -> None:
+def test_actions_have_a_chinese_translation(action: Action) -> None:
     assert Language("zh").known(f"action.{action}")
 
 
@@ -72,7 +79,7 @@ def test_actions_have_one_too(action: Action) -> None:
         (timedelta(days=2), PageText("2 d ago", "2 天前")),
     ],
 )
-def test_how_long_ago(passed: timedelta, said: PageText) -> None:
+def test_ago_in_both_languages(passed: timedelta, said: PageText) -> None:
     now = datetime(2026, 3, 5, tzinfo=UTC)
 
     assert PageText(Language("en").ago(now - passed, now), Language("zh").ago(now - passed, now)) == said

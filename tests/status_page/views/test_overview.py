@@ -1,4 +1,4 @@
-"""What the first page says about a state of the ledger."""
+"""The overview made from a state of the ledger."""
 
 from dataclasses import replace
 
@@ -6,8 +6,15 @@ import pytest
 
 from gitops.core.health import Health
 from gitops.core.sync.status import Condition, Drift, Sync
-from gitops.status_page.views.overlay import StatusTone
-from gitops.status_page.views.overview import AttentionItem, Overview, ServiceCell, controller, overview, whereabouts
+from gitops.status_page.views.overview import (
+    AttentionItem,
+    Overview,
+    ServiceCell,
+    find_digest,
+    show_controller,
+    show_overview,
+)
+from gitops.status_page.views.tones import StatusTone
 from tests.status_page import sample
 from tests.status_page.sample import NOW, PIPELINE, ago
 
@@ -23,8 +30,8 @@ def cell(shown: Overview, service: str, environment: str) -> ServiceCell:
     return found
 
 
-def test_worst_first() -> None:
-    shown = overview(sample.statuses(), PIPELINE)
+def test_attention_lists_the_worst_first() -> None:
+    shown = show_overview(sample.statuses(), PIPELINE)
 
     assert shown.tone is StatusTone.BAD
     assert [said(entry) for entry in shown.attention] == [
@@ -36,30 +43,30 @@ def test_worst_first() -> None:
 
 
 def test_environments_stand_in_the_order_of_promotion_and_the_platform_has_no_column() -> None:
-    shown = overview(sample.statuses(), PIPELINE)
+    shown = show_overview(sample.statuses(), PIPELINE)
 
     assert [stage.stage.name for stage in shown.stages] == ["dev", "test", "prod"]
     assert [card.overlay for card in shown.cards] == ["platform", "dev", "test", "test/gallery", "prod"]
     assert [row.service for row in shown.rows] == list(sample.SERVICES)
 
 
-def test_a_service_has_the_health_of_its_own_workload() -> None:
-    shown = overview(sample.statuses(), PIPELINE)
+def test_cell_has_the_health_of_the_service_s_workload() -> None:
+    shown = show_overview(sample.statuses(), PIPELINE)
 
     assert cell(shown, "order", "prod").health is Health.DEGRADED
     assert cell(shown, "gallery", "prod").health is Health.HEALTHY
     assert cell(shown, "gateway", "prod").sync is Sync.OUT_OF_SYNC
 
 
-def test_a_service_without_a_workload_of_its_name_has_the_overlay_s_health_and_says_so() -> None:
+def test_cell_without_a_workload_has_the_overlay_s_health() -> None:
     status = replace(sample.prod(), objects=())
-    found = cell(overview({"prod": (status, ())}, PIPELINE), "design", "prod")
+    found = cell(show_overview({"prod": (status, ())}, PIPELINE), "design", "prod")
 
     assert (found.health, found.own_health, found.since) == (Health.DEGRADED, False, None)
 
 
-def test_says_where_an_environment_differs_from_the_one_before_it() -> None:
-    shown = overview(sample.statuses(), PIPELINE)
+def test_cell_names_the_environment_that_it_differs_from() -> None:
+    shown = show_overview(sample.statuses(), PIPELINE)
 
     assert cell(shown, "gallery", "test").differs == "dev"
     assert cell(shown, "gallery", "prod").differs == "test"
@@ -68,16 +75,16 @@ def test_says_where_an_environment_differs_from_the_one_before_it() -> None:
     assert cell(shown, "order", "dev").differs == ""
 
 
-def test_the_age_is_that_of_the_image_not_of_the_last_pass() -> None:
-    shown = overview(sample.statuses(), PIPELINE)
+def test_cell_age_is_that_of_the_image_not_of_the_last_pass() -> None:
+    shown = show_overview(sample.statuses(), PIPELINE)
 
     assert cell(shown, "order", "dev").since == ago(days=3, minutes=25)
     assert cell(shown, "gateway", "dev").since == ago(days=7, minutes=53)
 
 
-def test_an_environment_that_nothing_is_known_of_yet_is_shown_without_a_verdict() -> None:
+def test_environment_without_a_status_has_no_health() -> None:
     dev = sample.dev()
-    shown = overview({"dev": (dev, ())}, PIPELINE)
+    shown = show_overview({"dev": (dev, ())}, PIPELINE)
 
     assert [(stage.stage.name, stage.health) for stage in shown.stages] == [
         ("dev", Health.HEALTHY),
@@ -88,24 +95,24 @@ def test_an_environment_that_nothing_is_known_of_yet_is_shown_without_a_verdict(
     assert shown.attention == ()
 
 
-def test_without_a_pipeline_what_the_ledger_knows_is_shown() -> None:
-    shown = overview(sample.statuses(), None)
+def test_environments_come_from_the_ledger_without_a_pipeline() -> None:
+    shown = show_overview(sample.statuses(), None)
 
     assert [stage.stage.name for stage in shown.stages] == ["dev", "prod", "test"]
     assert len(shown.rows) == len(sample.SERVICES)
 
 
-def test_drift_alone_is_a_warning() -> None:
+def test_attention_for_drift_alone_is_a_warning() -> None:
     drifted = replace(sample.workload("tuling-dev", "order"), drift=(Drift("/spec/replicas", "hpa", "changed", NOW),))
     status = sample.with_objects(sample.dev(), drifted)
-    shown = overview({"dev": (status, ())}, PIPELINE)
+    shown = show_overview({"dev": (status, ())}, PIPELINE)
 
     assert (shown.tone, [entry.word for entry in shown.attention]) == (StatusTone.WARN, ["Drifted"])
 
 
-def test_finds_where_a_digest_runs() -> None:
+def test_digest_is_found_in_the_overlays_that_run_it() -> None:
     digest = sample.image("order", sample.TAGS["order"]).digest or ""
-    found = whereabouts(sample.statuses(), digest)
+    found = find_digest(sample.statuses(), digest)
 
     assert [(run.overlay, run.service, run.health) for run in found] == [
         ("dev", "order", Health.HEALTHY),
@@ -116,7 +123,7 @@ def test_finds_where_a_digest_runs() -> None:
 def test_troubles_keep_no_credentials() -> None:
     own = replace(sample.CONTROLLER, repo="https://bot:hunter2@git.example/config")
 
-    assert controller(own).repo == "https://***@git.example/config"
+    assert show_controller(own).repo == "https://***@git.example/config"
 
 
 @pytest.mark.parametrize(
@@ -127,11 +134,11 @@ def test_troubles_keep_no_credentials() -> None:
         ("RollbackImageMissing", StatusTone.WARN),
     ],
 )
-def test_images_that_are_gone_want_attention_though_all_is_healthy(reason: str, tone: StatusTone) -> None:
+def test_attention_for_missing_images_though_all_is_healthy(reason: str, tone: StatusTone) -> None:
     gone = Condition("Pullable", status=False, reason=reason, message="dev: order 1 is no longer there", since=NOW)
     status = sample.dev()
     well = replace(status, conditions=(*status.conditions, replace(gone, status=True, reason="Pullable", message="")))
-    assert not [each for each in overview({"dev": (well, ())}, None).attention if "Missing" in each.word]
-    shown = overview({"dev": (replace(status, conditions=(*status.conditions, gone)), ())}, None)
+    assert not [each for each in show_overview({"dev": (well, ())}, None).attention if "Missing" in each.word]
+    shown = show_overview({"dev": (replace(status, conditions=(*status.conditions, gone)), ())}, None)
     assert [(each.word, each.tone) for each in shown.attention if "Missing" in each.word] == [(reason, tone)]
     assert shown.cards[0].tone.rank >= tone.rank
