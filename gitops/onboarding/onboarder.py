@@ -184,7 +184,7 @@ class Onboarder:
 
     def _relocate(self, root: OverlayRoot, known: Graph) -> _RelocatedOverlay:
         tree = self._repo.tree(self._head)
-        before = guard.closure(tree, self._repo.read, root.path, apart="")
+        before = guard.closure(tree, self._repo.read, root.path, isolated="")
         result = relocation.relocate(root, known, before.files, self._repo.read)
         text = self._renderer.render(guard.source(before, self._repo.read))
         if self._render(PlannedTree(self._repo, result.files), root.target) != text:

@@ -86,7 +86,7 @@ def walk(data: bytes) -> None:
     if found is None:
         return
     source = guard.source(found, trees.read)
-    for path, use in found.judged.items():
+    for path, use in found.rewritten.items():
         is_plugin = use is file_references.ReferenceUse.PLUGIN
         before = references(trees.read(tree[path].id), path, is_plugin=is_plugin)
         after = references(source.files[path], path, is_plugin=is_plugin)

@@ -1,9 +1,9 @@
-"""What kustomize says of a build that fails, fit to be shown: on one line, bounded, with paths as they are in the
-config repo, and without contents.
+"""Turns the error output of a failed build into one line for people: bounded, with paths of the config repo, and
+without contents of files.
 
-kustomize quotes whole files, patches and generators in its errors, and a part of them may be the value of a Secret. Its
-own words never span lines, and what it quotes at length mostly does: so of what spans lines nothing is kept but where
-it comes from. What it quotes within a line is known by the words around it.
+kustomize quotes whole files, patches and generators in its errors, and these may contain the value of a Secret. Its own
+words never span lines, but long quotes mostly do: of text that spans lines only the origin is kept. Quotes within a
+line are recognised by the words around them (`_VALUE`).
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 _LONGEST = 600
 _HEAD = 200
-"""Characters kept from the beginning of what is too long; the cause itself stands at the end."""
+"""Characters kept from the beginning of a text that is too long. The rest is kept from its end, where the cause is."""
 _CONTENT = "…"
 
 _CONFIG = re.compile(r"`\n(?P<config>.*)\n`(?=: )", re.DOTALL)
@@ -53,20 +53,20 @@ _UNPRINTABLE = re.compile(
 
 
 def describe(errors: str, tree: str) -> str:
-    """What kustomize wrote to its standard error, for people; empty when that is nothing. `tree`: the directory in
-    which the config repo's files were built.
+    """The message for what kustomize wrote to its standard error; empty if that is nothing. `tree`: the directory that
+    the files of the config repo were built in.
     """
-    said = "\n".join(line for line in errors.splitlines() if not line.startswith("# Warning")).strip()
-    start = re.search(r"^Error:", said, re.MULTILINE)
-    words = said[start.end() if start else 0 :].strip()
-    words = _OBJECT_ID.sub(_named, _POINTER.sub("", _without_objects(_without_lines(words))))
+    output = "\n".join(line for line in errors.splitlines() if not line.startswith("# Warning")).strip()
+    start = re.search(r"^Error:", output, re.MULTILINE)
+    words = output[start.end() if start else 0 :].strip()
+    words = _OBJECT_ID.sub(_format_id, _POINTER.sub("", _replace_objects(_keep_first_line(words))))
     words = _NO_NAMESPACE.sub("", _VALUE.sub(_CONTENT, words))
     words = words.replace(f"{tree}/", "").replace(tree, ".")
-    return _bounded(" ".join(_UNPRINTABLE.sub(" ", words).split()))
+    return _shorten(" ".join(_UNPRINTABLE.sub(" ", words).split()))
 
 
-def _without_lines(words: str) -> str:
-    """The first line. A configuration that is quoted in it becomes where it comes from."""
+def _keep_first_line(words: str) -> str:
+    """Keeps the first line. Replaces a quoted configuration by its origin."""
     config = _CONFIG.search(words)
     if config is not None:
         origin = ", ".join(_ORIGIN.findall(config["config"])) or _CONTENT
@@ -78,8 +78,8 @@ def _without_lines(words: str) -> str:
     return f"{first} {_CONTENT}" if "".join(rest).strip() else first
 
 
-def _without_objects(words: str) -> str:
-    """Whole objects, quoted as JSON, become their kinds and names."""
+def _replace_objects(words: str) -> str:
+    """Replaces objects quoted as JSON by their kinds and names."""
     kept, start = "", words.find('{"')
     while start >= 0:
         try:
@@ -99,12 +99,12 @@ def _object_name(found: object) -> str:
     return f"{found.get('kind')}/{metadata.get('name')}"
 
 
-def _named(found: re.Match[str]) -> str:
+def _format_id(found: re.Match[str]) -> str:
     kind = ".".join(filter(None, (found["kind"], found["group"])))
     return "/".join(filter(None, (kind, found["namespace"], found["name"])))
 
 
-def _bounded(words: str) -> str:
+def _shorten(words: str) -> str:
     if len(words) <= _LONGEST:
         return words
     return f"{words[:_HEAD]} {_CONTENT} {words[_HEAD + 3 - _LONGEST :]}"

@@ -1,15 +1,15 @@
-"""What a kustomization file and the plugin configs that it names refer to: every field that holds a path or a URL.
+"""Finds the references of a kustomization and of its plugin configs: every field that holds a path or a URL.
 
 The tables follow kustomize 5.8 (api/types/kustomization.go, api/internal/localizer, api/internal/builtins). kustomize
-reads field names without regard to case, so a field that does not stand here exactly is refused, never passed over.
+ignores the case of field names, so a field that is not in the tables with this exact case is refused.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Protocol
 
 from gitops.core.errors import Place, Rejected
 from gitops.core.parsing import yaml_reader
@@ -19,10 +19,10 @@ INLINE_LIMITS = YamlLimits(documents=1_000)
 
 
 class ReferenceUse(Enum):
-    """What kustomize does with a path.
+    """How kustomize uses a path.
 
-    DATA: takes the file's bytes; YAML: parses the file; DIRECTORY: a kustomization; RESOURCE: either of the last two;
-    PLUGIN: a file of plugin configs.
+    DATA: as the bytes of a file. YAML: as a parsed file. DIRECTORY: as a kustomization. RESOURCE: as YAML or DIRECTORY.
+    PLUGIN: as a file of plugin configs.
     """
 
     DATA = auto()
@@ -43,39 +43,52 @@ class FileReference:
 
 _REMOTE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:(?:/|:)|https?:|github\.com|[a-z][a-z0-9-]*@)", re.IGNORECASE)
 _BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-"""What JSON holds as it is, and YAML takes for the end of a line or for nothing that may be written."""
+"""Characters that JSON allows, and that YAML reads as line breaks or forbids."""
 _PLUGIN_SECTIONS = frozenset({"generators", "transformers", "validators"})
 _Path = tuple[str | int, ...]
-_Reader = Callable[[Document, Any, _Path], Iterator[FileReference]]
-_Shape = Mapping[str, _Reader]
-_Read = Callable[[bytes, str, YamlLimits], tuple[Document, ...]]
+
+
+class FieldReader(Protocol):
+    """Finds the references in one field. `path` leads to the field from the root of the document."""
+
+    def __call__(self, document: Document, value: Any, path: _Path, /) -> Iterator[FileReference]: ...
+
+
+class DocumentReader(Protocol):
+    """Parses YAML documents: those of kustomizations, or those of plugin configs."""
+
+    def __call__(self, data: bytes, file: str, limits: YamlLimits, /) -> tuple[Document, ...]: ...
+
+
+_Shape = Mapping[str, FieldReader]
+"""The fields of a mapping, each with its reader."""
 
 
 def references(document: Document) -> tuple[FileReference, ...]:
-    """All that a kustomization file refers to.
+    """The references of a kustomization file.
 
     Raises: Rejected(InvalidKustomization, PluginRefused, HelmRefused, InvalidYaml, LimitExceeded) with file and line.
     """
     if not isinstance(document.value, dict):
         raise _wrong(document, (), "a kustomization must be a mapping of fields")
-    if document.value.get("kind", "Kustomization") not in ("Kustomization", "Component"):  # which may be a list
+    if document.value.get("kind", "Kustomization") not in ("Kustomization", "Component"):  # `kind` may be a list
         raise _wrong(document, ("kind",), "`kind` must be Kustomization or Component")
     return tuple(_mapping(KUSTOMIZATION)(document, document.value, ()))
 
 
 def plugin_documents(data: bytes, file: str, limits: YamlLimits) -> tuple[Document, ...]:
-    """A file of plugin configs, read as kustomize reads them. Raises: Rejected(InvalidYaml, LimitExceeded)."""
+    """Parses a file of plugin configs as kustomize does. Raises: Rejected(InvalidYaml, LimitExceeded)."""
     return yaml_reader.documents(data, file, limits, yaml_reader.resolve_in_plugins)
 
 
 def plugin_references(documents: tuple[Document, ...]) -> tuple[FileReference, ...]:
-    """All that a file of generators, transformers or validators refers to. Raises as `references`."""
+    """The references of a file of generators, transformers or validators. Raises: as `references`."""
     return tuple(reference for document in documents for reference in _plugin(document))
 
 
 def canonical(document: Document) -> bytes:
-    """A kustomization that `references` took, in the form that every parser of YAML reads alike: JSON on one line,
-    without anchors, tags, merge keys and comments.
+    """Rewrites a kustomization that `references` accepted as JSON on one line, without anchors, tags, merge keys and
+    comments: every YAML parser reads that in the same way.
     """
     value = dict(document.value)
     for section in _PLUGIN_SECTIONS & value.keys():
@@ -85,13 +98,13 @@ def canonical(document: Document) -> bytes:
 
 
 def canonical_plugins(documents: tuple[Document, ...]) -> bytes:
-    """The same for a file that `plugin_references` took."""
+    """Rewrites a file that `plugin_references` accepted in the same way."""
     return b"---\n".join(_json(document.value) for document in documents)
 
 
 def _canonical_entry(document: Document, text: Any, path: _Path) -> Any:
-    """Plugin configs that a kustomization holds as text are another YAML within it."""
-    found = _objects(document, _text(document, text, path), path, plugin_documents)
+    """Rewrites plugin configs that a kustomization has as inline YAML."""
+    found = _parse_objects(document, _text(document, text, path), path, plugin_documents)
     return text if found is None else canonical_plugins(found).decode()
 
 
@@ -111,26 +124,26 @@ def _plugin(document: Document) -> Iterator[FileReference]:
         raise Rejected("PluginRefused", message, place=document.place(("kind",)))
     shape = PLUGINS[kind]
     if shape is not None:
-        yield from _mapping({**dict.fromkeys(("apiVersion", "kind", "metadata"), _nothing), **shape})(
+        yield from _mapping({**dict.fromkeys(("apiVersion", "kind", "metadata"), _no_reference), **shape})(
             document, value, ()
         )
 
 
 def is_remote(text: str) -> bool:
-    """Whether kustomize would ask a remote for what begins like this."""
+    """True if kustomize would fetch a text that begins like this."""
     return _REMOTE.match(text) is not None
 
 
-def _nothing(_document: Document, _value: Any, _path: _Path) -> Iterator[FileReference]:
+def _no_reference(_document: Document, _value: Any, _path: _Path) -> Iterator[FileReference]:
     return iter(())
 
 
-def _helm(document: Document, _value: Any, path: _Path) -> Iterator[FileReference]:
+def _refuse_helm(document: Document, _value: Any, path: _Path) -> Iterator[FileReference]:
     message = f"`{path[-1]}` runs Helm, which is not run here; commit the rendered chart instead"
     raise Rejected("HelmRefused", message, place=document.place(path))
 
 
-def _path(use: ReferenceUse) -> _Reader:
+def _path(use: ReferenceUse) -> FieldReader:
     def read(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
         text = _text(document, value, path)
         if text:
@@ -140,49 +153,49 @@ def _path(use: ReferenceUse) -> _Reader:
 
 
 def _file_source(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
-    """`path` or `key=path`; with more of `=` it is refused for its characters."""
+    """Reads `path` or `key=path`. A text with more `=` is refused later for its characters."""
     text = _text(document, value, path)
     name = text.rpartition("=")[2] if text.count("=") == 1 else text
     yield FileReference(name, ReferenceUse.DATA, document.place(path))
 
 
-def _inline(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
-    """Text that kustomize parses as YAML: checked for the same dangers as a file."""
-    _embedded(document, _text(document, value, path), path, yaml_reader.documents)
+def _check_inline(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
+    """Checks text that kustomize parses as YAML as strictly as a file."""
+    _parse_embedded(document, _text(document, value, path), path, yaml_reader.documents)
     return iter(())
 
 
 def _patch_or_path(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
     text = _text(document, value, path)
-    if _objects(document, text, path, yaml_reader.documents) is None:
+    if _parse_objects(document, text, path, yaml_reader.documents) is None:
         yield FileReference(text, ReferenceUse.YAML, document.place(path))
 
 
 def _plugin_or_path(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
     text = _text(document, value, path)
-    found = _objects(document, text, path, plugin_documents)
+    found = _parse_objects(document, text, path, plugin_documents)
     if found is None:
         yield FileReference(text, ReferenceUse.PLUGIN, document.place(path))
         return
     for each in found:
-        # Lines within the text are counted from its own start: point at the entry instead.
+        # Lines of inline text are counted from its own start, so the place is that of the entry.
         yield from _plugin(Document(document.file, each.value, (document.place(path).line or 1, None)))
 
 
-def _objects(document: Document, text: str, path: _Path, read: _Read) -> tuple[Document, ...] | None:
-    """The objects that an entry holds inline, None when it is a path.
+def _parse_objects(document: Document, text: str, path: _Path, read: DocumentReader) -> tuple[Document, ...] | None:
+    """The inline objects of an entry; None if the entry is a path.
 
-    kustomize first tries to read objects, and takes whatever is none for a path or a URL: so does this, and what could
-    be either (`https://host/x: y` is a mapping) counts as a path, which is refused for its characters.
+    Like kustomize, tries to parse objects first, and reads anything else as a path or a URL. An ambiguous text
+    (`https://host/x: y` is a mapping) counts as a path, and is refused later for its characters.
     """
     if not any(character in text for character in "\n{") or is_remote(text):
         return None
-    found = _embedded(document, text, path, read)
+    found = _parse_embedded(document, text, path, read)
     objects = found and all(isinstance(each.value, dict) and isinstance(each.value.get("kind"), str) for each in found)
     return found if objects else None
 
 
-def _embedded(document: Document, text: str, path: _Path, read: _Read) -> tuple[Document, ...]:
+def _parse_embedded(document: Document, text: str, path: _Path, read: DocumentReader) -> tuple[Document, ...]:
     try:
         return read(text.encode(), document.file, INLINE_LIMITS)
     except Rejected as error:
@@ -192,15 +205,15 @@ def _embedded(document: Document, text: str, path: _Path, read: _Read) -> tuple[
         raise Rejected(error.reason, message, place=document.place(path)) from None
 
 
-def _quoted(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
-    """Text that is there. Of a tag without a value kustomize makes an image without a tag, and says nothing."""
+def _require_text(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
+    """Requires a text that is not empty: for an empty `newTag` kustomize silently makes an image without a tag."""
     if not isinstance(value, str) or not value:
-        message = f"`{'.'.join(map(str, path))}` must be quoted text: kustomize drops it or reads a number"
+        message = f"`{'.'.join(map(str, path))}` must be text in quotes: kustomize drops it, or reads a number"
         raise _wrong(document, path, message)
     return iter(())
 
 
-def _each(reader: _Reader) -> _Reader:
+def _each(reader: FieldReader) -> FieldReader:
     def read(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
         if value is None:
             return
@@ -212,7 +225,7 @@ def _each(reader: _Reader) -> _Reader:
     return read
 
 
-def _mapping(shape: _Shape) -> _Reader:
+def _mapping(shape: _Shape) -> FieldReader:
     def read(document: Document, value: Any, path: _Path) -> Iterator[FileReference]:
         if value is None:
             return
@@ -240,10 +253,10 @@ def _wrong(document: Document, path: _Path, message: str) -> Rejected:
 
 
 def _plain(*names: str) -> _Shape:
-    return dict.fromkeys(names, _nothing)
+    return dict.fromkeys(names, _no_reference)
 
 
-# Every field of every kind that a build reads, and what each refers to. A test compares them with kustomize's source.
+# Every field of every kind that a build reads, with its reader. A test compares the fields with kustomize's source.
 
 GENERATOR: _Shape = {
     **_plain("namespace", "name", "behavior", "literals", "options", "type"),
@@ -251,10 +264,10 @@ GENERATOR: _Shape = {
     "envs": _each(_path(ReferenceUse.DATA)),
     "env": _path(ReferenceUse.DATA),
 }
-PATCH: _Shape = {**_plain("target", "options"), "path": _path(ReferenceUse.YAML), "patch": _inline}
+PATCH: _Shape = {**_plain("target", "options"), "path": _path(ReferenceUse.YAML), "patch": _check_inline}
 REPLACEMENT: _Shape = {**_plain("source", "targets", "sourceValue"), "path": _path(ReferenceUse.YAML)}
 
-IMAGE: _Shape = {**_plain("name", "newName", "tagSuffix"), "newTag": _quoted, "digest": _quoted}
+IMAGE: _Shape = {**_plain("name", "newName", "tagSuffix"), "newTag": _require_text, "digest": _require_text}
 
 KUSTOMIZATION: _Shape = {
     **_plain("apiVersion", "kind", "metadata", "namePrefix", "nameSuffix", "namespace"),
@@ -277,20 +290,20 @@ KUSTOMIZATION: _Shape = {
     "generators": _each(_plugin_or_path),
     "transformers": _each(_plugin_or_path),
     "validators": _each(_plugin_or_path),
-    "helmCharts": _helm,
-    "helmGlobals": _helm,
-    "helmChartInflationGenerator": _helm,
+    "helmCharts": _refuse_helm,
+    "helmGlobals": _refuse_helm,
+    "helmChartInflationGenerator": _refuse_helm,
 }
 
 PLUGINS: Mapping[str, _Shape | None] = {
     "ConfigMapGenerator": GENERATOR,
     "SecretGenerator": GENERATOR,
     "PatchTransformer": PATCH,
-    "PatchJson6902Transformer": {**_plain("target"), "path": _path(ReferenceUse.YAML), "jsonOp": _inline},
-    "PatchStrategicMergeTransformer": {"paths": _each(_patch_or_path), "patches": _inline},
+    "PatchJson6902Transformer": {**_plain("target"), "path": _path(ReferenceUse.YAML), "jsonOp": _check_inline},
+    "PatchStrategicMergeTransformer": {"paths": _each(_patch_or_path), "patches": _check_inline},
     "ReplacementTransformer": {"replacements": _each(_mapping(REPLACEMENT))},
     "ImageTagTransformer": {**_plain("fieldSpecs"), "imageTag": _mapping(IMAGE)},
-    # The others load nothing.
+    # These plugins load no file.
     "AnnotationsTransformer": None,
     "HashTransformer": None,
     "IAMPolicyGenerator": None,

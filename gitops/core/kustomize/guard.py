@@ -1,31 +1,31 @@
-"""Reads everything that a build would read before kustomize is started, and refuses what it must never see.
+"""The guard: finds every file that a build would read, before kustomize starts, and refuses dangerous references.
 
-kustomize clones and downloads whatever looks like a URL, in any field that takes a path, and one such URL runs commands
-(`file:///...?ref=--upload-pack=...`). It follows symlinks and bases out of the tree, and expands YAML aliases without
-a bound. So: only the files found here are ever given to it, and every path in them has been looked at first.
+kustomize clones or downloads anything that looks like a URL, in every field that takes a path, and some URLs run
+commands (`file:///...?ref=--upload-pack=...`). It follows symlinks and bases out of the tree, and expands YAML aliases
+without a bound. So kustomize gets only the files found here, and every path in them has been checked.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Protocol
 
 from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
 from gitops.core.config_repo.pipeline import ENVIRONMENTS
-from gitops.core.config_repo.tree import Blob, Source, Tree
+from gitops.core.config_repo.tree import Blob, BlobReader, Source, Tree
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import file_references
 from gitops.core.kustomize.file_references import FileReference, ReferenceUse
 from gitops.core.parsing import yaml_reader
 from gitops.core.parsing.yaml_reader import Document, YamlLimits
 
-Read = Callable[[str], bytes]
-
 _SEGMENT = r"[\w.][\w.+,-]*"
 _PATH = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*/?")
 _INLINE = re.compile(r"[\n{]|:\s|\s#")
 _HOST = re.compile(r"github\.com(?:/|$)", re.IGNORECASE)
-_FORMAT = b"closure v2\0"  # another number whenever the same files are written another way for kustomize
+_FORMAT = b"closure v2\0"  # raise the number when the same files are written for kustomize in another way
 _KUSTOMIZATION_LIMITS = YamlLimits(documents=1)
 _YAML_LIMITS = YamlLimits(size=8 << 20, documents=10_000, nodes=2_000_000)
 _PARSED_UP_TO = 256 << 10
@@ -36,37 +36,27 @@ _DEEPEST = 32
 _MOST_REMEMBERED = 20_000
 
 
-class ReferenceCache:
-    """What was found in files before, by content: a pass over unchanged files parses nothing. Thread-safe."""
+class ReferenceFinder(Protocol):
+    """Finds the references of one file. Raises: Rejected with file and line."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], tuple[FileReference, ...]] = {}
-
-    def recall(self, key: tuple[str, ...], find: Callable[[], tuple[FileReference, ...]]) -> tuple[FileReference, ...]:
-        known = self._known.get(key)
-        if known is None:
-            known = find()
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known = {}
-            self._known[key] = known
-        return known
+    def __call__(self, use: ReferenceUse, path: str, blob_id: str, /) -> tuple[FileReference, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """Exactly the files that a build of the directory `path` reads. `key` hashes their names, modes and git ids.
+    """Exactly the files that a build of the directory `path` reads. `key`: a hash of their names, modes and git ids.
 
-    `judged`: those of them that name other files, a kustomization (DIRECTORY) or a file of plugin configs (PLUGIN). A
-    build gets them as they were read here.
+    `rewritten`: the files with references, which are kustomizations (DIRECTORY) and files of plugin configs (PLUGIN).
+    A build gets them in canonical form.
     """
 
     path: str
     files: Mapping[str, Blob]
     key: str
-    judged: Mapping[str, ReferenceUse] = field(default_factory=dict)
+    rewritten: Mapping[str, ReferenceUse] = field(default_factory=dict)
 
     def reads(self, path: str) -> bool:
-        """True when a change, addition or removal of `path` can change the build."""
+        """True if a change, addition or removal of `path` can change the build."""
         if path in self.files:
             return True
         directory, slash, name = path.rpartition("/")
@@ -76,50 +66,48 @@ class Closure:
 
 
 class Guard:
-    """`closure` with one memory. `read` returns the content of a blob id. Thread-safe."""
+    """Finds closures, and remembers the references of each file by content: unchanged files are not parsed again.
 
-    def __init__(self, read: Read) -> None:
-        self._read = read
-        self._memory = ReferenceCache()
+    Thread-safe.
+    """
+
+    def __init__(self, read_blob: BlobReader) -> None:
+        self._find: ReferenceFinder = lru_cache(_MOST_REMEMBERED)(partial(_find_references, read_blob))
 
     def closure(self, tree: Tree, path: str) -> Closure:
-        """Raises as the function of the same name."""
-        return closure(tree, self._read, path, self._memory)
+        """The closure of the directory `path`. Raises: as the function `closure`."""
+        return _walk(tree, path, self._find, ENVIRONMENTS)
 
 
-def closure(
-    tree: Tree, read: Read, path: str, memory: ReferenceCache | None = None, *, apart: str = ENVIRONMENTS
-) -> Closure:
+def closure(tree: Tree, read_blob: BlobReader, path: str, *, isolated: str = ENVIRONMENTS) -> Closure:
     """Walks every kustomization that is reachable from the directory `path`.
 
-    `read` returns the content of a blob id. Of the directory `apart` a build reads `path` only; when that is empty, in
-    a tree that is no config repo yet, it reads what it wants. Raises: Rejected with file and line, by what was found:
-    RemoteRefused, PluginRefused, HelmRefused, OutsideTree, OutsideRoot, OtherEnvironment, LinkRefused,
-    MissingFile, Cycle, InvalidKustomization, InvalidYaml, LimitExceeded.
+    Below the directory `isolated` a build may read only `path`. An empty `isolated` allows every directory, for a tree
+    that is not a config repo yet.
+
+    Raises: Rejected with file and line: RemoteRefused, PluginRefused, HelmRefused, OutsideTree, OutsideRoot,
+    OtherEnvironment, LinkRefused, MissingFile, Cycle, InvalidKustomization, InvalidYaml, LimitExceeded.
     """
-    walk = _Walk(tree, read, path, memory or ReferenceCache(), apart)
-    walk.build(path, Place(path), 0)
-    walk.require_one_use()
-    return Closure(path, walk.files, _key(path, walk.files), walk.judged)
+    return _walk(tree, path, partial(_find_references, read_blob), isolated)
 
 
-def source(found: Closure, read: Read) -> Source:
-    """The closure with its contents, as a renderer takes it. Raises: Rejected(LimitExceeded).
+def source(found: Closure, read_blob: BlobReader) -> Source:
+    """Reads the contents of the closure, for a renderer. Raises: Rejected(LimitExceeded).
 
-    kustomize reads YAML with two parsers of its own. So that it can see no other paths than those that were looked at
-    here, what names paths is written anew, in the one form that all parsers read alike.
+    kustomize has two YAML parsers of its own. Files with references are rewritten in a form that all parsers read in
+    the same way, so that kustomize cannot see a path that was not checked here.
     """
     files: dict[str, bytes] = {}
     total = 0
     for path, blob in found.files.items():
-        files[path] = _as_judged(found.judged.get(path), path, read(blob.id))
+        files[path] = _content(found.rewritten.get(path), path, read_blob(blob.id))
         total += len(files[path])
         if total > _MOST_BYTES:
             raise Rejected("LimitExceeded", f"a build may read {_MOST_BYTES >> 20} MiB at most", place=Place(path))
     return Source(found.path, files, found.key)
 
 
-def _as_judged(use: ReferenceUse | None, path: str, data: bytes) -> bytes:
+def _content(use: ReferenceUse | None, path: str, data: bytes) -> bytes:
     if use is ReferenceUse.DIRECTORY:
         return file_references.canonical(yaml_reader.document(data, path, _KUSTOMIZATION_LIMITS))
     return file_references.canonical_plugins(_plugins(path, data)) if use is ReferenceUse.PLUGIN else data
@@ -132,21 +120,27 @@ def _key(path: str, files: Mapping[str, Blob]) -> str:
     return digest.hexdigest()
 
 
+def _walk(tree: Tree, path: str, find: ReferenceFinder, isolated: str) -> Closure:
+    walk = _Walk(tree, path, find, isolated)
+    walk.build(path, Place(path), 0)
+    walk.require_one_use()
+    return Closure(path, walk.files, _key(path, walk.files), walk.rewritten)
+
+
 @dataclass(slots=True)
 class _Walk:
     tree: Tree
-    read: Read
     overlay: str
-    memory: ReferenceCache
-    apart: str = ENVIRONMENTS
+    find: ReferenceFinder
+    isolated: str
     files: dict[str, Blob] = field(default_factory=dict)
-    judged: dict[str, ReferenceUse] = field(default_factory=dict)
+    rewritten: dict[str, ReferenceUse] = field(default_factory=dict)
     _data: dict[str, Place] = field(default_factory=dict)
     _builds: dict[str, int | None] = field(default_factory=dict)
-    _clean: set[str] = field(default_factory=set)
+    _without_links: set[str] = field(default_factory=set)
 
     def build(self, directory: str, place: Place, depth: int) -> int:
-        """Walks one kustomization; returns how many builds it costs kustomize, which remembers none of them."""
+        """Walks one kustomization. Returns the number of builds that it costs kustomize, which caches none."""
         if directory in self._builds:
             known = self._builds[directory]
             if known is None:
@@ -157,7 +151,7 @@ class _Walk:
         self._builds[directory] = None
         file = self._kustomization_file(directory, place)
         builds = 1
-        for reference in self._remembered(file, "kustomization", self._references):
+        for reference in self._find(file, ReferenceUse.DIRECTORY):
             builds += self._follow(directory, reference, depth)
             if builds > _MOST_BUILDS:
                 message = f"its bases add up to more than {_MOST_BUILDS} builds"
@@ -166,7 +160,7 @@ class _Walk:
         return builds
 
     def _follow(self, directory: str, reference: FileReference, depth: int) -> int:
-        path = self._resolved(directory, reference)
+        path = self._resolve(directory, reference)
         if reference.use is ReferenceUse.DIRECTORY or (
             reference.use is ReferenceUse.RESOURCE and path not in self.tree
         ):
@@ -175,19 +169,19 @@ class _Walk:
         self._require_inside(directory, path, reference)
         self._take(path, reference.place)
         if reference.use is ReferenceUse.PLUGIN:
-            self.judged[path] = reference.use
-            for found in self._remembered(path, "plugin", self._plugin_references):
+            self.rewritten[path] = reference.use
+            for found in self._find(path, ReferenceUse.PLUGIN):
                 self._follow(directory, found, depth)
         elif reference.use is ReferenceUse.DATA:
             self._data[path] = reference.place
         else:
-            self._remembered(path, "yaml", self._checked)
+            self._find(path, ReferenceUse.YAML)
         return 0
 
     def require_one_use(self) -> None:
-        """What is written anew for a build cannot be the content of a ConfigMap as well."""
-        for path in self.judged.keys() & self._data.keys():
-            message = f"{path} configures this build, so it cannot be a generator's data too; use a copy"
+        """Refuses a file that is rewritten for the build and is the content of a ConfigMap as well."""
+        for path in self.rewritten.keys() & self._data.keys():
+            message = f"{path} configures this build, so a generator cannot use it as data; use a copy"
             raise Rejected("InvalidKustomization", message, place=self._data[path])
 
     def _kustomization_file(self, directory: str, place: Place) -> str:
@@ -201,7 +195,7 @@ class _Walk:
         if len(found) > 1:
             raise Rejected("InvalidKustomization", f"stands beside {found[0]}; keep one of them", place=Place(found[1]))
         self._take(found[0], place)
-        self.judged[found[0]] = ReferenceUse.DIRECTORY
+        self.rewritten[found[0]] = ReferenceUse.DIRECTORY
         return found[0]
 
     def _take(self, path: str, place: Place) -> None:
@@ -214,18 +208,18 @@ class _Walk:
             raise Rejected("LimitExceeded", f"a build may read {_MOST_FILES} files at most", place=place)
 
     def _require_no_links(self, path: str, place: Place) -> None:
-        while path and path not in self._clean:
+        while path and path not in self._without_links:
             blob = self.tree.get(path)
             if blob is not None and not blob.mode.startswith("100"):
                 what = "a submodule" if blob.mode == "160000" else "a symlink"
                 raise Rejected("LinkRefused", f"{path} is {what}; only plain files are read", place=place)
-            self._clean.add(path)
+            self._without_links.add(path)
             path = path.rpartition("/")[0]
 
-    def _resolved(self, directory: str, reference: FileReference) -> str:
+    def _resolve(self, directory: str, reference: FileReference) -> str:
         text = reference.text
         if _PATH.fullmatch(text) is None or _HOST.match(text):
-            raise _refused(reference)
+            raise _describe_refusal(reference)
         parts = directory.split("/") if directory else []
         for segment in text.rstrip("/").split("/"):
             if segment == "..":
@@ -239,7 +233,7 @@ class _Walk:
         return path
 
     def _require_own_environment(self, path: str, reference: FileReference) -> None:
-        environments = bool(self.apart) and (path == self.apart or path.startswith(self.apart + "/"))
+        environments = bool(self.isolated) and (path == self.isolated or path.startswith(self.isolated + "/"))
         if environments and path != self.overlay and not path.startswith(self.overlay + "/"):
             message = f"`{reference.text}` is in {path}; of environments/ an overlay reads {self.overlay} only"
             raise Rejected("OtherEnvironment", message, place=reference.place)
@@ -249,37 +243,34 @@ class _Walk:
             message = f"`{reference.text}` is a file outside {directory}/; only directories are shared"
             raise Rejected("OutsideRoot", message, place=reference.place)
 
-    def _remembered(
-        self, path: str, use: str, find: Callable[[str, bytes], tuple[FileReference, ...]]
-    ) -> tuple[FileReference, ...]:
-        blob = self.files[path]
-        return self.memory.recall((use, path, blob.id), lambda: find(path, self.read(blob.id)))
-
-    def _references(self, file: str, data: bytes) -> tuple[FileReference, ...]:
-        return file_references.references(yaml_reader.document(data, file, _KUSTOMIZATION_LIMITS))
-
-    def _plugin_references(self, file: str, data: bytes) -> tuple[FileReference, ...]:
-        return file_references.plugin_references(_plugins(file, data))
-
-    def _checked(self, file: str, data: bytes) -> tuple[FileReference, ...]:
-        """Without both an anchor and an alias there is nothing to expand: large files need not be parsed then."""
-        is_large = len(data) > _YAML_LIMITS.size or data.count(b"\n---") > _YAML_LIMITS.documents
-        if len(data) <= _PARSED_UP_TO or is_large or (b"&" in data and b"*" in data):
-            _documents(file, data)
-        return ()
+    def _find(self, path: str, use: ReferenceUse) -> tuple[FileReference, ...]:
+        return self.find(use, path, self.files[path].id)
 
 
-def _documents(file: str, data: bytes) -> tuple[Document, ...]:
-    return yaml_reader.documents(data, file, _YAML_LIMITS)
+def _find_references(read_blob: BlobReader, use: ReferenceUse, path: str, blob_id: str) -> tuple[FileReference, ...]:
+    data = read_blob(blob_id)
+    if use is ReferenceUse.DIRECTORY:
+        return file_references.references(yaml_reader.document(data, path, _KUSTOMIZATION_LIMITS))
+    if use is ReferenceUse.PLUGIN:
+        return file_references.plugin_references(_plugins(path, data))
+    _check_yaml(path, data)
+    return ()
+
+
+def _check_yaml(path: str, data: bytes) -> None:
+    """Refuses aliases that expand too far. A large file without both an anchor and an alias is not parsed."""
+    is_over_limit = len(data) > _YAML_LIMITS.size or data.count(b"\n---") > _YAML_LIMITS.documents
+    if len(data) <= _PARSED_UP_TO or is_over_limit or (b"&" in data and b"*" in data):
+        yaml_reader.documents(data, path, _YAML_LIMITS)
 
 
 def _plugins(file: str, data: bytes) -> tuple[Document, ...]:
     return file_references.plugin_documents(data, file, _YAML_LIMITS)
 
 
-def _refused(reference: FileReference) -> Rejected:
+def _describe_refusal(reference: FileReference) -> Rejected:
     if _INLINE.search(reference.text):
-        return _refused_inline(reference)
+        return _describe_inline_refusal(reference)
     text = _without_value(reference.text)[:200]
     if text.startswith("/"):
         return Rejected("OutsideTree", f"`{text}` is an absolute path", place=reference.place)
@@ -290,8 +281,8 @@ def _refused(reference: FileReference) -> Rejected:
     return Rejected("InvalidKustomization", message, place=reference.place)
 
 
-def _refused_inline(reference: FileReference) -> Rejected:
-    """Of what was meant to be an object nothing is repeated: it may be a Secret's."""
+def _describe_inline_refusal(reference: FileReference) -> Rejected:
+    """Repeats nothing of a text that was meant to be an object: it may be a Secret."""
     if file_references.is_remote(reference.text):
         message = "begins as a remote address; nothing is fetched: vendor it instead"
         return Rejected("RemoteRefused", message, place=reference.place)
@@ -300,11 +291,11 @@ def _refused_inline(reference: FileReference) -> Rejected:
 
 
 def _without_value(text: str) -> str:
-    """What stands behind `=` may be a literal in the wrong list."""
+    """Drops the text behind `=`: it may be a literal in the wrong list."""
     name, separator, _ = text.partition("=")
     return f"{name}=…" if separator else text
 
 
 def _without_user(text: str) -> str:
-    """User information of a URL stays out of messages."""
+    """Drops the user information of a URL."""
     return re.sub(r"//[^/@]*@", "//", text)

@@ -1,8 +1,8 @@
-"""The `images` of a kustomization, read and edited so that every other byte of somebody's file stays as it is.
+"""Reads and edits the `images` of a kustomization. Every other byte of the file stays the same.
 
-Only the characters between the marks of a scalar are replaced; comments, quotes, order and line ends survive. A key or
-an entry that is missing is inserted in the indentation of its neighbours. Afterwards the file is parsed again: when
-anything but the intended values would differ, the edit is refused.
+An edit replaces only the characters of a scalar: comments, quotes, order and line ends stay. A missing key or entry is
+inserted with the indentation of its neighbours. Then the file is parsed again, and the edit is refused if any other
+value differs.
 https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/
 """
 
@@ -24,14 +24,14 @@ from gitops.core.parsing import yaml_reader
 _BOM = "\ufeff"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KNOWN = frozenset({"name", "newName", "newTag", "digest", "tagSuffix"})
-# Every reader of YAML, 1.1 or 1.2, takes these for strings: a word, or a number with two dots.
+# YAML 1.1 and 1.2 both read these as strings: a word, or a number with two dots.
 _PLAIN = re.compile(r"sha256:[0-9a-f]{64}|v?\d+\.\d+\.\d+(?:[.-][A-Za-z0-9.-]*)?|[A-Za-z][A-Za-z0-9.-]*")
 _RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf"})
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A parsed file: `text` without its byte order mark, what it means, and the nodes with their marks."""
+    """A parsed file: `text` without its byte order mark, `value` as Python values, `root` as nodes with marks."""
 
     name: str
     text: str
@@ -49,7 +49,7 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """Characters from `start` to `end` become `text`."""
+    """Replaces the characters from `start` to `end` by `text`."""
 
     start: int
     end: int
@@ -57,9 +57,9 @@ class _Edit:
 
 
 def images(text: bytes, file: str) -> tuple[Image, ...]:
-    """What the `images` section declares, in its order; the name is the one that is deployed (`newName`).
+    """The entries of `images`, in their order, with the name that is deployed (`newName`, if any).
 
-    Raises: Rejected with file and line for a file that is no kustomization, and for a tag or digest that kustomize
+    Raises: Rejected with file and line, for a file that is no kustomization and for a tag or digest that kustomize
     would refuse or misread: `newTag: 1.10` without quotes, `newTag: null`, a digest that is no sha256.
     """
     parsed = _parse(text, file)
@@ -67,20 +67,20 @@ def images(text: bytes, file: str) -> tuple[Image, ...]:
 
 
 def by_service(found: Iterable[Image], declared: Pipeline) -> dict[str, Image]:
-    """Service -> its image, of those that are a service's."""
+    """Service -> its image. Leaves out images of no service."""
     services = {service.image: name for name, service in declared.services.items()}
     return {services[image.name]: image for image in found if image.name in services}
 
 
 def set_image(text: bytes, image: Image, file: str) -> bytes:
-    """The file with tag and digest of one image set; identical bytes when they are set already.
+    """Sets tag and digest of one image. Returns identical bytes if they are set already.
 
-    Of several entries for the image the last one is edited, as it is the one that kustomize obeys.
+    Edits the last entry of several for the image, because kustomize uses the last one.
 
-    Raises: Rejected with file and line when the file cannot be edited safely, saying what to change by hand.
+    Raises: Rejected with file and line if the file cannot be edited safely; the message says what to change by hand.
     """
     if image.tag is None or image.digest is None:
-        raise ValueError("an image is written with tag and digest")
+        raise ValueError("an image needs a tag and a digest")
     parsed = _parse(text, file)
     position = _position(parsed, image.name)
     edits = _insert_entry(parsed, image) if position is None else _edit_entry(parsed, position, image)
@@ -101,7 +101,7 @@ def _parse(data: bytes, file: str) -> _File:
     if "&" in text or "*" in text:
         _refuse_anchors(text, file)
     root = yaml.compose(text, Loader=_LOADER)
-    if not isinstance(root, MappingNode):  # pragma: no cover - the two readers agree on what a mapping is
+    if not isinstance(root, MappingNode):  # pragma: no cover - both readers agree on mappings
         raise Rejected("NotAKustomization", "is no kustomization: a mapping was expected", place=Place(file, 1))
     return _File(file, text, document.value, root)
 
@@ -111,12 +111,12 @@ def _refuse_anchors(text: str, file: str) -> None:
         if event.start_mark is not None and getattr(event, "anchor", None) is not None:
             place = Place(file, event.start_mark.line + 1)
             raise Rejected(
-                "AnchorInOverlay", "write the value out: a file with YAML anchors is not edited", place=place
+                "AnchorInOverlay", "a file with YAML anchors is not edited: write the value out", place=place
             )
 
 
 def _entries(parsed: _File) -> list[tuple[dict[str, Any], MappingNode]]:
-    """The items of `images` with their nodes. Raises: Rejected when the section has another shape."""
+    """The items of `images` with their nodes. Raises: Rejected if the section is no list of entries."""
     value = parsed.value.get("images")
     if value is None:
         return []
@@ -136,7 +136,7 @@ def _entry(parsed: _File, value: Any, node: Node) -> tuple[dict[str, Any], Mappi
     if unknown:
         raise Rejected("InvalidImages", f"`{min(unknown)}` is no field of an entry of `images`", place=place)
     if "tagSuffix" in value:
-        raise Rejected("InvalidImages", "`tagSuffix` changes the tag after the fact: write it into newTag", place=place)
+        raise Rejected("InvalidImages", "`tagSuffix` is not supported: write the suffix into newTag", place=place)
     return value, node
 
 
@@ -181,10 +181,10 @@ def _replace(parsed: _File, node: Node, wanted: str) -> _Edit:
         raise Rejected("UnusualScalar", "write this value on one line, in quotes", place=parsed.place(node))
     if start == end:
         return _Edit(start, end, f' "{wanted}"')
-    return _Edit(start, end, _quoted(wanted, node.style))
+    return _Edit(start, end, _quote(wanted, node.style))
 
 
-def _quoted(text: str, style: str | None) -> str:
+def _quote(text: str, style: str | None) -> str:
     if style in {"'", '"'}:
         return f"{style}{text}{style}"
     return text if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED else f'"{text}"'
@@ -206,7 +206,7 @@ def _insert_entry(parsed: _File, image: Image) -> list[_Edit]:
     key, section = _field(parsed.root, "images")
     if not isinstance(section, SequenceNode) or not section.value:
         colon = parsed.text.index(":", key.end_mark.index) + 1
-        end = max(colon, section.end_mark.index) if _spans_text(section) else colon
+        end = max(colon, section.end_mark.index) if _has_text(section) else colon
         if parsed.root.flow_style:
             return [_Edit(colon, end, f" [{flow}]")]
         block = _block(parsed, fields, column=parsed.root.start_mark.column, gap=1)
@@ -241,12 +241,12 @@ def _block(parsed: _File, fields: Sequence[str], *, column: int, gap: int) -> st
     return first + rest.join(fields)
 
 
-def _spans_text(node: Node) -> bool:
+def _has_text(node: Node) -> bool:
     return bool(node.end_mark.index > node.start_mark.index)
 
 
 def _last_character(parsed: _File, node: Node) -> int:
-    """Where the text of a node ends: a block collection's own end mark lies behind the comments that follow it."""
+    """The end of a node's text. The end mark of a block collection lies behind the comments that follow it."""
     while isinstance(node, CollectionNode) and not node.flow_style and node.value:
         node = node.value[-1][1] if isinstance(node, MappingNode) else node.value[-1]
     if isinstance(node, ScalarNode) and node.style in {"|", ">"}:
@@ -269,7 +269,7 @@ def _field(node: MappingNode, key: str) -> tuple[Node, Node]:
 
 
 def _apply(text: str, edits: Sequence[_Edit]) -> str:
-    # From the back, so that earlier positions stay valid; of two at one position the later one comes second.
+    # From the back, so that earlier positions stay valid. Two edits at one position keep their order.
     for edit in reversed(edits):
         text = text[: edit.start] + edit.text + text[edit.end :]
     return text
@@ -288,5 +288,5 @@ def _require_only(parsed: _File, position: int | None, image: Image, result: byt
         changed = {}
     # JSON, because in Python 1 == True == 1.0.
     if json.dumps(changed, sort_keys=True) != json.dumps({**parsed.value, "images": section}, sort_keys=True):
-        message = f"the image of {image.name} cannot be set without touching other values: set it once by hand"
+        message = f"the image of {image.name} cannot be set without changes to other values: set it once by hand"
         raise Rejected("UneditableOverlay", message, place=parsed.place())

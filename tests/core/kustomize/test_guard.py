@@ -108,7 +108,7 @@ def test_bases_may_name_files() -> None:
 def test_no_directory_is_apart_in_a_tree_that_is_no_config_repo_yet() -> None:
     trees = Trees()
     tree = trees.tree({FILE: "resources: [../prod]", "environments/prod/kustomization.yaml": "resources: []"})
-    assert "environments/prod/kustomization.yaml" in guard.closure(tree, trees.read, DEV, apart="").files
+    assert "environments/prod/kustomization.yaml" in guard.closure(tree, trees.read, DEV, isolated="").files
     assert rejection(lambda: guard.closure(tree, trees.read, DEV)) == ("OtherEnvironment", f"{FILE}:1")
 
 

@@ -18,7 +18,7 @@ def relocated(files: Mapping[str, str], root: OverlayRoot) -> Relocation:
     trees = Trees()
     tree = trees.tree(files)
     known = discovery.build_graph(tree, trees.read)
-    closure = guard.closure(tree, trees.read, root.path, apart="")
+    closure = guard.closure(tree, trees.read, root.path, isolated="")
     return relocation.relocate(root, known, closure.files, trees.read)
 
 
