@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from gitops.contract.surveyor import Contract, ContractHead, OverlayAtTree, Surveyor
-from gitops.core.contract.cross_environment import judge_one
+from gitops.core.contract.cross_environment import check_one
 from gitops.core.contract.survey_result import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import GitopsError, Rejected, Unavailable
@@ -57,7 +57,7 @@ class ContractAdmission:
         own, still = surveys[name], self._still(docket.contract, {name: None} if before is None else before)
         others = [*surveys.values()]
         others += [each for each in still.values() if each is not None and each.environment != own.environment]
-        violations = (*own.violations, *judge_one(own, others, docket.contract.book, still))
+        violations = (*own.violations, *check_one(own, others, docket.contract.book, still))
         found = self._surveyor.located(situation, docket.contract, violations)
         if before is None:
             self._verdicts[name] = (docket, found)

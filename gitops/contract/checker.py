@@ -14,7 +14,7 @@ from gitops.core.config_repo.compose import ComposedTree
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.release import RELEASE_FILE, Release
 from gitops.core.contract import release_evidence as evidence
-from gitops.core.contract.cross_environment import judge_all
+from gitops.core.contract.cross_environment import check_all
 from gitops.core.contract.survey_result import Survey
 from gitops.core.contract.violations import Violation
 from gitops.core.errors import Rejected
@@ -180,7 +180,7 @@ class Checker:
         unknown = [name for name in situations if name not in found]
         found |= zip(unknown, pool.map(surveyed, unknown), strict=True)
         surveys = [each for each in found.values() if isinstance(each, Survey)]
-        beside = judge_all(surveys, contract.book, changed)
+        beside = check_all(surveys, contract.book, changed)
         return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
 
     def _recalled(self, situation: OverlayAtTree, contract: Contract) -> Survey | None:

@@ -1,7 +1,7 @@
 """`lockstep init`: makes a config repo from a directory of kustomizations, with variations that cover today's
 differences.
 
-Nothing is written to disk here: the result is the new files of the config repo, judged by `lockstep check` in memory.
+Nothing is written to disk here: the result is the new files of the config repo, checked as `lockstep check` would.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,7 +77,7 @@ class Onboarding:
 
 
 @dataclass(frozen=True, slots=True)
-class _RelocatedOverlay:
+class _OverlayRelocation:
     """An overlay with its new files; `text`: its render, which is the same at the old and the new place."""
 
     relocation: Relocation
@@ -93,7 +93,7 @@ class _RelocatedOverlay:
 class _PlannedRepo:
     """The config repo as far as it is planned."""
 
-    overlays: list[_RelocatedOverlay]
+    overlays: list[_OverlayRelocation]
     files: dict[str, bytes]
     environments: dict[str, Environment]
     reference: ReferenceDirectory = field(default_factory=lambda: ReferenceDirectory("base"))
@@ -151,7 +151,7 @@ class Onboarder:
 
     # -- the overlays
 
-    def _relocate_all(self, found: Discovered, known: Graph, options: EnvironmentOptions) -> list[_RelocatedOverlay]:
+    def _relocate_all(self, found: Discovered, known: Graph, options: EnvironmentOptions) -> list[_OverlayRelocation]:
         """Every overlay at its new place, where it renders the same. One that does not render is left out."""
         if not found.roots:
             raise undecided.refuse_no_environments(found, known, options.within)
@@ -163,7 +163,7 @@ class Onboarder:
                 self._notes.append(f"{each.root.path} renders no objects and is left out")
             else:
                 self._refusals.append(each)
-        moved = [each for each in results if isinstance(each, _RelocatedOverlay)]
+        moved = [each for each in results if isinstance(each, _OverlayRelocation)]
         if not moved:
             raise Rejected("NoEnvironments", f"no environment can be rendered{_list_refusals(self._refusals)}")
         return moved
@@ -171,18 +171,20 @@ class Onboarder:
     def _require_no_twins(self, found: Discovered, known: Graph) -> None:
         """Renders a few pairs of suspected twins first, before hundreds of directories are rendered in vain."""
         for pair in islice(discovery.find_suspected_twins(found.roots, known), _MOST_SUSPECTS):
-            moved = [each for root in pair if isinstance(each := self._try_to_relocate(root, known), _RelocatedOverlay)]
+            moved = [
+                each for root in pair if isinstance(each := self._try_to_relocate(root, known), _OverlayRelocation)
+            ]
             twins = next(environments_of.find_twins([each.deployed for each in moved]), None)
             if twins is not None:
                 raise undecided.refuse_twins(*twins)
 
-    def _try_to_relocate(self, root: OverlayRoot, known: Graph) -> _RelocatedOverlay | RefusedRoot:
+    def _try_to_relocate(self, root: OverlayRoot, known: Graph) -> _OverlayRelocation | RefusedRoot:
         try:
             return self._relocate(root, known)
         except Rejected as error:
             return RefusedRoot(root, error)
 
-    def _relocate(self, root: OverlayRoot, known: Graph) -> _RelocatedOverlay:
+    def _relocate(self, root: OverlayRoot, known: Graph) -> _OverlayRelocation:
         tree = self._repo.tree(self._head)
         before = guard.closure(tree, self._repo.read, root.path, isolated="")
         result = relocation.relocate(root, known, before.files, self._repo.read)
@@ -192,9 +194,9 @@ class Onboarder:
             raise Rejected("NotTheSame", message, place=Place(known[root.path].file))
         overlay = Overlay(root.overlay, root.environment, root.target, UNKNOWN_NAMESPACE)
         parsed = manifests.parse(text, overlay, cluster_scoped.is_namespaced)
-        return _RelocatedOverlay(result, text, DeployedOverlay(root, known[root.path], parsed))
+        return _OverlayRelocation(result, text, DeployedOverlay(root, known[root.path], parsed))
 
-    def _plan(self, moved: list[_RelocatedOverlay], options: EnvironmentOptions) -> _PlannedRepo:
+    def _plan(self, moved: list[_OverlayRelocation], options: EnvironmentOptions) -> _PlannedRepo:
         """The environments, and the overlays of each."""
         deployed = [each.deployed for each in moved]
         twins = next(environments_of.find_twins(deployed), None)

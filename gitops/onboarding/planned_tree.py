@@ -1,4 +1,4 @@
-"""A tree with planned files, so that they can be rendered and judged before they are written."""
+"""A tree with planned files, so that they can be rendered and checked before they are written."""
 
 import hashlib
 from collections import ChainMap

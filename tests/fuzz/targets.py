@@ -171,7 +171,7 @@ def judge(data: bytes) -> None:
     found = [taken(lambda each=each: parsed(each)) for each in (own, reference or own)]  # type: ignore[misc]
     bodies = [[manifest.body for manifest in each or ()] for each in found]
     surveyed = survey.survey(survey.SurveyInput("dev", "dev", bodies[0], "base", bodies[1]), RULES)
-    across.judge_all([surveyed, surveyed], RULES, None)
+    across.check_all([surveyed, surveyed], RULES, None)
     for violation in surveyed.violations:
         assert str(violation)
 

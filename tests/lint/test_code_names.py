@@ -63,7 +63,7 @@ def test_a_name_of_the_tree_is_let_through(code: str) -> None:
         ("gitops/*.py", "no such file or directory in the tree."),
         ("custom.py", "no file of the tree has that name."),
         ("gitops.health", "no module has that name, nor holds it."),
-        ("gitops.core.health.judge_all", "no module has that name, nor holds it."),
+        ("gitops.core.health.check_all", "no module has that name, nor holds it."),
         ("health.has_rule(kind)", "no module of that name holds this function."),
         ("PodRules.look", "that class has no such member."),
         ("ProofWitness", "neither the code nor a manifest has that word."),

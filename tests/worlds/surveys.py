@@ -53,7 +53,7 @@ def together(
 ) -> dict[str, list[tuple[str, str, str]]]:
     """What the environments break beside each other; those that break nothing are left out."""
     surveys = [surveyed(own, reference, rules, environment) for environment, own in owns.items()]
-    found = across.judge_all(surveys, rules, changed)
+    found = across.check_all(surveys, rules, changed)
     return {name: said(violations) for name, violations in found.items() if violations}
 
 

@@ -26,7 +26,7 @@ Before = Mapping[str, Survey | None]
 """Overlay whose render is new -> its survey as last admitted; None = never admitted, or not known."""
 
 
-def judge_all(
+def check_all(
     surveys: Collection[Survey], book: RuleBook, changed: Collection[str] | None = None
 ) -> Mapping[str, tuple[Violation, ...]]:
     """Overlay -> its violations beside the others. `changed`: the overlays whose render is new, None = not known."""
@@ -35,7 +35,7 @@ def judge_all(
     return _Comparison(book, ranked, ranked, before).violations()
 
 
-def judge_one(survey: Survey, others: Collection[Survey], book: RuleBook, before: Before) -> tuple[Violation, ...]:
+def check_one(survey: Survey, others: Collection[Survey], book: RuleBook, before: Before) -> tuple[Violation, ...]:
     """The violations of one overlay beside others.
 
     An overlay may be among the others twice: with its new render, and with the render that still runs.
@@ -65,45 +65,49 @@ class _ObjectPair:
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """`judged`: those of the surveys whose violations are asked for."""
+    """`asked`: those of the surveys whose violations are asked for."""
 
     book: RuleBook
     surveys: Sequence[Survey]
-    judged: Sequence[Survey]
+    asked: Sequence[Survey]
     before: Before | None
 
     def violations(self) -> Mapping[str, tuple[Violation, ...]]:
-        found: dict[str, dict[Violation, None]] = {each.name: {} for each in self.judged}
-        for name, violation in (*self._shared_values(), *self._foreign_names(), *self._unequal_objects()):
+        found: dict[str, dict[Violation, None]] = {each.name: {} for each in self.asked}
+        for name, violation in (
+            *self._check_distinct_values(),
+            *self._check_foreign_names(),
+            *self._check_extra_objects(),
+        ):
             if name in found:
                 found[name][violation] = None
         return {name: tuple(violations) for name, violations in found.items()}
 
-    def _shared_values(self) -> Iterator[tuple[str, Violation]]:
-        for shared in distinct_values.find_shared_values(self.surveys):
-            had = partial(distinct_values.has_value, setting=shared.later_setting)
-            charged = self._charged(shared.earlier, shared.later, had)
-            yield charged.name, distinct_values.shared_value(shared, charged)
+    def _check_distinct_values(self) -> Iterator[tuple[str, Violation]]:
+        for pair in distinct_values.find_equal_settings(self.surveys):
+            had = partial(distinct_values.has_value, setting=pair.later_setting)
+            charged = self._choose_charged(pair.earlier, pair.later, had)
+            yield charged.name, distinct_values.violation_of(pair, charged)
 
-    def _foreign_names(self) -> Iterator[tuple[str, Violation]]:
+    def _check_foreign_names(self) -> Iterator[tuple[str, Violation]]:
         common = foreign_names.find_common_texts(self.surveys, self.book)
         distinct = foreign_names.find_distinct_values(self.surveys)
-        for survey in self.judged:
-            yield from ((survey.name, each) for each in foreign_names.judge_mentions(survey, common))
-            yield from ((survey.name, each) for each in foreign_names.judge_borrowed_values(survey, distinct))
+        for survey in self.asked:
+            yield from ((survey.name, each) for each in foreign_names.check_mentions(survey, common))
+            yield from ((survey.name, each) for each in foreign_names.check_borrowed_values(survey, distinct))
 
-    def _unequal_objects(self) -> Iterator[tuple[str, Violation]]:
+    def _check_extra_objects(self) -> Iterator[tuple[str, Violation]]:
         """Objects that base lacks, compared with the first environment that has them.
 
         Overlays of different base revisions are not compared: their difference may be waiting for a promotion.
         """
-        judged = {each.name for each in self.judged}
+        asked = {each.name for each in self.asked}
         first: dict[tuple[ObjectIdentity, str], tuple[Survey, ObjectShape]] = {}
         for survey in self.surveys:
             for shape in survey.extras:
                 ident = self.book.shared_identity(shape.ident, survey.environment)
                 other, theirs = first.setdefault((ident, survey.base), (survey, shape))
-                is_asked = bool(judged & {survey.name, other.name})
+                is_asked = bool(asked & {survey.name, other.name})
                 if is_asked and other.environment != survey.environment:
                     yield from self._compare_objects(_ObjectPair(other, theirs, survey, shape), ident)
 
@@ -116,10 +120,10 @@ class _Comparison:
             if severity is not ViolationSeverity.FREE:
                 values = {pair.earlier.name: each.before, pair.later.name: each.after}
                 had = partial(self._had_value, ident=ident, path=each.path, values=values)
-                charged = self._charged(pair.earlier, pair.later, had)
+                charged = self._choose_charged(pair.earlier, pair.later, had)
                 yield charged.name, _unequal_object(pair, charged, each, severity)
 
-    def _charged(self, earlier: Survey, later: Survey, had: Callable[[Survey], bool]) -> Survey:
+    def _choose_charged(self, earlier: Survey, later: Survey, had: Callable[[Survey], bool]) -> Survey:
         """The one of the two that is charged. `had`: True if a survey holds the value in question."""
         is_earlier_new, is_later_new = self._is_new(earlier.name, had), self._is_new(later.name, had)
         return later if is_later_new and not is_earlier_new else earlier

@@ -1,7 +1,7 @@
 """Judges the differences of one overlay from the reference by the variations of pipeline.yaml.
 
 A difference is declared if a rule covers its field and its outcome is `free`; then the rule's schema must fit. Objects
-that only one side has are judged the same way, by rules without a field.
+that only one side has are checked the same way, by rules without a field.
 """
 
 import re
@@ -27,7 +27,7 @@ _QUOTED = 6
 
 
 @dataclass(slots=True)
-class OverlayJudgement:
+class OverlayFindings:
     """Collects the violations of one overlay. `declared`: the number of differences that any rule allows, `free`: the
     number of these that a preset allows.
     """
@@ -37,26 +37,26 @@ class OverlayJudgement:
     declared: int = 0
     free: int = 0
 
-    def judge_fields(self, subject: ObjectRules, found: Collection[Difference]) -> None:
+    def check_fields(self, subject: ObjectRules, found: Collection[Difference]) -> None:
         """`found`: the differences of the object from the reference's object."""
         by_path = {difference.path: difference for difference in found}
         checked: set[tuple[str, str]] = set()
         for difference in found:
             rule = deciding_rule(subject.rules, difference, by_path)
             if severity_of(rule) is not ViolationSeverity.FREE:
-                self.violations += _undeclared(subject, difference, rule)
+                self.violations += _violation_without_rule(subject, difference, rule)
             elif rule is not None:
                 self.declared += 1
                 self.free += rule.preset
                 self.violations += _check_schema(subject, difference, rule, checked)
 
-    def judge_added(self, subject: ObjectRules, rule: VariationRule | None) -> None:
+    def check_added(self, subject: ObjectRules, rule: VariationRule | None) -> None:
         """An object that the reference lacks. `rule`: the one that decides about its presence, if any."""
-        self._judge_presence(subject.shape, rule, "is not in base")
+        self._check_presence(subject.shape, rule, "is not in base")
 
-    def judge_missing(self, shape: ObjectShape, rule: VariationRule | None) -> None:
-        """An object of the reference that the overlay lacks. `rule`: as in `judge_added`."""
-        self._judge_presence(shape, rule, "is in base, but missing here")
+    def check_missing(self, shape: ObjectShape, rule: VariationRule | None) -> None:
+        """An object of the reference that the overlay lacks. `rule`: as in `check_added`."""
+        self._check_presence(shape, rule, "is in base, but missing here")
 
     def require_settings(self, subject: ObjectRules, opened: ObjectShape) -> None:
         """`required` of a variation holds for every object that the variation selects, whether it differs or not."""
@@ -81,7 +81,7 @@ class OverlayJudgement:
             remedy=f"correct the file, or `format` of `{rule.label}` in {FILE}",
         )
 
-    def _judge_presence(self, shape: ObjectShape, rule: VariationRule | None, finding: str) -> None:
+    def _check_presence(self, shape: ObjectShape, rule: VariationRule | None, finding: str) -> None:
         if severity_of(rule) is ViolationSeverity.FREE:
             self.declared += 1
             self.free += rule is not None and rule.preset
@@ -129,7 +129,9 @@ def value_at(body: Any, path: str) -> Any:
     return value
 
 
-def _undeclared(subject: ObjectRules, difference: Difference, rule: VariationRule | None) -> tuple[Violation, ...]:
+def _violation_without_rule(
+    subject: ObjectRules, difference: Difference, rule: VariationRule | None
+) -> tuple[Violation, ...]:
     """A difference that no rule allows, or of which the preset's rule warns, or which it forbids."""
     path, kind = difference.path, ViolationKind.UNDECLARED
     why = f"no variation allows {subject.shape.key.kind} {path} to differ{_nearest_rule(subject, path)}"

@@ -17,7 +17,7 @@ from gitops.core.sync.diff import ABSENT
 
 
 @dataclass(frozen=True, slots=True)
-class SharedValue:
+class SettingPair:
     """One value in two environments. `earlier` comes first in the pipeline."""
 
     earlier: Survey
@@ -38,14 +38,14 @@ def find_settings(subject: ObjectRules, shape: ObjectShape, book: RuleBook) -> I
                 yield Setting(rule.label, rule.broken, ident, where, path, name, str(value))
 
 
-def find_shared_values(surveys: Sequence[Survey]) -> Iterator[SharedValue]:
+def find_equal_settings(surveys: Sequence[Survey]) -> Iterator[SettingPair]:
     """Each value that an environment shares with the first one that has it. `surveys` in the order of the pipeline."""
     owners: dict[tuple[str, ObjectIdentity, str, str], tuple[Survey, Setting]] = {}
     for survey in surveys:
         for setting in survey.settings:
             other, theirs = owners.setdefault(_position(setting), (survey, setting))
             if other.environment != survey.environment and setting.severity is not ViolationSeverity.FREE:
-                yield SharedValue(other, theirs, survey, setting)
+                yield SettingPair(other, theirs, survey, setting)
 
 
 def has_value(survey: Survey, setting: Setting) -> bool:
@@ -53,11 +53,11 @@ def has_value(survey: Survey, setting: Setting) -> bool:
     return any(_position(each) == _position(setting) for each in survey.settings)
 
 
-def shared_value(shared: SharedValue, charged: Survey) -> Violation:
+def violation_of(pair: SettingPair, charged: Survey) -> Violation:
     """The violation of the environment that is charged, which is one of the two."""
-    is_earlier = charged is shared.earlier
-    own = shared.earlier_setting if is_earlier else shared.later_setting
-    against = (shared.later if is_earlier else shared.earlier).environment
+    is_earlier = charged is pair.earlier
+    own = pair.earlier_setting if is_earlier else pair.later_setting
+    against = (pair.later if is_earlier else pair.earlier).environment
     shown = show_value(own.ident, own.path, own.value)
     return Violation(
         kind=ViolationKind.DISTINCT,
@@ -68,7 +68,7 @@ def shared_value(shared: SharedValue, charged: Survey) -> Violation:
         before=shown,
         after=shown,
         why=f"`{own.name}` must be distinct (variation `{own.rule}`), but {against} has the same value",
-        remedy=f"give {shared.earlier.environment} and {shared.later.environment} different values",
+        remedy=f"give {pair.earlier.environment} and {pair.later.environment} different values",
         against=against,
     )
 

@@ -62,14 +62,14 @@ def find_common_texts(surveys: Collection[Survey], book: RuleBook) -> frozenset[
     return frozenset(key for key, held in holders.items() if len(held) >= enough and held == environments[key[0]])
 
 
-def judge_mentions(survey: Survey, common: Collection[TextKey]) -> Iterator[Violation]:
+def check_mentions(survey: Survey, common: Collection[TextKey]) -> Iterator[Violation]:
     """The overlay's mentions of other environments.
 
     `common`: the texts of find_common_texts, which are no violation.
     """
     for mention in survey.mentions:
         if survey.environment not in mention.environments and _text_key(survey, mention) not in common:
-            yield _foreign_name(survey, mention)
+            yield _name_violation(survey, mention)
 
 
 def find_distinct_values(surveys: Collection[Survey]) -> Mapping[str, DistinctValue]:
@@ -82,13 +82,13 @@ def find_distinct_values(surveys: Collection[Survey]) -> Mapping[str, DistinctVa
     }
 
 
-def judge_borrowed_values(survey: Survey, distinct: Mapping[str, DistinctValue]) -> Iterator[Violation]:
+def check_borrowed_values(survey: Survey, distinct: Mapping[str, DistinctValue]) -> Iterator[Violation]:
     """The overlay's texts that hold a distinct value of another environment."""
     own = {setting.value for setting in survey.settings}
     for text in survey.texts:
         for value, owner in distinct.items():
             if owner.environment != survey.environment and value not in own and has_word(text.value, value):
-                yield _borrowed_value(survey, text, owner)
+                yield _value_violation(survey, text, owner)
 
 
 def _can_name(path: str) -> bool:
@@ -108,7 +108,7 @@ def _text_key(survey: Survey, mention: Mention) -> TextKey:
     return survey.reference, mention.text.ident, mention.text.path, mention.text.value
 
 
-def _foreign_name(survey: Survey, mention: Mention) -> Violation:
+def _name_violation(survey: Survey, mention: Mention) -> Violation:
     others = " and ".join(sorted(mention.environments))
     if mention.hard:
         why = f"names `{mention.word}`, which belongs to {others}"
@@ -121,7 +121,7 @@ def _foreign_name(survey: Survey, mention: Mention) -> Violation:
     return replace(_violation(survey, mention.text, why, remedy), against=others, severity=severity)
 
 
-def _borrowed_value(survey: Survey, text: ObjectText, owner: DistinctValue) -> Violation:
+def _value_violation(survey: Survey, text: ObjectText, owner: DistinctValue) -> Violation:
     setting = owner.setting
     why = f"holds the `{setting.name}` of {owner.environment}, which must be distinct (variation `{setting.rule}`)"
     remedy = f"set a value of {survey.environment}'s own"

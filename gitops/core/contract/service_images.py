@@ -23,7 +23,7 @@ def strip_versions(shape: ObjectShape, book: RuleBook) -> ObjectShape:
 
     Anywhere else promotions do not know the image, so its tag and digest are compared like every value.
     """
-    return replace(shape, leaves=dict(_stripped_leaves(shape, book)))
+    return replace(shape, leaves=dict(_strip_leaves(shape, book)))
 
 
 def check_images(subject: ObjectRules, book: RuleBook) -> Iterator[Violation]:
@@ -51,7 +51,7 @@ def check_images(subject: ObjectRules, book: RuleBook) -> Iterator[Violation]:
             )
 
 
-def _stripped_leaves(shape: ObjectShape, book: RuleBook) -> Iterator[tuple[str, Any]]:
+def _strip_leaves(shape: ObjectShape, book: RuleBook) -> Iterator[tuple[str, Any]]:
     for path, value in shape.leaves.items():
         image = book.service_image(value) if is_image_of_pod(path) else None
         yield path, image.name if image else value

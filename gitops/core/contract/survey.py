@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gitops.core.contract import distinct_values, foreign_names, service_images
 from gitops.core.contract.comparison.differences import Difference, compare_shapes
 from gitops.core.contract.comparison.shapes import ObjectIdentity, ObjectShape, shape_objects
-from gitops.core.contract.difference_rules import OverlayJudgement
+from gitops.core.contract.difference_rules import OverlayFindings
 from gitops.core.contract.object_rules import ObjectRules
 from gitops.core.contract.survey_result import Mention, ObjectText, Setting, Survey
 from gitops.core.contract.variations.rule_book import REFERENCE, RuleBook, reference_scope
@@ -32,7 +32,7 @@ class SurveyInput:
 
 def survey(subject: SurveyInput, book: RuleBook) -> Survey:
     """Pure: equal inputs and rule books give equal surveys."""
-    surveyor = _Surveyor(subject, book, OverlayJudgement(subject.environment))
+    surveyor = _Surveyor(subject, book, OverlayFindings(subject.environment))
     scope = reference_scope(subject.reference_bodies)
     reference = _by_identity(shape_objects(subject.reference_bodies, scope), book)
     own = shape_objects(subject.bodies, book.scope(subject.environment))
@@ -52,7 +52,7 @@ def _by_identity(found: Collection[ObjectShape], book: RuleBook) -> dict[ObjectI
 class _Surveyor:
     subject: SurveyInput
     book: RuleBook
-    judgement: OverlayJudgement
+    found: OverlayFindings
     settings: list[Setting] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
     texts: list[ObjectText] = field(default_factory=list)
@@ -65,18 +65,18 @@ class _Surveyor:
         rules = self.book.field_rules(shape.ident, here)
         about = ObjectRules(self.subject.environment, body, shape, rules)
         opened = open_settings_files(
-            shape, rules, lambda path, rule, reason: self.judgement.report_unreadable(about, path, rule, reason)
+            shape, rules, lambda path, rule, reason: self.found.report_unreadable(about, path, rule, reason)
         )
         if reference is None:
-            self.judgement.judge_added(about, self.book.presence_rule(shape.ident, here))
+            self.found.check_added(about, self.book.presence_rule(shape.ident, here))
             self.extras.append(service_images.strip_versions(opened, self.book))
             self._add_texts(shape.ident, opened.leaves.items())
         else:
             found = self._compare(open_settings_files(reference, rules), opened)
-            self.judgement.judge_fields(about, found)
+            self.found.check_fields(about, found)
             self._add_texts(shape.ident, ((each.path, each.after) for each in found))
-        self.judgement.require_settings(about, opened)
-        self.judgement.violations += service_images.check_images(about, self.book)
+        self.found.require_settings(about, opened)
+        self.found.violations += service_images.check_images(about, self.book)
         self.images |= {image for image in container_images.images_of(body) if image.name in self.book.services}
         self.settings += distinct_values.find_settings(about, opened, self.book)
         self.mentions += foreign_names.find_mentions(about, opened, reference, self.book)
@@ -84,7 +84,7 @@ class _Surveyor:
     def add_missing(self, reference: ObjectShape) -> None:
         """An object of the reference that the overlay lacks."""
         rule = self.book.presence_rule(reference.ident, (self.subject.environment,))
-        self.judgement.judge_missing(reference, rule)
+        self.found.check_missing(reference, rule)
 
     def result(self) -> Survey:
         return Survey(
@@ -92,14 +92,14 @@ class _Surveyor:
             environment=self.subject.environment,
             reference=self.subject.reference,
             base=self.subject.base,
-            violations=tuple(self.judgement.violations),
+            violations=tuple(self.found.violations),
             settings=tuple(self.settings),
             mentions=tuple(self.mentions),
             texts=tuple(self.texts),
             extras=tuple(self.extras),
             images=tuple(sorted(self.images, key=str)),
-            declared=self.judgement.declared,
-            free=self.judgement.free,
+            declared=self.found.declared,
+            free=self.found.free,
         )
 
     def _add_texts(self, ident: ObjectIdentity, leaves: Iterable[tuple[str, object]]) -> None:

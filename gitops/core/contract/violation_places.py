@@ -65,13 +65,13 @@ def locate(
     origin = found.get((violation.key.kind, violation.key.name))
     if not violation.field:
         return violation.at(Place(origin.file if origin and origin.file in own else overlay))
-    best = max(_scored_lines(violation, own, origin), default=None)
+    best = max(_score_lines(violation, own, origin), default=None)
     if best is not None:
         return violation.at(Place(best[1], -best[2]))
     return violation.at(Place(origin.file) if origin and origin.file else Place(overlay))
 
 
-def _scored_lines(
+def _score_lines(
     violation: Violation, own: Mapping[str, bytes], origin: FileOrigin | None
 ) -> Iterator[tuple[int, str, int]]:
     """(score, file, negative line number) of every line that may set the field. Of equal scores the first line wins."""

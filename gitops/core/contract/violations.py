@@ -69,13 +69,13 @@ class Violation:
         found = [head]
         if self.before is not None or self.after is not None:
             both = self.kind not in {ViolationKind.FOREIGN, ViolationKind.UNPINNED, ViolationKind.UNPROVEN}
-            before = f"{self.against}: {_shown(self.before)}   " if both else ""
-            found.append(f"{before}{self.environment}: {_shown(self.after)}")
+            before = f"{self.against}: {_show(self.before)}   " if both else ""
+            found.append(f"{before}{self.environment}: {_show(self.after)}")
         found.append(self.why)
         if self.place:
             found.append(f"most probably set in {self.place}")
         return (*found, self.remedy)
 
 
-def _shown(value: str | None) -> str:
+def _show(value: str | None) -> str:
     return "(nothing)" if value is None else value

@@ -178,7 +178,7 @@ def _read(
     try:
         document = yaml_reader.document(read(tree[each.file].id), each.file)
         value = document.value if isinstance(document.value, dict) else {}
-        refers = tuple(dict.fromkeys(_referred_directories(document, directory, known)))
+        refers = tuple(dict.fromkeys(_directories_of(document, directory, known)))
     except (Rejected, KeyError):
         return each
     prefix, suffix = (str(value.get(field) or "") for field in ("namePrefix", "nameSuffix"))
@@ -193,7 +193,7 @@ def _set_images(entries: object) -> frozenset[str]:
     return frozenset(str(each.get("newName") or each.get("name")) for each in found)
 
 
-def _referred_directories(document: yaml_reader.Document, directory: str, known: Collection[str]) -> Iterator[str]:
+def _directories_of(document: yaml_reader.Document, directory: str, known: Collection[str]) -> Iterator[str]:
     for reference in file_references.references(document):
         path = resolve(directory, reference.text)
         if reference.use in {ReferenceUse.DIRECTORY, ReferenceUse.RESOURCE} and path in known:

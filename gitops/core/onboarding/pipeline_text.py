@@ -89,11 +89,11 @@ def format_flow(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(format_flow, value)) + "]"
     if isinstance(value, str):
-        return value if _is_plain(value) else _quoted(value)
+        return value if _is_plain(value) else _quote(value)
     return json.dumps(value)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """The text in quotes: in single ones, in which regular expressions stay readable, if it is printable."""
     if text.isprintable():
         return "'" + text.replace("'", "''") + "'"

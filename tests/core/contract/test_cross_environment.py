@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gitops.core.contract.cross_environment import judge_all
+from gitops.core.contract.cross_environment import check_all
 from tests.worlds.surveys import config, contract, deployment, surveyed, together
 
 NOTHING = contract()
@@ -96,4 +96,4 @@ class TestObjectsOutsideBase:
         rules = contract(self.RULES)
         one = replace(surveyed(config("extra", a="1"), "", rules, "dev"), base="one")
         two = replace(surveyed(config("extra", a="2"), "", rules, "prod"), base="two")
-        assert judge_all([one, two], rules) == {"dev": (), "prod": ()}
+        assert check_all([one, two], rules) == {"dev": (), "prod": ()}

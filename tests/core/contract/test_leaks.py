@@ -37,7 +37,7 @@ def test_a41_no_violation_tells_a_credential(variations: str, reference: str) ->
     alone = [str(each) + repr(each) for each in own.violations]
     assert len(alone) > 0 or variations.startswith("[{preset")
     other = surveyed(EVERYTHING.format(CANARY), EVERYTHING.format(reference), rules, "test")
-    together = across.judge_all([own, other], rules, None)
+    together = across.check_all([own, other], rules, None)
     assert CANARY not in "\n".join(alone) + repr(together)
     assert reference == "other" or reference not in "\n".join(alone) + repr(together)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gitops.core.config_repo import pipeline
 from gitops.core.config_repo.variations import Variation
-from gitops.core.contract.cross_environment import judge_all
+from gitops.core.contract.cross_environment import check_all
 from gitops.core.contract.survey import SurveyInput, survey
 from gitops.core.contract.variations import rule_book
 from gitops.core.onboarding import observed_differences, variation_proposals
@@ -38,7 +38,7 @@ def proposed(owns: Mapping[str, str], reference: str) -> tuple[Variation, ...]:
 def forbidden(owns: Mapping[str, str], reference: str, variations: Sequence[Variation]) -> list[str]:
     book = rule_book.compile_rule_book(PIPELINE.model_copy(update={"variations": tuple(variations)}))
     surveys = [survey(each, book) for each in subjects(owns, reference)]
-    beside = judge_all(surveys, book)
+    beside = check_all(surveys, book)
     violations = [it for each in surveys for it in (*each.violations, *beside[each.name])]
     return [str(each) for each in violations if each.forbids]
 

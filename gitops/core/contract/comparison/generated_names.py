@@ -26,11 +26,11 @@ def strip_generated_hash(body: Body) -> str:
     found = _SUFFIX.search(name)
     if found is None or "/" in str(body["apiVersion"]) or body["kind"] not in {"ConfigMap", "Secret"}:
         return name
-    hashes = {_hash(_hashed_content(body, strings=strings)) for strings in (False, True)}
+    hashes = {_hash(_content_to_hash(body, strings=strings)) for strings in (False, True)}
     return name[: found.start()] if found[1] in hashes else name
 
 
-def _hashed_content(body: Body, *, strings: bool) -> Mapping[str, Any]:
+def _content_to_hash(body: Body, *, strings: bool) -> Mapping[str, Any]:
     """The content that kustomize hashes. `name` is always empty: kustomize's look-up of it finds nothing."""
     content = {"kind": body["kind"], "name": "", "data": body.get("data") or ""}
     if body["kind"] == "ConfigMap":

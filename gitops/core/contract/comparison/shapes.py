@@ -74,7 +74,7 @@ def _shape(body: Body, scope: DeployScope, renamed: Mapping[str, str], bare: str
     identity = key(body)
     namespace = "" if identity.namespace in scope.namespaces else identity.namespace
     orders: dict[str, tuple[str, ...]] = {}
-    leaves = dict(_leaves(_compared_part(body), "", orders))
+    leaves = dict(_leaves(_part_to_compare(body), "", orders))
     for path, value in leaves.items():
         if isinstance(value, str):
             if value in renamed:
@@ -84,7 +84,7 @@ def _shape(body: Body, scope: DeployScope, renamed: Mapping[str, str], bare: str
     return ObjectShape(identity, ObjectIdentity(identity.group, identity.kind, namespace, bare), leaves, orders)
 
 
-def _compared_part(body: Body) -> dict[str, Any]:
+def _part_to_compare(body: Body) -> dict[str, Any]:
     """The object without its identity (name, namespace) and without fields that only the API server writes."""
     left_out = {"name", "namespace", "creationTimestamp"}
     metadata = {name: value for name, value in body["metadata"].items() if name not in left_out}

@@ -57,12 +57,12 @@ def compile_variations(variations: Sequence[Variation], *, checked: bool = False
     Raises: Rejected(InvalidPipeline) for an invalid schema.
     """
     declared = [
-        _declared_rule(variation, number, checked=checked)
+        _rule_of_variation(variation, number, checked=checked)
         for number, variation in enumerate(variations)
         if not variation.preset
     ]
     has_standard = any(variation.preset == "standard" for variation in variations)
-    return (*declared, *(_preset_rule(each) for each in presets.STANDARD if has_standard))
+    return (*declared, *(_rule_of_preset(each) for each in presets.STANDARD if has_standard))
 
 
 def first_covering(rules: Sequence[VariationRule], path: str) -> VariationRule | None:
@@ -75,7 +75,7 @@ def severity_of(rule: VariationRule | None) -> ViolationSeverity:
     return ViolationSeverity.FORBID if rule is None else rule.outcome
 
 
-def _declared_rule(variation: Variation, number: int, *, checked: bool) -> VariationRule:
+def _rule_of_variation(variation: Variation, number: int, *, checked: bool) -> VariationRule:
     label = variation.name or f"variations[{number}]"
     distinct, schema = variation.distinct, variation.value_schema
     return VariationRule(
@@ -93,7 +93,7 @@ def _declared_rule(variation: Variation, number: int, *, checked: bool) -> Varia
     )
 
 
-def _preset_rule(entry: presets.PresetEntry) -> VariationRule:
+def _rule_of_preset(entry: presets.PresetEntry) -> VariationRule:
     return VariationRule(
         label=f"preset standard: {entry.topic}",
         outcome=entry.outcome,
