@@ -1,6 +1,6 @@
-# Three stages: kustomize from the pinned Go module, the virtual environment from the lock, and what runs.
+# Three stages: kustomize from the pinned Go module, the virtual environment from the lock file, and the final image.
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION=$(git rev-parse HEAD) -t lockstep .
-# CI has no container engine: it replays these steps without one (tests/project/test_dockerfile.py).
+# CI has no container engine, so a test runs these steps without one (tests/project/test_dockerfile.py).
 
 FROM golang:1.26-bookworm AS kustomize
 WORKDIR /src/localcluster
@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="Lockstep" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# git for the config repo, ssh for its transport. Debian's git brings perl along; nothing here runs it.
+# git for the config repo, ssh for its transport. Debian's git depends on perl, which nothing here runs.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates git openssh-client \
  && rm -rf /var/lib/apt/lists/* \
@@ -43,6 +43,6 @@ ENV PATH=/opt/lockstep/bin:/usr/local/bin:/usr/bin:/bin \
 USER 65532:65532
 WORKDIR /var/lib/lockstep
 EXPOSE 8080 8081 8082
-# Written at run time: /var/lib/lockstep, /tmp and /dev/shm alone, so the root file system may be read-only.
+# The process writes only to /var/lib/lockstep, /tmp and /dev/shm, so the root file system may be read-only.
 ENTRYPOINT ["/opt/lockstep/bin/lockstep"]
 CMD ["run"]

@@ -1,11 +1,11 @@
-# One command each; every one installs what it needs.
+# Each target is one command, and installs what it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: run test lint bench fuzz lock venv clean
 
-run: venv ## the whole story on a real API server, until Ctrl-C
+run: venv ## demonstrate Lockstep on a real API server, until Ctrl-C
 	@$(BIN)/lockstep local up
 
 test: lint ## lint, types, layers, all tests
@@ -18,10 +18,10 @@ lint: venv ## ruff, types, layers, and this repository's own rules (lint/)
 	$(BIN)/lint-imports
 	$(BIN)/python -m lint
 
-bench: venv ## the budgets, each beside the floor measured in the same run; SHAPE=storm (or any other) for that one
+bench: venv ## measure the budgets, each beside its floor in the same run; SHAPE=storm (or another) for one alone
 	$(BIN)/python -m benchmarks $(SHAPE)
 
-fuzz: venv ## coverage-guided; SECONDS=600 for each target, TARGET=walk for one alone
+fuzz: venv ## fuzz each target, coverage-guided; SECONDS=600 for each, TARGET=walk for one alone
 	$(BIN)/pip install --quiet --require-hashes -r requirements-fuzz.txt
 	$(BIN)/python -m tests.fuzz $(or $(SECONDS),60) $(TARGET)
 
@@ -35,7 +35,7 @@ $(VENV)/.installed: requirements-dev.txt pyproject.toml
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: ## newest releases, pinned with hashes
+lock: ## pin the newest releases with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --group pyproject.toml:build -o requirements-build.txt
