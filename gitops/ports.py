@@ -434,3 +434,19 @@ class PromotionListener(Protocol):
 
     def notes_changed(self, overlays: frozenset[str]) -> None:
         """What waits to be promoted to these overlays is different now."""
+
+
+class ObjectClaims(Protocol):
+    """Which overlay an object belongs to, as git says."""
+
+    def claim(self, key: Key, applyset: str) -> str:
+        """Why an object that carries this ApplySet id may not be taken over, as the end of a sentence; empty = its
+        overlay is gone, or wants it no more.
+        """
+
+
+class SecretHashKey(Protocol):
+    """The key of an installation for the hashes of Secrets that are stored in the cluster. Thread-safe."""
+
+    def read(self) -> bytes:
+        """Raises: Unavailable when the cluster that keeps it cannot be asked now."""

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,17 +28,18 @@ from gitops.adapters.kustomize.builder import Kustomize, RenderLimits
 from gitops.adapters.kustomize.render_cache import RenderCache
 from gitops.config.model import Config, RepoConfig
 from gitops.config.repo import RepoCredentials
-from gitops.contract.admission import ContractAdmission
 from gitops.contract.checker import Checker
+from gitops.contract.head_surveys import HeadSurveys
 from gitops.contract.parity import ParityComparer
 from gitops.contract.parity_queue import CompareEnvironments
 from gitops.contract.surveyor import Surveyor
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Key
-from gitops.core.ownership.applyset import applyset_of
 from gitops.core.parsing import git_urls
-from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.desired.applied_overlays import AppliedOverlays
+from gitops.desired.desired_state import DesiredState
+from gitops.desired.overlay_render import ScopeRules
 from gitops.ports import (
     Clock,
     ContractCheck,
@@ -52,6 +53,7 @@ from gitops.ports import (
     RenderObserver,
     SyncObserver,
 )
+from gitops.reconcile.admission import Admission
 from gitops.reconcile.executor import Executor
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from gitops.reconcile.status_writer import StatusWriter
@@ -189,8 +191,7 @@ def _rules(config: Config, reached: ClusterParts) -> ScopeRules:
         cluster_kinds=config.ceilings.cluster_kinds,
         service_accounts=config.ceilings.service_accounts,
     )
-    key = _Once(lambda: installation_key(reached.api, secrets.token_bytes))
-    return ScopeRules(ceilings, key, applyset_of, config.cluster.context if config.cluster else None)
+    return ScopeRules(ceilings, _InstallationKey(reached.api), config.cluster.context if config.cluster else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,21 +210,19 @@ class LiveParts:
 
 @dataclass(frozen=True, slots=True)
 class DesiredParts:
-    """What git wants, and who knows whether it may: `judge` in each pass, `contract` before a commit is pushed."""
+    """What git wants, and whether it may be let in: `admission` in each pass, `contract` before a commit is pushed."""
 
     desired: DesiredState
-    judge: ContractAdmission
+    admission: Admission
     contract: ContractCheck
 
 
 def wanted(config: Config, repo: GitConfigRepo, renders: Renders, reached: ClusterParts) -> DesiredParts:
     builds = Builds(repo, renders.renderer)
     checker = Checker(repo, Surveyor(builds, renders.surveys))
-    return DesiredParts(
-        DesiredState(repo, builds, reached.cluster, _rules(config, reached)),
-        ContractAdmission(builds, renders.surveys),
-        checker,
-    )
+    desired = DesiredState(repo, builds, reached.cluster, _rules(config, reached))
+    surveys = HeadSurveys(builds, renders.surveys)
+    return DesiredParts(desired, Admission(desired, AppliedOverlays(repo, builds), surveys), checker)
 
 
 class _Unheard:
@@ -238,7 +237,7 @@ def live(replica: Replica, reached: ClusterParts, listener: LiveListener | None 
     heard = (listener or _Unheard()).object_changed
     watcher = Watcher(reached.kinds, manager=name, on_change=heard, clock=replica.clock.now)
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
-    executor = Executor(reached.cluster, watcher, pool, manager=name, may_write=leadership.is_leader)
+    executor = Executor(reached.cluster, watcher, pool, manager=name, leadership=leadership)
     return LiveParts(watcher, executor, pool)
 
 
@@ -259,14 +258,13 @@ def reconciler(
     return Reconciler(
         ReconcilerParties(
             desired=wanted.desired,
-            judge=wanted.judge,
+            admission=wanted.admission,
             live=parts.watcher,
             parents=reached.parents,
             reporter=reached.statuses,
             executor=parts.executor,
-            now=replica.clock.now,
-            clock=replica.clock.monotonic,
-            may_write=replica.leadership.is_leader,
+            clock=replica.clock,
+            leadership=replica.leadership,
             repo_name=repo_name(replica.config),
             observers=said.observers,
             counter=said.counter,
@@ -281,19 +279,19 @@ def compare(repo: GitConfigRepo, renders: Renders) -> CompareEnvironments:
     return lambda head, a, b: ParityComparer(repo, renders.renderer, renders.surveys, repo.subjects).parity(head, a, b)
 
 
-class _Once:
-    """A value that needs the cluster, asked for when it is needed first, by one for all who wait for it."""
+class _InstallationKey:
+    """Implements ports.SecretHashKey: read from the cluster when it is needed first, once for all threads that wait."""
 
-    def __init__(self, ask: Callable[[], bytes]) -> None:
-        self._ask = ask
-        self._value: bytes | None = None
+    def __init__(self, api: KubernetesApi) -> None:
+        self._api = api
+        self._key: bytes | None = None
         self._lock = threading.Lock()
 
-    def __call__(self) -> bytes:
+    def read(self) -> bytes:
         with self._lock:
-            if self._value is None:
+            if self._key is None:
                 try:
-                    self._value = self._ask()
+                    self._key = installation_key(self._api, secrets.token_bytes)
                 except Rejected as error:  # permissions can be mended without a commit
                     raise Unavailable(error.reason, error.message) from error
-            return self._value
+            return self._key

@@ -1,7 +1,7 @@
-"""`lockstep check`: would every environment of this tree be let in? Judged offline, by the controller's own rules.
+"""`lockstep check`: whether a controller would let in every environment of a tree. Offline, by the controller's rules.
 
-Two questions for each overlay: what would run now (its locked base and settings), and what would run after the next
-promotions (its settings over the base, both as they lie there).
+Each overlay is judged twice: as it would run now (its locked base and settings), and as it would run after the next
+promotions (its settings over the base, both from the tree).
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from gitops.core.config_repo import compose, layout
 from gitops.core.config_repo.compose import ComposedTree
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.release import RELEASE_FILE, Release
-from gitops.core.contract import release_evidence as evidence
+from gitops.core.contract import release_evidence
 from gitops.core.contract.cross_environment import check_all
 from gitops.core.contract.survey_result import Survey
 from gitops.core.contract.violations import Violation
@@ -26,7 +26,7 @@ _CANNOT_JUDGE = frozenset({"MissingObject", "UnknownRevision"})
 
 @dataclass(frozen=True, slots=True)
 class OverlayVerdict:
-    """What was found out about one overlay at one pair of commits. `refusal`: why it could not be judged at all."""
+    """The verdict on one overlay at one pair of commits. `refusal`: why it could not be judged at all."""
 
     revision: Revision
     violations: tuple[Violation, ...] = ()
@@ -41,7 +41,7 @@ class OverlayVerdict:
 
 @dataclass(frozen=True, slots=True)
 class CheckedPair:
-    """`ahead`: the verdict after the next promotions, where that is another; `note`: what else there is to know."""
+    """The verdicts on one overlay. `ahead`: after the next promotions, where these change it; `note`: a remark."""
 
     overlay: Overlay
     now: OverlayVerdict
@@ -51,7 +51,7 @@ class CheckedPair:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """`misfits`: directories below environments/ that are no overlay."""
+    """The verdicts on a tree. `misfits`: directories below environments/ that are no overlay."""
 
     checked: tuple[CheckedPair, ...]
     misfits: tuple[Rejected, ...] = ()
@@ -62,7 +62,7 @@ class CheckReport:
         return not any(verdict.forbids for verdict in verdicts)
 
     def forbidden(self) -> dict[str, tuple[str, ...]]:
-        """Overlay -> what must not run there, in sentences; overlays in order are left out."""
+        """Overlay -> why it would not be let in, in sentences; overlays that would be are left out."""
         found = {}
         for each in self.checked:
             refusal = (str(each.now.refusal),) if each.now.refusal else ()
@@ -72,7 +72,7 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """An overlay with the trees that it is to be judged at."""
+    """An overlay with the trees at which it is judged."""
 
     overlay: Overlay
     now: OverlayAtTree | Rejected
@@ -82,7 +82,7 @@ class _Plan:
 
 
 class Checker:
-    """Thread-safe. Without a `past` every release that a word alone waives counts as the first, and every commit as one
+    """Thread-safe. Without a `past` every release with `waived: adoption` counts as the first, and every commit as one
     of the trunk.
     """
 
@@ -91,29 +91,25 @@ class Checker:
         self._surveyor = surveyor
         self._past = past
 
-    def forbidden(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
-        """Implements ports.ContractCheck. Raises as `check` does."""
-        return self.check(revision, changed).forbidden()
-
     def check(self, head: str, changed: Collection[str] | None = None) -> CheckReport:
-        """`changed`: the overlays that are new at this commit, which is who is charged with what two of them break
-        together. They are then what the question is about: the others count as far as they can be read, and what comes
-        after the next promotions is left out. None = not known, all are to be judged.
+        """The verdict on every overlay at a commit. `changed`: the overlays that are new there; they are charged with
+        violations that two overlays make together. The other overlays then count as far as they can be read, and the
+        next promotions are left out. None = not known, so that all are judged.
 
-        Raises: Rejected when nothing can be judged: no valid pipeline.yaml, a commit that is not here.
+        Raises: Rejected when nothing can be judged: pipeline.yaml is not valid, or the clone lacks a commit.
         """
         tree = self._repo.tree(head)
         contract = self._surveyor.contract(tree)
         overlays = layout.overlays(contract.pipeline, tree)
-        plans = [self._planned(overlay, head, changed) for overlay in overlays]
+        plans = [self._plan(overlay, head, changed) for overlay in overlays]
         with ThreadPoolExecutor() as pool:
-            now = self._judged(contract, {plan.overlay.name: plan.now for plan in plans}, pool, changed)
-            ahead = self._judged(contract, _after_promotions(plans), pool, None) if changed is None else {}
+            now = self._judge(contract, {plan.overlay.name: plan.now for plan in plans}, pool, changed)
+            ahead = self._judge(contract, _after_promotions(plans), pool, None) if changed is None else {}
         strayed = self._strayed(plans, head)
         checked = tuple(
             CheckedPair(
                 plan.overlay,
-                _with(now[plan.overlay.name], plan, strayed),
+                _at_commits(now[plan.overlay.name], plan, strayed),
                 replace(ahead[plan.overlay.name], revision=Revision(head, head))
                 if plan.overlay.name in ahead
                 else None,
@@ -123,7 +119,11 @@ class Checker:
         )
         return CheckReport(checked, layout.problems(contract.pipeline, tree))
 
-    def _planned(self, overlay: Overlay, head: str, changed: Collection[str] | None) -> _Plan:
+    def forbidden(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Implements ports.ContractCheck. Raises as `check` does."""
+        return self.check(revision, changed).forbidden()
+
+    def _plan(self, overlay: Overlay, head: str, changed: Collection[str] | None) -> _Plan:
         at_head = self._repo.tree(head)
         newest = OverlayAtTree(overlay, ComposedTree(overlay.path, at_head, at_head), head)
         try:
@@ -136,7 +136,7 @@ class Checker:
             note = "not released yet: judged as it would be with a release.yaml for this tree"
             return _Plan(overlay, newest, Revision(head, head), note=note)
         release, base = composition.release, composition.revision.base
-        now = OverlayAtTree(overlay, composition.tree, base, release, self._adopted(overlay, release, head))
+        now = OverlayAtTree(overlay, composition.tree, base, release, self._first_release(overlay, release, head))
         locked = release is not None
         return _Plan(overlay, now, composition.revision, newest if locked else None)
 
@@ -144,106 +144,106 @@ class Checker:
         named = {commit for plan in plans if plan.ahead for commit in (plan.revision.base, plan.revision.overlay)}
         return self._past.off_trunk(head, named) if self._past is not None else {}
 
-    def _adopted(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
+    def _first_release(self, overlay: Overlay, release: Release | None, head: str) -> Revision | None:
         if release is None or not release.waives_all:
             return None
         file = f"{overlay.path}/{RELEASE_FILE}"
         known = self._past.first_releases(head) if self._past is not None else {}
-        if file not in known:  # it was never committed
+        if file not in known:  # never committed
             return release.revision
         return compose.first_release(overlay, known[file], self._repo.tree, self._repo.read)
 
-    def _judged(
+    def _judge(
         self,
         contract: Contract,
-        situations: Mapping[str, OverlayAtTree | Rejected],
+        subjects: Mapping[str, OverlayAtTree | Rejected],
         pool: ThreadPoolExecutor,
         changed: Collection[str] | None,
     ) -> dict[str, OverlayVerdict]:
         """Overlay -> its verdict, without its revision."""
 
-        def recalled(name: str) -> Survey | Rejected | None:
-            return _tried(situations[name], changed, lambda known: self._recalled(known, contract))
+        def recall(name: str) -> Survey | Rejected | None:
+            return _attempt(subjects[name], changed, lambda known: self._recall(known, contract))
 
-        def surveyed(name: str) -> Survey | Rejected | None:
-            return _tried(situations[name], changed, lambda known: self._surveyed(known, contract))
+        def survey(name: str) -> Survey | Rejected | None:
+            return _attempt(subjects[name], changed, lambda known: self._survey(known, contract))
 
-        # What was found out before needs no process, and threads would only be in each other's way: so they start with
-        # the first overlay that is new. The platform is never surveyed.
+        # A cached survey needs no process, and threads would only slow each other down: so they start with the first
+        # overlay that is not cached. The platform is never surveyed.
         found: dict[str, Survey | Rejected | None] = {}
-        for name in situations:
-            known = recalled(name)
-            if known is None and not _is_platform(situations[name]):
+        for name in subjects:
+            known = recall(name)
+            if known is None and not _is_platform(subjects[name]):
                 break
             if known is not None:
                 found[name] = known
-        unknown = [name for name in situations if name not in found]
-        found |= zip(unknown, pool.map(surveyed, unknown), strict=True)
+        unknown = [name for name in subjects if name not in found]
+        found |= zip(unknown, pool.map(survey, unknown), strict=True)
         surveys = [each for each in found.values() if isinstance(each, Survey)]
         beside = check_all(surveys, contract.book, changed)
-        return {name: self._verdict(each, situations[name], contract, beside) for name, each in found.items()}
+        return {name: self._verdict(each, subjects[name], contract, beside) for name, each in found.items()}
 
-    def _recalled(self, situation: OverlayAtTree, contract: Contract) -> Survey | None:
-        return None if _is_platform(situation) else self._surveyor.recalled(situation, contract)
+    def _recall(self, subject: OverlayAtTree, contract: Contract) -> Survey | None:
+        return None if _is_platform(subject) else self._surveyor.recall(subject, contract)
 
-    def _surveyed(self, situation: OverlayAtTree, contract: Contract) -> Survey | None:
+    def _survey(self, subject: OverlayAtTree, contract: Contract) -> Survey | None:
         """None for the platform, which is compared with nothing."""
-        if _is_platform(situation):
-            self._surveyor.manifests(situation, contract.pipeline)
+        if _is_platform(subject):
+            self._surveyor.manifests(subject, contract.pipeline)
             return None
-        return self._surveyor.survey(situation, contract)
+        return self._surveyor.survey(subject, contract)
 
     def _verdict(
         self,
         found: Survey | Rejected | None,
-        situation: OverlayAtTree | Rejected,
+        subject: OverlayAtTree | Rejected,
         contract: Contract,
         beside: Mapping[str, Sequence[Violation]],
     ) -> OverlayVerdict:
         nowhere = Revision("", "")
         if isinstance(found, Rejected):
             return OverlayVerdict(nowhere, refusal=found)
-        if found is None or isinstance(situation, Rejected):
+        if found is None or isinstance(subject, Rejected):
             return OverlayVerdict(nowhere)
         violations = [*found.violations, *beside[found.name]]
-        located = self._surveyor.located(situation, contract, violations)
-        unproven = self._surveyor.unproven(situation, found, contract)
+        located = self._surveyor.locate(subject, contract, violations)
+        unproven = self._surveyor.unproven(subject, found, contract)
         return OverlayVerdict(nowhere, (*unproven, *located), declared=found.declared, free=found.free)
 
 
-def _tried(
-    situation: OverlayAtTree | Rejected,
+def _attempt(
+    subject: OverlayAtTree | Rejected,
     changed: Collection[str] | None,
     survey: Callable[[OverlayAtTree], Survey | None],
 ) -> Survey | Rejected | None:
-    """A survey, or why there is none."""
-    if isinstance(situation, Rejected):
-        return situation
+    """The survey, or the refusal in its place; None for the platform."""
+    if isinstance(subject, Rejected):
+        return subject
     try:
-        return survey(situation)
+        return survey(subject)
     except Rejected as error:
-        if error.reason in _CANNOT_JUDGE and _is_asked(situation.overlay, changed):
+        if error.reason in _CANNOT_JUDGE and _is_asked(subject.overlay, changed):
             raise
         return error
 
 
-def _is_platform(situation: OverlayAtTree | Rejected) -> bool:
-    return isinstance(situation, OverlayAtTree) and situation.overlay.is_platform
+def _is_platform(subject: OverlayAtTree | Rejected) -> bool:
+    return isinstance(subject, OverlayAtTree) and subject.overlay.is_platform
 
 
 def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
-    """True when there is no answer without this overlay."""
+    """True when the check cannot do without this overlay."""
     return changed is None or overlay.name in changed
 
 
-def _with(verdict: OverlayVerdict, plan: _Plan, strayed: Mapping[str, bool]) -> OverlayVerdict:
-    """The verdict for the commits that were planned, and what is wrong with these."""
-    found = evidence.find_off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
+def _at_commits(verdict: OverlayVerdict, plan: _Plan, strayed: Mapping[str, bool]) -> OverlayVerdict:
+    """The verdict with the commits that it is for, and with the violations of these."""
+    found = release_evidence.find_off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
     return replace(verdict, revision=plan.revision, violations=(*found, *verdict.violations))
 
 
 def _after_promotions(plans: Sequence[_Plan]) -> dict[str, OverlayAtTree | Rejected]:
-    """Every overlay as it lies there, since environments are judged side by side; nothing when none waits."""
+    """Every overlay as it is in the tree, since environments are judged side by side; empty when no overlay waits."""
     if not any(plan.ahead for plan in plans):
         return {}
     return {plan.overlay.name: plan.ahead or plan.now for plan in plans if not plan.overlay.is_platform}

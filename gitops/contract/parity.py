@@ -1,6 +1,6 @@
-"""`lockstep parity`: every rendered difference between two environments, and what it is.
+"""`lockstep parity`: every rendered difference between two environments, and the reason for it.
 
-B is rendered as it runs and as it would be after a promotion from A; the rules for the rest are in core/parity.
+B is rendered as it runs and as it would be after a promotion from A. The rules are in gitops/core/contract/parity.py.
 """
 
 import hashlib
@@ -40,20 +40,23 @@ class _Rendered:
 
 
 class ParityComparer:
+    """Not thread-safe: it keeps the edited files of one comparison in memory."""
+
     def __init__(self, repo: Trees, renderer: Renderer, memo: Cache, subjects: Subjects) -> None:
-        self._repo = _Drafts(repo)
+        self._repo = _EditedTrees(repo)
         self._surveyor = Surveyor(Builds(self._repo, renderer), memo)
         self._subjects = subjects
 
     def parity(self, head: str, a: str, b: str) -> tuple[EnvironmentPair, ...]:
-        """`a` and `b`: environments, or overlays of two environments.
+        """The differences of two environments, or of two overlays; one pair per service.
 
-        Raises: Rejected(NotFound) for names that there are not; Rejected when nothing can be judged; Unavailable.
+        Raises: Rejected(NotFound) when the head has no such environment or overlay; Rejected when pipeline.yaml is not
+        valid; Unavailable.
         """
         tree = self._repo.tree(head)
         contract = self._surveyor.contract(tree)
         known = layout.overlays(contract.pipeline, tree)
-        ours, theirs = _named(known, a), _named(known, b)
+        ours, theirs = _by_service(known, a), _by_service(known, b)
         services = dict.fromkeys([*ours, *theirs])
         return tuple(self._pair(ours.get(each), theirs.get(each), head, contract) for each in services)
 
@@ -63,15 +66,15 @@ class ParityComparer:
             name = there.name if there else ""
             return EnvironmentPair(a.name if a else "-", b.name if b else "-", trouble=f"{name} has no counterpart")
         try:
-            one = self._rendered(a, head, contract)
-            two = self._rendered(b, head, contract)
-            ahead = self._promoted(one, two, contract)
+            one = self._render(a, head, contract)
+            two = self._render(b, head, contract)
+            ahead = self._promote(one, two, contract)
         except Rejected as error:
             return EnvironmentPair(a.name, b.name, trouble=f"{error.reason}: {error}")
         found = parity.compare_environments(one.side, two.side, ahead.side, contract.book)
         return EnvironmentPair(a.name, b.name, found, commits=self._commits(one, two, contract))
 
-    def _rendered(self, found: Overlay, head: str, contract: Contract) -> _Rendered:
+    def _render(self, found: Overlay, head: str, contract: Contract) -> _Rendered:
         try:
             composition = compose.compose(found, head, self._repo.tree, self._repo.read)
             revision, tree = composition.revision, composition.tree
@@ -83,12 +86,12 @@ class ParityComparer:
         return self._at(found, revision, tree, contract)
 
     def _at(self, found: Overlay, revision: Revision, tree: Tree, contract: Contract) -> _Rendered:
-        situation = OverlayAtTree(found, tree, revision.base)
-        return _Rendered(found, revision, tree, self._surveyor.manifests(situation, contract.pipeline))
+        subject = OverlayAtTree(found, tree, revision.base)
+        return _Rendered(found, revision, tree, self._surveyor.manifests(subject, contract.pipeline))
 
-    def _promoted(self, a: _Rendered, b: _Rendered, contract: Contract) -> _Rendered:
+    def _promote(self, a: _Rendered, b: _Rendered, contract: Contract) -> _Rendered:
         """B with A's base and A's digests. Raises: Rejected when that does not render."""
-        wanted = _newer(a.manifests, b.manifests, contract.book.services)
+        wanted = _newer_images(a.manifests, b.manifests, contract.book.services)
         if a.revision.base == b.revision.base and not wanted:
             return b
         tree = ComposedTree(b.overlay.path, self._repo.tree(a.revision.base), b.tree)
@@ -106,7 +109,7 @@ class ParityComparer:
         text = self._repo.read(tree[file].id)
         for image in wanted:
             text = image_edit.set_image(text, image, file)
-        return _Edited(tree, file, replace(tree[file], id=self._repo.keep(text)))
+        return _EditedTree(tree, file, replace(tree[file], id=self._repo.keep(text)))
 
     def _commits(self, a: _Rendered, b: _Rendered, contract: Contract) -> tuple[str, ...]:
         if a.revision.base == b.revision.base:
@@ -114,8 +117,8 @@ class ParityComparer:
         return tuple(self._subjects(contract.pipeline.reference, b.revision.base, a.revision.base))
 
 
-class _Drafts:
-    """A ports.Trees that also knows files that are written nowhere."""
+class _EditedTrees:
+    """Implements ports.Trees, with file contents that are kept in memory only."""
 
     def __init__(self, repo: Trees) -> None:
         self._repo = repo
@@ -135,7 +138,7 @@ class _Drafts:
         return found
 
 
-class _Edited(Mapping[str, Blob]):
+class _EditedTree(Mapping[str, Blob]):
     """A tree with one file replaced."""
 
     def __init__(self, tree: Tree, path: str, blob: Blob) -> None:
@@ -153,7 +156,7 @@ class _Edited(Mapping[str, Blob]):
         return len(self._tree)
 
 
-def _named(known: Collection[Overlay], name: str) -> dict[str, Overlay]:
+def _by_service(known: Collection[Overlay], name: str) -> dict[str, Overlay]:
     """The service's name (empty for an overlay that is a whole environment) -> overlay."""
     found = {
         each.name.partition("/")[2]: each
@@ -166,8 +169,8 @@ def _named(known: Collection[Overlay], name: str) -> dict[str, Overlay]:
     return found
 
 
-def _newer(a: Sequence[Manifest], b: Sequence[Manifest], services: Collection[str]) -> tuple[Image, ...]:
-    """The images of declared services that A has otherwise than B, of those that B uses."""
+def _newer_images(a: Sequence[Manifest], b: Sequence[Manifest], services: Collection[str]) -> tuple[Image, ...]:
+    """The images of declared services that B uses and that A has at another digest."""
     used = {image.name: image for image in container_images.images(b)}
     return tuple(
         image

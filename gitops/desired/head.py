@@ -1,4 +1,4 @@
-"""What the trunk's head says as a whole: pipeline.yaml and the overlays, and what changed since another head."""
+"""The layout of one head of the trunk: pipeline.yaml, the overlays, and the paths that changed since another head."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,14 +15,16 @@ _GENERATIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class HeadLayout:
-    """`pipeline` is the head's, or the last valid one while the head's is `broken`. `changed` are the paths that were
-    added, removed or edited since the layout before; None = nothing is known of that, so everything may have changed.
+    """`pipeline` is the head's, or the last valid one while the head's is `broken`. `bound`: the overlays that the
+    contract binds, all but the platform. `changed`: the paths that were added, removed or edited since the layout
+    before; None = not known, so any path may have changed.
     """
 
     head: str = ""
     pipeline: Pipeline | None = None
     broken: Rejected | None = None
     overlays: Mapping[str, Overlay] = field(default_factory=dict)
+    bound: Mapping[str, Overlay] = field(default_factory=dict)
     changed: frozenset[str] | None = None
 
     @property
@@ -35,19 +37,21 @@ class HeadLayout:
         return self.changed is None or not all(path.startswith(f"{pipeline.ENVIRONMENTS}/") for path in self.changed)
 
 
-def read(repo: ConfigRepo, head: str, before: HeadLayout) -> HeadLayout:
-    """The layout of `head`. Raises Unavailable as the repo does; what is wrong with pipeline.yaml is in `broken`."""
+def read_layout(repo: ConfigRepo, head: str, before: HeadLayout) -> HeadLayout:
+    """The layout of `head`; a fault of its pipeline.yaml is in `broken`. Raises: Unavailable as the repo does."""
     tree = repo.tree(head)
-    changed = _changed(repo, before.head, tree)
+    changed = _changed_paths(repo, before.head, tree)
     if changed is not None and pipeline.FILE not in changed:
         declared, broken = before.pipeline, before.broken
     else:
-        declared, broken = _parsed(repo, tree, before.pipeline)
+        declared, broken = _parse(repo, tree, before.pipeline)
     found = layout.overlays(declared, tree) if declared is not None else ()
-    return HeadLayout(head, declared, broken, {overlay.name: overlay for overlay in found}, changed)
+    overlays = {overlay.name: overlay for overlay in found}
+    bound = {name: overlay for name, overlay in overlays.items() if not overlay.is_platform}
+    return HeadLayout(head, declared, broken, overlays, bound, changed)
 
 
-def _changed(repo: ConfigRepo, before: str, after: Tree) -> frozenset[str] | None:
+def _changed_paths(repo: ConfigRepo, before: str, after: Tree) -> frozenset[str] | None:
     if not before:
         return None
     try:
@@ -57,7 +61,7 @@ def _changed(repo: ConfigRepo, before: str, after: Tree) -> frozenset[str] | Non
     return frozenset(path for path in old.keys() | after.keys() if old.get(path) != after.get(path))
 
 
-def _parsed(repo: ConfigRepo, tree: Tree, last: Pipeline | None) -> tuple[Pipeline | None, Rejected | None]:
+def _parse(repo: ConfigRepo, tree: Tree, last: Pipeline | None) -> tuple[Pipeline | None, Rejected | None]:
     try:
         return _pipeline_of(repo, tree), None
     except Rejected as error:

@@ -1,5 +1,5 @@
-"""What the trunk holds: which commits are on it, and how an overlay was released first. Every question costs a git
-process, so the answers are kept for as long as they hold.
+"""The trunk: which commits are on it, and which release an overlay had first. Every question costs a git process, so
+the answers are kept for as long as they hold.
 """
 
 from gitops.core.config_repo import compose
@@ -13,15 +13,15 @@ _MOST_KNOWN_COMMITS = 10_000
 
 
 class Trunk:
-    """Thread-safe: at worst something is asked twice."""
+    """Thread-safe: at worst a question is asked twice."""
 
     def __init__(self, repo: ConfigRepo) -> None:
         self._repo = repo
         self._known: set[str] = set()
-        self._adopted: dict[tuple[str, str], Revision | None] = {}
+        self._first: dict[tuple[str, str], Revision | None] = {}
 
     def extend(self, before: str, head: str) -> bool:
-        """The trunk is at `head` now. What was on it stays there for as long as it only grows: True when it did."""
+        """Takes in a new head. True if the trunk moved by fast-forward, so that earlier commits are still reachable."""
         grew = bool(before) and self._is_ancestor(before, head)
         if len(self._known) > _MOST_KNOWN_COMMITS or not grew:
             self._known = set()
@@ -29,7 +29,7 @@ class Trunk:
         return grew
 
     def require(self, head: str, revision: Revision) -> frozenset[str]:
-        """Those commits of the revision that are not reachable from `head`, but kept by a ref of their own.
+        """The commits of the revision that are not reachable from `head`, but that a ref of the remote keeps.
 
         Raises: Rejected(NotOnTrunk) when one is neither.
         """
@@ -48,9 +48,8 @@ class Trunk:
         return frozenset(strayed)
 
     def is_behind(self, ours: str, head: str) -> bool:
-        """True when a pass of `head` by another replica knew more than this one at `ours`, even after asking the
-        remote: then this one must not write. A head that is no descendant of ours belongs to a trunk that was
-        rewritten.
+        """True when another replica made a pass at `head`, and `ours` is older, also after a fetch: then this replica
+        must not write. A head that is no descendant of ours belongs to a trunk that was rewritten.
         """
         known = self._known
         if not head or head in known:
@@ -60,8 +59,8 @@ class Trunk:
             return False
         return self._repo.fetch() != ours
 
-    def adopted(self, overlay: Overlay, head: str) -> Revision | None:
-        """The commits of the first release.yaml that the overlay ever had; None when nobody can tell. Git is asked
+    def first_release(self, overlay: Overlay, head: str) -> Revision | None:
+        """The commits of the first release.yaml that the overlay ever had; None when git cannot tell. Git is asked
         again only when the file has changed.
 
         Raises: Unavailable when git fails.
@@ -70,10 +69,10 @@ class Trunk:
         blob = self._repo.tree(head).get(file)
         if blob is None:
             return None
-        if (file, blob.id) not in self._adopted:
+        if (file, blob.id) not in self._first:
             first = self._repo.first_commit(file)
-            self._adopted[file, blob.id] = compose.first_release(overlay, first, self._repo.tree, self._repo.read)
-        return self._adopted[file, blob.id]
+            self._first[file, blob.id] = compose.first_release(overlay, first, self._repo.tree, self._repo.read)
+        return self._first[file, blob.id]
 
     def _is_ancestor(self, older: str, newer: str) -> bool:
         try:

@@ -176,7 +176,7 @@ class EnvironmentSnapshots:
     def _read_target(
         self, declared: Pipeline, place: Overlay, own: OverlayDirectory, release: Release
     ) -> PromotionTarget:
-        if release.waives_all and self._desired.adopted(place) != release.revision:
+        if release.waives_all and self._desired.first_release(place) != release.revision:
             release = release.model_copy(update={"waived": None})  # a word alone waives the first release only
         release = release.with_evidence_from(place.after or "")
         written, settings = self._directories.images(own, declared), self._directories.settings(own)

@@ -4,7 +4,7 @@ Objects of one stage go in parallel; a failure is kept per object and stops only
 and only if everything was applied. Every write is idempotent, so that a pass that was killed is simply run again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass, replace
 
@@ -37,7 +37,7 @@ from gitops.core.sync.plan import (
     with_changes,
 )
 from gitops.core.sync.status import Action, Drift
-from gitops.ports import NOWHERE, Cluster, LiveState
+from gitops.ports import NOWHERE, Cluster, Leadership, LiveState, ObjectClaims
 
 _log = structlog.get_logger(__name__)
 
@@ -48,31 +48,26 @@ _RESTLESS = "Conflict: it changes faster than it can be applied"
 
 @dataclass(frozen=True, slots=True)
 class ApplyScope:
-    """What one pass may touch: its own applyset id, the desired objects, and those whose replicas somebody else scales.
-
-    `claimed` says in a sentence whether the overlay of an object's part-of label still wants it (empty = it may be
-    taken over); objects of
-    the tools in `adopt` are taken over.
+    """What one pass may touch: its own ApplySet id, the desired objects, and those whose replicas an autoscaler sets.
+    `claims` tells which other overlay wants an object. Objects of the tools in `adopt` are taken over.
     """
 
     applyset: str
     desired: Mapping[Key, Manifest]
     scaled: frozenset[Key]
-    claimed: Callable[[Key, str], str]
+    claims: ObjectClaims
     adopt: frozenset[str] = frozenset()
 
 
 class Executor:
-    """Thread-safe. `manager` is our field manager; `may_write` is asked before every stage."""
+    """Thread-safe. `manager` is our field manager; `leadership` is asked before every stage."""
 
-    def __init__(
-        self, cluster: Cluster, live: LiveState, pool: Pool, *, manager: str, may_write: Callable[[], bool]
-    ) -> None:
+    def __init__(self, cluster: Cluster, live: LiveState, pool: Pool, *, manager: str, leadership: Leadership) -> None:
         self._cluster = cluster
         self._live = live
         self._pool = pool
         self._manager = manager
-        self._may_write = may_write
+        self._leadership = leadership
 
     def examine(self, steps: Plan, scope: ApplyScope, *, absent_too: bool = True) -> Plan:
         """The plan with its exact differences: reads what is not known and dry-runs what may differ. Without
@@ -83,7 +78,7 @@ class Executor:
         kept = [Skipped(step.key, RETAINED, blocks=False) if step.key in in_use else step for step in steps]
         if not absent_too and all(isinstance(step, Create) for step in kept):
             return tuple(kept)
-        return tuple(self._pool.map(lambda step: self._examined(step, scope), kept))
+        return tuple(self._pool.map(lambda step: self._examine(step, scope), kept))
 
     def execute(self, steps: Plan, scope: ApplyScope, observed: Mapping[Key, Observed]) -> dict[Key, Outcome]:
         """Does every step, stage by stage. Never raises for a single object: its outcome says what went wrong."""
@@ -91,47 +86,47 @@ class Executor:
         for wave, _, group in apply_order.groups(
             [step for step in steps if isinstance(step, Create | Configure | Strip)]
         ):
-            blocked = _blocked(wave, outcomes, scope, observed) or self._deposed()
-            done = self._pool.map(lambda step, why=blocked: self._applied(step, scope, why, outcomes), group)
+            blocked = _why_blocked(wave, outcomes, scope, observed) or self._why_not_leading()
+            done = self._pool.map(lambda step, why=blocked: self._apply(step, scope, why, outcomes), group)
             outcomes.update({outcome.key: outcome for outcome in list(done)})
             if any(step.key.kind == "CustomResourceDefinition" for step in group):
                 self._cluster.refresh_kinds()
         prunes = [step for step in steps if isinstance(step, Prune)]
-        whole = is_whole(steps, outcomes) and not self._deposed()
-        done = self._pool.map(lambda step: self._pruned(step, scope, whole=whole), prunes)
+        whole = is_whole(steps, outcomes) and not self._why_not_leading()
+        done = self._pool.map(lambda step: self._prune(step, scope, whole=whole), prunes)
         outcomes.update({outcome.key: outcome for outcome in done})
         return outcomes
 
-    def _deposed(self) -> str:
-        return "" if self._may_write() else "this replica no longer leads"
+    def _why_not_leading(self) -> str:
+        return "" if self._leadership.is_leader() else "this replica no longer leads"
 
-    def _examined(self, step: Step, scope: ApplyScope) -> Step:
+    def _examine(self, step: Step, scope: ApplyScope) -> Step:
         if not isinstance(step, Create | Configure):
             return step
         for _ in range(_TRIES):
             try:
-                return self._looked_at(step, scope)
+                return self._compare_live(step, scope)
             except Conflict:  # its controller wrote a status between the read and the dry run
                 continue
             except GitopsError as error:
                 return Skipped(step.key, f"{error.reason}: {error.message}", failed=True)
         return Skipped(step.key, _RESTLESS, failed=True)
 
-    def _looked_at(self, step: Create | Configure, scope: ApplyScope) -> Step:
+    def _compare_live(self, step: Create | Configure, scope: ApplyScope) -> Step:
         body = self._cluster.read(step.key, step.manifest.version)
         if body is None:
             return Create(step.manifest)
         seen = self._live.note(body)
-        refusal = _refusal(seen, scope)
+        refusal = _why_refused(seen, scope)
         if refusal:
             return Skipped(step.key, refusal, failed=seen.part_of not in {"", scope.applyset})
         cause = step.cause if isinstance(step, Configure) else Cause.MANIFEST
         if cause is Cause.FOREIGN:
-            return self._stripped(Configure(step.manifest, seen, cause), body)
-        return self._compared(Configure(step.manifest, seen, cause), body, scope)
+            return self._strip(Configure(step.manifest, seen, cause), body)
+        return self._compare(Configure(step.manifest, seen, cause), body, scope)
 
-    def _compared(self, step: Configure, body: Body, scope: ApplyScope) -> Configure:
-        preview = self._cluster.preview(_sent(step, scope), step.observed.resource_version)
+    def _compare(self, step: Configure, body: Body, scope: ApplyScope) -> Configure:
+        preview = self._cluster.preview(_to_send(step, scope), step.observed.resource_version)
         changes = diff.changes(body, preview)
         drift: tuple[Drift, ...] = ()
         if step.cause is not Cause.MANIFEST:
@@ -141,7 +136,7 @@ class Executor:
         examined = with_changes(step, changes, drift)
         return examined if changes or not owned else replace(examined, cause=Cause.VERIFIED)
 
-    def _stripped(self, step: Configure, body: Body) -> Step:
+    def _strip(self, step: Configure, body: Body) -> Step:
         """What taking the foreign fields out would change; some, such as defaults of the API, come back at once."""
         operations = field_removal.removal_patch(body, [owner.field for owner in step.observed.foreign])
         preview = self._cluster.preview_edit(step.key, step.manifest.version, operations) if operations else body
@@ -151,55 +146,55 @@ class Executor:
         drift = tuple(Drift(owner.field, owner.manager, "foreign", owner.at) for owner in step.observed.foreign)
         return Strip(step.manifest, step.observed, operations, changes, drift)
 
-    def _applied(
+    def _apply(
         self, step: Create | Configure | Strip, scope: ApplyScope, blocked: str, done: Mapping[Key, Outcome]
     ) -> Outcome:
-        waits = blocked or _waits_for(step.manifest, done)
+        waits = blocked or _why_waiting(step.manifest, done)
         if waits:
-            return Outcome(step.key, Action.FAILED, f"waits: {waits}", member=_unapplied(step))
+            return Outcome(step.key, Action.FAILED, f"waits: {waits}", member=_member_ahead(step))
         for _ in range(_TRIES):
             try:
-                return self._carried_out(step, scope)
+                return self._carry_out(step, scope)
             except Conflict:  # somebody wrote in between: plan again from what is there now
-                again = self._examined(_unexamined(step), scope)
+                again = self._examine(_to_examine(step), scope)
                 if not isinstance(again, Create | Configure | Strip):
                     reason = again.reason if isinstance(again, Skipped) else _RESTLESS
-                    return Outcome(step.key, Action.FAILED, reason, _unapplied(step))
+                    return Outcome(step.key, Action.FAILED, reason, _member_ahead(step))
                 step = again
             except GitopsError as error:
                 _log.warning("apply failed", object=str(step.key), reason=error.reason, message=error.message)
-                return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _unapplied(step))
-        return Outcome(step.key, Action.FAILED, _RESTLESS, _unapplied(step))
+                return Outcome(step.key, Action.FAILED, f"{error.reason}: {error.message}", _member_ahead(step))
+        return Outcome(step.key, Action.FAILED, _RESTLESS, _member_ahead(step))
 
-    def _carried_out(self, step: Create | Configure | Strip, scope: ApplyScope) -> Outcome:
+    def _carry_out(self, step: Create | Configure | Strip, scope: ApplyScope) -> Outcome:
         if isinstance(step, Configure) and not step.cause.writes:
             return Outcome(step.key, Action.UNCHANGED, "", _member(step.manifest, step.observed), step.observed)
-        return self._written(step, self._write(step, scope))
+        return self._outcome(step, self._write(step, scope))
 
     def _write(self, step: Create | Configure | Strip, scope: ApplyScope) -> Body:
         if isinstance(step, Strip):
             return self._cluster.edit(step.key, step.manifest.version, step.operations)
         seen_at = step.observed.resource_version if isinstance(step, Configure) else NOWHERE
-        return self._cluster.apply(_sent(step, scope), seen_at)
+        return self._cluster.apply(_to_send(step, scope), seen_at)
 
-    def _written(self, step: Create | Configure | Strip, body: Body) -> Outcome:
+    def _outcome(self, step: Create | Configure | Strip, body: Body) -> Outcome:
         seen = self._live.note(body)
         action = Action.CREATED if isinstance(step, Create) else Action.CONFIGURED
         _log.info("applied", object=str(step.key), action=str(action))
         changes, drift = (step.changes, mark_healed(step.drift)) if isinstance(step, Configure | Strip) else ((), ())
-        mutated = _mutated(step.manifest, body)
+        mutated = _mutation(step.manifest, body)
         return Outcome(step.key, action, mutated, _member(step.manifest, seen), seen, changes, drift)
 
-    def _pruned(self, step: Prune, scope: ApplyScope, *, whole: bool) -> Outcome:
+    def _prune(self, step: Prune, scope: ApplyScope, *, whole: bool) -> Outcome:
         if not whole:
             return Outcome(step.key, Action.SKIPPED, "pruned once all is applied", step.member, step.observed)
         try:
-            return self._deleted(step, scope)
+            return self._delete(step, scope)
         except GitopsError as error:
             message = f"{error.reason}: {error.message}"
             return Outcome(step.key, Action.FAILED, message, step.member, step.observed)
 
-    def _deleted(self, step: Prune, scope: ApplyScope) -> Outcome:
+    def _delete(self, step: Prune, scope: ApplyScope) -> Outcome:
         """Looks once more before it deletes: another overlay, or a person, may have taken over since."""
         try:
             body = self._cluster.read(step.key, step.member.version)
@@ -218,7 +213,7 @@ class Executor:
         return Outcome(step.key, Action.PRUNED)
 
 
-def _sent(step: Create | Configure, scope: ApplyScope) -> Manifest:
+def _to_send(step: Create | Configure, scope: ApplyScope) -> Manifest:
     """What goes to the API server: the manifest, with the live replicas as long as we own that field of a workload that
     an autoscaler scales. Leaving it out would drop it to 1; the autoscaler's first write takes the field over.
     """
@@ -236,7 +231,7 @@ def _why_kept(step: Prune, seen: Observed, body: Body, scope: ApplyScope) -> str
     return "somebody made it anew" if known and seen.uid not in known else ""
 
 
-def _unexamined(step: Create | Configure | Strip) -> Create | Configure:
+def _to_examine(step: Create | Configure | Strip) -> Create | Configure:
     return Configure(step.manifest, step.observed, Cause.FOREIGN) if isinstance(step, Strip) else step
 
 
@@ -244,20 +239,20 @@ def _member(manifest: Manifest, seen: Observed) -> Member:
     return Member(manifest.key, manifest.version, seen.uid, manifest.hash, seen.fingerprint, seen.generation)
 
 
-def _unapplied(step: Create | Configure | Strip) -> Member:
+def _member_ahead(step: Create | Configure | Strip) -> Member:
     uid = "" if isinstance(step, Create) else step.observed.uid
     return Member(step.key, step.manifest.version, uid)
 
 
-def _refusal(seen: Observed, scope: ApplyScope) -> str:
+def _why_refused(seen: Observed, scope: ApplyScope) -> str:
     if seen.owner and not other_tools.is_among(seen.owner, scope.adopt):
         return f"belongs to {seen.owner}; remove it there first, or name that tool in sync.adopt of the environment"
     if seen.part_of and seen.part_of != scope.applyset:
-        return scope.claimed(seen.key, seen.part_of)
+        return scope.claims.claim(seen.key, seen.part_of)
     return ""
 
 
-def _waits_for(manifest: Manifest, done: Mapping[Key, Outcome]) -> str:
+def _why_waiting(manifest: Manifest, done: Mapping[Key, Outcome]) -> str:
     """Names the first failed object that this one refers to."""
     for key in sorted(references(manifest.body)):
         if key in done and done[key].action is Action.FAILED:
@@ -265,7 +260,9 @@ def _waits_for(manifest: Manifest, done: Mapping[Key, Outcome]) -> str:
     return ""
 
 
-def _blocked(wave: int, outcomes: Mapping[Key, Outcome], scope: ApplyScope, observed: Mapping[Key, Observed]) -> str:
+def _why_blocked(
+    wave: int, outcomes: Mapping[Key, Outcome], scope: ApplyScope, observed: Mapping[Key, Observed]
+) -> str:
     """Why a stage may not start yet: a namespace or CRD is missing, or an earlier wave is not Healthy."""
     for outcome in outcomes.values():
         if apply_order.stage(outcome.key) == 0 and outcome.action is Action.FAILED:
@@ -279,7 +276,7 @@ def _blocked(wave: int, outcomes: Mapping[Key, Outcome], scope: ApplyScope, obse
     return ""
 
 
-def _mutated(manifest: Manifest, body: Body) -> str:
+def _mutation(manifest: Manifest, body: Body) -> str:
     """Names fields that an admission policy changed under our hands: it owns nothing, so only the answer shows it."""
     fields = [change.field for change in diff.declared_changes(manifest.body, body)]
     return f"MutatedByAdmission: {', '.join(fields[:5])}" if fields else ""

@@ -1,116 +1,125 @@
 """One pass over one overlay: what git wants, what the cluster has, the difference, its execution, the status.
 
-Level-triggered: a pass is told a name and reads everything else. It never waits: "Progressing" means that the watch, or
+Level-triggered: a pass gets a name and reads everything else. It never waits: "Progressing" means that the watch, or
 the delay it returns, brings it back. Its caller, the workqueue, turns a GitopsError into a retry.
 """
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import structlog
 
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.errors import Conflict, Rejected, Unavailable
 from gitops.core.health import Health
-from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Parent, applyset_of
 from gitops.core.ownership.live_object import Observed
 from gitops.core.revision import Revision
-from gitops.core.sync import heal_backoff, plan, summary
+from gitops.core.sync import heal_backoff, plan, rerun, retention, summary, sync_target, withholding
 from gitops.core.sync.desired import Desired
-from gitops.core.sync.plan import Configure, Outcome, Plan
-from gitops.core.sync.status import Action, PendingNote, Sync, SyncStatus
+from gitops.core.sync.plan import Outcome, Plan
+from gitops.core.sync.rerun import RerunContext
+from gitops.core.sync.status import PendingNote, Sync, SyncStatus
 from gitops.core.sync.summary import PassResults, Stall
+from gitops.core.sync.sync_target import SyncTarget
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import ApplySets, ImageAvailability, LiveState, PassObserver, PendingPromotions, SyncObserver
+from gitops.ports import (
+    ApplySets,
+    Clock,
+    ImageAvailability,
+    Leadership,
+    LiveState,
+    PassObserver,
+    PendingPromotions,
+    SyncObserver,
+)
+from gitops.reconcile.admission import Admission
 from gitops.reconcile.executor import ApplyScope, Executor
+from gitops.reconcile.object_claims import OverlayClaims
+from gitops.reconcile.pass_memory import OverlayMemory, PassMemory
 from gitops.reconcile.status_writer import WRITE_EVERY, StatusWriter
-from gitops.reconcile.sync_target import SUSPENDED, AdmissionJudge, SyncTarget, SyncTargets
 
 _log = structlog.get_logger(__name__)
 
-_RECHECK_RETAINED = 600.0
+_TRIES = 20
 _MOST_SENTENCES = 50
 _NO_NEWS = frozenset({"Incomplete", "NotLeading"})
 """Reasons that a pass ends with after its status was reported, or by which nothing changed."""
-_REPORTED = "drift; this environment only reports it (drift: report)"
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerParties:
-    """The parties of a pass; `judge` knows the contract. `now` is wall-clock UTC for people, `clock` monotonic seconds
-    for intervals; `may_write` tells whether this replica leads. `observers` learn the result of each pass, `counter`
-    what it wrote. Without `pending` and `images` the status says nothing of promotions and of missing images.
+    """The parties of a pass. `observers` learn the result of each pass, `counter` what it wrote. Without `pending` and
+    `images` the status says nothing of promotions and of missing images.
     """
 
     desired: DesiredState
-    judge: AdmissionJudge
+    admission: Admission
     live: LiveState
     parents: ApplySets
     reporter: StatusWriter
     executor: Executor
-    now: Callable[[], datetime]
-    clock: Callable[[], float]
-    may_write: Callable[[], bool]
+    clock: Clock
+    leadership: Leadership
     repo_name: str
     observers: Sequence[PassObserver] = ()
-    counter: SyncObserver | None = None
     pending: PendingPromotions | None = None
     images: ImageAvailability | None = None
+    counter: SyncObserver | None = None
 
 
-@dataclass(slots=True)
-class _PassState:
-    """What is remembered between passes to save requests; all of it can be read again. When it is `whole`, an overlay
-    that has no parent here has none at all, unless it is among the `unsure`; a write that finds one is a Conflict.
-    `healthy`: the content key at which an overlay was last Synced and Healthy.
-    """
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One pass: its target, the ApplySet parent that it starts from, and the memory of earlier passes."""
 
-    parents: dict[str, Parent] = field(default_factory=dict)
-    whole: bool = False
-    unsure: set[str] = field(default_factory=set)
-    heals: dict[tuple[str, Key], list[float]] = field(default_factory=dict)
-    retained_at: dict[str, float] = field(default_factory=dict)
-    healthy: dict[str, str] = field(default_factory=dict)
-    tolerated: dict[Key, frozenset[str]] = field(default_factory=dict)
+    target: SyncTarget
+    parent: Parent
+    memory: OverlayMemory
+
+
+@dataclass(frozen=True, slots=True)
+class _Converged:
+    """The plan of a pass, what became of its steps, and the live objects that it was made from."""
+
+    steps: Plan = ()
+    outcomes: Mapping[Key, Outcome] = field(default_factory=dict)
+    observed: Mapping[Key, Observed] = field(default_factory=dict)
 
 
 class Reconciler:
     """Thread-safe for different overlays; the workqueue never runs two passes of one overlay at once."""
 
-    def __init__(self, world: ReconcilerParties) -> None:
-        self._world = world
-        self._memory = _PassState()
-        self._targets = SyncTargets(world.desired, world.judge, self._applied, world.now)
-        self._lock = threading.Lock()
+    def __init__(self, parties: ReconcilerParties) -> None:
+        self._parties = parties
+        self._desired = parties.desired
+        self._admission = parties.admission
+        self._executor = parties.executor
+        self._clock = parties.clock
+        self._claims = OverlayClaims(parties.desired)
+        self._memory = PassMemory()
 
     def recall(self) -> None:
         """Reads all parents and statuses at once: called when this replica starts to lead."""
-        memory = _PassState(parents=dict(self._world.parents.read_all()), whole=True)
-        self._world.reporter.recall()
-        with self._lock:
-            self._memory = memory
+        parents = self._parties.parents.read_all()
+        self._parties.reporter.recall()
+        self._memory.recall(parents)
 
     def forget(self) -> None:
         """Called when this replica stops to lead: what others write from now on is not seen."""
-        with self._lock:
-            self._memory = _PassState()
+        self._memory.forget()
 
     @property
     def has_recalled(self) -> bool:
-        return self._memory.whole
+        return self._memory.is_whole
 
     def known(self) -> frozenset[str]:
         """Every overlay that git has now or that was applied before."""
-        with self._lock:
-            return frozenset({*self._world.desired.overlays(), *self._memory.parents})
+        return self._memory.applied_overlays() | self._desired.overlays().keys()
 
     def breached(self) -> frozenset[str]:
         """Overlays in which the last pass found a violation: a change of another one may have mended it."""
-        return self._targets.breached & self._world.desired.overlays().keys()
+        return self._memory.breached() & self._desired.overlays().keys()
 
     def overlay_of(self, applyset: str) -> str | None:
         """The overlay whose objects carry this part-of label."""
@@ -122,239 +131,189 @@ class Reconciler:
         Raises: Unavailable, Conflict when it is to be run again with backoff.
         """
         with structlog.contextvars.bound_contextvars(overlay=name):
-            overlay = self._world.desired.overlays().get(name)
+            overlay = self._desired.overlays().get(name)
             if overlay is None:
-                self._world.reporter.report_orphan(name, self._world.parents.read(name))
+                self._parties.reporter.report_orphan(name, self._parties.parents.read(name))
                 return None
             try:
-                return self._passed(overlay)
+                return self._reconcile(overlay)
             except (Rejected, Unavailable) as error:
                 if error.reason not in _NO_NEWS:
-                    self._world.reporter.report_stopped(name, overlay.environment, Stall(error.reason, str(error)))
+                    stall = Stall(error.reason, str(error))
+                    self._parties.reporter.report_stopped(name, overlay.environment, stall)
                 raise
 
-    def _passed(self, overlay: Overlay) -> float | None:
-        name, started = overlay.name, self._world.clock()
-        parent = self._parent(name)
-        target = self._targets.choose(overlay, parent)
-        rendered = self._world.clock()
-        steps, outcomes, observed = self._converge(name, target, parent)
-        took = {"render": rendered - started, "apply": self._world.clock() - rendered}
-        status = self._report(target, steps, (outcomes, observed), took)
-        if target.desired and target.stall is None and (status.sync, status.health) == (Sync.SYNCED, Health.HEALTHY):
-            self._memory.healthy[name] = target.desired.key
-        return self._again(name, steps, outcomes)
+    def _reconcile(self, overlay: Overlay) -> float | None:
+        started = self._clock.monotonic()
+        memory = self._memory.of(overlay.name)
+        parent = self._parent(overlay.name, memory)
+        work = _Work(self.target(parent, memory), parent, memory)
+        rendered = self._clock.monotonic()
+        done = self._converge(work)
+        took = {"render": rendered - started, "apply": self._clock.monotonic() - rendered}
+        status = self._report(work, done, took)
+        desired = work.target.desired
+        if desired and work.target.stall is None and (status.sync, status.health) == (Sync.SYNCED, Health.HEALTHY):
+            memory.healthy_key = desired.key
+        return rerun.delay(done.steps, done.outcomes, self._rerun_context(overlay.name, memory))
+
+    def target(self, parent: Parent, memory: OverlayMemory) -> SyncTarget:
+        """What a pass over the parent's overlay works towards. What git wants and what it is judged by are of one head,
+        also when a new head is taken in meanwhile. Writes nothing.
+
+        Raises: Conflict when heads arrive faster than one can be judged, or the overlay left the trunk; Unavailable.
+        """
+        for _ in range(_TRIES):
+            desired = self._desired.resolve(parent.overlay)
+            verdict = self._admission.judge(desired, parent.applied, self._memory.applied)
+            applied = self._at_applied(desired.overlay, parent) if verdict.refusal else None
+            target = sync_target.choose(desired, verdict, applied, now=self._clock.now())
+            if self._desired.head() == desired.head:
+                break
+        else:
+            raise Conflict("TrunkMoved", "new heads arrive faster than one can be judged")
+        if verdict.is_breached is not None:
+            memory.is_breached = verdict.is_breached
+        if verdict.refusal is not None:
+            _log.warning("stalled", reason=verdict.refusal.reason, message=verdict.refusal.message)
+        return target
 
     def preview(self, name: str) -> tuple[Revision | None, Plan]:
         """What a pass would do now, with exact differences, without writing anything.
 
         Raises: Rejected when a pass would refuse what git asks for.
         """
-        parent = self._world.parents.read(name) or Parent(name, self._world.repo_name)
-        desired = self._world.desired.at_head(name)
-        refusal = self._targets.choose(desired.overlay, parent).refusal
+        parent = self._parties.parents.read(name) or Parent(name, self._parties.repo_name)
+        desired = self._desired.at_head(name)
+        refusal = self.target(parent, self._memory.of(name)).refusal
         if refusal is not None:
             raise Rejected(refusal.reason, refusal.message)
-        observed = self._observed(name, desired.manifests, parent)
+        observed = self._observe(desired, parent)
         policy = SyncTarget(desired.overlay, desired.revision, desired).policy(generated=False, tolerated={})
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
-        return desired.revision, self._world.executor.examine(steps, self._scope(name, desired))
+        return desired.revision, self._executor.examine(steps, self._scope(desired))
 
-    def _applied(self, name: str) -> Revision | None:
-        with self._lock:
-            known = self._memory.parents.get(name)
-        return known.applied if known else None
+    def _at_applied(self, overlay: Overlay, parent: Parent) -> Desired | None:
+        """What was applied last, to keep and to heal while git's content is refused; None if it is not known."""
+        try:
+            return self._desired.at(overlay, parent.applied) if parent.applied else None
+        except Rejected as error:
+            _log.warning("what was applied last cannot be rendered any more", reason=error.reason, message=str(error))
+            return None
 
-    def _parent(self, name: str) -> Parent:
-        with self._lock:
-            known = self._memory.parents.get(name)
-            is_sure = known is not None or (self._memory.whole and name not in self._memory.unsure)
-        found = known if is_sure else self._world.parents.read(name)
-        return found or Parent(name, self._world.repo_name)
+    def _parent(self, name: str, memory: OverlayMemory) -> Parent:
+        found = memory.parent if memory.is_sure else self._parties.parents.read(name)
+        return found or Parent(name, self._parties.repo_name)
 
-    def _observed(self, name: str, manifests: Sequence[Manifest], parent: Parent) -> Mapping[Key, Observed]:
-        kinds = {(m.key.group, m.version, m.key.kind) for m in manifests}
+    def _observe(self, desired: Desired, parent: Parent) -> Mapping[Key, Observed]:
+        kinds = {(m.key.group, m.version, m.key.kind) for m in desired.manifests}
         kinds |= {(m.key.group, m.version, m.key.kind) for m in parent.members.values()}
-        self._world.live.watch(kinds)
-        return self._world.live.members(applyset_of(name))
+        self._parties.live.watch(kinds)
+        return self._parties.live.members(desired.applyset)
 
-    def _converge(
-        self, name: str, target: SyncTarget, parent: Parent
-    ) -> tuple[Plan, dict[Key, Outcome], Mapping[Key, Observed]]:
+    def _converge(self, work: _Work) -> _Converged:
         """Plans, examines and executes. Without anything desired nothing is planned at all: nothing is ever pruned
         because an overlay could not be rendered.
         """
-        desired = target.desired
+        desired, parent, memory = work.target.desired, work.parent, work.memory
         if desired is None:
-            return (), {}, {}
-        observed = self._observed(name, desired.manifests, parent)
-        generated = self._may_prune_generated(desired, parent)
-        policy = target.policy(generated=generated, tolerated=self._memory.tolerated)
+            return _Converged()
+        observed = self._observe(desired, parent)
+        policy = work.target.policy(generated=self._may_prune_generated(desired, work), tolerated=memory.tolerated)
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         if plan.is_empty(steps):
-            self._remember_parent(parent)
-            return steps, {}, observed
-        scope = self._scope(name, desired)
+            memory.remember(parent)
+            return _Converged(steps, observed=observed)
+        scope = self._scope(desired)
         # Of an overlay that never was applied nothing is expected to be there; what is, refuses to be created.
-        absent_too = bool(parent.resource_version or desired.withheld or target.stall)
-        steps = self._world.executor.examine(steps, scope, absent_too=absent_too)
-        steps = self._withheld(name, target, steps, parent)
-        recorded = parent.applied is not None or bool(desired.withheld) or not plan.is_whole(steps, {})
-        if recorded and not any(plan.is_write(step) for step in steps):
-            outcomes = self._world.executor.execute(steps, scope, observed)
-            self._remember_parent(replace(parent, members=plan.members_after(parent.members, outcomes)))
-            self._remember_tolerated(steps)
-            return steps, outcomes, observed
-        return steps, self._write(name, target, (steps, scope, observed), parent), observed
+        absent_too = bool(parent.resource_version or desired.withheld or work.target.stall)
+        steps = self._executor.examine(steps, scope, absent_too=absent_too)
+        steps = self._withhold(steps, work)
+        is_recorded = parent.applied is not None or bool(desired.withheld) or not plan.is_whole(steps, {})
+        if is_recorded and not any(plan.is_write(step) for step in steps):
+            outcomes = self._executor.execute(steps, scope, observed)
+            memory.remember(replace(parent, members=plan.members_after(parent.members, outcomes)))
+            memory.tolerated |= plan.tolerated(steps)
+            return _Converged(steps, outcomes, observed)
+        return self._write(work, steps, scope, observed)
 
-    def _write(
-        self,
-        name: str,
-        target: SyncTarget,
-        work: tuple[Plan, ApplyScope, Mapping[Key, Observed]],
-        parent: Parent,
-    ) -> dict[Key, Outcome]:
+    def _write(self, work: _Work, steps: Plan, scope: ApplyScope, observed: Mapping[Key, Observed]) -> _Converged:
         """Write-ahead with the fence, the writes, then what became of them. A Conflict at either end means that another
         writer is at work: what is remembered is void, and the next pass starts from what is stored.
         """
-        steps, scope, observed = work
-        if not self._world.may_write():
+        target, parent, memory = work.target, work.parent, work.memory
+        if not self._parties.leadership.is_leader():
             raise Unavailable("NotLeading", "another replica leads; this one does not write")
         revision = target.desired.revision if target.desired else None
-        if self._world.desired.is_behind(parent.head):
+        if self._desired.is_behind(parent.head):
             raise Conflict("Behind", "another replica has seen a newer head of the config repo")
-        with self._lock:
-            self._memory.parents.pop(name, None)
-            self._memory.unsure.add(name)
+        memory.doubt()
         members = plan.members_before(parent.members, steps)
-        head = self._world.desired.head()
-        ahead = replace(parent, members=members, pass_revision=revision, head=head)
-        fenced = self._world.parents.write(ahead)
-        outcomes = self._world.executor.execute(steps, scope, observed)
-        self._remember_heals(name, steps, parent)
-        self._memory.retained_at.pop(name, None)
+        ahead = replace(parent, members=members, pass_revision=revision, head=self._desired.head())
+        fenced = self._parties.parents.write(ahead)
+        outcomes = self._executor.execute(steps, scope, observed)
+        healed = [step.key for step in steps if plan.is_drift(step, parent.members)]
+        memory.heals = heal_backoff.record(memory.heals, healed, self._clock.monotonic())
+        memory.asked_references_at = None
         applied = target.applied_by(steps, outcomes) or parent.applied
         members = plan.members_after(fenced.members, outcomes)
-        self._remember_parent(self._world.parents.write(replace(fenced, members=members, applied=applied)))
-        return outcomes
+        memory.remember(self._parties.parents.write(replace(fenced, members=members, applied=applied)))
+        return _Converged(steps, outcomes, observed)
 
-    def _withheld(self, name: str, target: SyncTarget, steps: Plan, parent: Parent) -> Plan:
-        """Takes out of the plan what is only to be shown, and what somebody keeps fighting over."""
-        desired = target.desired
-        reason = desired.withheld if desired else ""
-        if target.stall and target.stall.reason == SUSPENDED:
-            reason = target.stall.message
-        if reason:
-            return tuple(plan.withhold(step, reason) for step in steps)
-        heal = desired is not None and desired.heal
-        return tuple(
-            self._calmed(name, step, heal=heal) if plan.is_drift(step, parent.members) else step for step in steps
-        )
+    def _withhold(self, steps: Plan, work: _Work) -> Plan:
+        if work.target.withheld:
+            return withholding.withhold(steps, work.target.withheld)
+        waits = heal_backoff.waits(work.memory.heals, self._clock.monotonic())
+        heals = work.target.desired is not None and work.target.desired.heal
+        return withholding.calm(steps, work.parent.members, waits, heals=heals)
 
-    def _calmed(self, name: str, step: plan.Step, *, heal: bool) -> plan.Step:
-        if not heal:
-            return plan.withhold(step, _REPORTED)
-        wait = heal_backoff.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
-        if not wait:
-            return step
-        drift = step.drift if isinstance(step, Configure | plan.Strip) else ()
-        who = ", ".join(sorted({each.manager for each in drift if each.manager})) or "somebody"
-        return plan.withhold(step, f"{who} keeps changing it back; healed again in {wait:.0f} s")
-
-    def _remember_heals(self, name: str, steps: Plan, parent: Parent) -> None:
-        for step in steps:
-            if plan.is_drift(step, parent.members):
-                heals = self._memory.heals.setdefault((name, step.key), [])
-                heals.append(self._world.clock())
-                del heals[:-20]
-
-    def _remember_tolerated(self, steps: Plan) -> None:
-        """Fields of others whose removal was tried in a dry run and changed nothing."""
-        for step in steps:
-            if isinstance(step, Configure) and step.cause is plan.Cause.TOLERATED:
-                self._memory.tolerated[step.key] = frozenset(owner.field for owner in step.observed.foreign)
-
-    def _remember_parent(self, parent: Parent) -> None:
-        with self._lock:
-            self._memory.parents[parent.overlay] = parent
-            self._memory.unsure.discard(parent.overlay)
-
-    def _scope(self, name: str, desired: Desired) -> ApplyScope:
-        def claimed(key: Key, part_of: str) -> str:
-            other = next((each for each in self._world.desired.overlays() if applyset_of(each) == part_of), None)
-            if other is None or not self._world.desired.may_want(other, key):
-                return ""
-            return f"is also in overlay {other}; an object belongs to exactly one overlay"
-
+    def _scope(self, desired: Desired) -> ApplyScope:
         manifests = {manifest.key: manifest for manifest in desired.manifests}
-        return ApplyScope(applyset_of(name), manifests, desired.scaled, claimed, desired.adopt)
+        return ApplyScope(desired.applyset, manifests, desired.scaled, self._claims, desired.adopt)
 
-    def _may_prune_generated(self, desired: Desired, parent: Parent) -> bool:
-        """Only once this very content was Healthy, and then not at every pass: it asks who still refers to them."""
-        name, now = desired.overlay.name, self._world.clock()
-        leavers = any(plan.is_generated(key) and key not in desired.keys for key in parent.members)
-        if not leavers or self._memory.healthy.get(name) != desired.key:
+    def _may_prune_generated(self, desired: Desired, work: _Work) -> bool:
+        memory, now = work.memory, self._clock.monotonic()
+        since = None if memory.asked_references_at is None else now - memory.asked_references_at
+        is_healthy = memory.healthy_key == desired.key
+        if not retention.may_prune(work.parent.members, desired.keys, is_healthy=is_healthy, since_asked=since):
             return False
-        if now - self._memory.retained_at.get(name, float("-inf")) < _RECHECK_RETAINED:
-            return False
-        self._memory.retained_at[name] = now
+        memory.asked_references_at = now
         return True
 
-    def _report(
-        self,
-        target: SyncTarget,
-        steps: Plan,
-        found: tuple[Mapping[Key, Outcome], Mapping[Key, Observed]],
-        took: Mapping[str, float],
-    ) -> SyncStatus:
-        outcomes, observed = found
-        name = target.overlay.name
-        parent = self._memory.parents.get(name)
-        note = self._world.pending.pending(name) if self._world.pending else PendingNote()
-        images = self._world.images
+    def _report(self, work: _Work, done: _Converged, took: Mapping[str, float]) -> SyncStatus:
+        target, desired, known = work.target, work.target.desired, work.memory.parent
+        name, images = target.overlay.name, self._parties.images
+        note = self._parties.pending.pending(name) if self._parties.pending else PendingNote()
         results = PassResults(
             overlay=name,
             environment=target.overlay.environment,
             target=target.revision,
-            rendered=target.desired.revision if target.desired else None,
-            applied=target.applied_by(steps, outcomes) or (parent.applied if parent else None),
-            objects=summary.object_statuses(steps, outcomes, observed),
-            images=target.desired.images if target.desired else {},
+            rendered=desired.revision if desired else None,
+            applied=target.applied_by(done.steps, done.outcomes) or (known.applied if known else None),
+            objects=summary.object_statuses(done.steps, done.outcomes, done.observed),
+            images=desired.images if desired else {},
             stall=target.stall,
-            took=took if outcomes else {},
-            waived=target.desired.release.waivers if target.desired and target.desired.release else (),
-            waiting=((target.desired.waiting if target.desired else ()) + note.waiting)[:_MOST_SENTENCES],
+            took=took if done.outcomes else {},
+            waived=desired.release.waivers if desired and desired.release else (),
+            waiting=((desired.waiting if desired else ()) + note.waiting)[:_MOST_SENTENCES],
             requests=note.requests,
             warnings=target.warnings[:_MOST_SENTENCES],
-            missing=images.missing(target.desired) if images and target.desired else None,
+            missing=images.missing(desired) if images and desired else None,
         )
-        done = summary.actions(outcomes.values())
-        if self._world.counter is not None:
-            self._world.counter.wrote(name, done)
-            self._world.counter.drifted(name, summary.new_drift(results.objects, self._world.reporter.status(name)))
-        status = self._world.reporter.report(results, done)
-        for observer in self._world.observers:
-            observer.observe_pass(target.desired if target.stall is None else None, status)
+        actions = summary.actions(done.outcomes.values())
+        if self._parties.counter is not None:
+            before = self._parties.reporter.status(name)
+            self._parties.counter.wrote(name, actions)
+            self._parties.counter.drifted(name, summary.new_drift(results.objects, before))
+        status = self._parties.reporter.report(results, actions)
+        for observer in self._parties.observers:
+            observer.observe_pass(desired if target.stall is None else None, status)
         return status
 
-    def _again(self, name: str, steps: Plan, outcomes: Mapping[Key, Outcome]) -> float | None:
-        failed = [outcome for outcome in outcomes.values() if outcome.action is Action.FAILED]
-        failed_early = [step for step in steps if isinstance(step, plan.Skipped) and step.failed]
-        if failed or failed_early:
-            count = len(failed) + len(failed_early)
-            raise Unavailable("Incomplete", f"{count} of {len(steps)} objects could not be applied")
-        waits = [
-            heal_backoff.wait(self._memory.heals.get((name, step.key), ()), self._world.clock())
-            for step in steps
-            if isinstance(step, plan.Skipped) and step.drift
-        ]
-        if any(waits):
-            return max(waits)
-        if any(isinstance(step, Configure) and step.cause is plan.Cause.VERIFIED for step in steps):
-            return 0.0  # what it hid, such as fields of others, is seen now
-        if self._world.reporter.is_late(name):
-            return WRITE_EVERY
-        retained = any(isinstance(step, plan.Skipped) and step.reason == plan.RETAINED for step in steps)
-        if retained and name in self._memory.healthy:
-            return _RECHECK_RETAINED if name in self._memory.retained_at else 0.0
-        return None
+    def _rerun_context(self, name: str, memory: OverlayMemory) -> RerunContext:
+        return RerunContext(
+            waits=heal_backoff.waits(memory.heals, self._clock.monotonic()),
+            status_due=WRITE_EVERY if self._parties.reporter.is_late(name) else None,
+            was_healthy=memory.healthy_key is not None,
+            asked_references=memory.asked_references_at is not None,
+        )

@@ -1,4 +1,4 @@
-"""Removes what an overlay left in the cluster after it left git: on demand only, nothing does this by itself."""
+"""Removes the objects of an overlay that left git. Only `lockstep down` does this; no pass does."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from gitops.core.sync import plan
 from gitops.core.sync.plan import Outcome, Policy
 from gitops.ports import ApplySets, Ledger, LiveState
 from gitops.reconcile.executor import ApplyScope, Executor
+from gitops.reconcile.object_claims import NoClaims
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Teardown:
         self.live.watch({(key.group, member.version, key.kind) for key, member in parent.members.items()})
         observed = self.live.members(applyset_of(overlay))
         steps = plan.plan((), parent.members, observed, Policy(budget=len(parent.members)))
-        scope = ApplyScope(applyset_of(overlay), {}, frozenset(), lambda *_: "")
+        scope = ApplyScope(applyset_of(overlay), {}, frozenset(), NoClaims())
         outcomes = self.executor.execute(steps, scope, observed)
         left = plan.members_after(parent.members, outcomes)
         if left:

@@ -1,25 +1,28 @@
 """The contract in a controller: what an overlay is charged with, whether it is let in. Real git, real kustomize."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gitops.adapters.git.config_repo import GitConfigRepo
-from gitops.contract.admission import ContractAdmission
+from gitops.contract.head_surveys import HeadSurveys
 from gitops.contract.surveyor import ContractHead
 from gitops.core.errors import Conflict
 from gitops.core.manifests import cluster_scoped
 from gitops.core.manifests.scope import ScopeCeilings
-from gitops.core.ownership.applyset import Parent, applyset_of
-from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.core.sync.sync_target import SyncTarget
+from gitops.desired.applied_overlays import AppliedOverlays
+from gitops.desired.desired_state import DesiredState
+from gitops.desired.overlay_render import ScopeRules
 from gitops.local.cluster import binaries
-from gitops.reconcile.sync_target import SyncTarget, SyncTargets
+from gitops.reconcile.admission import Admission
 from gitops.render.builds import Builds
 from tests.worlds.git import git
 from tests.worlds.judged_repo import DIGEST, JudgedRepo, made, overlay
+from tests.worlds.seams import HashKey
+from tests.worlds.targets import Targets
 
 DEV, PROD = (f"environments/{name}/kustomization.yaml" for name in ("dev", "prod"))
 PIPELINE = "environments/pipeline.yaml"
@@ -40,11 +43,11 @@ class Overtaken(DesiredState):
 
     meanwhile: Callable[[], object] | None = None
 
-    def docket(self) -> ContractHead:
+    def contract_head(self) -> ContractHead:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
-        return super().docket()
+        return super().contract_head()
 
 
 class Controller:
@@ -59,11 +62,11 @@ class Controller:
     def start(self) -> None:
         """As after a restart: nothing is remembered but what lies on the disk and what was applied."""
         cluster: Any = Kinds()
-        rules = ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of)
+        rules = ScopeRules(ScopeCeilings(), HashKey())
         builds = Builds(self.repo, self.origin.kustomize)
         self.desired = Overtaken(self.repo, builds, cluster, rules)
-        judge = ContractAdmission(builds, self.origin.memo)
-        self.targets = SyncTargets(self.desired, judge, self.applied.get, lambda: datetime.now(UTC))  # noqa: TID251
+        surveys, applied = HeadSurveys(builds, self.origin.memo), AppliedOverlays(self.repo, builds)
+        self.targets = Targets(self.desired, Admission(self.desired, applied, surveys), self.applied)
 
     def take_in(self) -> str:
         head = self.origin.commit()
@@ -79,7 +82,7 @@ class Controller:
         self.take_in()
 
     def target(self, name: str) -> SyncTarget:
-        return self.targets.choose(self.desired.overlays()[name], Parent(name, "repo", applied=self.applied.get(name)))
+        return self.targets.target(name)
 
     def apply(self, *names: str) -> None:
         """A pass over each: what is let in is what runs."""

@@ -12,10 +12,12 @@ from gitops.core.errors import Rejected
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
 from gitops.core.revision import Revision
-from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.desired.desired_state import DesiredState
+from gitops.desired.overlay_render import ScopeRules
 from gitops.local.cluster import binaries
 from gitops.render.builds import Builds
 from tests.worlds.git import Remote, git
+from tests.worlds.seams import HashKey
 
 PIPELINE = b"""services: {app: {image: registry.example/app, tags: {semver: ">=1"}}}
 environments:
@@ -77,7 +79,7 @@ class Place:
             self.repo,
             Builds(self.repo, renderer),
             cluster,
-            ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of, context),
+            ScopeRules(ScopeCeilings(), HashKey(), context),
         )
 
     def push(self, files: dict[str, bytes], message: str = "an edit") -> frozenset[str]:

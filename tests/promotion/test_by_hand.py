@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from gitops.adapters.kustomize.render_cache import RenderCache
-from gitops.contract.admission import ContractAdmission
+from gitops.contract.head_surveys import HeadSurveys
 from gitops.core.config_repo.release import parse_release
-from gitops.core.ownership.applyset import Parent
 from gitops.core.revision import Revision
-from gitops.reconcile.sync_target import SyncTarget, SyncTargets
+from gitops.core.sync.sync_target import SyncTarget
+from gitops.desired.applied_overlays import AppliedOverlays
+from gitops.reconcile.admission import Admission
 from gitops.render.builds import Builds
 from tests.worlds.promotion import PromotionWorld, image, pipeline, workload, world
+from tests.worlds.targets import Targets
 
 RELEASE = "environments/prod/release.yaml"
 
@@ -33,10 +35,11 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
 
 def chosen(place: PromotionWorld, applied: Revision | None) -> SyncTarget:
     """What the next pass over prod would work towards."""
-    parent = Parent("prod", "repo", applied=applied)
-    judge = ContractAdmission(Builds(place.repo, place.renderer), RenderCache(place.directory / "surveys"))
-    targets = SyncTargets(place.desired, judge, lambda _: applied, lambda: place.now)
-    return targets.choose(place.desired.overlays()["prod"], parent)
+    builds = Builds(place.repo, place.renderer)
+    surveys = HeadSurveys(builds, RenderCache(place.directory / "surveys"))
+    admission = Admission(place.desired, AppliedOverlays(place.repo, builds), surveys)
+    ran = {} if applied is None else dict.fromkeys(place.desired.overlays(), applied)
+    return Targets(place.desired, admission, ran, lambda: place.now).target("prod")
 
 
 def release_by_hand(place: PromotionWorld, more: str = "waived: adoption\n", *, base: str = "") -> None:

@@ -21,6 +21,7 @@ from gitops.core.sync.status import Action
 from gitops.reconcile.executor import ApplyScope, Executor
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import MANAGER, KubernetesWorld, eventually, now
+from tests.worlds.seams import Claims, Leader
 
 APPLYSET = applyset_of("dev")
 
@@ -53,7 +54,7 @@ class Bench:
         return manifests.with_part_of(Manifest(key(body), body, ""), APPLYSET)
 
     def scope(self, *wanted: Manifest, scaled: frozenset[Key] = frozenset()) -> ApplyScope:
-        return ApplyScope(APPLYSET, {each.key: each for each in wanted}, scaled, lambda *_: "is also in overlay test")
+        return ApplyScope(APPLYSET, {each.key: each for each in wanted}, scaled, Claims("is also in overlay test"))
 
     def planned(self, wanted: list[Manifest], members: Mapping[Key, Member], policy: Policy) -> plan.Plan:
         self.watcher.watch({(each.key.group, each.version, each.key.kind) for each in wanted})
@@ -84,7 +85,7 @@ def bench(control_plane: SharedControlPlane, kubernetes_world: KubernetesWorld) 
     world = kubernetes_world
     watcher = Watcher(world.kinds, manager=MANAGER, on_change=lambda *_: None, clock=now)
     with ThreadPoolExecutor(4) as pool:
-        executor = Executor(world.cluster, watcher, pool, manager=MANAGER, may_write=lambda: True)
+        executor = Executor(world.cluster, watcher, pool, manager=MANAGER, leadership=Leader())
         yield Bench(world, watcher, executor, control_plane.namespace("executor"))
     watcher.stop()
 

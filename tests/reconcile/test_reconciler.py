@@ -16,15 +16,18 @@ from gitops.adapters.kubernetes.ledger import KubernetesLedger
 from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.adapters.kustomize.render_cache import RenderCache
-from gitops.contract.admission import ContractAdmission
+from gitops.contract.head_surveys import HeadSurveys
 from gitops.core.errors import Unavailable
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Body
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
 from gitops.core.sync.status import Record, Sync
-from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.desired.applied_overlays import AppliedOverlays
+from gitops.desired.desired_state import DesiredState
+from gitops.desired.overlay_render import ScopeRules
 from gitops.local.cluster import binaries
+from gitops.reconcile.admission import Admission
 from gitops.reconcile.executor import Executor
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from gitops.reconcile.status_writer import StatusWriter
@@ -33,6 +36,7 @@ from tests.worlds import kubernetes as kubernetes_world
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.git import Remote
 from tests.worlds.kubernetes import MANAGER, now
+from tests.worlds.seams import HashKey, Leader, WorldClock
 
 PIPELINE = """environments:
   {env}: {{namespace: {namespace}, images: newest}}
@@ -78,10 +82,9 @@ class Site:
         self.pool = ThreadPoolExecutor(4)
         renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         builds = Builds(self.repo, renderer)
-        self.desired = DesiredState(
-            self.repo, builds, self.cluster, ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of)
-        )
-        self.judge = ContractAdmission(builds, RenderCache(directory / "surveys"))
+        self.desired = DesiredState(self.repo, builds, self.cluster, ScopeRules(ScopeCeilings(), HashKey()))
+        surveys = HeadSurveys(builds, RenderCache(directory / "surveys"))
+        self.admission = Admission(self.desired, AppliedOverlays(self.repo, builds), surveys)
         self.parents = KubernetesApplySets(self.api, repo=self.remote.url)
         self.start()
 
@@ -91,14 +94,13 @@ class Site:
         self.reporter = StatusWriter(ledger, Quiet(), now, time.monotonic)
         world = ReconcilerParties(
             desired=self.desired,
-            judge=self.judge,
+            admission=self.admission,
             live=self.watcher,
             parents=self.parents,
             reporter=self.reporter,
-            executor=Executor(self.cluster, self.watcher, self.pool, manager=MANAGER, may_write=lambda: True),
-            now=now,
-            clock=time.monotonic,
-            may_write=lambda: True,
+            executor=Executor(self.cluster, self.watcher, self.pool, manager=MANAGER, leadership=Leader()),
+            clock=WorldClock(),
+            leadership=Leader(),
             repo_name=self.remote.url,
         )
         self.reconciler = Reconciler(world)

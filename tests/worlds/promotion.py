@@ -18,12 +18,12 @@ from gitops.core.health import Health
 from gitops.core.images.reference import Image
 from gitops.core.kustomize.image_edit import set_image
 from gitops.core.manifests.scope import ScopeCeilings
-from gitops.core.ownership.applyset import applyset_of
 from gitops.core.promotion.gates import SKIPPABLE
 from gitops.core.promotion.proof import Proofs
 from gitops.core.sync import summary
 from gitops.core.sync.status import Account, Condition, ObjectStatus, Revisions, Sync, SyncStatus
-from gitops.desired.desired_state import DesiredState, ScopeRules
+from gitops.desired.desired_state import DesiredState
+from gitops.desired.overlay_render import ScopeRules
 from gitops.local.cluster import binaries
 from gitops.promotion.pending import PublishedNotes
 from gitops.promotion.promoter import Promoter, PromoterParties
@@ -31,6 +31,7 @@ from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 from gitops.render.builds import Builds
 from tests.worlds.git import Remote, git
 from tests.worlds.registries import Asking
+from tests.worlds.seams import HashKey
 
 HOST = "registry.example"
 SERVICES = ("order", "print")
@@ -169,7 +170,7 @@ class PromotionWorld:
             self.repo,
             Builds(self.repo, self.renderer),
             cluster,
-            ScopeRules(ScopeCeilings(), lambda: b"key", applyset_of),
+            ScopeRules(ScopeCeilings(), HashKey()),
         )
         self.desired.refresh()
         clock = _WorldClock(self)

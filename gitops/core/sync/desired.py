@@ -14,6 +14,7 @@ from gitops.core.kustomize.guard import Closure
 from gitops.core.manifests import container_images
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
+from gitops.core.ownership.applyset import applyset_of
 from gitops.core.revision import Revision
 
 
@@ -35,6 +36,7 @@ class Desired:
     keys: frozenset[Key]
     images: Mapping[str, Image]
     scaled: frozenset[Key]
+    applyset: str = ""
     files: Mapping[str, Blob] = field(default_factory=dict)
     is_locked: bool = False
     release: Release | None = None
@@ -81,6 +83,7 @@ def assemble(
         keys=frozenset(manifest.key for manifest in rendered.manifests),
         images=_images(declared, rendered.manifests),
         scaled=rendered.scaled,
+        applyset=applyset_of(overlay.name),
         files=closure.files,
         is_locked=composition.is_locked,
         release=composition.release,

@@ -249,6 +249,15 @@ def withhold(step: Step, reason: str) -> Step:
     return Skipped(step.key, reason, changes=changes, drift=drift)
 
 
+def tolerated(steps: Plan) -> dict[Key, frozenset[str]]:
+    """Fields of others whose removal a dry run showed to change nothing, by object."""
+    return {
+        step.key: frozenset(owner.field for owner in step.observed.foreign)
+        for step in steps
+        if isinstance(step, Configure) and step.cause is Cause.TOLERATED
+    }
+
+
 def mark_healed(drift: tuple[Drift, ...]) -> tuple[Drift, ...]:
     """The same drift after it was undone."""
     return tuple(replace(each, kind="healed") for each in drift)

@@ -1,0 +1,98 @@
+"""What a pass works towards: what git wants or, while that is refused, what was applied last. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gitops.core.config_repo.layout import Overlay
+from gitops.core.objects import Key
+from gitops.core.revision import Revision
+from gitops.core.sync import plan
+from gitops.core.sync.desired import Desired
+from gitops.core.sync.plan import Outcome, Plan, Policy
+from gitops.core.sync.summary import Stall
+
+SUSPENDED = "Suspended"
+"""The reason of a stall that a hold asks for. It is the only stall that is no refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAtHead:
+    """What git wants of an overlay at one head of the trunk: `desired`, or the `refusal` of a render that failed."""
+
+    overlay: Overlay
+    head: str
+    desired: Desired | None = None
+    refusal: Stall | None = None
+
+    @property
+    def revision(self) -> Revision:
+        """The commits that git asks for; those of the head where no others are known."""
+        return self.desired.revision if self.desired else Revision(self.head, self.head)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionVerdict:
+    """Whether an overlay may be let in. `refusal`: why not, None = it may. `warnings`: what of it breaks the contract
+    all the same, in sentences. `is_breached`: whether a violation was found, None = the contract was not asked.
+    """
+
+    refusal: Stall | None = None
+    warnings: tuple[str, ...] = ()
+    is_breached: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncTarget:
+    """`revision` is what git asks for. With a refusal as its `stall`, `desired` is what was applied last, None if that
+    is not known. `warnings`: what breaks the contract though it was let in, in sentences. `withheld`: why the plan is
+    shown and not carried out, empty = it is carried out.
+    """
+
+    overlay: Overlay
+    revision: Revision | None
+    desired: Desired | None
+    stall: Stall | None = None
+    warnings: tuple[str, ...] = ()
+    withheld: str = ""
+
+    @property
+    def refusal(self) -> Stall | None:
+        """Why the pass does not work towards what git asks for."""
+        return None if self.stall is None or self.stall.reason == SUSPENDED else self.stall
+
+    def policy(self, *, generated: bool, tolerated: Mapping[Key, frozenset[str]]) -> Policy:
+        """What a plan towards it may do. While the overlay is stalled nothing is pruned."""
+        if self.desired is None or self.stall is not None:
+            return Policy(kept="nothing is pruned while the overlay is stalled")
+        own = self.overlay.namespace
+        return Policy(
+            budget=self.desired.prune_budget,
+            kept=self.desired.kept,
+            generated=generated,
+            namespaces=frozenset({own} if own else ()),
+            strip=self.desired.strip and self.desired.heal,
+            tolerated=tolerated,
+        )
+
+    def applied_by(self, steps: Plan, outcomes: Mapping[Key, Outcome]) -> Revision | None:
+        """The revision that the cluster has as a whole after this pass, None when it has none as a whole."""
+        if self.desired is None or not plan.is_whole(steps, outcomes):
+            return None
+        return self.desired.revision
+
+
+def choose(wanted: DesiredAtHead, verdict: AdmissionVerdict, applied: Desired | None, *, now: datetime) -> SyncTarget:
+    """The target of a pass. `applied` is what was applied last, None = nothing was or it cannot be rendered; it takes
+    the place of what is refused. A hold that suspends keeps the target and stalls it.
+    """
+    refusal = wanted.refusal or verdict.refusal
+    if refusal is not None or wanted.desired is None:
+        withheld = applied.withheld if applied else ""
+        return SyncTarget(wanted.overlay, wanted.revision, applied, refusal, withheld=withheld)
+    desired, hold = wanted.desired, wanted.desired.holds.in_force(now)
+    target = SyncTarget(wanted.overlay, wanted.revision, desired, None, verdict.warnings, desired.withheld)
+    if hold is None or not hold.suspend:
+        return target
+    stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}")
+    return replace(target, stall=stall, withheld=stall.message)
