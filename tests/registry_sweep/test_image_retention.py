@@ -149,8 +149,8 @@ def test_what_was_proven_and_is_gone_is_told_apart_and_known_to_the_gate(world: 
     assert found is not None
     assert found.reason == "ProvenImageMissing"
     assert found.message == (
-        f"prod: print-api 1.5.0 (sha256:{PROVEN.short_digest}) is no longer in harbor.example: it was proven here and "
-        "is not promoted as long as it is gone; push it again, or let a newer one be proven"
+        f"prod: print-api 1.5.0 (sha256:{PROVEN.short_digest}) is no longer in harbor.example: it was proven here, "
+        "and is not promoted while it is missing; push it again, or prove a newer image"
     )
     assert [world.pullability.is_absent(each) for each in (PROVEN, USED)] == [True, False]
     world.shelf.digests.add(missing_images.pinned_name(PROVEN))

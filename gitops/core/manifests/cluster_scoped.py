@@ -1,4 +1,4 @@
-"""Which kinds of Kubernetes itself have no namespace: for judging a render where there is no cluster to ask.
+"""The cluster-scoped kinds of Kubernetes: for commands that check a render without a cluster.
 
 https://github.com/kubernetes-sigs/kustomize/blob/master/kyaml/openapi/openapi.go (precomputedIsNamespaceScoped)
 """
@@ -40,6 +40,6 @@ _CLUSTER_SCOPED = frozenset(
 
 
 def is_namespaced(manifest_kind: tuple[str, str]) -> bool:
-    """Scope of (apiVersion, kind). Kinds that Kubernetes does not bring are taken for namespaced, as kustomize does."""
+    """True if (apiVersion, kind) is namespaced. Custom resources count as namespaced, as in kustomize."""
     version, kind = manifest_kind
     return (version.rpartition("/")[0], kind) not in _CLUSTER_SCOPED

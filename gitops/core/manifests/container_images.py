@@ -1,4 +1,4 @@
-"""The images that the containers of manifests use."""
+"""The images of the containers in manifests."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -13,14 +13,14 @@ _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 
 
 def images(manifests: Collection[Manifest]) -> frozenset[Image]:
-    """Every image that a container of a pod template uses. What is no image reference is left to the API server."""
+    """The images of all containers. Skips text that is no image reference: the API server refuses it."""
     return frozenset(image for manifest in manifests for image in images_of(manifest.body))
 
 
 def images_of(body: Body) -> frozenset[Image]:
-    """The images of one object's containers: of a pod itself, or of the pods that it makes."""
+    """The images of one object: of a Pod, or of a pod template."""
     found = set()
-    for reference in _image_references(body):
+    for reference in _find_references(body):
         try:
             found.add(references.parse(reference))
         except Rejected:
@@ -29,21 +29,21 @@ def images_of(body: Body) -> frozenset[Image]:
 
 
 def image_names(manifests: Collection[Manifest]) -> frozenset[str]:
-    """Names of `images`, without tag and digest."""
+    """The names of `images`, without tag and digest."""
     return frozenset(image.name for image in images(manifests))
 
 
-def _image_references(body: Body) -> Iterator[str]:
+def _find_references(body: Body) -> Iterator[str]:
     spec = body.get("spec")
     for path in ((), ("template", "spec"), ("jobTemplate", "spec", "template", "spec")):
         pod: Any = spec
         for segment in path:
             pod = pod.get(segment) if isinstance(pod, dict) else None
         if isinstance(pod, dict):
-            yield from _container_images(pod)
+            yield from _find_in_pod(pod)
 
 
-def _container_images(pod: Mapping[str, Any]) -> Iterator[str]:
+def _find_in_pod(pod: Mapping[str, Any]) -> Iterator[str]:
     for name in _CONTAINERS:
         containers = pod.get(name)
         for container in containers if isinstance(containers, list) else ():

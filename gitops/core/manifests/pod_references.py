@@ -1,6 +1,6 @@
-"""Which ConfigMaps, Secrets, claims and service accounts a workload's pods need.
+"""Finds the ConfigMaps, Secrets, PersistentVolumeClaims and ServiceAccounts that the pods of a workload need.
 
-A manifest may hold anything where the API wants a mapping or a list; that is for the API server to refuse.
+Fields of a wrong type are skipped: the API server refuses them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,9 +10,9 @@ from gitops.core.objects import Body, Key
 
 
 def references(body: Body) -> frozenset[Key]:
-    """Keys (in the object's own namespace) that its pod spec refers to; empty for objects without one."""
+    """The keys, in the object's own namespace, that its pod spec refers to; empty for objects without a pod spec."""
     namespace = str(body["metadata"].get("namespace") or "")
-    found = _named(_pod_spec(body))
+    found = _find_references(_pod_spec(body))
     return frozenset(Key("", kind, namespace, name) for kind, name in found if isinstance(name, str) and name)
 
 
@@ -25,13 +25,13 @@ def _pod_spec(body: Body) -> Mapping[str, Any]:
     return _part(spec, "template", "spec")
 
 
-def _named(pod: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+def _find_references(pod: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     yield "ServiceAccount", pod.get("serviceAccountName")
-    yield "ServiceAccount", pod.get("serviceAccount")  # the deprecated name of the same field, still heard
+    yield "ServiceAccount", pod.get("serviceAccount")  # the deprecated name of the same field, still in use
     for secret in _items(pod, "imagePullSecrets"):
         yield "Secret", secret.get("name")
     for volume in _items(pod, "volumes"):
-        yield from _of_volume(volume)
+        yield from _find_in_volume(volume)
     for container in (*_items(pod, "initContainers"), *_items(pod, "containers")):
         for source in _items(container, "envFrom"):
             yield "ConfigMap", _part(source, "configMapRef").get("name")
@@ -41,7 +41,7 @@ def _named(pod: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
             yield "Secret", _part(variable, "valueFrom", "secretKeyRef").get("name")
 
 
-def _of_volume(volume: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+def _find_in_volume(volume: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     yield "ConfigMap", _part(volume, "configMap").get("name")
     yield "Secret", _part(volume, "secret").get("secretName")
     yield "PersistentVolumeClaim", _part(volume, "persistentVolumeClaim").get("claimName")
@@ -51,7 +51,7 @@ def _of_volume(volume: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _part(value: Any, *names: str) -> Mapping[str, Any]:
-    """The mapping below these names, an empty one when there is none."""
+    """The mapping below these names; empty if it does not exist."""
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""What an overlay may create: objects in its environment's namespaces, and cluster-scoped kinds allowed by name."""
+"""The scope of an overlay: the namespaces it may create objects in, and the cluster-scoped kinds it may hold."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from gitops.core.manifests.pod_references import references
 from gitops.core.ownership.applyset import ID_LABEL, PART_OF_LABEL, SYSTEM_NAMESPACE
 
 _MOST_SHOWN = 5
-_FURNITURE = frozenset({"LimitRange", "ResourceQuota", "Role", "RoleBinding", "ServiceAccount"})
-"""Who may do what in a namespace, and how much it may use."""
+_NAMESPACE_KINDS = frozenset({"LimitRange", "ResourceQuota", "Role", "RoleBinding", "ServiceAccount"})
+"""Kinds that say who may do what in a namespace, and how much it may use."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeCeilings:
-    """What the controller's own configuration allows at most; pipeline.yaml can only narrow it. Empty = no ceiling.
+    """The most that lockstep.yaml allows; pipeline.yaml can only allow less. Empty = no ceiling.
 
-    `namespaces` and `service_accounts` (of pods) are globs, `cluster_kinds` are `Kind` or `Kind.group`.
+    `namespaces` and `service_accounts` (of pods) are globs. `cluster_kinds` are `Kind` or `Kind.group`.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -31,8 +31,8 @@ class ScopeCeilings:
 
 @dataclass(frozen=True, slots=True)
 class AllowedScope:
-    """What pipeline.yaml allows an overlay. `namespaces` None = any but the controller's own. `kinds`: the only ones
-    that it may hold in a namespace, None = all; `foreign_images`: those that must not run there.
+    """The scope that pipeline.yaml allows an overlay. `namespaces`: None = all except the controller's own. `kinds`:
+    the kinds that it may hold in a namespace, None = all. `foreign_images`: images that must not run there.
     """
 
     overlay: Overlay
@@ -44,7 +44,7 @@ class AllowedScope:
 
 @dataclass(frozen=True, slots=True)
 class ScopeViolation:
-    """One object that is out of scope: why, and what to do."""
+    """An object that is out of scope: why, and what to do about it."""
 
     manifest: Manifest
     why: str
@@ -55,17 +55,18 @@ class ScopeViolation:
 
 
 def of(overlay: Overlay, pipeline: Pipeline | None) -> AllowedScope:
-    """What pipeline.yaml allows; without one only the overlay's own namespace and nothing cluster-scoped.
+    """The scope that pipeline.yaml allows. Without a pipeline.yaml: the overlay's own namespace, nothing
+    cluster-scoped.
 
-    The platform holds the namespaces' own furniture (roles, members), so it may write into every environment's. It is
-    no stage and has no contract: what runs there does not belong into it, and a service's image never does.
+    The platform holds the roles and quotas of namespaces, so it may write into the namespace of every environment. It
+    is no environment and has no contract, so it holds no workloads, and never the image of a service.
     """
     if overlay.is_platform:
         environments = pipeline.environments.values() if pipeline else ()
         named = frozenset(pipeline.platform.kinds if pipeline and pipeline.platform else ())
         services = frozenset(service.image for service in pipeline.services.values()) if pipeline else frozenset()
         namespaces = frozenset(each.namespace for each in environments)
-        return AllowedScope(overlay, namespaces, named, _FURNITURE | named, services)
+        return AllowedScope(overlay, namespaces, named, _NAMESPACE_KINDS | named, services)
     environment = pipeline.environments.get(overlay.environment) if pipeline else None
     kinds = environment.sync.allow.cluster if environment else ()
     return AllowedScope(overlay, frozenset({overlay.namespace}), frozenset(kinds))
@@ -74,14 +75,14 @@ def of(overlay: Overlay, pipeline: Pipeline | None) -> AllowedScope:
 def violations(
     manifests: Collection[Manifest], allowed: AllowedScope, ceilings: ScopeCeilings | None = None
 ) -> tuple[ScopeViolation, ...]:
-    """Every object that the overlay may not create, in the order of the render."""
+    """The objects that the overlay may not create, in the order of the render."""
     limits = ceilings or ScopeCeilings()
     found = (_violation(manifest, allowed, limits) for manifest in manifests)
     return tuple(violation for violation in found if violation is not None)
 
 
 def require(manifests: Collection[Manifest], allowed: AllowedScope, ceilings: ScopeCeilings | None = None) -> None:
-    """Raises: Rejected(OutOfScope) naming up to five objects, each with why and what to do."""
+    """Raises: Rejected(OutOfScope); the message names up to five objects, each with why and what to do."""
     found = violations(manifests, allowed, ceilings)
     if found:
         message = ". ".join(str(violation) for violation in found[:_MOST_SHOWN])
@@ -95,7 +96,9 @@ def _violation(manifest: Manifest, allowed: AllowedScope, ceilings: ScopeCeiling
     claimed = [label for label in (PART_OF_LABEL, ID_LABEL) if label in labels]
     if claimed:
         return ScopeViolation(
-            manifest, f"carries the label {claimed[0]}", "remove it: it says which overlay owns an object"
+            manifest,
+            f"carries the label {claimed[0]}",
+            "remove it: Lockstep sets it to the overlay that owns the object",
         )
     if not manifest.key.namespace:
         return _cluster_violation(manifest, allowed, ceilings)

@@ -1,7 +1,7 @@
-"""In which order objects are applied: by wave, then by what others need first. Pure.
+"""The order in which objects are applied: by wave, then by stage of their kind.
 
-The waves are Argo CD's (https://argo-cd.readthedocs.io/en/stable/user-guide/sync-waves/), so that repos move over
-unchanged; the classes of kinds follow kubectl, Helm (pkg/release/util/kind_sorter.go) and Flux's stages.
+Waves are those of Argo CD (https://argo-cd.readthedocs.io/en/stable/user-guide/sync-waves/), so that repos need no
+change. The stages follow kubectl, Helm (pkg/release/util/kind_sorter.go) and Flux's stages.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,9 @@ _LAST = {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "APIS
 
 
 def stage(key: Key) -> int:
-    """0 namespaces and CRDs, 1 classes, 2 what workloads refer to, 3 the rest, 4 what can refuse all the others."""
+    """0: namespaces and CRDs. 1: classes. 2: what workloads refer to. 3: the rest. 4: webhooks, which can refuse
+    others.
+    """
     if key.kind in _FIRST:
         return 0
     if key.kind in _CLASSES:
@@ -52,9 +54,9 @@ def stage(key: Key) -> int:
 
 
 def wave(body: Body) -> int:
-    """The sync wave that the manifest asks for, 0 by default.
+    """The sync wave in the annotations of a manifest; 0 by default.
 
-    Raises: Rejected(InvalidAnnotation) when it is not a whole number.
+    Raises: Rejected(InvalidAnnotation) if it is not a whole number.
     """
     annotations = body["metadata"].get("annotations") or {}
     for name in WAVE_ANNOTATIONS:
@@ -70,7 +72,7 @@ def wave(body: Body) -> int:
 
 
 def groups(steps: Sequence[S]) -> list[tuple[int, int, list[S]]]:
-    """(wave, stage, steps) in the order in which they are applied; within a group order does not matter."""
+    """(wave, stage, steps) in the order in which they are applied. Steps of one group have no order."""
     found: dict[tuple[int, int], list[S]] = {}
     for step in steps:
         found.setdefault((wave(step.manifest.body), stage(step.manifest.key)), []).append(step)

@@ -1,4 +1,4 @@
-"""What an overlay should be, as a value: its manifests at one revision, and how its environment wants it treated."""
+"""Desired: the manifests of an overlay at one revision, and the policy of its environment."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -20,13 +20,13 @@ from gitops.core.revision import Revision
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What an overlay should be at one revision, and how it is to be treated. `files` are those that the build reads.
+    """The desired state of an overlay at one revision, with its policy. `files`: the files that the build reads.
 
-    `is_locked`: a release.yaml names its commits, so that nothing outside its own directory changes it. `scaled`:
-    workloads whose replicas an autoscaler of the same render owns. `withheld`: why nothing is written though it could
-    be (observe mode), empty = it is written; `kept`: the same for pruning. `strip`: fields that others added are
-    removed. `waiting`: what waits for a promotion, in sentences. `provisional`: a kind in it is not served yet, so it
-    is looked at again. `strayed`: commits of its release that the trunk has lost, and a ref keeps.
+    `is_locked`: a release.yaml names its commits, so that only commits to its own directory change it. `scaled`:
+    workloads whose replicas an autoscaler of the same render owns. `withheld`: why nothing is written (observe mode);
+    empty = it is written. `kept`: why nothing is pruned. `strip`: remove foreign fields. `waiting`: sentences about
+    changes that wait for a promotion. `provisional`: a kind in it is not served yet, so discovery is asked again.
+    `strayed`: commits of its release that left the trunk and that a ref keeps.
     """
 
     overlay: Overlay
@@ -52,15 +52,15 @@ class Desired:
     strayed: frozenset[str] = frozenset()
 
     def is_equal(self, other: "Desired") -> bool:
-        """True when both ask the cluster for the very same objects."""
+        """True if both have the same manifests."""
         mine, theirs = ({each.key: each.hash for each in one.manifests} for one in (self, other))
         return mine == theirs
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The part of a Desired that depends on content alone, unless a kind in it is not served yet (`provisional`): then
-    its scope was guessed, and is asked for again next time.
+    """The part of a Desired that depends only on the content of files. `provisional`: a kind in it is not served yet,
+    so its scope is a guess and discovery is asked again in the next pass.
     """
 
     manifests: tuple[Manifest, ...]
@@ -71,7 +71,7 @@ class Rendered:
 def assemble(
     declared: Pipeline | None, overlay: Overlay, composition: Composition, closure: Closure, rendered: Rendered
 ) -> Desired:
-    """The rendered manifests together with what pipeline.yaml says about the overlay's environment."""
+    """Combines the rendered manifests with the policy of the overlay's environment in pipeline.yaml."""
     environment = declared.environments.get(overlay.environment) if declared else None
     sync = environment.sync if environment else None
     observes = sync is not None and sync.mode is SyncMode.OBSERVE
@@ -81,7 +81,7 @@ def assemble(
         key=closure.key,
         manifests=rendered.manifests,
         keys=frozenset(manifest.key for manifest in rendered.manifests),
-        images=_images(declared, rendered.manifests),
+        images=_images_by_service(declared, rendered.manifests),
         scaled=rendered.scaled,
         applyset=applyset_of(overlay.name),
         files=closure.files,
@@ -90,8 +90,8 @@ def assemble(
         holds=composition.holds,
         heal=environment is None or environment.drift is not DriftPolicy.REPORT,
         withheld="observe mode: nothing is written (sync.mode: observe)" if observes else "",
-        kept=_kept(overlay, sync),
-        strip=declared is not None and not overlay.is_platform and _strips(declared, overlay),
+        kept=_why_not_pruned(overlay, sync),
+        strip=declared is not None and not overlay.is_platform and _is_stripped(declared, overlay),
         prune_budget=sync.prune.budget if sync else 10,
         adopt=frozenset(sync.adopt) if sync else frozenset(),
         provisional=rendered.provisional,
@@ -100,18 +100,18 @@ def assemble(
     )
 
 
-def _kept(overlay: Overlay, sync: SyncOptions | None) -> str:
+def _why_not_pruned(overlay: Overlay, sync: SyncOptions | None) -> str:
     if overlay.is_platform:
         return "the platform is never pruned; delete it by hand"
     return "" if sync is None or sync.prune.enabled else "sync.prune.enabled is false for this environment"
 
 
-def _strips(declared: Pipeline, overlay: Overlay) -> bool:
+def _is_stripped(declared: Pipeline, overlay: Overlay) -> bool:
     return declared.foreign(overlay.environment) is ForeignFieldPolicy.REMOVE
 
 
-def _images(declared: Pipeline | None, wanted: Collection[Manifest]) -> dict[str, Image]:
-    """Service -> its image as rendered; images of no declared service go by the last part of their name."""
+def _images_by_service(declared: Pipeline | None, wanted: Collection[Manifest]) -> dict[str, Image]:
+    """Service -> its rendered image. The key of an image without a service is the last part of its name."""
     services = {service.image: name for name, service in declared.services.items()} if declared else {}
     found = {}
     for image in sorted(container_images.images(wanted)):

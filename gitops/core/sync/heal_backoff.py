@@ -1,6 +1,6 @@
-"""How eagerly drift is healed: at once, but with backoff when somebody keeps fighting. Pure.
+"""Heal backoff: drift is healed at once, but with growing pauses if another manager writes it again and again.
 
-Two controllers that both think they own a field would otherwise overwrite each other as fast as the API server answers.
+Without pauses, two controllers that own the same field would overwrite each other as fast as the API server answers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,15 +9,15 @@ from gitops.core import backoff
 from gitops.core.objects import Key
 
 CALM = 5
-"""Heals of one object within WINDOW that are done at once."""
+"""The number of heals of one object within WINDOW that need no pause."""
 WINDOW = 60.0
 _FIRST, _LONGEST = 2.0, 300.0
 _MOST_HEALS = 20
 
 
 def wait(heals: Sequence[float], now: float) -> float:
-    """Seconds until an object may be healed again, 0.0 for at once. `heals` are the times of earlier heals, oldest
-    first, on the same monotonic clock as `now`.
+    """Seconds until an object may be healed again; 0.0 = now. `heals`: the times of earlier heals, oldest first, on the
+    same monotonic clock as `now`.
     """
     recent = [time for time in heals if time > now - WINDOW * (1 + len(heals) / CALM)]
     if len(recent) < CALM:

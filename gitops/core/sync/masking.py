@@ -1,8 +1,8 @@
-"""What is shown of values outside Secrets that are credentials all the same: a password in a ConfigMap, a token in a
-container's environment, user information in a URL.
+"""Masks credentials outside Secrets: a password in a ConfigMap, a token in a container's environment, user information
+in a URL.
 
-They can only be told by their names. Kubernetes does not keep such values secret, and neither does git: this keeps
-them off pages, logs and Events, where more people look.
+Such values are recognised by the names of their fields. Neither Kubernetes nor git keeps them secret; masking keeps
+them off pages, logs and Events, which more people read.
 """
 
 import re
@@ -21,13 +21,14 @@ _ASSIGNED = re.compile(
     r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s,;&}\]]+)",
     re.IGNORECASE,
 )
-"""Names are bounded and begin where a word does: so a megabyte of letters is read once."""
+"""Names have a bound and begin at a word boundary, so that a long text is searched in linear time."""
 _USER = re.compile(r"(?<=://)[^/@\s'\"]+@")
 
 
 def is_credential(path: str) -> bool:
-    """True for a field whose value is a credential by its name, and for one whose name is not known: `path` as in
-    core.ownership.fields.
+    """True if the name of the field says that its value is a credential, or if the name is not in the path.
+
+    `path`: as in ownership.fields.
     """
     above, _, last = path.rpartition("/")
     if last == "value" and above.rpartition("/")[0].endswith("/env"):
@@ -37,7 +38,7 @@ def is_credential(path: str) -> bool:
 
 
 def without_credentials(text: str) -> str:
-    """A text without the values that it assigns to such names (`password: x`, `--token=x`, `"apiKey": "x"`), and
-    without user information in URLs.
+    """Masks the values that a text assigns to such names (`password: x`, `--token=x`, `"apiKey": "x"`), and user
+    information in URLs.
     """
     return _USER.sub(f"{MASK}@", _ASSIGNED.sub(rf"\g<name>{MASK}", text))

@@ -1,7 +1,7 @@
-"""Images that a registry no longer has though somebody may need them. Pure.
+"""Missing images: images that an overlay needs and that their registry no longer has.
 
-What runs goes on for as long as its nodes hold the image; the next pod on another node cannot pull it. So this is told
-before that happens.
+Running pods keep running as long as their nodes have the image, but a pod on another node cannot pull it. So people
+are warned before that happens.
 """
 
 from collections.abc import Collection, Iterable
@@ -15,17 +15,17 @@ IN_USE = "ImageMissing"
 IN_REACH = "RollbackImageMissing"
 PROVEN = "ProvenImageMissing"
 PULLABLE = "Pullable"
-"""The condition that says whether images can be pulled; and its reason when they can."""
+"""The condition that says whether all needed images can be pulled, and its reason if they can."""
 REASONS = frozenset({IN_USE, IN_REACH, PROVEN})
 
 _REACH = 3
-"""Images of each service that a rollback may go back to: as many of the newest that ran before."""
+"""The number of earlier images of each service, newest first, that a rollback may need."""
 _MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class MissingImages:
-    """Sentences about one overlay: what it uses, what a rollback may go back to, and what it has proven for others."""
+    """Sentences about the missing images of one overlay: in use, in reach of a rollback, proven here."""
 
     in_use: tuple[str, ...] = ()
     in_reach: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class MissingImages:
 
     @property
     def reason(self) -> str:
-        """Empty when nothing is missing."""
+        """Empty if no image is missing."""
         reasons = ((IN_USE, self.in_use), (PROVEN, self.proven), (IN_REACH, self.in_reach))
         return next((reason for reason, sentences in reasons if sentences), "")
 
@@ -46,8 +46,8 @@ class MissingImages:
 
 @dataclass(frozen=True, slots=True)
 class NeededImages:
-    """The images of one overlay that have to stay pullable: now, for a rollback, and for a promotion of what it has
-    proven. All have digests.
+    """The images of one overlay that must stay in their registry: in use, for a rollback, and for a promotion of what
+    it has proven. All have digests.
     """
 
     in_use: frozenset[Image] = frozenset()
@@ -60,8 +60,8 @@ class NeededImages:
 
 
 def needed_images(in_use: Iterable[Image], history: Iterable[Record], proven: Iterable[Image] = ()) -> NeededImages:
-    """`history`: of the overlay, newest first. What ran before is in reach, a few images of each name. `proven`: what
-    may be promoted from here.
+    """The images that an overlay needs. `history`: its history, newest first; the newest images of each name there are
+    in reach of a rollback. `proven`: images that may be promoted from here.
     """
     used = frozenset(image for image in in_use if image.digest)
     known = {pinned_name(image) for image in used}
@@ -75,24 +75,24 @@ def needed_images(in_use: Iterable[Image], history: Iterable[Record], proven: It
 
 
 def describe(overlay: str, needed: NeededImages, absent: Collection[str]) -> MissingImages:
-    """`absent`: `name@digest` of what a registry does not have."""
+    """Describes the needed images that are missing. `absent`: `name@digest` of images that a registry does not have."""
     used = set(map(pinned_name, needed.in_use))
     proven = [each for each in needed.proven if pinned_name(each) not in used]
     in_reach = [each for each in needed.in_reach if pinned_name(each) not in used | set(map(pinned_name, proven))]
     return MissingImages(
         tuple(
-            f"{_named(overlay, each)}: a pod that starts on another node cannot pull it; push it again, or roll forward"
-            for each in _absent(needed.in_use, absent)
+            f"{_name(overlay, each)}: a pod that starts on another node cannot pull it; push it again, or roll forward"
+            for each in _find_absent(needed.in_use, absent)
         ),
         tuple(
-            f"{_named(overlay, each)}: a rollback to it would not start; push it again, or keep it from the registry's "
+            f"{_name(overlay, each)}: a rollback to it would not start; push it again, or keep it from the registry's "
             "retention"
-            for each in _absent(in_reach, absent)
+            for each in _find_absent(in_reach, absent)
         ),
         tuple(
-            f"{_named(overlay, each)}: it was proven here and is not promoted as long as it is gone; push it again, or "
-            "let a newer one be proven"
-            for each in _absent(proven, absent)
+            f"{_name(overlay, each)}: it was proven here, and is not promoted while it is missing; push it again, or "
+            "prove a newer image"
+            for each in _find_absent(proven, absent)
         ),
     )
 
@@ -101,11 +101,11 @@ def pinned_name(image: Image) -> str:
     return f"{image.name}@{image.digest}"
 
 
-def _absent(images: Collection[Image], absent: Collection[str]) -> list[Image]:
+def _find_absent(images: Collection[Image], absent: Collection[str]) -> list[Image]:
     return sorted(image for image in images if image.digest and pinned_name(image) in absent)
 
 
-def _named(overlay: str, image: Image) -> str:
+def _name(overlay: str, image: Image) -> str:
     host, _, path = image.name.partition("/")
     tag = f" {image.tag}" if image.tag else ""
     return f"{overlay}: {path.rpartition('/')[2]}{tag} (sha256:{image.short_digest}) is no longer in {host}"

@@ -1,8 +1,8 @@
-"""The plan of a pass: what would be done to which object, as data. The plan that is shown is the plan that is executed.
+"""The plan of a pass: one step for each object, as data. The plan that is shown is the plan that is executed.
 
-It is made in two moves. `plan` compares hashes and fingerprints only, and so costs no request; what it cannot call
-Unchanged becomes a `Create` or a `Configure` whose exact difference is then filled in from the live object and a
-server-side dry run (`with_changes`). Nothing here knows a cluster.
+`plan` compares only hashes and fingerprints, so it needs no request. An object that may differ becomes a `Create` or a
+`Configure`. The executor then reads the live object, does a server-side dry run, and adds the exact difference to the
+step (`with_changes`).
 """
 
 import re
@@ -19,12 +19,12 @@ from gitops.core.sync.status import Action, Drift, FieldChange
 
 
 class Cause(StrEnum):
-    """Why an object is looked at.
+    """Why an object may differ from its manifest.
 
-    MANIFEST: it is new or changed in git. DRIFT: our fields were taken over, or the object was made anew. GENERATION:
-    the API server counted a spec change that nothing explains (a reordered list changes only that). VERIFIED: a dry
-    run showed that nothing would change, so nothing is written. FOREIGN: others added fields that are to go. TOLERATED:
-    a dry run showed that taking those out changes nothing.
+    MANIFEST: the manifest is new or changed in git. DRIFT: another manager changed our fields, or the object was
+    created again. GENERATION: metadata.generation changed and managedFields did not (for example a reordered list).
+    VERIFIED: a dry run showed no change, so nothing is written. FOREIGN: the object has foreign fields to remove.
+    TOLERATED: a dry run showed that removing them changes nothing.
     """
 
     MANIFEST = "manifest"
@@ -41,7 +41,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """The object is not there."""
+    """The object does not exist."""
 
     manifest: Manifest
 
@@ -52,7 +52,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """The object is there and may differ. `changes` is exact once `examined`; without any it is as it should be."""
+    """The object exists and may differ. `examined`: `changes` is exact; without changes the object is as declared."""
 
     manifest: Manifest
     observed: Observed
@@ -68,7 +68,7 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The object is as declared, and has more than that: `operations` take the fields out that others added."""
+    """The object is as declared, and has foreign fields. `operations`: the JSON patch that removes them."""
 
     manifest: Manifest
     observed: Observed
@@ -83,7 +83,7 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """A member that git no longer wants. `observed` None = it seems to be gone already."""
+    """A member that git no longer wants. `observed`: None = the live object was not found."""
 
     member: Member
     observed: Observed | None
@@ -95,14 +95,16 @@ class Prune:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
+    """The object is as declared."""
+
     key: Key
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something should be done and is not, for a reason that people read.
+    """A step that is not done. `reason`: a sentence for people.
 
-    `blocks`: the overlay is not Synced because of it. `failed`: an error stood in the way, so it is tried again.
+    `blocks`: the overlay is OutOfSync because of it. `failed`: an error prevented the step, so the pass is repeated.
     """
 
     key: Key
@@ -115,7 +117,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one step. `member` is what the inventory holds from now on, None when the object left it."""
+    """The outcome of one step. `member`: the new entry of the inventory; None if the object left the inventory."""
 
     key: Key
     action: Action
@@ -129,12 +131,12 @@ class Outcome:
 Step = Create | Configure | Strip | Prune | Unchanged | Skipped
 Plan = tuple[Step, ...]
 
-_KEPT = "what goes with this kind cannot be had again from git; delete it by hand"
+_KEPT = "deleting this kind loses data that git does not have; delete it by hand"
 
 KEPT_KINDS = frozenset({"Namespace", "PersistentVolume", "PersistentVolumeClaim", "CustomResourceDefinition"})
-"""Never pruned: what they take with them cannot be had again from git."""
+"""Kinds that are never pruned: their deletion loses data that git does not have."""
 
-RETAINED = "kept until nothing that runs refers to it"
+RETAINED = "kept until no running pod refers to it"
 
 _GENERATED = re.compile(r".+-[2456789bcdfghkmt]{10}")
 """kustomize's hash suffix (api/hasher/hasher.go: hex with 0,1,3,a,e replaced)."""
@@ -142,12 +144,12 @@ _GENERATED = re.compile(r".+-[2456789bcdfghkmt]{10}")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a plan may do.
+    """Limits of a plan.
 
-    `budget`: most objects that one pass may prune. `kept`: why nothing is pruned at all, empty = it is.
-    `generated`: whether generated ConfigMaps and Secrets may go now; they wait until the overlay is Healthy on the new
-    revision, so that a rollback in between still finds them. `namespaces`: where it may prune, empty = everywhere.
-    `strip`: whether fields that others added are to go; `tolerated`: those whose removal would change nothing.
+    `budget`: most objects that one pass may prune. `kept`: why nothing is pruned; empty = pruning is on. `generated`:
+    True if generated ConfigMaps and Secrets may be pruned now. They stay until the overlay is Healthy on the new
+    revision, so that a rollback before that still finds them. `namespaces`: where it may prune; empty = everywhere.
+    `strip`: True if foreign fields are removed. `tolerated`: foreign fields whose removal would change nothing.
     """
 
     budget: int = 10
@@ -159,25 +161,25 @@ class Policy:
 
 
 def is_generated(key: Key) -> bool:
-    """True for a ConfigMap or Secret whose name ends like one from a kustomize generator."""
+    """True for a ConfigMap or Secret whose name ends with the hash of a kustomize generator."""
     return key.kind in {"ConfigMap", "Secret"} and not key.group and _GENERATED.fullmatch(key.name) is not None
 
 
 def plan(
     desired: Sequence[Manifest], members: Mapping[Key, Member], observed: Mapping[Key, Observed], policy: Policy
 ) -> Plan:
-    """One step per desired object, in the given order, then one per member that is no longer desired."""
+    """One step for each desired object, in the given order, then one for each member that git no longer has."""
     wanted = {manifest.key for manifest in desired}
-    applies = [_step(each, members.get(each.key), observed.get(each.key), policy) for each in desired]
+    applies = [_plan_step(each, members.get(each.key), observed.get(each.key), policy) for each in desired]
     leavers = [member for key, member in sorted(members.items()) if key not in wanted]
-    return (*applies, *_prunes(leavers, observed, policy))
+    return (*applies, *_plan_prunes(leavers, observed, policy))
 
 
-def _step(manifest: Manifest, member: Member | None, seen: Observed | None, policy: Policy) -> Step:
+def _plan_step(manifest: Manifest, member: Member | None, seen: Observed | None, policy: Policy) -> Step:
     if seen is None:
         return Create(manifest)
     if seen.deleting:
-        return Skipped(manifest.key, "is being deleted; it is created again as soon as it is gone")
+        return Skipped(manifest.key, "is being deleted; it is created again after that")
     if member is None or member.manifest != manifest.hash:
         return Configure(manifest, seen, Cause.MANIFEST)
     if member.fingerprint != seen.fingerprint or member.uid != seen.uid:
@@ -189,19 +191,19 @@ def _step(manifest: Manifest, member: Member | None, seen: Observed | None, poli
     )
 
 
-def _prunes(leavers: Sequence[Member], observed: Mapping[Key, Observed], policy: Policy) -> Iterable[Step]:
-    steps = [_prune(member, observed.get(member.key), policy) for member in leavers]
+def _plan_prunes(leavers: Sequence[Member], observed: Mapping[Key, Observed], policy: Policy) -> Iterable[Step]:
+    steps = [_plan_prune(member, observed.get(member.key), policy) for member in leavers]
     count = sum(isinstance(step, Prune) and step.observed is not None for step in steps)
     if count <= policy.budget:
         return steps
     refusal = (
-        f"not pruned: {count} objects would go at once, the budget is {policy.budget}; if that is meant, raise "
+        f"not pruned: {count} objects would be pruned at once, the budget is {policy.budget}; if you want that, raise "
         "sync.prune.budget of this environment in environments/pipeline.yaml"
     )
     return [Skipped(step.key, refusal) if isinstance(step, Prune) and step.observed else step for step in steps]
 
 
-def _prune(member: Member, seen: Observed | None, policy: Policy) -> Step:
+def _plan_prune(member: Member, seen: Observed | None, policy: Policy) -> Step:
     if seen is None:
         return Prune(member, None)
     kept = _why_kept(member, seen, policy)
@@ -213,9 +215,9 @@ def _why_kept(member: Member, seen: Observed, policy: Policy) -> str:
         (bool(policy.kept), f"no longer in git, but kept: {policy.kept}"),
         (member.key.kind in KEPT_KINDS, f"no longer in git, but kept: {_KEPT}"),
         (seen.deleting, "is being deleted"),
-        (not _is_within(member.key, policy.namespaces), "kept: its namespace is no longer this overlay's"),
+        (not _is_within(member.key, policy.namespaces), "kept: its namespace does not belong to this overlay any more"),
         (is_generated(member.key) and not policy.generated, RETAINED),
-        (bool(member.uid) and member.uid != seen.uid, "kept: somebody made it anew after we applied it"),
+        (bool(member.uid) and member.uid != seen.uid, "kept: it was deleted and created again by another manager"),
     )
     return next((reason for applies, reason in reasons if applies), "")
 
@@ -225,24 +227,24 @@ def _is_within(key: Key, namespaces: frozenset[str]) -> bool:
 
 
 def with_changes(step: Configure, changes: tuple[FieldChange, ...], drift: tuple[Drift, ...]) -> Configure:
-    """The same step with its exact difference, after a dry run."""
+    """The step with its exact difference, after a dry run."""
     return replace(step, changes=changes, drift=drift, examined=True)
 
 
 def is_write(step: Step) -> bool:
-    """True when carrying the step out writes to the cluster."""
+    """True if executing the step writes to the cluster."""
     return isinstance(step, Create | Strip | Prune) or (isinstance(step, Configure) and step.cause.writes)
 
 
 def is_drift(step: Step, members: Mapping[Key, Member]) -> bool:
-    """True when carrying the step out would undo what somebody did outside git: an edit, or a deletion."""
+    """True if executing the step undoes an edit or a deletion that was not made in git."""
     if isinstance(step, Create):
         return bool(step.key in members and members[step.key].uid)
     return isinstance(step, Strip) or (isinstance(step, Configure) and step.cause in {Cause.DRIFT, Cause.GENERATION})
 
 
 def withhold(step: Step, reason: str) -> Step:
-    """The step as it would have been, not to be carried out for a reason that people read; a no-op stays what it is."""
+    """Replaces a step that writes by a Skipped one with the same difference. Other steps stay as they are."""
     if not is_write(step):
         return step
     changes, drift = (step.changes, step.drift) if isinstance(step, Configure | Strip) else ((), ())
@@ -259,12 +261,12 @@ def tolerated(steps: Plan) -> dict[Key, frozenset[str]]:
 
 
 def mark_healed(drift: tuple[Drift, ...]) -> tuple[Drift, ...]:
-    """The same drift after it was undone."""
+    """The drift after it was healed."""
     return tuple(replace(each, kind="healed") for each in drift)
 
 
 def members_after(members: Mapping[Key, Member], outcomes: Mapping[Key, Outcome]) -> dict[Key, Member]:
-    """The inventory after a pass: pruned members leave, the others carry what was applied."""
+    """The inventory after a pass: without pruned members, the others as they were applied."""
     after = dict(members)
     for key, outcome in outcomes.items():
         if outcome.action is Action.PRUNED:
@@ -275,22 +277,22 @@ def members_after(members: Mapping[Key, Member], outcomes: Mapping[Key, Outcome]
 
 
 def is_whole(steps: Plan, outcomes: Mapping[Key, Outcome]) -> bool:
-    """True when everything that was wanted is there: nothing failed and nothing was withheld."""
+    """True if the plan was executed completely: no step failed, and no skipped step blocks."""
     failed = any(outcome.action is Action.FAILED for outcome in outcomes.values())
     return not failed and not any(isinstance(step, Skipped) and step.blocks for step in steps)
 
 
 def is_empty(steps: Plan) -> bool:
-    """True when there is nothing to look at and nothing to do."""
+    """True if no step needs the cluster."""
     return all(isinstance(step, Unchanged | Skipped) for step in steps)
 
 
 def members_before(members: Mapping[Key, Member], steps: Plan) -> dict[Key, Member]:
-    """The members to store before the first write: the old ones and everything that is about to be created, so that
-    whatever happens next, no object of ours is unknown.
+    """The inventory to store before the first write (write-ahead): the old members and every object that the plan
+    creates. So the inventory knows every object of ours, also after a crash.
 
-    What is about to be written has no manifest hash until the write is known to have succeeded: if its answer is lost,
-    nobody may take the old content for what is live. A member that vanished is to be created anew: its uid is void.
+    A member that the plan writes has no manifest hash until the write has succeeded: if the answer is lost, the live
+    content is unknown. A member that is created again has no uid.
     """
     ahead = dict(members)
     for step in steps:

@@ -1,6 +1,6 @@
-"""What is known about an overlay after a pass: computed once, at the end, from results. Never an input of a pass.
+"""The status of an overlay after a pass. It is computed once, at the end, from results. It is no input of a pass.
 
-`SyncStatus` is the current state with its objects, `Record` one line of the history. Both live in the ledger as JSON.
+`SyncStatus` is the current status with its objects, `Record` one line of the history. The ledger has both as JSON.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Sync(StrEnum):
 
 
 class Action(StrEnum):
-    """What was done to an object, in the field's past-tense words (fluxcd/pkg ssa/changeset.go)."""
+    """What a pass did to an object, in the words of Flux (fluxcd/pkg ssa/changeset.go)."""
 
     CREATED = "created"
     CONFIGURED = "configured"
@@ -34,10 +34,11 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A field that differs from git though the revision did not change: who wrote it, how and when.
+    """A field that differs from git though the revision did not change, and the manager that wrote it.
 
-    `kind`: `changed`, a field of ours; `healed`, that was undone; `deleted`, the whole object; `foreign`, a field that
-    another manager added. `manager` is empty where nobody can tell (a removal leaves no owner). Values are never kept.
+    `kind`: `changed`, a field of ours was changed; `healed`, Lockstep wrote it back; `deleted`, the whole object was
+    deleted; `foreign`, another manager added the field. `manager` is empty if it is unknown: a removed field has no
+    owner. Values are never kept.
     """
 
     field: str
@@ -52,7 +53,9 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One leaf that a plan changes. Values are masked (`***`) for Secrets; None means absent."""
+    """One leaf that a plan changes. Values of Secrets and credentials are masked (`***`). None = the field does not
+    exist.
+    """
 
     field: str
     old: str | None
@@ -76,7 +79,7 @@ class ObjectStatus:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Kubernetes-style condition: type is Ready, Reconciling or Stalled; since = last transition."""
+    """A condition as in Kubernetes. `type`: Ready, Reconciling, Stalled or Pullable. `since`: the last transition."""
 
     type: str
     status: bool
@@ -87,7 +90,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Revisions:
-    """The four revisions of an overlay. None = not known yet."""
+    """The four revisions of an overlay. None = none yet."""
 
     observed: Revision | None = None
     rendered: Revision | None = None
@@ -97,9 +100,9 @@ class Revisions:
 
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
-    """A promotion that somebody asked for and that is not written yet. `release` is the hash that approvals name;
-    `moves` and `gates` are sentences: what it would change, and what holds it. `asked_by`: who signed it, else who says
-    that they made it; `waived`: the gates that it skips, with the reasons.
+    """A promotion request that is not carried out yet. `release`: the hash that approvals name. `moves` and `gates`:
+    sentences about what it would change, and which gates are shut. `asked_by`: the signer; without a signature the
+    tagger. `waived`: the gates that it skips, each with the reason.
     """
 
     name: str
@@ -123,9 +126,9 @@ class PendingNote:
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """One overlay as of `at` (aware, UTC). `took` maps the steps of the pass that changed something to seconds.
-    `waiting`: what is newer elsewhere and why it is not here yet, in sentences; `warnings`: what of it breaks the
-    contract though it was let in; `waived`: what a person waived to let in what is here, each with the reason.
+    """The status of one overlay at `at` (aware, UTC). `took`: seconds for each step of the last pass that changed
+    something. `waiting`: sentences about newer releases and why they are not here yet. `warnings`: violations of the
+    contract that do not stop the overlay. `waived`: the waivers of its release, each with the reason.
     """
 
     overlay: str
@@ -149,8 +152,8 @@ class SyncStatus:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of an overlay's history: written when sync, health, revision or the reason changed. `waived`: by what
-    exceptions the release of then had been let in.
+    """One line of an overlay's history, written when sync, health, revision or reason change. `waived`: the waivers of
+    the release at that time.
     """
 
     at: datetime
@@ -166,7 +169,7 @@ class Record:
 
 
 Account = tuple[SyncStatus, Sequence[Record]]
-"""What is known of an overlay: its status, and its history, newest first."""
+"""The status of an overlay, and its history, newest first."""
 
 STATUS_JSON: JsonRecord[SyncStatus] = JsonRecord(SyncStatus)
 HISTORY_JSON: JsonRecord[tuple[Record, ...]] = JsonRecord(tuple[Record, ...])

@@ -1,4 +1,4 @@
-"""From the results of a pass to a status: computed once, at the end. Nobody sets a condition along the way.
+"""Computes the status from the results of a pass, once, at the end. No other module sets a condition.
 
 The shape follows fluxcd's internal/reconcile/summarize and the Kubernetes conventions for conditions
 (https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md).
@@ -31,7 +31,7 @@ from gitops.core.sync.status import (
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Why an overlay cannot go to its target: it keeps, and heals, what it last applied."""
+    """Why an overlay cannot be synced to its target. Lockstep still heals the revision that it applied last."""
 
     reason: str
     message: str
@@ -39,8 +39,8 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class PassResults:
-    """Everything a pass found out about one overlay. `target`: what git asks for; `rendered`: what was worked with;
-    `missing`: what cannot be pulled any more, None when nobody knows.
+    """The results of a pass over one overlay. `target`: the revision that git wants. `rendered`: the revision that the
+    pass worked with. `missing`: images that cannot be pulled; None = the registries have not been asked.
     """
 
     overlay: str
@@ -62,7 +62,7 @@ class PassResults:
 def object_statuses(
     steps: Plan, outcomes: Mapping[Key, Outcome], observed: Mapping[Key, Observed]
 ) -> tuple[ObjectStatus, ...]:
-    """One status per step, in the plan's order; what was pruned is left out."""
+    """One status for each step, in the order of the plan, without pruned objects."""
     statuses = (_object_status(step, outcomes.get(step.key), observed.get(step.key)) for step in steps)
     return tuple(status for status in statuses if status.action is not Action.PRUNED)
 
@@ -83,7 +83,7 @@ def _object_status(step: object, outcome: Outcome | None, seen: Observed | None)
         ),
         action=action,
         changes=found.changes if found else (),
-        drift=(*(found.drift if found else ()), *_foreign(seen)),
+        drift=(*(found.drift if found else ()), *_foreign_drift(seen)),
     )
 
 
@@ -91,17 +91,17 @@ def _first(*texts: str) -> str:
     return next((text for text in texts if text), "")
 
 
-def _foreign(seen: Observed | None) -> Iterable[Drift]:
+def _foreign_drift(seen: Observed | None) -> Iterable[Drift]:
     return (Drift(owner.field, owner.manager, "foreign", owner.at) for owner in (seen.foreign if seen else ()))
 
 
 def summarise(results: PassResults, previous: SyncStatus | None, now: datetime) -> SyncStatus:
-    """The overlay's status. `at` and each condition's `since` move only when a person would notice a change.
+    """Computes the overlay's status. `at` and each condition's `since` change only if a person would notice a change.
 
-    An object that needed nothing keeps what was last done to it: people want to see who changed what after the fact.
+    An unchanged object keeps its last action, so that people can still see what was changed and by whom.
     """
-    results = replace(results, objects=_remembering(results.objects, previous))
-    sync = _sync(results)
+    results = replace(results, objects=_keep_last_actions(results.objects, previous))
+    sync = _sync_of(results)
     health = max((status.health for status in results.objects), default=Health.UNKNOWN)
     whole = sync is Sync.SYNCED and health is Health.HEALTHY
     healthy = results.applied if whole else (previous.revisions.healthy if previous else None)
@@ -112,7 +112,7 @@ def summarise(results: PassResults, previous: SyncStatus | None, now: datetime) 
         health=health,
         at=now,
         revisions=Revisions(results.target, results.rendered, results.applied, healthy),
-        conditions=_conditions(results, sync, health, previous, now),
+        conditions=_make_conditions(results, sync, health, previous, now),
         images=dict(results.images),
         objects=results.objects,
         took=dict(results.took),
@@ -121,22 +121,22 @@ def summarise(results: PassResults, previous: SyncStatus | None, now: datetime) 
         requests=results.requests,
         waived=results.waived,
     )
-    return previous if previous is not None and _same(previous, status) else status
+    return previous if previous is not None and _is_same(previous, status) else status
 
 
-def _remembering(now: Sequence[ObjectStatus], previous: SyncStatus | None) -> tuple[ObjectStatus, ...]:
+def _keep_last_actions(now: Sequence[ObjectStatus], previous: SyncStatus | None) -> tuple[ObjectStatus, ...]:
     before = {status.key: status for status in previous.objects} if previous else {}
-    return tuple(_with_last_action(status, before.get(status.key)) for status in now)
+    return tuple(_keep_last_action(status, before.get(status.key)) for status in now)
 
 
-def _with_last_action(now: ObjectStatus, before: ObjectStatus | None) -> ObjectStatus:
+def _keep_last_action(now: ObjectStatus, before: ObjectStatus | None) -> ObjectStatus:
     if before is None or now.action is not Action.UNCHANGED or before.action not in {Action.CREATED, Action.CONFIGURED}:
         return now
     healed = tuple(drift for drift in before.drift if not drift.is_open)
     return replace(now, action=before.action, changes=before.changes, drift=(*healed, *now.drift))
 
 
-def _sync(results: PassResults) -> Sync:
+def _sync_of(results: PassResults) -> Sync:
     if results.applied is None and not results.objects:
         return Sync.UNKNOWN
     if results.stall or any(status.sync is not Sync.SYNCED for status in results.objects):
@@ -144,51 +144,51 @@ def _sync(results: PassResults) -> Sync:
     return Sync.SYNCED
 
 
-def _conditions(
+def _make_conditions(
     results: PassResults, sync: Sync, health: Health, previous: SyncStatus | None, now: datetime
 ) -> tuple[Condition, ...]:
-    reason, message = _verdict(results, sync, health)
+    reason, message = _explain(results, sync, health)
     moving = results.stall is None and (health is Health.PROGRESSING or reason in {"ApplyFailed", "Waiting"})
     found = [
         Condition("Ready", reason == "Synced", reason, message, now),
         Condition("Reconciling", moving, reason if moving else "Settled", message if moving else "", now),
         Condition("Stalled", results.stall is not None, results.stall.reason if results.stall else "Settled", "", now),
     ]
-    pullable = _pullable(results.missing, previous, now)
-    return tuple(_since(condition, previous) for condition in [*found, *([pullable] if pullable else [])])
+    pullable = _make_pullable(results.missing, previous, now)
+    return tuple(_keep_since(condition, previous) for condition in [*found, *([pullable] if pullable else [])])
 
 
-def _pullable(missing: MissingImages | None, previous: SyncStatus | None, now: datetime) -> Condition | None:
-    """Whether all images can be pulled; as before while nobody knows better, and nothing where nobody ever looked."""
+def _make_pullable(missing: MissingImages | None, previous: SyncStatus | None, now: datetime) -> Condition | None:
+    """The condition Pullable. Keeps the previous one while the registries have not been asked."""
     if missing is None:
         return previous.condition(PULLABLE) if previous else None
     return Condition(PULLABLE, not missing.reason, missing.reason or PULLABLE, missing.message, now)
 
 
-def _since(condition: Condition, previous: SyncStatus | None) -> Condition:
+def _keep_since(condition: Condition, previous: SyncStatus | None) -> Condition:
     before = previous.condition(condition.type) if previous else None
     same = before is not None and (before.status, before.reason) == (condition.status, condition.reason)
     return replace(condition, since=before.since) if before is not None and same else condition
 
 
-def _verdict(results: PassResults, sync: Sync, health: Health) -> tuple[str, str]:
-    """Reason and message of Ready: the most urgent thing first."""
+def _explain(results: PassResults, sync: Sync, health: Health) -> tuple[str, str]:
+    """Reason and message of the condition Ready. The most urgent reason wins."""
     if results.stall:
         return results.stall.reason, results.stall.message
     failed = [status for status in results.objects if status.action is Action.FAILED]
     if failed:
-        return "ApplyFailed", _naming(failed)
+        return "ApplyFailed", _name_objects(failed)
     behind = [status for status in results.objects if status.sync is not Sync.SYNCED]
     if behind:
-        return ("Drifted" if any(status.is_drifted for status in behind) else "Waiting"), _naming(behind)
+        return ("Drifted" if any(status.is_drifted for status in behind) else "Waiting"), _name_objects(behind)
     ailing = [status for status in results.objects if status.health is health]
     if health is not Health.HEALTHY:
-        return str(health), _naming(ailing)
+        return str(health), _name_objects(ailing)
     return ("Synced", "") if sync is Sync.SYNCED else ("Unknown", "nothing was applied yet")
 
 
-def _naming(statuses: Sequence[ObjectStatus]) -> str:
-    """The first objects with their messages, and how many more."""
+def _name_objects(statuses: Sequence[ObjectStatus]) -> str:
+    """Names the first three objects with their messages, and the number of the others."""
     named = "; ".join(
         f"{status.key}: {status.message}" if status.message else str(status.key) for status in statuses[:3]
     )
@@ -196,8 +196,8 @@ def _naming(statuses: Sequence[ObjectStatus]) -> str:
     return named if more <= 0 else f"{named}; and {more} more"
 
 
-def _same(before: SyncStatus, after: SyncStatus) -> bool:
-    """True when a person would see no difference. The commit ids alone make none: the content is the same."""
+def _is_same(before: SyncStatus, after: SyncStatus) -> bool:
+    """True if a person would see no difference. Commit ids alone make no difference: the content is the same."""
     return replace(before, at=after.at, took=after.took, revisions=after.revisions) == after and (
         (before.revisions.applied is None) == (after.revisions.applied is None)
         and (before.revisions.healthy is None) == (after.revisions.healthy is None)
@@ -205,7 +205,7 @@ def _same(before: SyncStatus, after: SyncStatus) -> bool:
 
 
 def actions(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """How many objects were created, configured, pruned, failed: what one pass did."""
+    """The number of objects that one pass created, configured, pruned, skipped, or failed at, by action."""
     return dict(Counter(str(outcome.action) for outcome in outcomes if outcome.action is not Action.UNCHANGED))
 
 
@@ -227,8 +227,8 @@ def _drift_id(drift: Drift) -> tuple[str, str, str]:
 
 
 def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, int]) -> Record | None:
-    """A line for the history when the pass did something, or the sync, the health, the reason or what is missing
-    changed, else None.
+    """A line for the history if the pass did something, or if sync, health, reason, waivers or missing images changed.
+    Else None.
     """
     ready = status.condition("Ready")
     before = previous.condition("Ready") if previous else None
@@ -239,7 +239,7 @@ def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, i
         status.waived,
     )
     is_quiet = same and not done and before is not None and before.reason == reason
-    pullable = _pullable_news(status, previous)
+    pullable = _changed_pullable(status, previous)
     if is_quiet and pullable is None:
         return None
     if pullable is not None:
@@ -260,8 +260,8 @@ def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, i
     )
 
 
-def _pullable_news(status: SyncStatus, previous: SyncStatus | None) -> Condition | None:
-    """What is new about missing images. Of images that can be pulled nothing is, unless one could not before."""
+def _changed_pullable(status: SyncStatus, previous: SyncStatus | None) -> Condition | None:
+    """The condition Pullable, if it changed. A first condition that is True counts as unchanged."""
     now, before = status.condition(PULLABLE), previous.condition(PULLABLE) if previous else None
     known = (before.status, before.message) if before is not None else (True, "")
     return now if now is not None and (now.status, now.message) != known else None
