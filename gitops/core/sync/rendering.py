@@ -9,7 +9,7 @@ from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests import scope
-from gitops.core.manifests.manifest import IsNamespaced, Manifest
+from gitops.core.manifests.manifest import ScopeReader, Manifest
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.ownership.applyset import applyset_of
 from gitops.core.sync import apply_order
@@ -27,14 +27,14 @@ class RenderRules:
     secret_key: bytes = b""
 
 
-def parse(text: bytes, overlay: Overlay, rules: RenderRules, is_namespaced: IsNamespaced) -> tuple[Manifest, ...]:
+def parse(text: bytes, overlay: Overlay, rules: RenderRules, is_namespaced: ScopeReader) -> tuple[Manifest, ...]:
     """The manifests of a render, all in scope. Raises: Rejected as manifest.parse and scope.require do."""
     parsed = manifests.parse(text, overlay, is_namespaced, secret_key=rules.secret_key)
     scope.require(parsed, scope.of(overlay, rules.declared), rules.ceilings)
     return parsed
 
 
-def rendered(text: bytes, overlay: Overlay, rules: RenderRules, is_namespaced: IsNamespaced) -> Rendered:
+def rendered(text: bytes, overlay: Overlay, rules: RenderRules, is_namespaced: ScopeReader) -> Rendered:
     """The manifests as they are applied: labelled as members of the overlay's ApplySet, without the replicas that an
     autoscaler of the same render sets. Raises: Rejected as parse does, and for a sync wave that is no number.
     """
