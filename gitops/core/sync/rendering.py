@@ -9,7 +9,7 @@ from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.manifests import manifest as manifests
 from gitops.core.manifests import scope
-from gitops.core.manifests.manifest import ScopeReader, Manifest
+from gitops.core.manifests.manifest import Manifest, ScopeReader
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.ownership.applyset import applyset_of
 from gitops.core.sync import apply_order
