@@ -40,12 +40,12 @@ def test_a_signal_that_another_thread_gets_is_heard(bystander: threading.Thread,
 
 LIMITED = """
 import resource
-from gitops import descriptors
+from gitops.web import fd_limit
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, min(hard, {hard})))
-few = descriptors.connections()
-descriptors.raise_limit()
-print(few, resource.getrlimit(resource.RLIMIT_NOFILE)[0], descriptors.connections())
+few = fd_limit.connections()
+fd_limit.raise_limit()
+print(few, resource.getrlimit(resource.RLIMIT_NOFILE)[0], fd_limit.connections())
 """
 
 

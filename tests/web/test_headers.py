@@ -133,8 +133,8 @@ DEBUGGERS = {"FLASK_DEBUG": "1", "FLASK_ENV": "development", "WERKZEUG_DEBUG_PIN
 SERVES = """
 import sys
 from flask import Blueprint
-from gitops.listener import Listener
-from gitops.server import Probes, create_page_app
+from gitops.web.listener import Listener
+from gitops.web.apps import Probes, create_page_app
 page = Blueprint("page", "page")
 page.add_url_rule("/broken", "broken", lambda: 1 / 0)
 listener = Listener(create_page_app(page, Probes(alive=tuple, ready=tuple)), "127.0.0.1", 0)
