@@ -53,7 +53,7 @@ from gitops.ports import (
     RenderObserver,
     SyncObserver,
 )
-from gitops.reconcile.admission import Admission
+from gitops.reconcile.admission import OverlayAdmission
 from gitops.reconcile.executor import Executor
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from gitops.reconcile.status_writer import StatusWriter
@@ -213,7 +213,7 @@ class DesiredParts:
     """What git wants, and whether it may be let in: `admission` in each pass, `contract` before a commit is pushed."""
 
     desired: DesiredState
-    admission: Admission
+    admission: OverlayAdmission
     contract: ContractCheck
 
 
@@ -222,7 +222,7 @@ def wanted(config: Config, repo: GitConfigRepo, renders: Renders, reached: Clust
     checker = Checker(repo, Surveyor(builds, renders.surveys))
     desired = DesiredState(repo, builds, reached.cluster, _rules(config, reached))
     surveys = HeadSurveys(builds, renders.surveys)
-    return DesiredParts(desired, Admission(desired, AppliedOverlays(repo, builds), surveys), checker)
+    return DesiredParts(desired, OverlayAdmission(desired, AppliedOverlays(repo, builds), surveys), checker)
 
 
 class _Unheard:

@@ -18,7 +18,7 @@ from gitops.desired.applied_overlays import AppliedOverlays
 from gitops.desired.desired_state import DesiredState
 
 
-class Admission:
+class OverlayAdmission:
     """Thread-safe for different overlays."""
 
     def __init__(self, desired: DesiredState, applied: AppliedOverlays, surveys: HeadSurveys) -> None:

@@ -34,7 +34,7 @@ from gitops.ports import (
     PendingPromotions,
     SyncObserver,
 )
-from gitops.reconcile.admission import Admission
+from gitops.reconcile.admission import OverlayAdmission
 from gitops.reconcile.executor import ApplyScope, Executor
 from gitops.reconcile.object_claims import OverlayClaims
 from gitops.reconcile.pass_memory import OverlayMemory, PassMemory
@@ -55,7 +55,7 @@ class ReconcilerParties:
     """
 
     desired: DesiredState
-    admission: Admission
+    admission: OverlayAdmission
     live: LiveState
     parents: ApplySets
     reporter: StatusWriter

@@ -17,7 +17,7 @@ from gitops.desired.applied_overlays import AppliedOverlays
 from gitops.desired.desired_state import DesiredState
 from gitops.desired.overlay_render import ScopeRules
 from gitops.local.cluster import binaries
-from gitops.reconcile.admission import Admission
+from gitops.reconcile.admission import OverlayAdmission
 from gitops.render.builds import Builds
 from tests.worlds.git import git
 from tests.worlds.judged_repo import DIGEST, JudgedRepo, made, overlay
@@ -66,7 +66,7 @@ class Controller:
         builds = Builds(self.repo, self.origin.kustomize)
         self.desired = Overtaken(self.repo, builds, cluster, rules)
         surveys, applied = HeadSurveys(builds, self.origin.memo), AppliedOverlays(self.repo, builds)
-        self.targets = Targets(self.desired, Admission(self.desired, applied, surveys), self.applied)
+        self.targets = Targets(self.desired, OverlayAdmission(self.desired, applied, surveys), self.applied)
 
     def take_in(self) -> str:
         head = self.origin.commit()

@@ -184,6 +184,19 @@ def test_what_was_admitted_last_can_be_had_while_the_head_is_broken(place: Place
     assert last.manifests == good.manifests
 
 
+def test_what_was_admitted_last_does_not_hide_what_the_head_reads(place: Place) -> None:
+    """A pass renders both while the head is refused; a commit to a file that only the head reads is seen."""
+    place.refresh()
+    good = place.desired.at_head("dev")
+    more = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\ndata: {level: debug}\n"
+    place.push({"base/app/kustomization.yaml": b"resources: [app.yaml, more.yaml]\n", "base/app/more.yaml": more})
+    place.desired.at_head("dev")
+    place.desired.at(place.desired.overlays()["dev"], good.revision)
+    assert "dev" in place.push({"base/app/more.yaml": more.replace(b"debug", b"info")})
+    bodies = [manifest.body for manifest in place.desired.at_head("dev").manifests]
+    assert {"level": "info"} in [body.get("data") for body in bodies]
+
+
 def test_a_release_that_is_not_on_the_trunk_is_refused(place: Place) -> None:
     first = place.remote.head()
     stray = place.remote.write(TREE, "a history of its own", start=None)

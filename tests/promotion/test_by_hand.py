@@ -12,7 +12,7 @@ from gitops.core.config_repo.release import parse_release
 from gitops.core.revision import Revision
 from gitops.core.sync.sync_target import SyncTarget
 from gitops.desired.applied_overlays import AppliedOverlays
-from gitops.reconcile.admission import Admission
+from gitops.reconcile.admission import OverlayAdmission
 from gitops.render.builds import Builds
 from tests.worlds.promotion import PromotionWorld, image, pipeline, workload, world
 from tests.worlds.targets import Targets
@@ -37,7 +37,7 @@ def chosen(place: PromotionWorld, applied: Revision | None) -> SyncTarget:
     """What the next pass over prod would work towards."""
     builds = Builds(place.repo, place.renderer)
     surveys = HeadSurveys(builds, RenderCache(place.directory / "surveys"))
-    admission = Admission(place.desired, AppliedOverlays(place.repo, builds), surveys)
+    admission = OverlayAdmission(place.desired, AppliedOverlays(place.repo, builds), surveys)
     ran = {} if applied is None else dict.fromkeys(place.desired.overlays(), applied)
     return Targets(place.desired, admission, ran, lambda: place.now).target("prod")
 

@@ -27,7 +27,7 @@ from gitops.desired.applied_overlays import AppliedOverlays
 from gitops.desired.desired_state import DesiredState
 from gitops.desired.overlay_render import ScopeRules
 from gitops.local.cluster import binaries
-from gitops.reconcile.admission import Admission
+from gitops.reconcile.admission import OverlayAdmission
 from gitops.reconcile.executor import Executor
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from gitops.reconcile.status_writer import StatusWriter
@@ -84,7 +84,7 @@ class Site:
         builds = Builds(self.repo, renderer)
         self.desired = DesiredState(self.repo, builds, self.cluster, ScopeRules(ScopeCeilings(), HashKey()))
         surveys = HeadSurveys(builds, RenderCache(directory / "surveys"))
-        self.admission = Admission(self.desired, AppliedOverlays(self.repo, builds), surveys)
+        self.admission = OverlayAdmission(self.desired, AppliedOverlays(self.repo, builds), surveys)
         self.parents = KubernetesApplySets(self.api, repo=self.remote.url)
         self.start()
 

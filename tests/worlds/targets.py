@@ -8,7 +8,7 @@ from gitops.core.ownership.applyset import Parent
 from gitops.core.revision import Revision
 from gitops.core.sync.sync_target import SyncTarget
 from gitops.desired.desired_state import DesiredState
-from gitops.reconcile.admission import Admission
+from gitops.reconcile.admission import OverlayAdmission
 from gitops.reconcile.pass_memory import OverlayMemory
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from tests.worlds.kubernetes import now
@@ -23,7 +23,7 @@ class Targets:
     def __init__(
         self,
         desired: DesiredState,
-        admission: Admission,
+        admission: OverlayAdmission,
         applied: Mapping[str, Revision],
         wall: Callable[[], datetime] = now,
     ) -> None:

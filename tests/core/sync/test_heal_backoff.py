@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitops.core.objects import Key
 from gitops.core.sync import heal_backoff
 
 
@@ -34,3 +35,18 @@ def test_a_long_calm_forgets_the_fight() -> None:
 @given(st.lists(st.floats(0, 1e6), max_size=30).map(sorted), st.floats(0, 2e6))
 def test_the_wait_is_never_negative_nor_above_its_limit(heals: list[float], now: float) -> None:
     assert 0.0 <= heal_backoff.wait([time for time in heals if time <= now], now) <= 300.0
+
+
+APP = Key("apps", "Deployment", "shop-dev", "order")
+WEB = Key("apps", "Deployment", "shop-dev", "web")
+
+
+def test_heals_are_recorded_and_the_oldest_are_dropped() -> None:
+    heals = {APP: tuple(float(n) for n in range(20)), WEB: (3.0,)}
+    assert heal_backoff.record(heals, [APP], 20.0) == {APP: tuple(float(n) for n in range(1, 21)), WEB: (3.0,)}
+    assert heal_backoff.record({}, [WEB], 1.0) == {WEB: (1.0,)}
+
+
+def test_waits_leave_out_what_may_be_healed_at_once() -> None:
+    fought = tuple(100.0 + n for n in range(5))
+    assert heal_backoff.waits({APP: fought, WEB: (100.0,)}, 105.0) == {APP: 1.0}
