@@ -4,7 +4,8 @@ sender's signature covers the delivery's id.
 """
 
 import threading
-from collections import OrderedDict
+
+from cachetools import LRUCache
 
 _MOST = 5_000
 
@@ -13,9 +14,8 @@ class Replays:
     """The newest deliveries of each sender that were answered with 200. Thread-safe. It may forget any of them."""
 
     def __init__(self, most: int = _MOST) -> None:
-        self._most = most
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._known: LRUCache[tuple[str, str], None] = LRUCache(most)
 
     def knows(self, sender: str, name: str) -> bool:
         """True if a delivery with this name (its id or its body's fingerprint) is remembered."""
@@ -27,6 +27,3 @@ class Replays:
             for name in names:
                 if name is not None:
                     self._known[sender, name] = None
-                    self._known.move_to_end((sender, name))
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)

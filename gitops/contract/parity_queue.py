@@ -7,12 +7,12 @@ pair in a loop costs half a processor at most, and passes and webhooks keep the 
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+from cachetools import LRUCache
 
 from gitops.core.contract import parity
 from gitops.core.contract.parity import ComparedOverlay, EnvironmentPair, ParityComparison
@@ -47,7 +47,7 @@ class ParityQueue:
 
     def __init__(self, means: ParityParties) -> None:
         self._means = means
-        self._known: OrderedDict[str, ComparedOverlay] = OrderedDict()
+        self._known: LRUCache[str, ComparedOverlay] = LRUCache(MOST_KEPT)
         self._waiting: dict[str, datetime] = {}
         self._rested_at = 0.0
         self._lock = threading.Lock()
@@ -64,8 +64,6 @@ class ParityQueue:
         name, head = f"{a} {b}", self._means.head()
         with self._lock:
             found = self._known.get(name)
-            if found is not None:
-                self._known.move_to_end(name)
             if not head or _is_of(found, head):
                 return ParityComparison(found, _is_of(found, head))
             is_new = name not in self._waiting and len(self._waiting) < MOST_WAITING
@@ -91,9 +89,6 @@ class ParityQueue:
         with self._lock:
             self._waiting.pop(name, None)
             self._known[name] = found
-            self._known.move_to_end(name)
-            while len(self._known) > MOST_KEPT:
-                self._known.popitem(last=False)
         return None
 
     def _compared(self, name: str) -> ComparedOverlay:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from cachetools import LRUCache
 from pydantic import ValidationError
 
 from gitops.core.config_repo import layout, pipeline
@@ -90,7 +91,7 @@ class Surveyor:
         self._repo = builds.repo
         self._renderer = builds.renderer
         self._memo = memo
-        self._references: dict[str, Sequence[Body]] = {}
+        self._references: LRUCache[str, Sequence[Body]] = LRUCache(_MOST_REFERENCES)
         self._lock = threading.Lock()
 
     def contract(self, tree: Tree) -> Contract:
@@ -187,7 +188,8 @@ class Surveyor:
             raise Rejected("NoReference", message, place=Place(pipeline.FILE)) from error
 
     def _reference_bodies(self, reference: Closure) -> Sequence[Body]:
-        known = self._references.get(reference.key)
+        with self._lock:
+            known = self._references.get(reference.key)
         if known is None:
             place = Overlay(reference.path, reference.path, reference.path, "default")
             try:
@@ -197,15 +199,9 @@ class Surveyor:
                 if error.reason != "EmptyRender":
                     raise
                 known = []
-            self._remember(reference.key, known)
+            with self._lock:  # a few are enough: one reference serves many overlays, or only one
+                self._references[reference.key] = known
         return known
-
-    def _remember(self, key: str, bodies: Sequence[Body]) -> None:
-        """A few are enough: either one reference serves many overlays, or each overlay has its own."""
-        with self._lock:
-            self._references[key] = bodies
-            if len(self._references) > _MOST_REFERENCES:
-                del self._references[next(iter(self._references))]
 
 
 def reference_path(declared: Pipeline, subject: OverlayAtTree) -> str:

@@ -2,6 +2,10 @@
 the answers are kept for as long as they hold.
 """
 
+import threading
+
+from cachetools import LRUCache
+
 from gitops.core.config_repo import compose
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.release import RELEASE_FILE
@@ -12,19 +16,36 @@ from gitops.ports import ConfigRepo
 _MOST_KNOWN_COMMITS = 10_000
 
 
+class _Commits:
+    """Commits that are on the trunk, the ones that were asked for last. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._known: LRUCache[str, bool] = LRUCache(_MOST_KNOWN_COMMITS)
+        self._lock = threading.Lock()
+
+    def __contains__(self, commit: str) -> bool:
+        with self._lock:
+            return self._known.get(commit, False)
+
+    def add(self, commit: str) -> None:
+        with self._lock:
+            self._known[commit] = True
+
+
 class Trunk:
     """Thread-safe: at worst a question is asked twice."""
 
     def __init__(self, repo: ConfigRepo) -> None:
         self._repo = repo
-        self._known: set[str] = set()
-        self._first: dict[tuple[str, str], Revision | None] = {}
+        self._known = _Commits()
+        self._first: LRUCache[tuple[str, str], Revision | None] = LRUCache(_MOST_KNOWN_COMMITS)
+        self._lock = threading.Lock()
 
     def extend(self, before: str, head: str) -> bool:
         """Takes in a new head. True if the trunk moved by fast-forward, so that earlier commits are still reachable."""
         grew = bool(before) and self._is_ancestor(before, head)
-        if len(self._known) > _MOST_KNOWN_COMMITS or not grew:
-            self._known = set()
+        if not grew:
+            self._known = _Commits()
         self._known.add(head)
         return grew
 
@@ -35,7 +56,9 @@ class Trunk:
         """
         known = self._known
         strayed = set()
-        for commit in {revision.base, revision.overlay} - known:
+        for commit in {revision.base, revision.overlay}:
+            if commit in known:
+                continue
             if self._repo.is_ancestor(commit, head):
                 known.add(commit)
             else:
@@ -69,10 +92,14 @@ class Trunk:
         blob = self._repo.tree(head).get(file)
         if blob is None:
             return None
-        if (file, blob.id) not in self._first:
-            first = self._repo.first_commit(file)
-            self._first[file, blob.id] = compose.first_release(overlay, first, self._repo.tree, self._repo.read)
-        return self._first[file, blob.id]
+        with self._lock:
+            if (file, blob.id) in self._first:
+                return self._first[file, blob.id]
+        first = self._repo.first_commit(file)
+        found = compose.first_release(overlay, first, self._repo.tree, self._repo.read)
+        with self._lock:
+            self._first[file, blob.id] = found
+        return found
 
     def _is_ancestor(self, older: str, newer: str) -> bool:
         try:

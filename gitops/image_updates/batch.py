@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from cachetools import LRUCache
+
 from gitops.core.config_repo import compose, layout, pipeline
 from gitops.core.config_repo.commits import NewCommit
 from gitops.core.config_repo.layout import Overlay
@@ -52,10 +54,10 @@ class BatchCache:
     """
 
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
-    names: dict[str, frozenset[str]] = field(default_factory=dict)
+    names: LRUCache[str, frozenset[str]] = field(default_factory=lambda: LRUCache(_MOST_REMEMBERED))
     past: "dict[str, EnvironmentPast]" = field(default_factory=dict)
     head: str = ""
-    again: dict[tuple[str, str], WrittenImage] = field(default_factory=dict)
+    again: LRUCache[tuple[str, str], WrittenImage] = field(default_factory=lambda: LRUCache(_MOST_REMEMBERED))
 
 
 @dataclass(slots=True)
@@ -198,8 +200,6 @@ class ImageBatch:
     def _note_again(self, key: tuple[str, str], found: ImageCandidate) -> None:
         """What lies between the two pushes and comes late is older than what is deployed."""
         own = WrittenImage(found.image.digest or "", found.pushed_at)
-        if len(self._memory.again) > _MOST_REMEMBERED:
-            self._memory.again.clear()
         self._memory.again[key] = own
         if key in self._planned:
             self._planned[key] = replace(self._planned[key], pushed_at=found.pushed_at)
@@ -266,15 +266,14 @@ class ImageBatch:
     def _declared(self, place: Overlay) -> frozenset[str]:
         file = self._files[place.name]
         blob = self._tree[file].id
-        if len(self._memory.names) > _MOST_REMEMBERED:
-            self._memory.names.clear()
-        if blob not in self._memory.names:
+        names = self._memory.names.get(blob)
+        if names is None:
             try:
                 names = frozenset(image.name for image in image_edit.images(self._read(file), file))
             except Rejected:
                 names = frozenset()  # what is wrong with it is said where it is edited or rendered
             self._memory.names[blob] = names
-        return self._memory.names[blob]
+        return names
 
     def _stages(self) -> tuple[Overlay, ...]:
         """Overlays of environments. The platform follows no images."""

@@ -1,5 +1,9 @@
 """From a tree to what kustomize prints for an overlay: guard, render, each by content."""
 
+import threading
+
+from cachetools import LRUCache
+
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.tree import Tree
 from gitops.core.images.reference import Image
@@ -21,7 +25,8 @@ class Builds:
         self.repo = repo
         self.renderer = renderer
         self._guard = Guard(repo.read)
-        self._images: dict[str, frozenset[Image]] = {}
+        self._images: LRUCache[str, frozenset[Image]] = LRUCache(_MOST_KNOWN)
+        self._lock = threading.Lock()
 
     def closure(self, tree: Tree, path: str) -> Closure:
         """Exactly the files that a build of the directory `path` reads."""
@@ -35,10 +40,10 @@ class Builds:
     def images(self, overlay: Overlay, tree: Tree) -> frozenset[Image]:
         """The images that the containers use."""
         closure = self.closure(tree, overlay.path)
-        known = self._images.get(closure.key)
+        with self._lock:
+            known = self._images.get(closure.key)
         if known is None:
             known = container_images.images(manifests.parse(self.text(closure), overlay, lambda _: True))
-            if len(self._images) >= _MOST_KNOWN:
-                self._images = {}
-            self._images[closure.key] = known
+            with self._lock:
+                self._images[closure.key] = known
         return known

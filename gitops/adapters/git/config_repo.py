@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from cachetools import LRUCache
+
 from gitops.adapters.git import damage
 from gitops.adapters.git.clone import Clone, FetchResult, GitLimits, GitOptions
 from gitops.adapters.git.history import CloneHistory
@@ -127,7 +129,7 @@ class _CloneReader:
     def __init__(self, clone: Clone, history: CloneHistory) -> None:
         self._clone = clone
         self._history = history
-        self._too_large: set[str] = set()
+        self._too_large: LRUCache[str, None] = LRUCache(_MOST_TOO_LARGE)
 
     def tree(self, revision: str) -> Tree:
         check_revision(revision)
@@ -177,7 +179,5 @@ class _CloneReader:
         """Explains why a fetch did not bring a file. TooLarge, which is final, needs proof that the remote has it."""
         if not (is_known or self._clone.is_missing(blob)):
             return Unavailable("ObjectMissing", f"object {blob} is missing in the clone and on the remote")
-        if len(self._too_large) >= _MOST_TOO_LARGE:
-            self._too_large.clear()
-        self._too_large.add(blob)
+        self._too_large[blob] = None
         return too_large(blob, self._clone.options.limits.largest_file)

@@ -6,10 +6,11 @@ A tree is read once and kept by its id, so a new head costs only the trees that 
 import contextlib
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
+
+from cachetools import LRUCache
 
 from gitops.adapters.bounded_process import kill_group
 from gitops.adapters.git.process import Git
@@ -102,21 +103,19 @@ class Objects:
         self._cat_file = _CatFile(git)
         self._largest = largest
         self._lock = threading.RLock()
-        self._small: dict[tuple[str, str], dict[str, Blob]] = {}
-        self._large: OrderedDict[tuple[str, str], dict[str, Blob]] = OrderedDict()
-        self._roots: OrderedDict[str, str] = OrderedDict()
-        self._too_many_files: OrderedDict[str, None] = OrderedDict()
+        self._small: LRUCache[tuple[str, str], dict[str, Blob]] = LRUCache(_MOST_TREES)
+        self._large: LRUCache[tuple[str, str], dict[str, Blob]] = LRUCache(_MOST_LARGE)
+        self._roots: LRUCache[str, str] = LRUCache(_MOST_ROOTS)
+        self._too_many_files: LRUCache[str, None] = LRUCache(_MOST_ROOTS)
         self._directories = 0
         self._small_trees: dict[str, bytes] = {}
-        self._contents: OrderedDict[str, bytes] = OrderedDict()
-        self._content_bytes = 0
+        self._contents: LRUCache[str, bytes] = LRUCache(_CONTENT_CACHE, getsizeof=len)
 
     def blob(self, blob: str) -> bytes:
         """The content of a file. Raises: MissingObject; Rejected(TooLarge) above the cap; Rejected(NotAFile)."""
         with self._lock:
             found = self._contents.get(blob)
             if found is not None:
-                self._contents.move_to_end(blob)
                 return found
             kind, size = self._cat_file.read_header(blob)
             if kind != "blob":
@@ -146,7 +145,7 @@ class Objects:
         commit's own tree id for a file in the root directory.
         """
         with self._lock:
-            for root in reversed(self._roots.values()):
+            for root in reversed(list(self._roots.values())):
                 with contextlib.suppress(MissingObject, Rejected):
                     path = next((path for path, found in self._files(root).items() if found.id == blob), None)
                     if path is not None:
@@ -161,16 +160,12 @@ class Objects:
 
     def _root(self, revision: str) -> str:
         root = self._roots.get(revision)
-        if root is not None:
-            self._roots.move_to_end(revision)
-        else:
+        if root is None:
             kind, _ = self._cat_file.read_header(revision)
             if kind != "commit":
                 raise Rejected("NotACommit", f"{revision} is a {kind}, not a commit")
             root = self._cat_file.read(revision).partition(b"\n")[0].removeprefix(b"tree ").decode()
             self._roots[revision] = root
-            if len(self._roots) > _MOST_ROOTS:
-                self._roots.popitem(last=False)
         return root
 
     def _files(self, root: str) -> dict[str, Blob]:
@@ -184,17 +179,13 @@ class Objects:
                 return self._flatten("", root, _DEEPEST)
             except _TooManyFiles:
                 self._too_many_files[root] = None
-                if len(self._too_many_files) > _MOST_ROOTS:
-                    self._too_many_files.popitem(last=False)
         raise Rejected("TooManyFiles", f"the commit has more than {_MOST_FILES} files or directories (tree {root})")
 
     def _flatten(self, prefix: str, tree: str, depth: int) -> dict[str, Blob]:
         known = self._small.get((prefix, tree))
+        known = self._large.get((prefix, tree)) if known is None else known
         if known is not None:
             return known
-        if (prefix, tree) in self._large:
-            self._large.move_to_end((prefix, tree))
-            return self._large[prefix, tree]
         if depth == 0:
             raise Rejected("BadTree", f"{prefix} is nested deeper than {_DEEPEST} directories")
         self._directories += 1
@@ -221,21 +212,11 @@ class Objects:
 
     def _remember(self, key: tuple[str, str], flat: dict[str, Blob]) -> None:
         """Keeps small directories. Every commit makes new large ones, so only the large ones in use are kept."""
-        if len(flat) <= _SMALL:
-            if len(self._small) >= _MOST_TREES:
-                self._small.clear()
-            self._small[key] = flat
-            return
-        self._large[key] = flat
-        if len(self._large) > _MOST_LARGE:
-            self._large.popitem(last=False)
+        (self._small if len(flat) <= _SMALL else self._large)[key] = flat
 
     def _cache(self, blob: str, content: bytes) -> None:
-        self._contents[blob] = content
-        self._content_bytes += len(content)
-        while self._content_bytes > _CONTENT_CACHE:
-            _, oldest = self._contents.popitem(last=False)
-            self._content_bytes -= len(oldest)
+        if len(content) <= _CONTENT_CACHE:
+            self._contents[blob] = content
 
 
 def blob_id(content: bytes) -> str:

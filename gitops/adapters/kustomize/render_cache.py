@@ -8,8 +8,9 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections import OrderedDict
 from pathlib import Path
+
+from cachetools import LRUCache
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -24,11 +25,9 @@ class RenderCache:
 
     def __init__(self, directory: Path, *, memory: int = 32 << 20, disk: int = 256 << 20) -> None:
         self._directory = directory
-        self._most_memory = memory
         self._most_disk = disk
         self._lock = threading.Lock()
-        self._entries: OrderedDict[str, bytes] = OrderedDict()
-        self._in_memory = 0
+        self._entries: LRUCache[str, bytes] = LRUCache(memory, getsizeof=len)
         with contextlib.suppress(OSError):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._on_disk = sum(size for _, size, _ in self._files())
@@ -36,9 +35,8 @@ class RenderCache:
     def read(self, key: str) -> bytes | None:
         with self._lock:
             entry = self._entries.get(key)
-            if entry is not None:
-                self._entries.move_to_end(key)
-                return entry
+        if entry is not None:
+            return entry
         stored = self._read_file(key)
         if stored is not None:
             self._remember(key, stored)
@@ -51,11 +49,10 @@ class RenderCache:
 
     def _remember(self, key: str, text: bytes) -> None:
         with self._lock:
-            self._in_memory += len(text) - len(self._entries.pop(key, b""))
-            self._entries[key] = text
-            while self._in_memory > self._most_memory and len(self._entries) > 1:
-                _, dropped = self._entries.popitem(last=False)
-                self._in_memory -= len(dropped)
+            if len(text) <= self._entries.maxsize:
+                self._entries[key] = text
+            else:
+                self._entries.pop(key, None)
 
     def _read_file(self, key: str) -> bytes | None:
         try:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from cachetools import LRUCache
+
 from gitops.adapters.registry.exchange import RegistryCall, RegistryResponse
 from gitops.adapters.registry.http import RegistryHttp
 
@@ -36,7 +38,7 @@ class OciTokens:
         self._http = http
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._tokens: dict[str, _Token] = {}
+        self._tokens: LRUCache[str, _Token] = LRUCache(_MOST_TOKENS)
         self._wants_basic = False
 
     def send(self, repository: str, call: RegistryCall) -> RegistryResponse:
@@ -66,8 +68,6 @@ class OciTokens:
             found = {key.lower(): value for key, value in _CHALLENGE.findall(parameters)}
             token = self._request_token(repository, call, found)
             with self._lock:
-                if len(self._tokens) >= _MOST_TOKENS:
-                    self._tokens.clear()
                 self._tokens[repository] = token
             return {"Authorization": f"Bearer {token.value}"}
         if scheme.lower() == "basic":
