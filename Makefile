@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 run: venv ## demonstrate Lockstep on a real API server, until Ctrl-C
 	@$(BIN)/lockstep local up
 
-test: lint ## lint, types, layers, all tests
-	$(BIN)/pytest
+test: lint ## lint, types, layers, all tests, in two processes; WORKERS=4 for more
+	$(BIN)/python -m tests.worlds.programs
+	$(BIN)/pytest --numprocesses $(or $(WORKERS),2) --dist loadfile -m "not alone"
+	$(BIN)/pytest -m alone
 
 lint: venv ## ruff, types, layers, and this repository's own rules (lint/)
 	$(BIN)/ruff check .

@@ -17,14 +17,11 @@ from gitops.ports import NOWHERE
 
 
 class WithoutWriteAhead(KubernetesApplySets):
-    """Stores the inventory after the writes only."""
-
-    _written: dict[str, int]
+    """Stores a member only once it was applied."""
 
     def write(self, parent: Parent) -> Parent:
-        self._written = getattr(self, "_written", {})
-        self._written[parent.overlay] = self._written.get(parent.overlay, 0) + 1
-        return replace(parent) if self._written[parent.overlay] % 2 else super().write(parent)
+        applied = {key: member for key, member in parent.members.items() if member.manifest}
+        return super().write(replace(parent, members=applied))
 
 
 class WithoutPush(GitConfigRepo):

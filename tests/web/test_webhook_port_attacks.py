@@ -19,6 +19,8 @@ from tests.webhooks import recorded
 from tests.webhooks.test_receivers import PUSH
 from tests.worlds.webhook_port_process import DoorProcess, running
 
+pytestmark = pytest.mark.alone
+
 HUGE = 100 * MEBIBYTE
 GITHUB_CAP = 25 * MEBIBYTE
 PIECE = b"x" * 65536

@@ -638,6 +638,7 @@ def test_shown_text_has_no_credentials_and_no_control_characters() -> None:
     assert len(line) <= 500
 
 
+@pytest.mark.alone
 def test_a_new_head_costs_only_what_changed(repo: GitConfigRepo, remote: Remote) -> None:
     remote.write({f"environments/dev/s{number}/kustomization.yaml": b"a: 1\n" for number in range(1000)}, "many")
     parent = repo.fetch()
