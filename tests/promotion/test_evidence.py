@@ -179,7 +179,7 @@ def test_a_word_alone_is_not_given_again_by_a_branch_of_before(place: PromotionW
     assert place.remote.read(PROD_RELEASE).decode() == adopted
     stall = chosen(place, applied).stall
     assert stall is not None
-    assert "which one was the first cannot be told" in stall.message
+    assert "git does not show which one was the first" in stall.message
     assert "test has never proven this base" in stall.message
     assert f'`waived: {{"{unproven}": "<why>"}}`' in stall.message
     place.run()

@@ -22,7 +22,7 @@ def named(text: str) -> list[tuple[str, bool]]:
         ("https://prod.shop.example/test/x", [("prod", False), ("test", False)]),
     ],
 )
-def test_names(text: str, expected: list[tuple[str, bool]]) -> None:
+def test_mentions_of_environments(text: str, expected: list[tuple[str, bool]]) -> None:
     assert named(text) == expected
 
 
@@ -44,33 +44,33 @@ def test_names(text: str, expected: list[tuple[str, bool]]) -> None:
         "db-no-test-x",
     ],
 )
-def test_names_nobody(text: str) -> None:
+def test_mentions_leave_out_devices_domain_endings_and_negations(text: str) -> None:
     assert named(text) == []
 
 
-def test_own_names_become_placeholders_and_others_stay() -> None:
+def test_neutralize_replaces_own_names_and_leaves_others() -> None:
     assert WORDS.neutralize("shop-dev/dev/test", "dev") == "⟨namespace⟩/⟨environment⟩/test"
     assert WORDS.neutralize("a-prod", "") == WORDS.neutralize("a-dev", "")
 
 
-def test_clusters_may_share_a_namespace() -> None:
+def test_names_of_environments_that_share_a_namespace() -> None:
     words = EnvironmentNames({"dev": "shop", "prod": "shop"})
     assert words.neutralize("shop", "dev") == words.neutralize("shop", "prod") == "⟨namespace⟩"
     assert [mention.environments for mention in words.find_mentions("shop")] == [frozenset({"dev", "prod"})]
 
 
-def test_comments_and_property_names_name_nobody() -> None:
+def test_values_only_leaves_out_comments_and_property_names() -> None:
     text = "# as in prod\nspring.profiles.test: x\n- dev: y\ntest=z\nurl: http://prod\n"
     assert named(values_only(text)) == [("prod", False)]
 
 
-def test_whole_words_only() -> None:
+def test_has_word_finds_whole_words() -> None:
     assert has_word("jdbc:mysql://db-1:3306", "db-1")
     assert not has_word("jdbc:mysql://db-12:3306", "db-1")
     assert has_word("db-12 and db-1", "db-1")
 
 
-def test_long_texts_come_to_an_end() -> None:
+def test_names_in_long_texts_are_found_in_time() -> None:
     """Each of these took minutes once."""
     assert values_only("\n" * 200_000) == "\n" * 200_000
     assert len(named("prod " * 20_000)) == 20_000

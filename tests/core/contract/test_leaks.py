@@ -31,7 +31,7 @@ STRICT = """
 
 @pytest.mark.parametrize("variations", ["[]", STRICT, "[{preset: standard}]"])
 @pytest.mark.parametrize("reference", ["other", CANARY[::-1]])
-def test_a41_no_violation_tells_a_credential(variations: str, reference: str) -> None:
+def test_violations_show_no_credential_a41(variations: str, reference: str) -> None:
     rules = contract(variations)
     own = surveyed(EVERYTHING.format(CANARY), EVERYTHING.format(reference), rules)
     alone = [str(each) + repr(each) for each in own.violations]
@@ -43,7 +43,7 @@ def test_a41_no_violation_tells_a_credential(variations: str, reference: str) ->
 
 
 @pytest.mark.parametrize("kind", [SECRET, CONFIG, WORKLOAD])
-def test_a41_an_object_that_one_environment_has_alone_is_named_only(kind: str) -> None:
+def test_violations_of_an_extra_object_show_its_name_only_a41(kind: str) -> None:
     found = surveyed(kind.format(CANARY), CONFIG.replace("{{name: c}}", "{{name: z}}").format("x"), contract())
     assert found.violations
     assert CANARY not in "".join(str(each) + repr(each) for each in found.violations)

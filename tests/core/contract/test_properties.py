@@ -78,7 +78,7 @@ def let_in_by_name(path: tuple[str, ...], fields: list[str]) -> bool:
 
 @given(SPECS, CONTAINERS, SPECS, CONTAINERS, st.lists(FIELDS, max_size=3))
 @settings(max_examples=300, deadline=None)
-def test_what_is_accepted_has_no_undeclared_difference(
+def test_contract_accepts_no_undeclared_difference(
     spec: dict[str, Any],
     items: list[dict[str, Any]],
     other: dict[str, Any],
@@ -96,7 +96,7 @@ def test_what_is_accepted_has_no_undeclared_difference(
 
 @given(SPECS, SPECS, SPECS, st.lists(FIELDS, max_size=3))
 @settings(max_examples=200, deadline=None)
-def test_environments_that_are_accepted_are_in_parity(
+def test_parity_of_accepted_environments(
     base: dict[str, Any], one: dict[str, Any], two: dict[str, Any], fields: list[str]
 ) -> None:
     book = rules(fields)
@@ -120,7 +120,7 @@ EDITS = st.lists(
 
 @given(SPECS, EDITS, st.lists(FIELDS, max_size=2))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_same_with_what_kustomize_renders(
+def test_contract_accepts_no_undeclared_difference_of_a_kustomize_render(
     tmp_path: Path, spec: dict[str, Any], edits: list[tuple[str, str, Any]], fields: list[str]
 ) -> None:
     kustomize = binaries.ensure("kustomize")

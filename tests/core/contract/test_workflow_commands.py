@@ -15,9 +15,9 @@ from gitops.core.errors import Place
         ("no", Place("a,line=9:%\n.yaml", 1), "::error file=a%2Cline=9%3A%25%0A.yaml,line=1::no"),
     ],
 )
-def test_is_one_line_that_means_what_it_says(message: str, place: Place, expected: str) -> None:
+def test_workflow_command_is_one_line_and_starts_no_other(message: str, place: Place, expected: str) -> None:
     assert format_annotation(message, place, is_error=True) == expected
 
 
-def test_a_warning() -> None:
+def test_workflow_command_of_a_warning() -> None:
     assert format_annotation("no", Place("k"), is_error=False) == "::warning file=k::no"

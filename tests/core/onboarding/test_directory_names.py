@@ -26,18 +26,18 @@ from gitops.core.onboarding import directory_names as names
         ("latest/contest", None),
     ],
 )
-def test_position(directory: str, environment: str | None) -> None:
+def test_position_of_the_environment_in_a_path(directory: str, environment: str | None) -> None:
     at = names.position(directory)
     assert (None if at is None else directory.split("/")[at]) == environment
 
 
-def test_order() -> None:
+def test_predecessors_by_rank() -> None:
     found = names.predecessors(["prod", "uat", "dev", "qa"])
     assert found == {"dev": None, "qa": "dev", "uat": "qa", "prod": "uat"}
     assert list(found) == ["dev", "qa", "uat", "prod"]
 
 
-def test_alike_environments_follow_their_own_kind() -> None:
+def test_predecessors_share_words() -> None:
     found = names.predecessors(["prod-eu", "prod-us", "staging-us", "staging-eu", "qa"])
     assert found == {
         "qa": None,
@@ -64,16 +64,16 @@ def test_service_path(directory: str, expected: tuple[str, ...]) -> None:
     assert names.service_path(directory, at) == expected
 
 
-def test_short_names() -> None:
+def test_short_names_are_unique() -> None:
     found = names.short_names([("a", "api"), ("b", "api"), ("web",)])
     assert found == {("a", "api"): "a-api", ("b", "api"): "b-api", ("web",): "web"}
 
 
-def test_names_that_cannot_be_told_apart_are_numbered() -> None:
+def test_short_names_that_would_be_equal_are_numbered() -> None:
     found = names.short_names([("A.b",), ("a-b",)])
     assert len(set(found.values())) == 2
 
 
 @pytest.mark.parametrize(("text", "expected"), [("local.home", "local-home"), ("Prod_EU", "prod-eu"), ("--", "x")])
-def test_label(text: str, expected: str) -> None:
+def test_label_is_a_dns_label(text: str, expected: str) -> None:
     assert names.label(text) == expected

@@ -23,7 +23,7 @@ def found(files: Mapping[str, str], within: str = "") -> list[tuple[str, str, st
 BASE = {"base": "resources: [d.yaml]"}
 
 
-def test_graph() -> None:
+def test_graph_of_kustomizations() -> None:
     known = graph(
         {**BASE, "c": "kind: Component", "o": "resources: [../base, x.yaml]\ncomponents: [../c]\nnamePrefix: a-"}
     )
@@ -31,22 +31,22 @@ def test_graph() -> None:
     assert (known["o"].prefix, known["c"].is_component) == ("a-", True)
 
 
-def test_what_cannot_be_read_refers_to_nothing() -> None:
+def test_graph_of_a_file_that_cannot_be_parsed_has_no_references() -> None:
     assert graph({"o": "resources: {a: b}"})["o"].refers == ()
     assert graph({"o": ": ["})["o"].refers == ()
 
 
-def test_images_go_by_what_they_become() -> None:
+def test_graph_has_images_by_their_rendered_names() -> None:
     known = graph({"o": "images: [{name: a}, {name: b, newName: r/b}]"})
     assert known["o"].images == {"a", "r/b"}
 
 
-def test_one_overlay_each() -> None:
+def test_environments_with_one_overlay_each() -> None:
     files = {**BASE, "overlays/dev": "resources: [../../base]", "overlays/prod": "resources: [../../base]"}
     assert found(files) == [("dev", "", "overlays/dev"), ("prod", "", "overlays/prod")]
 
 
-def test_services() -> None:
+def test_environments_with_services() -> None:
     files = {f"{name}/overlays/{env}": "{}" for name in ("api", "web") for env in ("dev", "prod")}
     assert found(files) == [
         ("dev", "api", "api/overlays/dev"),
@@ -57,7 +57,7 @@ def test_services() -> None:
     assert found(files, "api") == [("dev", "", "api/overlays/dev"), ("prod", "", "api/overlays/prod")]
 
 
-def test_what_another_one_of_the_environment_brings_is_no_root() -> None:
+def test_environments_leave_out_directories_that_another_root_refers_to() -> None:
     files = {
         "environments/overlays/dev": "{}",
         "clusters/eu/overlays/dev": "resources: [../../../../environments/overlays/dev]",
@@ -67,22 +67,22 @@ def test_what_another_one_of_the_environment_brings_is_no_root() -> None:
     assert found(files) == [("dev", "", "clusters/eu/overlays/dev"), ("prod", "", "overlays/prod")]
 
 
-def test_unknown_names_beside_known_ones_are_left_out() -> None:
+def test_environments_of_unknown_names_beside_known_ones_are_left_out() -> None:
     files = {"overlays/dev": "{}", "overlays/cicd": "{}", "overlays/prod": "{}"}
     result = discovery.find_environments(graph(files))
     assert sorted(root.environment for root in result.roots) == ["dev", "prod"]
     assert result.left_out == ("overlays/cicd",)
 
 
-def test_unknown_names_alone() -> None:
+def test_environments_of_unknown_names_alone() -> None:
     assert found({"overlays/eu": "{}", "overlays/us": "{}"}) == [("eu", "", "overlays/eu"), ("us", "", "overlays/us")]
 
 
-def test_components_are_no_environments() -> None:
+def test_environments_are_no_components() -> None:
     assert found({"overlays/dev": "kind: Component", "overlays/prod": "{}"}) == [("prod", "", "overlays/prod")]
 
 
-def test_chosen() -> None:
+def test_environments_that_a_person_named() -> None:
     known = graph({"a": "{}", "b/api": "{}", "b/web": "resources: [../lib]", "b/lib": "{}"})
     assert discovery.take_environments(known, {"dev": "a"}).roots == (OverlayRoot("dev", "a"),)
     roots = discovery.take_environments(known, {"dev": "b"}).roots
@@ -90,11 +90,11 @@ def test_chosen() -> None:
     assert rejection(lambda: discovery.take_environments(known, {"dev": "nowhere"}))[0] == "NotFound"
 
 
-def test_suspects_share_what_is_no_component() -> None:
+def test_suspected_twins_share_a_directory_that_is_no_component() -> None:
     known = graph({"base": "{}", "c": "kind: Component", "a": "resources: [../base]", "b": "resources: [../base]"})
     roots = (OverlayRoot("dev", "a", "a"), OverlayRoot("dev", "b", "b"), OverlayRoot("prod", "a", "a"))
     assert list(discovery.find_suspected_twins(roots, known)) == [(roots[0], roots[1])]
 
 
-def test_targets() -> None:
+def test_target_of_a_root() -> None:
     assert (OverlayRoot("dev", "x").target, OverlayRoot("dev", "x", "api").overlay) == ("environments/dev", "dev/api")

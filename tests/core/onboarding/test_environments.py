@@ -34,14 +34,14 @@ def asked(call: object) -> str:
     return str(caught.value)
 
 
-def test_the_namespace_of_most_objects() -> None:
+def test_namespace_is_that_of_most_objects() -> None:
     found = environments.declare(
         [deployed("dev", "Service a x", "Service b x", "Service c y", "Service d")], EnvironmentOptions()
     )
     assert found["dev"].namespace == "x"
 
 
-def test_a_namespace_that_nothing_says_is_asked_for() -> None:
+def test_namespace_that_is_not_set_is_asked_for() -> None:
     assert "--namespace dev=NAMESPACE" in asked(
         lambda: environments.declare([deployed("dev", "Service a")], EnvironmentOptions())
     )
@@ -49,11 +49,11 @@ def test_a_namespace_that_nothing_says_is_asked_for() -> None:
     assert environments.declare([deployed("dev", "Service a")], told)["dev"].namespace == "x"
 
 
-def test_a_namespace_that_is_a_variable_is_asked_for() -> None:
+def test_namespace_that_is_a_variable_is_asked_for() -> None:
     assert asked(lambda: environments.declare([deployed("dev", "Service a ${NAMESPACE}")], EnvironmentOptions()))
 
 
-def test_order() -> None:
+def test_order_follows_the_names_or_the_option() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("prod", "dev", "qa")]
     assert list(environments.declare(known, EnvironmentOptions())) == ["dev", "qa", "prod"]
     found = environments.declare(known, EnvironmentOptions(order=("qa", "dev", "prod")))
@@ -61,21 +61,21 @@ def test_order() -> None:
     assert {name: each.images for name, each in found.items()} == {"qa": "newest", "dev": None, "prod": None}
 
 
-def test_an_order_names_each_environment_once() -> None:
+def test_order_names_each_environment_once() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("prod", "dev")]
     for order in (("dev",), ("dev", "dev", "prod"), ("dev", "prod", "qa")):
         with pytest.raises(Rejected, match="--order"):
             environments.declare(known, EnvironmentOptions(order=order))
 
 
-def test_an_order_that_names_do_not_tell() -> None:
+def test_order_that_names_do_not_show_is_asked_for() -> None:
     known = [deployed(name, f"Service a {name}") for name in ("us", "eu")]
     assert "--order us,eu" in asked(lambda: environments.declare(known, EnvironmentOptions()))
     found = environments.declare(known, EnvironmentOptions(environments={"us": "x", "eu": "y"}))
     assert found["eu"].after == "us"
 
 
-def test_prefixes_that_all_services_have() -> None:
+def test_prefix_is_the_one_of_all_services() -> None:
     same = [deployed("dev", "Service a x", service=name, prefix="dev-") for name in ("a", "b")]
     assert environments.declare(same, EnvironmentOptions())["dev"].prefix == "dev-"
     assert (
@@ -86,13 +86,13 @@ def test_prefixes_that_all_services_have() -> None:
     assert environments.declare(odd, EnvironmentOptions())["dev"].prefix == ""
 
 
-def test_environments_observe_and_hold_what_they_hold() -> None:
+def test_environments_observe_and_allow_their_own_kinds() -> None:
     found = environments.declare([deployed("dev", "Service a x", "Namespace x", "Node n")], EnvironmentOptions())["dev"]
     assert str(found.sync.mode) == "observe"
     assert found.sync.allow.cluster == ("Namespace", "Node")
 
 
-def test_doubles_are_mostly_the_same() -> None:
+def test_twins_share_more_than_half_of_their_objects() -> None:
     one = deployed("dev", "Service a x", "Service b x", "Service c x", service="one")
     two = deployed("dev", "Service a x", "Service b x", service="two")
     three = deployed("dev", "Service a x", "Service d x", "Service e x", service="three")
@@ -100,7 +100,7 @@ def test_doubles_are_mostly_the_same() -> None:
     assert list(environments.find_twins([one, deployed("prod", "Service a x", "Service b x")])) == []
 
 
-def test_strangers_are_services_of_another_namespace() -> None:
+def test_foreign_services_have_no_object_in_the_namespace() -> None:
     here = deployed("dev", "Service a x", "Service b x", service="here")
     there = deployed("dev", "Service c y", service="there")
     nowhere = deployed("dev", "Service d", service="nowhere")

@@ -39,7 +39,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_paths_are_mended_and_all_else_stays(way: str) -> None:
+def test_references_are_rewritten_and_all_else_stays(way: str) -> None:
     before, after = WAYS[way]
     files = {**overlay(before), "overlays/dev/x.yaml": "{}\n"}
     found = relocated(files, OverlayRoot("dev", "overlays/dev", "api"))
@@ -47,19 +47,19 @@ def test_paths_are_mended_and_all_else_stays(way: str) -> None:
     assert found.shared == ("base",)
 
 
-def test_no_path_changes_at_the_same_depth() -> None:
+def test_references_at_the_same_depth_stay() -> None:
     text = "resources: [../../base]\n"
     found = relocated(overlay(text), OverlayRoot("dev", "overlays/dev"))
     assert found.files == {"environments/dev/kustomization.yaml": text.encode()}
     assert found.old == {"environments/dev/kustomization.yaml": "overlays/dev/kustomization.yaml"}
 
 
-def test_an_overlay_in_its_place_needs_nothing() -> None:
+def test_overlay_at_its_place_needs_no_copy() -> None:
     found = relocated(overlay("resources: [../../base]\n", "environments/dev"), OverlayRoot("dev", "environments/dev"))
     assert found == Relocation({}, {}, ("base",))
 
 
-def test_what_lies_below_goes_along() -> None:
+def test_directories_below_the_overlay_are_copied() -> None:
     files = {
         **overlay("resources: [sub]\npatches: [{path: p/x.yaml}]\n"),
         "overlays/dev/sub/kustomization.yaml": "resources: [../../../base]\n",
@@ -74,7 +74,7 @@ def test_what_lies_below_goes_along() -> None:
     ]
 
 
-def test_directories_of_the_environment_on_the_way_are_its_own() -> None:
+def test_directories_with_the_environments_name_are_its_own() -> None:
     files = {
         **BASE,
         "clusters/eu/dev/kustomization.yaml": "resources: [../../../overlays/dev]\n",
@@ -90,7 +90,7 @@ def test_directories_of_the_environment_on_the_way_are_its_own() -> None:
     }
 
 
-def test_those_of_other_environments_are_base() -> None:
+def test_directories_of_other_environments_are_base() -> None:
     files = {
         **overlay("resources: [../../base]\n", "overlays/staging"),
         "overlays/prod/kustomization.yaml": "resources: [../staging]\n",
@@ -100,7 +100,7 @@ def test_those_of_other_environments_are_base() -> None:
     assert found.shared == ("overlays/staging", "base")
 
 
-def test_what_is_shared_below_environments_becomes_base() -> None:
+def test_shared_directories_below_environments_become_base() -> None:
     files = {
         "environments/base/kustomization.yaml": "resources: [../lib]\n",
         "environments/lib/kustomization.yaml": "resources: [d.yaml]\n",
@@ -118,7 +118,7 @@ def test_what_is_shared_below_environments_becomes_base() -> None:
 
 
 @pytest.mark.parametrize("name", ["release.yaml", "hold.yaml"])
-def test_names_that_are_taken(name: str) -> None:
+def test_reserved_names_are_rejected(name: str) -> None:
     files = {**overlay(f"resources: [../../base, {name}]\n"), f"overlays/dev/{name}": "{}\n"}
     assert rejection(lambda: relocated(files, OverlayRoot("dev", "overlays/dev"))) == (
         "ReservedName",
@@ -126,7 +126,7 @@ def test_names_that_are_taken(name: str) -> None:
     )
 
 
-def test_a_path_in_an_anchor_is_not_guessed_at() -> None:
+def test_reference_in_an_anchor_is_rejected() -> None:
     files = overlay("x: &b ../../base\nresources: [*b]\n".replace("x: ", "namePrefix: "))
     reason, place = rejection(lambda: relocated(files, OverlayRoot("dev", "overlays/dev", "api")))
     assert reason == "CannotRewrite"

@@ -13,23 +13,23 @@ def proposed(*environments: list[str], overridden: frozenset[str] = frozenset())
     return services.propose_services([[images.parse(each) for each in used] for used in environments], overridden)
 
 
-def test_images_that_are_the_same_everywhere_are_nobodys() -> None:
+def test_services_are_not_images_that_are_equal_everywhere() -> None:
     found = proposed(["envoy:1.30", "r/api:1.0.0"], ["envoy:1.30", "r/api:1.1.0"])
     assert set(found.loose) == {"api"}
     assert found.tracked == {}
 
 
-def test_what_an_overlay_sets_is_a_service() -> None:
+def test_services_are_images_that_an_overlay_sets() -> None:
     assert set(proposed(["r/api:1.0.0"], ["r/api:1.0.0"], overridden=frozenset({"r/api"})).loose) == {"api"}
 
 
-def test_pinned_everywhere() -> None:
+def test_services_are_tracked_if_pinned_everywhere() -> None:
     found = proposed([f"r/api:1.0.0{DIGEST}"], [f"r/api:1.1.0{DIGEST}"])
     assert {name: each.image for name, each in found.tracked.items()} == {"api": "r/api"}
     assert proposed([f"r/api:1.0.0{DIGEST}"], ["r/api:1.1.0"]).tracked == {}
 
 
-def test_equal_names_of_two_registries() -> None:
+def test_services_with_equal_names_in_two_registries() -> None:
     assert set(proposed(["a/x/api:1", "b/y/api:1"], ["a/x/api:2", "b/y/api:2"]).loose) == {"x-api", "y-api"}
 
 
@@ -49,7 +49,7 @@ def test_equal_names_of_two_registries() -> None:
         ([".".join("1" * 50)], 'pattern "^.+$"'),
     ],
 )
-def test_policies(tags: list[str], expected: str) -> None:
+def test_tag_policy_fits_the_tags_of_today(tags: list[str], expected: str) -> None:
     found = services.propose_tag_policy(tags)
     assert tag_policy.describe(found) == expected
     assert tag_policy.rank(found, tags[0] or "latest") is not None

@@ -113,7 +113,7 @@ RENDERS = st.lists(st.one_of(WORKLOADS, CONFIGS, INGRESSES), max_size=6).map(uni
 
 @settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True)
 @given(st.fixed_dictionaries(dict.fromkeys(ORDER, RENDERS)), RENDERS)
-def test_all_is_covered_and_all_is_needed(owns: dict[str, str], reference: str) -> None:
+def test_proposals_cover_every_difference_and_are_all_needed(owns: dict[str, str], reference: str) -> None:
     variations = proposed(owns, reference)
     assert forbidden(owns, reference, variations) == []
     for number in range(len(variations)):
@@ -130,11 +130,11 @@ def short(variations: Sequence[Variation]) -> list[tuple[str | None, str | None]
     return [(each.name, each.field) for each in variations]
 
 
-def test_equal_environments_need_nothing() -> None:
+def test_proposals_for_equal_environments_are_none() -> None:
     assert proposed(alike(), deployment()) == ()
 
 
-def test_a_number_keeps_its_type() -> None:
+def test_proposals_keep_the_type_of_a_number() -> None:
     one = deployment("replicas: 1")
     [found] = proposed({"dev": one, "test": one, "prod": deployment("replicas: 3")}, one)
     assert found.field == "/spec/replicas"
@@ -169,13 +169,13 @@ CASES: Mapping[str, tuple[str, str, list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_fields_are_grouped_as_people_think_of_them(case: str) -> None:
+def test_proposals_group_fields_as_people_think_of_them(case: str) -> None:
     before, after, expected = CASES[case]
     owns = {name: deployment(container=after if name == "prod" else before) for name in ORDER}
     assert short(proposed(owns, deployment(container=before))) == expected
 
 
-def test_tags_may_differ_and_repositories_may_not() -> None:
+def test_proposals_allow_other_tags_and_no_other_repository() -> None:
     owns = alike(prod=deployment(container="{image: 'nginx:1.28'}"))
     [found] = proposed(owns, deployment())
     assert found.value_schema == {"type": "string", "pattern": "^(nginx)([:@]|$)"}
@@ -183,14 +183,14 @@ def test_tags_may_differ_and_repositories_may_not() -> None:
     assert forbidden(other, deployment(), [found]) != []
 
 
-def test_a_few_objects_are_named() -> None:
+def test_proposals_name_a_few_objects() -> None:
     reference = deployment(name="a") + deployment(name="b")
     owns = dict.fromkeys(ORDER, reference) | {"prod": deployment("replicas: 3", name="a") + deployment(name="b")}
     [found] = proposed(owns, reference)
     assert [(each.kind, each.name) for each in found.objects] == [("Deployment", "a")]
 
 
-def test_objects_in_some_environments() -> None:
+def test_proposals_for_objects_in_some_environments() -> None:
     owns = {
         "dev": deployment() + config("all") + config("two"),
         "test": config("all") + config("two"),
@@ -204,7 +204,7 @@ def test_objects_in_some_environments() -> None:
     }
 
 
-def test_what_guards_an_environment_is_told() -> None:
+def test_guarding_variations_are_listed() -> None:
     role = yaml.safe_dump({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}})
     loose = deployment("replicas: 2", "{securityContext: {privileged: true}}") + role
     owns = {"dev": deployment("replicas: 1"), "test": deployment("replicas: 1"), "prod": loose}
@@ -215,11 +215,11 @@ def test_what_guards_an_environment_is_told() -> None:
     assert variation_proposals.guarding_variations(variations, found) == ("securityContext", "only in prod")
 
 
-def test_names_that_cannot_be_written() -> None:
+def test_proposals_for_keys_that_cannot_be_written() -> None:
     owns = {name: config(**{"a\nb": name[0]}) for name in ORDER}
     assert short(proposed(owns, config())) == [("data", "/data/*")]
 
 
-def test_settings_named_after_their_environment() -> None:
+def test_proposals_for_settings_named_after_their_environment() -> None:
     owns = {name: config(**{f"application-{name}.yml": f"level: {name[0]}"}) for name in ORDER}
     assert short(proposed(owns, config())) == [("data", "/data/*")]

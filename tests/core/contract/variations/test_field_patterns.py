@@ -20,7 +20,7 @@ from gitops.core.contract.variations.field_patterns import FieldPattern
         ("/data/a.b", "/data/a.b"),
     ],
 )
-def test_covers(pattern: str, path: str) -> None:
+def test_pattern_covers(pattern: str, path: str) -> None:
     assert FieldPattern(pattern).covers(path)
 
 
@@ -37,17 +37,17 @@ def test_covers(pattern: str, path: str) -> None:
         ("/metadata/annotations/a", "/metadata/annotations/a~1b"),
     ],
 )
-def test_does_not_cover(pattern: str, path: str) -> None:
+def test_pattern_does_not_cover(pattern: str, path: str) -> None:
     assert not FieldPattern(pattern).covers(path)
 
 
-def test_selects_the_field_that_it_names() -> None:
+def test_pattern_matches_the_field_that_it_names() -> None:
     assert FieldPattern("/spec/containers/*/resources").matched_field("/spec/containers/app/resources/limits/cpu") == (
         "/spec/containers/app/resources"
     )
     assert FieldPattern("/spec").matched_field("/status") is None
 
 
-def test_closeness_counts_what_goes_along() -> None:
+def test_pattern_has_common_depth_with_a_path() -> None:
     assert FieldPattern("/spec/*/resources/limits").common_depth("/spec/app/resources/requests") == 3
     assert FieldPattern("/data/*").common_depth("/spec/replicas") == 0

@@ -13,7 +13,7 @@ ROLE = "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: 
 POD = "{template: {spec: %s}}"
 
 
-class TestWaysThatAreFree:
+class TestFree:
     @pytest.mark.parametrize(
         ("base", "own"),
         [
@@ -42,7 +42,7 @@ class TestWaysThatAreFree:
             ),
         ],
     )
-    def test_nothing_is_said(self, base: str, own: str) -> None:
+    def test_preset_allows_usual_differences(self, base: str, own: str) -> None:
         assert alone(own, base, STANDARD) == []
 
 
@@ -62,7 +62,7 @@ class TestWarnings:
             (deployment(container="{image: 'nginx:latest'}"), deployment(container="{image: 'nginx:latest'}")),
         ],
     )
-    def test_is_shown_and_stalls_nothing(self, base: str, own: str) -> None:
+    def test_preset_warns_of_unusual_differences(self, base: str, own: str) -> None:
         found = alone(own, base, STANDARD)
         assert found
         assert {severity for _, severity, _ in found} == {"warn"}
@@ -81,16 +81,16 @@ class TestForbidden:
             (SERVICE % "{selector: {a: b}}", SERVICE % "{selector: {a: c}}"),
         ],
     )
-    def test_must_be_declared_by_name(self, base: str, own: str) -> None:
+    def test_preset_forbids_differences_in_guards_and_in_the_rest_of_a_workload(self, base: str, own: str) -> None:
         assert "forbid" in {severity for _, severity, _ in alone(own, base, STANDARD)}
 
-    def test_a_privileged_sidecar_does_not_pass_as_a_sidecar(self) -> None:
+    def test_preset_forbids_a_privileged_sidecar(self) -> None:
         extra = "{name: log, image: 'x:1', securityContext: {privileged: true}}"
         own = deployment(POD % f"{{containers: [{{name: app, image: 'nginx:1.27'}}, {extra}]}}")
         field = "/spec/template/spec/containers/log/securityContext/privileged"
         assert ("Preset", "forbid", field) in alone(own, deployment(), STANDARD)
 
-    def test_who_declares_something_means_it(self) -> None:
+    def test_preset_comes_after_declared_variations(self) -> None:
         rules = contract("[{field: /rules, kinds: [Role]}, {preset: standard}]")
         assert alone(ROLE % "[get, delete]", ROLE % "[get]", rules) == []
 
@@ -98,24 +98,24 @@ class TestForbidden:
 class TestFaultsOfPublicRepos:
     """As they were found in real config repos, made small."""
 
-    def test_a_production_overlay_that_renders_the_staging_namespace(self) -> None:
+    def test_fault_of_a_production_overlay_that_renders_the_staging_namespace(self) -> None:
         own = config(A="x").replace("name: settings", "name: settings\n  namespace: shop-test")
         found = together({"test": config(A="x"), "prod": own}, config(A="x"), STANDARD)
         assert ("ForeignName", "forbid", "/metadata/namespace") in found["prod"]
 
-    def test_a_production_database_host_that_is_the_one_of_qa(self) -> None:
+    def test_fault_of_a_production_database_host_that_is_the_one_of_qa(self) -> None:
         owns = {"test": config(DB_HOST="db.shop-test.svc"), "prod": config(DB_HOST="db.shop-test.svc")}
         found = together(owns, config(DB_HOST="localhost"), STANDARD)
         assert found == {"prod": [("ForeignName", "forbid", "/data/DB_HOST")]}
 
-    def test_the_same_under_a_name_that_tells_nothing(self) -> None:
+    def test_fault_of_a_shared_database_host_without_a_telling_name(self) -> None:
         owns = {"test": config(DB_HOST="10.0.0.7"), "prod": config(DB_HOST="10.0.0.7")}
         rules = contract("[{field: /data/DB_HOST, distinct: true}, {preset: standard}]")
         assert together(owns, config(DB_HOST="localhost"), rules) == {
             "test": [("NotDistinct", "forbid", "/data/DB_HOST")]
         }
 
-    def test_production_mounting_secrets_of_qa(self) -> None:
+    def test_fault_of_production_mounting_secrets_of_qa(self) -> None:
         def mounting(secret: str) -> str:
             return deployment(POD % f"{{volumes: [{{name: s, secret: {{secretName: {secret}}}}}]}}")
 
@@ -123,7 +123,7 @@ class TestFaultsOfPublicRepos:
         found = together(owns, mounting("db"), STANDARD)
         assert found == {"prod": [("ForeignName", "warn", "/spec/template/spec/volumes/s/secret/secretName")]}
 
-    def test_a_role_of_dev_that_leaked_to_production(self) -> None:
+    def test_fault_of_a_role_of_dev_that_leaked_to_production(self) -> None:
         def account(role: str) -> str:
             annotations = f"{{eks.amazonaws.com/role-arn: 'arn:aws:iam::1:role/{role}'}}"
             return f"{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: a, annotations: {annotations}}}}}\n"

@@ -5,6 +5,7 @@ import pytest
 from gitops.core.config_repo.variations import SettingsFormat
 from gitops.core.contract.variations import settings_files as settings
 from gitops.core.errors import Rejected
+from tests.worlds.surveys import alone, config, contract
 
 
 @pytest.mark.parametrize(
@@ -16,15 +17,25 @@ from gitops.core.errors import Rejected
         ("env", "# c\nA=1\nexport B='x y'\nC=\n", {"A": "1", "B": "x y", "C": ""}),
     ],
 )
-def test_reads(form: SettingsFormat, text: str, expected: dict[str, object]) -> None:
+def test_settings_of_a_file(form: SettingsFormat, text: str, expected: dict[str, object]) -> None:
     assert settings.parse_settings(text, form) == expected
 
 
 @pytest.mark.parametrize(
     ("form", "text"), [("yaml", "a: [1\n"), ("yaml", "just a word"), ("env", "no assignment here"), ("yaml", "a: !x 1")]
 )
-def test_says_the_line_and_no_value(form: SettingsFormat, text: str) -> None:
+def test_settings_errors_show_the_line_and_no_value(form: SettingsFormat, text: str) -> None:
     with pytest.raises(Rejected) as caught:
         settings.parse_settings(text, form)
     assert caught.value.reason == "UnreadableSettings"
     assert "no assignment" not in caught.value.message
+
+
+def test_settings_files_are_compared_setting_by_setting() -> None:
+    rules = contract("[{field: '/data/app.yml/db.url', format: yaml}, {field: /data/app.yml, format: yaml}]")
+    assert alone(config(**{"app.yml": "db: {url: x}"}), config(**{"app.yml": "db.url: y"}), rules) == []
+
+
+def test_settings_files_that_cannot_be_parsed_are_a_violation() -> None:
+    rules = contract("[{field: '/data/*', format: yaml}]")
+    assert ("UnreadableSettings", "forbid", "/data/app.yml") in alone(config(**{"app.yml": "a: ["}), config(), rules)
