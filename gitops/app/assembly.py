@@ -119,7 +119,7 @@ class _Base:
 def _base(config: Config, identity: str, clock: Clock) -> _Base:
     api = wiring.connect(config)
     candidate = LeaseCandidate(identity, LeaseTerms.lasting(config.lease.total_seconds()))
-    leader = LeaderElection(api, config.name, candidate, clock=clock.now)
+    leader = LeaderElection(api, config.name, candidate, clock=clock)
     replica = Replica(config, clock, leader)
     reached = wiring.reach(replica, api)
     collector = CollectorRegistry()

@@ -118,7 +118,7 @@ class Tasks:
         parties.recorder.recall()
         parties.reconciler.recall()
         self.refresh()
-        parties.watcher.watch_requests(parties.repo_name, parties.news.pass_requested)
+        parties.watcher.watch_requests(parties.repo_name, parties.news)
         parties.passes.look_at_known(parties.reconciler.known())
         parties.tasks.add("tags")
         parties.sweeps.look_everywhere()

@@ -35,7 +35,6 @@ from gitops.contract.parity_queue import CompareEnvironments
 from gitops.contract.surveyor import Surveyor
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.manifests.scope import ScopeCeilings
-from gitops.core.objects import Key
 from gitops.core.parsing import git_urls
 from gitops.desired.applied_overlays import AppliedOverlays
 from gitops.desired.desired_state import DesiredState
@@ -173,7 +172,7 @@ def reach(replica: Replica, api: KubernetesApi) -> ClusterParts:
     """What works with one cluster; no request is made yet."""
     config, clock = replica.config, replica.clock
     kinds, repo = Discovery(api), repo_name(config)
-    ledger = KubernetesLedger(api, repo=repo, is_writer=replica.leadership.is_leader, monotonic=clock.monotonic)
+    ledger = KubernetesLedger(api, repo=repo, leadership=replica.leadership, clock=clock)
     events = KubernetesEvents(api, name=lambda: secrets.token_hex(8))
     return ClusterParts(
         api=api,
@@ -225,17 +224,10 @@ def wanted(config: Config, repo: GitConfigRepo, renders: Renders, reached: Clust
     return DesiredParts(desired, OverlayAdmission(desired, AppliedOverlays(repo, builds), surveys), checker)
 
 
-class _Unheard:
-    """Implements ports.LiveListener for commands: they look once."""
-
-    def object_changed(self, part_of: str, key: Key) -> None: ...
-
-
 def live(replica: Replica, reached: ClusterParts, listener: LiveListener | None = None) -> LiveParts:
     """`listener` learns which objects of an ApplySet changed."""
     name, leadership = manager(replica.config), replica.leadership
-    heard = (listener or _Unheard()).object_changed
-    watcher = Watcher(reached.kinds, manager=name, on_change=heard, clock=replica.clock.now)
+    watcher = Watcher(reached.kinds, manager=name, clock=replica.clock, listener=listener)
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
     executor = Executor(reached.cluster, watcher, pool, manager=name, leadership=leadership)
     return LiveParts(watcher, executor, pool)

@@ -20,8 +20,8 @@ from gitops.core.sync.plan import Create, Outcome, Policy, Skipped, Strip
 from gitops.core.sync.status import Action
 from gitops.reconcile.executor import ApplyScope, Executor
 from tests.worlds.control_plane import SharedControlPlane
-from tests.worlds.kubernetes import MANAGER, KubernetesWorld, eventually, now
-from tests.worlds.seams import Claims, Leader
+from tests.worlds.kubernetes import MANAGER, KubernetesWorld, eventually
+from tests.worlds.seams import Claims, Leader, WorldClock
 
 APPLYSET = applyset_of("dev")
 
@@ -83,7 +83,7 @@ class Bench:
 @pytest.fixture
 def bench(control_plane: SharedControlPlane, kubernetes_world: KubernetesWorld) -> Iterator[Bench]:
     world = kubernetes_world
-    watcher = Watcher(world.kinds, manager=MANAGER, on_change=lambda *_: None, clock=now)
+    watcher = Watcher(world.kinds, manager=MANAGER, clock=WorldClock())
     with ThreadPoolExecutor(4) as pool:
         executor = Executor(world.cluster, watcher, pool, manager=MANAGER, leadership=Leader())
         yield Bench(world, watcher, executor, control_plane.namespace("executor"))

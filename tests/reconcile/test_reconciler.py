@@ -78,7 +78,7 @@ class Site:
         self.api = world.api
         self.cluster = LosingAnswers(world.kinds, manager=MANAGER)
         self.repo = GitConfigRepo(self.remote.url, "main", directory / "clone")
-        self.watcher = Watcher(world.kinds, manager=MANAGER, on_change=lambda *_: None, clock=now)
+        self.watcher = Watcher(world.kinds, manager=MANAGER, clock=WorldClock())
         self.pool = ThreadPoolExecutor(4)
         renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         builds = Builds(self.repo, renderer)
@@ -90,7 +90,7 @@ class Site:
 
     def start(self) -> None:
         """A new leader: it knows what the cluster and the repo hold, and nothing else."""
-        ledger = KubernetesLedger(self.api, repo=self.remote.url, is_writer=lambda: True)
+        ledger = KubernetesLedger(self.api, repo=self.remote.url, leadership=Leader(), clock=WorldClock())
         self.reporter = StatusWriter(ledger, Quiet(), now, time.monotonic)
         world = ReconcilerParties(
             desired=self.desired,

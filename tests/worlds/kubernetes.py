@@ -21,6 +21,7 @@ from gitops.adapters.kubernetes.kubeconfig import ClusterAccess
 from gitops.core import objects
 from gitops.core.errors import GitopsError
 from gitops.core.manifests.manifest import Manifest
+from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL
 from tests.worlds.control_plane import SharedControlPlane
 
@@ -71,6 +72,14 @@ class Ear(Generic[Heard]):
 
     def __call__(self, *arguments: Any) -> None:
         self._calls.put(arguments[0] if len(arguments) == 1 else arguments)
+
+    def object_changed(self, part_of: str, key: Key) -> None:
+        """As a ports.LiveListener."""
+        self(part_of, key)
+
+    def pass_requested(self, overlay: str) -> None:
+        """As a PassRequestListener."""
+        self(overlay)
 
     def next(self, seconds: float = 20.0) -> Heard:
         """The next call not seen yet. Raises queue.Empty."""

@@ -22,11 +22,14 @@ class WorldClock:
         return time.monotonic()
 
 
+@dataclass(frozen=True, slots=True)
 class Leader:
     """Implements ports.Leadership."""
 
+    leads: bool = True
+
     def is_leader(self) -> bool:
-        return True
+        return self.leads
 
 
 class HashKey:

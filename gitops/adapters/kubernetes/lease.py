@@ -7,10 +7,8 @@ election can stop a leader whose process slept past its deadline: the resourceVe
 import math
 import random
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
 
 import structlog
@@ -19,7 +17,7 @@ from gitops.adapters.kubernetes import state_namespace
 from gitops.adapters.kubernetes.api import KubernetesApi
 from gitops.adapters.kubernetes.state_namespace import MANAGED_BY, NAMESPACE
 from gitops.core.errors import GitopsError
-from gitops.ports import LeadershipListener
+from gitops.ports import Clock, LeadershipListener
 
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _JITTER = 1.2
@@ -53,13 +51,9 @@ class LeaseCandidate:
 
 
 class LeaderElection:
-    """Takes part in the election from start() to stop(). `name` is the Lease's, `clock` aware and in UTC.
-    Implements ports.Leadership.
-    """
+    """Implements ports.Leadership. Takes part in the election from start() to stop(). `name` is the Lease's."""
 
-    def __init__(
-        self, api: KubernetesApi, name: str, candidate: LeaseCandidate, *, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, api: KubernetesApi, name: str, candidate: LeaseCandidate, *, clock: Clock) -> None:
         self._api = api
         self._name = name
         self._candidate = candidate
@@ -80,7 +74,7 @@ class LeaderElection:
     def is_leader(self) -> bool:
         """Never True later than `deadline` after the last renewal, even if a renewal hangs or the process slept."""
         renewed_at = self._renewed_at
-        return renewed_at is not None and time.monotonic() - renewed_at < self._terms.deadline
+        return renewed_at is not None and self._clock.monotonic() - renewed_at < self._terms.deadline
 
     def stop(self) -> None:
         """Steps down, and releases the Lease so that the next leader need not wait. Returns when that is done."""
@@ -107,7 +101,7 @@ class LeaderElection:
     def _pause(self, *, leading: bool) -> float:
         if not leading or self._renewed_at is None:
             return self._terms.retry * _random.uniform(1.0, _JITTER)
-        remaining = self._renewed_at + self._terms.deadline - time.monotonic()
+        remaining = self._renewed_at + self._terms.deadline - self._clock.monotonic()
         return min(self._terms.retry, max(0.0, remaining))  # step down on time, not one pause later
 
     def _announce(self, listener: LeadershipListener, *, leading: bool) -> None:
@@ -119,7 +113,7 @@ class LeaderElection:
 
     def _renew(self) -> None:
         """Renews or takes the Lease if it may. After failures is_leader() becomes False by the clock alone."""
-        begun = time.monotonic()  # not after the request: other replicas may see the renewal before its answer
+        begun = self._clock.monotonic()  # not after the request: other replicas may see the renewal before its answer
         try:
             lease = (self._held if self.is_leader() else None) or self._read()
             self._observe(lease)
@@ -135,16 +129,16 @@ class LeaderElection:
     def _observe(self, lease: Mapping[str, Any]) -> None:
         spec = lease.get("spec") or {}
         if spec != self._spec:
-            self._spec, self._spec_at = spec, time.monotonic()
+            self._spec, self._spec_at = spec, self._clock.monotonic()
 
     def _may_take(self) -> bool:
         if self._spec.get("holderIdentity") in (None, "", self._candidate.identity):
             return True
         duration = max(self._terms.duration, float(self._spec.get("leaseDurationSeconds") or 0))
-        return time.monotonic() - self._spec_at >= duration
+        return self._clock.monotonic() - self._spec_at >= duration
 
     def _take(self, lease: Mapping[str, Any]) -> Mapping[str, Any]:
-        now = self._clock().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
         is_ours = self._spec.get("holderIdentity") == self._candidate.identity
         spec = {
             "holderIdentity": self._candidate.identity,

@@ -4,7 +4,6 @@ Only the leader writes, so it reads from memory. Followers and the CLI read from
 """
 
 import threading
-import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from gitops.core.errors import Conflict, Rejected
 from gitops.core.ownership.applyset import REPO_ANNOTATION
 from gitops.core.promotion.proof import PROOFS_JSON, Proofs
 from gitops.core.sync.status import HISTORY_JSON, STATUS_JSON, Account, Record, SyncStatus
+from gitops.ports import Clock, Leadership
 
 LEDGER_LABEL = "lockstep.gitops/ledger"
 _PREFIX = "lockstep-ledger."
@@ -44,7 +44,7 @@ class KubernetesLedger:
     """Implements ports.Ledger and ports.ProofLedger. Thread-safe. `repo` is the name in the annotation, as in
     KubernetesApplySets.
 
-    While `is_writer()` is True this process leads: its own copy is then valid, and read_all sends one request only.
+    While this replica leads, its own copy is valid, and read_all sends one request only.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class KubernetesLedger:
         api: KubernetesApi,
         *,
         repo: str,
-        is_writer: Callable[[], bool],
-        monotonic: Callable[[], float] = time.monotonic,
+        leadership: Leadership,
+        clock: Clock,
     ) -> None:
         self._api = api
         self._repo = repo
-        self._is_writer = is_writer
-        self._monotonic = monotonic
+        self._leadership = leadership
+        self._clock = clock
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._listed_at: float | None = None
@@ -119,12 +119,12 @@ class KubernetesLedger:
     def _is_current(self) -> bool:
         if self._listed_at is None:
             return False
-        if self._is_writer():
+        if self._leadership.is_leader():
             return self._listed_as_writer
-        return self._monotonic() - self._listed_at < _FRESH_SECONDS
+        return self._clock.monotonic() - self._listed_at < _FRESH_SECONDS
 
     def _list(self) -> None:
-        as_writer, at = self._is_writer(), self._monotonic()
+        as_writer, at = self._leadership.is_leader(), self._clock.monotonic()
         query = (("labelSelector", LEDGER_LABEL),)
         listed: dict[str, _Entry] = {}
         position = ""

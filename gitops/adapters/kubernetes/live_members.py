@@ -1,26 +1,27 @@
 """The objects of one kind that carry our part-of label, as the watch saw them last."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gitops.adapters.kubernetes.discovery import ApiResource
 from gitops.core.objects import Body, Key
 from gitops.core.ownership import live_object
 from gitops.core.ownership.live_object import Observed
+from gitops.ports import LiveListener
 
 
 class LiveMembers:
-    """Implements WatchSink. Thread-safe. `on_change(part_of, key)` is called when a pass would see a difference.
+    """Implements WatchSink. Thread-safe. `listener` learns of a change that a pass would see.
 
     Every event up to the resourceVersion `_position` is included. So an object that is missing here, but was read at or
     before that position, is gone. resourceVersions of one kind are compared as numbers:
     https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
     """
 
-    def __init__(self, resource: ApiResource, manager: str, on_change: Callable[[str, Key], None]) -> None:
+    def __init__(self, resource: ApiResource, manager: str, listener: LiveListener | None = None) -> None:
         self._resource = resource
         self._manager = manager
-        self._on_change = on_change
+        self._listener = listener
         self._lock = threading.Lock()
         self._seen: dict[Key, Observed] = {}
         self._parts: dict[str, dict[Key, Observed]] = {}  # the same, by part-of: a pass asks for one of a thousand
@@ -65,7 +66,8 @@ class LiveMembers:
                 return
             self._keep(seen)
         if known is None or _relevant_state(known) != _relevant_state(seen):
-            self._notify(seen, known)
+            for part_of in {seen.part_of, known.part_of if known else seen.part_of}:
+                self._notify(part_of, seen.key)
 
     def deleted(self, seen: Observed) -> None:
         with self._lock:
@@ -81,7 +83,7 @@ class LiveMembers:
         with self._lock:
             if self._seen.get(known.key) is known:
                 self._drop(known)
-        self._on_change(known.part_of, known.key)
+        self._notify(known.part_of, known.key)
 
     def _keep(self, seen: Observed) -> None:
         known = self._seen.get(seen.key)
@@ -97,9 +99,9 @@ class LiveMembers:
         if not part:
             del self._parts[known.part_of]
 
-    def _notify(self, seen: Observed, known: Observed | None) -> None:
-        for part_of in {seen.part_of, known.part_of if known else seen.part_of}:
-            self._on_change(part_of, seen.key)
+    def _notify(self, part_of: str, key: Key) -> None:
+        if self._listener is not None:
+            self._listener.object_changed(part_of, key)
 
 
 def _relevant_state(seen: Observed) -> tuple[object, ...]:

@@ -1,11 +1,19 @@
 """Watches `lockstep.gitops/requested-at` on the ApplySet parents: a follower or the CLI asks the leader for a pass."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from gitops.adapters.kubernetes.applysets import is_parent_of, overlay_of
 from gitops.core.objects import Body
 from gitops.core.ownership.applyset import REQUESTED_AT_ANNOTATION
+
+
+class PassRequestListener(Protocol):
+    """Learns that a follower or the CLI asks for a pass."""
+
+    def pass_requested(self, overlay: str) -> None:
+        """Called by the thread of the watch. Returns at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +25,11 @@ class ReconcileRequest:
 
 
 class ReconcileRequests:
-    """Implements WatchSink. It calls `on_request(overlay)` for each new value of the annotation; the first list holds
-    old values.
-    """
+    """Implements WatchSink. `listener` learns of each new value of the annotation; the first list holds old values."""
 
-    def __init__(self, repo: str, on_request: Callable[[str], None]) -> None:
+    def __init__(self, repo: str, listener: PassRequestListener) -> None:
         self._repo = repo
-        self._on_request = on_request
+        self._listener = listener
         self._last: dict[str, str] | None = None
 
     def reduce(self, body: Body) -> ReconcileRequest:
@@ -41,7 +47,7 @@ class ReconcileRequests:
     def changed(self, seen: ReconcileRequest) -> None:
         last = self._last or {}
         if seen.at and last.get(seen.overlay) != seen.at:
-            self._on_request(seen.overlay)
+            self._listener.pass_requested(seen.overlay)
         self._last = {**last, seen.overlay: seen.at}
 
     def deleted(self, seen: ReconcileRequest) -> None:

@@ -10,8 +10,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 import json
 import random
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,8 +22,10 @@ from urllib3.response import HTTPResponse
 from gitops.adapters.kubernetes import errors as kubernetes_errors
 from gitops.adapters.kubernetes.api import ApiRequest, KubernetesApi
 from gitops.adapters.kubernetes.errors import ApiFailure
+from gitops.core import backoff
 from gitops.core.errors import Conflict, GitopsError, Unavailable
 from gitops.core.objects import Body
+from gitops.ports import Clock
 
 _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 _PAGE = 250
@@ -87,11 +88,9 @@ class WatchState:
 
 
 class Reflector(Generic[Seen]):
-    """Runs one thread from start() to ask_to_stop(). `clock` (aware, UTC) is only for the times in `state`."""
+    """Runs one thread from start() to ask_to_stop()."""
 
-    def __init__(
-        self, api: KubernetesApi, selection: Selection, sink: WatchSink[Seen], *, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, api: KubernetesApi, selection: Selection, sink: WatchSink[Seen], *, clock: Clock) -> None:
         self._api = api
         self._selection = selection
         self._sink = sink
@@ -132,9 +131,9 @@ class Reflector(Generic[Seen]):
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        pause = _SHORTEST_PAUSE
+        failures = 1
         while not self._stopping.is_set():
-            begun = time.monotonic()
+            begun = self._clock.monotonic()
             try:
                 self._follow()
             except Conflict as error:  # the server no longer has the history since our position
@@ -146,8 +145,9 @@ class Reflector(Generic[Seen]):
                 _log.exception("watch failed on an event", watch=self._selection.name)
                 self._position = ""
                 self._fail(Unavailable("WatchFailed", f"watch of {self._selection.name}: {type(error).__name__}"))
-            lived = time.monotonic() - begun
-            pause = _SHORTEST_PAUSE if lived > _LONG_ENOUGH else min(pause * 2, _LONGEST_PAUSE)
+            lived = self._clock.monotonic() - begun
+            failures = 1 if lived > _LONG_ENOUGH else failures + 1
+            pause = backoff.pause(failures, first=_SHORTEST_PAUSE, longest=_LONGEST_PAUSE)
             self._stopping.wait(pause * _random.uniform(0.5, 1.0))
 
     def _follow(self) -> None:
@@ -211,7 +211,7 @@ class Reflector(Generic[Seen]):
     def _succeed(self) -> None:
         if self._state.synced_since is None:
             _log.debug("watch is synced", watch=self._selection.name)
-            self._set_state(WatchState(synced_since=self._clock()))
+            self._set_state(WatchState(synced_since=self._clock.now()))
 
     def _fail(self, error: GitopsError) -> None:
         if self._stopping.is_set():
@@ -219,7 +219,7 @@ class Reflector(Generic[Seen]):
         since = self._state.failing_since
         if since is None:
             _log.warning("watch is interrupted", watch=self._selection.name, reason=error.reason, error=error.message)
-        self._set_state(WatchState(failing_since=since or self._clock(), error=error))
+        self._set_state(WatchState(failing_since=since or self._clock.now(), error=error))
 
     def _set_state(self, state: WatchState) -> None:
         with self._state_changed:

@@ -5,14 +5,12 @@ whole bodies, all others with metadata only.
 """
 
 import threading
-import time
-from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from gitops.adapters.kubernetes.discovery import ApiResource, Discovery
 from gitops.adapters.kubernetes.live_members import LiveMembers
-from gitops.adapters.kubernetes.reconcile_requests import ReconcileRequests
+from gitops.adapters.kubernetes.reconcile_requests import PassRequestListener, ReconcileRequests
 from gitops.adapters.kubernetes.reflector import Reflector, Selection, WatchSink, WatchState
 from gitops.adapters.kubernetes.state_namespace import CONFIG_MAPS
 from gitops.core import health
@@ -21,24 +19,22 @@ from gitops.core.objects import Body, Key
 from gitops.core.ownership import live_object
 from gitops.core.ownership.applyset import ID_LABEL, PART_OF_LABEL
 from gitops.core.ownership.live_object import Observed
+from gitops.ports import Clock, LiveListener
 
 _FIRST_LIST_SECONDS = 60.0
 _STOP_SECONDS = 5.0
-
-Clock = Callable[[], datetime]
 
 
 class Watcher:
     """Implements ports.LiveState; the watches run until stop(). Thread-safe. `manager` is our field manager.
 
-    `on_change(part_of, key)`: an object of that ApplySet has changed in a field that a pass reads, or is gone. The
-    threads of the watches call it, so it must return at once.
+    `listener` learns that an object of an ApplySet has changed in a field that a pass reads, or is gone.
     """
 
-    def __init__(self, kinds: Discovery, *, manager: str, on_change: Callable[[str, Key], None], clock: Clock) -> None:
+    def __init__(self, kinds: Discovery, *, manager: str, clock: Clock, listener: LiveListener | None = None) -> None:
         self._kinds = kinds
         self._manager = manager
-        self._on_change = on_change
+        self._listener = listener
         self._clock = clock
         self._lock = threading.Lock()
         self._members: dict[tuple[str, str], LiveMembers] = {}
@@ -46,7 +42,7 @@ class Watcher:
 
     def watch(self, kinds: Collection[tuple[str, str, str]]) -> None:
         started = {kind: self._kind_reflector(kind) for kind in sorted(kinds)}
-        deadline = time.monotonic() + _FIRST_LIST_SECONDS
+        deadline = self._clock.monotonic() + _FIRST_LIST_SECONDS
         for kind, reflector in started.items():
             if reflector is not None:
                 self._await(kind, reflector, deadline)
@@ -56,7 +52,7 @@ class Watcher:
         object with it.
         """
         try:
-            reflector.await_list(max(0.0, deadline - time.monotonic()))
+            reflector.await_list(max(0.0, deadline - self._clock.monotonic()))
         except Rejected as error:
             if error.reason not in {"NoMatches", "NotFound"}:
                 raise
@@ -67,12 +63,12 @@ class Watcher:
                 self._members.pop((group, name), None)
             reflector.ask_to_stop()
 
-    def watch_requests(self, repo: str, on_request: Callable[[str], None]) -> None:
-        """Calls `on_request(overlay)` when a follower or the CLI sets `lockstep.gitops/requested-at` on a parent of
-        this config repo; from a watch's thread, as on_change. Returns and raises as watch does.
+    def watch_requests(self, repo: str, listener: PassRequestListener) -> None:
+        """Watches `lockstep.gitops/requested-at` on the parents of this config repo, which a follower or the CLI sets.
+        Returns and raises as watch does.
         """
         selection = Selection("requests", CONFIG_MAPS, ID_LABEL)
-        self._reflector(selection, ReconcileRequests(repo, on_request)).await_list(_FIRST_LIST_SECONDS)
+        self._reflector(selection, ReconcileRequests(repo, listener)).await_list(_FIRST_LIST_SECONDS)
 
     def members(self, part_of: str) -> Mapping[Key, Observed]:
         with self._lock:
@@ -106,9 +102,9 @@ class Watcher:
             reflectors = tuple(self._reflectors.values())
         for reflector in reflectors:
             reflector.ask_to_stop()
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = self._clock.monotonic() + _STOP_SECONDS
         for reflector in reflectors:
-            reflector.join(max(0.0, deadline - time.monotonic()))
+            reflector.join(max(0.0, deadline - self._clock.monotonic()))
 
     def _kind_reflector(self, kind: tuple[str, str, str]) -> Reflector[Any] | None:
         """The running reflector of a kind; None if the server does not serve the kind."""
@@ -127,7 +123,7 @@ class Watcher:
 
     def _sink(self, resource: ApiResource) -> LiveMembers:
         with self._lock:
-            fresh = LiveMembers(resource, self._manager, self._on_change)
+            fresh = LiveMembers(resource, self._manager, self._listener)
             return self._members.setdefault((resource.group, resource.kind), fresh)
 
     def _reflector(self, selection: Selection, sink: WatchSink[Any]) -> Reflector[Any]:

@@ -19,6 +19,7 @@ from gitops.adapters.kubernetes.lease import LeaderElection, LeaseCandidate, Lea
 from gitops.adapters.kubernetes.state_namespace import NAMESPACE
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import Ear, Line, eventually, now
+from tests.worlds.seams import WorldClock
 
 TERMS = LeaseTerms(duration=1.5, deadline=1.0, retry=0.2)
 
@@ -41,7 +42,7 @@ def enter(api: KubernetesApi, name: str) -> Iterator[Callable[..., LeaderElectio
     leaders: list[LeaderElection] = []
 
     def enter(identity: str, ear: Ear[str], over: KubernetesApi = api) -> LeaderElection:
-        leaders.append(LeaderElection(over, name, LeaseCandidate(identity, TERMS), clock=now))
+        leaders.append(LeaderElection(over, name, LeaseCandidate(identity, TERMS), clock=WorldClock()))
         leaders[-1].start(Told(identity, ear))
         return leaders[-1]
 

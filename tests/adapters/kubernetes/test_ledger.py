@@ -17,6 +17,7 @@ from gitops.core.revision import Revision
 from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import KubernetesWorld
+from tests.worlds.seams import Leader, WorldClock
 
 REPO = "https://git.example/shop.git"
 BEGUN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -28,7 +29,7 @@ def overlay(control_plane: SharedControlPlane) -> str:
 
 
 def ledger(kubernetes_world: KubernetesWorld, *, is_writer: bool, repo: str = REPO) -> KubernetesLedger:
-    return KubernetesLedger(kubernetes_world.api, repo=repo, is_writer=lambda: is_writer)
+    return KubernetesLedger(kubernetes_world.api, repo=repo, leadership=Leader(leads=is_writer), clock=WorldClock())
 
 
 def status(overlay: str, health: Health = Health.HEALTHY, objects: int = 1) -> SyncStatus:

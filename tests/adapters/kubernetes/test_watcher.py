@@ -5,7 +5,7 @@ import queue
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -36,6 +36,7 @@ from tests.worlds.kubernetes import (
     eventually,
     now,
 )
+from tests.worlds.seams import WorldClock
 
 CONFIG_MAPS = [("", "v1", "ConfigMap")]
 Change = tuple[str, Key]
@@ -57,13 +58,22 @@ def told(part_of: str) -> Ear[Key]:
     return Ear()
 
 
+@dataclass(frozen=True, slots=True)
+class ApplySetEar:
+    """Hears the changes of one ApplySet."""
+
+    part_of: str
+    heard: Ear[Key]
+
+    def object_changed(self, part_of: str, key: Key) -> None:
+        if part_of == self.part_of:
+            self.heard(key)
+
+
 @pytest.fixture
 def watcher(kubernetes_world: KubernetesWorld, part_of: str, told: Ear[Key]) -> Iterator[Watcher]:
-    def on_change(changed: str, key: Key) -> None:
-        if changed == part_of:
-            told(key)
-
-    watcher = Watcher(kubernetes_world.kinds, manager=MANAGER, on_change=on_change, clock=now)
+    ear = ApplySetEar(part_of, told)
+    watcher = Watcher(kubernetes_world.kinds, manager=MANAGER, clock=WorldClock(), listener=ear)
     yield watcher
     watcher.stop()
 
@@ -306,7 +316,7 @@ def following(plane: ControlPlane, kubeconfig: Path) -> Iterator[tuple[Kubernete
     told: Ear[Change] = Ear()
     seen_through = KubernetesWorld.of(kubeconfig, console)
     seen_through.kinds.resource("", "v1", "ConfigMap")
-    watcher = Watcher(seen_through.kinds, manager=MANAGER, on_change=told, clock=now)
+    watcher = Watcher(seen_through.kinds, manager=MANAGER, clock=WorldClock(), listener=told)
     try:
         yield KubernetesWorld.of(plane.kubeconfig, console), watcher, told
     finally:
