@@ -4,9 +4,8 @@ import pytest
 
 from gitops.core.config_repo.layout import Overlay
 from gitops.core.errors import Rejected
-from gitops.core.images.reference import Image
-from gitops.core.manifests import container_images, scope
 from gitops.core.manifests import manifest as manifests
+from gitops.core.manifests import scope
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL
@@ -34,7 +33,7 @@ def obj(kind: str, name: str, rest: str = "", *, api: str = "v1", metadata: str 
     return f"---\napiVersion: {api}\nkind: {kind}\nmetadata: {{name: {name}{metadata}}}\n{rest}\n"
 
 
-def test_objects_without_a_namespace_get_the_environment_s() -> None:
+def test_manifest_without_a_namespace_gets_that_of_the_overlay() -> None:
     found = parse(obj("ConfigMap", "a") + obj("ConfigMap", "b", metadata=", namespace: other") + obj("Namespace", "ns"))
     assert [manifest.key for manifest in found] == [
         Key("", "ConfigMap", "shop-dev", "a"),
@@ -168,17 +167,6 @@ def test_live_replicas_do_not_change_what_git_wants() -> None:
     (web,) = parse(WEB)
     other = manifests.with_replicas(web, 7)
     assert (other.body["spec"]["replicas"], other.hash) == (7, web.hash)
-
-
-def test_images_of_every_container_of_every_workload() -> None:
-    digest = "sha256:" + "0" * 64
-    pod = f"{{containers: [{{image: 'h.x/a:1@{digest}'}}, {{image: '$BAD'}}], initContainers: [{{image: h.x/b}}]}}"
-    text = obj("Deployment", "d", f"spec: {{template: {{spec: {pod}}}}}", api="apps/v1")
-    text += obj("CronJob", "c", "spec: {jobTemplate: {spec: {template: {spec: {containers: [{image: h.x/c:2}]}}}}}")
-    text += obj("Pod", "p", "spec: {containers: [{image: h.x/d}]}") + obj("ConfigMap", "m", "data: {image: h.x/e}")
-    found = container_images.images(parse(text))
-    assert found == {Image("h.x/a", "1", digest), Image("h.x/b"), Image("h.x/c", "2"), Image("h.x/d")}
-    assert container_images.image_names(parse(text)) == {"h.x/a", "h.x/b", "h.x/c", "h.x/d"}
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,13 @@
 """Bodies in managed_fields/ were recorded: one Deployment through its life, and single writes to other kinds."""
 
 import copy
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from gitops.core.health import Health
-from gitops.core.objects import Key
-from gitops.core.ownership import field_ownership, live_object, other_tools
+from gitops.core.ownership import field_ownership, live_object
+from tests.worlds.managed_fields import OURS, body
 
-BODIES = Path(__file__).parent / "managed_fields"
-OURS = "lockstep-test"
 APP = "/spec/template/spec/containers/app"
 DEPLOYMENT = yaml.safe_load(
     """
@@ -42,16 +37,8 @@ DEPLOYMENT = yaml.safe_load(
 """What the recorded Deployment was applied from."""
 
 
-def body(name: str) -> Any:
-    return yaml.safe_load((BODIES / f"{name}.yaml").read_text())
-
-
 def fingerprint(name: str) -> str:
     return field_ownership.fingerprint(body(name), OURS)
-
-
-def foreign(name: str) -> set[tuple[str, str]]:
-    return {(found.field, found.manager) for found in live_object.observe(body(name), OURS).foreign}
 
 
 def lost(name: str) -> dict[str, str]:
@@ -61,33 +48,6 @@ def lost(name: str) -> dict[str, str]:
         field_ownership.declared_fields(DEPLOYMENT), field_ownership.owned_fields(live, OURS)
     )
     return {found.field: found.manager for found in field_ownership.writers(live, paths)}
-
-
-def test_observes_identity_bookkeeping_and_the_replicas_that_are_ours() -> None:
-    live = body("deployment-ours")
-    live["metadata"]["labels"]["applyset.kubernetes.io/part-of"] = "applyset-x-v1"
-
-    seen = live_object.observe(live, OURS)
-
-    assert seen.key == Key("apps", "Deployment", "rec", "order")
-    assert (seen.uid, seen.resource_version) == (live["metadata"]["uid"], live["metadata"]["resourceVersion"])
-    assert (seen.generation, seen.part_of, seen.replicas, seen.deleting) == (1, "applyset-x-v1", 3, False)
-
-
-def test_metadata_alone_is_enough_where_health_has_no_rule() -> None:
-    whole = body("configmap-patched")
-    metadata_only = {name: part for name, part in whole.items() if name in {"apiVersion", "kind", "metadata"}}
-
-    assert live_object.observe(metadata_only, OURS) == live_object.observe(whole, OURS)
-
-
-def test_a_deleted_object_is_seen_as_deleting() -> None:
-    live = body("configmap-ours")
-    live["metadata"]["deletionTimestamp"] = "2026-11-23T23:00:00Z"
-
-    seen = live_object.observe(live, OURS)
-
-    assert (seen.deleting, seen.health) == (True, Health.PROGRESSING)
 
 
 class TestFingerprint:
@@ -118,71 +78,6 @@ class TestFingerprint:
     def test_is_blind_to_changes_of_what_was_applied_as_string_data(self) -> None:
         """The server keeps our ownership under stringData and theirs under data: manifests must not use stringData."""
         assert fingerprint("secret-patched") == fingerprint("secret-ours")
-
-
-class TestForeign:
-    def test_an_addition_of_a_console_survives_healing_and_is_named_whole(self) -> None:
-        assert foreign("deployment-console-healed") == {(f"{APP}/env/DEBUG", "ks-console")}
-
-    def test_says_when_and_how(self) -> None:
-        (found,) = live_object.observe(body("deployment-console-healed"), OURS).foreign
-
-        assert found.at is not None
-        assert (found.at.isoformat()[:10], found.how) == ("2026-11-23", "Update")
-
-    def test_a_restart_by_a_console_is_not_foreign(self) -> None:
-        assert foreign("deployment-restarted") == set()
-
-    @pytest.mark.parametrize(
-        "annotation", ["kubesphere.io/restartedAt", "cattle.io/timestamp", "kubectl.kubernetes.io/restartedAt"]
-    )
-    def test_an_annotation_beside_a_restart_is_foreign(self, annotation: str) -> None:
-        live = body("deployment-ours")
-        added: dict[str, Any] = {"f:annotations": {".": {}, f"f:{annotation}": {}, "f:sidecar.istio.io/inject": {}}}
-        tree = {"f:spec": {"f:template": {"f:metadata": added}}}
-        live["metadata"]["managedFields"].append({"manager": "console", "operation": "Update", "fieldsV1": tree})
-
-        found = live_object.observe(live, OURS).foreign
-
-        assert [each.field for each in found] == ["/spec/template/metadata/annotations/sidecar.istio.io~1inject"]
-
-    def test_scale_and_status_are_not_foreign(self) -> None:
-        scaled, before = foreign("deployment-scaled"), foreign("deployment-patched")
-
-        assert scaled == before
-
-    def test_everything_that_a_patch_added_is_named(self) -> None:
-        added = {field for field, manager in foreign("deployment-patched") if manager == "kubectl-patch"}
-
-        assert {
-            "/spec/minReadySeconds",
-            "/spec/template/spec/containers/sidecar",
-            "/spec/template/spec/nodeSelector",
-            "/spec/template/spec/volumes/extra",
-        } <= added
-
-    def test_keys_of_config_maps_and_secrets(self) -> None:
-        assert ("/data/c", "dashboard") in foreign("configmap-patched")
-        assert ("/data/c", "dashboard") in foreign("secret-patched")
-
-    def test_a_port_and_a_selector_of_a_service_but_not_its_defaults(self) -> None:
-        assert foreign("service-patched") == {("/spec/ports/5005-TCP", "console"), ("/spec/selector", "console")}
-
-    def test_rules_that_the_cluster_aggregates_are_not_foreign(self) -> None:
-        assert foreign("clusterrole-aggregated") == set()
-
-    def test_labels_that_the_job_controller_adds_are_not_foreign(self) -> None:
-        assert foreign("job-ours") == set()
-
-    def test_an_object_that_we_never_applied_has_none(self) -> None:
-        assert live_object.observe(body("deployment-console"), "somebody-else").foreign == ()
-
-    def test_labels_and_annotations_of_the_object_itself_belong_to_everybody(self) -> None:
-        live = body("deployment-ours")
-        tree: dict[str, Any] = {"f:metadata": {"f:labels": {"f:team": {}}, "f:finalizers": {'v:"x"': {}}}}
-        live["metadata"]["managedFields"].append({"manager": "rancher", "operation": "Update", "fieldsV1": tree})
-
-        assert live_object.observe(live, OURS).foreign == ()
 
 
 class TestLostAndWriters:
@@ -227,58 +122,7 @@ class TestLostAndWriters:
         assert field_ownership.lost_fields(before, after) == ("/data/a", "/data/b")
 
 
-class TestOwner:
-    @pytest.mark.parametrize(
-        ("where", "name", "value", "owner", "tool"),
-        [
-            (
-                "annotations",
-                "argocd.argoproj.io/tracking-id",
-                "shop:/ConfigMap:rec/c",
-                "Argo CD (tracking-id shop:",
-                "argocd",
-            ),
-            ("labels", "kustomize.toolkit.fluxcd.io/name", "apps", "Flux (Kustomization apps)", "flux"),
-            ("labels", "helm.toolkit.fluxcd.io/name", "apps", "Flux (HelmRelease apps)", "flux"),
-            (
-                "annotations",
-                "objectset.rio.cattle.io/id",
-                "default-fleet",
-                "Rancher Fleet (objectset default-fleet)",
-                "fleet",
-            ),
-            ("annotations", "meta.helm.sh/release-name", "shop", "Helm (release shop)", "helm"),
-            ("labels", "app.kubernetes.io/managed-by", "Helm", "Helm", "helm"),
-        ],
-    )
-    def test_marks_of_other_tools(self, where: str, name: str, value: str, owner: str, tool: str) -> None:
-        live = body("configmap-ours")
-        live["metadata"].setdefault(where, {})[name] = value
-
-        found = live_object.observe(live, OURS).owner
-
-        assert found.startswith(owner)
-        assert [each for each in ("argocd", "flux", "fleet", "helm") if other_tools.is_among(found, [each])] == [tool]
-
-    def test_no_mark_no_owner(self) -> None:
-        live = body("configmap-ours")
-        live["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "lockstep"}
-
-        assert live_object.observe(live, OURS).owner == ""
-
-    def test_a_mark_that_only_our_own_manifest_wrote_is_none(self) -> None:
-        live = body("configmap-ours")
-        live["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
-        mark: dict[str, Any] = {"f:metadata": {"f:labels": {"f:app.kubernetes.io/managed-by": {}}}}
-        ours = live["metadata"]["managedFields"][0]
-        ours["fieldsV1"] |= mark
-
-        assert live_object.observe(live, OURS).owner == ""
-        live["metadata"]["managedFields"].append(ours | {"manager": "helm", "operation": "Update", "fieldsV1": mark})
-        assert live_object.observe(live, OURS).owner == "Helm"
-
-
-def test_paths_name_items_by_their_keys_and_escape_slashes() -> None:
+def test_owned_fields_name_items_by_their_keys_and_escape_slashes() -> None:
     ours = field_ownership.owned_fields(body("deployment-ours"), OURS)
 
     assert f"{APP}/volumeMounts/~1tmp~1x/mountPath" in ours
@@ -286,7 +130,7 @@ def test_paths_name_items_by_their_keys_and_escape_slashes() -> None:
     assert f"{APP}/resources/requests/memory" in ours
 
 
-def test_declared_leaves_out_identity_status_and_null() -> None:
+def test_declared_fields_leave_out_identity_status_and_null() -> None:
     manifest = copy.deepcopy(DEPLOYMENT) | {"status": {"replicas": 1}}
     manifest["spec"]["paused"] = None
     manifest["metadata"]["creationTimestamp"] = None

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops.core.ownership import fields
-from gitops.core.parsing import quantities
 from gitops.core.sync import diff
 from gitops.core.sync.status import FieldChange
 from tests import ROOT
@@ -241,27 +240,6 @@ class TestDeclaredChanges:
 
         assert diff.declared_changes(manifest, secret(a="b2xk")) == ()
         assert diff.declared_changes(manifest, secret(a="bmV3")) == (FieldChange("/data/a", "***", "***"),)
-
-
-@pytest.mark.parametrize(
-    ("text", "other"),
-    [
-        ("100m", "0.1"),
-        ("1Gi", "1073741824"),
-        ("1k", "1000"),
-        ("1e3", "1000"),
-        ("1E", "1e18"),
-        ("1.5Gi", "1536Mi"),
-        ("0", "0m"),
-    ],
-)
-def test_equal_quantities(text: str, other: str) -> None:
-    assert quantities.parse(text) == quantities.parse(other) is not None
-
-
-@pytest.mark.parametrize("text", ["", "Gi", "1 Gi", "1gi", "1.2.3", "0x10", "NaN", "1e9999999999", "١"])
-def test_no_quantity(text: str) -> None:
-    assert quantities.parse(text) is None
 
 
 NAMES = st.text(alphabet="abcxyz/~.-", min_size=1, max_size=6)
