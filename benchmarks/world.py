@@ -194,7 +194,7 @@ class Controller:
     def _await(self, is_so: Callable[[], bool], what: str) -> float:
         deadline = time.monotonic() + _PATIENCE
         while not is_so():
-            if processes.ended(self._identity, within=_ASK_EVERY) or time.monotonic() > deadline:
+            if processes.wait_ended(self._identity, within=_ASK_EVERY) or time.monotonic() > deadline:
                 tail = "\n".join(self._world.log.read_text(errors="replace").splitlines()[-10:])
                 raise NotSeen(f"the controller was not seen {what}. The end of its log:\n{tail}")
         return time.monotonic()

@@ -1,8 +1,5 @@
-"""A real Kubernetes control plane without containers: etcd, the API server, its controllers, and kwok for the kubelets.
+"""`lockstep local` and `make run`: a whole installation on one Linux machine, without containers, on 127.0.0.1.
 
-    binaries.ensure_all()      find or build the programs        (toolchain, progress)
-    control_plane.ControlPlane start and stop them in a directory (components, credentials, processes, leash)
-    furnish.furnish()          what the example expects to find on a cluster
-
-Linux only. Everything listens on 127.0.0.1.
+No part of the controller imports it. cluster/ runs a real API server with simulated nodes; supervision/ starts and
+ends the processes. Begin at up.py, the steps of `lockstep local up`; commands.py has the other commands.
 """

@@ -1,7 +1,7 @@
-"""What a git host's webhook does, for a bare repository on disk: called by its post-receive hook.
+"""Sends GitHub's push webhook for a bare repository on disk; its post-receive hook runs this module.
 
-`python -m gitops.local.announce URL SECRET_FILE`, with `old new ref` lines on standard input; run in the repository.
-Failing to announce never fails the push: the controller looks at the repository by itself every now and then.
+`python -m gitops.local.announce URL SECRET_FILE` in the repository, with `old new ref` lines on standard input.
+A webhook that cannot be sent never fails the push: the controller also fetches the repository regularly.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ def main(url: str, secret_file: str) -> None:
         try:
             answer = pool.request("POST", url, body=body, headers=headers)
         except HTTPError:
-            sys.stderr.write("lockstep: the controller was not told of this push; it will see it by itself\n")
+            sys.stderr.write("lockstep: the webhook could not be sent; the controller will fetch this push later\n")
             return
         sys.stderr.writelines(f"lockstep: {sentence}\n" for sentence in sentences(answer.data))
 

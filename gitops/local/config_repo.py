@@ -1,7 +1,7 @@
 """The local config repo: a bare git repository made from this project's base/ and environments/.
 
-Two commits, as adopting Lockstep on a real repo makes them: the tree, then a release.yaml for every environment that
-comes after another one, which locks it to that tree.
+It has two commits, as `lockstep init` makes them in a real repo: the tree, then a release.yaml for each environment
+with `after`, which locks the environment to that tree.
 """
 
 import shlex
@@ -25,7 +25,7 @@ _AUTHOR = git.Actor("Lockstep example", "example@lockstep.invalid")
 def create(source: Path, target: Path) -> None:
     """Makes the bare repository `target` from `source`/base and `source`/environments, unless it exists.
 
-    It appears by one rename: a killed run leaves none that is half made.
+    The repository appears by one rename, so a killed run leaves no incomplete one.
 
     Raises: Rejected(NoExample) when `source` has no such directories.
     """
@@ -43,7 +43,7 @@ def create(source: Path, target: Path) -> None:
             shutil.copytree(source / name, tree / name)
         first = _commit(repo, "The print company's configuration: base, platform, dev, test, prod")
         _lock(tree, first)
-        _commit(repo, "test, prod: locked to the tree they were adopted with")
+        _commit(repo, "test, prod: locked to the first tree")
         bare = repo.clone(str(Path(scratch) / "bare.git"), bare=True)
         bare.delete_remote(bare.remote("origin"))
         repo.close()
@@ -53,7 +53,7 @@ def create(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit of the trunk with the `Key: value` lines at the end of its message."""
+    """One commit of the trunk, with the trailers of its message."""
 
     id: str
     subject: str
@@ -66,7 +66,7 @@ def head(repository: Path) -> str:
 
 
 def read(repository: Path, path: str) -> bytes:
-    """A file of the trunk's head.
+    """Reads a file at the trunk's head.
 
     Raises: Rejected(NotFound).
     """
@@ -79,27 +79,27 @@ def read(repository: Path, path: str) -> bytes:
 
 
 def paths(repository: Path) -> Sequence[str]:
-    """All files of the trunk's head."""
+    """The paths of all files at the trunk's head."""
     with git.Repo(repository) as repo:
         listed: str = repo.git.ls_tree("-r", "--name-only", "-z", TRUNK)
     return listed.rstrip("\0").split("\0")
 
 
 def commits(repository: Path, after: str) -> Sequence[Commit]:
-    """What the trunk got since the commit `after`, oldest first."""
+    """The commits of the trunk since the commit `after`, oldest first."""
     with git.Repo(repository) as repo:
         found = repo.iter_commits(f"{after}..{TRUNK}", reverse=True)
         return [Commit(each.hexsha, str(each.summary), dict(each.trailers_list)) for each in found]
 
 
 def _commit(repo: git.Repo, message: str) -> str:
-    """Whatever the user's git is set up to do at a commit (hooks, ignored files) is not for this repository."""
+    """Commits everything, without the hooks and ignored files of the user's own git configuration."""
     repo.git.add("--all", "--force")
     return repo.index.commit(message, author=_AUTHOR, committer=_AUTHOR, skip_hooks=True).hexsha
 
 
 def _lock(tree: Path, revision: str) -> None:
-    """Writes the release.yaml of each environment with `after`, waived because nothing was promoted to it yet."""
+    """Writes release.yaml for each environment with `after`; it is waived, because nothing was promoted there yet."""
     pipeline = yaml.safe_load((tree / "environments" / "pipeline.yaml").read_text())
     for name, environment in pipeline["environments"].items():
         if environment.get("after"):
@@ -108,7 +108,7 @@ def _lock(tree: Path, revision: str) -> None:
 
 
 _HOOK = """#!/bin/sh
-# Tells the controller of a push, as a git host's webhook does. What it pushed itself it knows already.
+# Sends a push webhook to the controller, as a git host does. The controller knows its own pushes already.
 lines=$(cat)
 case "$lines$(git log -1 --format='%(trailers:key=Lockstep-Cause,valueonly)' {trunk} --)" in
 *" refs/heads/{trunk}" | *" refs/tags/"*) printf '%s\\n' "$lines" | {announce} ;;
@@ -117,7 +117,7 @@ esac
 
 
 def announce_pushes(repository: Path, url: str, secret: Path) -> None:
-    """Installs a post-receive hook that tells the controller of every push, as a git host would by its webhook."""
+    """Installs a post-receive hook that sends the controller a webhook for every push, as a git host does."""
     hook = repository / "hooks" / "post-receive"
     hook.parent.mkdir(exist_ok=True)
     announce = shlex.join([sys.executable, "-P", "-m", "gitops.local.announce", url, str(secret)])

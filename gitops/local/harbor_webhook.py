@@ -1,5 +1,5 @@
-"""Plays Harbor: announces an image as a registry does after `docker push`. There is no registry; the digest is made up
-from the name and the tag, the same one each time.
+"""Simulates Harbor: sends the webhook that a registry sends after `docker push`. There is no registry; the digest is a
+hash of name and tag, so the same image always has the same digest.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from gitops.local.webhook_answer import sentences
 
 @dataclass(frozen=True, slots=True)
 class WebhookAnswer:
-    """What the controller said: the HTTP status and one sentence per event, or one for the refusal."""
+    """The controller's answer: the HTTP status and one sentence per event, or the message of a refusal."""
 
     status: int
     sentences: tuple[str, ...]
@@ -28,18 +28,18 @@ class WebhookAnswer:
 
 
 def image(name: str, tag: str) -> Image:
-    """`name` is the repository with its host.
+    """Makes the image of a tag. `name` is the repository with its registry host.
 
     Raises: Rejected(InvalidImage).
     """
     if not is_name(name) or not is_tag(tag):
-        raise Rejected("InvalidImage", f"{name}:{tag} is not an image name and tag")
+        raise Rejected("InvalidImage", f"{name}:{tag} is not a valid image name and tag")
     service = name.rpartition("/")[2]
     return Image(name, tag, "sha256:" + hashlib.sha256(f"{service}:{tag}".encode()).hexdigest())
 
 
 def body(pushed: Image, at: datetime) -> bytes:
-    """Harbor's PUSH_ARTIFACT in its Default format, as Harbor 2.15 sends it."""
+    """The body of PUSH_ARTIFACT in Default format, as Harbor 2.15 sends it."""
     _, _, full_name = pushed.name.partition("/")
     project, _, repository = full_name.partition("/")
     seconds = int(at.timestamp())
@@ -63,7 +63,7 @@ def body(pushed: Image, at: datetime) -> bytes:
 
 
 def push(url: str, authorization: str, pushed: Image, at: datetime) -> WebhookAnswer:
-    """Sends the delivery once, with Harbor's time limit of 3 s.
+    """Sends the webhook once, with Harbor's time limit of 3 s.
 
     Raises: Unavailable(NoAnswer).
     """
@@ -72,5 +72,5 @@ def push(url: str, authorization: str, pushed: Image, at: datetime) -> WebhookAn
         with PoolManager(timeout=3.0, retries=False) as pool:
             response = pool.request("POST", url, body=body(pushed, at), headers=headers)
     except HTTPError as error:
-        raise Unavailable("NoAnswer", f"no answer from {url} within 3 s: does the controller run?") from error
+        raise Unavailable("NoAnswer", f"no answer from {url} within 3 s: is the controller running?") from error
     return WebhookAnswer(response.status, sentences(response.data))

@@ -1,4 +1,4 @@
-"""One pushed image, followed from Harbor's webhook to the healthy workload."""
+"""Follows one pushed image from Harbor's webhook to the Healthy workload."""
 
 import re
 import time
@@ -21,12 +21,12 @@ from gitops.local.config_repo import Commit
 from gitops.local.page_client import PageClient
 from gitops.local.site import HARBOR, LocalSite
 
-_PATIENCE = 60
+_STEP_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class PushStep:
-    """`at`: seconds since the push; `who` saw or did it. `is_end`: nothing more comes of the push."""
+    """One observed step: `at` seconds after the push, `who` (Lockstep, git, Kubernetes, Healthy), `what` happened."""
 
     at: float
     who: str
@@ -34,8 +34,8 @@ class PushStep:
 
 
 @dataclass(frozen=True, slots=True)
-class PushWatch:
-    """Where to look."""
+class PushSources:
+    """The places where the steps of a push are observed: config repo, cluster, page."""
 
     site: LocalSite
     kubeconfig: Path
@@ -43,24 +43,24 @@ class PushWatch:
 
 
 def image(site: LocalSite, service: str, tag: str) -> Image:
-    """What Harbor would announce when the service's pipeline pushes this tag.
+    """The image that Harbor would announce after a push of this tag.
 
-    Raises: Rejected(UnknownService) naming those that there are; Rejected(InvalidImage).
+    Raises: Rejected(UnknownService) naming the services of pipeline.yaml; Rejected(InvalidImage).
     """
-    services = declared(site).services
+    services = read_pipeline(site).services
     if service not in services:
         raise Rejected("UnknownService", f"pipeline.yaml has no service {service}; it has {', '.join(services)}")
     return harbor_webhook.image(services[service].image, tag)
 
 
-def declared(site: LocalSite) -> Pipeline:
-    """pipeline.yaml at the trunk's head."""
+def read_pipeline(site: LocalSite) -> Pipeline:
+    """Reads pipeline.yaml at the trunk's head."""
     return pipeline.parse(config_repo.read(site.config_repo, pipeline.FILE))
 
 
 def deployed_tag(site: LocalSite, service: str) -> str:
-    """What the first environment says in git; empty when it does not have the service, or no tag of it."""
-    found = declared(site)
+    """The service's tag in the first environment in git; empty if it has none there."""
+    found = read_pipeline(site)
     if service not in found.services:
         return ""
     path = f"{pipeline.ENVIRONMENTS}/{found.order[0]}/kustomization.yaml"
@@ -70,87 +70,85 @@ def deployed_tag(site: LocalSite, service: str) -> str:
 
 
 def next_build(tag: str) -> str:
-    """`SNAPSHOT-master-118` -> `SNAPSHOT-master-119`: the last number of a tag plus one; empty without a number."""
+    """Increments the last number of a tag: `SNAPSHOT-master-118` -> `SNAPSHOT-master-119`. Empty without a number."""
     found = re.fullmatch(r"(.*?)(\d+)(\D*)", tag, re.DOTALL)
     return f"{found[1]}{int(found[2]) + 1}{found[3]}" if found else ""
 
 
-def follow(world: PushWatch, service: str, pushed: Image, at: datetime) -> Iterator[PushStep]:
-    """Sends Harbor's webhook and yields what comes of it, each as soon as it is seen. After a delivery that changes
-    nothing, the answer is the last one.
+def follow(sources: PushSources, service: str, pushed: Image, at: datetime) -> Iterator[PushStep]:
+    """Sends Harbor's webhook and yields each step when it is observed. If the delivery changes nothing, the answer is
+    the only step.
 
-    Raises: Unavailable(NoAnswer, NotAccepted); Unavailable(NotSeen) when an expected step is not seen within a minute.
+    Raises: Unavailable(NoAnswer, NotAccepted); Unavailable(NotSeen) if a step is not observed within a minute.
     """
-    repository, site = world.site.config_repo, world.site
+    repository, site = sources.site.config_repo, sources.site
     before = config_repo.head(repository)
-    with config.new_client_from_config(str(world.kubeconfig)) as api:
+    with config.new_client_from_config(str(sources.kubeconfig)) as api:
         apps = client.AppsV1Api(api)
-        version = _version(apps.list_deployment_for_all_namespaces(limit=1))
-        followed = _Followed(world, service, pushed, time.monotonic())
+        version = _resource_version(apps.list_deployment_for_all_namespaces(limit=1))
+        follower = _PushFollower(sources, service, pushed, time.monotonic())
         answer = harbor_webhook.push(site.hook(HARBOR), site.secret(HARBOR).read_text(), pushed, at)
         if not answer.is_accepted:
-            raise Unavailable(
-                "NotAccepted",
-                f"answered {answer.status}: {'; '.join(answer.sentences)}. Harbor would try again; so can you",
-            )
-        yield from (followed.seen("Lockstep", f"{answer.status}: {sentence}") for sentence in answer.sentences)
-        for commit in _caused(config_repo.commits(repository, before), service, pushed):
-            yield followed.seen("git", f"{commit.id[:7]} {commit.subject}")
+            said = "; ".join(answer.sentences)
+            raise Unavailable("NotAccepted", f"the controller answered {answer.status}: {said}. Try the command again")
+        yield from (follower.step("Lockstep", f"{answer.status}: {sentence}") for sentence in answer.sentences)
+        for commit in _select_caused(config_repo.commits(repository, before), service, pushed):
+            yield follower.step("git", f"{commit.id[:7]} {commit.subject}")
             environment = commit.trailers["Lockstep-Environment"]
-            yield followed.until_changed(apps, version, environment)
-            yield followed.until_healthy(environment)
+            yield follower.wait_changed(apps, version, environment)
+            yield follower.wait_healthy(environment)
 
 
-def _caused(commits: Iterable[Commit], service: str, pushed: Image) -> Sequence[Commit]:
+def _select_caused(commits: Iterable[Commit], service: str, pushed: Image) -> Sequence[Commit]:
     wanted = {"Lockstep-Service": service, "Lockstep-Digest": pushed.digest}
     return [commit for commit in commits if wanted.items() <= commit.trailers.items()]
 
 
 @dataclass(frozen=True, slots=True)
-class _Followed:
-    """One push on its way; `began` is on the monotonic clock."""
+class _PushFollower:
+    """Waits for the steps of one push; `began` is on the monotonic clock."""
 
-    world: PushWatch
+    sources: PushSources
     service: str
     pushed: Image
     began: float
 
-    def seen(self, who: str, what: str) -> PushStep:
+    def step(self, who: str, what: str) -> PushStep:
         return PushStep(time.monotonic() - self.began, who, what)
 
-    def until_changed(self, apps: client.AppsV1Api, version: str, environment: str) -> PushStep:
-        """The API server's own word, by a watch from the state before the push."""
-        namespace = declared(self.world.site).environments[environment].namespace
+    def wait_changed(self, apps: client.AppsV1Api, version: str, environment: str) -> PushStep:
+        """Watches the Deployments from the state before the push until one has the image."""
+        namespace = read_pipeline(self.sources.site).environments[environment].namespace
         events = watch.Watch().stream(
-            apps.list_namespaced_deployment, namespace, resource_version=version, timeout_seconds=_PATIENCE
+            apps.list_namespaced_deployment, namespace, resource_version=version, timeout_seconds=_STEP_SECONDS
         )
         with closing(events):
             for event in events:
                 if self.pushed.digest in _digests(event["raw_object"]):
                     name = event["raw_object"]["metadata"]["name"]
                     what = f"Deployment {namespace}/{name} now has {self.pushed.tag}@sha256:{self.pushed.short_digest}"
-                    return self.seen("Kubernetes", what)
-        raise self._not_seen(f"no Deployment in {namespace} got the new image")
+                    return self.step("Kubernetes", what)
+        raise self._describe_missing(f"no Deployment in {namespace} got the new image")
 
-    def until_healthy(self, environment: str) -> PushStep:
+    def wait_healthy(self, environment: str) -> PushStep:
         last = "nothing"
-        for report in self.world.page.follow(_PATIENCE):
+        for report in self.sources.page.follow(_STEP_SECONDS):
             found = report.services.get((self.service, environment))
             if found and found.digest == self.pushed.digest:
                 if found.is_settled:
-                    return self.seen(
+                    return self.step(
                         found.health, f"{self.service} in {environment} is {found.sync} and {found.health}"
                     )
                 last = f"{found.sync}, {found.health}"
-        raise self._not_seen(f"{self.service} in {environment} did not become Healthy; last seen: {last}")
+        raise self._describe_missing(f"{self.service} in {environment} did not become Healthy; last seen: {last}")
 
-    def _not_seen(self, what: str) -> Unavailable:
-        where = self.world.site
-        return Unavailable("NotSeen", f"{what} within {_PATIENCE} s; {where.url('page')} and {where.log} say why")
+    def _describe_missing(self, what: str) -> Unavailable:
+        site = self.sources.site
+        return Unavailable("NotSeen", f"{what} within {_STEP_SECONDS} s; see {site.url('page')} and {site.log}")
 
 
-def _version(listed: Any) -> str:
-    """From where a watch goes on without a gap."""
+def _resource_version(listed: Any) -> str:
+    """The version from which a watch continues without a gap."""
     return str(listed.metadata.resource_version)
 
 

@@ -1,4 +1,4 @@
-"""The processes of a local installation: a control plane, unless a cluster was given, and the controller."""
+"""The processes of a local installation: the controller, and a control plane unless KUBECONFIG names a cluster."""
 
 import fcntl
 import os
@@ -13,10 +13,10 @@ from gitops.local.cluster.binaries import CONTROL_PLANE
 from gitops.local.cluster.components import ComponentLayout
 from gitops.local.cluster.control_plane import ControlPlane
 from gitops.local.site import LocalSite
-from gitops.local.supervision import processes, record
+from gitops.local.supervision import process_record, processes
 from gitops.local.supervision.interrupt import Interrupt
+from gitops.local.supervision.process_record import ProcessRecord
 from gitops.local.supervision.processes import ProcessIdentity
-from gitops.local.supervision.record import InstallationRecord
 
 if TYPE_CHECKING:
     import subprocess
@@ -27,7 +27,7 @@ _GRACE = 12.0
 
 @contextmanager
 def claim(site: LocalSite) -> Iterator[None]:
-    """One owner of a directory at a time, recorded for others to find.
+    """Makes this process the only owner of the directory, and records that for other processes.
 
     Raises: Rejected(AlreadyUp).
     """
@@ -42,17 +42,17 @@ def claim(site: LocalSite) -> Iterator[None]:
                 f"{site.directory} is up already, in another terminal: `lockstep local status` shows it, "
                 "`lockstep local down` stops it",
             ) from None
-        record.stop(site.directory)  # what an owner left behind that died
+        process_record.stop(site.directory)  # processes that a dead owner left
         _record(site, {})
         try:
             yield
         finally:
-            record.stop(site.directory)
+            process_record.stop(site.directory)
 
 
 class Installation:
-    """Started and stopped from the main thread, by the owner of the site. `given`: the kubeconfig of a cluster to be
-    used instead of one of our own.
+    """The owner of the site starts and stops it from the main thread. `given` is the kubeconfig of an existing cluster
+    to use instead of a local control plane.
     """
 
     def __init__(self, site: LocalSite, given: Path | None) -> None:
@@ -63,7 +63,7 @@ class Installation:
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """What has to be there before anything is started."""
+        """The programs that must exist before the start."""
         return ("kustomize",) if self._given else CONTROL_PLANE
 
     @property
@@ -72,7 +72,7 @@ class Installation:
 
     @property
     def controller(self) -> ProcessIdentity:
-        """Raises: Unavailable(ComponentFailed) with the end of its log when it does not run."""
+        """The running controller. Raises: Unavailable(ComponentFailed) with the end of its log if it does not run."""
         found = processes.identify(self._controller.pid) if self._controller else None
         if found is None:
             raise self.failure(CONTROLLER)
@@ -85,19 +85,19 @@ class Installation:
         plane.start()
 
     def start_controller(self) -> None:
-        """Starts it with the site's lockstep.yaml; its log begins anew. Raises as `controller`."""
+        """Starts the controller with the site's lockstep.yaml and an empty log. Raises as `controller`."""
         self._site.log.unlink(missing_ok=True)
         self._site.log.touch(mode=0o600)
         argv = [sys.executable, "-m", "gitops", "run", "--config", str(self._site.config)]
         self._controller = processes.start(argv, directory=self._site.directory, log=self._site.log)
         _record(self._site, {CONTROLLER: self.controller})
 
-    def await_fall(self, interrupt: Interrupt) -> str | None:
-        """Waits until a component ends that nobody asked to, and names it; None when we are interrupted."""
-        return processes.first_ended(self._components(), interrupt=interrupt)
+    def wait_crashed(self, interrupt: Interrupt) -> str | None:
+        """Waits until a component ends and returns its name; None if a stop was requested first."""
+        return processes.wait_first_ended(self._components(), interrupt=interrupt)
 
     def stops(self) -> Sequence[tuple[str, Callable[[], None]]]:
-        """What was started, by name, and how to stop it, in this order."""
+        """The names of the started parts and the functions that stop them, in the order of stopping."""
         wanted: list[tuple[str, Callable[[], None]]] = []
         if self._controller is not None:
             wanted.append((f"the {CONTROLLER}", self._stop_controller))
@@ -114,12 +114,12 @@ class Installation:
             self._controller = None
 
     def kill(self) -> None:
-        """Ends what still runs without giving it time."""
+        """Kills all components that still run."""
         for identity in self._components().values():
             processes.end(identity, grace=0.0)
 
     def failure(self, component: str, what: str = "has ended") -> Unavailable:
-        """What to say when a component is of no use: the end of its log."""
+        """The error for a component that failed, with the end of its log."""
         log = self._site.log if component == CONTROLLER else ComponentLayout(self._site.control_plane, 0).log(component)
         lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else ["(no log)"]
         return Unavailable("ComponentFailed", "\n".join([f"{component} {what}. The end of {log}:", *lines]))
@@ -127,7 +127,7 @@ class Installation:
     def _components(self) -> dict[str, ProcessIdentity]:
         found: dict[str, ProcessIdentity] = {}
         for directory in (self._site.control_plane if self._plane else None, self._site.directory):
-            recorded = record.read(directory) if directory else None
+            recorded = process_record.read(directory) if directory else None
             found |= recorded.components if recorded else {}
         return found
 
@@ -135,4 +135,4 @@ class Installation:
 def _record(site: LocalSite, components: Mapping[str, ProcessIdentity]) -> None:
     owner = processes.identify(os.getpid())
     if owner is not None:
-        record.write(site.directory, InstallationRecord(owner, components))
+        process_record.write(site.directory, ProcessRecord(owner, components))

@@ -1,4 +1,4 @@
-"""What the controller says of itself and of the overlays: a reader of its page's JSON, and of its metrics."""
+"""Reads the status API and the metrics of the local controller."""
 
 import json
 import re
@@ -22,8 +22,8 @@ _PASSES = re.compile(r'^lockstep_reconcile_seconds_count\{outcome="(\w+)",overla
 
 
 @dataclass(frozen=True, slots=True)
-class PageOverlay:
-    """`message` says why it is not ready; `objects` counts them by their health."""
+class OverlayReport:
+    """One overlay. `message` explains why it is not ready. `objects` counts its objects by health."""
 
     sync: str
     health: str
@@ -36,8 +36,8 @@ class PageOverlay:
 
 
 @dataclass(frozen=True, slots=True)
-class PageImage:
-    """One service in one environment."""
+class ServiceReport:
+    """One service in one environment, with the image that runs there."""
 
     digest: str
     tag: str
@@ -50,22 +50,23 @@ class PageImage:
 
 
 @dataclass(frozen=True, slots=True)
-class PageReport:
-    """`services` are keyed by (service, environment), `troubles` what keeps the controller from working. `seen` are the
-    overlays that this process has looked at: the state of others is what an earlier one has left in the ledger.
-    `failing` are those that it tried to look at in vain.
+class ControllerReport:
+    """`services` are keyed by (service, environment). `troubles` are failures that keep the controller from its work.
+
+    `seen` are the overlays that this process has reconciled; the status of the others is that of an earlier process,
+    from the ledger. `failing` are the overlays whose passes have all failed.
     """
 
     leads: bool
     seen: frozenset[str] = frozenset()
     failing: frozenset[str] = frozenset()
-    overlays: Mapping[str, PageOverlay] = field(default_factory=dict)
-    services: Mapping[tuple[str, str], PageImage] = field(default_factory=dict)
+    overlays: Mapping[str, OverlayReport] = field(default_factory=dict)
+    services: Mapping[tuple[str, str], ServiceReport] = field(default_factory=dict)
     troubles: tuple[str, ...] = ()
 
 
 class PageClient:
-    """The page of one controller process, the site's. To be closed."""
+    """A client for the site's controller process. Close it after use."""
 
     def __init__(self, site: LocalSite, controller: ProcessIdentity) -> None:
         self._url = site.url("page")
@@ -82,23 +83,23 @@ class PageClient:
         except HTTPError:
             return False
 
-    def report(self) -> PageReport:
+    def report(self) -> ControllerReport:
         """Raises: Unavailable(NoAnswer)."""
-        metrics = self._asked(f"{self._metrics}/metrics").decode()  # first: what follows must not be older
-        answer = json.loads(self._asked(f"{self._url}/api/v1/status"))
-        return _report(answer, _PASSES.findall(metrics))
+        metrics = self._fetch(f"{self._metrics}/metrics").decode()  # first: the status must not be older
+        answer = json.loads(self._fetch(f"{self._url}/api/v1/status"))
+        return _parse_report(answer, _PASSES.findall(metrics))
 
     def await_ready(self, seconds: float) -> bool:
-        """False when it is not ready after so long, or its process has ended."""
+        """False if the controller is not ready after `seconds`, or its process has ended."""
         deadline = time.monotonic() + seconds
         while not self.is_ready():
-            if processes.ended(self._controller, within=_ASK_EVERY) or time.monotonic() > deadline:
+            if processes.wait_ended(self._controller, within=_ASK_EVERY) or time.monotonic() > deadline:
                 return False
         return True
 
-    def follow(self, seconds: float) -> Iterator[PageReport]:
-        """A report now and at each change. Ends after so long, and when the controller's process ends; that the page
-        cannot be had for a while is no change.
+    def follow(self, seconds: float) -> Iterator[ControllerReport]:
+        """Yields a report now and at each change, for `seconds` or until the controller's process ends. Errors of the
+        page are skipped.
         """
         deadline = time.monotonic() + seconds
         last = None
@@ -108,40 +109,40 @@ class PageClient:
                 if report != last:
                     last = report
                     yield report
-            if processes.ended(self._controller, within=_ASK_EVERY):
+            if processes.wait_ended(self._controller, within=_ASK_EVERY):
                 return
 
-    def _asked(self, url: str) -> bytes:
+    def _fetch(self, url: str) -> bytes:
         try:
             response = self._pool.request("GET", url)
         except HTTPError as error:
-            raise Unavailable("NoAnswer", f"no answer from {url}: does the controller run?") from error
+            raise Unavailable("NoAnswer", f"no answer from {url}: is the controller running?") from error
         if response.status != 200:
             raise Unavailable("NoAnswer", f"{url} answered {response.status}; the controller's log says why")
         return response.data
 
 
-def _report(answer: Any, passes: Iterable[tuple[str, str]]) -> PageReport:
-    """`passes`: outcomes that were counted, each with its overlay."""
+def _parse_report(answer: Any, passes: Iterable[tuple[str, str]]) -> ControllerReport:
+    """`passes` are (outcome, overlay) from the metrics."""
     tried = {outcome: frozenset(overlay for ended, overlay in passes if ended == outcome) for outcome in _OUTCOMES}
     controller, status = answer["controller"], answer["status"]
     cells = [cell for row in status["rows"] for cell in row["cells"] if cell]
-    return PageReport(
+    return ControllerReport(
         leads=controller["leader"],
         seen=tried["ok"],
         failing=tried["failed"] - tried["ok"],
-        overlays={card["overlay"]: _overlay(card) for card in status["cards"]},
-        services={(cell["service"], cell["environment"]): _running(cell) for cell in cells},
+        overlays={card["overlay"]: _parse_overlay(card) for card in status["cards"]},
+        services={(cell["service"], cell["environment"]): _parse_service(cell) for cell in cells},
         troubles=tuple(f"{each['reason']}: {each['message']}" for each in controller["troubles"]),
     )
 
 
-def _overlay(card: Any) -> PageOverlay:
+def _parse_overlay(card: Any) -> OverlayReport:
     why = card["not_ready"]
-    return PageOverlay(
+    return OverlayReport(
         card["sync"], card["health"], f"{why['reason']}: {why['message']}" if why else "", card["counts"]
     )
 
 
-def _running(cell: Any) -> PageImage:
-    return PageImage(cell["image"]["digest"], cell["image"]["tag"], cell["sync"], cell["health"])
+def _parse_service(cell: Any) -> ServiceReport:
+    return ServiceReport(cell["image"]["digest"], cell["image"]["tag"], cell["sync"], cell["health"])

@@ -1,5 +1,5 @@
-"""Two people for a local installation, who may ask for promotions and approve each other's: each a git configuration
-with a name and an SSH key to sign with. They mean nothing outside of it.
+"""Two people in a local installation, who can request promotions and approve each other's requests. Each has a git
+configuration with a name and an SSH signing key, which no other installation accepts.
 """
 
 import shutil
@@ -13,26 +13,26 @@ _SECONDS = 30.0
 
 
 def create(directory: Path) -> Path | None:
-    """Makes what is missing; returns git's allowed-signers file, None where there is no ssh-keygen: then nobody can
-    sign, and approvals cannot be tried out.
+    """Makes missing keys and configurations and returns git's allowed-signers file. Returns None without ssh-keygen:
+    approvals, which must be signed, cannot be tried out then.
     """
     allowed = directory / "allowed-signers"
     keygen = shutil.which("ssh-keygen")
     if keygen is None:
         return allowed if allowed.exists() else None
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lines = [_person(directory, name, keygen) for name in (YOU, COLLEAGUE)]
+    lines = [_create_person(directory, name, keygen) for name in (YOU, COLLEAGUE)]
     write_private(allowed, "".join(lines))
     return allowed
 
 
 def git_config(directory: Path, name: str) -> Path:
-    """For GIT_CONFIG_GLOBAL: whoever runs git with it is this person."""
+    """The file for GIT_CONFIG_GLOBAL that makes git commit and sign as this person."""
     return directory / f"{name}.gitconfig"
 
 
-def _person(directory: Path, name: str, keygen: str) -> str:
-    """The person's line of the allowed-signers file."""
+def _create_person(directory: Path, name: str, keygen: str) -> str:
+    """Makes a missing key and returns the person's line for the allowed-signers file."""
     key, mail = directory / name, f"{name}@lockstep.invalid"
     if not key.with_name(f"{name}.pub").exists():
         key.unlink(missing_ok=True)

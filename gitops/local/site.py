@@ -1,4 +1,4 @@
-"""Where a local installation keeps its things, and the configuration that its controller is started with."""
+"""The directory of a local installation: paths, ports, secrets, and the lockstep.yaml of its controller."""
 
 import json
 import secrets
@@ -20,7 +20,7 @@ _PORTS = {"webhooks": 8080, "page": 8081, "metrics": 8082}
 
 @dataclass(frozen=True, slots=True)
 class LocalSite:
-    """Everything below one directory (absolute); deleting it while nothing runs is a fresh start."""
+    """All paths lie below `directory` (absolute). To start afresh, delete it while nothing runs."""
 
     directory: Path
 
@@ -48,7 +48,7 @@ class LocalSite:
         return self.directory / "secrets" / sender
 
     def hook(self, sender: str) -> str:
-        """The address that the sender's webhooks go to. Raises as ports()."""
+        """The webhook URL for a sender. Raises as ports()."""
         return f"{self.url('webhooks')}/hooks/{sender}"
 
     def url(self, listener: str) -> str:
@@ -56,26 +56,26 @@ class LocalSite:
         return f"http://127.0.0.1:{self.ports()[listener]}"
 
     def ports(self) -> Mapping[str, int]:
-        """The ports that the written configuration names.
+        """The ports in the written configuration.
 
-        Raises: Rejected(NotUp) when there is none: `lockstep local up` was never run here.
+        Raises: Rejected(NotUp) if there is none, because `lockstep local up` never ran here.
         """
         return self._stored("ports.json")
 
     def kubeconfig(self) -> Path:
-        """Of the cluster that the written configuration names. Raises as ports()."""
+        """The kubeconfig in the written configuration. Raises as ports()."""
         return Path(self._stored("cluster.json")["kubeconfig"])
 
     def prepare(self, kubeconfig: Path, kustomize: Path) -> None:
-        """Makes missing secrets and people, chooses free ports (the last ones where possible) and writes lockstep.yaml.
-        All of it is for its owner's eyes only.
+        """Makes missing secrets and people, chooses free ports (those of the last run if possible), writes
+        lockstep.yaml. Only the owner can read these files.
         """
         (self.directory / "secrets").mkdir(exist_ok=True, mode=0o700)
         for sender in (HARBOR, CONFIG_REPO):
             if not self.secret(sender).exists():
                 write_private(self.secret(sender), secrets.token_urlsafe(32))
         signers = people.create(self.people)
-        ports = self._free_ports()
+        ports = self._choose_ports()
         write_private(self.directory / "ports.json", json.dumps(ports))
         write_private(self.directory / "cluster.json", json.dumps({"kubeconfig": str(kubeconfig)}))
         write_private(self.config, self._configuration(kubeconfig, kustomize, ports) + _signers(signers))
@@ -85,17 +85,17 @@ class LocalSite:
             stored: dict[str, Any] = json.loads((self.directory / name).read_text())
         except FileNotFoundError:
             raise Rejected(
-                "NotUp", f"nothing was started in {self.directory} yet: run `make run` or `lockstep local up`"
+                "NotUp", f"there is no installation in {self.directory} yet: run `make run` or `lockstep local up`"
             ) from None
         return stored
 
-    def _free_ports(self) -> dict[str, int]:
+    def _choose_ports(self) -> dict[str, int]:
         try:
             wanted = {**_PORTS, **self.ports()}
         except Rejected:
             wanted = _PORTS
-        with ExitStack() as held:  # all at once, so that no two get the same
-            return {name: _free(port, held) for name, port in wanted.items()}
+        with ExitStack() as held:  # all held at once, so that no two are equal
+            return {name: _reserve(port, held) for name, port in wanted.items()}
 
     def _configuration(self, kubeconfig: Path, kustomize: Path, ports: Mapping[str, int]) -> str:
         return f"""# Written by `lockstep local up` at every start.
@@ -125,8 +125,8 @@ def _quoted(path: Path) -> str:
     return json.dumps(str(path.absolute()))
 
 
-def _free(port: int, held: ExitStack) -> int:
-    """`port` if nobody listens on it, else one that the kernel chooses; taken until `held` ends."""
+def _reserve(port: int, held: ExitStack) -> int:
+    """Binds `port`, or a port that the kernel chooses if `port` is in use, until `held` ends."""
     probe = held.enter_context(socket.socket())
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,4 +1,4 @@
-"""What the webhook door says, as sentences: one per event, or the one of a refusal."""
+"""The sentences in an answer of the webhook endpoint: one for each event, or the message of a refusal."""
 
 import json
 
@@ -6,9 +6,9 @@ _LONGEST = 500
 
 
 def sentences(body: bytes) -> tuple[str, ...]:
-    """The body as it is, when it is not the door's."""
+    """Falls back to the body itself (500 characters) if it is not an answer of the endpoint."""
     try:
-        said = json.loads(body)
-        return tuple(map(str, said["results"])) if "results" in said else (str(said["error"]["message"]),)
+        answer = json.loads(body)
+        return tuple(map(str, answer["results"])) if "results" in answer else (str(answer["error"]["message"]),)
     except (ValueError, KeyError, TypeError):
         return (body.decode(errors="replace").strip()[:_LONGEST],)

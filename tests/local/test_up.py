@@ -1,7 +1,4 @@
-"""What a person gets from `lockstep local up`, with everything real: processes, control plane, config repo, controller.
-
-Alone: pytest tests/local/test_up.py
-"""
+"""`lockstep local up` with everything real: processes, control plane, config repo, controller."""
 
 import json
 import os
@@ -25,25 +22,25 @@ from kubernetes import client, config
 from gitops.local.cluster import binaries, prerequisites
 from gitops.local.cluster.control_plane import CONTROLLERS, STORAGE, ControlPlane
 from gitops.local.site import LocalSite
-from gitops.local.supervision import processes, record
+from gitops.local.supervision import process_record, processes
 from tests import ROOT
 from tests.worlds.kubernetes import eventually
 
-LAST_LINE = "Ctrl-C stops all of it"
+LAST_LINE = "Ctrl-C stops everything"
 STARTED = (*STORAGE, *CONTROLLERS, "controller")
 _PATIENCE = 240
 
 
 @dataclass
 class Up:
-    """A running `lockstep local up` and what it has printed."""
+    """A running `lockstep local up` and the lines that it has printed."""
 
     process: subprocess.Popen[str]
     site: LocalSite
     lines: list[str] = field(default_factory=list)
 
     def read_until(self, wanted: str) -> list[str]:
-        """What it prints up to the line that holds the words; the rest if it ends before."""
+        """Reads up to the line that contains `wanted`; fails if the output ends before."""
         read: list[str] = []
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -58,7 +55,7 @@ class Up:
         self.process.send_signal(signal.SIGINT)
 
     def rest(self) -> str:
-        """Waits for its end, which must be a peaceful one. All that it still prints."""
+        """Waits for its end, which must have exit code 0, and returns the remaining output."""
         text, _ = self.process.communicate(timeout=_PATIENCE)
         assert self.process.returncode == 0, text
         return text
@@ -77,7 +74,7 @@ def _lockstep(site: LocalSite, *arguments: str) -> subprocess.CompletedProcess[s
 
 @contextmanager
 def _up(directory: Path, **environment: str) -> Iterator[Up]:
-    """Through the story; ended in whatever way it was left."""
+    """Starts `lockstep local up`; kills it at the end if it still runs."""
     argv = [sys.executable, "-u", "-m", "gitops", "local", "up", "--directory", str(directory)]
     inherited = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}  # noqa: TID251
     with subprocess.Popen(
@@ -105,13 +102,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def _recorded(site: LocalSite) -> dict[str, processes.ProcessIdentity]:
-    found = [record.running(directory) for directory in (site.control_plane, site.directory)]
+    found = [process_record.running(directory) for directory in (site.control_plane, site.directory)]
     return {name: identity for each in found if each for name, identity in each.components.items()}
 
 
 def _of_sessions(leaders: set[int]) -> list[str]:
-    """Processes that are alive in the sessions of these leaders, by name: what was started leads its session, and what
-    that starts stays in it.
+    """The names of living processes in the sessions of these leaders. Every component leads a session, and its children
+    stay in it.
     """
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
@@ -135,14 +132,14 @@ def _image(deployment: client.V1Deployment) -> str:
     return image
 
 
-def _story(lines: list[str]) -> list[str]:
+def _steps(lines: list[str]) -> list[str]:
     """The steps of the push, without their times."""
     steps = (re.match(r" +[\d.]+ s +\+[\d.]+ s +(.*)", line) for line in lines)
     return [step[1] for step in steps if step]
 
 
-def test_the_story_goes_from_harbor_to_healthy(running: Up) -> None:
-    answer, commit, change, healthy = _story(running.lines)
+def test_up_shows_a_release_from_harbor_to_healthy(running: Up) -> None:
+    answer, commit, change, healthy = _steps(running.lines)
     assert answer.startswith("Lockstep    200: dev: order SNAPSHOT-master-119")
     head = git.Repo(running.site.config_repo).commit("main~0")
     assert head.hexsha[:7] in commit
@@ -151,12 +148,12 @@ def test_the_story_goes_from_harbor_to_healthy(running: Up) -> None:
     assert healthy == "Healthy     order in dev is Synced and Healthy"
 
 
-def test_what_the_story_tells_is_so(running: Up) -> None:
+def test_up_has_deployed_the_release_that_it_shows(running: Up) -> None:
     image = _image(_deployment(running.site, "tuling-dev", "order"))
     assert ":SNAPSHOT-master-119@sha256:" in image
 
 
-def test_only_its_user_reads_the_site(running: Up) -> None:
+def test_site_is_readable_by_its_user_only(running: Up) -> None:
     site = running.site
     assert stat.S_IMODE(site.directory.stat().st_mode) == 0o700
     private = [site.config, site.log, *(site.directory / "secrets").iterdir()]
@@ -173,10 +170,10 @@ def test_status_shows_processes_addresses_and_overlays(running: Up) -> None:
         assert re.search(rf"^{overlay} +Synced +Healthy", shown.stdout, re.MULTILINE)
 
 
-def test_a_push_is_followed_until_it_is_healthy(running: Up) -> None:
+def test_push_is_followed_until_it_is_healthy(running: Up) -> None:
     pushed = _lockstep(running.site, "push", "print-api", "1.5.0")
     assert pushed.returncode == 0, pushed.stderr
-    assert _story(pushed.stdout.splitlines())[-1].endswith("print-api in dev is Synced and Healthy")
+    assert _steps(pushed.stdout.splitlines())[-1].endswith("print-api in dev is Synced and Healthy")
     assert ":1.5.0@sha256:" in _image(_deployment(running.site, "tuling-dev", "print-api"))
 
 
@@ -187,20 +184,20 @@ def test_a_push_is_followed_until_it_is_healthy(running: Up) -> None:
         ("design", "SNAPSHOT-master-86", "is at SNAPSHOT-master-86 (3add685590fe) already"),
     ],
 )
-def test_a_push_that_changes_nothing_says_why(running: Up, service: str, tag: str, why: str) -> None:
+def test_push_that_changes_nothing_tells_why(running: Up, service: str, tag: str, why: str) -> None:
     pushed = _lockstep(running.site, "push", service, tag)
     assert pushed.returncode == 0
     assert why in pushed.stdout
-    assert pushed.stdout.endswith("nothing changes\n")
+    assert pushed.stdout.endswith("nothing was changed\n")
 
 
-def test_a_push_of_an_unknown_service_names_those_that_there_are(running: Up) -> None:
+def test_push_of_an_unknown_service_names_the_known_ones(running: Up) -> None:
     pushed = _lockstep(running.site, "push", "oder", "SNAPSHOT-master-1")
     assert pushed.returncode != 0
     assert "pipeline.yaml has no service oder; it has gateway, order, design" in pushed.stderr
 
 
-def test_a_push_to_the_config_repo_is_announced(running: Up, tmp_path: Path) -> None:
+def test_config_repo_announces_a_git_push(running: Up, tmp_path: Path) -> None:
     with git.Repo.clone_from(str(running.site.config_repo), tmp_path / "work") as work:
         (tmp_path / "work" / "NOTES").write_text("by hand\n")
         work.index.add(["NOTES"])
@@ -209,8 +206,8 @@ def test_a_push_to_the_config_repo_is_announced(running: Up, tmp_path: Path) -> 
     assert "lockstep: looking at the trunk's new head" in told
 
 
-def test_every_line_about_promotions_works_when_it_is_typed(running: Up) -> None:
-    """From test by a skipped gate to prod by a second person's approval, back, and free again."""
+def test_suggested_promotion_commands_work(running: Up) -> None:
+    """Promotes to test with a skipped gate and to prod with a second person's approval, rolls back, and resumes."""
     lines = [line.strip() for line in running.lines[running.lines.index("Try next, in another terminal:") :]]
     [identity] = [line for line in lines if line.startswith("export ")]
     to_test, to_prod, approve, rollback, resume = (
@@ -242,7 +239,7 @@ def test_every_line_about_promotions_works_when_it_is_typed(running: Up) -> None
 
 
 def _type(command: str) -> str:
-    """As a person types it into a shell, in the directory where `make run` was typed."""
+    """Runs a command in a shell, in the directory of `make run`."""
     finished = subprocess.run(
         ["bash", "-euc", command], capture_output=True, text=True, check=False, timeout=_PATIENCE, cwd=ROOT
     )
@@ -256,13 +253,13 @@ def _overlay(site: LocalSite, name: str) -> dict[str, Any]:
     return found
 
 
-def test_one_at_a_time(running: Up) -> None:
+def test_up_is_refused_while_another_runs(running: Up) -> None:
     second = _lockstep(running.site, "up")
     assert second.returncode != 0
     assert "lockstep local down" in second.stderr
 
 
-def test_a_killed_controller_is_started_again(running: Up) -> None:
+def test_controller_is_started_again_after_a_kill(running: Up) -> None:
     first = _recorded(running.site)["controller"]
     os.kill(first.pid, signal.SIGKILL)
     running.read_until("starting the controller:")
@@ -271,7 +268,7 @@ def test_a_killed_controller_is_started_again(running: Up) -> None:
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
 
 
-def test_a_site_is_left_without_a_process_and_entered_again(tmp_path: Path) -> None:
+def test_site_is_stopped_without_a_process_and_started_again(tmp_path: Path) -> None:
     with _up(tmp_path / "site") as first:
         first.read_until(LAST_LINE)
         started = _recorded(first.site)
@@ -285,17 +282,17 @@ def test_a_site_is_left_without_a_process_and_entered_again(tmp_path: Path) -> N
         second.read_until(LAST_LINE)
         started = _recorded(second.site)
         assert [line for line in second.lines if re.match("building|making", line)] == []
-        assert "SNAPSHOT-master-120" in _story(second.lines)[0]
+        assert "SNAPSHOT-master-120" in _steps(second.lines)[0]
         assert _deployment(second.site, "tuling-prod", "gateway").metadata.uid == kept
         down = _lockstep(second.site, "down")
         assert down.returncode == 0
         assert second.process.wait(timeout=5) == 0
     assert _of_sessions({identity.pid for identity in started.values()}) == []
-    assert "nothing of" in _lockstep(second.site, "down").stdout
+    assert "nothing was running in" in _lockstep(second.site, "down").stdout
     assert _lockstep(second.site, "status").returncode == 1
 
 
-def test_a_second_interrupt_kills(tmp_path: Path) -> None:
+def test_interrupt_kills_at_the_second_time(tmp_path: Path) -> None:
     with _up(tmp_path / "site") as up:
         up.read_until("starting the controller:")
         started = _recorded(up.site)
@@ -307,7 +304,7 @@ def test_a_second_interrupt_kills(tmp_path: Path) -> None:
     assert _of_sessions({identity.pid for identity in started.values()}) == []
 
 
-def test_an_interrupt_during_the_start_leaves_nothing(tmp_path: Path) -> None:
+def test_interrupt_during_the_start_leaves_no_process(tmp_path: Path) -> None:
     with _up(tmp_path / "site") as up:
         up.read_until("starting the control plane")
         up.interrupt()
@@ -315,7 +312,7 @@ def test_an_interrupt_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     assert _recorded(up.site) == {}
 
 
-def test_another_cluster_is_used_and_left_running(tmp_path: Path) -> None:
+def test_given_cluster_is_used_and_not_stopped(tmp_path: Path) -> None:
     with ControlPlane(tmp_path / "theirs", binaries.ensure_all()) as theirs:
         prerequisites.apply(theirs.kubeconfig)
         with _up(tmp_path / "site", KUBECONFIG=str(theirs.kubeconfig)) as up:
@@ -324,7 +321,7 @@ def test_another_cluster_is_used_and_left_running(tmp_path: Path) -> None:
             up.interrupt()
             up.rest()
         said = "\n".join(up.lines)
-        assert f"Into the cluster of {theirs.kubeconfig} are written" in said
+        assert f"Lockstep will write to the cluster of {theirs.kubeconfig}" in said
         assert "nothing was missing" in said
-        assert _story(up.lines)[-1].endswith("order in dev is Synced and Healthy")
-        assert theirs.fallen() == ()
+        assert _steps(up.lines)[-1].endswith("order in dev is Synced and Healthy")
+        assert theirs.crashed() == ()

@@ -1,4 +1,4 @@
-"""Deliveries that a real Harbor 2.15.2 and a real Gitea 1.26.0 sent, byte for byte."""
+"""Deliveries recorded from a real Harbor 2.15.2 and a real Gitea 1.26.0, byte for byte."""
 
 import json
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""A delivery of every sender and event, as sent: recorded from a product, or written after its documentation. Which is
-which stands in payloads/README.md.
+"""One delivery for every kind of sender and event: recorded from a product or written after its documentation, as
+payloads/README.md lists.
 """
 
 import base64
@@ -15,11 +15,11 @@ from webhooks.senders.kinds import KINDS, SenderKind
 WRITTEN_SECRET = b"written-hook-secret"
 SIGNING_SECRET = b"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 SIGNED_AT = 1795425094.0
-"""When the signed delivery of GitLab was sent."""
+"""The time at which GitLab's signed delivery was sent."""
 REPOS = ("https://git.tuling.internal/platform/config.git", "https://github.com/platform/config.git",
          "https://bitbucket.org/platform/config.git", "https://git.tuling.internal/scm/platform/config.git",
          "http://127.0.0.1:3300/dev/app.git")  # fmt: skip
-"""The repositories that the deliveries speak of."""
+"""The repositories named in the deliveries."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ ALL = {sample.name: sample for sample in (*RECORDED, *WRITTEN)}
 
 
 def signed(sample: Sample, body: bytes) -> dict[str, str]:
-    """The sample's headers as its sender would send them with another body."""
+    """The headers that the sample's sender would send with another body."""
     mac = hmac.new(sample.secret, body, hashlib.sha256).hexdigest()
     headers = {name: value for name, value in sample.delivery.headers.items() if name != "content-length"}
     for name, value in headers.items():

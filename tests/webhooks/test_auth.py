@@ -1,4 +1,4 @@
-"""Who is authentic, and who is not: wrong, empty, truncated, legacy, doubled headers, other bodies and secrets."""
+"""Authentication with right credentials and with wrong, empty, truncated, legacy and doubled ones."""
 
 import base64
 import hashlib
@@ -56,26 +56,26 @@ def signed(signature: str) -> dict[str, str]:
     return {"x-hub-signature-256": signature}
 
 
-def test_the_right_signature_is_authentic() -> None:
+def test_signature_is_authentic_with_the_right_secret() -> None:
     assert is_signer(signed(RIGHT), SECRET)
 
 
 @pytest.mark.parametrize("signature", WRONG_SIGNATURES.values(), ids=WRONG_SIGNATURES.keys())
-def test_a05_a_wrong_signature_is_not(signature: str) -> None:
+def test_a05_signature_that_is_wrong_is_not_authentic(signature: str) -> None:
     assert not is_signer(signed(signature), SECRET)
 
 
-def test_a05_a_missing_signature_is_not() -> None:
+def test_a05_signature_that_is_missing_is_not_authentic() -> None:
     assert not is_signer({}, SECRET)
     assert not is_signer({"x-hub-signature": SHA1}, SECRET)
     assert not is_signer({"x-gitea-signature": RIGHT[7:]}, SECRET)
 
 
-def test_a05_the_body_is_part_of_it() -> None:
+def test_a05_signature_covers_the_body() -> None:
     assert not is_signer(signed(RIGHT), SECRET, body=BODY + b" ")
 
 
-def test_a05_no_secret_and_an_empty_secret_let_nobody_in() -> None:
+def test_a05_empty_and_missing_secrets_match_nothing() -> None:
     empty = "sha256=" + hmac.new(b"", BODY, hashlib.sha256).hexdigest()
     assert not is_signer(signed(empty))
     assert not is_signer(signed(empty), b"")
@@ -85,7 +85,7 @@ def test_a05_no_secret_and_an_empty_secret_let_nobody_in() -> None:
     assert not bearer.is_bearer(lambda: [b""], {})
 
 
-def test_both_secrets_count_while_one_is_rotated() -> None:
+def test_secrets_both_match_during_a_rotation() -> None:
     assert is_signer(signed(RIGHT), b"new", SECRET)
     assert Bearer("authorization").is_bearer(lambda: [b"new", SECRET], {"authorization": "s3cr3t"})
     assert not is_signer(signed(RIGHT), b"new")
@@ -95,18 +95,18 @@ def test_both_secrets_count_while_one_is_rotated() -> None:
 @pytest.mark.parametrize(
     "given", ["", "s3cr3", "s3cr3t ", "S3CR3T", "Bearer s3cr3t", "s3cr3t, s3cr3t", "é", "签", "s3cr3t\n"]
 )
-def test_a05_a_secret_in_a_header_is_compared_word_for_word(header: str, given: str) -> None:
+def test_a05_bearer_secret_is_compared_verbatim(header: str, given: str) -> None:
     assert Bearer(header).is_bearer(lambda: [SECRET], {header: "s3cr3t"})
     assert not Bearer(header).is_bearer(lambda: [SECRET], {header: given})
 
 
-def test_a_secret_outside_ascii_works_as_the_bytes_that_are_sent() -> None:
+def test_bearer_secret_outside_ascii_is_compared_as_bytes() -> None:
     on_the_wire = "口令".encode().decode("latin-1")
     assert Bearer("authorization").is_bearer(lambda: ["口令".encode()], {"authorization": on_the_wire})
 
 
 @pytest.mark.parametrize("sample", samples.ALL.values(), ids=samples.ALL.keys())
-def test_every_sample_is_authentic_with_its_secret_and_with_no_other(sample: Sample) -> None:
+def test_samples_are_authentic_with_their_own_secret_only(sample: Sample) -> None:
     delivery, scheme = sample.delivery, sample.kind.scheme
     request = Request(delivery.headers, delivery.body, AT)
     assert scheme.is_authentic([sample.secret], request)
@@ -122,8 +122,8 @@ SIGNED = [sample for sample in samples.ALL.values() if sample.name.endswith(("-p
 
 @pytest.mark.parametrize("sample", SIGNED, ids=lambda sample: sample.name)
 @pytest.mark.parametrize("spoilt", SPOILT_HEX.values(), ids=SPOILT_HEX.keys())
-def test_a05_a_spoilt_proof_of_any_kind_is_worth_nothing(sample: Sample, spoilt: str) -> None:
-    """Each header that looks like a proof is spoilt in turn, and all of them at once."""
+def test_a05_credentials_that_are_changed_are_never_authentic(sample: Sample, spoilt: str) -> None:
+    """Each header with a credential is changed in turn, and all of them at once."""
     proofs = [name for name in sample.delivery.headers if re.search("signature|token|authorization", name)]
     headers = sample.delivery.headers | dict.fromkeys(proofs, spoilt)
     request = Request(headers, sample.delivery.body, AT)
@@ -132,16 +132,16 @@ def test_a05_a_spoilt_proof_of_any_kind_is_worth_nothing(sample: Sample, spoilt:
     assert not sample.kind.scheme.is_authentic([sample.secret], Request(without, sample.delivery.body, AT))
 
 
-def test_a05_copies_of_other_hosts_headers_prove_nothing() -> None:
-    """Gitea and Forgejo send Gogs' and GitHub's signatures too: each kind looks at its own."""
+def test_a05_headers_copied_from_other_hosts_are_not_authentic() -> None:
+    """Gitea and Forgejo also send Gogs' and GitHub's signatures; each kind verifies its own only."""
     sample = samples.ALL["forgejo-push"]
     headers = {name: value for name, value in sample.delivery.headers.items() if name != "x-forgejo-signature"}
     assert not sample.kind.scheme.is_authentic([sample.secret], Request(headers, sample.delivery.body, AT))
 
 
 @pytest.mark.parametrize("kind", ["gitea", "gogs"])
-def test_of_a_form_what_its_payload_holds_was_signed(kind: str) -> None:
-    """As Gitea did, so that its user reads of the content type and not of a wrong signature."""
+def test_form_signature_covers_the_payload_field(kind: str) -> None:
+    """As Gitea signs. A user with the wrong content type then gets 415 and not 401."""
     form = recorded.ALL["gitea-push-form"]
     request = Request(form.headers, form.body, AT)
     assert KINDS[kind].scheme.is_authentic([recorded.GITEA_SECRET], request)
@@ -151,7 +151,7 @@ def test_of_a_form_what_its_payload_holds_was_signed(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gitea", "forgejo", "gogs"])
-def test_a01_only_a_small_form_is_unpacked(kind: str) -> None:
+def test_a01_form_is_unpacked_only_if_small(kind: str) -> None:
     scheme, header = KINDS[kind].scheme, f"x-{kind}-signature"
     for size, is_authentic in ((UNAUTHENTICATED_BYTES, True), (UNAUTHENTICATED_BYTES + 1, False)):
         held = b"a" * (size - len(b"payload="))
@@ -160,8 +160,8 @@ def test_a01_only_a_small_form_is_unpacked(kind: str) -> None:
         assert scheme.is_authentic([SECRET], Request(headers, b"payload=" + held, AT)) == is_authentic
 
 
-def test_before_the_body_is_read_secrets_are_asked_for_only_when_there_is_something_to_compare() -> None:
-    """It looks at files, in the thread that serves all connections."""
+def test_secrets_are_read_before_the_body_only_if_a_header_is_present() -> None:
+    """Secrets are read from files in the thread that serves all connections."""
     asked: list[str] = []
 
     def secrets() -> list[bytes]:
@@ -175,14 +175,14 @@ def test_before_the_body_is_read_secrets_are_asked_for_only_when_there_is_someth
     assert asked == ["secrets"]
 
 
-def test_github_signs_a_form_as_it_is() -> None:
+def test_github_form_signature_covers_the_form() -> None:
     body = urlencode({"payload": '{"a": 1}'}).encode()
     signature = "sha256=" + hmac.new(SECRET, body, hashlib.sha256).hexdigest()
     headers = signed(signature) | {"content-type": "application/x-www-form-urlencoded"}
     assert is_signer(headers, SECRET, body=body)
 
 
-# -- Standard Webhooks, with vectors by the specification's own library
+# -- Standard Webhooks, with vectors of the reference library
 
 MESSAGE = "6e1f3f0a-3b8e-4c39-9d67-6a2f5f0c8d11"
 SIGNING = samples.SIGNING_SECRET
@@ -199,14 +199,14 @@ def is_signed(headers: Mapping[str, str], *secrets: bytes, at: float = AT, body:
     return Signed().is_authentic(secrets or (SIGNING,), Request(headers, body, at))
 
 
-def test_a_signature_of_the_specifications_own_library_is_authentic() -> None:
+def test_standard_webhooks_signature_of_the_reference_library_is_authentic() -> None:
     assert is_signed(vector())
     assert is_signed(vector(), OTHER, SIGNING)
     assert not is_signed(vector(), OTHER)
     assert not is_signed(vector(), body=BODY + b" ")
 
 
-def test_of_several_signatures_one_must_be_right() -> None:
+def test_standard_webhooks_accepts_one_right_signature_of_several() -> None:
     theirs, ours = vector(OTHER)["webhook-signature"], vector()["webhook-signature"]
     assert is_signed(vector() | {"webhook-signature": f"v1a,asymmetric {theirs} {ours}"})
     assert not is_signed(vector() | {"webhook-signature": f"{theirs} v1a,asymmetric"})
@@ -216,11 +216,11 @@ def test_of_several_signatures_one_must_be_right() -> None:
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(300, True), (-300, True), (301, False), (-301, False), (1e9, False)]
 )
-def test_a07_a_signature_counts_for_five_minutes(seconds: float, *, expected: bool) -> None:
+def test_a07_standard_webhooks_signature_is_valid_for_five_minutes(seconds: float, *, expected: bool) -> None:
     assert is_signed(vector(), at=AT + seconds) is expected
 
 
-def test_a07_a_signature_is_for_one_id_and_one_time() -> None:
+def test_a07_standard_webhooks_signature_covers_id_and_time() -> None:
     assert not is_signed(vector() | {"webhook-id": "6e1f3f0a-3b8e-4c39-9d67-6a2f5f0c8d12"})
     assert not is_signed(vector() | {"webhook-timestamp": str(int(AT) + 1)})
 
@@ -233,18 +233,18 @@ def test_a07_a_signature_is_for_one_id_and_one_time() -> None:
      {"webhook-signature": ""}, {"webhook-signature": "v1,"}, {"webhook-signature": "v1,é"},
      {"webhook-signature": "v2," + "A" * 43 + "="}, {"webhook-signature": "v1,,"}, {"webhook-signature": " " * 10_000}],
 )  # fmt: skip
-def test_a05_a07_spoilt_headers_of_a_signature_prove_nothing(changes: dict[str, str]) -> None:
+def test_a05_a07_standard_webhooks_headers_that_are_changed_are_not_authentic(changes: dict[str, str]) -> None:
     assert not is_signed(vector() | changes)
 
 
 @pytest.mark.parametrize("secret", [b"whsec_", b"whsec_!!!", b"", b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="])
-def test_a05_a_key_that_is_none_lets_nobody_in(secret: bytes) -> None:
+def test_a05_standard_webhooks_key_that_is_invalid_matches_nothing(secret: bytes) -> None:
     assert not is_signed(vector(), secret)
     empty = hmac.new(b"", f"{MESSAGE}.{AT:.0f}.".encode() + BODY, hashlib.sha256).digest()
     assert not is_signed(vector() | {"webhook-signature": "v1," + base64.b64encode(empty).decode()}, secret)
 
 
-def test_the_way_a_secret_is_written_tells_what_it_is_for() -> None:
+def test_gitlab_secret_is_a_signing_key_or_a_token_by_its_prefix() -> None:
     gitlab = SignedOrToken()
     token = Request({"x-gitlab-token": SIGNING.decode()}, BODY, AT)
     assert not gitlab.is_authentic([SIGNING], token)

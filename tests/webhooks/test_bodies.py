@@ -1,4 +1,4 @@
-"""Every way in which bytes are not the JSON we read, and nothing but Rejected comes of it."""
+"""Bodies that are not strict JSON: every one is Rejected and raises nothing else."""
 
 import json
 
@@ -45,15 +45,15 @@ WRONG = {
 
 
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG.keys())
-def test_a03_what_is_not_strict_json_is_malformed(body: bytes) -> None:
+def test_a03_body_that_is_not_strict_json_is_malformed(body: bytes) -> None:
     with pytest.raises(Rejected) as caught:
         bodies.decode(body)
     assert caught.value.reason == "MalformedDelivery"
     assert len(caught.value.message) < 300
 
 
-def test_a03_finding_a_key_that_stands_twice_takes_no_time() -> None:
-    """One step for each key. Looking for each key among all the others would take hours here."""
+def test_a03_repeated_key_is_found_in_linear_time() -> None:
+    """A comparison of every key with all others would take hours here."""
     keys = ",".join(f'"{number}":1' for number in range(1_500_000))
     with pytest.raises(Rejected, match="'1499999' is repeated"):
         bodies.decode(f'{{{keys},"1499999":1}}'.encode())
@@ -69,7 +69,7 @@ def test_a03_finding_a_key_that_stands_twice_takes_no_time() -> None:
         (b'{"a":1.5e3,"b":-1,"c":[true,null]}', {"a": 1500.0, "b": -1, "c": [True, None]}),
     ],
 )
-def test_what_only_looks_like_it_is_read(body: bytes, expected: object) -> None:
+def test_body_that_only_looks_malformed_is_read(body: bytes, expected: object) -> None:
     assert bodies.decode(body) == expected
 
 
@@ -88,12 +88,12 @@ _JSON = st.recursive(
 
 
 @given(document=st.dictionaries(st.text("abc", min_size=1), _JSON, max_size=4), ascii_only=st.booleans())
-def test_every_ordinary_object_is_read_as_it_was_written(document: dict[str, object], *, ascii_only: bool) -> None:
+def test_body_of_any_object_is_read_as_written(document: dict[str, object], *, ascii_only: bool) -> None:
     assert bodies.decode(json.dumps(document, ensure_ascii=ascii_only).encode()) == document
 
 
 @given(st.binary(max_size=200))
-def test_a03_any_bytes_are_an_object_or_rejected(body: bytes) -> None:
+def test_a03_body_of_any_bytes_is_an_object_or_rejected(body: bytes) -> None:
     try:
         outcome: object = bodies.decode(body)
     except Rejected as error:
@@ -101,11 +101,11 @@ def test_a03_any_bytes_are_an_object_or_rejected(body: bytes) -> None:
     assert isinstance(outcome, dict | Rejected)
 
 
-def test_an_id_is_a_word_or_none() -> None:
+def test_delivery_id_is_safe_to_log_or_none() -> None:
     assert bodies.delivery_id("99c398a3-548b-42d6-be26-37f785b3d849") == "99c398a3-548b-42d6-be26-37f785b3d849"
     for bad in (None, "", "a b", "a\nb", "x" * 65, "ключ", "-a"):
         assert bodies.delivery_id(bad) is None
 
 
-def test_the_fingerprint_is_the_same_for_every_attempt() -> None:
+def test_fingerprint_is_the_same_for_every_attempt() -> None:
     assert bodies.fingerprint(b"x") == bodies.fingerprint(b"x") != bodies.fingerprint(b"y")

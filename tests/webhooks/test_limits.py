@@ -1,4 +1,4 @@
-"""Admission and quiet logs, on a clock that only moves when told."""
+"""Rate limits and log tallies, with a clock that only a test moves."""
 
 from webhooks.limits import Rate, Tally, TokenBucket
 
@@ -11,7 +11,7 @@ class Clock:
         return self.now
 
 
-def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
+def test_token_bucket_allows_a_burst_and_then_its_rate() -> None:
     clock = Clock()
     bucket = TokenBucket(Rate(per_second=2, burst=3), clock)
     assert [bucket.take() for _ in range(4)] == [0, 0, 0, 0.5]
@@ -22,7 +22,7 @@ def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
     assert [bucket.take() > 0 for _ in range(4)] == [False, False, False, True]
 
 
-def test_a_tally_reports_the_first_and_then_a_count_per_minute() -> None:
+def test_tally_reports_the_first_event_and_then_a_count_a_minute() -> None:
     clock = Clock()
     tally = Tally(clock)
     assert [tally.due("a") for _ in range(1000)] == [1] + [0] * 999

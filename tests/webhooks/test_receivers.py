@@ -1,4 +1,4 @@
-"""The door as a sender meets it: what each delivery is answered, and what of it arrives behind the door."""
+"""The webhook endpoint as a sender sees it: the answer to each delivery, and the events that are passed on."""
 
 import hashlib
 import hmac
@@ -35,7 +35,7 @@ GIT_PUSH = recorded.ALL["gitea-push"]
 
 @dataclass
 class RecordingInbox:
-    """Stores what it accepted; fails with `failure` when that is set."""
+    """Stores the accepted events; raises `failure` if it is set."""
 
     accepted: list[tuple[tuple[Event, ...], str, float]] = field(default_factory=list)
     failure: GitopsError | None = None
@@ -49,7 +49,7 @@ class RecordingInbox:
 
 @dataclass
 class World:
-    """Everything around one door."""
+    """The parts around one endpoint."""
 
     client: FlaskClient
     inbox: RecordingInbox
@@ -99,7 +99,7 @@ def build(senders: Mapping[str, Sender]) -> World:
         news.append(event)
         return f"{event.image} heard of"
 
-    door = WebhookInputs(
+    inputs = WebhookInputs(
         senders=senders,
         inbox=inbox,
         repos=frozenset(repo for url in samples.REPOS if (repo := git_urls.parse(url)) is not None),
@@ -109,7 +109,7 @@ def build(senders: Mapping[str, Sender]) -> World:
         clock=clock,
         now=lambda: samples.SIGNED_AT,
     )
-    app = create_webhook_app(door, Probes(alive=list, ready=list))
+    app = create_webhook_app(inputs, Probes(alive=list, ready=list))
     return World(app.test_client(), inbox, clock, looked, news, registry)
 
 
@@ -119,7 +119,7 @@ def world() -> World:
 
 
 GITHUBS = {"github", "cloudevents"}
-"""The kinds that look at GitHub's signature."""
+"""The kinds that verify GitHub's signature."""
 
 
 def reason(response: TestResponse) -> str:
@@ -127,7 +127,7 @@ def reason(response: TestResponse) -> str:
     return found
 
 
-def test_an_image_push_is_handed_in_and_answered_with_what_came_of_it(world: World) -> None:
+def test_image_push_is_passed_to_the_inbox_and_answered_with_the_result(world: World) -> None:
     response = world.post("/hooks/harbor")
     assert (response.status_code, response.get_json()) == (200, {"results": ["committed 1.0.0"]})
     ((events, delivery, deadline),) = world.inbox.accepted
@@ -137,12 +137,12 @@ def test_an_image_push_is_handed_in_and_answered_with_what_came_of_it(world: Wor
     assert world.answered("harbor", "200") == 1
 
 
-def test_a_cloudevent_is_known_by_its_own_id(world: World) -> None:
+def test_cloudevent_is_logged_with_its_own_id(world: World) -> None:
     assert world.post("/hooks/harbor", CLOUD).status_code == 200
     assert world.inbox.accepted[0][1] == "22a9d414-78eb-4a94-999b-2d2914bf566e"
 
 
-def test_the_deadline_counts_from_the_first_byte(world: World) -> None:
+def test_deadline_counts_from_the_first_byte(world: World) -> None:
     arrived = {ARRIVED: world.clock.now - 2.0}
     headers = {"Authorization": PUSH.headers["authorization"], "Content-Type": "application/json"}
     assert world.client.post("/hooks/harbor", data=PUSH.body, headers=headers, environ_base=arrived).status_code == 200
@@ -153,7 +153,7 @@ def test_the_deadline_counts_from_the_first_byte(world: World) -> None:
     assert len(world.inbox.accepted) == 1
 
 
-def test_a_push_to_the_config_repo_is_looked_at(world: World) -> None:
+def test_config_push_is_passed_on(world: World) -> None:
     response = world.post("/hooks/git", GIT_PUSH)
     assert (response.status_code, response.get_json()) == (200, {"results": ["refs/heads/main moved"]})
     assert world.looked[0].after == "30d8cec7604488fda746a59c1a98d82e582304b6"
@@ -170,7 +170,7 @@ def test_a_push_to_the_config_repo_is_looked_at(world: World) -> None:
      "https://git.tuling.internal.evil/platform/config", "https://git.tuling.internal\\@evil/platform/config",
      "https://gіt.tuling.internal/platform/config", "--upload-pack=x", "../app", "dev/app", " "],
 )  # fmt: skip
-def test_a08_a_look_alike_repository_is_ignored(world: World, url: str) -> None:
+def test_a08_repository_that_looks_like_the_config_repo_is_ignored(world: World, url: str) -> None:
     document = json.loads(GIT_PUSH.body) | {"repository": {"clone_url": url}}
     response = post_signed(world, json.dumps(document).encode())
     assert response.status_code == 200
@@ -184,7 +184,7 @@ def post_signed(world: World, body: bytes, content_type: str = "application/json
     return world.client.post("/hooks/git", data=body, headers=headers)
 
 
-def test_what_asks_for_nothing_is_answered_with_the_reason(world: World) -> None:
+def test_ignored_delivery_is_answered_with_the_reason(world: World) -> None:
     response = world.post("/hooks/github", samples.ALL["github-ping"].delivery)
     assert (response.status_code, response.get_json()) == (200, {"results": ["the webhook works"]})
     assert not (world.inbox.accepted)
@@ -192,7 +192,7 @@ def test_what_asks_for_nothing_is_answered_with_the_reason(world: World) -> None
     assert not (world.news)
 
 
-def test_a_scan_and_a_deletion_are_passed_on_and_wait_for_no_commit(world: World) -> None:
+def test_scan_and_deletion_are_passed_on_without_waiting_for_a_commit(world: World) -> None:
     world.inbox.failure = Unavailable("RemoteDown", "whoever waits for a commit waits in vain")
     response = world.post("/hooks/harbor", recorded.ALL["harbor-default-DELETE_ARTIFACT"])
     assert response.status_code == 200
@@ -200,15 +200,15 @@ def test_a_scan_and_a_deletion_are_passed_on_and_wait_for_no_commit(world: World
     assert [type(event) for event in world.news] == [ImageDeleted]
 
 
-def test_a_git_host_is_answered_though_no_commit_gets_through(world: World) -> None:
-    """Gitea hangs up after five seconds, and never comes again."""
+def test_config_push_is_answered_though_commits_fail(world: World) -> None:
+    """Gitea closes the connection after five seconds and never sends the webhook again."""
     world.inbox.failure = Unavailable("RemoteDown", "whoever waits for a commit waits in vain")
     for name in ("gitea-push", "github-push", "gitlab-push", "bitbucket-cloud-push"):
         sample = samples.ALL[name]
         assert world.post(f"/hooks/{sample.kind_name}", sample.delivery).status_code == 200
 
 
-def test_a_push_of_several_refs_is_answered_with_a_sentence_for_each(world: World) -> None:
+def test_config_push_of_several_refs_has_a_sentence_for_each(world: World) -> None:
     sample = samples.ALL["bitbucket-cloud-push"]
     results = world.post("/hooks/bitbucket-cloud", sample.delivery).get_json()["results"]
     assert results == [
@@ -218,7 +218,7 @@ def test_a_push_of_several_refs_is_answered_with_a_sentence_for_each(world: Worl
     ]
 
 
-def test_a05_an_unknown_name_and_a_wrong_secret_are_answered_alike(world: World) -> None:
+def test_a05_unknown_sender_and_wrong_secret_have_the_same_answer(world: World) -> None:
     answers = [
         world.post("/hooks/nobody"),
         world.post("/hooks/nobody", GIT_PUSH),
@@ -242,7 +242,7 @@ def test_a05_an_unknown_name_and_a_wrong_secret_are_answered_alike(world: World)
     assert not world.inbox.accepted
 
 
-def test_a03_nothing_is_parsed_before_the_secret_was_right() -> None:
+def test_a03_body_is_not_parsed_before_authentication() -> None:
     parsed: list[bytes] = []
 
     def parse(_headers: Mapping[str, str], body: bytes) -> Delivery:
@@ -258,14 +258,14 @@ def test_a03_nothing_is_parsed_before_the_secret_was_right() -> None:
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":NaN}', b'{"a":1,"a":1}', b"", b"\xff", b'{"type":1}'])
-def test_a03_a_malformed_delivery_is_400_and_says_why(world: World, body: bytes) -> None:
+def test_a03_malformed_delivery_is_400_with_the_reason(world: World, body: bytes) -> None:
     response = world.post("/hooks/harbor", replace(PUSH, body=body))
     assert (response.status_code, reason(response)) == (400, "MalformedDelivery")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("path", ["/hooks/harbor", "/hooks/harbor/", "/hooks/nobody"])
-def test_every_other_method_is_405(world: World, method: str, path: str) -> None:
+def test_other_methods_are_405(world: World, method: str, path: str) -> None:
     response = world.client.open(path, method=method)
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
 
@@ -274,7 +274,7 @@ def test_every_other_method_is_405(world: World, method: str, path: str) -> None
     "path",
     ["/hooks/harbor/", "//hooks/harbor", "/hooks//harbor", "/hooks/harbor//", "/hooks", "/hooks/", "/", "/x/../hooks"],
 )
-def test_no_path_redirects(world: World, path: str) -> None:
+def test_paths_never_redirect(world: World, path: str) -> None:
     assert world.post(path).status_code in {200, 401, 404}
     assert world.client.get(path).status_code in {404, 405}
 
@@ -282,12 +282,12 @@ def test_no_path_redirects(world: World, path: str) -> None:
 @pytest.mark.parametrize(
     "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""]
 )
-def test_what_is_not_sent_as_json_is_415(world: World, content_type: str) -> None:
+def test_content_type_other_than_json_is_415(world: World, content_type: str) -> None:
     response = post_signed(world, GIT_PUSH.body, content_type)
     assert (response.status_code, reason(response)) == (415, "UnsupportedMediaType")
 
 
-def test_a01_a_body_over_the_senders_cap_is_413(world: World) -> None:
+def test_a01_body_over_the_sender_s_limit_is_413(world: World) -> None:
     big = replace(PUSH, body=b" " * (MEBIBYTE + 1))
     assert world.post("/hooks/harbor", big).status_code == 413
     assert (
@@ -296,14 +296,14 @@ def test_a01_a_body_over_the_senders_cap_is_413(world: World) -> None:
     )
 
 
-def test_a01_a_chunked_body_ends_at_the_cap(world: World) -> None:
-    """Behind a server that hands a stream through: no length is known, and reading stops."""
+def test_a01_chunked_body_is_read_up_to_the_limit(world: World) -> None:
+    """Behind a server that passes the stream on: the length is unknown, and reading stops at the limit."""
     read = 0
 
     class Endless:
         def read(self, size: int = -1) -> bytes:
             nonlocal read
-            assert 0 <= size < MEBIBYTE, "the door asked for everything at once"
+            assert 0 <= size < MEBIBYTE, "the endpoint read everything at once"
             read += size
             return b" " * size
 
@@ -324,7 +324,7 @@ def test_a01_a_chunked_body_ends_at_the_cap(world: World) -> None:
         (Rejected("PushRefused", "protected branch"), "5"),
     ],
 )
-def test_what_is_not_durable_is_503(world: World, failure: GitopsError, retry_after: str) -> None:
+def test_failed_commit_is_503(world: World, failure: GitopsError, retry_after: str) -> None:
     world.inbox.failure = failure
     response = world.post("/hooks/harbor")
     assert (response.status_code, reason(response)) == (503, failure.reason)
@@ -332,7 +332,7 @@ def test_what_is_not_durable_is_503(world: World, failure: GitopsError, retry_af
     assert world.answered("harbor", "503") == 1
 
 
-def test_a_defect_is_500_without_its_details(world: World) -> None:
+def test_bug_is_500_without_details(world: World) -> None:
     world.inbox.accept = None  # type: ignore[assignment,method-assign]
     response = world.post("/hooks/harbor")
     assert (response.status_code, response.get_json()) == (
@@ -341,7 +341,7 @@ def test_a_defect_is_500_without_its_details(world: World) -> None:
     )
 
 
-def test_a_sender_over_its_rate_is_429_and_no_other_is(world: World) -> None:
+def test_rate_limit_of_one_sender_is_429_for_this_sender_only(world: World) -> None:
     answers = [world.post("/hooks/slow") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].headers["Retry-After"] == "2"
@@ -350,7 +350,7 @@ def test_a_sender_over_its_rate_is_429_and_no_other_is(world: World) -> None:
     assert world.post("/hooks/slow").status_code == 200
 
 
-def test_a12_strangers_are_slowed_together_and_logged_once(world: World) -> None:
+def test_a12_unauthenticated_requests_share_a_rate_limit_and_a_log_line(world: World) -> None:
     with capture_logs() as logs:
         answers = [world.post("/hooks/harbor", authorization=f"guess {count}").status_code for count in range(300)]
     assert answers == [401] * 200 + [429] * 100
@@ -362,7 +362,7 @@ def test_a12_strangers_are_slowed_together_and_logged_once(world: World) -> None
     assert [entry["count"] for entry in logs] == [300]
 
 
-def test_refusals_of_one_sender_do_not_flood_the_log(world: World) -> None:
+def test_refusals_of_one_sender_are_logged_once_a_minute(world: World) -> None:
     with capture_logs() as logs:
         for _ in range(50):
             world.post("/hooks/harbor", replace(PUSH, body=b"{"))
@@ -371,21 +371,21 @@ def test_refusals_of_one_sender_do_not_flood_the_log(world: World) -> None:
 
 
 @pytest.mark.parametrize("sample", samples.WRITTEN + samples.RECORDED, ids=lambda sample: sample.name)
-def test_every_sample_is_answered(sample: samples.Sample) -> None:
-    """Harbor's policies have their own secrets."""
+def test_samples_are_all_answered(sample: samples.Sample) -> None:
+    """Each of Harbor's policies has its own secret."""
     secrets = (samples.WRITTEN_SECRET, sample.secret)
     world = build(SENDERS | {"harbor": sender("harbor", "harbor", *secrets)})
     assert world.post(f"/hooks/{sample.kind_name}", sample.delivery).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["gitea", "gogs"])
-def test_a_signed_form_is_told_what_to_change(world: World, kind: str) -> None:
+def test_signed_form_is_answered_with_the_setting_to_change(world: World, kind: str) -> None:
     response = world.post(f"/hooks/{kind}", recorded.ALL["gitea-push-form"])
     assert (response.status_code, reason(response)) == (415, "UnsupportedMediaType")
     assert "application/json" in response.get_json()["error"]["message"]
 
 
-def test_a06_a_replayed_delivery_is_decided_on_its_content_and_logged_once(world: World) -> None:
+def test_a06_replayed_delivery_is_decided_by_its_content_and_logged_once(world: World) -> None:
     with capture_logs() as logs:
         answers = [world.post("/hooks/harbor").get_json() for _ in range(20)]
     assert answers == [{"results": ["committed 1.0.0"]}] * 20
@@ -396,8 +396,8 @@ def test_a06_a_replayed_delivery_is_decided_on_its_content_and_logged_once(world
     assert [entry["count"] for entry in logs] == [19]
 
 
-def test_a06_the_same_id_with_another_body_is_another_delivery(world: World) -> None:
-    """An id that nobody signed proves nothing."""
+def test_a06_unsigned_id_with_another_body_is_another_delivery(world: World) -> None:
+    """An unsigned id is not used to recognise a delivery."""
     other = replace(CLOUD, body=CLOUD.body.replace(b"1.0.0", b"1.0.1"))
     for delivery in (CLOUD, other):
         assert world.post("/hooks/harbor", delivery).status_code == 200
@@ -407,23 +407,23 @@ def test_a06_the_same_id_with_another_body_is_another_delivery(world: World) -> 
     ]
 
 
-def test_a06_an_id_of_another_project_is_nobody_s_business(world: World) -> None:
+def test_a06_signed_id_of_another_sender_is_another_delivery(world: World) -> None:
     assert world.post("/hooks/harbor", CLOUD).status_code == 200
     assert world.post("/hooks/other", CLOUD, authorization="another project's").status_code == 200
     assert [delivery for _, delivery, _ in world.inbox.accepted] == ["22a9d414-78eb-4a94-999b-2d2914bf566e"] * 2
 
 
-def test_a06_a_signed_id_is_worked_on_once_and_a_failed_one_again(world: World) -> None:
+def test_a06_signed_id_is_processed_once_unless_it_failed(world: World) -> None:
     sample = samples.ALL["gitlab-signed-push"]
     first, second = (world.post("/hooks/gitlab", sample.delivery) for _ in range(2))
     assert first.get_json() == {"results": ["refs/heads/main moved"]}
     assert second.status_code == 200
-    assert "answered before" in second.get_json()["results"][0]
+    assert "was answered before" in second.get_json()["results"][0]
     assert len(world.looked) == 1
 
 
-def test_a06_an_id_counts_only_when_its_signature_is_what_proved_the_sender(world: World) -> None:
-    """Whoever knows the token alone could else announce the ids of deliveries that are to come."""
+def test_a06_signed_id_counts_only_if_its_signature_is_verified(world: World) -> None:
+    """Otherwise a sender that knows only the token could use up the ids of later deliveries."""
     sample = samples.ALL["gitlab-signed-push"]
     by_token = {"x-gitlab-token": samples.WRITTEN_SECRET.decode(), "webhook-signature": "v1," + "A" * 43 + "="}
     assert world.post("/hooks/gitlab", sample.delivery, **by_token).status_code == 200
@@ -431,7 +431,7 @@ def test_a06_an_id_counts_only_when_its_signature_is_what_proved_the_sender(worl
     assert len(world.looked) == 2
 
 
-def test_a09_a_ref_that_is_not_read_is_answered_200_with_the_reason(world: World) -> None:
+def test_a09_invalid_ref_is_answered_200_with_the_reason(world: World) -> None:
     sample = samples.ALL["gitlab-push"]
     body = json.dumps(json.loads(sample.delivery.body) | {"ref": "refs/heads/-x"}).encode()
     response = world.post("/hooks/gitlab", replace(sample.delivery, body=body))
@@ -440,7 +440,7 @@ def test_a09_a_ref_that_is_not_read_is_answered_200_with_the_reason(world: World
     assert not world.looked
 
 
-def test_a06_what_was_not_durable_is_no_replay_when_it_comes_again(world: World) -> None:
+def test_a06_failed_delivery_is_no_replay_when_it_is_sent_again(world: World) -> None:
     world.inbox.failure = Unavailable("RemoteDown", "the remote does not answer")
     assert world.post("/hooks/harbor").status_code == 503
     world.inbox.failure = None
@@ -449,7 +449,7 @@ def test_a06_what_was_not_durable_is_no_replay_when_it_comes_again(world: World)
     assert [entry["event"] for entry in logs] == ["delivery answered"]
 
 
-def test_a07_a_signature_of_another_time_is_401(world: World) -> None:
+def test_a07_signature_of_another_time_is_401(world: World) -> None:
     sample = samples.ALL["gitlab-signed-push"]
     for stamp in (samples.SIGNED_AT - 301, samples.SIGNED_AT + 301):
         changes = {"webhook-timestamp": f"{stamp:.0f}"}
@@ -480,5 +480,5 @@ def limits() -> Iterator[tuple[str, dict[str, str], int]]:
 
 
 @pytest.mark.parametrize(("path", "headers", "expected"), list(limits()))
-def test_how_much_is_read_tells_a_stranger_no_names(path: str, headers: dict[str, Any], expected: int) -> None:
+def test_body_limit_does_not_reveal_sender_names(path: str, headers: dict[str, Any], expected: int) -> None:
     assert body_limit(SENDERS)(path, headers) == expected

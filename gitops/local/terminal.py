@@ -1,7 +1,7 @@
-"""What a person who waits is told: a ticking line on a terminal, one line at each end of a step elsewhere."""
+"""Output for a person who waits: steps with their duration, and lines that can be copied."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,7 +10,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 @contextmanager
 def step(console: Console, title: str) -> Iterator[None]:
-    """Shows that `title` is going on and, at its end, how long it took or that it failed."""
+    """Shows `title` while the step runs and its duration, or its failure, at the end. On a terminal the time ticks;
+    elsewhere a line is printed at the begin and at the end.
+    """
     begun = time.monotonic()
     if not console.is_terminal:
         console.print(f"{title} ...", highlight=False)
@@ -29,6 +31,12 @@ def step(console: Console, title: str) -> Iterator[None]:
         console.print(f"{title}: failed after {duration(time.monotonic() - begun)}", highlight=False)
         raise
     console.print(f"{title}: {duration(time.monotonic() - begun)}", highlight=False)
+
+
+def print_lines(console: Console, lines: Iterable[str]) -> None:
+    """Prints lines unwrapped, so that they can be copied, and without markup."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

@@ -19,7 +19,7 @@ def _start(tmp_path: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def test_a_process_that_ignores_the_request_is_killed() -> None:
+def test_process_that_ignores_sigterm_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -30,7 +30,7 @@ def test_a_process_that_ignores_the_request_is_killed() -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-def test_a_process_with_a_recorded_number_but_another_start_is_left_alone(tmp_path: Path) -> None:
+def test_process_with_a_recorded_pid_but_another_start_is_not_ended(tmp_path: Path) -> None:
     with _start(tmp_path) as process:
         found = processes.identify(process.pid)
         assert found is not None
@@ -39,7 +39,7 @@ def test_a_process_with_a_recorded_number_but_another_start_is_left_alone(tmp_pa
         process.kill()
 
 
-def test_a_process_that_is_gone_has_no_identity(tmp_path: Path) -> None:
+def test_process_that_has_ended_has_no_identity(tmp_path: Path) -> None:
     process = _start(tmp_path)
     identity = processes.identify(process.pid)
     assert identity is not None
@@ -49,7 +49,7 @@ def test_a_process_that_is_gone_has_no_identity(tmp_path: Path) -> None:
     processes.end(identity, grace=0)
 
 
-def test_a_thread_that_would_take_the_process_with_it_is_refused(tmp_path: Path) -> None:
+def test_process_start_is_refused_outside_the_main_thread(tmp_path: Path) -> None:
     refusals: list[GitopsError] = []
 
     def start() -> None:

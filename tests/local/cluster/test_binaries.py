@@ -1,4 +1,4 @@
-"""Finding and building, with a module of the same shape as localcluster/ whose kustomize is one line of Go."""
+"""Finding and building programs, with a small module like localcluster/ whose kustomize is one line of Go."""
 
 import os
 import select
@@ -52,7 +52,7 @@ def module(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Go and the basic commands, none of the programs, and a cache of its own for what we keep (not for Go's)."""
+    """An environment with Go and basic commands but none of the programs, and an empty cache (Go has its own)."""
     commands = tmp_path / "commands"
     commands.mkdir()
     if go := shutil.which("go"):
@@ -78,7 +78,7 @@ def _ask(module: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def test_the_cache_of_these_very_pins_is_used(module: Path, environment: dict[str, str]) -> None:
+def test_cached_program_of_these_pins_is_used(module: Path, environment: dict[str, str]) -> None:
     places = Places(environment, module)
     kept = _program(places.kept / "kustomize", "v5.8.1")
     assert binaries.ensure("kustomize", places=places) == kept
@@ -86,7 +86,7 @@ def test_the_cache_of_these_very_pins_is_used(module: Path, environment: dict[st
     assert binaries.find("kustomize", places) is None
 
 
-def test_assets_come_before_the_path_and_both_before_the_cache(
+def test_programs_are_taken_from_assets_then_path_then_cache(
     tmp_path: Path, module: Path, environment: dict[str, str]
 ) -> None:
     environment |= {"KUBEBUILDER_ASSETS": str(tmp_path / "assets"), "PATH": str(tmp_path / "path")}
@@ -111,7 +111,7 @@ def test_assets_come_before_the_path_and_both_before_the_cache(
         ("kube-apiserver", "usage: kube-apiserver", False),
     ],
 )
-def test_a_program_of_another_version_is_passed_over(
+def test_program_of_another_version_is_not_used(
     tmp_path: Path, module: Path, name: str, said: str, *, taken: bool
 ) -> None:
     found = _program(tmp_path / "path" / name, said)
@@ -120,7 +120,7 @@ def test_a_program_of_another_version_is_passed_over(
 
 
 @needs_go
-def test_two_who_ask_at_once_get_one_build(module: Path, environment: dict[str, str]) -> None:
+def test_build_happens_once_for_two_callers_at_once(module: Path, environment: dict[str, str]) -> None:
     askers = [_ask(module, environment) for _ in range(2)]
     answers = [asker.communicate(timeout=120) for asker in askers]
     target = Places(environment, module).kept / "kustomize"
@@ -130,8 +130,10 @@ def test_two_who_ask_at_once_get_one_build(module: Path, environment: dict[str, 
 
 
 @needs_go
-def test_a_killed_build_leaves_nothing_half_made(tmp_path: Path, module: Path, environment: dict[str, str]) -> None:
-    """The compiler is held at its start, its asker killed there; the next one builds as if nothing had been."""
+def test_build_that_is_killed_leaves_nothing_incomplete(
+    tmp_path: Path, module: Path, environment: dict[str, str]
+) -> None:
+    """The caller is killed while its compiler is held at the start; the next caller builds normally."""
     started, go = tmp_path / "started", tmp_path / "commands" / "go"
     os.mkfifo(started)
     real = go.readlink()
@@ -152,24 +154,24 @@ def test_a_killed_build_leaves_nothing_half_made(tmp_path: Path, module: Path, e
 
 
 @needs_go
-def test_a_failed_build_tells_what_the_compiler_said(module: Path, environment: dict[str, str]) -> None:
+def test_build_that_fails_shows_the_compiler_s_messages(module: Path, environment: dict[str, str]) -> None:
     (module / "kustomize" / "main.go").write_text("package main\n\nfunc main() { undefinedCall() }\n")
     with pytest.raises(Rejected, match=r"(?s)kustomize could not be built.*undefined: undefinedCall"):
         binaries.ensure("kustomize", places=Places(environment, module), console=Console(quiet=True))
 
 
-def test_an_installation_without_the_pins_says_so(tmp_path: Path) -> None:
+def test_programs_without_pins_are_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="source checkout"):
         binaries.ensure("kustomize", places=Places({}, tmp_path))
 
 
-def test_a_program_of_another_module_is_kept_apart(module: Path, environment: dict[str, str]) -> None:
-    """What changes its pins leaves the others built."""
+def test_program_of_another_module_has_its_own_cache(module: Path, environment: dict[str, str]) -> None:
+    """A change of one module's pins does not rebuild the programs of the other."""
     (module / "registry").mkdir()
     (module / "registry" / "go.mod").write_text("module example.test/registry\n\ngo 1.24\n")
     (module / "registry" / "go.sum").write_text("one pin\n")
     places = Places(environment, module)
-    own = places.of(binaries.PROGRAMS["registry"])
+    own = places.for_program(binaries.PROGRAMS["registry"])
     kept = [_program(places.kept / "kustomize", "v5.8.1"), _program(own.kept / "registry", "v3.1.2")]
     found = [binaries.find(name, places) for name in ("kustomize", "registry")]
     assert found == kept
@@ -178,7 +180,7 @@ def test_a_program_of_another_module_is_kept_apart(module: Path, environment: di
     assert "registry" not in binaries.CONTROL_PLANE
 
 
-def test_every_program_is_pinned_in_the_repository() -> None:
+def test_programs_are_all_pinned_in_the_repository() -> None:
     versions = {
         name: binaries.version(program, binaries.LOCALCLUSTER / program.directory)
         for name, program in binaries.PROGRAMS.items()

@@ -1,4 +1,4 @@
-"""What every sender says, delivery by delivery: which events it means, or why it means none."""
+"""Every sample of every kind of sender: the events it gives, or the reason why it gives none."""
 
 import json
 from typing import Any
@@ -109,7 +109,7 @@ def moved(sample: Sample, **changes: Any) -> list[tuple[str | None, str | None]]
     return [(event.ref, event.after) for event in found if isinstance(event, ConfigPushed)]
 
 
-def test_every_sample_stands_in_exactly_one_of_the_tables() -> None:
+def test_samples_are_each_in_exactly_one_table() -> None:
     tables = [set(MOVED), PUSHED, SCANNED, DELETED, set(IGNORED)]
     assert set.union(*tables) == set(samples.ALL)
     assert sum(map(len, tables)) == len(samples.ALL)
@@ -117,7 +117,7 @@ def test_every_sample_stands_in_exactly_one_of_the_tables() -> None:
 
 
 @pytest.mark.parametrize("name", MOVED)
-def test_a_push_is_one_event_for_each_ref_and_names_the_config_repo(name: str) -> None:
+def test_git_push_gives_one_event_for_each_ref(name: str) -> None:
     sample = samples.ALL[name]
     assert moved(sample) == MOVED[name]
     repos = frozenset(repo for url in samples.REPOS if (repo := git_urls.parse(url)) is not None)
@@ -125,7 +125,7 @@ def test_a_push_is_one_event_for_each_ref_and_names_the_config_repo(name: str) -
 
 
 @pytest.mark.parametrize("name", sorted(PUSHED))
-def test_an_image_that_was_pushed(name: str) -> None:
+def test_image_push_gives_one_event(name: str) -> None:
     (event,) = events(samples.ALL[name])
     assert isinstance(event, ImagePushed)
     expected = (RECORDED_IMAGE, "1.0.0") if name.startswith("harbor") else (IMAGE, "1.4.2")
@@ -133,11 +133,11 @@ def test_an_image_that_was_pushed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCANNED))
-def test_a_scan_of_any_end_is_looked_at(name: str) -> None:
+def test_scan_gives_an_event_whatever_its_end(name: str) -> None:
     assert events(samples.ALL[name]) == (ImageScanned(IMAGE, DIGEST),)
 
 
-def test_a_deleted_image_names_one_of_its_tags() -> None:
+def test_image_deletion_names_one_of_its_tags() -> None:
     assert events(samples.ALL["harbor-cloudevents-artifact.deleted"]) == (ImageDeleted(IMAGE, DIGEST, "1.4.2"),)
     (event,) = events(samples.ALL["harbor-default-DELETE_ARTIFACT"])
     assert isinstance(event, ImageDeleted)
@@ -145,7 +145,7 @@ def test_a_deleted_image_names_one_of_its_tags() -> None:
 
 
 @pytest.mark.parametrize("name", IGNORED)
-def test_everything_else_asks_for_nothing_and_says_so(name: str) -> None:
+def test_other_deliveries_are_ignored_with_the_reason(name: str) -> None:
     assert parse(samples.ALL[name]).content == Ignored(IGNORED[name])
 
 
@@ -162,11 +162,11 @@ def test_everything_else_asks_for_nothing_and_says_so(name: str) -> None:
         ("cloudevents-image-binary", "print-service-4711"),
     ],
 )
-def test_a_delivery_is_known_by_its_senders_own_id(name: str, own_id: str) -> None:
+def test_delivery_has_the_sender_s_own_id(name: str, own_id: str) -> None:
     assert parse(samples.ALL[name]).id == own_id
 
 
-def test_only_a_signature_that_covers_the_id_makes_it_count() -> None:
+def test_delivery_id_is_signed_only_with_a_signature_that_covers_it() -> None:
     assert parse(samples.ALL["gitlab-signed-push"]).signed_id == "6e1f3f0a-3b8e-4c39-9d67-6a2f5f0c8d11"
     assert parse(samples.ALL["gitlab-push"]).signed_id is None
 
@@ -184,7 +184,7 @@ def test_only_a_signature_that_covers_the_id_makes_it_count() -> None:
         ("cloudevents-image-binary", "ce-type"),
     ],
 )
-def test_without_its_own_header_nothing_is_guessed_from_others(name: str, header: str) -> None:
+def test_sender_s_own_event_header_is_required(name: str, header: str) -> None:
     sample = samples.ALL[name]
     headers = {key: value for key, value in sample.delivery.headers.items() if key != header}
     with pytest.raises(Rejected) as caught:
@@ -192,7 +192,7 @@ def test_without_its_own_header_nothing_is_guessed_from_others(name: str, header
     assert caught.value.reason == "MalformedDelivery"
 
 
-def test_a_push_of_more_refs_than_are_looked_at_singly_is_one_look_at_everything() -> None:
+def test_git_push_of_too_many_refs_gives_one_event_without_a_ref() -> None:
     sample = samples.ALL["bitbucket-data-center-refs_changed"]
     one = json.loads(sample.delivery.body)["changes"][0]
     assert moved(sample, changes=[one] * 101) == [NO_REF]
@@ -200,13 +200,13 @@ def test_a_push_of_more_refs_than_are_looked_at_singly_is_one_look_at_everything
     assert len(moved(sample, changes=[one] * 100)) == 100
 
 
-def test_a_ref_that_git_would_not_take_does_not_hide_the_others() -> None:
+def test_git_push_with_an_invalid_ref_keeps_the_others() -> None:
     sample = samples.ALL["gitlab-system-repository_update"]
     changes = json.loads(sample.delivery.body)["changes"]
     assert moved(sample, changes=[{**changes[0], "ref": "refs/heads/--upload-pack=x"}, changes[1]]) == [TAG]
 
 
-def test_a_data_center_that_names_no_url_is_told_so() -> None:
+def test_bitbucket_data_center_without_a_url_is_ignored() -> None:
     sample = samples.ALL["bitbucket-data-center-refs_changed"]
     content = parse(sample, repository={"slug": "config", "project": {"key": "PLATFORM"}}).content
     assert content == Ignored("the payload names no repository")

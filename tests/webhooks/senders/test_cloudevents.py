@@ -1,4 +1,4 @@
-"""Events of a pipeline of one's own, in both modes, as the CloudEvents SDK writes them and as others could."""
+"""CloudEvents of a build pipeline in both modes, written by the CloudEvents SDK and by hand."""
 
 import json
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ def read(message: http.HTTPMessage) -> Delivery:
 
 
 def structured(**changes: Any) -> Delivery:
-    """An image's event with some attributes replaced, and those that are `...` left out."""
+    """An image event with some attributes replaced; attributes with the value `...` are left out."""
     document = json.loads(http.to_structured_event(event(IMAGE)).body) | changes
     body = {name: value for name, value in document.items() if value is not ...}
     return cloudevents.parse(STRUCTURED, json.dumps(body).encode())
@@ -44,15 +44,15 @@ def image(**changes: Any) -> Delivery:
     return structured(data=IMAGE | changes)
 
 
-def test_what_the_sdk_writes_in_structured_mode_is_read() -> None:
+def test_cloudevent_of_the_sdk_in_structured_mode_is_read() -> None:
     assert read(http.to_structured_event(event(IMAGE))) == Delivery("4711", (PUSHED,))
 
 
-def test_what_the_sdk_writes_in_binary_mode_is_read() -> None:
+def test_cloudevent_of_the_sdk_in_binary_mode_is_read() -> None:
     assert read(http.to_binary_event(event(IMAGE))) == Delivery("4711", (PUSHED,))
 
 
-def test_a_pushed_config_repo_is_read() -> None:
+def test_cloudevent_of_a_config_push_is_read() -> None:
     data = {"repository": "https://git.tuling.internal/platform/config", "ref": "refs/heads/main", "after": "a" * 40}
     expected = (ConfigPushed((data["repository"],), "refs/heads/main", "a" * 40),)
     assert read(http.to_binary_event(event(data, cloudevents.CONFIG_PUSHED))).content == expected
@@ -61,15 +61,15 @@ def test_a_pushed_config_repo_is_read() -> None:
     assert found == ConfigPushed((data["repository"],), "refs/heads/main", None)
 
 
-def test_an_unsigned_header_cannot_give_a_body_another_meaning() -> None:
-    """In binary mode the type is not covered by the signature."""
+def test_cloudevent_type_header_cannot_change_the_meaning_of_a_body() -> None:
+    """In binary mode the signature does not cover the type."""
     message = http.to_binary_event(event(IMAGE))
     with pytest.raises(Rejected, match="repository"):
         cloudevents.parse(message.headers | {"ce-type": cloudevents.CONFIG_PUSHED}, message.body)
     assert isinstance(cloudevents.parse(message.headers | {"ce-type": "other"}, message.body).content, Ignored)
 
 
-def test_in_structured_mode_headers_mean_nothing() -> None:
+def test_cloudevent_headers_are_ignored_in_structured_mode() -> None:
     message = http.to_structured_event(event(IMAGE))
     headers = STRUCTURED | {"ce-type": "other", "ce-id": "another", "ce-specversion": "0.3"}
     assert cloudevents.parse(headers, message.body) == Delivery("4711", (PUSHED,))
@@ -81,7 +81,7 @@ def test_in_structured_mode_headers_mean_nothing() -> None:
      {"type": ...}, {"type": ""}, {"type": "a b"}, {"data": ...}, {"data": None}, {"data": []}, {"data": "x"},
      {"data": ..., "data_base64": "e30="}],
 )  # fmt: skip
-def test_what_is_no_such_event_is_rejected(changes: dict[str, Any]) -> None:
+def test_cloudevent_with_wrong_attributes_is_rejected(changes: dict[str, Any]) -> None:
     with pytest.raises(Rejected):
         structured(**changes)
 
@@ -93,15 +93,15 @@ def test_what_is_no_such_event_is_rejected(changes: dict[str, Any]) -> None:
      ("tag", IMAGE["digest"]), ("digest", "sha256:" + "0" * 63), ("digest", "md5:0"), ("pushed_at", "yesterday"),
      ("pushed_at", "2026-11-23T09:11:34"), ("pushed_at", "2101-01-01T00:00:00Z"), ("pushed_at", 1795425094)],
 )  # fmt: skip
-def test_a10_what_is_no_image_is_rejected(field: str, value: Any) -> None:
+def test_a10_cloudevent_with_an_invalid_image_is_rejected(field: str, value: Any) -> None:
     with pytest.raises(Rejected, match=field):
         image(**{field: value})
 
 
-def test_a_batch_is_refused_with_what_to_send_instead() -> None:
+def test_cloudevent_batch_is_refused_with_advice() -> None:
     with pytest.raises(Rejected, match="send one event"):
         cloudevents.parse({"content-type": "application/cloudevents-batch+json"}, b"{}")
 
 
-def test_data_that_nobody_reads_is_not_looked_at() -> None:
+def test_cloudevent_data_of_other_types_is_not_validated() -> None:
     assert isinstance(structured(type="com.example.built", data=["anything"]).content, Ignored)

@@ -1,4 +1,4 @@
-"""Ctrl-C must not get lost, whenever it comes. In a process of its own: it is about the process's signals."""
+"""Ctrl-C is never lost. The tests run in child processes, because signals belong to a process."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 DURING_A_FINALIZER = """
 import os, signal
 from gitops.local.supervision import processes
-from gitops.local.interrupt import interruptible
+from gitops.local.supervision.interrupt import interruptible
 
 class Finalized:
     def __del__(self):
@@ -16,7 +16,7 @@ class Finalized:
 with interruptible() as interrupt:
     Finalized()
     print("went on")
-    print(processes.first_ended({}, interrupt=interrupt))
+    print(processes.wait_first_ended({}, interrupt=interrupt))
     try:
         interrupt.check()
     except KeyboardInterrupt:
@@ -25,7 +25,7 @@ with interruptible() as interrupt:
 
 AT_ONCE = """
 import os, signal
-from gitops.local.interrupt import interruptible
+from gitops.local.supervision.interrupt import interruptible
 
 with interruptible():
     try:
@@ -42,9 +42,9 @@ def _printed(script: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_an_interrupt_that_python_drops_is_noticed_by_whoever_waits() -> None:
+def test_interrupt_that_python_drops_is_noticed_while_waiting() -> None:
     assert _printed(DURING_A_FINALIZER) == ["went on", "None", "noticed"]
 
 
-def test_a_termination_interrupts_at_once_and_the_handlers_come_back() -> None:
+def test_interrupt_by_sigterm_is_immediate_and_restores_the_handlers() -> None:
     assert _printed(AT_ONCE) == ["noticed", "SIG_DFL"]

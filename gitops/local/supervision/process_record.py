@@ -1,4 +1,4 @@
-"""Which processes run here, written beside their data so that another process can tell, or end them."""
+"""A record of the running processes, beside their data: another process can show or end them."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ _GRACE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class InstallationRecord:
-    """`owner` is the process that started the components; they are in the order of their start."""
+class ProcessRecord:
+    """`owner` is the process that started the components. They are in the order of their start."""
 
     owner: ProcessIdentity
     components: Mapping[str, ProcessIdentity]
 
 
-def write(directory: Path, record: InstallationRecord) -> None:
+def write(directory: Path, record: ProcessRecord) -> None:
     content = {
         "owner": asdict(record.owner),
         "components": {name: asdict(each) for name, each in record.components.items()},
@@ -30,34 +30,34 @@ def write(directory: Path, record: InstallationRecord) -> None:
     written.replace(directory / _FILE)
 
 
-def read(directory: Path) -> InstallationRecord | None:
-    """What was recorded, alive or not."""
+def read(directory: Path) -> ProcessRecord | None:
+    """The record, whether its processes are alive or not; None without one."""
     try:
         content = json.loads((directory / _FILE).read_text())
     except FileNotFoundError:
         return None
     components = {name: ProcessIdentity(**each) for name, each in content["components"].items()}
-    return InstallationRecord(ProcessIdentity(**content["owner"]), components)
+    return ProcessRecord(ProcessIdentity(**content["owner"]), components)
 
 
 def owner(directory: Path) -> ProcessIdentity | None:
-    """The recorded owner while it is alive."""
+    """The recorded owner if it is alive."""
     found = read(directory)
     return found.owner if found and processes.is_alive(found.owner) else None
 
 
-def running(directory: Path) -> InstallationRecord | None:
-    """What of the recorded components is alive; None when nothing is. Its owner may be gone nevertheless."""
+def running(directory: Path) -> ProcessRecord | None:
+    """The recorded components that are alive; None if all have ended. The owner may have ended nevertheless."""
     found = read(directory)
     if found is None:
         return None
     alive = {name: each for name, each in found.components.items() if processes.is_alive(each)}
-    return InstallationRecord(found.owner, alive) if alive else None
+    return ProcessRecord(found.owner, alive) if alive else None
 
 
 def stop(directory: Path) -> tuple[str, ...]:
-    """Ends what is alive of the recorded components, last started first, and names it. Never touches a process that
-    is not the very one recorded. The owner is left alone: ask it first, if it lives.
+    """Ends the recorded components that are alive, last started first, and returns their names. Identities are
+    compared, so no other process is ended. The owner is not ended: stop it first if it is alive.
     """
     found = running(directory)
     ended = tuple(found.components.items())[::-1] if found else ()

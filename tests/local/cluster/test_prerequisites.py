@@ -1,4 +1,4 @@
-"""What a person finds on a local cluster: workloads roll out, broken ones show it, the optional kinds are there."""
+"""A local cluster with its prerequisites: workloads roll out, broken ones fail visibly, optional kinds exist."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -39,7 +39,7 @@ def _job(image: str) -> dict[str, Any]:
 
 
 def _seen(listing: Callable[..., object], namespace: str, wanted: Callable[[Any], bool]) -> Any:
-    """The first state of an object in the namespace that is as wanted."""
+    """Waits for an object in the namespace that satisfies the condition."""
     for event in watch.Watch().stream(listing, namespace, timeout_seconds=30):
         if wanted(event["raw_object"]):
             return event["raw_object"]
@@ -52,7 +52,7 @@ def _has(condition: str, status: str = "True") -> Callable[[Any], bool]:
     )
 
 
-def test_a_deployment_becomes_available_on_the_nodes_of_its_pool(control_plane: SharedControlPlane) -> None:
+def test_cluster_makes_a_deployment_available_on_the_nodes_of_its_pool(control_plane: SharedControlPlane) -> None:
     namespace, apps = control_plane.namespace(), client.AppsV1Api(control_plane.api)
     apps.create_namespaced_deployment(
         namespace, _deployment(_template(GOOD, nodeSelector={"pool": "test"}), replicas=2)
@@ -70,7 +70,7 @@ def test_a_deployment_becomes_available_on_the_nodes_of_its_pool(control_plane: 
     [_template(BROKEN), _template(GOOD, labels={"lockstep.local/fail": "true"})],
     ids=["image tag", "label"],
 )
-def test_a_broken_release_crashes_and_exceeds_its_deadline(
+def test_cluster_shows_a_broken_release_that_exceeds_its_deadline(
     control_plane: SharedControlPlane, template: dict[str, Any]
 ) -> None:
     namespace, apps = control_plane.namespace(), client.AppsV1Api(control_plane.api)
@@ -82,13 +82,13 @@ def test_a_broken_release_crashes_and_exceeds_its_deadline(
 
 
 @pytest.mark.parametrize(("image", "condition"), [(GOOD, "Complete"), (BROKEN, "Failed")])
-def test_a_job_ends(control_plane: SharedControlPlane, image: str, condition: str) -> None:
+def test_cluster_ends_a_job(control_plane: SharedControlPlane, image: str, condition: str) -> None:
     namespace, batch = control_plane.namespace(), client.BatchV1Api(control_plane.api)
     batch.create_namespaced_job(namespace, _job(image))
     _seen(batch.list_namespaced_job, namespace, _has(condition))
 
 
-def test_a_claim_of_the_nfs_class_binds(control_plane: SharedControlPlane) -> None:
+def test_volumes_bind_a_claim_of_the_nfs_class(control_plane: SharedControlPlane) -> None:
     namespace, core = control_plane.namespace(), client.CoreV1Api(control_plane.api)
     core.create_namespaced_persistent_volume_claim(
         namespace,
@@ -104,7 +104,7 @@ def test_a_claim_of_the_nfs_class_binds(control_plane: SharedControlPlane) -> No
     _seen(core.list_namespaced_persistent_volume_claim, namespace, lambda it: it["status"].get("phase") == "Bound")
 
 
-def test_the_optional_kinds_keep_any_content(control_plane: SharedControlPlane) -> None:
+def test_optional_kinds_keep_any_content(control_plane: SharedControlPlane) -> None:
     custom = client.CustomObjectsApi(control_plane.api)
     namespace = control_plane.namespace()
     body = {
@@ -117,7 +117,7 @@ def test_the_optional_kinds_keep_any_content(control_plane: SharedControlPlane) 
     assert stored["spec"] == body["spec"]
 
 
-def test_furnishing_again_changes_nothing(control_plane: SharedControlPlane) -> None:
+def test_prerequisites_applied_again_change_nothing(control_plane: SharedControlPlane) -> None:
     def versions() -> dict[str, str]:
         kinds = client.ApiextensionsV1Api(control_plane.api).list_custom_resource_definition().items
         return {kind.metadata.name: kind.metadata.resource_version for kind in kinds}
