@@ -102,10 +102,10 @@ class _PlannedRepo:
 class Onboarder:
     """Onboards one tree once."""
 
-    def __init__(self, repo: Trees, renderer: Renderer, memo: Cache, head: str) -> None:
+    def __init__(self, repo: Trees, renderer: Renderer, cache: Cache, head: str) -> None:
         self._repo = repo
         self._renderer = renderer
-        self._memo = memo
+        self._cache = cache
         self._head = head
         self._refusals: list[RefusedRoot] = []
         self._notes: list[str] = []
@@ -190,7 +190,7 @@ class Onboarder:
         result = relocation.relocate(root, known, before.files, self._repo.read)
         text = self._renderer.render(guard.source(before, self._repo.read))
         if self._render(PlannedTree(self._repo, result.files), root.target) != text:
-            message = "this directory renders other objects below environments/ than here: move it by hand"
+            message = "the copy below environments/ renders differently: move this directory by hand"
             raise Rejected("NotTheSame", message, place=Place(known[root.path].file))
         overlay = Overlay(root.overlay, root.environment, root.target, UNKNOWN_NAMESPACE)
         parsed = manifests.parse(text, overlay, cluster_scoped.is_namespaced)
@@ -287,7 +287,7 @@ class Onboarder:
         """Adds pipeline.yaml to the plan, checks the plan, and adds the foreign names found to pipeline.yaml."""
         plan.files[FILE] = pipeline_text.format_pipeline(declared, proposal.loose, ())
         trees = PlannedTree(self._repo, plan.files)
-        report = Checker(trees, Surveyor(Builds(trees, self._renderer), self._memo)).check(self._head)
+        report = Checker(trees, Surveyor(Builds(trees, self._renderer), self._cache)).check(self._head)
         found = find_foreign_names({each.overlay.name: each.now.violations for each in report.checked})
         plan.files[FILE] = pipeline_text.format_pipeline(declared, proposal.loose, found)
         return found, report

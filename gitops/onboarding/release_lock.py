@@ -28,7 +28,7 @@ def lock_releases(repo: Trees, head: str, commit: str) -> Mapping[str, bytes]:
             continue
         if tree.get(FILE) != committed.get(FILE) or not _is_committed(overlay, tree, committed, repo):
             message = (
-                f"{overlay.path} differs from commit {commit[:12]}: commit the files that `lockstep init` wrote first"
+                f"{overlay.path} differs from commit {commit[:12]}: first commit the files that `lockstep init` wrote"
             )
             raise Rejected("NotCommitted", message)
         release = Release(base=commit, overlay=commit, waived=_WAIVED)

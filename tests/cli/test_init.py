@@ -145,7 +145,7 @@ def test_the_second_run_locks_later_environments_to_the_commit(tmp_path: Path, k
     assert people.lockstep("init").code == 0
     early = people.lockstep("init")
     assert early.code == 1
-    assert "commit the files that `lockstep init` wrote first" in early.said
+    assert "first commit the files that `lockstep init` wrote" in early.said
     commit = people.commit("adopted")
     assert people.lockstep("init").code == 0
     for name in ("qa", "prod"):

@@ -23,22 +23,22 @@ KIND = "Release"
 
 
 def find_unproven(
-    place: Overlay, release: Release | None, images: Collection[Image], declared: Pipeline, adopted: Revision | None
+    overlay: Overlay, release: Release | None, images: Collection[Image], declared: Pipeline, first: Revision | None
 ) -> tuple[Violation, ...]:
     """The base and the images of the release that the environment before has not proven.
 
-    `images`: those that the overlay renders; `adopted`: the commits of the overlay's first release.yaml, None = git
+    `images`: those that the overlay renders; `first`: the commits of the overlay's first release.yaml, None = git
     history does not show them. It is asked only for a waiver without a name.
     """
-    if place.after is None or release is None or release.revision is None:
+    if overlay.after is None or release is None or release.revision is None:
         return ()
-    if release.waives_all and adopted == release.revision:
+    if release.waives_all and first == release.revision:
         return ()
-    unknown = [_unknown_first_release(place, release)] if release.waives_all and adopted is None else []
-    return (*unknown, *_unproven_parts(place, release, images, declared))
+    unknown = [_unknown_first_release(overlay, release)] if release.waives_all and first is None else []
+    return (*unknown, *_unproven_parts(overlay, release, images, declared))
 
 
-def find_off_trunk(place: Overlay, revision: Revision, strayed: Mapping[str, bool]) -> tuple[Violation, ...]:
+def find_off_trunk(overlay: Overlay, revision: Revision, strayed: Mapping[str, bool]) -> tuple[Violation, ...]:
     """The commits of a release that are not on the trunk.
 
     `strayed`: each such commit -> True if a ref keeps it. Then its content cannot get lost and running it goes on, with
@@ -46,43 +46,43 @@ def find_off_trunk(place: Overlay, revision: Revision, strayed: Mapping[str, boo
     """
     found = {commit: field for field, commit in (("/overlay", revision.overlay), ("/base", revision.base))}
     return tuple(
-        _off_trunk(place, field, commit, is_kept=strayed[commit])
+        _off_trunk(overlay, field, commit, is_kept=strayed[commit])
         for commit, field in found.items()
         if commit in strayed
     )
 
 
-def _off_trunk(place: Overlay, field: str, commit: str, *, is_kept: bool) -> Violation:
-    remedy = f"promote again (`lockstep promote {place.environment}`), or name a commit of the trunk"
+def _off_trunk(overlay: Overlay, field: str, commit: str, *, is_kept: bool) -> Violation:
+    remedy = f"promote again (`lockstep promote {overlay.environment}`), or name a commit of the trunk"
     if is_kept:
         why = f"this commit of {RELEASE_FILE} is no longer on the trunk, which was rewritten; a ref of its own keeps it"
-        return replace(_violation(place, (field, commit), why, remedy), severity=ViolationSeverity.WARN)
+        return replace(_violation(overlay, (field, commit), why, remedy), severity=ViolationSeverity.WARN)
     why = f"this commit of {RELEASE_FILE} is not on the trunk: it is on another branch, or the trunk was rewritten"
-    return _violation(place, (field, commit), why, remedy)
+    return _violation(overlay, (field, commit), why, remedy)
 
 
 def _unproven_parts(
-    place: Overlay, release: Release, images: Collection[Image], declared: Pipeline
+    overlay: Overlay, release: Release, images: Collection[Image], declared: Pipeline
 ) -> Iterator[Violation]:
     names = {service.image: name for name, service in declared.services.items()}
-    base, given = release.base or "", release.with_evidence_from(place.after or "")
+    base, given = release.base or "", release.with_evidence_from(overlay.after or "")
     if not given.admits_base():
-        why = f"{place.after} has never proven this base: {RELEASE_FILE} {_evidence_instead(release, given)}"
-        yield _violation(place, ("/base", base), why, _remedy(place, base))
+        why = f"{overlay.after} has never proven this base: {RELEASE_FILE} {_evidence_instead(release, given)}"
+        yield _violation(overlay, ("/base", base), why, _remedy(overlay, base))
     for image in sorted(images, key=str):
         service = names.get(image.name)
         if service is not None and not given.admits(service, image.identity):
-            yield _unproven_image(place, service, image)
+            yield _unproven_image(overlay, service, image)
 
 
-def _unknown_first_release(place: Overlay, release: Release) -> Violation:
+def _unknown_first_release(overlay: Overlay, release: Release) -> Violation:
     why = (
         "a waiver without a digest or commit counts for the first release of an overlay only, and git does not show "
         "which one was the first: the history is shallow, branches added this file independently of each other, or the "
         "first one cannot be read"
     )
     remedy = "fetch the full history, or waive by name each digest and commit that is listed here"
-    return _violation(place, ("/waived", str(release.waived)), why, remedy)
+    return _violation(overlay, ("/waived", str(release.waived)), why, remedy)
 
 
 def _evidence_instead(release: Release, given: Release) -> str:
@@ -94,37 +94,39 @@ def _evidence_instead(release: Release, given: Release) -> str:
     return "holds no evidence of it"
 
 
-def _unproven_image(place: Overlay, service: str, image: Image) -> Violation:
+def _unproven_image(overlay: Overlay, service: str, image: Image) -> Violation:
     field = f"/admission/services/{service}"
     called = f"{service} {image.tag}" if image.tag else service
     if not image.digest:
-        why = f"{called} is not pinned by its digest, so {place.after} cannot have proven it"
-        return _violation(place, (field, str(image)), why, "set newTag and digest under `images:`, or promote instead")
-    why = f"{place.after} has never proven {called} with this digest: {RELEASE_FILE} holds no evidence of it"
-    return _violation(place, (field, image.digest), why, _remedy(place, image.digest))
+        why = f"{called} is not pinned by its digest, so {overlay.after} cannot have proven it"
+        return _violation(
+            overlay, (field, str(image)), why, "set newTag and digest under `images:`, or promote instead"
+        )
+    why = f"{overlay.after} has never proven {called} with this digest: {RELEASE_FILE} holds no evidence of it"
+    return _violation(overlay, (field, image.digest), why, _remedy(overlay, image.digest))
 
 
-def _remedy(place: Overlay, content: str) -> str:
+def _remedy(overlay: Overlay, content: str) -> str:
     return (
-        f"revert this edit of {RELEASE_FILE} and promote instead (`lockstep promote {place.environment}`); in an "
-        f"emergency waive it by name, with a reason, in {place.path}/{RELEASE_FILE}: "
+        f"revert this edit of {RELEASE_FILE} and promote instead (`lockstep promote {overlay.environment}`); in an "
+        f"emergency waive it by name, with a reason, in {overlay.path}/{RELEASE_FILE}: "
         f'`waived: {{"{content}": "<why>"}}`'
     )
 
 
-def _violation(place: Overlay, found: tuple[str, str], why: str, remedy: str) -> Violation:
+def _violation(overlay: Overlay, found: tuple[str, str], why: str, remedy: str) -> Violation:
     """`found`: the field of release.yaml and its content."""
     field, content = found
     return Violation(
         kind=ViolationKind.UNPROVEN,
         severity=ViolationSeverity.FORBID,
-        environment=place.environment,
-        key=Key("", KIND, "", place.name),
+        environment=overlay.environment,
+        key=Key("", KIND, "", overlay.name),
         field=field,
         before=None,
         after=content,
         why=why,
         remedy=remedy,
-        against=place.after or "",
-        place=Place(f"{place.path}/{RELEASE_FILE}"),
+        against=overlay.after or "",
+        place=Place(f"{overlay.path}/{RELEASE_FILE}"),
     )

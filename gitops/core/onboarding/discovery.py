@@ -9,7 +9,7 @@ from gitops.core.config_repo.tree import Tree
 from gitops.core.errors import Rejected
 from gitops.core.kustomize import file_references
 from gitops.core.kustomize.file_references import ReferenceUse
-from gitops.core.onboarding import directory_names as names
+from gitops.core.onboarding import directory_names
 from gitops.core.parsing import yaml_reader
 
 Read = Callable[[str], bytes]
@@ -100,9 +100,9 @@ def resolve(directory: str, text: str) -> str:
 def find_environments(known: Graph, within: str = "") -> Discovered:
     """The environments in and below the directory `within`, by the names of their directories."""
     candidates = _find_candidates(known, within)
-    has_known_name = any(names.rank(environment) is not None for environment, _ in candidates.roots.values())
+    has_known_name = any(directory_names.rank(environment) is not None for environment, _ in candidates.roots.values())
     if has_known_name:
-        unknown = [path for path, (name, _) in candidates.roots.items() if names.rank(name) is None]
+        unknown = [path for path, (name, _) in candidates.roots.items() if directory_names.rank(name) is None]
         candidates.left_out += unknown
         for path in unknown:
             del candidates.roots[path]
@@ -139,9 +139,9 @@ def find_suspected_twins(roots: Sequence[OverlayRoot], known: Graph) -> Iterator
 def _find_candidates(known: Graph, within: str) -> _Candidates:
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for directory, each in known.items():
-        at = names.position(directory)
+        at = directory_names.position(directory)
         if at is not None and not each.is_component and (_is_below(directory, within) or directory == within):
-            found[directory] = directory.split("/")[at], names.service_path(directory, at)
+            found[directory] = directory.split("/")[at], directory_names.service_path(directory, at)
     inner = {
         other
         for directory, (environment, _) in found.items()
@@ -155,10 +155,11 @@ def _name_roots(roots: Mapping[str, tuple[str, tuple[str, ...]]]) -> tuple[Overl
     """The roots with short names. They have a service only if several belong to one environment."""
     environments = [environment for environment, _ in roots.values()]
     if len(set(environments)) == len(environments):
-        return tuple(OverlayRoot(names.label(environment), path) for path, (environment, _) in roots.items())
-    services = names.short_names([service for _, service in roots.values()])
+        return tuple(OverlayRoot(directory_names.label(environment), path) for path, (environment, _) in roots.items())
+    services = directory_names.short_names([service for _, service in roots.values()])
     return tuple(
-        OverlayRoot(names.label(environment), path, services[service]) for path, (environment, service) in roots.items()
+        OverlayRoot(directory_names.label(environment), path, services[service])
+        for path, (environment, service) in roots.items()
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from gitops.core.config_repo.environments import Allow, Environment, SyncMode, SyncOptions
 from gitops.core.errors import Rejected
 from gitops.core.manifests.manifest import Manifest
-from gitops.core.onboarding import directory_names as names
+from gitops.core.onboarding import directory_names
 from gitops.core.onboarding.discovery import KustomizationDirectory, OverlayRoot
 from gitops.core.parsing import models
 
@@ -98,14 +98,14 @@ def _order(environments: list[str], options: EnvironmentOptions) -> dict[str, st
         if sorted(options.order) != sorted(environments):
             raise Rejected("NotFound", f"--order must name each of these once: {', '.join(environments)}")
         return dict(zip(options.order, (None, *options.order), strict=False))
-    unranked = [name for name in environments if names.rank(name) is None]
+    unranked = [name for name in environments if directory_names.rank(name) is None]
     if unranked and options.environments:
         return dict(zip(environments, (None, *environments), strict=False))
     if unranked and len(environments) > 1:
         known = ",".join(environments)
         message = f"the order of {', '.join(environments)} cannot be told from their names. Name it: --order {known}"
         raise Rejected("Undecided", message)
-    return dict(names.predecessors(environments))
+    return dict(directory_names.predecessors(environments))
 
 
 def _namespace(overlays: Sequence[DeployedOverlay]) -> str | None:

@@ -33,10 +33,10 @@ def format_pipeline(
     declared: Pipeline, loose: Mapping[str, Service], foreign_names: Sequence[ForeignNameFinding]
 ) -> bytes:
     """The file. Parsing it gives `declared` again; `loose` services and foreign names are comments in it."""
-    return "".join(_lines(declared, loose, foreign_names)).encode()
+    return "".join(_format_lines(declared, loose, foreign_names)).encode()
 
 
-def _lines(
+def _format_lines(
     declared: Pipeline, loose: Mapping[str, Service], foreign_names: Sequence[ForeignNameFinding]
 ) -> Iterator[str]:
     yield _HEAD
@@ -46,27 +46,27 @@ def _lines(
         yield from (f"- {{host: {format_flow(each.host)}}}\n" for each in declared.registries)
     if declared.services:
         yield "\nservices:\n"
-        yield from (f"  {_service(*each)}" for each in declared.services.items())
+        yield from (f"  {_format_service(*each)}" for each in declared.services.items())
     if loose:
         yield f"\n{_LOOSE}# services:\n"
-        yield from (f"#   {_service(*each)}" for each in loose.items())
+        yield from (f"#   {_format_service(*each)}" for each in loose.items())
     yield f"\n{_ENVIRONMENTS}environments:\n"
-    yield from (_environment(name, each) for name, each in declared.environments.items())
+    yield from (_format_environment(name, each) for name, each in declared.environments.items())
     yield f"\n{_VARIATIONS}variations:" + ("" if declared.variations else " []") + "\n"
-    yield from (f"- {_variation(each)}\n" for each in declared.variations)
+    yield from (f"- {_format_variation(each)}\n" for each in declared.variations)
     if foreign_names:
         yield f"\n{_FOREIGN_NAMES}"
         for found in foreign_names:
             summary = "".join(each if each.isprintable() else " " for each in found.summary)
-            yield f"# {summary}\n# - {_variation(found.variation)}\n"
+            yield f"# {summary}\n# - {_format_variation(found.variation)}\n"
 
 
-def _service(name: str, service: Service) -> str:
+def _format_service(name: str, service: Service) -> str:
     tags = service.tags.model_dump(mode="json", exclude_none=True)
     return f"{name}: {format_flow({'image': service.image, 'tags': tags})}\n"
 
 
-def _environment(name: str, environment: Environment) -> str:
+def _format_environment(name: str, environment: Environment) -> str:
     held = environment.model_dump(mode="json", exclude_defaults=True, exclude={"promote"})
     lines = [f"  {name}:\n"]
     for field, value in held.items():
@@ -76,7 +76,7 @@ def _environment(name: str, environment: Environment) -> str:
     return "".join(lines)
 
 
-def _variation(variation: Variation) -> str:
+def _format_variation(variation: Variation) -> str:
     held = variation.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     order = ("name", "kinds", "objects", "field", "environments", "schema", "names")
     return format_flow({name: held[name] for name in order if name in held})

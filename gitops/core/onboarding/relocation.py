@@ -16,7 +16,7 @@ from gitops.core.config_repo.tree import Blob
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import file_references
 from gitops.core.kustomize.file_references import FileReference, ReferenceUse
-from gitops.core.onboarding import directory_names as names
+from gitops.core.onboarding import directory_names
 from gitops.core.onboarding.discovery import Graph, OverlayRoot, reachable, resolve
 from gitops.core.parsing import yaml_reader
 
@@ -61,8 +61,8 @@ def relocate(root: OverlayRoot, known: Graph, closure: Mapping[str, Blob], read:
 def _is_own(root: OverlayRoot, directory: str) -> bool:
     if directory == root.path or not root.path or directory.startswith(f"{root.path}/"):
         return True
-    at = names.position(directory)
-    return at is not None and names.label(directory.split("/")[at]) == root.environment
+    at = directory_names.position(directory)
+    return at is not None and directory_names.label(directory.split("/")[at]) == root.environment
 
 
 def _new_directories(root: OverlayRoot, known: Graph) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _new_directories(root: OverlayRoot, known: Graph) -> dict[str, str]:
         elif directory == root.path:
             new = root.target
         elif _is_own(root, directory):
-            new = f"{root.target}/{names.label(directory)}"
+            new = f"{root.target}/{directory_names.label(directory)}"
         elif directory == ENVIRONMENTS or directory.startswith(f"{ENVIRONMENTS}/"):
             new = f"base{directory.removeprefix(ENVIRONMENTS).removeprefix('/base')}"
         else:

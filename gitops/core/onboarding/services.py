@@ -9,7 +9,7 @@ import semver
 from gitops.core.config_repo.services import Service, TagOrder, TagPolicy
 from gitops.core.images import reference as images
 from gitops.core.images.reference import Image
-from gitops.core.onboarding import directory_names as names
+from gitops.core.onboarding import directory_names
 
 _DIGITS = re.compile(r"\d+")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -38,7 +38,7 @@ def propose_services(used: Sequence[Collection[Image]], overridden: Collection[s
         for image in sorted(each, key=str):
             versions.setdefault(image.name, []).append(image)
     ours = {name: found for name, found in versions.items() if name in overridden or len(set(found)) > 1}
-    called = names.short_names([tuple(name.split("/")) for name in ours])
+    called = directory_names.short_names([tuple(name.split("/")) for name in ours])
     services = {
         called[tuple(name.split("/"))]: (
             Service(image=name, tags=propose_tag_policy([each.tag or "" for each in found])),
@@ -60,7 +60,7 @@ def propose_tag_policy(tags: Sequence[str]) -> TagPolicy:
     if known and all(_parse_version(tag) for tag in known):
         return TagPolicy(semver=_semver_range([version for tag in known if (version := _parse_version(tag))]))
     first = known[0] if known else "latest"
-    if first in _MOVING or (names.rank(first) is not None and not _DIGITS.search(first)):
+    if first in _MOVING or (directory_names.rank(first) is not None and not _DIGITS.search(first)):
         return TagPolicy(follow=first)
     pattern = _tag_pattern(first)
     return TagPolicy(pattern=f"^{pattern if len(pattern) <= _LONGEST_PATTERN else '.+'}$", order=TagOrder.PUSHED)
