@@ -11,7 +11,9 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from datetime import datetime
 
     from gitops.core.config_repo.commits import NewCommit, PastCommit
+    from gitops.core.config_repo.layout import Overlay
     from gitops.core.config_repo.tree import Source, Tree
+    from gitops.core.contract.parity import EnvironmentPair
     from gitops.core.image_updates.changes import Change
     from gitops.core.image_updates.events import Event
     from gitops.core.images.reference import Image
@@ -450,3 +452,27 @@ class SecretHashKey(Protocol):
 
     def read(self) -> bytes:
         """Raises: Unavailable when the cluster that keeps it cannot be asked now."""
+
+
+class TrunkHead(Protocol):
+    """The trunk's head as it was taken in last."""
+
+    def head(self) -> str:
+        """A full commit id; empty before the first one."""
+
+    def overlays(self) -> Mapping[str, Overlay]:
+        """Every overlay of that head, by name."""
+
+
+class CommitSubjects(Trees, Protocol):
+    """Trees of a config repo, and the subjects of its commits."""
+
+    def subjects(self, path: str, older: str, newer: str) -> Sequence[str]:
+        """The commits in between that touched the path, one line each, newest first."""
+
+
+class EnvironmentComparer(Protocol):
+    """Compares two environments of one head of the trunk. Thread-safe."""
+
+    def parity(self, head: str, a: str, b: str) -> Sequence[EnvironmentPair]:
+        """One pair for each service. Raises: Rejected, Unavailable."""

@@ -36,8 +36,9 @@ from gitops.app.tasks import TaskParties, Tasks
 from gitops.app.timers import Timers
 from gitops.app.wiring import ClusterParts, DesiredParts, LiveParts, Renders, Replica, StatusParts
 from gitops.config.model import Config
+from gitops.contract.parity import ParityComparer
 from gitops.contract.parity_queue import ParityParties, ParityQueue
-from gitops.history.git_history import GitHistory, TrunkReader
+from gitops.history.git_history import GitHistory
 from gitops.image_updates.batch import ImageSources
 from gitops.image_updates.committer import CommitClock, Committer
 from gitops.ports import Clock, Registry
@@ -186,7 +187,7 @@ def _workflows(base: _Base) -> _Workflows:
         recorder=recorder,
         reconciler=reconciler,
         relay=relay,
-        triggers=Triggers(base.repo, replica.config.repo.trunk, wanted.desired, tasks.add, relay.tell),
+        triggers=Triggers(base.repo, replica.config.repo.trunk, wanted.desired, tasks, relay),
         committer=committer,
         sweeps=_sweeps(base, committer, reconciler, retention),
         promoter=promotions.promoter(replica, reached, base.repo, wanted, seams),
@@ -208,11 +209,10 @@ def _sweeps(base: _Base, committer: Committer, reconciler: Reconciler, retention
 
 
 def _status(base: _Base, work: _Workflows, loops: Loops) -> tuple[ControllerStatus, Questions]:
-    desired, clock, ask = base.wanted.desired, base.replica.clock, base.queues.questions.add
-    history = GitHistory(TrunkReader(base.repo, desired.head, desired.overlays), ask)
-    comparisons = ParityQueue(
-        ParityParties(wiring.compare(base.repo, base.renders), desired.head, ask, clock.now, clock.monotonic)
-    )
+    desired, questions = base.wanted.desired, base.queues.questions
+    history = GitHistory(base.repo, desired, questions)
+    comparer = ParityComparer(base.repo, base.renders.renderer, base.renders.surveys)
+    comparisons = ParityQueue(ParityParties(comparer, desired, questions, base.replica.clock))
     parties = StatusParties(
         desired=desired,
         ledger=base.reached.ledger,

@@ -30,8 +30,6 @@ from gitops.config.model import Config, RepoConfig
 from gitops.config.repo import RepoCredentials
 from gitops.contract.checker import Checker
 from gitops.contract.head_surveys import HeadSurveys
-from gitops.contract.parity import ParityComparer
-from gitops.contract.parity_queue import CompareEnvironments
 from gitops.contract.surveyor import Surveyor
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.manifests.scope import ScopeCeilings
@@ -180,7 +178,7 @@ def reach(replica: Replica, api: KubernetesApi) -> ClusterParts:
         cluster=KubernetesCluster(kinds, manager=manager(config)),
         parents=KubernetesApplySets(api, repo=repo),
         ledger=ledger,
-        statuses=StatusWriter(ledger, events, clock.now, clock.monotonic),
+        statuses=StatusWriter(ledger, events, clock),
     )
 
 
@@ -264,11 +262,6 @@ def reconciler(
             images=said.images,
         )
     )
-
-
-def compare(repo: GitConfigRepo, renders: Renders) -> CompareEnvironments:
-    """Parity of two environments at a head. A comparer keeps drafts in memory, so each comparison gets its own."""
-    return lambda head, a, b: ParityComparer(repo, renders.renderer, renders.surveys, repo.subjects).parity(head, a, b)
 
 
 class _InstallationKey:

@@ -26,7 +26,7 @@ def parity(
 ) -> None:
     """How do two environments differ? Exit code 0 = only as declared, 1 = otherwise too, 2 = cannot be judged."""
     with workplace(path) as place:
-        comparer = ParityComparer(place.repo, place.renderer, place.memo, place.repo.subjects)
+        comparer = ParityComparer(place.repo, place.renderer, place.memo)
         pairs = comparer.parity(place.repo.head(revision), a, b)
     sys.stdout.write(_pairs_json(pairs) if format_ == "json" else "".join(_pair_text(pair) for pair in pairs))
     raise typer.Exit(0 if all(pair.is_equal for pair in pairs) else 1)

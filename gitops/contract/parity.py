@@ -4,7 +4,7 @@ B is rendered as it runs and as it would be after a promotion from A. The rules 
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gitops.contract.surveyor import Contract, OverlayAtTree, Surveyor
@@ -20,11 +20,8 @@ from gitops.core.kustomize import image_edit
 from gitops.core.manifests import container_images
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.revision import Revision
-from gitops.ports import Cache, Renderer, Trees
+from gitops.ports import Cache, CommitSubjects, Renderer, Trees
 from gitops.render.builds import Builds
-
-Subjects = Callable[[str, str, str], Sequence[str]]
-"""(path, older, newer) -> the commits in between that touched the path, one line each, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,12 @@ class _Rendered:
 
 
 class ParityComparer:
-    """Not thread-safe: it keeps the edited files of one comparison in memory."""
+    """Implements ports.EnvironmentComparer."""
 
-    def __init__(self, repo: Trees, renderer: Renderer, memo: Cache, subjects: Subjects) -> None:
-        self._repo = _EditedTrees(repo)
-        self._surveyor = Surveyor(Builds(self._repo, renderer), memo)
-        self._subjects = subjects
+    def __init__(self, repo: CommitSubjects, renderer: Renderer, memo: Cache) -> None:
+        self._repo = repo
+        self._renderer = renderer
+        self._memo = memo
 
     def parity(self, head: str, a: str, b: str) -> tuple[EnvironmentPair, ...]:
         """The differences of two environments, or of two overlays; one pair per service.
@@ -53,68 +50,14 @@ class ParityComparer:
         Raises: Rejected(NotFound) when the head has no such environment or overlay; Rejected when pipeline.yaml is not
         valid; Unavailable.
         """
-        tree = self._repo.tree(head)
-        contract = self._surveyor.contract(tree)
+        edited = _EditedTrees(self._repo)
+        surveyor = Surveyor(Builds(edited, self._renderer), self._memo)
+        tree = edited.tree(head)
+        contract = surveyor.contract(tree)
         known = layout.overlays(contract.pipeline, tree)
         ours, theirs = _by_service(known, a), _by_service(known, b)
-        services = dict.fromkeys([*ours, *theirs])
-        return tuple(self._pair(ours.get(each), theirs.get(each), head, contract) for each in services)
-
-    def _pair(self, a: Overlay | None, b: Overlay | None, head: str, contract: Contract) -> EnvironmentPair:
-        if a is None or b is None:
-            there = a or b
-            name = there.name if there else ""
-            return EnvironmentPair(a.name if a else "-", b.name if b else "-", trouble=f"{name} has no counterpart")
-        try:
-            one = self._render(a, head, contract)
-            two = self._render(b, head, contract)
-            ahead = self._promote(one, two, contract)
-        except Rejected as error:
-            return EnvironmentPair(a.name, b.name, trouble=f"{error.reason}: {error}")
-        found = parity.compare_environments(one.side, two.side, ahead.side, contract.book)
-        return EnvironmentPair(a.name, b.name, found, commits=self._commits(one, two, contract))
-
-    def _render(self, found: Overlay, head: str, contract: Contract) -> _Rendered:
-        try:
-            composition = compose.compose(found, head, self._repo.tree, self._repo.read)
-            revision, tree = composition.revision, composition.tree
-        except Rejected as error:
-            if error.reason != "NotReleased":
-                raise
-            at_head = self._repo.tree(head)
-            revision, tree = Revision(head, head), ComposedTree(found.path, at_head, at_head)
-        return self._at(found, revision, tree, contract)
-
-    def _at(self, found: Overlay, revision: Revision, tree: Tree, contract: Contract) -> _Rendered:
-        subject = OverlayAtTree(found, tree, revision.base)
-        return _Rendered(found, revision, tree, self._surveyor.manifests(subject, contract.pipeline))
-
-    def _promote(self, a: _Rendered, b: _Rendered, contract: Contract) -> _Rendered:
-        """B with A's base and A's digests. Raises: Rejected when that does not render."""
-        wanted = _newer_images(a.manifests, b.manifests, contract.book.services)
-        if a.revision.base == b.revision.base and not wanted:
-            return b
-        tree = ComposedTree(b.overlay.path, self._repo.tree(a.revision.base), b.tree)
-        edited = self._with_images(b.overlay, tree, wanted)
-        try:
-            return self._at(b.overlay, replace(b.revision, base=a.revision.base), edited, contract)
-        except Rejected as error:
-            message = f"with the base and the images of {a.overlay.name}, {b.overlay.name} does not render: {error}"
-            raise Rejected(error.reason, message) from error
-
-    def _with_images(self, found: Overlay, tree: Tree, wanted: Collection[Image]) -> Tree:
-        file = layout.kustomization(found.path, tree)
-        if file is None or not wanted:
-            return tree
-        text = self._repo.read(tree[file].id)
-        for image in wanted:
-            text = image_edit.set_image(text, image, file)
-        return _EditedTree(tree, file, replace(tree[file], id=self._repo.keep(text)))
-
-    def _commits(self, a: _Rendered, b: _Rendered, contract: Contract) -> tuple[str, ...]:
-        if a.revision.base == b.revision.base:
-            return ()
-        return tuple(self._subjects(contract.pipeline.reference, b.revision.base, a.revision.base))
+        comparison = _Comparison(edited, surveyor, self._repo, head, contract)
+        return tuple(comparison.pair(ours.get(each), theirs.get(each)) for each in dict.fromkeys([*ours, *theirs]))
 
 
 class _EditedTrees:
@@ -154,6 +97,72 @@ class _EditedTree(Mapping[str, Blob]):
 
     def __len__(self) -> int:
         return len(self._tree)
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """One comparison; `trees` keeps the files that it edits."""
+
+    trees: _EditedTrees
+    surveyor: Surveyor
+    history: CommitSubjects
+    head: str
+    contract: Contract
+
+    def pair(self, a: Overlay | None, b: Overlay | None) -> EnvironmentPair:
+        if a is None or b is None:
+            name = next((each.name for each in (a, b) if each), "")
+            return EnvironmentPair(a.name if a else "-", b.name if b else "-", trouble=f"{name} has no counterpart")
+        try:
+            one = self._render(a)
+            two = self._render(b)
+            ahead = self._promote(one, two)
+        except Rejected as error:
+            return EnvironmentPair(a.name, b.name, trouble=f"{error.reason}: {error}")
+        found = parity.compare_environments(one.side, two.side, ahead.side, self.contract.book)
+        return EnvironmentPair(a.name, b.name, found, commits=self._commits(one, two))
+
+    def _render(self, found: Overlay) -> _Rendered:
+        try:
+            composition = compose.compose(found, self.head, self.trees.tree, self.trees.read)
+            revision, tree = composition.revision, composition.tree
+        except Rejected as error:
+            if error.reason != "NotReleased":
+                raise
+            at_head = self.trees.tree(self.head)
+            revision, tree = Revision(self.head, self.head), ComposedTree(found.path, at_head, at_head)
+        return self._at(found, revision, tree)
+
+    def _at(self, found: Overlay, revision: Revision, tree: Tree) -> _Rendered:
+        subject = OverlayAtTree(found, tree, revision.base)
+        return _Rendered(found, revision, tree, self.surveyor.manifests(subject, self.contract.pipeline))
+
+    def _promote(self, a: _Rendered, b: _Rendered) -> _Rendered:
+        """B with A's base and A's digests. Raises: Rejected when that does not render."""
+        wanted = _newer_images(a.manifests, b.manifests, self.contract.book.services)
+        if a.revision.base == b.revision.base and not wanted:
+            return b
+        tree = ComposedTree(b.overlay.path, self.trees.tree(a.revision.base), b.tree)
+        edited = self._with_images(b.overlay, tree, wanted)
+        try:
+            return self._at(b.overlay, replace(b.revision, base=a.revision.base), edited)
+        except Rejected as error:
+            message = f"with the base and the images of {a.overlay.name}, {b.overlay.name} does not render: {error}"
+            raise Rejected(error.reason, message) from error
+
+    def _with_images(self, found: Overlay, tree: Tree, wanted: Collection[Image]) -> Tree:
+        file = layout.kustomization(found.path, tree)
+        if file is None or not wanted:
+            return tree
+        text = self.trees.read(tree[file].id)
+        for image in wanted:
+            text = image_edit.set_image(text, image, file)
+        return _EditedTree(tree, file, replace(tree[file], id=self.trees.keep(text)))
+
+    def _commits(self, a: _Rendered, b: _Rendered) -> tuple[str, ...]:
+        if a.revision.base == b.revision.base:
+            return ()
+        return tuple(self.history.subjects(self.contract.pipeline.reference, b.revision.base, a.revision.base))
 
 
 def _by_service(known: Collection[Overlay], name: str) -> dict[str, Overlay]:

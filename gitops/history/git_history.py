@@ -1,20 +1,19 @@
-"""What git tells of the environments' past, read once per head, elsewhere, and only as far as it is new.
+"""Git's past of the environments, read once per head, in a thread of its own, and only as far as it is new.
 
-A trunk grows by a few commits at a time, so those are asked for; everything else is known. What stood in a commit never
-changes and is read once. The first reading may take seconds in a large repo, so no page waits for it: it gets what is
-known, and a workqueue is asked to read on.
+A trunk grows by a few commits at a time, so only those are asked for. The content of a commit never changes and is read
+once. The first reading may take seconds in a large repo, so no page waits for it: the page gets what is known, and a
+workqueue reads on.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
 
 from gitops.core.config_repo import compose, layout
 from gitops.core.config_repo.commits import PastCommit
-from gitops.core.config_repo.layout import Overlay
 from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE, Hold, Release, parse_hold, parse_release
 from gitops.core.config_repo.tree import Tree
@@ -22,13 +21,13 @@ from gitops.core.errors import Rejected
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit
 from gitops.core.promotion.lineage import LineageEntry, RepoHistory
-from gitops.ports import ConfigRepo
+from gitops.ports import ConfigRepo, Queue, TrunkHead
 
 _log = structlog.get_logger(__name__)
 
 MOST_COMMITS = 2000
 QUESTION = "past"
-"""What the queue is asked to read."""
+"""The name in the queue that has `read` called."""
 
 _NEWS = 50
 _MOST_BYTES = 6 << 20
@@ -40,31 +39,22 @@ _MOST_PARTS = 30_000
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class TrunkReader:
-    """`head` is the trunk's as taken in last, empty before; `overlays` those of that head."""
-
-    repo: ConfigRepo
-    head: Callable[[], str]
-    overlays: Callable[[], Mapping[str, Overlay]]
-
-
 class GitHistory:
-    """`past` is called by anybody, `read` by one thread at a time. `ask` puts a question into the queue."""
+    """Any thread may call `past`; one thread at a time calls `read`, which the queue `questions` asks for."""
 
-    def __init__(self, trunk: TrunkReader, ask: Callable[[str], None]) -> None:
+    def __init__(self, repo: ConfigRepo, trunk: TrunkHead, questions: Queue) -> None:
+        self._repo = repo
         self._trunk = trunk
-        self._repo = trunk.repo
-        self._ask = ask
+        self._questions = questions
         self._known = RepoHistory()
         self._same: dict[object, object] = {}
         self._room = 0
 
     def past(self) -> RepoHistory:
-        """What is known; if that is not of the present head, the rest is read soon."""
+        """The past as it was read last. If that is not of the present head, the rest is read soon."""
         known, head = self._known, self._trunk.head()
         if head and known.head != head:
-            self._ask(QUESTION)
+            self._questions.add(QUESTION)
         return known
 
     def read(self) -> None:
@@ -72,7 +62,7 @@ class GitHistory:
         head = self._trunk.head()
         if head and self._known.head != head:
             self._known = self._read(head)
-            _log.info("the past is read", revision=head, commits=len(self._known.entries))
+            _log.info("git history read", revision=head, commits=len(self._known.entries))
 
     def _read(self, head: str) -> RepoHistory:
         known = {entry.commit: entry for entry in self._known.entries}
@@ -80,11 +70,11 @@ class GitHistory:
         self._same = {each: each for entry in self._known.entries for each in _parts(entry)}
         entries = [known.get(commit.id) or self._entry(commit) for commit in self._commits()]
         self._same = {}
-        releases, holds = self._present(head)
-        return RepoHistory(head, tuple(_bounded(entries)), releases, holds)
+        releases, holds = self._read_head(head)
+        return RepoHistory(head, tuple(_bound(entries)), releases, holds)
 
     def _commits(self) -> Sequence[PastCommit]:
-        """What is known, with the news in front; all of it anew unless the two fit together."""
+        """The known commits with the new ones in front; all commits anew unless the two fit together."""
         before = self._known.entries
         if before:
             news = self._repo.history(ENVIRONMENTS, _NEWS)
@@ -92,13 +82,15 @@ class GitHistory:
             if before[0].commit in ids:
                 new = ids.index(before[0].commit)
                 if ids[new:] == [entry.commit for entry in before[: len(ids) - new]]:
-                    return [*news[:new], *map(_commit, before)][:MOST_COMMITS]
+                    return [*news[:new], *map(_past_commit, before)][:MOST_COMMITS]
         return self._repo.history(ENVIRONMENTS, MOST_COMMITS)
 
     def _entry(self, commit: PastCommit) -> LineageEntry:
-        paths = {name: [path for path in commit.paths if _is(path, name)] for name in (RELEASE_FILE, HOLD_FILE)}
+        paths = {
+            name: [path for path in commit.paths if _is_own_file(path, name)] for name in (RELEASE_FILE, HOLD_FILE)
+        }
         tree = self._tree(commit.id) if any(paths.values()) and self._room > 0 else {}
-        releases = self._parsed(tree, paths[RELEASE_FILE], self._release)
+        releases = self._parse(tree, paths[RELEASE_FILE], self._release)
         return LineageEntry(
             commit=commit.id,
             at=commit.committed_at,
@@ -107,7 +99,7 @@ class GitHistory:
             trailers=commit.trailers,
             paths=commit.paths[:_MOST_PATHS],
             releases=releases,
-            holds=self._parsed(tree, paths[HOLD_FILE], parse_hold),
+            holds=self._parse(tree, paths[HOLD_FILE], parse_hold),
             images={name: self._images(name, held.overlay) for name, held in releases.items() if held and held.overlay},
         )
 
@@ -117,8 +109,10 @@ class GitHistory:
         except Rejected:  # names that no file system path can have: it was never deployed either
             return {}
 
-    def _parsed(self, tree: Tree, paths: Sequence[str], parse: Callable[[bytes, str], _T]) -> dict[str, _T | None]:
-        """None = removed. What nobody could read as it was then, and what there is no room for, is left out."""
+    def _parse(self, tree: Tree, paths: Sequence[str], parse: Callable[[bytes, str], _T]) -> dict[str, _T | None]:
+        """Directory -> the file's content, None = removed. Files that do not parse, and those for which there is no
+        room, are left out.
+        """
         found: dict[str, _T | None] = {}
         for path in paths if tree else ():
             with contextlib.suppress(Rejected):
@@ -134,7 +128,7 @@ class GitHistory:
         return text
 
     def _release(self, text: bytes, file: str) -> Release:
-        """Most of it stands in the release before, too, and is held once."""
+        """A release that shares its evidence with others: most of it stands in the release before, too."""
         release = parse_release(text, file)
         if release.admission is None:
             return release
@@ -143,7 +137,7 @@ class GitHistory:
         return release.model_copy(update={"admission": admission})
 
     def _images(self, overlay: str, commit: str) -> tuple[Image, ...]:
-        """What an overlay's directory says at the commit that a release names."""
+        """The images in an overlay's directory at the commit that a release names."""
         tree = self._tree(commit)
         file = layout.kustomization(f"{ENVIRONMENTS}/{overlay}", tree)
         with contextlib.suppress(Rejected):
@@ -154,8 +148,8 @@ class GitHistory:
         found = self._same.setdefault(value, value)
         return found if isinstance(found, type(value)) else value
 
-    def _present(self, head: str) -> tuple[dict[str, Release], dict[str, Hold]]:
-        """What is not readable is the pass's business, which says where and what to do."""
+    def _read_head(self, head: str) -> tuple[dict[str, Release], dict[str, Hold]]:
+        """The releases and holds of the head. Files that do not parse are left out: passes report them."""
         tree = self._repo.tree(head)
         releases: dict[str, Release] = {}
         holds: dict[str, Hold] = {}
@@ -171,7 +165,7 @@ class GitHistory:
 
 
 def _parts(entry: LineageEntry) -> Iterator[object]:
-    """What consecutive releases have in common, mostly."""
+    """The values that consecutive releases mostly share."""
     for images in entry.images.values():
         yield from images
     for release in entry.releases.values():
@@ -179,20 +173,20 @@ def _parts(entry: LineageEntry) -> Iterator[object]:
             yield from release.admission.services.values()
 
 
-def _bounded(entries: Iterable[LineageEntry]) -> Iterator[LineageEntry]:
-    """Without the releases of the oldest ones, where there are too many."""
+def _bound(entries: Iterable[LineageEntry]) -> Iterator[LineageEntry]:
+    """The entries, the oldest ones without their releases where there are too many."""
     room = _MOST_PARTS
     for entry in entries:
         room -= sum(1 for _ in _parts(entry))
         yield entry if room >= 0 else replace(entry, releases={}, images={})
 
 
-def _commit(entry: LineageEntry) -> PastCommit:
+def _past_commit(entry: LineageEntry) -> PastCommit:
     return PastCommit(entry.commit, entry.at, entry.author, entry.subject, entry.trailers, entry.paths)
 
 
-def _is(path: str, name: str) -> bool:
-    """True for the file of an overlay or an environment, not for one of that name in some directory below."""
+def _is_own_file(path: str, name: str) -> bool:
+    """True for a file of that name in the directory of an overlay or an environment; not in directories below."""
     parts = path.split("/")
     return parts[0] == ENVIRONMENTS and parts[-1] == name and len(parts) in {3, 4}
 

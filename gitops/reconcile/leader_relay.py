@@ -1,4 +1,4 @@
-"""What a replica that follows tells the one that leads: look at this overlay again."""
+"""Asks the leader for a pass when a replica that follows has heard something new, such as a webhook of the git host."""
 
 from collections import deque
 
@@ -12,7 +12,7 @@ _log = structlog.get_logger(__name__)
 TASK = "tell"
 """The name of the task that calls `deliver`."""
 _MOST_NEWS = 100
-"""Overlays of which the leader is told something; any one of them makes it look at the config repo."""
+"""Overlays that wait to be named to the leader; any one of them makes it fetch the config repo."""
 
 
 class LeaderRelay:
@@ -26,17 +26,19 @@ class LeaderRelay:
         self._news: deque[str] = deque(maxlen=_MOST_NEWS)
 
     def tell(self, *overlays: str) -> None:
-        """Senders wait, and the cluster may take its time: whoever hears of it is asked later."""
+        """Names overlays to the leader, unless this replica leads. Returns at once: a sender waits for its answer, and
+        the API server may be slow.
+        """
         if not self._leadership.is_leader():
             self._news.extend(overlays)
             self._tasks.add(TASK)
 
     def deliver(self) -> None:
-        """One overlay that was touched is enough: the leader then fetches the head, and sees all that it changes."""
+        """Asks the leader for a pass over one of the overlays; the leader then fetches the head and sees all."""
         for overlay in [self._news.popleft() for _ in range(len(self._news))]:
             try:
                 self._requester.request(overlay, self._clock.now())
-            except GitopsError as error:  # a hint: the leader polls the config repo anyway
+            except GitopsError as error:  # the leader polls the config repo anyway
                 _log.info("the leader was not told", overlay=overlay, reason=error.reason)
             else:
                 return

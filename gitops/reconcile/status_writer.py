@@ -1,12 +1,11 @@
 """Keeps the status of every overlay and writes it to the ledger: at once when it matters, else every few seconds.
 
-During a rollout the message changes with every pod; what people and other tools act upon, sync, health and reason, does
-not, and is never late.
+During a rollout the message changes with every pod, so it may be late. Sync, health and reason, on which people and
+other tools act, are never late.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
 
 import structlog
 
@@ -16,7 +15,7 @@ from gitops.core.ownership.applyset import Parent
 from gitops.core.sync import summary
 from gitops.core.sync.status import Action, Sync, SyncStatus
 from gitops.core.sync.summary import PassResults, Stall
-from gitops.ports import EventRecorder, Ledger
+from gitops.ports import Clock, EventRecorder, Ledger
 
 _log = structlog.get_logger(__name__)
 
@@ -25,19 +24,16 @@ WRITE_EVERY = 2.0
 
 
 class StatusWriter:
-    """`now` is wall-clock UTC for people, `clock` monotonic seconds. Thread-safe for different overlays."""
+    """Thread-safe for different overlays."""
 
-    def __init__(
-        self, ledger: Ledger, announcer: EventRecorder, now: Callable[[], datetime], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, ledger: Ledger, events: EventRecorder, clock: Clock) -> None:
         self._ledger = ledger
-        self._announcer = announcer
-        self._now = now
+        self._events = events
         self._clock = clock
         self._statuses: dict[str, SyncStatus] = {}
         self._written_at: dict[str, float] = {}
         self._unwritten: set[str] = set()
-        self._untold: dict[str, dict[str, int]] = {}
+        self._unrecorded: dict[str, dict[str, int]] = {}
 
     def recall(self) -> None:
         """Reads what the ledger holds: called when this replica starts to lead."""
@@ -53,16 +49,19 @@ class StatusWriter:
         return tuple(self._statuses)
 
     def report(self, results: PassResults, done: Mapping[str, int]) -> SyncStatus:
-        """Sums up one pass; `done` counts what it did (summary.actions). Raises as Ledger.write does."""
+        """Sums up one pass. `done`: how many objects it created, configured, pruned, failed (summary.actions).
+
+        Raises: as Ledger.write does.
+        """
         previous = self._statuses.get(results.overlay)
-        status = summary.summarise(results, previous, self._now())
+        status = summary.summarise(results, previous, self._clock.now())
         self._keep(status, previous, done)
         return status
 
     def report_stopped(self, overlay: str, environment: str, stall: Stall) -> None:
-        """A pass that could not even compare: what was known of the objects stays, and the reason is told."""
+        """Reports a pass that ended before it compared anything: the status of the objects stays, with the reason."""
         previous = self._statuses.get(overlay)
-        known = previous or SyncStatus(overlay, environment, Sync.UNKNOWN, Health.UNKNOWN, self._now())
+        known = previous or SyncStatus(overlay, environment, Sync.UNKNOWN, Health.UNKNOWN, self._clock.now())
         at = known.revisions
         results = PassResults(
             overlay=overlay,
@@ -84,7 +83,7 @@ class StatusWriter:
             _log.info("status not stored", overlay=overlay, reason=error.reason)
 
     def report_orphan(self, overlay: str, parent: Parent | None) -> None:
-        """An overlay that git no longer has: its objects stay as they are, and the page says so, until it is taken down
+        """Reports an overlay that git no longer has: its objects stay, and its status says so, until it is taken down
         and has no `parent` any more.
         """
         previous = self._statuses.get(overlay)
@@ -103,8 +102,8 @@ class StatusWriter:
         return overlay in self._unwritten
 
     def _keep(self, status: SyncStatus, previous: SyncStatus | None, done: Mapping[str, int]) -> None:
-        name, now = status.overlay, self._clock()
-        done = self._untold[name] = _sum(self._untold.get(name, {}), done)
+        name, now = status.overlay, self._clock.monotonic()
+        done = self._unrecorded[name] = _add(self._unrecorded.get(name, {}), done)
         line = summary.record(previous, status, done)
         if status is not previous:
             self._unwritten.add(name)
@@ -112,13 +111,13 @@ class StatusWriter:
         if line is not None or (name in self._unwritten and due):
             self._ledger.write(status, line)
             self._written_at[name] = now
-            self._untold.pop(name, None)
+            self._unrecorded.pop(name, None)
             self._unwritten.discard(name)
         self._statuses[name] = status
         if line is not None:
-            self._announcer.announce(name, line)
+            self._events.announce(name, line)
             _log.info("status", sync=str(status.sync), health=str(status.health), reason=line.reason)
 
 
-def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+def _add(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return {action: one.get(action, 0) + other.get(action, 0) for action in {*one, *other}}

@@ -1,11 +1,12 @@
-"""What a delivery makes the controller look at, when it asks for no commit. Nothing is fetched, rendered or asked of
-anybody here: whoever sent it is answered at once, and a wrong hint costs one look.
+"""Deliveries that ask for no commit (a push to the config repo, a scan, a deletion), and the tasks that they cause.
+
+Nothing is fetched or rendered here: the sender is answered at once, and a false delivery costs one look.
 """
 
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,7 +16,11 @@ from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageScanned
 from gitops.core.promotion.requests import APPROVE, PROMOTE
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import Trees
+from gitops.ports import Queue, Trees
+from gitops.reconcile.leader_relay import LeaderRelay
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _log = structlog.get_logger(__name__)
 
@@ -26,51 +31,49 @@ _MOST_REMEMBERED = 100
 
 
 class Triggers:
-    """Thread-safe. `look` adds a task of the controller's; `tell` makes the replica that leads look at overlays, should
-    this one not be it. Nothing that a sender waits for reads the clone: that waits while it is fetched.
+    """Thread-safe. `trunk` is the branch of the config repo, `tasks` the queue of the controller's tasks; `relay` names
+    overlays to the leader. No method that a sender waits for reads the clone, which may be busy with a fetch.
     """
 
-    def __init__(
-        self, repo: Trees, trunk: str, desired: DesiredState, look: Callable[[str], None], tell: Callable[..., None]
-    ) -> None:
+    def __init__(self, repo: Trees, trunk: str, desired: DesiredState, tasks: Queue, relay: LeaderRelay) -> None:
         self._repo = repo
         self._trunk = f"refs/heads/{trunk}"
         self._desired = desired
-        self._look = look
-        self._tell = tell
-        self._awaited: str | None = ""  # the newest head that was told and not known; None: unknown which
+        self._tasks = tasks
+        self._relay = relay
+        self._awaited: str | None = ""  # the head pushed last that is not taken in; None: not named
         self._lock = threading.Lock()  # for the rest
         self._named: tuple[str, Mapping[bytes, list[str]]] = ("", {})
         self._unread: deque[ImageDeleted] = deque(maxlen=_MOST_REMEMBERED)
         self._warned: deque[ImageDeleted] = deque(maxlen=_MOST_REMEMBERED)
 
     def config_pushed(self, event: ConfigPushed) -> str:
-        """A push to the config repo. The sentence says what comes of it."""
+        """Takes in a push to the config repo; returns the answer to its sender, one sentence."""
         if event.ref is None:
-            self._look_at_head(None)
+            self._fetch(None)
             return "looking at everything: the payload does not say which refs moved"
         if event.ref.startswith(_ASKED):
-            self._look("tags")
-            self._tell(*self._overlays_of(event.ref.split("/")[3]))
+            self._tasks.add("tags")
+            self._relay.tell(*self._overlays_of(event.ref.split("/")[3]))
             return "looking at what was asked for"
         if event.ref != self._trunk:
             return f"{event.ref} is not the trunk; nothing depends on it"
         if event.after is not None and self._is_taken_in(event.after):
-            self._tell_of_head()  # the leader may not have heard of it
+            self._tell_leader()  # the leader may not have heard of it
             return f"already at {event.after[:12]}"
-        self._look_at_head(event.after)
+        self._fetch(event.after)
         return "looking at the trunk's new head"
 
     def registry_news(self, event: ImageScanned | ImageDeleted) -> str:
-        """A scan or a deletion. The sentence says what comes of it."""
+        """Takes in a scan or a deletion; returns the answer to its sender, one sentence."""
         short = event.digest.removeprefix("sha256:")[:12]
         if isinstance(event, ImageScanned):
-            self._look("promote")
-            self._tell_of_head()
+            self._tasks.add("promote")
+            self._tell_leader()
             return f"looking at what waits for the scan of {event.image} ({short})"
         where = self._deployed_in(event)
         if where is None:
-            self._look("refresh")
+            self._tasks.add("refresh")
             return f"looking whether an overlay of the trunk names {event.image} ({short})"
         if not where:
             return f"no overlay of the trunk names {event.image} ({short})"
@@ -81,8 +84,8 @@ class Triggers:
         )
 
     def take_in(self) -> None:
-        """Finds out what was deleted and could not be answered at once. Called by a thread that may wait, when a head
-        was taken in. Raises: Unavailable when the clone cannot be read now; the next call does it.
+        """Looks for the overlays of deleted images that could not be named at once. Called after a head was taken in,
+        by a thread that may wait. Raises: Unavailable when the clone cannot be read now; the next call tries again.
         """
         head = self._desired.head()
         with self._lock:
@@ -100,29 +103,29 @@ class Triggers:
                 self._warn(event, where)
 
     def _is_taken_in(self, head: str) -> bool:
-        """Whether nothing is to be looked at. When another head was told meanwhile, which may be on its way in, this
-        one is looked for again: the trunk was forced back.
+        """True when this head is the one that was taken in, and no other is awaited. An other one that is awaited means
+        that the trunk was forced back to this head: it is fetched again.
         """
         return head == self._desired.head() and self._awaited in {"", head}
 
-    def _look_at_head(self, told: str | None) -> None:
-        self._awaited = told
-        self._look("fetch")
-        self._tell_of_head()
+    def _fetch(self, head: str | None) -> None:
+        self._awaited = head
+        self._tasks.add("fetch")
+        self._tell_leader()
 
-    def _tell_of_head(self) -> None:
-        """Whatever overlay the leader is asked about, it fetches the head, reads the tags and looks at promotions. One
-        that was never applied cannot be asked about, hence several.
+    def _tell_leader(self) -> None:
+        """A leader that is asked for a pass fetches the head, reads the tags and looks at promotions. It cannot be
+        asked for a pass over an overlay that was never applied, hence several.
         """
-        self._tell(*list(self._desired.overlays())[:_MOST_NAMED])
+        self._relay.tell(*list(self._desired.overlays())[:_MOST_NAMED])
 
     def _overlays_of(self, environment: str) -> list[str]:
-        """None for an environment that git does not know: a sender may say anything."""
+        """The overlays of an environment; empty for one that git does not know, as a sender may name any."""
         return [each.name for each in self._desired.overlays().values() if each.environment == environment]
 
     def _deployed_in(self, event: ImageDeleted) -> str | None:
-        """The overlays whose kustomization names the digest, at the head that was taken in last; None while nobody has
-        read them since.
+        """The overlays whose kustomization names the digest, at the head that was taken in last; None until `take_in`
+        has read that head.
         """
         head = self._desired.head()
         with self._lock:
@@ -150,7 +153,7 @@ class Triggers:
         return found
 
     def _text(self, tree: Tree, file: str | None) -> bytes:
-        """Empty for what is not there or too large to be read: the passes say so."""
+        """The text of a file; empty when it is missing or too large, which passes report."""
         try:
             return b"" if file is None else self._repo.read(tree[file].id)
         except Rejected:

@@ -1,15 +1,17 @@
 """Parity is worked out once per head, elsewhere; whoever asks gets what is known, and asking costs next to nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
 
 from gitops.contract.parity_queue import MOST_KEPT, MOST_WAITING, ParityParties, ParityQueue
+from gitops.core.config_repo.layout import Overlay
 from gitops.core.contract.parity import DifferenceStatus, EnvironmentPair, ParityFinding
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.objects import Key
+from tests.worlds.seams import Names
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
 UNDECLARED = ParityFinding(DifferenceStatus.UNDECLARED, Key("", "ConfigMap", "x", "y"), "/data/a", "v" * 9999, None)
@@ -22,19 +24,28 @@ class World:
 
     head: str = "one"
     seconds: float = 3.0
-    clock: float = 100.0
+    seconds_now: float = 100.0
     wrong: Exception | None = None
     found: tuple[ParityFinding, ...] = (UNDECLARED, PENDING)
-    queue: list[str] = field(default_factory=list)
+    questions: Names = field(default_factory=Names)
     compared: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        means = ParityParties(self._compare, lambda: self.head, self.queue.append, lambda: NOW, lambda: self.clock)
-        self.comparisons = ParityQueue(means)
+        self.comparisons = ParityQueue(ParityParties(self, _Trunk(self), self.questions, self))
 
-    def _compare(self, head: str, a: str, b: str) -> Sequence[EnvironmentPair]:
+    @property
+    def queue(self) -> list[str]:
+        return self.questions.names
+
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return self.seconds_now
+
+    def parity(self, head: str, a: str, b: str) -> Sequence[EnvironmentPair]:
         self.compared.append((head, a, b))
-        self.clock += self.seconds
+        self.seconds_now += self.seconds
         if self.wrong is not None:
             raise self.wrong
         return [EnvironmentPair(a, b, self.found)]
@@ -46,7 +57,18 @@ class World:
             if wait is None:
                 self.queue.pop(0)
             else:
-                self.clock += wait
+                self.seconds_now += wait
+
+
+@dataclass(frozen=True)
+class _Trunk:
+    world: World
+
+    def head(self) -> str:
+        return self.world.head
+
+    def overlays(self) -> Mapping[str, Overlay]:
+        return {}
 
 
 def test_the_first_answer_is_that_it_is_being_worked_out_and_the_next_one_is_there() -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from gitops.core.config_repo.commits import PastCommit
 from gitops.core.promotion.lineage import LineageAction, RepoHistory, deed
-from gitops.history.git_history import QUESTION, GitHistory, TrunkReader
+from gitops.history.git_history import QUESTION, GitHistory
+from gitops.ports import ConfigRepo, TrunkHead
 from tests.worlds.git import git
 from tests.worlds.promotion import PromotionWorld, overlay, world
+from tests.worlds.seams import Names
 
 
 class Counting:
@@ -29,13 +31,14 @@ class Counting:
 class Reading(GitHistory):
     """It reads at once whatever it asks to read; `asked` counts how often."""
 
-    def __init__(self, trunk: TrunkReader) -> None:
-        super().__init__(trunk, self._note)
-        self.asked = 0
+    def __init__(self, repo: ConfigRepo, trunk: TrunkHead) -> None:
+        self.questions = Names()
+        super().__init__(repo, trunk, self.questions)
 
-    def _note(self, question: str) -> None:
-        assert question == QUESTION
-        self.asked += 1
+    @property
+    def asked(self) -> int:
+        assert set(self.questions.names) <= {QUESTION}
+        return len(self.questions.names)
 
     def past(self) -> RepoHistory:
         super().past()
@@ -58,7 +61,7 @@ def counting(place: PromotionWorld) -> Counting:
 @pytest.fixture
 def chronicle(place: PromotionWorld, counting: Counting) -> Reading:
     repo: Any = counting
-    return Reading(TrunkReader(repo, place.desired.head, place.desired.overlays))
+    return Reading(repo, place.desired)
 
 
 def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: PromotionWorld, chronicle: GitHistory) -> None:
@@ -90,8 +93,8 @@ def test_a_head_is_read_once_and_the_next_one_costs_its_own_commits(
 
 
 def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: PromotionWorld) -> None:
-    asked: list[str] = []
-    chronicle = GitHistory(TrunkReader(place.repo, place.desired.head, place.desired.overlays), asked.append)
+    questions = Names()
+    chronicle, asked = GitHistory(place.repo, place.desired, questions), questions.names
     assert (chronicle.past().head, asked) == ("", [QUESTION])
     chronicle.read()
     assert (chronicle.past().head, asked) == (place.desired.head(), [QUESTION])

@@ -46,7 +46,7 @@ def pending(place: PromotionWorld) -> list[str]:
     """What parity says is still to come from dev to test."""
     repo = WorkTree(place.remote.directory, {})
     try:
-        comparer = ParityComparer(repo, place.renderer, RenderCache(place.directory / "surveys"), repo.subjects)
+        comparer = ParityComparer(repo, place.renderer, RenderCache(place.directory / "surveys"))
         (pair,) = comparer.parity(repo.head("main"), "dev", "test")
     finally:
         repo.close()

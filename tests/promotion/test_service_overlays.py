@@ -144,7 +144,7 @@ def test_check_and_parity_take_them_one_by_one(place: PromotionWorld, tmp_path: 
         report = Checker(tree, Surveyor(Builds(tree, place.renderer), memo), tree).check(head)
         assert report.passes(ahead=True), report.forbidden()
         assert [each.overlay.name for each in report.checked] == OVERLAYS
-        comparer = ParityComparer(tree, place.renderer, memo, tree.subjects)
+        comparer = ParityComparer(tree, place.renderer, memo)
         found = {(pair.a, pair.b): [str(each.status) for each in pair.findings] for pair in comparer.parity(
             head, "test", "prod")}  # fmt: skip
         assert found == {("test/order", "prod/order"): ["pending"], ("test/print", "prod/print"): []}
@@ -183,9 +183,7 @@ def test_a_service_that_has_no_overlay_there_yet_is_missing_in_parity(place: Pro
     place.soak()
     tree = WorkTree(place.remote.directory, {})
     try:
-        pairs = ParityComparer(tree, place.renderer, RenderCache(tmp_path / "c"), tree.subjects).parity(
-            tree.head(), "dev", "test"
-        )
+        pairs = ParityComparer(tree, place.renderer, RenderCache(tmp_path / "c")).parity(tree.head(), "dev", "test")
     finally:
         tree.close()
     assert [pair.trouble for pair in pairs if pair.a == "dev/cart"] == ["dev/cart has no counterpart"]

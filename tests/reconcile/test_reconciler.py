@@ -1,6 +1,5 @@
 """Passes over real git, real kustomize and a real API server: what must hold when something goes wrong in between."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +34,7 @@ from gitops.render.builds import Builds
 from tests.worlds import kubernetes as kubernetes_world
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.git import Remote
-from tests.worlds.kubernetes import MANAGER, now
+from tests.worlds.kubernetes import MANAGER
 from tests.worlds.seams import HashKey, Leader, WorldClock
 
 PIPELINE = """environments:
@@ -91,7 +90,7 @@ class Site:
     def start(self) -> None:
         """A new leader: it knows what the cluster and the repo hold, and nothing else."""
         ledger = KubernetesLedger(self.api, repo=self.remote.url, leadership=Leader(), clock=WorldClock())
-        self.reporter = StatusWriter(ledger, Quiet(), now, time.monotonic)
+        self.reporter = StatusWriter(ledger, Quiet(), WorldClock())
         world = ReconcilerParties(
             desired=self.desired,
             admission=self.admission,

@@ -16,6 +16,7 @@ from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageSc
 from gitops.reconcile.triggers import Triggers
 from gitops.runtime.workqueue import Backoff, Workqueue
 from tests.desired.test_desired_state import Place
+from tests.worlds.seams import Names, ToldLeader
 
 URLS = ("https://git.example/platform/config",)
 IMAGE = "registry.example/app"
@@ -27,13 +28,19 @@ class World:
     """One config repo, and who is told to look at what."""
 
     place: Place
-    looked: list[str] = field(default_factory=list)
-    told: list[tuple[str, ...]] = field(default_factory=list)
+    tasks: Names = field(default_factory=Names)
+    relay: ToldLeader = field(default_factory=ToldLeader)
+
+    @property
+    def looked(self) -> list[str]:
+        return self.tasks.names
+
+    @property
+    def told(self) -> list[tuple[str, ...]]:
+        return self.relay.told
 
     def hints(self) -> Triggers:
-        return Triggers(
-            self.place.repo, "main", self.place.desired, self.looked.append, lambda *names: self.told.append(names)
-        )
+        return Triggers(self.place.repo, "main", self.place.desired, self.tasks, self.relay)
 
 
 @pytest.fixture
@@ -151,7 +158,7 @@ class UnreadableTrees:
 
 
 def test_whoever_tells_of_a_deletion_never_waits_for_the_clone(world: World) -> None:
-    hints = Triggers(UnreadableTrees(), "main", world.place.desired, world.looked.append, lambda *_: None)
+    hints = Triggers(UnreadableTrees(), "main", world.place.desired, world.tasks, world.relay)
     for _ in range(3):
         assert hints.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
 
@@ -198,7 +205,7 @@ def test_pushes_during_a_pass_make_exactly_one_more_and_none_is_lost(world: Worl
 
     backoff = Backoff(lambda: 0.0, first=0.01, most=0.05)
     queue = Workqueue(backoff=backoff, clock=time.monotonic, workers=2)
-    hints = Triggers(place.repo, "main", place.desired, queue.add, lambda *_: None)
+    hints = Triggers(place.repo, "main", place.desired, queue, ToldLeader())
     queue.start(work)
     try:
         hints.config_pushed(push("refs/heads/main"))

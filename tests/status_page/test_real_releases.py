@@ -19,13 +19,14 @@ from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import ScanSeverity
 from gitops.core.promotion.lineage import RepoHistory
 from gitops.core.sync.status import Sync, SyncStatus
-from gitops.history.git_history import GitHistory, TrunkReader
+from gitops.history.git_history import GitHistory
 from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.status_page import ControllerState, PageInputs, Statuses, blueprint
 from gitops.web.apps import Probes, create_page_app
 from tests.status_page.reading import json, visible_text
 from tests.worlds.promotion import HOST, SETTINGS, PromotionWorld, image, overlay, pipeline, world
 from tests.worlds.registries import REVISION
+from tests.worlds.seams import Names, WorldClock
 
 STRAY = """patches:
 - target: {kind: Deployment, name: print}
@@ -39,22 +40,16 @@ class RealSource:
 
     def __init__(self, place: PromotionWorld) -> None:
         self._place = place
-        self.queue: list[str] = []
-        self._git_history = GitHistory(
-            TrunkReader(place.repo, place.desired.head, place.desired.overlays), lambda _: None
-        )
-        memo = RenderCache(place.directory / "surveys")
-        means = ParityParties(
-            compare=lambda head, a, b: ParityComparer(place.repo, place.renderer, memo, place.repo.subjects).parity(
-                head, a, b
-            ),
-            head=place.desired.head,
-            add=self.queue.append,
-            now=lambda: place.now,
-            monotonic=lambda: 0.0,
-        )
+        self._questions = Names()
+        self._git_history = GitHistory(place.repo, place.desired, Names())
+        comparer = ParityComparer(place.repo, place.renderer, RenderCache(place.directory / "surveys"))
+        means = ParityParties(comparer, place.desired, self._questions, WorldClock(lambda: place.now))
         self.parity_queue = ParityQueue(means)
         self.pushes = SourcePushes(place.desired.pipeline, lambda: place.now)
+
+    @property
+    def queue(self) -> list[str]:
+        return self._questions.names
 
     def statuses(self) -> Statuses:
         found = {}

@@ -115,7 +115,7 @@ class JudgedRepo:
 
     def parity(self, a: str, b: str) -> EnvironmentPair:
         with self._opened() as tree:
-            [pair] = ParityComparer(tree, self.kustomize, self.memo, tree.subjects).parity(tree.head(), a, b)
+            [pair] = ParityComparer(tree, self.kustomize, self.memo).parity(tree.head(), a, b)
             return pair
 
     @contextmanager

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gitops.core.objects import Key
+from gitops.reconcile.leader_relay import LeaderRelay
 from tests.worlds.kubernetes import now
 
 
@@ -30,6 +31,26 @@ class Leader:
 
     def is_leader(self) -> bool:
         return self.leads
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Implements ports.Queue: keeps the names in the order in which they were added."""
+
+    names: list[str] = field(default_factory=list)
+
+    def add(self, name: str, *, after: float = 0.0) -> None:
+        self.names.append(name)
+
+
+class ToldLeader(LeaderRelay):
+    """The relay of a replica that follows; keeps the overlays that are named, one tuple for each call."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+
+    def tell(self, *overlays: str) -> None:
+        self.told.append(overlays)
 
 
 class HashKey:
