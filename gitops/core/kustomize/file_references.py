@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from gitops.core.errors import Place, Rejected
-from gitops.core.parsing import yaml_reader
+from gitops.core.parsing import yaml_reader, yaml_scalars
 from gitops.core.parsing.yaml_reader import Document, YamlLimits
 
 INLINE_LIMITS = YamlLimits(documents=1_000)
@@ -78,7 +78,7 @@ def references(document: Document) -> tuple[FileReference, ...]:
 
 def plugin_documents(data: bytes, file: str, limits: YamlLimits) -> tuple[Document, ...]:
     """Parses a file of plugin configs as kustomize does. Raises: Rejected(InvalidYaml, LimitExceeded)."""
-    return yaml_reader.documents(data, file, limits, yaml_reader.resolve_in_plugins)
+    return yaml_reader.documents(data, file, limits, yaml_scalars.resolve_in_plugins)
 
 
 def plugin_references(documents: tuple[Document, ...]) -> tuple[FileReference, ...]:

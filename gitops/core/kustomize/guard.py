@@ -36,8 +36,8 @@ _DEEPEST = 32
 _MOST_REMEMBERED = 20_000
 
 
-class ReferenceFinder(Protocol):
-    """Finds the references of one file. Raises: Rejected with file and line."""
+class ReferenceReader(Protocol):
+    """Reads the references of one file. Raises: Rejected with file and line."""
 
     def __call__(self, use: ReferenceUse, path: str, blob_id: str, /) -> tuple[FileReference, ...]: ...
 
@@ -72,7 +72,7 @@ class Guard:
     """
 
     def __init__(self, read_blob: BlobReader) -> None:
-        self._find: ReferenceFinder = lru_cache(_MOST_REMEMBERED)(partial(_find_references, read_blob))
+        self._find: ReferenceReader = lru_cache(_MOST_REMEMBERED)(partial(_find_references, read_blob))
 
     def closure(self, tree: Tree, path: str) -> Closure:
         """The closure of the directory `path`. Raises: as the function `closure`."""
@@ -120,7 +120,7 @@ def _key(path: str, files: Mapping[str, Blob]) -> str:
     return digest.hexdigest()
 
 
-def _walk(tree: Tree, path: str, find: ReferenceFinder, isolated: str) -> Closure:
+def _walk(tree: Tree, path: str, find: ReferenceReader, isolated: str) -> Closure:
     walk = _Walk(tree, path, find, isolated)
     walk.build(path, Place(path), 0)
     walk.require_one_use()
@@ -131,7 +131,7 @@ def _walk(tree: Tree, path: str, find: ReferenceFinder, isolated: str) -> Closur
 class _Walk:
     tree: Tree
     overlay: str
-    find: ReferenceFinder
+    find: ReferenceReader
     isolated: str
     files: dict[str, Blob] = field(default_factory=dict)
     rewritten: dict[str, ReferenceUse] = field(default_factory=dict)

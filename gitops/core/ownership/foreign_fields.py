@@ -46,7 +46,7 @@ _AGGREGATION = "clusterrole-aggregation-controller"
 """The controller of Kubernetes that fills in the rules of a ClusterRole with an aggregationRule."""
 
 
-class _Allowance(Protocol):
+class _FieldRule(Protocol):
     """Decides whether another manager may own the field at a path."""
 
     def __call__(self, path: str, /) -> bool: ...
@@ -68,12 +68,12 @@ def additions(body: Body, manager: str) -> tuple[FieldOwner, ...]:
         managed_fields.owner(path, entry)
         for entry in others
         if not entry.get("subresource")
-        for path in _find_added(managed_fields.elements(entry), ours, _allowance_of(entry))
+        for path in _find_added(managed_fields.elements(entry), ours, _rule_for(entry))
         if any(fields.covers(part, path) for part in parts)
     )
 
 
-def _allowance_of(entry: managed_fields.Entry) -> _Allowance:
+def _rule_for(entry: managed_fields.Entry) -> _FieldRule:
     return _is_aggregated if entry.get("manager") == _AGGREGATION else _is_allowed
 
 
@@ -85,7 +85,7 @@ def _is_aggregated(path: str) -> bool:
     return fields.covers("/rules", path)
 
 
-def _find_added(theirs: Elements, ours: Elements, allowed: _Allowance, path: str = "") -> Iterator[str]:
+def _find_added(theirs: Elements, ours: Elements, allowed: _FieldRule, path: str = "") -> Iterator[str]:
     """The topmost fields that are theirs and not ours. A list item that they added is named once, by its key. Leaves
     out allowed fields, and mappings with nothing but allowed fields.
     """

@@ -8,13 +8,21 @@ process.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
 from gitops.core.errors import Place, Rejected
+from gitops.core.parsing.yaml_scalars import resolve
+
+
+class ScalarResolver(Protocol):
+    """Gives a plain scalar its value. Raises: ValueError for a scalar that it refuses."""
+
+    def __call__(self, text: str, /) -> Any: ...
+
 
 Lines = tuple[int, Mapping[str | int, Any] | None]
 """The line of a key or list item, counted from 1, and the Lines of its children."""
@@ -58,36 +66,7 @@ def document(data: bytes, file: str, limits: YamlLimits | None = None) -> Docume
     return found[0]
 
 
-def resolve(text: str) -> Any:
-    """The value that kubectl reads from a plain scalar: None, bool, int, float, or the text itself."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if not text or text[0] not in "+-.0123456789":
-        return text
-    plain = text.replace("_", "") if text[0] != "." else text
-    number = _parse_integer(plain)
-    if number is not None:
-        return number
-    if _FLOAT.fullmatch(plain):
-        return _parse_float(plain)
-    return text
-
-
-def resolve_in_plugins(text: str) -> Any:
-    """The value that kustomize reads from a plain scalar of a plugin config: there `on`, `yes` and `no` are text.
-
-    Raises: ValueError for a date: kustomize reads it as text in some fields and as a time in others.
-
-    https://github.com/yaml/go-yaml/blob/v3.0.1/resolve.go
-    """
-    if _DATE.match(text):
-        raise ValueError("a date without quotes is text to some programs and a time to others: put it in quotes")
-    return text if text in _WORDS_OF_YAML_1_1 else resolve(text)
-
-
-def documents(
-    data: bytes, file: str, limits: YamlLimits, resolver: Callable[[str], Any] = resolve
-) -> tuple[Document, ...]:
+def documents(data: bytes, file: str, limits: YamlLimits, resolver: ScalarResolver = resolve) -> tuple[Document, ...]:
     """Parses all documents of a file, without the empty ones. `resolver` gives plain scalars their values.
 
     Raises: Rejected(InvalidYaml) for syntax, unknown tags, duplicate or complex keys, loops and numbers that JSON does
@@ -103,22 +82,6 @@ def documents(
     return tuple(builder.found)
 
 
-_WORDS: Mapping[str, Any] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
-    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
-    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
-    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
-}
-_WORDS_OF_YAML_1_1 = frozenset(word for word in _WORDS if word.lower() in {"y", "yes", "on", "n", "no", "off"})
-_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t]|$)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
-_INTEGER = re.compile(
-    r"(?P<sign>[-+]?)(?:0[xX](?P<hex>[0-9a-fA-F]{1,16})|0[bB](?P<binary>[01]{1,64})|0[oO]?(?P<octal>[0-7]{1,22})"
-    r"|(?P<decimal>0|[1-9][0-9]{0,19}))"
-)
-_BASES = {"hex": 16, "binary": 2, "octal": 8, "decimal": 10}
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({_TAG + name for name in ("null", "bool", "int", "float")})
 _TEXT_TAGS = frozenset({"!", *(_TAG + name for name in ("str", "timestamp"))})
@@ -127,20 +90,6 @@ _TIMESTAMP = _TAG + "timestamp"
 _KEY_TAGS = frozenset({None, "!", _TAG + "str", _TAG + "merge"})
 _MERGE = "<<"
 _FALSE_SEPARATOR = re.compile(r"(?:^|\n)---(?![ \t\r\n\x85\u2028\u2029]|$)")
-
-
-def _parse_integer(text: str) -> int | None:
-    match = _INTEGER.fullmatch(text)
-    if match is None or match.lastgroup is None:
-        return None
-    number = int(match["sign"] + match[match.lastgroup], _BASES[match.lastgroup])
-    return number if -(1 << 63) <= number < 1 << 64 else None
-
-
-def _parse_float(text: str) -> float | int:
-    """Turns whole floats into integers: `1e3` reaches the API server as 1000, as it does from kubectl."""
-    number = float(text)
-    return int(number) if number.is_integer() and abs(number) < 1e21 else number
 
 
 def _decode(data: bytes, file: str) -> str:
@@ -204,7 +153,7 @@ _Finished = tuple[Any, Mapping[str | int, Any] | None, int]
 class _Builder:
     """Builds Documents from parser events."""
 
-    def __init__(self, file: str, limits: YamlLimits, resolver: Callable[[str], Any]) -> None:
+    def __init__(self, file: str, limits: YamlLimits, resolver: ScalarResolver) -> None:
         self._resolve = resolver
         self.found: list[Document] = []
         self._file = file

@@ -22,7 +22,7 @@ class Sync(StrEnum):
 
 
 class Action(StrEnum):
-    """What a pass did to an object, in the words of Flux (fluxcd/pkg ssa/changeset.go)."""
+    """The action of a pass on an object, in the words of Flux (fluxcd/pkg ssa/changeset.go)."""
 
     CREATED = "created"
     CONFIGURED = "configured"
@@ -118,7 +118,7 @@ class PendingRequest:
 
 @dataclass(frozen=True, slots=True)
 class PendingNote:
-    """What waits to be promoted to an overlay: sentences, and the requests of people."""
+    """Promotions to an overlay that are pending: sentences, and the requests of people."""
 
     waiting: tuple[str, ...] = ()
     requests: tuple[PendingRequest, ...] = ()

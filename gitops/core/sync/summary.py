@@ -239,7 +239,7 @@ def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, i
         status.waived,
     )
     is_quiet = same and not done and before is not None and before.reason == reason
-    pullable = _changed_pullable(status, previous)
+    pullable = _find_pullable_change(status, previous)
     if is_quiet and pullable is None:
         return None
     if pullable is not None:
@@ -260,7 +260,7 @@ def record(previous: SyncStatus | None, status: SyncStatus, done: Mapping[str, i
     )
 
 
-def _changed_pullable(status: SyncStatus, previous: SyncStatus | None) -> Condition | None:
+def _find_pullable_change(status: SyncStatus, previous: SyncStatus | None) -> Condition | None:
     """The condition Pullable, if it changed. A first condition that is True counts as unchanged."""
     now, before = status.condition(PULLABLE), previous.condition(PULLABLE) if previous else None
     known = (before.status, before.message) if before is not None else (True, "")

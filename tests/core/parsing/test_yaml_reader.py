@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops.core.errors import Rejected
-from gitops.core.parsing import yaml_reader
+from gitops.core.parsing import yaml_reader, yaml_scalars
 from gitops.core.parsing.yaml_reader import YamlLimits
 from tests.worlds.rejections import rejection
 
@@ -109,7 +109,7 @@ def test_empty_documents_are_left_out_but_a_file_needs_one() -> None:
 
 def _is_text_to_both(text: str) -> bool:
     """PyYAML writes `N` and `0E0` without quotes; kubectl, and so our reader, takes them for a bool and a number."""
-    return yaml_reader.resolve(text) == text or yaml.safe_dump(text)[0] in "'\""
+    return yaml_scalars.resolve(text) == text or yaml.safe_dump(text)[0] in "'\""
 
 
 TEXTS = st.text().filter(_is_text_to_both)
