@@ -117,7 +117,7 @@ class ControllerStatus:
         broken = self._known.desired.trouble()
         if broken and since:
             found.append(ControllerTrouble(broken.reason, str(broken), since))
-        failing = {name: state for name, state in self._known.watcher.conditions().items() if state.failing_since}
+        failing = {name: state for name, state in self._known.watcher.states().items() if state.failing_since}
         found += [
             ControllerTrouble("WatchFailing", f"{name}: {state.error}", state.failing_since)
             for name, state in failing.items()

@@ -83,7 +83,7 @@ class ClusterParts:
     """One cluster and what Lockstep keeps there."""
 
     api: KubernetesApi
-    kinds: Discovery
+    discovery: Discovery
     cluster: KubernetesCluster
     parents: KubernetesApplySets
     ledger: KubernetesLedger
@@ -169,13 +169,13 @@ def connect(config: Config) -> KubernetesApi:
 def reach(replica: Replica, api: KubernetesApi) -> ClusterParts:
     """What works with one cluster; no request is made yet."""
     config, clock = replica.config, replica.clock
-    kinds, repo = Discovery(api), repo_name(config)
+    discovery, repo = Discovery(api), repo_name(config)
     ledger = KubernetesLedger(api, repo=repo, leadership=replica.leadership, clock=clock)
     events = KubernetesEvents(api, name=lambda: secrets.token_hex(8))
     return ClusterParts(
         api=api,
-        kinds=kinds,
-        cluster=KubernetesCluster(kinds, manager=manager(config)),
+        discovery=discovery,
+        cluster=KubernetesCluster(discovery, manager=manager(config)),
         parents=KubernetesApplySets(api, repo=repo),
         ledger=ledger,
         statuses=StatusWriter(ledger, events, clock),
@@ -225,7 +225,7 @@ def wanted(config: Config, repo: GitConfigRepo, renders: Renders, reached: Clust
 def live(replica: Replica, reached: ClusterParts, listener: LiveListener | None = None) -> LiveParts:
     """`listener` learns which objects of an ApplySet changed."""
     name, leadership = manager(replica.config), replica.leadership
-    watcher = Watcher(reached.kinds, manager=name, clock=replica.clock, listener=listener)
+    watcher = Watcher(reached.discovery, manager=name, clock=replica.clock, listener=listener)
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
     executor = Executor(reached.cluster, watcher, pool, manager=name, leadership=leadership)
     return LiveParts(watcher, executor, pool)

@@ -83,7 +83,7 @@ class Bench:
 @pytest.fixture
 def bench(control_plane: SharedControlPlane, kubernetes_world: KubernetesWorld) -> Iterator[Bench]:
     world = kubernetes_world
-    watcher = Watcher(world.kinds, manager=MANAGER, clock=WorldClock())
+    watcher = Watcher(world.discovery, manager=MANAGER, clock=WorldClock())
     with ThreadPoolExecutor(4) as pool:
         executor = Executor(world.cluster, watcher, pool, manager=MANAGER, leadership=Leader())
         yield Bench(world, watcher, executor, control_plane.namespace("executor"))

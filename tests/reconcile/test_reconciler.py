@@ -75,9 +75,9 @@ class Site:
         world = kubernetes_world.KubernetesWorld.of(control_plane.kubeconfig, control_plane.api)
         self.core = client.CoreV1Api(control_plane.api)
         self.api = world.api
-        self.cluster = LosingAnswers(world.kinds, manager=MANAGER)
+        self.cluster = LosingAnswers(world.discovery, manager=MANAGER)
         self.repo = GitConfigRepo(self.remote.url, "main", directory / "clone")
-        self.watcher = Watcher(world.kinds, manager=MANAGER, clock=WorldClock())
+        self.watcher = Watcher(world.discovery, manager=MANAGER, clock=WorldClock())
         self.pool = ThreadPoolExecutor(4)
         renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         builds = Builds(self.repo, renderer)

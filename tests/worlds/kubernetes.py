@@ -39,15 +39,15 @@ class KubernetesWorld:
     """The adapters over one API server, beside the official typed clients that play everybody else."""
 
     api: KubernetesApi
-    kinds: Discovery
+    discovery: Discovery
     cluster: KubernetesCluster
     console: client.ApiClient
 
     @classmethod
     def of(cls, kubeconfig: Path, console: client.ApiClient) -> Self:
         api = KubernetesApi(ClusterAccess(kubeconfig))
-        kinds = Discovery(api)
-        return cls(api, kinds, KubernetesCluster(kinds, manager=MANAGER), console)
+        discovery = Discovery(api)
+        return cls(api, discovery, KubernetesCluster(discovery, manager=MANAGER), console)
 
     def edit(self, name: str, namespace: str, data: Mapping[str, str | None]) -> None:
         """What somebody does to a ConfigMap in a console."""

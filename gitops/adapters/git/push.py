@@ -74,7 +74,7 @@ class TrunkWriter:
     def publish(self, parent: str, revision: str) -> str:
         with self._clone.lock:
             self._require_head(parent)
-            with self._observed():
+            with self._report_push():
                 return self._push(self._clone.open(), parent, revision)
 
     def keep(self, revisions: Collection[str]) -> None:
@@ -94,8 +94,8 @@ class TrunkWriter:
             git.run(["update-ref", "--stdin"], limit=LOCAL_LIMIT, stdin=updates.encode())
 
     @contextlib.contextmanager
-    def _observed(self) -> Iterator[None]:
-        """Tells the observer how one push went, by the error that it raises."""
+    def _report_push(self) -> Iterator[None]:
+        """Reports the outcome and the time of one push to the observer."""
         began, outcome = time.monotonic(), "failed"
         try:
             yield

@@ -27,20 +27,20 @@ _REFERRING_KINDS = (
 class KubernetesCluster:
     """Implements ports.Cluster. `manager` is the field manager, `lockstep` or `lockstep-<installation>`."""
 
-    def __init__(self, kinds: Discovery, *, manager: str) -> None:
-        self._api = kinds.api
-        self._kinds = kinds
+    def __init__(self, discovery: Discovery, *, manager: str) -> None:
+        self._api = discovery.api
+        self._discovery = discovery
         self._manager = manager
 
     def is_namespaced(self, manifest_kind: tuple[str, str]) -> bool:
         api_version, kind = manifest_kind
-        return self._kinds.resource(*split(api_version), kind).namespaced
+        return self._discovery.resource(*split(api_version), kind).namespaced
 
     def refresh_kinds(self) -> None:
-        self._kinds.forget()
+        self._discovery.forget()
 
     def read(self, key: Key, version: str) -> Body | None:
-        resource = self._kinds.resource(key.group, version, key.kind)
+        resource = self._discovery.resource(key.group, version, key.kind)
         try:
             return self._send(_request("GET", resource, key)).body
         except Rejected as error:
@@ -63,7 +63,7 @@ class KubernetesCluster:
     def _edit(
         self, key: Key, version: str, operations: Sequence[Operation], options: tuple[tuple[str, str], ...]
     ) -> Body:
-        resource = self._kinds.resource(key.group, version, key.kind)
+        resource = self._discovery.resource(key.group, version, key.kind)
         query = (("fieldManager", self._manager), *options)
         request = replace(_request("PATCH", resource, key, body=list(operations), query=query), content_type=JSON_PATCH)
         try:
@@ -74,7 +74,7 @@ class KubernetesCluster:
             raise
 
     def delete(self, key: Key, version: str, *, uid: str) -> None:
-        resource = self._kinds.resource(key.group, version, key.kind)
+        resource = self._discovery.resource(key.group, version, key.kind)
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
@@ -90,7 +90,7 @@ class KubernetesCluster:
     def references(self, namespace: str) -> Collection[Key]:
         found: set[Key] = set()
         for kind in _REFERRING_KINDS:
-            resource = self._kinds.resource(*kind)
+            resource = self._discovery.resource(*kind)
             listing = ApiRequest("GET", resource.collection(namespace), f"the {resource.plural} of {namespace}")
             for page in self._api.items(listing):
                 for item in page["items"]:  # the items of a list lack apiVersion and kind
@@ -98,14 +98,14 @@ class KubernetesCluster:
         return {key for key in found if key.kind in ("ConfigMap", "Secret")}
 
     def running(self, namespace: str) -> Collection[Image]:
-        resource = self._kinds.resource("", "v1", "Pod")
+        resource = self._discovery.resource("", "v1", "Pod")
         listing = ApiRequest("GET", resource.collection(namespace), f"the pods of {namespace}")
         pods = (item for page in self._api.items(listing) for item in page["items"])
         return {image for pod in pods if has_run(pod) for image in images_of(pod)}
 
     def _patch(self, manifest: Manifest, resource_version: str, options: tuple[tuple[str, str], ...]) -> Body:
         key = manifest.key
-        resource = self._kinds.resource(key.group, manifest.version, key.kind)
+        resource = self._discovery.resource(key.group, manifest.version, key.kind)
         query = (("fieldManager", self._manager), ("force", "true"), ("fieldValidation", "Strict"), *options)
         body = _with_resource_version(manifest.body, resource_version) if resource_version else manifest.body
         return self._send(_request("PATCH", resource, key, body=body, query=query)).body
@@ -115,7 +115,7 @@ class KubernetesCluster:
             return self._api.request(request)
         except Rejected as error:
             if error.reason == "NoMatches":  # the CRD was deleted after discovery
-                self._kinds.forget()
+                self._discovery.forget()
             raise
 
 

@@ -31,8 +31,10 @@ class Watcher:
     `listener` learns that an object of an ApplySet has changed in a field that a pass reads, or is gone.
     """
 
-    def __init__(self, kinds: Discovery, *, manager: str, clock: Clock, listener: LiveListener | None = None) -> None:
-        self._kinds = kinds
+    def __init__(
+        self, discovery: Discovery, *, manager: str, clock: Clock, listener: LiveListener | None = None
+    ) -> None:
+        self._discovery = discovery
         self._manager = manager
         self._listener = listener
         self._clock = clock
@@ -56,7 +58,7 @@ class Watcher:
         except Rejected as error:
             if error.reason not in {"NoMatches", "NotFound"}:
                 raise
-            self._kinds.forget()
+            self._discovery.forget()
             group, _, name = kind
             with self._lock:
                 self._reflectors.pop(f"{name}.{group}" if group else name, None)
@@ -83,18 +85,18 @@ class Watcher:
             members.note(observed)
         return observed
 
-    def conditions(self) -> Mapping[str, WatchState]:
+    def states(self) -> Mapping[str, WatchState]:
         """The state of each watch, by name, for the page."""
         with self._lock:
             return {name: reflector.state for name, reflector in sorted(self._reflectors.items())}
 
     def count(self, state: str) -> int:
-        """How many watches are in this state, one of reflector.WATCH_STATES."""
-        return sum(condition.name == state for condition in self.conditions().values())
+        """The number of watches in this state, one of reflector.WATCH_STATES."""
+        return sum(each.name == state for each in self.states().values())
 
     def is_failing(self) -> bool:
-        """True while any watch fails: what this process knows of the cluster may be old."""
-        return any(state.failing_since for state in self.conditions().values())
+        """True while a watch fails, so that the known objects may be old."""
+        return any(state.failing_since for state in self.states().values())
 
     def stop(self) -> None:
         """Ends every watch, and waits at most 5 s for the threads."""
@@ -114,7 +116,7 @@ class Watcher:
             if title in self._reflectors:
                 return self._reflectors[title]
         try:
-            resource = self._kinds.resource(*kind)
+            resource = self._discovery.resource(*kind)
         except Rejected as error:
             if error.reason == "NoMatches":
                 return None
@@ -129,7 +131,7 @@ class Watcher:
     def _reflector(self, selection: Selection, sink: WatchSink[Any]) -> Reflector[Any]:
         with self._lock:
             if selection.name not in self._reflectors:
-                reflector = Reflector(self._kinds.api, selection, sink, clock=self._clock)
+                reflector = Reflector(self._discovery.api, selection, sink, clock=self._clock)
                 self._reflectors[selection.name] = reflector
                 reflector.start()
             return self._reflectors[selection.name]

@@ -73,7 +73,7 @@ class ApplySetEar:
 @pytest.fixture
 def watcher(kubernetes_world: KubernetesWorld, part_of: str, told: Ear[Key]) -> Iterator[Watcher]:
     ear = ApplySetEar(part_of, told)
-    watcher = Watcher(kubernetes_world.kinds, manager=MANAGER, clock=WorldClock(), listener=ear)
+    watcher = Watcher(kubernetes_world.discovery, manager=MANAGER, clock=WorldClock(), listener=ear)
     yield watcher
     watcher.stop()
 
@@ -176,7 +176,7 @@ def test_a_noted_object_is_known_before_its_event(
 
 def test_kinds_that_are_not_served_are_left_out(watcher: Watcher) -> None:
     watcher.watch([("nowhere.example", "v1", "Thing"), *CONFIG_MAPS])
-    assert list(watcher.conditions()) == ["ConfigMap"]
+    assert list(watcher.states()) == ["ConfigMap"]
 
 
 def test_stop_does_not_wait_for_the_server(watcher: Watcher) -> None:
@@ -287,7 +287,7 @@ def test_what_happened_while_nobody_looked_is_told_afterwards(tmp_path: Path) ->
         line.cut()
         _delete(direct, "late")
         plane.stop()
-        eventually(lambda: watcher.conditions()["ConfigMap"].failing_since is not None)
+        eventually(lambda: watcher.states()["ConfigMap"].failing_since is not None)
         with pytest.raises(Unavailable):  # no pass decides on an old picture
             watcher.watch(CONFIG_MAPS)
         with capture_logs() as logged:
@@ -306,7 +306,7 @@ def test_a_server_that_is_down_is_unavailable_at_once_and_found_again(tmp_path: 
         with pytest.raises(Unavailable, match="did not answer"):
             watcher.watch(CONFIG_MAPS)
         line.mend()
-        eventually(lambda: watcher.conditions()["ConfigMap"].synced_since is not None)
+        eventually(lambda: watcher.states()["ConfigMap"].synced_since is not None)
 
 
 @contextmanager
@@ -315,8 +315,8 @@ def following(plane: ControlPlane, kubeconfig: Path) -> Iterator[tuple[Kubernete
     console = config.new_client_from_config(str(plane.kubeconfig))
     told: Ear[Change] = Ear()
     seen_through = KubernetesWorld.of(kubeconfig, console)
-    seen_through.kinds.resource("", "v1", "ConfigMap")
-    watcher = Watcher(seen_through.kinds, manager=MANAGER, clock=WorldClock(), listener=told)
+    seen_through.discovery.resource("", "v1", "ConfigMap")
+    watcher = Watcher(seen_through.discovery, manager=MANAGER, clock=WorldClock(), listener=told)
     try:
         yield KubernetesWorld.of(plane.kubeconfig, console), watcher, told
     finally:
