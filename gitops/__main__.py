@@ -17,12 +17,12 @@ def main() -> None:
 
 
 def _run() -> None:
-    """What runs in hooks does without the clients of clusters and servers, and what restarts without what the other
-    commands need: a second each, that they would take to be imported.
+    """Imports the chosen command only. Commands that run in git hooks skip the clients of clusters and servers, and
+    `run` skips what the other commands need: these imports cost a second each.
     """
-    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # noqa: TID251 - nobody else's code looks at what is validated
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # noqa: TID251 - no plugin sees validated values
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
-    gc.disable()  # what is imported stays: nobody has to look for garbage in it, now or later
+    gc.disable()  # imported modules stay: the collector need not search them
     if verb == "check":
         from gitops.cli.check import app  # noqa: PLC0415
     elif verb == "parity":

@@ -81,7 +81,7 @@ class Signature:
     def is_authentic(self, secrets: Sequence[bytes], request: Request) -> bool:
         if not self.is_signed(request.headers):
             return False
-        signed = _signed_payload(request) if self.signs_payload else request.body
+        signed = _read_signed_payload(request) if self.signs_payload else request.body
         expected = [self.prefix + _hex(secret, signed) for secret in secrets if secret]
         return matches_any([header_bytes(request.headers.get(self.header))], expected)
 
@@ -112,7 +112,7 @@ def _hex(secret: bytes, signed: bytes) -> bytes:
     return hmac.new(secret, signed, hashlib.sha256).hexdigest().encode("ascii")
 
 
-def _signed_payload(request: Request) -> bytes:
+def _read_signed_payload(request: Request) -> bytes:
     """Gitea and Gogs sign the JSON inside a form; GitHub signs the form itself.
 
     https://github.com/go-gitea/gitea/blob/main/services/webhook/deliver.go

@@ -102,7 +102,7 @@ class _Endpoint:
             return self._receive_authentic(sender, received)
 
     def observe(self, response: Response) -> Response:
-        seconds = max(0.0, self._inputs.clock() - self._arrived())
+        seconds = max(0.0, self._inputs.clock() - self._note_arrival())
         self._inputs.observe(g.get("sender", ""), response.status_code, seconds)
         return response
 
@@ -164,7 +164,7 @@ class _Endpoint:
             raise Unavailable(error.reason, error.message) from error
 
     def _commit(self, pushed: list[ImagePushed]) -> list[str]:
-        left = self._inputs.deadline - (self._inputs.clock() - self._arrived())
+        left = self._inputs.deadline - (self._inputs.clock() - self._note_arrival())
         if left <= 0:
             raise Unavailable("DeadlineExceeded", "the delivery waited too long for a free thread")
         delivery = structlog.contextvars.get_contextvars()["delivery"]
@@ -178,7 +178,7 @@ class _Endpoint:
             return sentence or "the push is to another repository than the config repo"
         return self._inputs.on_config_push(event)
 
-    def _arrived(self) -> float:
+    def _note_arrival(self) -> float:
         arrived: float = request.environ.setdefault(ARRIVED, self._inputs.clock())
         return arrived
 

@@ -1,4 +1,4 @@
-"""What the sections of lockstep.yaml are made of."""
+"""Types of fields that several sections of lockstep.yaml use: paths, durations, secrets."""
 
 import re
 from datetime import timedelta
@@ -25,7 +25,7 @@ _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def _duration(value: Any) -> Any:
+def _parse_duration(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -34,21 +34,23 @@ def _duration(value: Any) -> Any:
     return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
 
 
-def _anchored(path: Path, info: ValidationInfo) -> Path:
-    """Relative paths count from the directory of lockstep.yaml."""
+def _anchor(path: Path, info: ValidationInfo) -> Path:
+    """A relative path starts at the directory of lockstep.yaml."""
     return Path((info.context or {}).get("directory", "")) / path
 
 
-AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
+AnchoredPath = Annotated[Path, AfterValidator(_anchor)]
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration),
+    BeforeValidator(_parse_duration),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["2.5s", "5m"]}),
 ]
 
 
 class Section(BaseModel):
-    """Fields are camelCase in YAML. Unknown ones are refused: a typo must not become a default."""
+    """A section of lockstep.yaml. Fields are camelCase in YAML. Unknown fields are refused: a typo must not become a
+    default.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True
@@ -56,14 +58,14 @@ class Section(BaseModel):
 
 
 class SecretSource(Section):
-    """Where a secret is: a file (re-read when it changes) or an environment variable, exactly one of the two."""
+    """The place of a secret: either a file (read again when it changes) or an environment variable."""
 
     file: AnchoredPath | None = None
     env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     _variable: SecretStr = PrivateAttr(default=SecretStr(""))
 
     @model_validator(mode="after")
-    def _one_of_two(self, info: ValidationInfo) -> Self:
+    def _require_one_of_two(self, info: ValidationInfo) -> Self:
         if (self.file is None) == (self.env is None):
             raise ValueError("give either `file:` or `env:`")
         if self.env is not None:
@@ -71,7 +73,7 @@ class SecretSource(Section):
         return self
 
     def current(self) -> SecretFiles:
-        """The value of a variable is the one of when lockstep.yaml was read."""
+        """The secret. A variable keeps the value that it had when lockstep.yaml was read."""
         name = self.env or ""
         return SecretFiles(
             [self.file] if self.file else [],

@@ -1,5 +1,5 @@
-"""lockstep.yaml: the controller's own configuration. It stands outside the config repo on purpose: who may write that
-repo must not be able to widen what the controller may do.
+"""lockstep.yaml: the controller's own configuration. The file is not in the config repo on purpose: a person with push
+access there must not be able to widen what the controller may do.
 
 Its JSON Schema is docs/lockstep.schema.json; docs/lockstep.yaml shows every field.
 """
@@ -35,7 +35,7 @@ _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-
 _LARGEST_CONFIG = 1024 * 1024
 
 
-def _address(value: Any) -> Any:
+def _parse_address(value: Any) -> Any:
     match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
     if isinstance(value, Address):
         return value
@@ -44,7 +44,7 @@ def _address(value: Any) -> Any:
     return Address(host=match["host"].strip("[]"), port=int(match["port"]))
 
 
-def _repo_url(url: str) -> str:
+def _require_url(url: str) -> str:
     if git_urls.parse(url) is None:
         raise ValueError("write an https://, ssh://, git:// or file:// URL, user@host:path or an absolute path")
     if re.match(r"[a-z]+://[^/@]*:[^/@]*@", url):
@@ -52,8 +52,8 @@ def _repo_url(url: str) -> str:
     return url
 
 
-def _cloned_url(url: str) -> str:
-    if not git_urls.is_for_git(_repo_url(url)):
+def _require_clonable(url: str) -> str:
+    if not git_urls.is_for_git(_require_url(url)):
         raise ValueError(
             "write an https:// URL without a user (`credentials.username` has it), ssh://git@host/path, git@host:path, "
             "file:///path or an absolute path, without quotes and signs of a shell"
@@ -61,7 +61,7 @@ def _cloned_url(url: str) -> str:
     return url
 
 
-def _branch(name: str) -> str:
+def _require_branch(name: str) -> str:
     if not git_urls.is_ref(f"refs/heads/{name}"):
         raise ValueError("write the name of a branch, such as main")
     return name
@@ -74,26 +74,26 @@ class Address(Section):
 
 ListenAddress = Annotated[
     Address,
-    BeforeValidator(_address),
+    BeforeValidator(_parse_address),
     WithJsonSchema(
         {"type": "string", "pattern": f"^{_ADDRESS.pattern.replace('?P<host>', '').replace('?P<port>', '')}$"}
     ),
 ]
-RepoUrl = Annotated[str, AfterValidator(_cloned_url)]
-OtherUrl = Annotated[str, AfterValidator(_repo_url)]
+RepoUrl = Annotated[str, AfterValidator(_require_clonable)]
+OtherUrl = Annotated[str, AfterValidator(_require_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
 class Rate(Section):
-    """Accepted requests: `burst` at once, then `perSecond` on. The rest is answered 429."""
+    """Accepted requests: `burst` at once, then `perSecond`. Requests above that are answered 429."""
 
     per_second: Annotated[float, Field(gt=0, le=100_000)] = 200.0
     burst: Annotated[int, Field(gt=0, le=1_000_000)] = 10_000
 
 
 class SenderConfig(Section):
-    """One URL, /hooks/<name>, for one party. Several secrets are accepted side by side while one is being rotated.
-    `largestBody` is in bytes; by default what the kind needs.
+    """One URL, /hooks/<name>, for one sender. Several secrets are valid at the same time, for rotation.
+    `largestBody` is in bytes; by default the size that the kind needs.
     """
 
     kind: Literal[
@@ -117,13 +117,13 @@ class SenderConfig(Section):
 
 
 class RepoConfig(Section):
-    """The config repo. `aliases` are further URLs by which its host names it in webhooks. `credentials`: how the host
-    knows us, and for ssh how we know it; `caFile`: certificates that prove an https host, instead of the system's;
-    `proxy`: through which an https host is reached.
+    """The config repo. `aliases` are other URLs that its host uses for it in webhooks. `credentials` authenticate
+    Lockstep to the host, and for ssh also the host to Lockstep. `caFile` has the CAs for an https host, instead of the
+    system's. `proxy` is the proxy to an https host.
     """
 
     url: RepoUrl
-    trunk: Annotated[str, AfterValidator(_branch)] = "main"
+    trunk: Annotated[str, AfterValidator(_require_branch)] = "main"
     aliases: tuple[OtherUrl, ...] = ()
     credentials: RepoCredentials | None = None
     ca_file: AnchoredPath | None = None
@@ -140,15 +140,15 @@ class RepoConfig(Section):
 
 
 class ClusterConfig(Section):
-    """Absent: the cluster that the controller runs in."""
+    """The cluster to reconcile. Without this section: the cluster that the controller runs in."""
 
     kubeconfig: AnchoredPath
     context: str | None = None
 
 
 class Signers(Section):
-    """`file`: git's allowed-signers file (ALLOWED SIGNERS of ssh-keygen(1)): whose signatures under promotion tags
-    count. It is read anew whenever it changes.
+    """`file`: git's allowed-signers file (ALLOWED SIGNERS of ssh-keygen(1)) with the people whose signatures under
+    promotion tags are valid. Lockstep reads it again when it changes.
     """
 
     file: AnchoredPath
@@ -161,8 +161,8 @@ class Listen(Section):
 
 
 class Webhooks(Section):
-    """`threads` is how many deliveries may wait for their commit at once; `deadline` is when they are answered 503
-    (Harbor hangs up after 3 s).
+    """`threads`: the number of deliveries that may wait for their commit at the same time. `deadline`: the time after
+    which they are answered 503 (Harbor hangs up after 3 s).
     """
 
     threads: Annotated[int, Field(ge=1, le=8192)] = 1024
@@ -170,7 +170,9 @@ class Webhooks(Section):
 
 
 class CeilingsConfig(Section):
-    """What pipeline.yaml may use and can only narrow. Namespaces are globs, cluster kinds `Kind` or `Kind.group`."""
+    """The limits of pipeline.yaml, which can only narrow them. Namespaces are globs, cluster kinds `Kind` or
+    `Kind.group`.
+    """
 
     namespaces: tuple[str, ...] = ()
     cluster_kinds: tuple[str, ...] = ()
@@ -183,7 +185,7 @@ class LogConfig(Section):
 
 
 class Timeouts(Section):
-    """The longest that one call to a party may take. An admission webhook of the cluster may use 30 s of its own."""
+    """The maximum duration of one call to an outside party. An admission webhook of the cluster may take 30 s of it."""
 
     git: Duration = timedelta(seconds=30)
     render: Duration = timedelta(seconds=30)
@@ -191,10 +193,10 @@ class Timeouts(Section):
 
 
 class Config(Section):
-    """All of lockstep.yaml. Relative paths count from its directory. `lease`: how long after the leader's last sign of
-    life another replica takes over; a process that paused for longer than two thirds of it has stepped down.
+    """All of lockstep.yaml. Relative paths start at its directory. `lease`: the time after the leader's last renewal
+    when another replica takes over; a leader that was suspended for more than two thirds of it has stepped down.
     `skippable`: the gates that a request for a promotion may skip by name; no commit of the config repo can add one.
-    `registries` are named by the host that the manifests name.
+    The keys of `registries` are the hosts in the manifests' image names.
     """
 
     model_config = ConfigDict(title="lockstep.yaml")
@@ -219,9 +221,9 @@ class Config(Section):
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """Reads lockstep.yaml; every secret that it names must be there.
+    """Reads lockstep.yaml and requires every secret that it names.
 
-    Raises: Rejected(InvalidConfiguration) with every mistake, its line and what to write instead.
+    Raises: Rejected(InvalidConfiguration) with every mistake, its line and the correction.
     """
     document = _read(path)
     try:
@@ -239,7 +241,7 @@ def schema() -> str:
 
 
 def _read(path: Path) -> Document:
-    """The file's values, which know their lines."""
+    """The values of the file, with their lines."""
     try:
         with path.open("rb") as stream:
             text = stream.read(_LARGEST_CONFIG + 1)
@@ -254,8 +256,8 @@ def _read(path: Path) -> Document:
 def _missing_secrets(
     config: Config, document: Document, environ: Mapping[str, str]
 ) -> Iterator[tuple[int | None, str]]:
-    for what, trouble in missing_access(config.repo.credentials, config.repo.ca_file):
-        where: tuple[str, ...] = ("repo", *what)
+    for field, trouble in missing_access(config.repo.credentials, config.repo.ca_file):
+        where: tuple[str, ...] = ("repo", *field)
         yield document.place(where).line, f"{_where(where)}: {trouble}"
     for name, sender in config.senders.items():
         for missing in sender.current_secrets(environ).missing():
@@ -275,17 +277,17 @@ def _where(location: tuple[int | str, ...]) -> str:
 
 
 def _mistakes(error: ValidationError, document: Document) -> list[tuple[int | None, str]]:
-    """Each with its line; a section is not blamed again for what one of its fields is blamed for."""
+    """Each mistake with its line. A section is left out if one of its fields is named."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
-    blamed = {item["loc"][:end] for item in found for end in range(len(item["loc"]))}
+    sections = {item["loc"][:end] for item in found for end in range(len(item["loc"]))}
     return [
-        (document.place(item["loc"]).line, f"{_where(item['loc'])}: {_said(item)}")
+        (document.place(item["loc"]).line, f"{_where(item['loc'])}: {_describe(item)}")
         for item in found
-        if item["loc"] not in blamed
+        if item["loc"] not in sections
     ]
 
 
-def _said(item: ErrorDetails) -> str:
+def _describe(item: ErrorDetails) -> str:
     known = {
         "missing": "is missing",
         "extra_forbidden": "unknown field; see docs/lockstep.schema.json",
@@ -295,7 +297,7 @@ def _said(item: ErrorDetails) -> str:
 
 
 def _invalid(path: Path, wrong: list[tuple[int | None, str]]) -> Rejected:
-    """The first mistake gives the place, the others name their own lines."""
+    """The error for all mistakes: the first gives the place, the others name their own lines."""
     (line, first), *others = wrong
     message = "; ".join([first, *(f"line {other}: {text}" if other else text for other, text in others)])
     return Rejected("InvalidConfiguration", message, place=Place(str(path), line))

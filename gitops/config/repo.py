@@ -1,4 +1,4 @@
-"""`repo.credentials` of lockstep.yaml: how the config repo's host knows Lockstep, and how it is known itself."""
+"""`repo.credentials` of lockstep.yaml: how Lockstep and the config repo's host authenticate each other."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ from gitops.config.fields import AnchoredPath, SecretSource, Section
 from gitops.core.parsing import git_urls
 
 PROXY = r"^https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?$"
-"""Without a password: it would have to be kept from as many places as the token."""
+"""No password: it would have to be hidden in as many places as the token."""
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f%\"'$`\\]")
 
 
-def _plain(path: Path) -> Path:
+def _require_plain(path: Path) -> Path:
     if _UNSAFE.search(str(path)):
         raise ValueError(
             "ssh cannot be given this path: write one without quotes, `%`, `$`, `\\` and control characters"
@@ -24,13 +24,13 @@ def _plain(path: Path) -> Path:
     return path
 
 
-SshPath = Annotated[AnchoredPath, AfterValidator(_plain)]
+SshPath = Annotated[AnchoredPath, AfterValidator(_require_plain)]
 
 
 class RepoCredentials(Section):
-    """https: `token`, sent as the password of `username` (most hosts take any name beside a token). ssh: `key`, the
-    file of a private key without a passphrase, and `knownHosts`, the file with the host's public keys: no other key of
-    the host is ever accepted. Files are read anew for each command, so that rotation needs no restart.
+    """For https: `token`, sent as the password of `username` (most hosts accept any name with a token). For ssh:
+    `key`, the file of a private key without a passphrase, and `knownHosts`, the file with the host's public keys; every
+    other key of the host is refused. Lockstep reads the files again for each command, so rotation needs no restart.
     """
 
     username: Annotated[str, Field(pattern=r"^[^:\x00-\x1f\x7f]{1,255}$")] = "git"
@@ -40,9 +40,10 @@ class RepoCredentials(Section):
 
 
 def require_fit(url: str, credentials: RepoCredentials | None, https: Mapping[str, object]) -> None:
-    """`https`: the other fields that are for https alone, None where they are not set.
+    """Checks that the credentials fit the URL's transport. `https`: the other fields that are for https alone, None if
+    they are not set.
 
-    Raises: ValueError when the URL's transport cannot use what is set, or cannot do without what is not.
+    Raises: ValueError if the transport cannot use a field that is set, or needs one that is not.
     """
     given = credentials or RepoCredentials()
     parsed = git_urls.parse(url)
@@ -61,7 +62,7 @@ def require_fit(url: str, credentials: RepoCredentials | None, https: Mapping[st
 
 
 def missing_access(credentials: RepoCredentials | None, ca_file: Path | None) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Where in `repo`, and what is wrong with the file or variable that is named there."""
+    """The files and variables that `repo` names and that cannot be used: field path below `repo`, and the reason."""
     given = credentials or RepoCredentials()
     for missing in given.token.current().missing() if given.token else ():
         yield ("credentials", "token"), f"{missing} is empty or cannot be read; put the token there"

@@ -33,7 +33,7 @@ class Builds:
         return self._guard.closure(tree, path)
 
     def text(self, closure: Closure) -> bytes:
-        """What kustomize prints."""
+        """The output of kustomize."""
         known = self.renderer.cached(closure.key)
         return known if known is not None else self.renderer.render(guard.source(closure, self.repo.read))
 

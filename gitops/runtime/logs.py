@@ -1,7 +1,7 @@
-"""Logs as events with keys, for Fluent Bit and Elasticsearch as they are, and for people on a terminal.
+"""Logs as events with keys: JSON lines that Fluent Bit and Elasticsearch can read, and text for a terminal.
 
-JSON lines carry the names of the Elastic Common Schema; our own keys stand under `lockstep.`. A key has one type for
-ever, since an index refuses the second: the keys in NUMBERS are numbers, all others text.
+JSON lines use the names of the Elastic Common Schema; Lockstep's own keys begin with `lockstep.`. A key always has the
+same type, because an index refuses a second one: the keys in NUMBERS are numbers, all others text.
 https://www.elastic.co/guide/en/ecs/current/ecs-field-reference.html
 """
 
@@ -40,13 +40,13 @@ _NAMES = {
 """structlog's name -> ECS's."""
 
 Secrets = Callable[[], Iterable[str]]
-"""The secret values of this moment."""
+"""Returns the current secret values."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogOutput:
-    """Where lines go and how: `style` is json, console, or auto (console on a terminal). `service` names the
-    installation in every JSON line. Values of `secrets` are replaced wherever they appear.
+    """The stream and the form of the lines. `style` is json, console, or auto (console on a terminal). `service` names
+    the installation in every JSON line. Values of `secrets` are replaced wherever they appear.
     """
 
     stream: TextIO
@@ -60,7 +60,7 @@ def configure(output: LogOutput) -> None:
     """Sends everything through one handler: structlog, the standard library's loggers (waitress, apscheduler, urllib3,
     kubernetes), warnings, and exceptions that end a thread.
     """
-    shared = _shared_processors()
+    shared = _common_processors()
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -88,7 +88,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return _USER_IN_URL.sub("***@", text)
 
 
-def _shared_processors() -> list[Any]:
+def _common_processors() -> list[Any]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -116,7 +116,7 @@ def _is_console(output: LogOutput) -> bool:
 
 
 def _quieten() -> None:
-    """What a library says once per request or per poll is no news. Queue depth is a metric."""
+    """Silences libraries that log once per request or per poll. Queue depth is a metric."""
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     for name in ("urllib3", "kubernetes", "git", "apscheduler"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -129,14 +129,14 @@ def _log_thread_death(death: threading.ExceptHookArgs) -> None:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Makes a line before it takes its turn to write. After a burst a thousand threads have something to say at the
-    same moment; each would wait until all before it have made theirs.
+    """Formats a line before it takes the lock to write. After a burst a thousand threads log at the same moment; each
+    would wait until all threads before it have formatted theirs.
     """
 
     def handle(self, record: logging.LogRecord) -> bool:
         try:
             line = self.format(record) + self.terminator
-        except Exception:  # noqa: BLE001 - as logging itself: what cannot be said ends no thread
+        except Exception:  # noqa: BLE001 - as logging itself does: a line that cannot be formatted ends no thread
             self.handleError(record)
             return False
         self.acquire()
@@ -163,12 +163,13 @@ class _Ecs:
         line["service.name"] = self._service
         for key, value in event.items():
             if value is not None:
-                name, typed = _typed(key, value)
+                name, typed = _convert(key, value)
                 line[name] = typed
         return line
 
 
-def _typed(key: str, value: Any) -> tuple[str, str | int | float]:
+def _convert(key: str, value: Any) -> tuple[str, str | int | float]:
+    """The ECS name of a key, and its value in the key's type."""
     if key in _NAMES:
         return _NAMES[key], str(value)
     name = f"lockstep.{key}"
@@ -178,16 +179,16 @@ def _typed(key: str, value: Any) -> tuple[str, str | int | float]:
     if isinstance(value, str):
         return name, value
     if isinstance(value, dict | list | tuple | set | frozenset):
-        return name, json.dumps(_plain(value), ensure_ascii=False, default=str)
+        return name, json.dumps(_sort_sets(value), ensure_ascii=False, default=str)
     return name, str(value)
 
 
-def _plain(value: Any) -> Any:
+def _sort_sets(value: Any) -> Any:
     return sorted(value, key=str) if isinstance(value, set | frozenset) else value
 
 
 class _Redactor:
-    """Takes secrets out of every text of a line, and cuts what is too long to be read."""
+    """Removes secrets from every text of a line, and cuts long texts."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
@@ -205,7 +206,7 @@ class _Redactor:
 
 @lru_cache(maxsize=64)
 def _forms(secret: str) -> Collection[str]:
-    """The ways in which a secret shows up in the messages of other programs. Longest first."""
+    """The forms that a secret has in the messages of other programs. Longest first."""
     encoded = base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode("ascii")
     forms = {secret, encoded, encoded.rstrip("="), quote(secret, safe="", errors="surrogateescape")}
     forms |= {json.dumps(secret)[1:-1], repr(secret)[1:-1]}
@@ -215,12 +216,12 @@ def _forms(secret: str) -> Collection[str]:
 
 
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    # ASCII only, so that no collector on the way has to guess an encoding or a lone surrogate ends the line.
+    # ASCII only: no collector has to guess an encoding, and no lone surrogate ends the line.
     return json.dumps(event)
 
 
 def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A stranger's text must not move a terminal's cursor."""
+    """Replaces control characters: text from outside must not move a terminal's cursor."""
     return {
         key: _CONTROL.sub("�", value) if isinstance(value, str) and key != "exception" else value
         for key, value in event.items()

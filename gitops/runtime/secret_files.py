@@ -1,4 +1,4 @@
-"""Values of secrets, read where they are kept and never shown."""
+"""Values of secrets, read from files and variables and never shown."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ _LARGEST = 4096
 class SecretFiles:
     """The current values of one sender's secrets. Thread-safe: it only ever replaces whole entries.
 
-    A file is read again when it changed, so that rotation needs no restart; while it cannot be read or is gone the
-    last value counts. An empty file revokes its secret at once, though it may only be about to be rewritten: whoever
-    rewrites a file in place shows half a secret too, so a new one must be renamed over the old. White space at both
+    A file is read again when it changed, so rotation needs no restart. While it cannot be read or does not exist, the
+    last value stays valid. An empty file revokes its secret at once, even if a program is about to rewrite it:
+    rewriting in place also shows half a secret, so a new file must be renamed over the old one. White space at both
     ends of a file is not part of its secret.
     """
 
@@ -28,7 +28,7 @@ class SecretFiles:
         return tuple(value.get_secret_value().encode("utf-8", "surrogateescape") for value in values if value)
 
     def missing(self) -> Sequence[str]:
-        """The files and variables that are empty or cannot be read, each with what it is."""
+        """The files and variables that are empty or cannot be read, such as "file /run/secrets/harbor"."""
         files = [f"file {file}" for file in self._files if not self._current(file)]
         return files + [f"environment variable {name}" for name, value in self._variables.items() if not value]
 

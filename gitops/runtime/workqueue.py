@@ -1,7 +1,7 @@
-"""A keyed workqueue: "look at X again", level-triggered, with backoff. It carries names only, never events.
+"""A keyed workqueue: "reconcile X again", level-triggered, with backoff. It carries names only, never events.
 
-A name that is added while its pass runs is run exactly once more afterwards; a name that is added while it waits is run
-once. Passes of one name never overlap. The contract is controller-runtime's
+A name that is added while its pass runs gets exactly one more pass afterwards; a name that is added while it waits gets
+one pass. Passes of one name never overlap. The contract is controller-runtime's
 (https://pkg.go.dev/k8s.io/client-go/util/workqueue and pkg/reconcile/reconcile.go).
 """
 
@@ -20,7 +20,7 @@ _STUCK = 3600.0
 _log = structlog.get_logger(__name__)
 
 Pass = Callable[[str], float | None]
-"""Looks at one name; returns after how many seconds it wants to run again, or None."""
+"""One pass over one name. Returns the seconds after which the name runs again, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Backoff:
 
 @dataclass(slots=True)
 class _State:
-    """Everything the condition guards. `due` holds the earliest time per waiting name; heap entries that disagree
-    with it are stale and passed over. `running` holds when each pass began.
+    """The state that the condition guards. `due` holds the earliest time of each waiting name; heap entries with
+    another time are stale and skipped. `running` holds the start of each running pass.
     """
 
     heap: list[tuple[float, int, str]] = field(default_factory=list)
@@ -53,8 +53,8 @@ class _State:
 
 
 class Workqueue:
-    """Names wait in it from the beginning; its workers run from start() to stop(). `clock` is monotonic seconds.
-    Thread-safe. Implements ports.Queue.
+    """Implements ports.Queue. Names can be added before start(); the workers run from start() to stop(). `clock` is
+    monotonic seconds. Thread-safe.
     """
 
     def __init__(self, *, backoff: Backoff, clock: Callable[[], float], workers: int = 4) -> None:
@@ -66,7 +66,7 @@ class Workqueue:
         self._threads: list[threading.Thread] = []
 
     def start(self, run: Pass) -> None:
-        """Starts the workers; `run` looks at one name."""
+        """Starts the workers; `run` makes one pass."""
         self._threads = [
             threading.Thread(target=self._work, args=(run,), name=f"workqueue-{number}", daemon=True)
             for number in range(self._workers)
@@ -75,7 +75,7 @@ class Workqueue:
             thread.start()
 
     def stop(self, timeout: float) -> bool:
-        """No pass starts any more; waits at most `timeout` seconds for those that run. True when none runs any more."""
+        """Starts no more passes and waits at most `timeout` seconds for running ones. True if none runs any more."""
         with self._changed:
             self._state.stopped = True
             self._changed.notify_all()
@@ -86,7 +86,7 @@ class Workqueue:
         return not any(thread.is_alive() for thread in self._threads)
 
     def add(self, name: str, *, after: float = 0.0) -> None:
-        """Looks at `name` again in `after` seconds, or earlier if that was already asked for."""
+        """Runs `name` in `after` seconds, or earlier if it is due earlier already."""
         with self._changed:
             due = self._clock() + after
             if due >= self._state.due.get(name, float("inf")):
@@ -97,18 +97,18 @@ class Workqueue:
             self._changed.notify()
 
     def depth(self) -> int:
-        """Names that wait or run."""
+        """The number of names that wait or run."""
         with self._changed:
             return len(self._state.due.keys() | self._state.running.keys())
 
     def is_idle(self) -> bool:
-        """True when nothing runs and nothing is due now: what waits, waits for a time in the future."""
+        """True if no pass runs and no name is due now: the waiting names are due in the future."""
         with self._changed:
             now = self._clock()
             return not self._state.running and all(due > now for due in self._state.due.values())
 
     def is_alive(self) -> bool:
-        """True while all workers run: none has ended, and none has been in one pass for an hour."""
+        """True while no worker has ended and none has been in one pass for an hour."""
         with self._changed:
             now = self._clock()
             stuck = any(now - since > _STUCK for since in self._state.running.values())
@@ -135,7 +135,7 @@ class Workqueue:
             return None
 
     def _next(self) -> tuple[str | None, float | None]:
-        """Pops the first due name that is not running, or tells how long until the next may be due."""
+        """Pops the first due name that is not running; else returns the seconds until the next one may be due."""
         state, now = self._state, self._clock()
         blocked = []
         found: tuple[str | None, float | None] = (None, None)
@@ -159,25 +159,25 @@ class Workqueue:
         return found
 
     def _run_once(self, run: Pass, name: str) -> float | None:
-        """One pass. The only place that catches everything: a bug in one pass must not end the others."""
+        """Makes one pass. Only this place catches every exception: a bug in one pass must not end the others."""
         try:
             again = run(name)
         except Conflict as moved:
             _log.info("base moved, looking again", name=name, reason=moved.reason)
-            return self._failed(name, None)
+            return self._count_failure(name, None)
         except Unavailable as gone:
             _log.warning("not available, trying again", name=name, reason=gone.reason, message=gone.message)
-            return self._failed(name, gone.retry_after)
+            return self._count_failure(name, gone.retry_after)
         except Rejected as wrong:
             _log.warning("refused", name=name, reason=wrong.reason, message=str(wrong))
-            return self._failed(name, None)
+            return self._count_failure(name, None)
         except Exception:  # noqa: BLE001 - the one place, see the docstring
             _log.exception("a pass ended with a bug", name=name)
-            return self._failed(name, None)
+            return self._count_failure(name, None)
         self._state.failures.pop(name, None)
         return again
 
-    def _failed(self, name: str, retry_after: float | None) -> float:
+    def _count_failure(self, name: str, retry_after: float | None) -> float:
         failures = self._state.failures.get(name, 0) + 1
         self._state.failures[name] = failures
         return max(self._backoff.seconds(failures), retry_after or 0.0)

@@ -1,4 +1,4 @@
-"""The threads that work on the requests of one listener: as many as wait at the same time, and no more for long."""
+"""The threads of one listener: as many as requests wait at the same time, and soon no more."""
 
 import time
 from typing import Any
@@ -7,8 +7,8 @@ from waitress.task import ThreadedTaskDispatcher
 
 
 class Dispatcher(ThreadedTaskDispatcher):
-    """Starts a thread when more requests wait than threads, up to `most`, and ends those that were not needed for
-    `idle` seconds: a thousand sleeping threads cost memory.
+    """Starts a thread if more requests wait than threads, up to `most`. Ends threads that were not needed for `idle`
+    seconds: a thousand sleeping threads cost memory.
     """
 
     def __init__(self, most: int, idle: float) -> None:
