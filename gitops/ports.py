@@ -12,10 +12,12 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
 
     from gitops.core.config_repo.commits import NewCommit, PastCommit
     from gitops.core.config_repo.layout import Overlay
+    from gitops.core.config_repo.pipeline import Pipeline
     from gitops.core.config_repo.tree import Source, Tree
     from gitops.core.contract.parity import EnvironmentPair
     from gitops.core.image_updates.changes import Change
     from gitops.core.image_updates.events import Event
+    from gitops.core.image_updates.sweep import RegistryState
     from gitops.core.images.reference import Image
     from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage
     from gitops.core.manifests.manifest import Manifest
@@ -402,6 +404,54 @@ class ImageAvailability(Protocol):
 
     def is_absent(self, image: Image) -> bool:
         """True when the registry is known to have lost this image."""
+
+
+class ConfigHead(Protocol):
+    """The config repo at the head that was taken in last. Reading it asks no remote. Thread-safe."""
+
+    def pipeline(self) -> Pipeline | None:
+        """None while pipeline.yaml is missing or invalid."""
+
+    def overlays(self) -> Mapping[str, Overlay]:
+        """Every overlay, by name."""
+
+
+class ImageUse(Protocol):
+    """Which images the containers of overlays use."""
+
+    def images_in_use(self, name: str, image: str) -> Collection[str] | None:
+        """Names of the images that the overlay's containers use, by its last render; None while that is not known. A
+        render of an older commit is good enough if it has `image`. Returns at once.
+        """
+
+
+class SourceRevisions(Protocol):
+    """From which commits images were built."""
+
+    def revision(self, image: Image) -> str:
+        """Empty while it is not known. Returns at once."""
+
+
+class AnswerListener(Protocol):
+    """Learns that a registry gave an answer that is new or changed."""
+
+    def answered(self) -> None:
+        """Returns at once."""
+
+
+class Backlog(Protocol):
+    """Events whose senders wait for an answer."""
+
+    @property
+    def waiting(self) -> int:
+        """How many."""
+
+
+class SweepObserver(Protocol):
+    """Learns how sweeps of registries fare."""
+
+    def swept(self, state: RegistryState) -> None:
+        """The state of one registry after a sweep, whether it failed or not."""
 
 
 class PassRequester(Protocol):

@@ -40,8 +40,8 @@ from gitops.contract.parity import ParityComparer
 from gitops.contract.parity_queue import ParityParties, ParityQueue
 from gitops.history.git_history import GitHistory
 from gitops.image_updates.batch import ImageSources
-from gitops.image_updates.committer import CommitClock, Committer
-from gitops.ports import Clock, Registry
+from gitops.image_updates.committer import Committer, CommitterParties
+from gitops.ports import Clock, Leadership, Registry
 from gitops.promotion.pending import PublishedNotes
 from gitops.promotion.promoter import Promoter
 from gitops.promotion.proof_recorder import ProofRecorder
@@ -63,6 +63,17 @@ from webhooks.sender import Sender
 _MANY_SENDERS = 20
 """So many wait in a storm, and a sweep would only find what they bring."""
 _random = random.SystemRandom()
+
+
+class RecalledLeadership:
+    """Implements ports.Leadership: this replica leads, and has read what the last leader left."""
+
+    def __init__(self, leadership: Leadership, reconciler: Reconciler) -> None:
+        self._leadership = leadership
+        self._reconciler = reconciler
+
+    def is_leader(self) -> bool:
+        return self._leadership.is_leader() and self._reconciler.has_recalled
 
 
 def assemble(config: Config, senders: Mapping[str, Sender], identity: str, clock: Clock) -> Controller:
@@ -170,12 +181,9 @@ def _workflows(base: _Base) -> _Workflows:
         replica, reached, wanted, live, StatusParts((recorder,), base.metrics, notes, retention)
     )
     relay = LeaderRelay(base.leader, reached.parents, tasks, replica.clock)
-    committer = Committer(
-        base.repo,
-        clock=CommitClock(replica.clock.now, replica.clock.monotonic, _random.random),
-        listener=CommittedImages(tasks, relay, base.metrics),
-        elsewhere=ImageSources(wanted.desired.images_in_use, facts.registries.origins.revision),
-    )
+    sources = ImageSources(wanted.desired, facts.registries.origins)
+    listener = CommittedImages(tasks, relay, base.metrics)
+    committer = Committer(CommitterParties(base.repo, sources, listener, replica.clock, _random))
     base.metrics.inbox_events.set_function(lambda: committer.waiting)
     for state in WATCH_STATES:
         base.metrics.watches.labels(state).set_function(partial(live.watcher.count, state))
@@ -196,14 +204,8 @@ def _workflows(base: _Base) -> _Workflows:
 
 def _sweeps(base: _Base, committer: Committer, reconciler: Reconciler, retention: ImageRetention) -> SweepSchedule:
     desired, clock = base.wanted.desired, base.replica.clock
-    terms = SweepTerms(
-        leads=lambda: base.leader.is_leader() and reconciler.has_recalled,
-        is_busy=lambda: committer.waiting >= _MANY_SENDERS,
-        pipeline=desired.pipeline,
-        jitter=_random.random,
-        clock=clock.monotonic,
-        observe=base.metrics.sweep,
-    )
+    leadership = RecalledLeadership(base.leader, reconciler)
+    terms = SweepTerms(leadership, committer, desired, clock, _random, base.metrics)
     parties = registries.SweepParties(committer, base.repo, desired, clock)
     return SweepSchedule(registries.sweeper(base.registries, parties, retention), retention, terms)
 

@@ -84,6 +84,16 @@ class CommittedImages:
         _log.info("pushed", revision=head, commits=len(changes))
 
 
+class ScanAnswers:
+    """Answers about scans: a new one may open a gate. Implements ports.AnswerListener."""
+
+    def __init__(self, tasks: Queue) -> None:
+        self._tasks = tasks
+
+    def answered(self) -> None:
+        self._tasks.add("promote")
+
+
 class PromoterNews:
     """What the promoter did. Implements ports.PromotionListener."""
 

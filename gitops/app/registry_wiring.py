@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.registry.exchange import RegistryAccess
 from gitops.adapters.registry.harbor import HarborRegistry
 from gitops.adapters.registry.oci import OciRegistry
 from gitops.app.image_facts import ImageFacts
+from gitops.app.notifications import ScanAnswers
 from gitops.app.queues import Queues
 from gitops.config import registries as registry_access
 from gitops.config.model import Config
@@ -16,7 +16,7 @@ from gitops.desired.desired_state import DesiredState
 from gitops.ports import Clock, Inbox, PassQueue, Registry
 from gitops.promotion.gate_facts import ImageQueries
 from gitops.registry_queries.build_origins import Origins
-from gitops.registry_queries.query_cache import QueryParties, RegistryOf
+from gitops.registry_queries.query_cache import KnownRegistries, QueryParties
 from gitops.registry_queries.scans import Scans
 from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.registry_sweep.declared_images import DeclaredImages
@@ -41,40 +41,34 @@ def registries(config: Config) -> Mapping[str, Registry]:
     return {host: _KINDS[each.kind](_access(host, each)) for host, each in config.registries.items()}
 
 
-def sweeper(found: Mapping[str, Registry], means: SweepParties, pullability: ImageRetention | None = None) -> Sweeper:
+def sweeper(found: Mapping[str, Registry], given: SweepParties, retention: ImageRetention | None = None) -> Sweeper:
     parties = SweeperParties(
         registries=found,
-        inbox=means.inbox,
-        pipeline=means.desired.pipeline,
-        declared=DeclaredImages(means.repo, means.desired.pipeline, means.desired.overlays),
-        pullability=pullability,
-        now=means.clock.now,
-        clock=means.clock.monotonic,
+        inbox=given.inbox,
+        head=given.desired,
+        declared=DeclaredImages(given.repo, given.desired),
+        retention=retention,
+        clock=given.clock,
     )
     return Sweeper(parties)
-
-
-def registry_of(found: Mapping[str, Registry]) -> RegistryOf:
-    """Who has an image, if lockstep.yaml names its registry."""
-    return lambda image: found.get(image.partition("/")[0])
 
 
 def retention(
     found: Mapping[str, Registry], ledger: ProofAccounts, desired: DesiredState, passes: PassQueue, clock: Clock
 ) -> ImageRetention:
     """`passes`: overlays of which other images can be pulled than before are looked at again."""
-    return ImageRetention(found, RetainedImages(ledger, desired), passes, clock.monotonic)
+    return ImageRetention(found, RetainedImages(ledger, desired), passes, clock)
 
 
 def image_facts(
     found: Mapping[str, Registry], desired: DesiredState, clock: Clock, queues: Queues, retention: ImageRetention
 ) -> ImageFacts:
-    """A new answer about a scan may open a gate, so it has promotions looked at."""
-    known = registry_of(found)
-    scans = Scans(QueryParties(known, queues.scans.add, clock.now, partial(queues.tasks.add, "promote")))
-    origins = Origins(QueryParties(known, queues.origins.add, clock.now, lambda: None))
+    """The facts about images that the controller asks registries for."""
+    known = KnownRegistries(found)
+    scans = Scans(QueryParties(known, queues.scans, clock, ScanAnswers(queues.tasks)))
+    origins = Origins(QueryParties(known, queues.origins, clock))
     queries = ImageQueries(scans, origins, retention)
-    return ImageFacts(queries, SourcePushes(desired.pipeline, clock.now), queues.scans, queues.origins)
+    return ImageFacts(queries, SourcePushes(desired, clock), queues.scans, queues.origins)
 
 
 def _access(host: str, registry: registry_access.RegistryConfig) -> RegistryAccess:

@@ -21,7 +21,7 @@ from gitops.core.image_updates import sweep as rules
 from gitops.core.image_updates.changes import Change
 from gitops.core.image_updates.sweep import SweptService
 from gitops.image_updates.batch import ImageSources
-from gitops.image_updates.committer import CommitClock, Committer
+from gitops.image_updates.committer import Committer, CommitterParties
 from gitops.registry_sweep.sweeper import Sweeper
 
 _STOP_SECONDS = 30.0
@@ -43,14 +43,14 @@ def sweep(services: Services = None, config: ConfigFile = DEFAULT) -> None:
         if services and absent:
             raise Rejected("NotFound", f"{_absent(absent[0])}; say there how it is asked")
         _print(f"{host}: not swept: {_absent(host)}" for host in absent)
-        answers = [_swept(sweeper, host, wanted) for host in hosts if host in known]
+        answers = [_sweep_host(sweeper, host, wanted) for host in hosts if host in known]
     raise typer.Exit(0 if all(answers) else 2)
 
 
-def _swept(sweeper: Sweeper, host: str, wanted: Collection[str]) -> bool:
-    """False when the registry could not be asked; what was found until then is printed, since it is committed."""
+def _sweep_host(sweeper: Sweeper, host: str, wanted: Collection[str]) -> bool:
+    """False when the registry could not be asked. What was found until then is committed, and so it is printed."""
     try:
-        sweeper.sweep(host, wanted, tell=lambda found: _print(map(_line, found)))
+        sweeper.sweep(host, wanted, _Printer())
     except GitopsError as error:
         _print([f"{host}: {error.reason}: {error}"])
         return False
@@ -80,10 +80,9 @@ def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
         renders = assembly.renders(assembly.kustomize(settings, Path(scratch) / "renders"))
         desired = assembly.wanted(settings, repo, renders, reached).desired
         desired.refresh()
-        clock = CommitClock(CLOCK.now, CLOCK.monotonic, random.SystemRandom().random)
-        committer = Committer(repo, clock=clock, listener=_Quiet(), elsewhere=ImageSources(desired.images_in_use))
-        means = registries.SweepParties(committer, repo, desired, CLOCK)
-        sweeper = registries.sweeper(registries.registries(settings), means)
+        committer = Committer(CommitterParties(repo, ImageSources(desired), _Quiet(), CLOCK, random.SystemRandom()))
+        given = registries.SweepParties(committer, repo, desired, CLOCK)
+        sweeper = registries.sweeper(registries.registries(settings), given)
         committer.start()
         try:
             declared = desired.pipeline()
@@ -95,6 +94,13 @@ def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
             committer.stop(_STOP_SECONDS)
             repo.close()
             reached.api.close()
+
+
+class _Printer:
+    """Implements SweepListener of gitops.registry_sweep.sweeper."""
+
+    def found(self, services: Sequence[SweptService]) -> None:
+        _print(map(_line, services))
 
 
 class _Quiet:

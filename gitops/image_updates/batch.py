@@ -1,9 +1,10 @@
-"""What a batch of pushed images makes of one head of the config repo: commits, and a sentence for each event.
+"""Decides a batch of pushed images against one head of the config repo: commits, and a sentence for each event.
 
-Several events build on each other, and only the final value of an image in an overlay becomes a commit.
+Events of one batch build on each other: only the final image of an overlay becomes a commit. Not here: the rules of
+which push is newer (gitops/core/image_updates/changes.py), and pushing the commits (committer.py).
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,37 +21,34 @@ from gitops.core.image_updates.changes import Change, ChangeTarget, DeployedImag
 from gitops.core.image_updates.events import Ignored, ImagePushed
 from gitops.core.images.reference import Image
 from gitops.core.kustomize import image_edit
-from gitops.ports import ConfigRepo
+from gitops.ports import ConfigRepo, ImageUse, SourceRevisions
 
 if TYPE_CHECKING:
     from gitops.core.config_repo.tree import Tree
 
-ImagesInUse = Callable[[str, str], Collection[str] | None]
-"""(overlay, image) -> names of the images that the overlay's containers use, None when that is not known. As rendered
-last; a render of an older commit is good enough if it has the image.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class ImageSources:
-    """What is known of images beyond the config repo. Neither may wait for anybody. `revision_of`: the commit that an
-    image was built from, empty while that is not known.
-    """
+    """What is known of images beyond the config repo. `revisions` None: source revisions are left out of commits."""
 
-    images_in_use: ImagesInUse
-    revision_of: Callable[[Image], str] = lambda _image: ""
+    use: ImageUse
+    revisions: SourceRevisions | None = None
+
+    def revision(self, image: Image) -> str:
+        """The commit that the image was built from; empty while it is not known."""
+        return self.revisions.revision(image) if self.revisions is not None else ""
 
 
 _MOST_AHEAD = timedelta(minutes=10)
-"""By how much a registry's clock may be ahead. Its times are then as good as any for the order of its own pushes."""
+"""A registry's clock may be ahead by as much: its times still order its own pushes."""
 _MOST_COMMITS = 1000
 _MOST_REMEMBERED = 20_000
 
 
 @dataclass(slots=True)
 class BatchCache:
-    """What was read before, by the ids of what it was read from: of no value but speed. `again`: when what an overlay
-    has already was pushed once more, which no commit tells, by overlay and image.
+    """Results of earlier batches, which save time. `pipelines` and `names` by blob id. `again`: by overlay and image,
+    the time at which the deployed image was pushed once more; no commit records that.
     """
 
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
@@ -62,8 +60,8 @@ class BatchCache:
 
 @dataclass(slots=True)
 class EnvironmentPast:
-    """What is known of the commits of one environment: what was `written` for each image, when somebody else `edited`
-    each file last. `whole`: the environment has no commits beyond those.
+    """The newest commits of one environment. `written`: image -> what Lockstep wrote; `edited`: file -> when a person
+    edited it last; `whole`: the environment has no older commits.
     """
 
     written: dict[str, tuple[WrittenImage, ...]]
@@ -73,28 +71,28 @@ class EnvironmentPast:
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """What became of one event in one overlay: a reason, or the change that it asked for."""
+    """The result of one event in one overlay: the change that it asks for, or the reason why there is none."""
 
     reason: str = ""
     change: Change | None = None
 
 
 class ImageBatch:
-    """Edits of one head, in memory. Raises Unavailable as the repo does; whatever is wrong with files is a sentence."""
+    """Edits of one head, in memory. Raises Unavailable as the repo does; an invalid file becomes a sentence."""
 
-    def __init__(self, repo: ConfigRepo, head: str, elsewhere: ImageSources, memory: BatchCache) -> None:
+    def __init__(self, repo: ConfigRepo, head: str, sources: ImageSources, cache: BatchCache) -> None:
         self._repo = repo
         self._tree: Tree = repo.tree(head)
-        self._memory = memory
-        self._elsewhere = elsewhere
-        if memory.head != head:
-            memory.past.clear()
-            memory.head = head
+        self._cache = cache
+        self._sources = sources
+        if cache.head != head:
+            cache.past.clear()
+            cache.head = head
         self._pipeline, self._broken = self._read_pipeline()
-        self._overlays = self._stages()
+        self._overlays = self._read_overlays()
         self._places = {place.name: place for place in self._overlays}
         files = {place.name: layout.kustomization(place.path, self._tree) for place in self._overlays}
-        self._files = {name: file for name, file in files.items() if file is not None}  # that is what an overlay is
+        self._files = {name: file for name, file in files.items() if file is not None}
         self._index: dict[str, set[str]] = {}
         self._refused: dict[tuple[str, str], str] = {}
         self._planned: dict[tuple[str, str], Change] = {}
@@ -103,8 +101,8 @@ class ImageBatch:
     def take(self, event: ImagePushed, cause: str, now: datetime) -> tuple[EventOutcome, ...]:
         """Decides one event against the head and what earlier events have changed.
 
-        A push from far in the future counts as one of now, at a time that nobody knows: a registry whose clock is wrong
-        must not win for ever.
+        A push from far in the future counts as one of now, without an exact time: a registry whose clock is wrong must
+        not win for ever.
         """
         if event.pushed_at > now + _MOST_AHEAD:
             event = replace(event, pushed_at=now, is_exact=False)
@@ -120,7 +118,7 @@ class ImageBatch:
         return tuple(self._decide(found, target, cause, now) for target in places)
 
     def commits(self) -> tuple[list[NewCommit], list[Change]]:
-        """One commit per final change, each on top of the one before. What a file does not allow becomes a reason."""
+        """One commit per final change, each on top of the one before. A refused edit becomes a sentence."""
         texts: dict[str, bytes] = {}
         made, kept = [], []
         for key, change in self._planned.items():
@@ -132,25 +130,25 @@ class ImageBatch:
                 self._refused[key] = f"{change.target.overlay}: nothing was written: {error}"
                 continue
             if texts[file] != before:
-                message = changes.commit_message(change, self._elsewhere.revision_of(change.image))
+                message = changes.commit_message(change, self._sources.revision(change.image))
                 made.append(NewCommit({file: texts[file]}, message, change.pushed_at))
                 kept.append(change)
         return made, kept
 
     def committed(self, head: str, made: Sequence[Change]) -> None:
-        """Carries what is known of the history over to the head that the commits made."""
+        """Carries the known history over to the head that the commits made."""
         for change in made:
-            past = self._memory.past.get(change.target.environment)
+            past = self._cache.past.get(change.target.environment)
             if past is not None:
                 own = WrittenImage(change.image.digest or "", change.pushed_at)
                 past.written[change.image.name] = (own, *past.written.get(change.image.name, ()))
-        self._memory.head = head
+        self._cache.head = head
 
     def sentence(self, outcomes: Sequence[EventOutcome], head: str) -> str:
-        """What happened to one event, once its commit is at `head`."""
-        return "; ".join(self._one_sentence(outcome, head) for outcome in outcomes)
+        """The answer about one event, once its commit is at `head`."""
+        return "; ".join(self._describe(outcome, head) for outcome in outcomes)
 
-    def _one_sentence(self, outcome: EventOutcome, head: str) -> str:
+    def _describe(self, outcome: EventOutcome, head: str) -> str:
         change = outcome.change
         if change is None:
             return outcome.reason
@@ -166,7 +164,7 @@ class ImageBatch:
 
     def _decide(self, found: ImageCandidate, target: ChangeTarget, cause: str, now: datetime) -> EventOutcome:
         policy = self._pipeline.services[target.service].tags if self._pipeline else None
-        held = self._held(self._places[target.overlay], now)
+        held = self._explain_hold(self._places[target.overlay], now)
         if held or policy is None:
             return EventOutcome(held)
         key = (target.overlay, found.image.name)
@@ -180,7 +178,7 @@ class ImageBatch:
             if changes.is_pushed_again(found, deployed):
                 self._note_again(key, found)
             if ignored is None:
-                used = self._elsewhere.images_in_use(target.overlay, found.image.name)
+                used = self._sources.use.images_in_use(target.overlay, found.image.name)
                 ignored = changes.unused(target, found.image, used)
             if ignored is not None:
                 return EventOutcome(ignored.reason)
@@ -198,9 +196,9 @@ class ImageBatch:
         return self._planned[key]
 
     def _note_again(self, key: tuple[str, str], found: ImageCandidate) -> None:
-        """What lies between the two pushes and comes late is older than what is deployed."""
+        """Events between the two pushes that come late are older than the deployed image."""
         own = WrittenImage(found.image.digest or "", found.pushed_at)
-        self._memory.again[key] = own
+        self._cache.again[key] = own
         if key in self._planned:
             self._planned[key] = replace(self._planned[key], pushed_at=found.pushed_at)
             self._deployed[key] = replace(self._deployed[key], written=(own, *self._deployed[key].written))
@@ -210,23 +208,23 @@ class ImageBatch:
         image = _last(image_edit.images(self._read(file), file), name)
         past = self._past(target.environment)
         written = past.written.get(name, ())
-        again = self._memory.again.get((target.overlay, name))
+        again = self._cache.again.get((target.overlay, name))
         if again is not None and image is not None and again.digest == image.digest:
             written = (again, *written)
         is_ours = image is None or image.digest is None or image.digest in {each.digest for each in written}
         return DeployedImage(image, written, None if is_ours else self._edited_at(file, past))
 
     def _past(self, environment: str) -> EnvironmentPast:
-        """Read once for all overlays and files of the environment: each question is a git process."""
-        if environment not in self._memory.past:
+        """Read once for all overlays and files of the environment: each look at the history is a git process."""
+        if environment not in self._cache.past:
             commits = self._repo.history(f"{pipeline.ENVIRONMENTS}/{environment}", _MOST_COMMITS)
             theirs = (commit for commit in reversed(commits) if changes.IMAGE_TRAILER not in commit.trailers)
-            self._memory.past[environment] = EnvironmentPast(
+            self._cache.past[environment] = EnvironmentPast(
                 written=changes.written(commit.trailers for commit in commits),
                 edited={path: commit.committed_at for commit in theirs for path in commit.paths},
                 whole=len(commits) < _MOST_COMMITS,
             )
-        return self._memory.past[environment]
+        return self._cache.past[environment]
 
     def _edited_at(self, file: str, past: EnvironmentPast) -> datetime | None:
         if file in past.edited or past.whole:
@@ -239,13 +237,13 @@ class ImageBatch:
         return next(theirs, None)
 
     def _is_rejected(self, target: ChangeTarget, image: Image) -> bool:
-        """True for what a rollback abandoned here, whatever files of base it ran with."""
+        """True for an image that a rollback abandoned here, whichever files of base it ran with."""
         release = compose.read_release(self._places[target.overlay], self._tree, self._repo.read)
         abandoned = {(entry.service, entry.digest) for entry in release.rejected} if release else set()
         return (target.service, image.digest) in abandoned
 
-    def _held(self, overlay: Overlay, now: datetime) -> str:
-        """Why automation writes nothing there; a hold that cannot be read holds."""
+    def _explain_hold(self, overlay: Overlay, now: datetime) -> str:
+        """Why automation writes nothing there; empty when it may. A hold.yaml that cannot be read holds too."""
         try:
             hold = compose.read_holds(overlay, self._tree, self._repo.read).in_force(now)
         except Rejected as error:
@@ -259,24 +257,24 @@ class ImageBatch:
         """Image -> the overlays whose `images` name it."""
         if not self._index:
             for place in self._overlays:
-                for name in self._declared(place):
+                for name in self._declared_names(place):
                     self._index.setdefault(name, set()).add(place.name)
         return self._index
 
-    def _declared(self, place: Overlay) -> frozenset[str]:
+    def _declared_names(self, place: Overlay) -> frozenset[str]:
         file = self._files[place.name]
         blob = self._tree[file].id
-        names = self._memory.names.get(blob)
-        if names is None:
+        known = self._cache.names.get(blob)
+        if known is None:
             try:
-                names = frozenset(image.name for image in image_edit.images(self._read(file), file))
+                known = frozenset(image.name for image in image_edit.images(self._read(file), file))
             except Rejected:
-                names = frozenset()  # what is wrong with it is said where it is edited or rendered
-            self._memory.names[blob] = names
-        return names
+                known = frozenset()  # the error is reported where the file is edited or rendered
+            self._cache.names[blob] = known
+        return known
 
-    def _stages(self) -> tuple[Overlay, ...]:
-        """Overlays of environments. The platform follows no images."""
+    def _read_overlays(self) -> tuple[Overlay, ...]:
+        """The overlays of environments, without the platform: it follows no images."""
         if self._pipeline is None:
             return ()
         return tuple(place for place in layout.overlays(self._pipeline, self._tree) if not place.is_platform)
@@ -289,10 +287,10 @@ class ImageBatch:
         if found is None:
             return None, f"nothing was written: the config repo has no {pipeline.FILE}"
         try:
-            if found.id not in self._memory.pipelines:
+            if found.id not in self._cache.pipelines:
                 parsed = pipeline.parse(self._read(pipeline.FILE))
-                self._memory.pipelines = {found.id: parsed}
-            return self._memory.pipelines[found.id], ""
+                self._cache.pipelines = {found.id: parsed}
+            return self._cache.pipelines[found.id], ""
         except Rejected as error:
             return None, f"nothing was written: {error}"
 

@@ -1,27 +1,31 @@
-"""The write path: pushed images wait in an inbox until what they cause is durable on the remote.
+"""The write path: pushed images wait in an inbox until the commits that they cause are on the remote.
 
 One thread drains everything that waits, decides each event against the head it is about to edit, and pushes all
-commits at once. There is no queue on disk: a sender has its 2xx only when the commit is on the remote, and until then
+commits at once. There is no queue on disk: a sender gets its 2xx only when the commit is on the remote, and until then
 it sends again. Nothing is fetched before a batch that commits: the push is a compare-and-swap, so its success proves
 that the decisions were made on the newest head. A batch without commits proves nothing, so it fetches.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from random import Random
 
 import structlog
 
+from gitops.core import backoff
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.core.image_updates.changes import one_line
 from gitops.core.image_updates.events import Event, ImagePushed
 from gitops.image_updates.batch import BatchCache, EventOutcome, ImageBatch, ImageSources
-from gitops.ports import CommitListener, ConfigRepo
+from gitops.ports import Clock, CommitListener, ConfigRepo
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 _PATIENT_CONFLICTS = 3
+_FIRST_RACE, _LONGEST_RACE = 0.32, 1.0
+"""Seconds between tries when other writers keep moving the trunk."""
 _MANY = 50
 _LONGEST_CROWD = 3.0
 _BETWEEN_FETCHES = 0.15
@@ -29,18 +33,20 @@ _BETWEEN_FETCHES = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class CommitClock:
-    """`now` is aware, for display and expiry; `monotonic` in seconds; `jitter` draws from 0 to 1."""
+class CommitterParties:
+    """`listener` learns of each push, from the committer's thread. `randomness` spreads the retries of replicas."""
 
-    now: Callable[[], datetime]
-    monotonic: Callable[[], float]
-    jitter: Callable[[], float]
+    repo: ConfigRepo
+    sources: ImageSources
+    listener: CommitListener
+    clock: Clock
+    randomness: Random
 
 
 @dataclass(frozen=True, slots=True)
 class CommitPace:
-    """`most_events` may wait. After a failure the next try is `first_retry` seconds later,
-    doubled each time up to `last_retry`.
+    """At most `most_events` may wait. After a failure the next try is `first_retry` seconds later, doubled each time up
+    to `last_retry`.
     """
 
     most_events: int = 10_000
@@ -50,7 +56,7 @@ class CommitPace:
 
 @dataclass(frozen=True, slots=True)
 class CommitTrouble:
-    """Why commits do not get through, and since when."""
+    """Why commits do not reach the remote, and since when."""
 
     reason: str
     message: str
@@ -62,7 +68,7 @@ class CommitTrouble:
 
 @dataclass(slots=True)
 class _Delivery:
-    """Somebody who waits. `error` is set instead of `answers` when the events could not be settled in time."""
+    """A sender that waits. `error` is set instead of `answers` when the events could not be settled in time."""
 
     events: Sequence[Event]
     cause: str
@@ -72,23 +78,14 @@ class _Delivery:
 
 
 class Committer:
-    """Implements ports.Inbox. `listener` learns of each push, from the committer's thread."""
+    """Implements ports.Inbox and ports.Loop."""
 
-    def __init__(
-        self,
-        repo: ConfigRepo,
-        *,
-        clock: CommitClock,
-        listener: CommitListener,
-        elsewhere: ImageSources,
-        pace: CommitPace | None = None,
-    ) -> None:
-        self._repo = repo
-        self._clock = clock
-        self._listener = listener
-        self._elsewhere = elsewhere
+    def __init__(self, parties: CommitterParties, pace: CommitPace | None = None) -> None:
+        self._repo = parties.repo
+        self._clock = parties.clock
+        self._parties = parties
         self._pace = pace or CommitPace()
-        self._memory = BatchCache()
+        self._cache = BatchCache()
         self._changed = threading.Condition()
         self._inbox: list[_Delivery] = []
         self._batch: list[_Delivery] = []
@@ -123,18 +120,16 @@ class Committer:
 
     @property
     def trouble(self) -> CommitTrouble | None:
-        """What keeps commits from the remote at the moment."""
+        """Why commits do not reach the remote at the moment; None when they do."""
         return self._trouble
 
     @property
     def waiting(self) -> int:
-        """Events that are not settled yet, also those whose sender has been told to come again."""
+        """The number of events that are not settled yet, also those whose sender was told to send again."""
         return self._waiting
 
     def is_crowded(self) -> bool:
-        """True while many events wait, for a few seconds at most: then whatever else there is to do should let them go
-        first.
-        """
+        """True while many events wait, for a few seconds at most: meanwhile other work should let them go first."""
         if self._waiting < _MANY:
             self._crowded_since = None
             return False
@@ -160,7 +155,7 @@ class Committer:
 
     def _enqueue(self, delivery: _Delivery, deadline: float) -> None:
         """Takes the delivery if there is room. Raises: Unavailable at once when it has no chance to be in time; it is
-        worked on all the same, but nobody waits for it any more, so that its repetitions cost nothing.
+        worked on all the same, without a sender that waits, so that its repetitions cost nothing.
         """
         with self._changed:
             if self._stopping:
@@ -188,9 +183,9 @@ class Committer:
         while self._await_work():
             try:
                 self._settle()
-            except Exception:
-                # A thread that died would leave every sender waiting for ever: whoever waits is told, and it goes on.
-                log.exception("batch failed")
+            except Exception:  # noqa: BLE001 - see below
+                # Without this thread every sender would wait for ever: they get an error, and the thread goes on.
+                _log.exception("batch failed")
                 self._fail(self._take_batch(), _bug())
 
     def _await_work(self) -> bool:
@@ -199,7 +194,7 @@ class Committer:
             return bool(self._inbox)
 
     def _settle(self) -> None:
-        """Tries until everything that waits is durable, or decided to need nothing."""
+        """Tries until everything that waits is on the remote, or decided to need no commit."""
         attempt = 0
         self._rest()
         while True:
@@ -222,49 +217,49 @@ class Committer:
                 return
 
     def _rest(self) -> None:
-        """Deliveries that change nothing, coming one after the other, would keep git busy with looking."""
+        """Waits a little after a batch without commits: deliveries that change nothing would keep git busy."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping, max(0.0, self._rests_until - self._clock.monotonic()))
 
     def _commit(self, batch: Sequence[_Delivery], head: str, *, is_fresh: bool) -> bool:
         """True when there was something to commit."""
         while True:
-            draft = ImageBatch(self._repo, head, self._elsewhere, self._memory)
+            images = ImageBatch(self._repo, head, self._parties.sources, self._cache)
             now = self._clock.now()
-            outcomes = self._decided(draft, batch, now)
+            outcomes = self._decide(images, batch, now)
             batch = [each for each, _ in outcomes]
-            commits, changes = draft.commits()
+            commits, changes = images.commits()
             if commits or is_fresh or head == (head := self._repo.fetch()):
                 break
             is_fresh = True
         if commits:
             head = self._repo.commit(head, commits)
-            draft.committed(head, changes)
-            log.info("committed", revision=head, commits=len(commits), deliveries=len(batch))
+            images.committed(head, changes)
+            _log.info("committed", revision=head, commits=len(commits), deliveries=len(batch))
         for delivery, taken in outcomes:
-            answers = iter(draft.sentence(each, head) for each in taken)
+            answers = iter(images.sentence(each, head) for each in taken)
             delivery.answers = [
                 next(answers) if isinstance(event, ImagePushed) else "asks for no commit" for event in delivery.events
             ]
             delivery.settled.set()
         if commits:
-            self._listener.committed(head, changes, was_blocked=self._trouble is not None)
+            self._parties.listener.committed(head, changes, was_blocked=self._trouble is not None)
         return bool(commits)
 
-    def _decided(
-        self, draft: ImageBatch, batch: Sequence[_Delivery], now: datetime
+    def _decide(
+        self, images: ImageBatch, batch: Sequence[_Delivery], now: datetime
     ) -> list[tuple[_Delivery, list[tuple[EventOutcome, ...]]]]:
-        """What becomes of each image. A delivery that a bug keeps from being decided is answered and leaves the batch:
-        its sender comes again with the same, and else nothing would get through any more.
+        """The outcomes of each image. A delivery that runs into a bug is answered and leaves the batch: it would block
+        all others, and its sender sends it again.
         """
         decided = []
         for each in batch:
             try:
-                decided.append((each, [draft.take(event, each.cause, now) for event in _images(each)]))
+                decided.append((each, [images.take(event, each.cause, now) for event in _images(each)]))
             except GitopsError:
                 raise
-            except Exception:
-                log.exception("delivery failed", cause=each.cause)
+            except Exception:  # noqa: BLE001 - see the docstring
+                _log.exception("delivery failed", cause=each.cause)
                 self._drop(each)
                 self._fail([each], _bug())
         return decided
@@ -275,30 +270,31 @@ class Committer:
             self._waiting -= len(delivery.events)
 
     def _note(self, error: GitopsError, attempt: int) -> None:
-        """Keeps the trouble for the page; a refusal by the host is told at once to whoever waits."""
+        """Keeps the trouble for the page; when the git host refuses the push, waiting senders get the error at once."""
         if isinstance(error, Conflict):
             if attempt > _PATIENT_CONFLICTS:
-                log.info("trunk moved", attempt=attempt, reason=error.reason)
+                _log.info("trunk moved", attempt=attempt, reason=error.reason)
             return
         since = self._trouble.since if self._trouble else self._clock.now()
         self._trouble = CommitTrouble(error.reason, error.message, since)
-        log.warning("cannot commit", reason=error.reason, message=error.message, attempt=attempt)
+        _log.warning("cannot commit", reason=error.reason, message=error.message, attempt=attempt)
         if isinstance(error, Rejected):
             self._fail(self._batch, Unavailable(error.reason, error.message, retry_after=60))
 
     def _pause(self, error: GitopsError, attempt: int) -> bool:
-        """Waits before the next try; False when the committer is to stop. A lost race is tried again at once."""
+        """Waits before the next try; False when the committer is to stop. The first lost races wait for nothing."""
         if isinstance(error, Conflict):
-            delay = 0.0 if attempt <= _PATIENT_CONFLICTS else min(0.02 * 2 ** min(attempt, 6), 1.0)
+            lost = attempt - _PATIENT_CONFLICTS
+            delay = backoff.pause(lost, first=_FIRST_RACE, longest=_LONGEST_RACE) if lost > 0 else 0.0
         else:
-            delay = min(self._pace.first_retry * 2 ** min(attempt - 1, 16), self._pace.last_retry)
-        delay *= 0.5 + self._clock.jitter() / 2
+            delay = backoff.pause(attempt, first=self._pace.first_retry, longest=self._pace.last_retry)
+        delay *= 0.5 + self._parties.randomness.random() / 2
         self._next_try = self._clock.monotonic() + delay
         with self._changed:
             return not self._changed.wait_for(lambda: self._stopping, delay)
 
     def _grow_batch(self) -> list[_Delivery]:
-        """Everything that waits. What nobody waits for any more stays once, however often its sender repeated it."""
+        """Everything that waits. Events without a waiting sender are kept once, however often they were repeated."""
         with self._changed:
             seen: set[Event] = set()
             grown = []

@@ -1,48 +1,58 @@
-"""What scans of images came to, for the promoter's gate: asked of the registries, and fresh."""
+"""Results of vulnerability scans, for the gate `scan`: asked of the registries, and fresh."""
+
+from datetime import timedelta
 
 from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import ImageScanned
 from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR, ScanAnswer, ScanUnknown
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import Scan
-from gitops.registry_queries.query_cache import QueryAnswer, QueryCache, QueryParties, RegistryQuery
+from gitops.ports import Registry
+from gitops.registry_queries.query_cache import QueryAnswer, QueryCache, QueryParties
 
-_MOST_KEPT = 2_000
+
+class ScanQuery:
+    """Implements RegistryQuery."""
+
+    lasts: timedelta | None = ASKED_EVERY
+    most: int = 2_000
+
+    def ask(self, registry: Registry, image: str, digest: str) -> Scan:
+        return registry.scan(image, digest)
 
 
 class Scans:
-    """Thread-safe. Nobody waits for a registry here: what is not known yet is `Untold.UNASKED`."""
+    """Thread-safe. No caller waits for a registry: a scan that is not known yet is `ScanUnknown.UNASKED`."""
 
-    def __init__(self, means: QueryParties) -> None:
-        self._means = means
-        self._inquiries: QueryCache[Scan] = QueryCache(
-            means, RegistryQuery(lambda registry, image, digest: registry.scan(image, digest), ASKED_EVERY, _MOST_KEPT)
-        )
+    def __init__(self, parties: QueryParties) -> None:
+        self._registries = parties.registries
+        self._clock = parties.clock
+        self._queries: QueryCache[Scan] = QueryCache(parties, ScanQuery())
 
     def of(self, image: Image) -> ScanAnswer:
         if not image.digest:
             return ScanAnswer(untold=ScanUnknown.UNPINNED)
-        if self._means.registry_of(image.name) is None:
+        if self._registries.of(image.name) is None:
             return ScanAnswer(untold=ScanUnknown.NO_REGISTRY)
-        answer = self._inquiries.of(image)
-        return ScanAnswer() if answer is None else self._told(answer)
+        answer = self._queries.of(image)
+        return ScanAnswer() if answer is None else self._judge(answer)
 
     def announced(self, event: ImageScanned) -> None:
-        """A registry has news of a scan: what it said before counts no more. What it came to is still asked."""
-        self._inquiries.forget(event.digest)
+        """A registry has news of a scan: earlier answers are dropped, and its result is asked for."""
+        self._queries.forget(event.digest)
 
     def outdate(self) -> None:
-        """Another replica has news, of what is not known here: what registries said before counts no more."""
-        self._inquiries.outdate()
+        """Another replica heard news of an unknown scan: all earlier answers are dropped."""
+        self._queries.outdate()
 
     def work(self, key: str) -> float | None:
-        """Called by the queue that `Means.add` fills."""
-        return self._inquiries.work(key)
+        """Asks once; the queue of QueryParties calls it."""
+        return self._queries.work(key)
 
-    def _told(self, answer: QueryAnswer[Scan]) -> ScanAnswer:
+    def _judge(self, answer: QueryAnswer[Scan]) -> ScanAnswer:
         if answer.error is not None:
-            return ScanAnswer(untold=_untold(answer), why=answer.error.message, again_at=answer.again_at)
-        age = self._means.now() - answer.at
+            return ScanAnswer(untold=_explain_error(answer), why=answer.error.message, again_at=answer.again_at)
+        age = self._clock.now() - answer.at
         is_fresh = abs(age) <= COUNTS_FOR
         return (
             ScanAnswer(scan=answer.value, again_at=answer.again_at)
@@ -51,7 +61,7 @@ class Scans:
         )
 
 
-def _untold(answer: QueryAnswer[Scan]) -> ScanUnknown:
+def _explain_error(answer: QueryAnswer[Scan]) -> ScanUnknown:
     if not isinstance(answer.error, Rejected):
         return ScanUnknown.UNREACHABLE
     return ScanUnknown.UNSUPPORTED if answer.error.reason == "Unsupported" else ScanUnknown.REFUSED

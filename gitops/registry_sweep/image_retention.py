@@ -1,7 +1,7 @@
-"""Whether the registries still have what is in use, or what a rollback may need: asked before a node needs it."""
+"""Checks that registries still have the images in use and those a rollback may need, before a node needs them."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Protocol
@@ -16,22 +16,22 @@ from gitops.core.sync import missing_images
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.missing_images import MissingImages, NeededImages, pinned_name
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import Ledger, PassQueue, ProofLedger, Registry
+from gitops.ports import Clock, Ledger, PassQueue, ProofLedger, Registry
 
 _log = structlog.get_logger(__name__)
 
 _REACH_EVERY = 3600.0
-"""Seconds between two looks at what only a rollback or a promotion may bring; what is in use, every sweep looks at."""
+"""Seconds between two checks of images that only a rollback or a promotion may bring; those in use: every sweep."""
 _SOONEST = 900.0
-"""The same after another replica has told that something happened in a registry, of which nobody here knows what."""
+"""The same, after another replica said that something happened in a registry, unknown what."""
 
 
 class ProofAccounts(Ledger, ProofLedger, Protocol):
-    """What ran in each overlay, and what it has proven."""
+    """The history and the proofs of each overlay."""
 
 
 class RetainedImages:
-    """What has to stay pullable, as the newest render and the ledger tell: by overlay. For a replica that leads."""
+    """Images that have to stay pullable, by overlay, by the newest render and the ledger. For a leading replica."""
 
     def __init__(self, ledger: ProofAccounts, desired: DesiredState) -> None:
         self._ledger = ledger
@@ -47,17 +47,17 @@ class RetainedImages:
         known = status.images.values() if status else ()
         proofs = self._ledger.read_proofs(overlay)
         proven = [each.image for each in proofs.records if each.healthy_since is not None] if proofs else ()
-        return missing_images.needed_images({*known, *self._rendered(overlay)}, history, proven)
+        return missing_images.needed_images({*known, *self._read_render(overlay)}, history, proven)
 
-    def _rendered(self, overlay: str) -> Collection[Image]:
-        """Also those of no service. What was not rendered yet, or cannot be, uses what it used before."""
+    def _read_render(self, overlay: str) -> Collection[Image]:
+        """Also images of no service. Empty before the first render; then the images of the last status count."""
         known = self._desired.known(overlay)
         return container_images.images(known.manifests) if known else ()
 
 
 class ImageRetention:
-    """Thread-safe. Overlays of which other images are missing than before are put into `passes`. `clock` is monotonic
-    seconds.
+    """Implements ports.ImageAvailability and ports.TermState. Overlays whose missing images changed are put into
+    `passes`. Thread-safe.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ImageRetention:
         registries: Mapping[str, Registry],
         needed: RetainedImages,
         passes: PassQueue,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._registries = registries
         self._needed = needed
@@ -78,13 +78,13 @@ class ImageRetention:
         self._checked: set[str] = set()
 
     def forget(self) -> None:
-        """Called when this replica stops to lead: what it knows grows old."""
+        """Drops all knowledge: this replica stops to lead, so it grows old."""
         with self._lock:
             self._absent, self._seen_at, self._checked = set(), {}, set()
 
     def missing(self, desired: Desired) -> MissingImages | None:
-        """What of an overlay, as its newest pass wants it, cannot be pulled any more; None while nobody has looked. Of
-        a registry that was never reached nothing is known, and the others are judged without it.
+        """The images of an overlay's newest pass that cannot be pulled any more; None before the first check. Images
+        of a registry that was never reached are left out.
         """
         with self._lock:
             absent, checked = frozenset(self._absent), frozenset(self._checked)
@@ -97,27 +97,28 @@ class ImageRetention:
         return missing_images.describe(name, replace(self._needed.of(name), in_use=frozenset(in_use)), absent)
 
     def is_absent(self, image: Image) -> bool:
-        """Whether the registry is known to have it no more. Nobody is asked."""
+        """True when the registry is known to have lost the image. Asks no registry."""
         with self._lock:
             return pinned_name(image) in self._absent
 
     def outdate(self) -> None:
-        """Something may have been deleted, of what is not known here: the next sweeps ask for more, within bounds."""
+        """Images may have been deleted, unknown which: the next sweeps check more of them, within bounds."""
         with self._lock:
-            self._news_at = self._clock()
+            self._news_at = self._clock.monotonic()
 
     def check(self, image: str, digest: str) -> None:
-        """Asks for one digest, because somebody says that it was deleted. Raises as Registry.has does."""
+        """Checks one digest that a sender says was deleted. Raises as Registry.has does."""
         registry = self._registries.get(sweep.host_of(image))
         name = f"{image}@{digest}"
         if registry is not None and any(name in each.names for each in self._needed.everywhere().values()):
-            self._take(name, is_there=registry.has(image, digest))
+            self._note(name, is_there=registry.has(image, digest))
 
     def check_all(self, host: str, seen: Collection[str], pool: Executor) -> Sequence[str]:
-        """Everything that is needed of one registry; `seen`: what it is known to have as of just now. Returns sentences
-        about images that it does not tell of, such as those of a project that its user may not read.
+        """Checks everything that is needed of one registry. `seen`: `name@digest` of images that it has just listed.
+        Returns sentences about images that it does not answer for, such as those of a project that its user may not
+        read.
 
-        Raises: Unavailable when the registry cannot be asked; what it said until then counts.
+        Raises: Unavailable when the registry cannot be asked; its answers until then count.
         """
         failures: list[Unavailable] = []
         unsure: list[str] = []
@@ -126,7 +127,7 @@ class ImageRetention:
             image, _, digest = name.partition("@")
             try:
                 if not failures:
-                    self._take(name, is_there=name in seen or self._registries[host].has(image, digest))
+                    self._note(name, is_there=name in seen or self._registries[host].has(image, digest))
             except Unavailable as error:
                 failures.append(error)
             except Rejected as error:
@@ -147,11 +148,11 @@ class ImageRetention:
         return {name for name in found if sweep.host_of(name) == host}
 
     def _is_due(self, seen_at: float) -> bool:
-        age = self._clock() - seen_at
+        age = self._clock.monotonic() - seen_at
         return age > _REACH_EVERY or (seen_at <= self._news_at and age > _SOONEST)
 
     def _settle(self, host: str) -> None:
-        """What nobody needs any more is forgotten; and from now on there is an answer for every overlay."""
+        """Forgets images that no overlay needs any more. From now on there is an answer for every overlay."""
         needs = self._needed.everywhere()
         needed = frozenset[str]().union(*(each.names for each in needs.values()))
         with self._lock:
@@ -164,12 +165,12 @@ class ImageRetention:
         if gone or is_first:
             self._passes.look_at(frozenset(needs))
 
-    def _take(self, name: str, *, is_there: bool) -> None:
+    def _note(self, name: str, *, is_there: bool) -> None:
         with self._lock:
             is_news = (name in self._absent) == is_there
             if is_there:
                 self._absent.discard(name)
-                self._seen_at[name] = self._clock()
+                self._seen_at[name] = self._clock.monotonic()
             else:
                 self._absent.add(name)
         if is_news:

@@ -1,31 +1,32 @@
-"""The catch-up: what a registry holds, against what the config repo says. It finds pushes whose webhook was lost, tags
-that were moved without one, and images in use that the registry no longer has.
+"""The catch-up: compares what a registry holds with what the config repo declares. It finds pushes whose webhook was
+lost, tags that were moved without one, and images in use that the registry no longer has.
 
-1. look       for each service: the tag that its policy would take, and what stands under it
-2. compare    with what the overlays say: mostly there is nothing to do
+1. look       for each service: the tag that its policy would take, and the digest under it
+2. compare    with what the overlays declare: mostly there is nothing to do
 3. hand in    the rest, as the events that webhooks would have made; the same rules decide, the same commits follow
-4. check      that what is in use, or what a rollback may need, can still be pulled (pullability)
+4. check      that images in use, or that a rollback may need, can still be pulled (image_retention.py)
 
-It decides nothing about an overlay itself, and holds nothing that is not found again by the next sweep.
+It decides nothing about an overlay, and keeps nothing that the next sweep does not find again.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
-from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.config_repo.services import Service, TagPolicy
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.image_updates import sweep
 from gitops.core.image_updates.sweep import RegistryState, SweptService
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import TaggedImage
-from gitops.ports import Inbox, Registry
+from gitops.ports import Clock, ConfigHead, Inbox, Registry
+from gitops.registry_sweep.declared_images import DeclaredImages
 from gitops.registry_sweep.image_retention import ImageRetention
 
 _log = structlog.get_logger(__name__)
@@ -34,44 +35,46 @@ _PARALLEL = 4
 """Requests to one registry at once; another one that is slow does not hold it up."""
 _HAND_IN_SECONDS = 60.0
 _WHOLE_EVERY = 3600.0
-"""Seconds between two looks at all tags of an image. In between only what was pushed since is looked at."""
+"""Seconds between two looks at all tags of an image. In between, only at those pushed since."""
 _OVERLAP = timedelta(minutes=10)
-"""The registry's clock and ours may differ by as much."""
+"""The clocks of the registry and of Lockstep may differ by as much."""
 _CONCERNS_ONE = frozenset({"NotFound", "NoPushTimes", "TooManyTags", "InvalidImage"})
-"""Reasons that are about one service, and no word on the registry."""
+"""Reasons that concern one service, not the registry."""
 _MOST_UNAUTHORIZED = 3
-"""So often, and nothing else said: it is the password, and a registry may shut out who goes on. A robot that lacks
-projects is told otherwise, and of that all services have to be asked.
+"""After so many of these and no other answer, the password is wrong, and a registry may lock out a client that goes on.
+A robot account that lacks projects gets another answer, so then all services have to be asked.
 """
 _MOST_SEEN = 100_000
 """Digests of one sweep that need not be asked for again."""
 _MOST_NOTES = 50
 
 Look = TaggedImage | GitopsError | None
-"""What a look at one service came to: what its policy takes, why that cannot be told, or nothing."""
-Tell = Callable[[Sequence[SweptService]], None]
+"""The result of a look at one service: the tag that its policy takes, an error, or None for no such tag."""
+
+
+class SweepListener(Protocol):
+    """Learns what one sweep found, also when the sweep fails later."""
+
+    def found(self, services: Sequence[SweptService]) -> None:
+        """The services that were looked at, with the outcome of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweeperParties:
-    """`registries` by the host that manifests name. `declared`: name of an image -> what the overlays that take new
-    ones say of it. `pullability`: None where nobody would hear of it. `now` is wall-clock UTC, `clock` monotonic
-    seconds.
-    """
+    """`registries` by the host that manifests name. `retention` None: images that are gone are not looked for."""
 
     registries: Mapping[str, Registry]
     inbox: Inbox
-    pipeline: Callable[[], Pipeline | None]
-    declared: Callable[[], Mapping[str, Collection[Image]]]
-    pullability: ImageRetention | None
-    now: Callable[[], datetime]
-    clock: Callable[[], float]
+    head: ConfigHead
+    declared: DeclaredImages
+    retention: ImageRetention | None
+    clock: Clock
 
 
 @dataclass(slots=True)
 class _Looked:
-    """What is known of one image: `whole_at`: when all its tags were looked at; `since`: what was pushed before was
-    seen then; `best`: the one that the policy takes of all that was seen.
+    """One image as last seen. `whole_at`: when all its tags were looked at; `since`: tags pushed before were seen then;
+    `best`: the tag that the policy takes of all that were seen.
     """
 
     policy: TagPolicy
@@ -82,8 +85,8 @@ class _Looked:
 
 @dataclass(slots=True)
 class _Round:
-    """One sweep, from `began` on. `failure`: why the registry cannot be asked; what was not asked by then is left out.
-    `seen`: `name@digest` of what the registry has as of just now.
+    """One sweep, from `began` on. `failure`: why the registry cannot be asked; the services that were not asked by then
+    are left out. `seen`: `name@digest` of the images that the registry has just listed.
     """
 
     host: str
@@ -95,7 +98,7 @@ class _Round:
     has_answered: bool = False
 
     def note(self, error: GitopsError) -> None:
-        """What a look came to that came to nothing."""
+        """Counts a look that failed."""
         if isinstance(error, Unavailable):
             self.failure = self.failure or error
         elif error.reason in _CONCERNS_ONE:
@@ -107,7 +110,7 @@ class _Round:
                 self.judge()
 
     def judge(self) -> None:
-        """The registry fails when it refuses and answers for no service."""
+        """The whole registry fails when it refuses, and answers for no service."""
         if self.refusals and not self.has_answered:
             self.failure = self.failure or self.refusals[0]
 
@@ -123,11 +126,11 @@ class Sweeper:
         self._lock = threading.Lock()
         self._looked: dict[str, _Looked] = {}
         self._states: dict[str, RegistryState] = {}
-        self._told: dict[str, SweptService] = {}
+        self._reported: dict[str, SweptService] = {}
         self._is_halted = False
 
     def halt(self) -> None:
-        """What is under way asks for nothing more."""
+        """Sweeps that are under way ask the registries nothing more."""
         self._is_halted = True
 
     def forget(self) -> None:
@@ -144,10 +147,10 @@ class Sweeper:
         return tuple(self._parties.registries)
 
     def states(self) -> Sequence[RegistryState]:
-        """How the sweeps of each registry fare; of one that was not swept yet, that it was not; and those that
-        pipeline.yaml wants swept and nobody can ask.
+        """The state of each registry, also before its first sweep; and of registries that pipeline.yaml wants swept but
+        lockstep.yaml does not know.
         """
-        declared = self._parties.pipeline()
+        declared = self._parties.head.pipeline()
         with self._lock:
             known = [self._states.get(host, RegistryState(host)) for host in self._parties.registries]
         if declared is None:
@@ -156,34 +159,37 @@ class Sweeper:
         return [*(replace(state, every=sweep.every(declared, state.host)) for state in known), *unknown]
 
     def sweep(
-        self, host: str, only: Collection[str] | None = None, tell: Tell = lambda _: None
+        self, host: str, only: Collection[str] | None = None, listener: SweepListener | None = None
     ) -> Sequence[SweptService]:
-        """One look at a registry, at all its services or some; returns what was found and what came of each.
+        """Sweeps one registry, all its services or `only` some; returns what was found, with the outcome of each.
 
-        Raises: Unavailable, Rejected when the registry or the config repo cannot be asked; what was found until then
-        is handed in, and `tell` is told of it.
+        Raises: Unavailable, Rejected when the registry or the config repo cannot be asked. Everything found until then
+        is handed in, and `listener` learns of it.
         """
-        declared = self._parties.pipeline()
+        declared = self._parties.head.pipeline()
         if declared is None:
             return ()
         services = {name: each for name, each in sweep.services(declared, host).items() if only is None or name in only}
-        round_ = _Round(host, self._parties.now(), self._parties.declared())
+        round_ = _Round(host, self._parties.clock.now(), self._parties.declared.read())
         with self._noting_failure(host):
-            looks = self._looks(round_, services)
-        found = self._handed_in(round_, services, looks)  # what keeps it out is not the registry's failure
-        tell([each for each in found if round_.failure is None or looks[each.service] is not round_.failure])
+            looks = self._look_at_services(round_, services)
+        found = self._hand_in(round_, services, looks)  # an error of the committer is no failure of the registry
+        if listener is not None:
+            listener.found(
+                [each for each in found if round_.failure is None or looks[each.service] is not round_.failure]
+            )
         notes = [f"{each.service}: {each.outcome}" for each in found if each.is_trouble]
         with self._noting_failure(host):
             if round_.failure is not None:
                 raise round_.failure
-            if self._parties.pullability is not None and only is None:
-                notes += self._parties.pullability.check_all(host, round_.seen, self._pools[host])
+            if self._parties.retention is not None and only is None:
+                notes += self._parties.retention.check_all(host, round_.seen, self._pools[host])
         self._note_success(host, notes)
         return found
 
     # -- look
 
-    def _looks(self, round_: _Round, services: Mapping[str, Service]) -> Mapping[str, Look]:
+    def _look_at_services(self, round_: _Round, services: Mapping[str, Service]) -> Mapping[str, Look]:
         def look(service: Service) -> Look:
             try:
                 found = self._look(round_, service)
@@ -206,7 +212,7 @@ class Sweeper:
         if policy.follow is not None:
             return registry.tagged(service.image, policy.follow)
         known = self._looked.get(service.image)
-        if known is None or known.policy != policy or self._parties.clock() - known.whole_at > _WHOLE_EVERY:
+        if known is None or known.policy != policy or self._parties.clock.monotonic() - known.whole_at > _WHOLE_EVERY:
             return self._look_at_all(round_, service)
         tags = self._tags(round_, service, known.since)
         before = known.best if known.best is not None and known.best.tag not in {each.tag for each in tags} else None
@@ -214,14 +220,14 @@ class Sweeper:
         is_remembered = best is not None and best is before and not self._is_declared(round_, service, best)
         if best is not None and is_remembered and registry.tagged(service.image, best.tag) != best:
             return self._look_at_all(round_, service)
-        best = self._whole(registry, service, best)
+        best = self._with_digest(registry, service, best)
         self._looked[service.image] = replace(known, since=round_.began - _OVERLAP, best=best)
         return best
 
     def _look_at_all(self, round_: _Round, service: Service) -> TaggedImage | None:
-        at = self._parties.clock()
+        at = self._parties.clock.monotonic()
         best = sweep.choose(service.tags, self._tags(round_, service, None))
-        best = self._whole(self._parties.registries[round_.host], service, best)
+        best = self._with_digest(self._parties.registries[round_.host], service, best)
         self._looked[service.image] = _Looked(service.tags, at, round_.began - _OVERLAP, best)
         return best
 
@@ -231,8 +237,8 @@ class Sweeper:
             round_.seen.update(f"{service.image}@{each.digest}" for each in tags if each.digest)
         return tags
 
-    def _whole(self, registry: Registry, service: Service, best: TaggedImage | None) -> TaggedImage | None:
-        """With its digest."""
+    def _with_digest(self, registry: Registry, service: Service, best: TaggedImage | None) -> TaggedImage | None:
+        """The tag with its digest, which not every registry lists."""
         return registry.tagged(service.image, best.tag) if best is not None and not best.digest else best
 
     def _is_declared(self, round_: _Round, service: Service, best: TaggedImage) -> bool:
@@ -241,13 +247,13 @@ class Sweeper:
 
     # -- compare, hand in
 
-    def _handed_in(
+    def _hand_in(
         self, round_: _Round, services: Mapping[str, Service], looks: Mapping[str, Look]
     ) -> Sequence[SweptService]:
-        found = {name: self._compared(round_, name, services[name], look) for name, look in looks.items()}
+        found = {name: self._compare(round_, name, services[name], look) for name, look in looks.items()}
         news = [name for name, each in found.items() if not each.outcome]
         events = [
-            # What came after the look is newer, whenever it is decided.
+            # A push after the look counts as newer, whenever it is decided.
             sweep.event(services[name].image, look, round_.began)
             for name in news
             if isinstance(look := looks[name], TaggedImage)
@@ -261,13 +267,13 @@ class Sweeper:
             )
             found |= {name: replace(found[name], outcome=said) for name, said in zip(news, answers, strict=True)}
             for each in (found[name] for name in news):
-                if self._told.get(each.service) != each:  # what is held is found again and again
-                    self._told[each.service] = each
+                if self._reported.get(each.service) != each:  # an image that is held back is found again and again
+                    self._reported[each.service] = each
                     _log.info("found by a sweep", service=each.service, image=str(each.image), outcome=each.outcome)
         return list(found.values())
 
-    def _compared(self, round_: _Round, name: str, service: Service, look: Look) -> SweptService:
-        """Without an outcome: it is to be handed in."""
+    def _compare(self, round_: _Round, name: str, service: Service, look: Look) -> SweptService:
+        """An empty outcome: the image is to be handed in."""
         if isinstance(look, GitopsError):
             return SweptService(name, None, str(look), is_trouble=True)
         if look is None:
@@ -281,7 +287,7 @@ class Sweeper:
 
     @contextmanager
     def _noting_failure(self, host: str) -> Iterator[None]:
-        """Whatever goes wrong here the page tells of; what ends because the controller stops is no failure."""
+        """Keeps an error for the page, unless the controller is stopping."""
         try:
             yield
         except GitopsError as error:
@@ -296,10 +302,12 @@ class Sweeper:
     def _note_failure(self, host: str, error: GitopsError) -> None:
         with self._lock:
             known = self._states.get(host, RegistryState(host))
-            since = known.failing_since or self._parties.now()
+            since = known.failing_since or self._parties.clock.now()
             self._states[host] = replace(known, failing_since=since, reason=error.reason, message=error.message)
         _log.warning("sweep failed", registry=host, reason=error.reason, message=error.message)
 
     def _note_success(self, host: str, notes: Sequence[str]) -> None:
         with self._lock:
-            self._states[host] = RegistryState(host, swept_at=self._parties.now(), notes=tuple(notes[:_MOST_NOTES]))
+            self._states[host] = RegistryState(
+                host, swept_at=self._parties.clock.now(), notes=tuple(notes[:_MOST_NOTES])
+            )

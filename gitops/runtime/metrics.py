@@ -20,7 +20,7 @@ _WRITES = frozenset({str(action) for action in (Action.CREATED, Action.CONFIGURE
 class Metrics:
     """Names are `lockstep_<what>_<unit>`; counters end in `_total`, as Prometheus wants them.
 
-    Implements ports.SyncObserver, ports.RenderObserver, ports.GitObserver and ports.TermState.
+    Implements ports.SyncObserver, ports.SweepObserver, ports.RenderObserver, ports.GitObserver and ports.TermState.
 
     https://prometheus.io/docs/practices/naming/
     """
@@ -107,7 +107,7 @@ class Metrics:
             self.health.labels(status.overlay, str(health)).set(health == status.health)
         self.observed_at.labels(status.overlay).set(_unix(status.at))
 
-    def sweep(self, state: RegistryState) -> None:
+    def swept(self, state: RegistryState) -> None:
         """The gauges of one registry after a sweep."""
         if state.swept_at is not None:
             self.swept_at.labels(state.host).set(_unix(state.swept_at))

@@ -14,6 +14,7 @@ from gitops.core.config_repo.release import Release, parse_release
 from gitops.core.image_updates.events import ImagePushed
 from gitops.image_updates.batch import BatchCache, ImageBatch, ImageSources
 from tests.worlds.git import git
+from tests.worlds.image_sources import KnownImages
 from tests.worlds.promotion import PromotionWorld, image, overlay, pipeline, world
 
 PERSON = {
@@ -106,7 +107,7 @@ def test_back_to_a_named_commit(place: PromotionWorld) -> None:
     place.soak()
     lockstep(place, "rollback", "test", "--to", first)
     assert place.desired.build("test") == before
-    assert "is no commit" in lockstep(place, "rollback", "test", "--to", "v9", code=2)
+    assert "is not a commit" in lockstep(place, "rollback", "test", "--to", "v9", code=2)
 
 
 def test_the_first_environment_goes_back_and_follows_the_trunk_again(place: PromotionWorld) -> None:
@@ -182,7 +183,7 @@ def _written(place: PromotionWorld, number: int) -> str:
     """What the committer would answer to a push of this build of order."""
     found = image("order", number)
     event = ImagePushed(found.name, found.tag or "", found.digest or "", datetime(2026, 11, 1, tzinfo=UTC))
-    draft = ImageBatch(place.repo, place.remote.head(), ImageSources(lambda *_: None), BatchCache())
+    draft = ImageBatch(place.repo, place.remote.head(), ImageSources(KnownImages()), BatchCache())
     outcomes = draft.take(event, "a test", place.now)
     draft.commits()
     return draft.sentence(outcomes, place.remote.head())

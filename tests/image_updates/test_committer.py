@@ -19,9 +19,11 @@ from gitops.core.errors import Unavailable
 from gitops.core.image_updates.changes import Change
 from gitops.core.image_updates.events import ImagePushed
 from gitops.core.kustomize.image_edit import images
-from gitops.image_updates.batch import ImagesInUse, ImageSources
-from gitops.image_updates.committer import CommitClock, CommitPace, Committer
+from gitops.image_updates.batch import ImageSources
+from gitops.image_updates.committer import CommitPace, Committer, CommitterParties
+from tests.worlds.clocks import ReadClock
 from tests.worlds.git import Remote, git
+from tests.worlds.image_sources import Half, KnownImages, UsedImages
 
 START = datetime(2026, 11, 1, 8, tzinfo=UTC)
 HOST = "harbor.tuling.internal/tuling"
@@ -67,18 +69,13 @@ class World:
 
     def committer(
         self,
-        used: ImagesInUse = lambda _overlay, _image: None,
+        used: UsedImages = lambda _overlay, _image: None,
         pace: CommitPace | None = None,
         now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC),
     ) -> Committer:
-        clock = CommitClock(now=now, monotonic=time.monotonic, jitter=lambda: 0.5)
-        committer = Committer(
-            self.repo,
-            clock=clock,
-            listener=self,
-            elsewhere=ImageSources(used, lambda image: self.revisions.get(image.digest or "", "")),
-            pace=pace or CommitPace(first_retry=0.02, last_retry=0.1),
-        )
+        known, clock = KnownImages(used, self.revisions), ReadClock(now, time.monotonic)
+        parties = CommitterParties(self.repo, ImageSources(known, known), self, clock, Half())
+        committer = Committer(parties, pace or CommitPace(first_retry=0.02, last_retry=0.1))
         self.repo.fetch()
         committer.start()
         self._committers.append(committer)
@@ -489,11 +486,13 @@ import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from tests.image_updates.test_committer import accept, pushed, Silence
-from tests.image_updates.test_committer import CommitClock, Committer, ImageSources, GitConfigRepo
+from tests.image_updates.test_committer import Committer, CommitterParties, GitConfigRepo, ImageSources
+from tests.worlds.clocks import ReadClock
+from tests.worlds.image_sources import Half, KnownImages
 
 repo = GitConfigRepo(sys.argv[1], "main", Path(sys.argv[2]))
-clock = CommitClock(now=lambda: datetime.fromtimestamp(time.time(), UTC), monotonic=time.monotonic, jitter=lambda: 0.5)
-committer = Committer(repo, clock=clock, listener=Silence(), elsewhere=ImageSources(lambda *_: None))
+clock = ReadClock(lambda: datetime.fromtimestamp(time.time(), UTC), time.monotonic)
+committer = Committer(CommitterParties(repo, ImageSources(KnownImages()), Silence(), clock, Half()))
 while True:
     try:
         repo.fetch()

@@ -22,7 +22,7 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
     """Test lets nothing in but images with findings that are Low at most; the registry has not scanned any."""
     gated = pipeline(test="when: proven, soak: 5m, scan: {max: Low}", prod="when: requested, scan: {max: None}")
     with world(tmp_path, gated) as made:
-        made.asking.hosts.append(HOST)
+        made.asking.serve(HOST)
         made.soak()
         yield made
 
@@ -186,7 +186,7 @@ def test_a_gate_that_is_skipped_by_name_still_leaves_what_was_known(place: Promo
 
 def test_where_scan_is_no_gate_nobody_is_asked(tmp_path: Path) -> None:
     with world(tmp_path) as place:
-        place.asking.hosts.append(HOST)
+        place.asking.serve(HOST)
         place.soak()
         place.push_image("order", 2)
         place.soak()

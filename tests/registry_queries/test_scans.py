@@ -15,7 +15,7 @@ from gitops.core.image_updates.events import ImageScanned
 from gitops.core.image_updates.scans import ASKED_EVERY, COUNTS_FOR, ScanAnswer, ScanUnknown
 from gitops.core.images.reference import Image
 from gitops.core.images.registry_facts import Scan, ScanSeverity, ScanState
-from gitops.registry_queries import query_cache as inquiries
+from gitops.registry_queries import query_cache
 from tests.worlds.registries import REVISION, Asking, done
 
 APP = Image("harbor.example/shop/app", "1.4.2", f"sha256:{'a' * 64}")
@@ -188,9 +188,9 @@ def test_a_registry_that_is_down_is_asked_ever_less(place: Place) -> None:
         asked_at += [place.now] if place.work() else []
     pauses = [(after - before).total_seconds() for before, after in itertools.pairwise(asked_at)]
     assert pauses[:3] == [10, 20, 40]
-    assert max(pauses) == inquiries.LONGEST_PAUSE.total_seconds()
+    assert max(pauses) == query_cache.LONGEST_PAUSE.total_seconds()
     place.registry.rated(APP, ScanSeverity.NONE)
-    place.now += inquiries.LONGEST_PAUSE
+    place.now += query_cache.LONGEST_PAUSE
     assert place.told().scan == done(ScanSeverity.NONE)
 
 
@@ -216,14 +216,14 @@ def test_the_promoter_is_told_when_the_answer_is_another_one_and_not_else(place:
 
 
 def test_what_waits_is_bounded(place: Place) -> None:
-    many = [Image(APP.name, None, f"sha256:{number:064x}") for number in range(inquiries.MOST_WAITING + 5)]
+    many = [Image(APP.name, None, f"sha256:{number:064x}") for number in range(query_cache.MOST_WAITING + 5)]
     for image in many:
         place.scans.of(image)
     place.work()
-    assert place.questions() == inquiries.MOST_WAITING
+    assert place.questions() == query_cache.MOST_WAITING
     place.scans.of(many[-1])
     place.work()
-    assert place.questions() == inquiries.MOST_WAITING + 1
+    assert place.questions() == query_cache.MOST_WAITING + 1
 
 
 def test_what_is_kept_is_bounded(place: Place) -> None:
@@ -301,6 +301,6 @@ def test_labels_that_could_not_be_read_are_asked_for_later(place: Place) -> None
     place.work()
     place.registry.built_from(APP)
     assert (place.origins.revision(APP), place.work()) == ("", False)
-    place.now += inquiries.FIRST_PAUSE
+    place.now += query_cache.FIRST_PAUSE
     assert (place.origins.revision(APP), place.work()) == ("", True)
     assert place.origins.revision(APP) == REVISION

@@ -18,6 +18,7 @@ from gitops.registry_queries.source_pushes import MOST_KEPT, SourcePushes
 from gitops.web.apps import Probes, create_webhook_app
 from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import RecordingInbox
+from tests.worlds.clocks import ReadClock
 from tests.worlds.registries import Asking
 from webhooks.limits import Rate
 from webhooks.receivers import WebhookInputs
@@ -59,11 +60,21 @@ def watching() -> Iterator[list[str]]:
         _state["is_watching"] = False
 
 
+class _Head:
+    """The part of ports.ConfigHead that pushes need."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    def pipeline(self) -> pipeline.Pipeline | None:
+        return self._world.declared
+
+
 class World:
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 23, 8, tzinfo=UTC)
         self.declared: pipeline.Pipeline | None = PIPELINE
-        self.pushes = SourcePushes(lambda: self.declared, lambda: self.now)
+        self.pushes = SourcePushes(_Head(self), ReadClock(lambda: self.now))
         sender = Sender("git", KINDS["github"], lambda: (SECRET,), 1 << 20, Rate(per_second=1000, burst=1000))
         inputs = WebhookInputs(
             senders={"git": sender},

@@ -18,6 +18,7 @@ from gitops.core.sync.missing_images import IN_REACH, IN_USE, PULLABLE, MissingI
 from gitops.core.sync.status import Record, Sync, SyncStatus
 from gitops.core.sync.summary import PassResults
 from gitops.registry_sweep.image_retention import ImageRetention, RetainedImages
+from tests.worlds.clocks import ReadClock
 from tests.worlds.harbor import digest
 from tests.worlds.sweeps import Shelf, refused, wanting
 
@@ -52,7 +53,8 @@ class World:
         self.elapsed = 0.0
         self.told: list[frozenset[str]] = []
         self.pool = ThreadPoolExecutor(2)
-        self.pullability = ImageRetention({HOST: self.shelf, **others}, self, self, lambda: self.elapsed)
+        clock = ReadClock(lambda: NOW, lambda: self.elapsed)
+        self.retention = ImageRetention({HOST: self.shelf, **others}, self, self, clock)
 
     def look_at(self, overlays: Collection[str]) -> None:
         self.told.append(frozenset(overlays))
@@ -64,10 +66,10 @@ class World:
         return self.needs.get(overlay, NeededImages())
 
     def check(self, seen: frozenset[str] = frozenset()) -> None:
-        self.pullability.check_all(HOST, seen, self.pool)
+        self.retention.check_all(HOST, seen, self.pool)
 
     def missing(self, overlay: str = "prod") -> MissingImages | None:
-        return self.pullability.missing(wanting(overlay, self.needs[overlay].in_use))
+        return self.retention.missing(wanting(overlay, self.needs[overlay].in_use))
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_who_rolls_forward_does_not_miss_it_any_more(world: World) -> None:
     world.shelf.digests.discard(missing_images.pinned_name(USED))
     world.check()
     new = image("print-api", "1.4.3")
-    assert world.pullability.missing(wanting("prod", {new})) == MissingImages()
+    assert world.retention.missing(wanting("prod", {new})) == MissingImages()
     world.needs["prod"] = NeededImages(frozenset({new}))
     world.shelf.digests.add(missing_images.pinned_name(new))
     world.told.clear()
@@ -131,12 +133,12 @@ def test_who_rolls_forward_does_not_miss_it_any_more(world: World) -> None:
 def test_a_deletion_that_is_announced_is_looked_at_at_once(world: World) -> None:
     world.check()
     world.shelf.asked.clear()
-    world.pullability.check(image("gallery", "1.0.0").name, image("gallery", "1.0.0").digest or "")
+    world.retention.check(image("gallery", "1.0.0").name, image("gallery", "1.0.0").digest or "")
     assert not world.shelf.asked, "nobody needs it"
-    world.pullability.check(USED.name, USED.digest or "")
+    world.retention.check(USED.name, USED.digest or "")
     assert world.missing() == MissingImages(), "the registry has it: who says that it was deleted is not believed"
     world.shelf.digests.discard(missing_images.pinned_name(BEFORE))
-    world.pullability.check(BEFORE.name, BEFORE.digest or "")
+    world.retention.check(BEFORE.name, BEFORE.digest or "")
     found = world.missing()
     assert found is not None
     assert found.reason == IN_REACH
@@ -152,11 +154,11 @@ def test_what_was_proven_and_is_gone_is_told_apart_and_known_to_the_gate(world: 
         f"prod: print-api 1.5.0 (sha256:{PROVEN.short_digest}) is no longer in harbor.example: it was proven here, "
         "and is not promoted while it is missing; push it again, or prove a newer image"
     )
-    assert [world.pullability.is_absent(each) for each in (PROVEN, USED)] == [True, False]
+    assert [world.retention.is_absent(each) for each in (PROVEN, USED)] == [True, False]
     world.shelf.digests.add(missing_images.pinned_name(PROVEN))
-    world.pullability.check(PROVEN.name, PROVEN.digest or "")
+    world.retention.check(PROVEN.name, PROVEN.digest or "")
     assert world.missing() == MissingImages()
-    assert not world.pullability.is_absent(PROVEN)
+    assert not world.retention.is_absent(PROVEN)
 
 
 def test_what_runs_is_told_before_what_was_proven_and_that_before_what_ran() -> None:
@@ -172,12 +174,12 @@ def test_after_news_of_another_replica_also_what_nobody_uses_yet_is_asked_for_so
     world.check()
     world.shelf.digests.discard(missing_images.pinned_name(PROVEN))
     world.elapsed = 600.0
-    world.pullability.outdate()
+    world.retention.outdate()
     world.check()
-    assert not world.pullability.is_absent(PROVEN), "no more often than every 15 min"
+    assert not world.retention.is_absent(PROVEN), "no more often than every 15 min"
     world.elapsed = 901.0
     world.check()
-    assert world.pullability.is_absent(PROVEN)
+    assert world.retention.is_absent(PROVEN)
 
 
 def test_an_overlay_is_judged_without_a_registry_that_was_never_reached() -> None:
@@ -233,20 +235,20 @@ def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World)
     with pytest.raises(Unavailable):
         world.check()
     assert world.missing() == MissingImages()
-    world.pullability.forget()
+    world.retention.forget()
     assert world.missing() is None
 
 
 def test_an_image_that_may_not_be_read_is_no_missing_one(world: World) -> None:
     world.shelf.errors[missing_images.pinned_name(USED)] = refused("Forbidden")
-    (sentence,) = world.pullability.check_all(HOST, frozenset(), world.pool)
+    (sentence,) = world.retention.check_all(HOST, frozenset(), world.pool)
     assert sentence.startswith(f"it cannot be told whether it has {USED.name}@sha256:{USED.short_digest}")
     assert world.missing() == MissingImages()
 
 
 def test_of_images_in_registries_that_nobody_knows_nothing_is_said(world: World) -> None:
     world.check()
-    assert world.pullability.missing(wanting("prod", {image("print-api", "1.4.2", "other.example")})) is None
+    assert world.retention.missing(wanting("prod", {image("print-api", "1.4.2", "other.example")})) is None
 
 
 def test_a_rollback_may_need_the_newest_images_that_ran_before() -> None:

@@ -4,19 +4,18 @@ import time
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from gitops.core.config_repo.pipeline import FILE
 from gitops.core.errors import Unavailable
+from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.sync.missing_images import NeededImages
 from gitops.registry_sweep.image_retention import ImageRetention
 from gitops.registry_sweep.schedule import SweepSchedule, SweepTerms
+from tests.worlds.clocks import ReadClock
+from tests.worlds.image_sources import Half
 from tests.worlds.sweeps import Shelf, SweepWorld, at, pipeline_text, until, wanting
-
-if TYPE_CHECKING:
-    from gitops.core.image_updates.sweep import RegistryState
 
 HOST = "registry.example"
 
@@ -32,16 +31,12 @@ class Rig:
         self.seen: list[RegistryState] = []
         self.clock_ahead = 0.0
         self.asked_busy = self.asked_to_lead = 0
-        pullability = ImageRetention({HOST: self.shelf}, self, self, time.monotonic)
-        terms = SweepTerms(
-            leads=self._asked_to_lead,
-            is_busy=self._busy,
-            pipeline=self.world.pipeline,
-            jitter=lambda: 0.5,
-            clock=lambda: time.monotonic() + self.clock_ahead,
-            observe=self.seen.append,
-        )
-        self.sweeping = SweepSchedule(self.world.sweeper({HOST: self.shelf}, pullability), pullability, terms)
+        clock = ReadClock(self.world.time, time.monotonic)
+        retention = ImageRetention({HOST: self.shelf}, self, self, clock)
+        ahead = ReadClock(self.world.time, lambda: time.monotonic() + self.clock_ahead)
+        terms = SweepTerms(self, self, self.world, ahead, Half(), self)
+        self.retention = retention
+        self.sweeping = SweepSchedule(self.world.sweeper({HOST: self.shelf}, retention), retention, terms)
         self.sweeping.start()
 
     def everywhere(self) -> dict[str, NeededImages]:
@@ -53,13 +48,17 @@ class Rig:
     def look_at(self, overlays: Collection[str]) -> None:
         pass
 
-    def _asked_to_lead(self) -> bool:
+    def is_leader(self) -> bool:
         self.asked_to_lead += 1
         return self.leads
 
-    def _busy(self) -> bool:
+    @property
+    def waiting(self) -> int:
         self.asked_busy += 1
-        return self.is_busy
+        return 20 if self.is_busy else 19
+
+    def swept(self, state: RegistryState) -> None:
+        self.seen.append(state)
 
     def close(self) -> None:
         self.sweeping.stop(10)
@@ -78,7 +77,7 @@ def test_who_leads_sweeps_and_tells_how_it_went(rig: Rig) -> None:
     until(lambda: bool(rig.seen))
     assert rig.world.deployed()["print-api"].digest == rig.digest
     assert rig.seen[0].swept_at is not None
-    assert rig.sweeping.missing(wanting("dev", rig.world.deployed().values())) is not None
+    assert rig.retention.missing(wanting("dev", rig.world.deployed().values())) is not None
 
 
 def test_who_follows_does_not(rig: Rig) -> None:
@@ -118,12 +117,12 @@ def test_a_deletion_is_looked_at_by_the_name_that_manifests_use(rig: Rig) -> Non
     wanted = wanting("dev", rig.world.deployed().values())
 
     def reason() -> str:
-        found = rig.sweeping.missing(wanted)
+        found = rig.retention.missing(wanted)
         return found.reason if found else ""
 
     until(lambda: reason() == "ImageMissing")
     rig.sweeping.forget()
-    assert rig.sweeping.missing(wanted) is None
+    assert rig.retention.missing(wanted) is None
 
 
 def test_news_of_another_replica_make_one_sweep_soon_and_one_a_minute_at_most(rig: Rig) -> None:
@@ -137,7 +136,7 @@ def test_news_of_another_replica_make_one_sweep_soon_and_one_a_minute_at_most(ri
     rig.clock_ahead = 61.0
     rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)  # so that the queue looks at its clock
     until(lambda: len(rig.seen) == 2)
-    found = rig.sweeping.missing(wanting("dev", rig.world.deployed().values()))
+    found = rig.retention.missing(wanting("dev", rig.world.deployed().values()))
     assert found is not None
     assert found.reason == "ImageMissing"
 

@@ -1,7 +1,7 @@
 """Sweeps with real git remotes: what webhooks did not bring, a sweep brings, as the same commits."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from gitops.adapters.registry.harbor import HarborRegistry
 from gitops.adapters.registry.oci import OciRegistry
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.image_updates.events import ImagePushed
+from gitops.core.image_updates.sweep import SweptService
 from gitops.core.images.registry_facts import TaggedImage
 from tests.worlds import distribution as registry_world
 from tests.worlds.harbor import PASSWORD, USER, Harbor, digest, harbor
@@ -342,8 +343,13 @@ def test_what_was_found_before_a_registry_failed_is_told(world: SweepWorld) -> N
     shelf = filled()
     shelf.errors[image("design")] = Unavailable("RegistryUnreachable", "no answer")
     told: list[str] = []
+
+    class Listener:
+        def found(self, services: Sequence[SweptService]) -> None:
+            told.extend(each.service for each in services)
+
     with pytest.raises(Unavailable):
-        world.sweeper({HOST: shelf}).sweep(HOST, tell=lambda found: told.extend(each.service for each in found))
+        world.sweeper({HOST: shelf}).sweep(HOST, listener=Listener())
     assert "design" not in told
     assert sorted(told) == sorted(world.deployed())
     assert told

@@ -24,6 +24,7 @@ from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.status_page import ControllerState, PageInputs, Statuses, blueprint
 from gitops.web.apps import Probes, create_page_app
 from tests.status_page.reading import json, visible_text
+from tests.worlds.clocks import ReadClock
 from tests.worlds.promotion import HOST, SETTINGS, PromotionWorld, image, overlay, pipeline, world
 from tests.worlds.registries import REVISION
 from tests.worlds.seams import Names, WorldClock
@@ -45,7 +46,7 @@ class RealSource:
         comparer = ParityComparer(place.repo, place.renderer, RenderCache(place.directory / "surveys"))
         means = ParityParties(comparer, place.desired, self._questions, WorldClock(lambda: place.now))
         self.parity_queue = ParityQueue(means)
-        self.pushes = SourcePushes(place.desired.pipeline, lambda: place.now)
+        self.pushes = SourcePushes(place.desired, ReadClock(lambda: place.now))
 
     @property
     def queue(self) -> list[str]:
@@ -141,7 +142,7 @@ def test_source_commit_is_followed_to_its_image_and_the_environments(tmp_path: P
     source = "https://git.example/shop/order"
     declared = gated.replace(b"order: {", f"order: {{source: '{source}', ".encode())
     with world(tmp_path, declared) as place:
-        place.asking.hosts.append(HOST)
+        place.asking.serve(HOST)
         place.soak()
         real = RealSource(place)
         views = blueprint(PageInputs(real, lambda: place.now))

@@ -29,6 +29,7 @@ from gitops.promotion.pending import PublishedNotes
 from gitops.promotion.promoter import Promoter, PromoterParties
 from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 from gitops.render.builds import Builds
+from tests.worlds.clocks import ReadClock
 from tests.worlds.git import Remote, git
 from tests.worlds.registries import Asking
 from tests.worlds.seams import HashKey
@@ -109,17 +110,6 @@ class Shelf:
         self.writes += 1
 
 
-class _WorldClock:
-    def __init__(self, world: "PromotionWorld") -> None:
-        self._world = world
-
-    def now(self) -> datetime:
-        return self._world.now
-
-    def monotonic(self) -> float:
-        return self._world.now.timestamp()
-
-
 class PromotionWorld:
     """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs;
     `meanwhile` happens between a decision and its push.
@@ -173,7 +163,7 @@ class PromotionWorld:
             ScopeRules(ScopeCeilings(), HashKey()),
         )
         self.desired.refresh()
-        clock = _WorldClock(self)
+        clock = ReadClock(lambda: self.now)
         self.recorder = ProofRecorder(
             ProofSources(
                 ledger=self.shelf, desired=self.desired, cluster=self, repo=self.repo, clock=clock, observation=self

@@ -10,8 +10,9 @@ from gitops.core.images.registry_facts import ImageDescription, Scan, ScanSeveri
 from gitops.ports import Registry
 from gitops.promotion.gate_facts import ImageQueries
 from gitops.registry_queries.build_origins import Origins
-from gitops.registry_queries.query_cache import QueryParties
+from gitops.registry_queries.query_cache import KnownRegistries, QueryParties
 from gitops.registry_queries.scans import Scans
+from tests.worlds.clocks import ReadClock
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -66,19 +67,36 @@ class FakeRegistry:
         self.labels[image.digest or ""] = {f"org.opencontainers.image.{key}": text for key, text in named.items()}
 
 
+class _HandQueue:
+    """Implements ports.Queue: `work` runs what waits when a test says so."""
+
+    def __init__(self, waiting: deque[tuple["_HandQueue", str]]) -> None:
+        self._waiting = waiting
+        self.run: Callable[[str], float | None] = lambda _: None
+
+    def add(self, name: str, *, after: float = 0.0) -> None:
+        self._waiting.append((self, name))
+
+
 class Asking:
     """Scans and origins over one registry, which `hosts` lead to; `work` does what waits, and says whether there was
-    anything. `answers` counts what `on_answer` was told. `gone`: images that the registry is known to have no more.
+    anything. `answers` counts new answers about scans and origins. `gone`: images that the registry has lost.
     """
 
     def __init__(self, now: Callable[[], datetime], hosts: Sequence[str] = ()) -> None:
         self.registry = FakeRegistry()
-        self.hosts = list(hosts)
+        self.hosts = dict[str, Registry](dict.fromkeys(hosts, self.registry))
         self.answers = 0
         self.gone: set[Image] = set()
-        self._queue: deque[tuple[Callable[[str], float | None], str]] = deque()
-        self.scans = Scans(self._means(lambda key: self._queue.append((self.scans.work, key)), now))
-        self.origins = Origins(self._means(lambda key: self._queue.append((self.origins.work, key)), now))
+        self._waiting: deque[tuple[_HandQueue, str]] = deque()
+        queues = [_HandQueue(self._waiting), _HandQueue(self._waiting)]
+        known, clock = KnownRegistries(self.hosts), ReadClock(now)
+        self.scans = Scans(QueryParties(known, queues[0], clock, self))
+        self.origins = Origins(QueryParties(known, queues[1], clock, self))
+        queues[0].run, queues[1].run = self.scans.work, self.origins.work
+
+    def serve(self, host: str) -> None:
+        self.hosts[host] = self.registry
 
     @property
     def registries(self) -> ImageQueries:
@@ -87,19 +105,13 @@ class Asking:
     def is_absent(self, image: Image) -> bool:
         return image in self.gone
 
-    def work(self) -> bool:
-        worked = bool(self._queue)
-        while self._queue:
-            work, key = self._queue.popleft()
-            if work(key) is not None:
-                self._queue.append((work, key))
-        return worked
-
-    def _means(self, add: Callable[[str], None], now: Callable[[], datetime]) -> QueryParties:
-        return QueryParties(self._registry_of, add, now, self._answered)
-
-    def _registry_of(self, image: str) -> Registry | None:
-        return self.registry if image.partition("/")[0] in self.hosts else None
-
-    def _answered(self) -> None:
+    def answered(self) -> None:
         self.answers += 1
+
+    def work(self) -> bool:
+        worked = bool(self._waiting)
+        while self._waiting:
+            queue, key = self._waiting.popleft()
+            if queue.run(key) is not None:
+                self._waiting.append((queue, key))
+        return worked

@@ -21,13 +21,15 @@ from gitops.core.objects import Key
 from gitops.core.revision import Revision
 from gitops.core.sync.desired import Desired
 from gitops.image_updates.batch import ImageSources
-from gitops.image_updates.committer import CommitClock, CommitPace, Committer
+from gitops.image_updates.committer import CommitPace, Committer, CommitterParties
 from gitops.ports import Registry
 from gitops.registry_sweep.declared_images import DeclaredImages
 from gitops.registry_sweep.image_retention import ImageRetention
 from gitops.registry_sweep.sweeper import Sweeper, SweeperParties
+from tests.worlds.clocks import ReadClock
 from tests.worlds.git import Remote, git
 from tests.worlds.harbor import digest
+from tests.worlds.image_sources import Half, KnownImages
 
 START = datetime(2026, 11, 1, 8, tzinfo=UTC)
 NEVER = "registry.example"
@@ -124,30 +126,28 @@ class SweepWorld:
         self.elapsed = 0.0
         self.handed_in: list[Event] = []
         self.before_handing_in: Callable[[], None] = lambda: None
-        self.committer = Committer(
-            self.repo,
-            clock=CommitClock(now=self.now, monotonic=time.monotonic, jitter=lambda: 0.5),
-            listener=self,
-            elsewhere=ImageSources(lambda _overlay, _image: None),
-            pace=CommitPace(first_retry=0.02, last_retry=0.1),
-        )
+        clock = ReadClock(self.time, time.monotonic)
+        parties = CommitterParties(self.repo, ImageSources(KnownImages()), self, clock, Half())
+        self.committer = Committer(parties, CommitPace(first_retry=0.02, last_retry=0.1))
         self.committer.start()
         self._sweepers: list[Sweeper] = []
 
-    def sweeper(self, registries: Mapping[str, Registry], pullability: ImageRetention | None = None) -> Sweeper:
+    def sweeper(self, registries: Mapping[str, Registry], retention: ImageRetention | None = None) -> Sweeper:
         made = Sweeper(
             SweeperParties(
                 registries=registries,
                 inbox=self,
-                pipeline=self.pipeline,
-                declared=DeclaredImages(self.repo, self.pipeline, self.overlays),
-                pullability=pullability,
-                now=self.now,
-                clock=lambda: self.elapsed,
+                head=self,
+                declared=DeclaredImages(self.repo, self),
+                retention=retention,
+                clock=ReadClock(self.time, lambda: self.elapsed),
             )
         )
         self._sweepers.append(made)
         return made
+
+    def time(self) -> datetime:
+        return self.now()
 
     def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
         pass

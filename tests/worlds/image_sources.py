@@ -1,0 +1,36 @@
+"""What is known of images beyond the config repo, as a test says it."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from gitops.core.images.reference import Image
+
+UsedImages = Callable[[str, str], Collection[str] | None]
+
+
+def _unknown(_overlay: str, _image: str) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownImages:
+    """Implements ports.ImageUse and ports.SourceRevisions. `used`: (overlay, image) -> images of its containers;
+    `revisions`: digest -> commit.
+    """
+
+    used: UsedImages = _unknown
+    revisions: Mapping[str, str] = field(default_factory=dict)
+
+    def images_in_use(self, name: str, image: str) -> Collection[str] | None:
+        return self.used(name, image)
+
+    def revision(self, image: Image) -> str:
+        return self.revisions.get(image.digest or "", "")
+
+
+class Half(Random):
+    """Draws the middle, always."""
+
+    def random(self) -> float:
+        return 0.5
