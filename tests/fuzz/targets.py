@@ -38,7 +38,7 @@ from gitops.core.promotion import requests
 from gitops.core.promotion.requests import SignedTag
 from gitops.core.sync import apply_order, diff, masking
 from tests.webhooks import samples
-from tests.webhooks.test_mutations import door, post
+from tests.webhooks.test_mutations import post, world_of
 from tests.worlds.trees import Trees
 
 T = TypeVar("T")
@@ -233,7 +233,7 @@ def read_delivery(data: bytes) -> None:
 def deliver(data: bytes) -> None:
     """The same through the door, signed as its sender would, and by nobody."""
     chosen = [*samples.ALL.values()][len(data) % len(samples.ALL)]
-    world = door(chosen)
+    world = world_of(chosen)
     for body in (data, spliced(chosen.delivery.body, data)):
         assert is_answer(post(world, chosen, body))
         assert is_answer(world.client.post("/hooks/it", data=body, headers=chosen.delivery.headers).status_code)

@@ -20,7 +20,7 @@ from tests.webhooks import samples
 from tests.webhooks.samples import Sample
 from tests.webhooks.test_bodies import WRONG
 from tests.webhooks.test_receivers import World, build
-from tests.webhooks.test_senders import MOVED
+from tests.webhooks.senders.test_senders import MOVED
 from webhooks.limits import Rate
 from webhooks.sender import Sender
 from webhooks.senders.kinds import KINDS
