@@ -18,9 +18,9 @@ from gitops.core.images import reference as images
 from gitops.core.parsing import git_urls
 from tests.webhooks import samples
 from tests.webhooks.samples import Sample
+from tests.webhooks.senders.test_senders import MOVED
 from tests.webhooks.test_bodies import WRONG
 from tests.webhooks.test_receivers import World, build
-from tests.webhooks.senders.test_senders import MOVED
 from webhooks.limits import Rate
 from webhooks.sender import Sender
 from webhooks.senders.kinds import KINDS
