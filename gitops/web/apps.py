@@ -12,7 +12,8 @@ from werkzeug.exceptions import HTTPException
 
 from gitops.config import model as config
 from gitops.core.errors import Rejected
-from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
+from gitops.web.connection import SECURITY_HEADERS
+from gitops.web.listener import Listener, ListenerLimits
 from webhooks import receivers
 from webhooks.limits import Rate
 from webhooks.receivers import WebhookInputs

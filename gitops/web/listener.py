@@ -1,79 +1,49 @@
 """One TCP port, one WSGI application, one pool of threads: waitress, with the limits that it leaves to its user.
 
-What waitress itself does not bound, and this does: the time that a request may take to arrive, drop by drop; the body
-by path and sender instead of one cap for all; how many large bodies may be here at once; connections that sit idle
-while new ones wait, also when the process may open no more files; threads that are only there while requests wait at
-the same time; and a stop that lets requests in flight finish.
+This module bounds what waitress does not: the time in which a request may arrive, drop by drop; the body by path and
+sender instead of one cap for all; the number of large bodies at a time; idle connections while new ones wait, also when
+the process may open no more files; the number of threads; and the stop, which lets requests in flight finish.
 
-Deadlines: a request's clock starts when its first byte is read (`lockstep.arrived` in the WSGI environ). Before that
-it may have waited in the kernel's accept queue, which waitress does not show; its event loop empties that queue
-between requests in microseconds, since application code never runs in it.
+Deadlines: a request's clock starts when its first byte is read (`lockstep.arrived` in the WSGI environ). Before that it
+may have waited in the kernel's accept queue, which waitress does not show. The event loop empties that queue between
+requests in microseconds, because application code never runs in it. connection.py reads the requests.
 """
 
-import copy
 import errno
-import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import BadRequest, Error
 
 from gitops.core.errors import Rejected
 from gitops.web import fd_limit as descriptors
+from gitops.web.connection import LONGEST_HEADER, BodyLimit, Connection, RequestParser, no_body
 from gitops.web.worker_pool import Dispatcher
 from webhooks.limits import Tally
-from webhooks.receivers import ARRIVED
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
-
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-}
-"""On every answer, also on those that no application sees."""
+    from _typeshed.wsgi import WSGIApplication
 
 _log = structlog.get_logger(__name__)
 
-BodyLimit = Callable[[str, Mapping[str, str]], int]
-"""(path, headers in lower case) -> the most bytes of a body that are worth reading."""
-
 _BACKLOG = 1024
 _ACCEPTS_A_TURN = 16
-_LONGEST_HEADER = 32 * 1024
-_LONGEST_CHUNK_LINE = 1024
 _BUFFERED_IN_MEMORY = 256 * 1024
-_SMALL_BODY = 64 * 1024
-_REASONS = {400: "BadRequest", 413: "TooLarge", 431: "HeadersTooLarge", 501: "NotImplemented", 503: "Busy"}
-
-
-def no_body(_path: str, _headers: Mapping[str, str]) -> int:
-    """The body limit of pages that are only read."""
-    return 0
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
-    """`threads` is how many requests may be worked on at once. Times are in seconds: `arrival` for a request to come
-    in whole, `idle` for a connection without one. Beyond `connections`, or what the process may open if that is fewer,
-    the one that idled longest is closed. Beyond `large` bodies of more than 64 KiB that arrive or are worked on, the
-    next is answered 503 unread: whether its sender is authentic shows only when all of it is here.
+    """`threads`: requests that may run at the same time. Times are in seconds: `arrival` for a request to arrive whole,
+    `idle` for a connection without a request. Beyond `connections`, or the number that the process may open if that is
+    smaller, the longest idle connection is closed. Beyond `large` bodies of more than 64 KiB that arrive or run, the
+    next one is answered 503 unread: a signature can be verified only when the whole body is read.
     """
 
     threads: int = 8
@@ -85,7 +55,7 @@ class ListenerLimits:
 
 
 class Listener:
-    """A server in a thread of its own. Address and limits are fixed; it is started once and stopped once."""
+    """A server in its own thread, with a fixed address and fixed limits. It is started once and stopped once."""
 
     def __init__(self, app: "WSGIApplication", host: str, port: int, limits: ListenerLimits | None = None) -> None:
         self._app = app
@@ -96,9 +66,9 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name=f"listener-{port}", daemon=True)
 
     def start(self) -> tuple[str, int]:
-        """Returns the bound host and port (port 0 was any free one).
+        """Binds the address and returns host and port (port 0 takes any free one).
 
-        Raises: Rejected(ListenFailed) when the address cannot be bound.
+        Raises: Rejected(ListenFailed) if the address cannot be bound.
         """
         host, port = self._wanted
         try:
@@ -110,11 +80,11 @@ class Listener:
                 f"cannot listen on {host}:{port} ({error}): stop what listens there, or set another address under "
                 "`listen` in lockstep.yaml",
             ) from error
-        self._server = _Server.on(listening, self._app, self._affordable())
+        self._server = _Server.on(listening, self._app, self._fit_to_open_files())
         self._thread.start()
         return self._server.effective_host, int(self._server.effective_port)
 
-    def _affordable(self) -> ListenerLimits:
+    def _fit_to_open_files(self) -> ListenerLimits:
         most = descriptors.connections()
         if most >= self._limits.connections:
             return self._limits
@@ -129,8 +99,8 @@ class Listener:
         return self._thread.is_alive()
 
     def stop(self, within: float = 10.0) -> None:
-        """Takes no connection from now on, and returns when the requests in flight are answered or `within` seconds
-        have passed. Harmless before start and when called again.
+        """Refuses new connections. Returns when the requests in flight are answered or `within` seconds have passed.
+        Harmless before start and when called again.
         """
         if self._server is None or not self._thread.is_alive():
             return
@@ -157,103 +127,13 @@ def _adjustments(limits: ListenerLimits) -> Adjustments:
         "connection_limit": limits.connections + 8,
         "channel_timeout": limits.idle,
         "cleanup_interval": 1,
-        "max_request_header_size": _LONGEST_HEADER,
+        "max_request_header_size": LONGEST_HEADER,
         "inbuf_overflow": _BUFFERED_IN_MEMORY,
         "asyncore_use_poll": True,  # select() ends at file descriptor 1024
         "log_socket_errors": False,  # a client that hangs up is no news
         "ident": None,
     }
     return Adjustments(**settings)
-
-
-class _Busy(Error):
-    code = 503
-    reason = "Service Unavailable"
-
-
-class _Parser(HTTPRequestParser):
-    """One request as it arrives. `has_room` says whether one more large body may."""
-
-    def __init__(self, adj: Adjustments, limit: BodyLimit, has_room: Callable[[], bool]) -> None:
-        super().__init__(adj)
-        self.started = time.monotonic()
-        self.is_large = False
-        self._limit = limit
-        self._has_room = has_room
-
-    def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
-        if self.body_rcv is None:
-            return
-        headers = {key.lower().replace("_", "-"): value for key, value in self.headers.items()}
-        path: Any = self.path  # type: ignore[attr-defined]  # the stubs do not know it
-        self.adj = copy.copy(self.adj)
-        self.adj.max_request_body_size = self._limit(path, headers) + 1
-
-    def received(self, data: bytes) -> int:
-        consumed = super().received(data)
-        if not self.is_large and max(self.content_length, self.body_bytes_received) > _SMALL_BODY:
-            self.is_large = True  # a chunked body shows only as it comes
-            if self.error is None and not self._has_room():
-                self.error = _Busy("too many large bodies arrive at once: send it again later")
-                self.completed = True
-        if self.chunked and not self.completed and self._lingers():
-            # waitress copies the whole unfinished line for each piece of it that arrives
-            self.error = BadRequest("a chunk's header or the trailer is too long")
-            self.completed = True
-        return consumed
-
-    def _lingers(self) -> bool:
-        receiver: Any = self.body_rcv
-        return len(receiver.control_line) > _LONGEST_CHUNK_LINE or len(receiver.trailer) > _LONGEST_HEADER
-
-
-class _Task(WSGITask):
-    def get_environment(self) -> "WSGIEnvironment":
-        environ = super().get_environment()
-        request: Any = self.request
-        environ[ARRIVED] = request.started
-        return environ
-
-
-class _ErrorTask(ErrorTask):
-    """An answer to what is not a request, without the server's name and with the headers of all other answers."""
-
-    def execute(self) -> None:
-        error: Any = self.request.error  # type: ignore[attr-defined]  # the request, by its stub an Error
-        self.status = f"{error.code} {error.reason}"
-        content = {"error": {"reason": _REASONS.get(error.code, "InternalError"), "message": str(error.body)}}
-        body = json.dumps(content).encode("ascii")
-        headers = {"Content-Type": "application/json"} | SECURITY_HEADERS
-        self.response_headers = [*self.response_headers, *headers.items()]
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class _Channel(HTTPChannel):
-    """One connection."""
-
-    task_class = _Task
-    error_task_class = _ErrorTask
-
-    def __init__(self, server: "_Server", sock: Any, addr: Any, adj: Adjustments, map: Any = None) -> None:  # noqa: A002
-        super().__init__(server, sock, addr, adj, map=map)
-        parser: Any = lambda adjustments: _Parser(adjustments, server.limits.body, server.has_room)  # noqa: E731
-        self.parser_class = parser
-
-    def is_idle(self) -> bool:
-        """No request is being worked on, arriving or being answered."""
-        return not self.requests and self.request is None and not self.total_outbufs_len
-
-    def holds_large(self) -> int:
-        """How many large bodies arrive or are worked on."""
-        found = [each for each in (*self.requests, self.request) if isinstance(each, _Parser)]
-        return sum(each.is_large and each.error is None for each in found)
-
-    def is_late(self, now: float, arrival: float) -> bool:
-        """A request has been arriving for too long. Bytes that keep coming are no excuse."""
-        return isinstance(self.request, _Parser) and now - self.request.started > arrival
 
 
 class _Server(TcpWSGIServer):
@@ -265,6 +145,7 @@ class _Server(TcpWSGIServer):
     is_expected: bool
     skips_turn: bool
     tally: Tally
+    make_parser: Callable[[Adjustments], RequestParser]
     # set by waitress, unknown to its stubs
     effective_host: str
     effective_port: str
@@ -285,16 +166,17 @@ class _Server(TcpWSGIServer):
         server.is_closed = False
         server.is_expected = server.skips_turn = False
         server.tally = Tally(time.monotonic)
-        server.channel_class = _Channel
+        server.channel_class = Connection
+        server.make_parser = lambda adjustments: RequestParser(adjustments, limits.body, server.has_room)
         return server
 
     @property
-    def _channels(self) -> list[_Channel]:
+    def _channels(self) -> list[Connection]:
         channels: Any = self.active_channels
         return list(channels.values())
 
     def has_room(self) -> bool:
-        """Whether the large body that has just been announced, which is counted already, may come."""
+        """True if the large body that was just announced, and is counted already, may arrive."""
         return sum(channel.holds_large() for channel in self._channels) <= self.limits.large
 
     def turn(self, timeout: float) -> None:
@@ -302,7 +184,7 @@ class _Server(TcpWSGIServer):
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._map, count=1)
 
     def handle_accept(self) -> None:
-        """Several a turn: a turn looks at every connection, and waitress takes only one."""
+        """Accepts several connections per turn: a turn looks at every connection, and waitress accepts only one."""
         for taken in range(_ACCEPTS_A_TURN):
             self.is_expected = taken == 0
             before = self._connections
@@ -313,9 +195,10 @@ class _Server(TcpWSGIServer):
                 self._close_longest_idle()
 
     def accept(self) -> Any:
-        """A connection that cannot be opened stays readable, and without a pause the loop would spin. The one that is
-        closed for it has its turn first; where none can be closed, the next look is when anything else happens. Whether
-        somebody waits is known of the first of a turn only: without a free file the kernel does not say.
+        """Accepts one connection. If no file is free, closes the longest idle connection and skips a turn: the socket
+        stays readable, so without a pause the loop would spin. If none can be closed, the loop looks again at the next
+        event. Only the first accept of a turn knows that a connection waits; the kernel says nothing without a free
+        file.
         """
         try:
             return super().accept()
@@ -355,7 +238,7 @@ class _Server(TcpWSGIServer):
         wasyncore.dispatcher.close(self)
 
     def is_busy(self) -> bool:
-        """Closes what idles, and says whether anything else is left."""
+        """Closes idle connections; True if others are left."""
         channels = self._channels
         for channel in channels:
             if channel.is_idle():
@@ -363,8 +246,8 @@ class _Server(TcpWSGIServer):
         return any(not channel.is_idle() for channel in channels)
 
     def pull_trigger(self) -> None:
-        """Wakes the loop. Once that is gone its pipe's descriptor may be another file's: a late answer must not write
-        there.
+        """Wakes the loop. After the loop has ended, the descriptor of its pipe may belong to another file, so a late
+        answer must not write to it.
         """
         with self.waking:
             if not self.is_closed:

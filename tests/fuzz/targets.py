@@ -231,7 +231,7 @@ def read_delivery(data: bytes) -> None:
 
 
 def deliver(data: bytes) -> None:
-    """The same through the door, signed as its sender would, and by nobody."""
+    """The same through the webhook endpoint, signed as its sender signs, and unsigned."""
     chosen = [*samples.ALL.values()][len(data) % len(samples.ALL)]
     world = world_of(chosen)
     for body in (data, spliced(chosen.delivery.body, data)):

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from gitops.config import model as config
 from gitops.core.errors import Rejected
 from gitops.web.apps import Probes, create_metrics_app, create_page_app, create_webhook_app, senders
-from gitops.web.listener import SECURITY_HEADERS
+from gitops.web.connection import SECURITY_HEADERS
 from tests.webhooks import samples
 from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import SENDERS, RecordingInbox

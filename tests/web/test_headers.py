@@ -15,7 +15,8 @@ from flask import Blueprint
 from prometheus_client import CollectorRegistry
 
 from gitops.web.apps import Probes, create_metrics_app, create_page_app, create_webhook_app
-from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
+from gitops.web.connection import SECURITY_HEADERS
+from gitops.web.listener import Listener, ListenerLimits
 from tests.web.test_listener import Answer, ask
 from tests.web.test_webhook_port import WaitingInbox, head
 from tests.webhooks.test_receivers import PUSH, SENDERS

@@ -17,7 +17,8 @@ from flask import Blueprint, Flask, request
 
 from gitops.core.errors import Rejected
 from gitops.web.apps import Probes, create_page_app
-from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
+from gitops.web.connection import SECURITY_HEADERS
+from gitops.web.listener import Listener, ListenerLimits
 from webhooks.receivers import ARRIVED
 
 MEBIBYTE = 1024 * 1024

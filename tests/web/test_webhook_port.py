@@ -12,7 +12,8 @@ from flask import Blueprint
 from gitops.core.errors import Unavailable
 from gitops.core.image_updates.events import Event
 from gitops.web.apps import Probes, create_page_app, create_webhook_app
-from gitops.web.listener import SECURITY_HEADERS, Listener, ListenerLimits
+from gitops.web.connection import SECURITY_HEADERS
+from gitops.web.listener import Listener, ListenerLimits
 from tests.web.test_listener import MEBIBYTE, ask, connect, is_closed, read_answer, resident
 from tests.webhooks import recorded
 from tests.webhooks.test_receivers import PUSH, SENDERS
