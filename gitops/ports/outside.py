@@ -1,23 +1,16 @@
-"""Every seam of Lockstep, on one page: Protocols of the outside parties, which adapters implement, then Protocols by
-which one workflow asks or notifies another. Not here: implementations, and rules (gitops/core).
-"""
+"""Ports to the outside parties: git, the cluster, registries, kustomize, caches. gitops.adapters implements them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:  # whoever implements one seam does without the others' types
+if TYPE_CHECKING:  # an implementation of one port does not load the types of the others
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from gitops.core.config_repo.commits import NewCommit, PastCommit
-    from gitops.core.config_repo.layout import Overlay
-    from gitops.core.config_repo.pipeline import Pipeline
     from gitops.core.config_repo.tree import Source, Tree
-    from gitops.core.contract.parity import EnvironmentPair
-    from gitops.core.image_updates.changes import Change
     from gitops.core.image_updates.events import Event
-    from gitops.core.image_updates.sweep import RegistryState
     from gitops.core.images.reference import Image
     from gitops.core.images.registry_facts import ImageDescription, Scan, TaggedImage
     from gitops.core.manifests.manifest import Manifest
@@ -27,9 +20,7 @@ if TYPE_CHECKING:  # whoever implements one seam does without the others' types
     from gitops.core.ownership.live_object import Observed
     from gitops.core.promotion.proof import Proofs
     from gitops.core.promotion.requests import SignedTag
-    from gitops.core.sync.desired import Desired
-    from gitops.core.sync.missing_images import MissingImages
-    from gitops.core.sync.status import Account, Drift, PendingNote, Record, SyncStatus
+    from gitops.core.sync.status import Account, Record, SyncStatus
 
 
 class ConfigRepo(Protocol):
@@ -299,230 +290,3 @@ class Inbox(Protocol):
 
         Raises: Unavailable past the deadline or when the queue cannot make it (the work still completes when it can).
         """
-
-
-# -- between the workflows
-
-
-class Clock(Protocol):
-    """The time, as an argument: no rule and no workflow reads a clock of the process."""
-
-    def now(self) -> datetime:
-        """Wall-clock time, aware, in UTC: for people and for what is stored."""
-
-    def monotonic(self) -> float:
-        """Seconds that only grow: for intervals within this process."""
-
-
-class Leadership(Protocol):
-    """Whether this replica may write."""
-
-    def is_leader(self) -> bool:
-        """True while this replica holds the Lease of its installation."""
-
-
-class Queue(Protocol):
-    """A queue of names to look at, as client-go's workqueue. A name that waits is not added twice. Thread-safe."""
-
-    def add(self, name: str, *, after: float = 0.0) -> None:
-        """Adds a name; `after` is in seconds from now."""
-
-
-class Loop(Protocol):
-    """A thread, or several, that run as long as the process does."""
-
-    def is_alive(self) -> bool:
-        """False when a thread has ended or hangs: only a restart of the process helps."""
-
-
-class LeadershipListener(Protocol):
-    """Learns when this replica starts and stops to lead. Called in turns by the thread of the election."""
-
-    def started_leading(self) -> None:
-        """Returns at once."""
-
-    def stopped_leading(self) -> None:
-        """Returns at once; the Lease is given back only afterwards."""
-
-
-class TermState(Protocol):
-    """State that is valid only while this replica leads: other replicas write when it does not."""
-
-    def forget(self) -> None:
-        """Drops what was read or written while this replica led."""
-
-
-class LiveListener(Protocol):
-    """Learns from the watches that an object in the cluster changed."""
-
-    def object_changed(self, part_of: str, key: Key) -> None:
-        """Called by the threads of the watches, with the ApplySet id of the object. Returns at once."""
-
-
-class PassObserver(Protocol):
-    """Learns the result of every pass over an overlay."""
-
-    def observe_pass(self, desired: Desired | None, status: SyncStatus) -> None:
-        """`desired` is what the pass applied; None when the overlay is stalled."""
-
-
-class SyncObserver(Protocol):
-    """Counts what passes do and find."""
-
-    def wrote(self, overlay: str, actions: Mapping[str, int]) -> None:
-        """How many objects a pass created, configured, pruned, failed to write; keys are values of Action."""
-
-    def drifted(self, overlay: str, drift: Sequence[Drift]) -> None:
-        """The drift that a pass saw and that the status before it did not show."""
-
-
-class PendingPromotions(Protocol):
-    """What waits to be promoted to an overlay, for its status."""
-
-    def pending(self, overlay: str) -> PendingNote: ...
-
-
-class Observation(Protocol):
-    """Whether this replica sees how the cluster is: only then the time between two looks is observed time."""
-
-    def is_observing(self) -> bool:
-        """True while it leads and its watches work."""
-
-
-class ContractCheck(Protocol):
-    """The contract, checked before a commit is pushed."""
-
-    def forbidden(self, revision: str, changed: Collection[str]) -> Mapping[str, Sequence[str]]:
-        """Overlay -> its violations at a commit that changes these overlays, in sentences; empty = none."""
-
-
-class ImageAvailability(Protocol):
-    """Which images their registries no longer have. Reading it asks no registry."""
-
-    def missing(self, desired: Desired) -> MissingImages | None:
-        """The images of one overlay, for its status; None until its registries were asked for the first time."""
-
-    def is_absent(self, image: Image) -> bool:
-        """True when the registry is known to have lost this image."""
-
-
-class ConfigHead(Protocol):
-    """The config repo at the head that was taken in last. Reading it asks no remote. Thread-safe."""
-
-    def pipeline(self) -> Pipeline | None:
-        """None while pipeline.yaml is missing or invalid."""
-
-    def overlays(self) -> Mapping[str, Overlay]:
-        """Every overlay, by name."""
-
-
-class ImageUse(Protocol):
-    """Which images the containers of overlays use."""
-
-    def images_in_use(self, name: str, image: str) -> Collection[str] | None:
-        """Names of the images that the overlay's containers use, by its last render; None while that is not known. A
-        render of an older commit is good enough if it has `image`. Returns at once.
-        """
-
-
-class SourceRevisions(Protocol):
-    """From which commits images were built."""
-
-    def revision(self, image: Image) -> str:
-        """Empty while it is not known. Returns at once."""
-
-
-class AnswerListener(Protocol):
-    """Learns that a registry gave an answer that is new or changed."""
-
-    def answered(self) -> None:
-        """Returns at once."""
-
-
-class Backlog(Protocol):
-    """Events whose senders wait for an answer."""
-
-    @property
-    def waiting(self) -> int:
-        """How many."""
-
-
-class SweepObserver(Protocol):
-    """Learns how sweeps of registries fare."""
-
-    def swept(self, state: RegistryState) -> None:
-        """The state of one registry after a sweep, whether it failed or not."""
-
-
-class PassRequester(Protocol):
-    """Asks the replica that leads for a pass, through the cluster. Raises as Cluster does."""
-
-    def request(self, overlay: str, at: datetime) -> None:
-        """Raises: Rejected(NotFound) when the overlay was never applied."""
-
-
-class PassQueue(Protocol):
-    """Overlays that this replica is to look at. Returns at once."""
-
-    def look_at(self, overlays: Collection[str]) -> None:
-        """Overlays that git no longer has are ignored."""
-
-
-class CommitListener(Protocol):
-    """Learns of commits that the committer pushed."""
-
-    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
-        """Called by the committer's thread after the push. `was_blocked`: pushes had failed before this one."""
-
-
-class PromotionListener(Protocol):
-    """Learns what the promoter did. Called by the promoter's thread; returns at once."""
-
-    def promoted(self, head: str) -> None:
-        """A promotion or a rollback was pushed."""
-
-    def head_changed(self, overlays: frozenset[str]) -> None:
-        """The promoter took in a new head, which may change these overlays."""
-
-    def notes_changed(self, overlays: frozenset[str]) -> None:
-        """What waits to be promoted to these overlays is different now."""
-
-
-class ObjectClaims(Protocol):
-    """Which overlay an object belongs to, as git says."""
-
-    def claim(self, key: Key, applyset: str) -> str:
-        """Why an object that carries this ApplySet id may not be taken over, as the end of a sentence; empty = its
-        overlay is gone, or wants it no more.
-        """
-
-
-class SecretHashKey(Protocol):
-    """The key of an installation for the hashes of Secrets that are stored in the cluster. Thread-safe."""
-
-    def read(self) -> bytes:
-        """Raises: Unavailable when the cluster that keeps it cannot be asked now."""
-
-
-class TrunkHead(Protocol):
-    """The trunk's head as it was taken in last."""
-
-    def head(self) -> str:
-        """A full commit id; empty before the first one."""
-
-    def overlays(self) -> Mapping[str, Overlay]:
-        """Every overlay of that head, by name."""
-
-
-class CommitSubjects(Trees, Protocol):
-    """Trees of a config repo, and the subjects of its commits."""
-
-    def subjects(self, path: str, older: str, newer: str) -> Sequence[str]:
-        """The commits in between that touched the path, one line each, newest first."""
-
-
-class EnvironmentComparer(Protocol):
-    """Compares two environments of one head of the trunk. Thread-safe."""
-
-    def parity(self, head: str, a: str, b: str) -> Sequence[EnvironmentPair]:
-        """One pair for each service. Raises: Rejected, Unavailable."""
