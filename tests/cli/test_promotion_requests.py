@@ -192,7 +192,7 @@ def _written(place: PromotionWorld, number: int) -> str:
 def test_a_reason_has_a_bound(place: PromotionWorld) -> None:
     head = place.remote.head()
     for arguments in (("hold", "test", "--reason", "x" * 1001), ("rollback", "test", "--reason", "x" * 1001)):
-        assert "at least one character and at most 1000" in lockstep(place, *arguments, code=2)
+        assert "at least 1 and at most 1000 characters" in lockstep(place, *arguments, code=2)
     assert place.remote.head() == head
 
 
