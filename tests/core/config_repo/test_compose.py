@@ -37,7 +37,7 @@ def locked(base: str = OLD, overlay: str = OLD) -> str:
     return f"base: {base}\noverlay: {overlay}\n"
 
 
-def test_the_first_environment_runs_the_head_and_sees_no_other_environment() -> None:
+def test_compose_of_the_first_environment_is_the_head_without_other_environments() -> None:
     world = History(head={"base/a": "1", "environments/dev/k": "d", "environments/prod/k": "p", "environments/x": ""})
     found = world.compose(DEV)
     assert found.revision == Revision(HEAD, HEAD)
@@ -47,7 +47,7 @@ def test_the_first_environment_runs_the_head_and_sees_no_other_environment() -> 
     assert not found.pending
 
 
-def test_a_release_locks_base_and_overlay() -> None:
+def test_compose_takes_the_commits_of_a_release() -> None:
     world = History(
         old={"base/a": "old", "environments/prod/k": "old", "environments/dev/k": "old"},
         head={"base/a": "new", "environments/prod/k": "new", "environments/prod/release.yaml": locked()},
@@ -58,7 +58,7 @@ def test_a_release_locks_base_and_overlay() -> None:
     assert found.pending
 
 
-def test_base_and_overlay_may_be_locked_to_different_commits() -> None:
+def test_compose_takes_base_and_overlay_from_different_commits() -> None:
     world = History(
         old={"base/a": "old", "environments/prod/k": "old"},
         head={"base/a": "new", "environments/prod/k": "new", "environments/prod/release.yaml": locked(overlay=HEAD)},
@@ -72,7 +72,7 @@ def test_base_and_overlay_may_be_locked_to_different_commits() -> None:
     assert not found.pending
 
 
-def test_release_and_hold_are_no_settings() -> None:
+def test_compose_does_not_count_release_and_hold_as_settings() -> None:
     hold = "who: Li\nwhy: x\nsince: 2026-11-01T00:00:00Z\n"
     head = {"environments/prod/k": "1", "environments/prod/release.yaml": locked(), "environments/prod/hold.yaml": hold}
     found = History(old={"environments/prod/k": "1"}, head=head).compose(PROD)
@@ -80,18 +80,18 @@ def test_release_and_hold_are_no_settings() -> None:
     assert [each.who for each in found.holds.each] == ["Li"]
 
 
-def test_the_hold_of_an_environment_holds_its_overlays() -> None:
+def test_compose_reads_the_hold_of_the_environment_for_its_overlays() -> None:
     overlay = Overlay("dev/order", "dev", "environments/dev/order", "shop-dev")
     world = History(head={"environments/dev/hold.yaml": "who: Li\nwhy: x\nsince: 2026-11-01T00:00:00Z\n"})
     assert world.compose(overlay).holds.each
 
 
-def test_the_first_environment_may_be_locked_too() -> None:
+def test_compose_of_a_first_environment_that_is_locked() -> None:
     world = History(old={"base/a": "old"}, head={"base/a": "new", "environments/dev/release.yaml": locked()})
     assert world.compose(DEV).revision == Revision(OLD, OLD)
 
 
-def test_the_platform_is_the_head_without_environments() -> None:
+def test_compose_of_the_platform_is_the_head_without_environments() -> None:
     world = History(head={"base/platform/k": "1", "base/platform/release.yaml": "x", "environments/dev/k": "d"})
     found = world.compose(PLATFORM)
     assert found.revision == Revision(HEAD, HEAD)
@@ -111,5 +111,5 @@ def test_the_platform_is_the_head_without_environments() -> None:
         ),
     ],
 )
-def test_what_cannot_be_composed_names_the_file(files: dict[str, str | Link], expected: tuple[str, str]) -> None:
+def test_compose_errors_name_the_file(files: dict[str, str | Link], expected: tuple[str, str]) -> None:
     assert rejection(lambda: History(old={}, head=files).compose(PROD)) == expected

@@ -130,23 +130,23 @@ def body(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in BODIES.glob("*.yaml")))
-def test_each_body_gets_the_verdict_in_its_name(name: str) -> None:
+def test_health_of_each_body_is_the_verdict_in_its_name(name: str) -> None:
     verdict, message = health.assess(body(name))
 
     assert (name.split("-")[1], MESSAGES[name]) == (str(verdict).lower(), message)
 
 
-def test_every_expected_message_has_its_body() -> None:
+def test_health_messages_all_have_a_body() -> None:
     assert {file.stem for file in BODIES.glob("*.yaml")} == MESSAGES.keys()
 
 
 @pytest.mark.parametrize("name", [name for name in MESSAGES if name.split("-")[1] != "healthy"])
-def test_whatever_is_not_healthy_says_why(name: str) -> None:
+def test_health_that_is_not_healthy_says_why(name: str) -> None:
     assert MESSAGES[name]
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_an_object_without_a_status_is_waited_for_or_healthy_but_never_an_error(name: str) -> None:
+def test_health_of_an_object_without_a_status_is_no_error(name: str) -> None:
     young = {field: part for field, part in body(name).items() if field != "status"}
 
     verdict, _ = health.assess(young)
@@ -155,23 +155,23 @@ def test_an_object_without_a_status_is_waited_for_or_healthy_but_never_an_error(
 
 
 @pytest.mark.parametrize("status", [None, {}, {"conditions": None}, {"conditions": [None, {}]}, {"replicas": None}])
-def test_a_half_written_status_is_no_error(status: object) -> None:
+def test_health_of_an_incomplete_status_is_no_error(status: object) -> None:
     for name in MESSAGES:
         health.assess(body(name) | {"status": status})
 
 
-def test_metadata_alone_is_enough_for_kinds_without_a_rule() -> None:
+def test_health_needs_only_metadata_for_kinds_without_a_rule() -> None:
     assert not health.has_rule("", "ConfigMap")
     assert not health.has_rule("networking.k8s.io", "NetworkPolicy")
     assert not health.has_rule("rbac.authorization.k8s.io", "Role")
 
 
-def test_workloads_and_every_custom_resource_have_a_rule() -> None:
+def test_health_has_a_rule_for_workloads_and_every_custom_resource() -> None:
     assert health.has_rule("apps", "Deployment")
     assert health.has_rule("keda.sh", "ScaledObject")
     assert health.has_rule("gateway.networking.k8s.io", "HTTPRoute")
 
 
-def test_the_worst_health_is_the_greatest() -> None:
+def test_health_that_is_worst_is_the_greatest() -> None:
     assert max(Health.HEALTHY, Health.PROGRESSING, Health.DEGRADED, Health.SUSPENDED) is Health.DEGRADED
     assert str(Health.DEGRADED) == "Degraded"

@@ -39,7 +39,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
         ("order:" + "t" * 128, Image("order", "t" * 128)),
     ],
 )
-def test_parts_of_a_reference(reference: str, image: Image) -> None:
+def test_reference_parts(reference: str, image: Image) -> None:
     assert images.parse(reference) == image
     assert str(image) == reference
 
@@ -88,26 +88,26 @@ def test_parts_of_a_reference(reference: str, image: Image) -> None:
         "order:${TAG}",
     ],
 )
-def test_refuses_what_is_outside_the_grammar(reference: str) -> None:
+def test_reference_outside_the_grammar_is_refused(reference: str) -> None:
     with pytest.raises(Rejected) as refusal:
         images.parse(reference)
 
     assert refusal.value.reason == "InvalidImage"
 
 
-def test_a_name_has_at_most_255_characters() -> None:
+def test_reference_name_has_at_most_255_characters() -> None:
     assert images.is_name("a" * 255)
     assert not images.is_name("a" * 256)
 
 
-def test_a_refusal_does_not_repeat_a_huge_input() -> None:
+def test_reference_refusal_does_not_repeat_a_huge_input() -> None:
     with pytest.raises(Rejected) as refusal:
         images.parse("$" * 100_000)
 
     assert len(refusal.value.message) < 500
 
 
-def test_a_long_hostile_name_is_refused_at_once() -> None:
+def test_reference_with_a_long_hostile_name_is_refused_at_once() -> None:
     assert not images.is_name("a-" * 127)
     assert not images.is_name("a" * 10_000_000)
 
@@ -117,18 +117,18 @@ def test_a_long_hostile_name_is_refused_at_once() -> None:
     tag=st.none() | st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,20}\Z"),
     digest=st.none() | st.from_regex(r"\Asha256:[0-9a-f]{64}\Z"),
 )
-def test_what_is_written_is_read_back(name: str, tag: str | None, digest: str | None) -> None:
+def test_reference_that_is_written_is_read_back(name: str, tag: str | None, digest: str | None) -> None:
     image = Image(name, tag, digest)
 
     assert images.parse(str(image)) == image
 
 
 @given(st.text())
-def test_any_text_is_an_image_or_refused(text: str) -> None:
+def test_reference_of_any_text_is_an_image_or_refused(text: str) -> None:
     with suppress(Rejected):
         assert str(images.parse(text)) == text
 
 
-def test_people_compare_the_first_twelve_digits() -> None:
+def test_reference_short_digest_has_twelve_digits() -> None:
     assert Image("order", None, DIGEST).short_digest == "0123456789ab"
     assert Image("order", "1.0").short_digest == ""

@@ -39,11 +39,11 @@ GENERATOR = (
         ("# Warning: nothing else\n", ""),
     ],
 )  # fmt: skip
-def test_shown(said: str, shown: str) -> None:
+def test_build_error_message(said: str, shown: str) -> None:
     assert build_errors.describe(said, TREE) == shown
 
 
-def test_what_is_too_long_keeps_its_beginning_and_its_cause() -> None:
+def test_build_error_that_is_too_long_keeps_its_beginning_and_its_cause() -> None:
     shown = build_errors.describe(f"Error: accumulating {'resources ' * 200} no such file", TREE)
     assert len(shown) == 600
     assert shown.startswith("accumulating resources")

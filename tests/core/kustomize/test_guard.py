@@ -61,7 +61,7 @@ for section in ("generators", "transformers", "validators"):
 
 
 @pytest.mark.parametrize("text", READS)
-def test_a26_every_field_that_names_a_file_is_followed(text: str) -> None:
+def test_guard_a26_follows_every_field_that_names_a_file(text: str) -> None:
     assert sorted(closed({FILE: text, f"{DEV}/f": "a: 1", f"{DEV}/other": ""}).files) == [f"{DEV}/f", FILE]
 
 
@@ -80,14 +80,14 @@ def test_a26_every_field_that_names_a_file_is_followed(text: str) -> None:
         "C:x",
     ],
 )
-def test_a20_a22_no_field_takes_an_address(text: str, url: str) -> None:
+def test_guard_a20_a22_refuses_an_address_in_every_field(text: str, url: str) -> None:
     reason, place = refusal(text.replace("f]", f'"{url}"]').replace("key=", "").replace(": f", f': "{url}"'))
     assert reason == "RemoteRefused"
     assert place.startswith(f"{FILE}:")
 
 
 @pytest.mark.parametrize("field", ["resources", "bases", "components"])
-def test_directories_are_followed(field: str) -> None:
+def test_guard_follows_directories(field: str) -> None:
     files = {
         FILE: f"{field}: [../../base/]",
         "base/kustomization.yml": "resources: [./a.yaml, sub]\npatches: [{path: p}]",
@@ -100,19 +100,19 @@ def test_directories_are_followed(field: str) -> None:
     assert set(found.files) == set(files) - {"base/unused.yaml"}
 
 
-def test_bases_may_name_files() -> None:
+def test_guard_follows_bases_that_name_files() -> None:
     """Kustomize takes them for resources."""
     assert set(closed({FILE: "bases: [a.yaml]", f"{DEV}/a.yaml": "a: 1"}).files) == {FILE, f"{DEV}/a.yaml"}
 
 
-def test_no_directory_is_apart_in_a_tree_that_is_no_config_repo_yet() -> None:
+def test_guard_isolates_no_directory_in_a_tree_that_is_no_config_repo_yet() -> None:
     trees = Trees()
     tree = trees.tree({FILE: "resources: [../prod]", "environments/prod/kustomization.yaml": "resources: []"})
     assert "environments/prod/kustomization.yaml" in guard.closure(tree, trees.read, DEV, isolated="").files
     assert rejection(lambda: guard.closure(tree, trees.read, DEV)) == ("OtherEnvironment", f"{FILE}:1")
 
 
-def test_plugins_in_a_file_are_followed_from_the_kustomization_s_directory() -> None:
+def test_guard_follows_plugins_in_a_file_from_the_directory_of_the_kustomization() -> None:
     files = {
         FILE: "generators: [plugins/g.yaml]",
         f"{DEV}/plugins/g.yaml": plugin("ConfigMapGenerator", "files: [data/f]")
@@ -167,7 +167,7 @@ def test_plugins_in_a_file_are_followed_from_the_kustomization_s_directory() -> 
          ("Cycle", f"{DEV}/b/kustomization.yaml:1")),
     ],
 )  # fmt: skip
-def test_a21_a24_a28_a30_a32_refused(text: str, files: dict[str, str | Link], expected: tuple[str, str]) -> None:
+def test_guard_a21_a24_a28_a30_a32_refusals(text: str, files: dict[str, str | Link], expected: tuple[str, str]) -> None:
     beside = {_joined(DEV, path): content for path, content in files.items()}
     assert refusal(text, beside) == expected
 
@@ -182,14 +182,14 @@ def test_a21_a24_a28_a30_a32_refused(text: str, files: dict[str, str | Link], ex
         "transformers: [g]\n",
     ],
 )
-def test_a37_a_tag_that_kustomize_would_drop_or_misread_is_refused(text: str, field: str, value: str) -> None:
+def test_guard_a37_refuses_a_tag_that_kustomize_would_drop_or_misread(text: str, field: str, value: str) -> None:
     config = plugin("ImageTagTransformer", f"imageTag: {{name: x, {field}: {value}}}")
     reason, place = refusal(text.replace("FIELD", field).replace("VALUE", value), {f"{DEV}/g": config})
     assert reason in {"InvalidKustomization", "InvalidYaml"}  # the latter: 12e4567 is infinite
     assert place.rpartition(":")[2] in {"3", "4"}
 
 
-def test_a37_quoted_tags_pass() -> None:
+def test_guard_a37_accepts_quoted_tags() -> None:
     assert closed({FILE: "images: [{name: x, newTag: '1.10'}, {name: y, newTag: v2, newName: z}]"})
 
 
@@ -209,7 +209,7 @@ def _joined(directory: str, path: str) -> str:
         '"file:///x?ref=--upload-pack=touch\\napiVersion: builtin\\nkind: HashTransformer"',
     ],
 )
-def test_a27_what_could_be_an_object_or_an_address_counts_as_an_address(section: str, entry: str) -> None:
+def test_guard_a27_takes_an_ambiguous_text_for_an_address(section: str, entry: str) -> None:
     assert refusal(f"{section}:\n- {entry}") == ("RemoteRefused", f"{FILE}:2")
 
 
@@ -226,7 +226,7 @@ def test_a27_what_could_be_an_object_or_an_address_counts_as_an_address(section:
         "'PASSWORD=hunter2 and more'",
     ],
 )
-def test_a41_of_what_is_neither_object_nor_path_nothing_is_repeated(section: str, entry: str) -> None:
+def test_guard_a41_repeats_nothing_of_a_text_that_is_neither_object_nor_path(section: str, entry: str) -> None:
     with pytest.raises(Rejected) as caught:
         closed({FILE: f"{section}:\n- {entry}"})
     assert str(caught.value.place) == f"{FILE}:2"
@@ -234,7 +234,7 @@ def test_a41_of_what_is_neither_object_nor_path_nothing_is_repeated(section: str
 
 
 @pytest.mark.parametrize("field", ["files", "envs"])
-def test_a41_of_a_literal_in_the_wrong_list_the_value_is_not_repeated(field: str) -> None:
+def test_guard_a41_does_not_repeat_a_literal_in_the_wrong_list(field: str) -> None:
     text = f"resources: []\nsecretGenerator:\n- name: a\n  {field}: ['PASSWORD=hunter2=!']"
     with pytest.raises(Rejected) as caught:
         closed({FILE: text})
@@ -243,7 +243,7 @@ def test_a41_of_a_literal_in_the_wrong_list_the_value_is_not_repeated(field: str
 
 
 @pytest.mark.parametrize("value", ["2020-01-01", "2020-1-1", "2001-12-14t21:59:43.10-05:00", "!!timestamp 2020-01-01"])
-def test_a_date_without_quotes_in_a_plugin_config_is_refused(value: str) -> None:
+def test_guard_refuses_a_date_without_quotes_in_a_plugin_config(value: str) -> None:
     """To kustomize it is text in one field and a time in another."""
     config = plugin("AnnotationsTransformer", f"annotations: {{until: {value}}}")
     assert refusal("transformers: [t]", {f"{DEV}/t": config}) == ("InvalidYaml", f"{DEV}/t:4")
@@ -252,7 +252,7 @@ def test_a_date_without_quotes_in_a_plugin_config_is_refused(value: str) -> None
     assert closed({FILE: "transformers: [t]", f"{DEV}/t": config.replace(value, "'2020-01-01'")})
 
 
-def test_another_way_of_writing_for_kustomize_makes_other_keys() -> None:
+def test_guard_keys_depend_on_the_format_that_kustomize_gets() -> None:
     """A render that is remembered from before an upgrade is not what the files render to after it. Whoever changes the
     first line changes `_FORMAT`, and with it the second.
     """
@@ -263,7 +263,7 @@ def test_another_way_of_writing_for_kustomize_makes_other_keys() -> None:
     assert given.key.startswith("722bc91e9cfb")
 
 
-def test_what_configures_a_build_is_no_data() -> None:
+def test_guard_refuses_a_file_that_configures_the_build_and_is_data_too() -> None:
     """It is written anew for kustomize, and a ConfigMap would hold that."""
     text = "resources: [a]\nconfigMapGenerator:\n- name: x\n  files: [kustomization.yaml]"
     assert refusal(text, {f"{DEV}/a": "a: 1"}) == ("InvalidKustomization", f"{FILE}:4")
@@ -271,7 +271,7 @@ def test_what_configures_a_build_is_no_data() -> None:
     assert refusal(text, {f"{DEV}/g": plugin("ConfigMapGenerator", "")}) == ("InvalidKustomization", f"{FILE}:2")
 
 
-def test_a23_a30_an_alias_bomb_in_any_file_that_kustomize_parses_is_refused() -> None:
+def test_guard_a23_a30_refuses_an_alias_bomb_in_every_file_that_kustomize_parses() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 20))
     assert refusal("resources: [f]", {f"{DEV}/f": bomb})[0] == "LimitExceeded"
@@ -286,13 +286,13 @@ def test_a23_a30_an_alias_bomb_in_any_file_that_kustomize_parses_is_refused() ->
     ids=["documents", "depth", "flow depth", "size", "itself", "tag"],
 )
 @pytest.mark.parametrize("use", ["resources: [f]", "patches: [{path: f}]", "crds: [f]", "transformers: [f]"])
-def test_a30_a_file_without_an_end_is_refused_by_its_name(use: str, text: str) -> None:
+def test_guard_a30_refuses_an_endless_file_by_its_name(use: str, text: str) -> None:
     reason, place = refusal(use, {f"{DEV}/f": text})
     assert reason in {"LimitExceeded", "InvalidYaml", "PluginRefused"}
     assert place.startswith(f"{DEV}/f")
 
 
-def test_a32_bases_that_double_at_every_step_are_counted() -> None:
+def test_guard_a32_counts_bases_that_double_at_every_step() -> None:
     files = {
         f"b/{n}{side}/kustomization.yaml": f"resources: [../{n + 1}x, ../{n + 1}y]" for n in range(20) for side in "xy"
     }
@@ -300,22 +300,22 @@ def test_a32_bases_that_double_at_every_step_are_counted() -> None:
     assert refusal("resources: [../../b/0x]", files)[0] == "LimitExceeded"
 
 
-def test_a32_a_long_chain_of_bases_is_bounded() -> None:
+def test_guard_a32_bounds_a_long_chain_of_bases() -> None:
     files = {f"b/{n}/kustomization.yaml": f"resources: [../{n + 1}]" for n in range(40)}
     assert refusal("resources: [../../b/0]", files)[0] == "LimitExceeded"
 
 
-def test_two_kustomization_files_in_one_directory() -> None:
+def test_guard_refuses_two_kustomization_files_in_one_directory() -> None:
     assert refusal("resources: []", {f"{DEV}/Kustomization": ""}) == ("InvalidKustomization", f"{DEV}/Kustomization")
 
 
-def test_a40_no_user_information_in_messages() -> None:
+def test_guard_a40_messages_have_no_user_information() -> None:
     with pytest.raises(Exception, match="looks like a remote address") as caught:
         closed({FILE: "resources: ['https://user:hunter2@example.com/x']"})
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_key_is_that_of_names_modes_and_contents_reached() -> None:
+def test_guard_key_is_made_of_the_names_modes_and_contents_of_reached_files() -> None:
     files: dict[str, str | Link] = {FILE: "resources: [f]", f"{DEV}/f": "a: 1", "base/x": "1"}
     key = closed(files).key
     assert closed({**files, "base/x": "2"}).key == key
@@ -323,7 +323,7 @@ def test_the_key_is_that_of_names_modes_and_contents_reached() -> None:
     assert closed({"base/kustomization.yaml": "resources: [f]", "base/f": "a: 1"}, "base").key != key
 
 
-def test_a_closure_knows_which_changes_concern_it() -> None:
+def test_guard_closure_knows_which_changes_concern_it() -> None:
     found = closed({FILE: "resources: [../../base]", "base/kustomization.yaml": "resources: [a]", "base/a": "a: 1"})
     assert found.reads("base/a")
     assert found.reads("base/Kustomization")  # one more of them would be refused
@@ -331,7 +331,7 @@ def test_a_closure_knows_which_changes_concern_it() -> None:
     assert not found.reads("other/kustomization.yaml")
 
 
-def test_unchanged_files_are_not_read_again() -> None:
+def test_guard_does_not_read_unchanged_files_again() -> None:
     trees = Trees()
     guarded = Guard(trees.read)
     guarded.closure(trees.tree({FILE: "resources: [f]", f"{DEV}/f": "a: 1"}), DEV)
@@ -341,7 +341,7 @@ def test_unchanged_files_are_not_read_again() -> None:
     assert trees.reads == [tree[f"{DEV}/f"].id]
 
 
-def test_the_source_holds_exactly_the_closure() -> None:
+def test_guard_source_has_exactly_the_files_of_the_closure() -> None:
     trees = Trees()
     tree = trees.tree({FILE: "configMapGenerator: [{name: a, files: [f]}]", f"{DEV}/f": "data", "base/secret": "s"})
     found = guard.closure(tree, trees.read, DEV)
@@ -352,7 +352,7 @@ def test_the_source_holds_exactly_the_closure() -> None:
 
 
 @pytest.mark.parametrize("path", ["base/platform", "environments/dev", "environments/test", "environments/prod"])
-def test_the_example_passes(path: str) -> None:
+def test_guard_accepts_the_example(path: str) -> None:
     files = [file for part in ("base", "environments") for file in (ROOT / part).rglob("*") if file.is_file()]
     found = closed({str(file.relative_to(ROOT)): file.read_text() for file in files}, path)
     assert f"{path}/kustomization.yaml" in found.files

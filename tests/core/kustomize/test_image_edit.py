@@ -19,7 +19,7 @@ APP = "harbor.tuling.internal/tuling/print-api"
 IMAGE = Image(APP, "1.5.0", DIGEST)
 
 
-def test_existing_scalars_are_replaced_between_their_marks() -> None:
+def test_image_edit_replaces_scalars_between_their_marks() -> None:
     text = f"""\
 # who changes this: the controller
 resources: [../../base]   # all of it
@@ -34,7 +34,7 @@ namespace:   dev
     assert set_image(text.encode(), IMAGE, FILE).decode() == expected
 
 
-def test_setting_what_is_set_changes_no_byte() -> None:
+def test_image_edit_of_the_same_image_changes_no_byte() -> None:
     text = f"images: [{{name: {APP}, newTag: 1.5.0, digest: {DIGEST}}}]".encode()
     assert set_image(text, IMAGE, FILE) is text
 
@@ -111,14 +111,14 @@ CASES = {
 
 
 @pytest.mark.parametrize(("before", "after"), CASES.values(), ids=CASES.keys())
-def test_missing_parts_are_inserted_like_their_neighbours(before: str, after: str) -> None:
+def test_image_edit_inserts_missing_parts_like_their_neighbours(before: str, after: str) -> None:
     assert set_image(before.encode(), IMAGE, FILE).decode() == after
 
 
 @pytest.mark.parametrize(
     "tag", ["1.10", "1234567", "0012345", "0x12", "1_000", "true", "null", "553640e6", "2024-01-01"]
 )
-def test_a37_a_tag_that_yaml_would_misread_is_quoted(tag: str) -> None:
+def test_image_edit_a37_quotes_a_tag_that_yaml_would_misread(tag: str) -> None:
     text = f"images:\n- name: {APP}\n  newTag: abc\n  digest: {OTHER}\n".encode()
     assert f'newTag: "{tag}"\n' in set_image(text, Image(APP, tag, DIGEST), FILE).decode()
 
@@ -140,7 +140,7 @@ def test_a37_a_tag_that_yaml_would_misread_is_quoted(tag: str) -> None:
         ("- a\n", 1, "NotAKustomization"),
     ],
 )
-def test_what_cannot_be_edited_safely_is_refused_with_its_line(text: str, line: int, reason: str) -> None:
+def test_image_edit_refuses_an_unsafe_edit_with_its_line(text: str, line: int, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         set_image(text.encode(), IMAGE, FILE)
     assert (caught.value.reason, caught.value.place and caught.value.place.line) == (reason, line)
@@ -148,13 +148,13 @@ def test_what_cannot_be_edited_safely_is_refused_with_its_line(text: str, line: 
 
 
 @pytest.mark.parametrize("value", ["null", "~", "", "1.10", "0123456", "true", '""', '"a b"'])
-def test_a37_a_tag_that_kustomize_would_refuse_or_drop_is_refused(value: str) -> None:
+def test_image_edit_a37_refuses_a_tag_that_kustomize_would_refuse_or_drop(value: str) -> None:
     with pytest.raises(Rejected) as caught:
         images(f"images:\n- name: x\n  newTag: {value}\n".encode(), FILE)
     assert str(caught.value).startswith(f"{FILE}:3: `newTag`")
 
 
-def test_declared_images_are_those_that_are_deployed() -> None:
+def test_image_edit_reads_the_names_that_are_deployed() -> None:
     text = f"images:\n- {{name: app, newName: {APP}, newTag: '1.0'}}\n- {{name: x, digest: '{DIGEST}'}}\n"
     assert images(text.encode(), FILE) == (Image(APP, "1.0"), Image("x", None, DIGEST))
 
@@ -202,7 +202,7 @@ def kustomizations(draw: st.DrawFn) -> bytes:
 
 
 @given(text=kustomizations(), tag=_TAG, digest=_DIGESTS)
-def test_only_the_two_scalars_differ_in_any_file(text: bytes, tag: str, digest: str) -> None:
+def test_image_edit_changes_only_the_two_scalars_in_any_file(text: bytes, tag: str, digest: str) -> None:
     wanted = Image(APP, tag, digest)
     edited = set_image(text, wanted, FILE)
 

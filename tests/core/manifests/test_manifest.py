@@ -43,21 +43,21 @@ def test_manifest_without_a_namespace_gets_that_of_the_overlay() -> None:
     assert found[0].body["metadata"]["namespace"] == "shop-dev"
 
 
-def test_a_namespace_on_a_cluster_scoped_object_is_dropped() -> None:
+def test_manifest_of_a_cluster_scoped_object_loses_its_namespace() -> None:
     # kustomize's namespace transformer cannot know the scope of custom kinds
     (found,) = parse(obj("ClusterRole", "r", metadata=", namespace: shop-dev", api="rbac.authorization.k8s.io/v1"))
     assert found.key.namespace == ""
     assert "namespace" not in found.body["metadata"]
 
 
-def test_kinds_that_the_render_brings_itself_are_known() -> None:
+def test_manifest_of_a_kind_that_the_same_render_defines() -> None:
     crd = "spec: {group: unknown, scope: Cluster, names: {kind: Thing}}"
     text = obj("CustomResourceDefinition", "things.unknown", crd, api="apiextensions.k8s.io/v1")
     found = parse(text + obj("Thing", "t", api="unknown/v1"))
     assert found[1].key == Key("unknown", "Thing", "", "t")
 
 
-def test_a33_a_render_does_not_say_that_a_kind_of_the_cluster_has_a_namespace() -> None:
+def test_manifest_a33_scope_of_a_served_kind_is_the_clusters() -> None:
     """Else a ClusterRole would lie in the overlay's namespace for the scope, and in none for the API server."""
     crd = "spec: {group: rbac.authorization.k8s.io, scope: Namespaced, names: {kind: ClusterRole}}"
     text = obj("CustomResourceDefinition", "x", crd, api="apiextensions.k8s.io/v1")
@@ -65,7 +65,7 @@ def test_a33_a_render_does_not_say_that_a_kind_of_the_cluster_has_a_namespace() 
     assert found[1].key == Key("rbac.authorization.k8s.io", "ClusterRole", "", "r")
 
 
-def test_a33_a_list_in_a_list_hides_nothing() -> None:
+def test_manifest_a33_list_in_a_list_hides_nothing() -> None:
     hidden = "{apiVersion: v1, kind: Namespace, metadata: {name: other}}"
     text = f"{{apiVersion: v1, kind: List, items: [{{apiVersion: v1, kind: NamespaceList, items: [{hidden}]}}]}}"
     allowed = scope.of(DEV, None)
@@ -75,7 +75,7 @@ def test_a33_a_list_in_a_list_hides_nothing() -> None:
     assert rejection(lambda: parse(deep)) == ("InvalidManifest", f"{RENDERED}:1")
 
 
-def test_a33_lists_are_taken_apart() -> None:
+def test_manifest_a33_lists_are_expanded() -> None:
     inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Secret, metadata: {name: s}}]}"
     first = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"
     found = parse(f"apiVersion: v1\nkind: ConfigMapList\nitems: [{first}, {inner}]")
@@ -103,30 +103,30 @@ def test_a33_lists_are_taken_apart() -> None:
         ("a: [", ("InvalidYaml", f"{RENDERED}:2"), "not YAML"),
     ],
 )
-def test_a33_a36_refused(text: str, expected: tuple[str, str], said: str) -> None:
+def test_manifest_a33_a36_refusals(text: str, expected: tuple[str, str], said: str) -> None:
     assert rejection(lambda: parse(text)) == expected
     with pytest.raises(Rejected, match=said.replace("(", r"\(").replace(")", r"\)")):
         parse(text)
 
 
-def test_the_platform_has_no_namespace_to_give() -> None:
+def test_manifest_of_the_platform_needs_a_namespace() -> None:
     assert rejection(lambda: parse(obj("ConfigMap", "a"), PLATFORM))[0] == "InvalidManifest"
 
 
-def test_equal_objects_have_equal_hashes_whatever_their_order() -> None:
+def test_manifest_hash_does_not_depend_on_the_order_of_fields() -> None:
     one = parse("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '1', b: '2'}")
     two = parse("kind: ConfigMap\ndata: {b: '2', a: '1'}\nmetadata: {name: a, namespace: shop-dev}\napiVersion: v1")
     three = parse("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '1', b: '3'}")
     assert one[0].hash == two[0].hash != three[0].hash
 
 
-def test_a41_the_hash_of_a_secret_depends_on_the_installation() -> None:
+def test_manifest_a41_hash_of_a_secret_depends_on_the_installation() -> None:
     text = obj("Secret", "s", "stringData: {password: x}").encode()
     hashes = {manifests.parse(text, DEV, is_namespaced, secret_key=key)[0].hash for key in (b"one", b"two")}
     assert len(hashes) == 2
 
 
-def test_labelled_names_the_set_keeps_the_rest_and_hashes_what_is_applied() -> None:
+def test_manifest_with_part_of_keeps_the_other_labels_and_hashes_the_result() -> None:
     (before,) = parse(obj("ConfigMap", "a", metadata=", labels: {app: a}"))
     after = manifests.with_part_of(before, "applyset-x-v1", secret_key=KEY)
     assert after.body["metadata"]["labels"] == {"app": "a", PART_OF_LABEL: "applyset-x-v1"}
@@ -149,21 +149,21 @@ KEDA = "spec: {scaleTargetRef: {name: web}}"
         obj("ScaledObject", "x", KEDA, api="keda.sh/v1alpha1"),
     ],
 )
-def test_replicas_that_an_autoscaler_owns_are_left_out(scaler: str) -> None:
+def test_manifest_loses_replicas_that_an_autoscaler_owns(scaler: str) -> None:
     kept, scaled = manifests.without_owned_replicas(parse(WEB + WORKER + scaler))
     assert scaled == {Key("apps", "Deployment", "shop-dev", "web")}
     assert [manifest.body["spec"].get("replicas") for manifest in kept[:2]] == [None, 3]
     assert kept[0].hash != parse(WEB)[0].hash
 
 
-def test_an_autoscaler_of_another_namespace_owns_nothing_here() -> None:
+def test_manifest_keeps_replicas_of_an_autoscaler_in_another_namespace() -> None:
     scaler = obj(
         "ScaledObject", "x", "spec: {scaleTargetRef: {name: web}}", api="keda.sh/v1", metadata=", namespace: o"
     )
     assert manifests.without_owned_replicas(parse(WEB + scaler))[1] == frozenset()
 
 
-def test_live_replicas_do_not_change_what_git_wants() -> None:
+def test_manifest_hash_does_not_depend_on_live_replicas() -> None:
     (web,) = parse(WEB)
     other = manifests.with_replicas(web, 7)
     assert (other.body["spec"]["replicas"], other.hash) == (7, web.hash)
@@ -179,7 +179,7 @@ def test_live_replicas_do_not_change_what_git_wants() -> None:
         ("other: disabled", False),
     ],
 )
-def test_a35_annotations_that_keep_an_object(annotations: str, *, disabled: bool) -> None:
+def test_manifest_a35_annotations_that_disable_pruning(annotations: str, *, disabled: bool) -> None:
     (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotations}}}"))
     assert manifests.is_prune_disabled(found.body) is disabled
 
@@ -197,7 +197,7 @@ STEERING = (
 
 
 @pytest.mark.parametrize("annotation", STEERING)
-def test_a35_no_annotation_forces_replaces_or_ignores(annotation: str) -> None:
+def test_manifest_a35_no_annotation_forces_replaces_or_ignores(annotation: str) -> None:
     """They are data: no rule asks for them. Only waves and `prune: disabled` are heard, of an object's own."""
     (found,) = parse(obj("ConfigMap", "a", metadata=f", annotations: {{{annotation}}}"))
     assert not manifests.is_prune_disabled(found.body)
@@ -206,7 +206,7 @@ def test_a35_no_annotation_forces_replaces_or_ignores(annotation: str) -> None:
 
 
 @pytest.mark.parametrize("wave", ["x", "1.5", "''", "0x10"])
-def test_a35_a_wave_is_a_number_or_an_error(wave: str) -> None:
+def test_manifest_a35_wave_is_a_number_or_an_error(wave: str) -> None:
     (found,) = parse(obj("ConfigMap", "a", metadata=f', annotations: {{lockstep.gitops/sync-wave: "{wave}"}}'))
     with pytest.raises(Rejected) as caught:
         apply_order.wave(found.body)

@@ -69,7 +69,7 @@ def running(image: str) -> Manifest:
         (DEV, manifest("ConfigMap", "shop-dev", **{"applyset.kubernetes.io/id": "y"}), "carries the label"),
     ],
 )
-def test_a33_a34_what_an_overlay_may_create(overlay: Overlay, found: Manifest, said: str) -> None:
+def test_scope_a33_a34_of_an_overlay(overlay: Overlay, found: Manifest, said: str) -> None:
     violations = [str(violation) for violation in scope.violations([found], scope.of(overlay, PIPELINE))]
     assert len(violations) == bool(said)
     assert said in "".join(violations)
@@ -87,17 +87,19 @@ def test_a33_a34_what_an_overlay_may_create(overlay: Overlay, found: Manifest, s
         (DEV, manifest("ClusterRole"), ScopeCeilings(cluster_kinds=("ClusterRole",)), True),
     ],
 )
-def test_ceilings_only_narrow(overlay: Overlay, found: Manifest, ceilings: ScopeCeilings, *, refused: bool) -> None:
+def test_scope_ceilings_only_narrow(
+    overlay: Overlay, found: Manifest, ceilings: ScopeCeilings, *, refused: bool
+) -> None:
     assert bool(scope.violations([found], scope.of(overlay, PIPELINE), ceilings)) is refused
 
 
-def test_without_a_pipeline_only_the_own_namespace_is_allowed() -> None:
+def test_scope_without_a_pipeline_is_the_own_namespace() -> None:
     allowed = scope.of(DEV, None)
     assert not scope.violations([manifest("ConfigMap", "shop-dev")], allowed)
     assert scope.violations([manifest("Namespace")], allowed)
 
 
-def test_violations_are_refused_together() -> None:
+def test_scope_violations_are_refused_together() -> None:
     found = [manifest("Namespace", name=f"n{number}") for number in range(7)]
     refused = rejection(lambda: scope.require(found, scope.of(DEV, PIPELINE)))
     assert refused == ("OutOfScope", "environments/dev/kustomization.yaml")
@@ -107,7 +109,7 @@ def test_violations_are_refused_together() -> None:
 
 @pytest.mark.parametrize("field", ["serviceAccountName", "serviceAccount"])
 @pytest.mark.parametrize(("account", "refused"), [("order", False), ("cluster-admin", True)])
-def test_a33_a_ceiling_on_service_accounts_binds_pods(field: str, account: str, refused: bool) -> None:  # noqa: FBT001 - a table
+def test_scope_a33_ceiling_on_service_accounts_binds_pods(field: str, account: str, refused: bool) -> None:  # noqa: FBT001 - a table
     spec = {"template": {"spec": {field: account}}}
     body = {"kind": "Deployment", "metadata": {"name": "x", "namespace": "shop-dev"}, "spec": spec}
     found = Manifest(Key("apps", "Deployment", "shop-dev", "x"), body, "")

@@ -95,7 +95,7 @@ def _changes(live: Any, preview: Any) -> list[tuple[str, str | None]]:
     return [(change.field, change.new) for change in diff.changes(live, preview) if change.field != revision]
 
 
-def test_right_after_an_apply_everything_declared_is_ours_and_as_declared(deployment: LiveDeployment) -> None:
+def test_field_ownership_after_an_apply_has_everything_that_was_declared(deployment: LiveDeployment) -> None:
     live = deployment.apply()
 
     assert deployment.lost(live) == {}
@@ -104,7 +104,7 @@ def test_right_after_an_apply_everything_declared_is_ours_and_as_declared(deploy
     assert _changes(live, deployment.apply(dry_run=True)) == []
 
 
-def test_a_console_edit_is_seen_healed_and_its_addition_stays_foreign(deployment: LiveDeployment) -> None:
+def test_field_ownership_of_a_console_edit_is_healed_and_its_addition_stays_foreign(deployment: LiveDeployment) -> None:
     applied = deployment.apply()
     edited = deployment.apply()
     container = edited["spec"]["template"]["spec"]["containers"][0]
@@ -125,7 +125,7 @@ def test_a_console_edit_is_seen_healed_and_its_addition_stays_foreign(deployment
     assert _foreign(healed) == {f"{APP}/env/DEBUG": "ks-console"}
 
 
-def test_removed_fields_are_lost_to_nobody(deployment: LiveDeployment) -> None:
+def test_field_ownership_of_removed_fields_is_empty(deployment: LiveDeployment) -> None:
     deployment.apply()
 
     live = deployment.patch(
@@ -135,7 +135,7 @@ def test_removed_fields_are_lost_to_nobody(deployment: LiveDeployment) -> None:
     assert deployment.lost(live) == {f"{APP}/env/B/name": "", f"{APP}/env/B/value": ""}
 
 
-def test_a_list_without_keys_is_lost_whole(deployment: LiveDeployment) -> None:
+def test_field_ownership_of_a_list_without_keys_is_lost_whole(deployment: LiveDeployment) -> None:
     deployment.apply()
 
     live = deployment.patch(
@@ -146,7 +146,7 @@ def test_a_list_without_keys_is_lost_whole(deployment: LiveDeployment) -> None:
     assert field_ownership.writers(live, [f"{APP}/args/1"])[0].manager == "somebody"
 
 
-def test_scaling_takes_the_replicas_but_is_not_foreign(deployment: LiveDeployment) -> None:
+def test_field_ownership_of_scaled_replicas_is_lost_and_not_foreign(deployment: LiveDeployment) -> None:
     applied = deployment.apply()
 
     scaled = deployment.scale(2, "autoscaler")

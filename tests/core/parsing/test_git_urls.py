@@ -48,28 +48,28 @@ LOOK_ALIKE = [
 
 
 @pytest.mark.parametrize("url", ALIKE)
-def test_user_scheme_port_suffix_and_case_of_the_host_do_not_count(url: str) -> None:
+def test_git_url_ignores_user_scheme_port_suffix_and_case_of_the_host(url: str) -> None:
     assert git_urls.parse(url) == git_urls.parse(HOME)
 
 
 @pytest.mark.parametrize("url", LOOK_ALIKE)
-def test_a08_everything_else_does(url: str) -> None:
+def test_git_url_a08_depends_on_everything_else(url: str) -> None:
     home = git_urls.parse(HOME)
     assert home is not None
     assert not git_urls.names_any([url], {home})
 
 
-def test_the_forms_of_ssh() -> None:
+def test_git_url_forms_of_ssh() -> None:
     assert git_urls.parse("git@h:a/b.git") == git_urls.parse("ssh://git@h/a/b") == git_urls.parse("ssh://h:22/a/b")
     assert git_urls.parse("ssh://git@h:2222/a/b") != git_urls.parse("git@h:a/b")
 
 
-def test_the_forms_of_a_path() -> None:
+def test_git_url_forms_of_a_path() -> None:
     assert git_urls.parse("/srv/config.git") == git_urls.parse("file:///srv/config.git")
     assert git_urls.parse("/srv/项目/config.git") is not None
 
 
-def test_one_of_several_names_is_enough() -> None:
+def test_git_url_names_any_of_several_repositories() -> None:
     home = git_urls.parse(HOME)
     assert home is not None
     assert git_urls.names_any(["https://elsewhere/x", "HTTPS://x", ALIKE[1]], {home})

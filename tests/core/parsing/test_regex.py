@@ -5,7 +5,7 @@ import pytest
 from gitops.core.parsing import regex
 
 
-def test_what_they_mean() -> None:
+def test_regex_matches() -> None:
     assert regex.is_in("b+", "abbc")
     assert not regex.is_in("^b", "abbc")
     assert regex.whole(r"main-(?P<build>\d+)", "main-17") == ("17",)
@@ -15,12 +15,12 @@ def test_what_they_mean() -> None:
 
 
 @pytest.mark.parametrize("expression", ["(", "(?=a)", r"(a)\1", "a{1001}"])
-def test_what_they_may_not_be(expression: str) -> None:
+def test_regex_errors(expression: str) -> None:
     with pytest.raises(ValueError, match="is not a regular expression of RE2"):
         regex.require(expression)
 
 
-def test_repetitions_of_repetitions_come_to_an_end() -> None:
+def test_regex_with_nested_repetitions_ends() -> None:
     """Python's own engine would take longer than anybody lives."""
     assert not regex.is_in("^(a+)+$", "a" * 50_000 + "b")
     assert regex.whole("(a|a)*", "a" * 50_000) is not None

@@ -40,16 +40,16 @@ from tests.worlds.rejections import rejection
         ("!!int '7'", 7),
     ],
 )
-def test_scalars_mean_what_they_mean_to_kubectl(text: str, value: object) -> None:
+def test_yaml_scalars_have_the_values_that_kubectl_reads(text: str, value: object) -> None:
     found = yaml_reader.document(f"key: {text}".encode(), "f").value["key"]
     assert (found, type(found)) == (value, type(value))
 
 
-def test_keys_stay_text() -> None:
+def test_yaml_keys_stay_text() -> None:
     assert yaml_reader.document(b"{8080: a, on: b, null: c}", "f").value == {"8080": "a", "on": "b", "null": "c"}
 
 
-def test_aliases_and_merge_keys_are_resolved_and_own_keys_win() -> None:
+def test_yaml_aliases_and_merge_keys_are_resolved_and_own_keys_win() -> None:
     text = b"base: &b {a: 1, b: 2}\none: {<<: *b, a: 3}\ntwo: {<<: [{c: 1}, *b]}\nagain: *b\n"
     assert yaml_reader.document(text, "f").value == {
         "base": {"a": 1, "b": 2},
@@ -59,7 +59,7 @@ def test_aliases_and_merge_keys_are_resolved_and_own_keys_win() -> None:
     }
 
 
-def test_every_key_and_item_knows_its_line() -> None:
+def test_yaml_lines_of_keys_and_items() -> None:
     found = yaml_reader.document(b"# one\na:\n  b:\n  - x\n  - c: 1\n", "f")
     places = [found.place(path).line for path in (("a",), ("a", "b"), ("a", "b", 1), ("a", "b", 1, "c"), ("a", "zzz"))]
     assert places == [2, 3, 5, 5, 2]
@@ -83,11 +83,11 @@ def test_every_key_and_item_knows_its_line() -> None:
         (b'{"a":' * 100_000, "LimitExceeded", 1),
     ],
 )
-def test_a30_what_is_wrong_is_named_with_its_line(text: bytes, reason: str, line: int) -> None:
+def test_yaml_a30_errors_name_their_line(text: bytes, reason: str, line: int) -> None:
     assert rejection(lambda: yaml_reader.document(text, "f.yaml")) == (reason, f"f.yaml:{line}")
 
 
-def test_a23_a30_an_alias_bomb_is_counted_as_if_expanded_and_never_built() -> None:
+def test_yaml_a23_a30_alias_bomb_is_counted_and_never_built() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     assert rejection(lambda: yaml_reader.document("\n".join(lines).encode(), "f")) == (
@@ -96,13 +96,13 @@ def test_a23_a30_an_alias_bomb_is_counted_as_if_expanded_and_never_built() -> No
     )  # 9 to the power of 6
 
 
-def test_a30_too_many_bytes_or_documents() -> None:
+def test_yaml_a30_too_many_bytes_or_documents() -> None:
     assert rejection(lambda: yaml_reader.document(b"x" * 101, "f", YamlLimits(size=100)))[0] == "LimitExceeded"
     many = b"--- {a: 1}\n" * 11
     assert rejection(lambda: yaml_reader.documents(many, "f", YamlLimits(documents=10))) == ("LimitExceeded", "f:11")
 
 
-def test_empty_documents_are_left_out_but_a_file_needs_one() -> None:
+def test_yaml_documents_that_are_empty_are_left_out_but_a_file_needs_one() -> None:
     assert len(yaml_reader.documents(b"---\n---\na: 1\n---\n# nothing\n", "f", YamlLimits(documents=9))) == 1
     assert rejection(lambda: yaml_reader.document(b"# nothing\n", "f"))[0] == "InvalidYaml"
 
@@ -118,12 +118,12 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(T
 
 
 @given(VALUES)
-def test_what_pyyaml_writes_is_read_back(value: object) -> None:
+def test_yaml_that_pyyaml_writes_is_read_back(value: object) -> None:
     text = yaml.safe_dump({"key": value}).encode()
     assert yaml_reader.document(text, "f").value["key"] == value
 
 
 @given(st.binary(max_size=200) | st.text(alphabet="a&*{}[]:-?!|>'\"#\n ,<0.", max_size=60).map(str.encode))
-def test_a30_any_bytes_are_read_or_rejected(data: bytes) -> None:
+def test_yaml_a30_any_bytes_are_read_or_rejected(data: bytes) -> None:
     with suppress(Rejected):
         yaml_reader.documents(data, "f", YamlLimits(documents=100))

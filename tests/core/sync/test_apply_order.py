@@ -15,7 +15,7 @@ def create(kind: str, name: str, *, api: str = "v1", wave: str | None = None) ->
     return Create(Manifest(key(body), body, ""))
 
 
-def test_namespaces_come_first_and_admission_comes_last() -> None:
+def test_apply_order_has_namespaces_first_and_admission_last() -> None:
     steps = [
         create("ValidatingWebhookConfiguration", "w", api="admissionregistration.k8s.io/v1"),
         create("Deployment", "d", api="apps/v1"),
@@ -27,7 +27,7 @@ def test_namespaces_come_first_and_admission_comes_last() -> None:
     assert names == [["n"], ["p"], ["c"], ["d"], ["w"]]
 
 
-def test_waves_come_before_kinds_and_may_be_negative() -> None:
+def test_apply_order_has_waves_before_kinds_also_negative_ones() -> None:
     steps = [
         create("ConfigMap", "late", wave="1"),
         create("Deployment", "d", api="apps/v1"),
@@ -36,11 +36,11 @@ def test_waves_come_before_kinds_and_may_be_negative() -> None:
     assert [group[0].key.name for _, _, group in apply_order.groups(steps)] == ["early", "d", "late"]
 
 
-def test_independent_objects_share_a_group() -> None:
+def test_apply_order_groups_independent_objects() -> None:
     ((_, _, group),) = apply_order.groups([create("Service", "a"), create("Service", "b")])
     assert {step.key.name for step in group} == {"a", "b"}
 
 
-def test_a_wave_that_is_no_number_is_refused_by_name() -> None:
+def test_apply_order_refuses_a_wave_that_is_no_number_by_name() -> None:
     with pytest.raises(Rejected, match=r"ConfigMap x.*sync-wave must be a whole number"):
         apply_order.groups([create("ConfigMap", "x", wave="first")])

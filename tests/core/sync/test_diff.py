@@ -260,13 +260,13 @@ OBJECTS = st.dictionaries(NAMES, VALUES, min_size=1, max_size=4).map(lambda spec
 
 
 @given(OBJECTS)
-def test_a_body_does_not_differ_from_itself(body: dict[str, Any]) -> None:
+def test_diff_of_a_body_with_itself_is_empty(body: dict[str, Any]) -> None:
     assert diff.changes(body, copy.deepcopy(body)) == ()
     assert diff.declared_changes(body, copy.deepcopy(body)) == ()
 
 
 @given(body=OBJECTS, data=st.data())
-def test_every_edited_leaf_is_found_and_nothing_else(body: dict[str, Any], data: st.DataObject) -> None:
+def test_diff_finds_every_edited_leaf_and_nothing_else(body: dict[str, Any], data: st.DataObject) -> None:
     edited = copy.deepcopy(body)
     slots = list(_scalar_slots(edited["spec"]))
     chosen = data.draw(st.sets(st.sampled_from(range(len(slots))), max_size=4)) if slots else set()

@@ -28,7 +28,7 @@ ENV = "/spec/template/spec/containers/app/env"
         (f"{ENV}/DB_PASSWORD/valueFrom/secretKeyRef/name", False),
     ],
 )
-def test_a41_credentials_outside_secrets_are_told_by_their_names(path: str, *, is_one: bool) -> None:
+def test_masking_a41_recognises_credentials_by_the_names_of_fields(path: str, *, is_one: bool) -> None:
     assert masking.is_credential(path) is is_one
 
 
@@ -47,11 +47,11 @@ def test_a41_credentials_outside_secrets_are_told_by_their_names(path: str, *, i
         ("rotate the token daily", "rotate the token daily"),
     ],
 )
-def test_a41_what_a_text_assigns_to_such_a_name_is_masked(text: str, shown: str) -> None:
+def test_masking_a41_of_values_that_a_text_assigns_to_such_a_name(text: str, shown: str) -> None:
     assert masking.without_credentials(text) == shown
 
 
-def test_a41_the_difference_of_a_config_map_and_of_an_environment_shows_no_credential() -> None:
+def test_masking_a41_in_the_difference_of_a_config_map_and_of_an_environment() -> None:
     def body(secret: str) -> dict[str, object]:
         file = f"server:\n  port: 80\ndatasource:\n  password: {secret}\n"
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "data": {"a.yml": file, "API_TOKEN": secret}}
@@ -72,12 +72,12 @@ def test_a41_the_difference_of_a_config_map_and_of_an_environment_shows_no_crede
 
 
 @pytest.mark.parametrize("piece", ["a", "a.", "token", 'password="', "://a", "-", "token:", "'"])
-def test_a30_a_long_text_is_read_once(piece: str) -> None:
+def test_masking_a30_reads_a_long_text_once(piece: str) -> None:
     """Quadratic in its length, this would take hours."""
     text = piece * (1_000_000 // len(piece))
     assert len(masking.without_credentials(text)) > 0
 
 
-def test_what_is_no_text_is_no_credential() -> None:
+def test_masking_leaves_values_that_are_no_text() -> None:
     change = diff.SecretMask({}).change("/spec/automountServiceAccountToken", True, False)  # noqa: FBT003 - a value
     assert (change.old, change.new) == ("true", "false")
