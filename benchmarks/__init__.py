@@ -1,1 +1,1 @@
-"""`python -m benchmarks`: what the controller costs, each figure beside its budget and a floor of the same run."""
+"""`python -m benchmarks`: the cost of the controller; each figure beside its budget and a floor of the same run."""

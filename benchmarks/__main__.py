@@ -1,5 +1,5 @@
-"""`python -m benchmarks [SHAPE...]`: runs the shapes one after the other and prints one table. It exits 0 when it could
-measure; a figure over its budget is named, not punished.
+"""`python -m benchmarks [SHAPE...]`: runs the shapes one after the other and prints one table. It exits 0 if it could
+measure; a figure over its budget is reported and does not change the exit code.
 """
 
 import os
@@ -26,10 +26,10 @@ console = Console(stderr=True)
 
 def main(
     wanted: Annotated[list[str] | None, typer.Argument(metavar="[SHAPE...]", help=_LISTED, show_default=False)] = None,
-    overlays: Annotated[int, typer.Option(help="How many overlays the fleet has.")] = 100,
-    results: Annotated[Path, typer.Option("--json", help="Where the figures are written.")] = _RESULTS,
+    overlays: Annotated[int, typer.Option(help="The number of overlays in the fleet.")] = 100,
+    results: Annotated[Path, typer.Option("--json", help="The file for the figures.")] = _RESULTS,
 ) -> None:
-    """Measure the controller against the budgets, on a control plane of its own that goes away afterwards."""
+    """Measure the controller against its budgets, on a temporary control plane of its own."""
     chosen = frozenset(wanted or (*DEFAULT, *OFFLINE))
     unknown = sorted(chosen - {*DEFAULT, *OFFLINE})
     if unknown:

@@ -1,4 +1,4 @@
-"""The API server in raw HTTP: what a floor is made of, and the eyes that see when an object changed."""
+"""The API server over raw HTTP: for the floors, and to observe when an object changes."""
 
 import json
 import threading
@@ -28,11 +28,11 @@ _PLURALS = {
 
 
 class NotSeen(Exception):
-    """What was waited for did not come within a minute."""
+    """The expected state was not observed within a minute."""
 
 
 class Api:
-    """Thread-safe; keeps its connections open as the controller does."""
+    """A client. Thread-safe; it keeps its connections open, as the controller does."""
 
     def __init__(self, kubeconfig: Path, *, connections: int = 16) -> None:
         config = yaml.safe_load(kubeconfig.read_text())
@@ -48,7 +48,7 @@ class Api:
         return self._patch(f"{path(body)}?{query}", body, "application/apply-patch+yaml")
 
     def edit(self, kind: str, namespace: str, name: str, patch: Body) -> Body:
-        """A merge patch under a name of its own: what a person does with kubectl edit."""
+        """A merge patch with a manager name of its own, as a person makes it with kubectl edit."""
         target = {"kind": kind, "metadata": {"namespace": namespace, "name": name}}
         return self._patch(f"{path(target)}?fieldManager=somebody", patch, "application/merge-patch+json")
 
@@ -80,7 +80,7 @@ class Api:
 
 
 class Sight:
-    """One kind in one namespace, as its watch shows it, `whole` or its metadata only; a context manager."""
+    """The objects of one kind in one namespace, from a watch; `whole` or their metadata only. A context manager."""
 
     def __init__(self, api: Api, kind: str, namespace: str, *, whole: bool = True) -> None:
         self._response = api.open_watch(kind, namespace, whole=whole)
@@ -89,11 +89,11 @@ class Sight:
         self._thread = threading.Thread(target=self._follow, name=f"sight {kind}", daemon=True)
 
     def await_count(self, count: int, *, seconds: float = _PATIENCE) -> float:
-        """Monotonic time at which so many objects were there. Raises: NotSeen."""
+        """Waits until there are `count` objects; returns the monotonic time. Raises: NotSeen."""
         return self._await(lambda: len(self._objects) >= count, f"{count} objects", seconds)
 
     def await_object(self, name: str, is_so: Callable[[Body], bool], *, seconds: float = _PATIENCE) -> float:
-        """Monotonic time at which the object was so. Raises: NotSeen."""
+        """Waits until the object satisfies `is_so`; returns the monotonic time. Raises: NotSeen."""
         return self._await(lambda: name in self._objects and is_so(self._objects[name]), name, seconds)
 
     def _await(self, is_so: Callable[[], bool], what: str, seconds: float) -> float:

@@ -1,5 +1,5 @@
-"""Many Harbor pushes at one moment. What counts: nothing that was answered 200 is lost, few are told to come again, and
-commits are far fewer than events.
+"""Many Harbor pushes at one moment. No push that was answered 200 may be lost, few may get 429 or 503, and there must
+be far fewer commits than events.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _random = random.Random(7)
 
 
 def burst(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
-    """1,000 deliveries that are all sent at the same moment."""
+    """Sends 1,000 deliveries at the same moment."""
     builds = _BURST // len(services) or 1
     pushed = [fleet.image(service, _BURST_BUILD + build) for build in range(builds) for service in services]
     _random.shuffle(pushed)
@@ -48,7 +48,7 @@ def lost(world: World, services: Sequence[str], build: int) -> int:
 
 
 def await_builds(world: World, services: Sequence[str], build: int) -> float:
-    """Monotonic time at which the trunk named the build for every service. Raises: NotSeen."""
+    """Waits until the trunk has the build of every service; returns the monotonic time. Raises: NotSeen."""
     deadline = time.monotonic() + 60
     while lost(world, services, build):
         if time.monotonic() > deadline:
@@ -57,7 +57,7 @@ def await_builds(world: World, services: Sequence[str], build: int) -> float:
 
 
 def await_images(world: World, services: Sequence[str], build: int) -> float:
-    """Monotonic time at which every Deployment had the build. Raises: NotSeen."""
+    """Waits until every Deployment has the build; returns the monotonic time. Raises: NotSeen."""
     with Sight(world.api, "Deployment", fleet.NAMESPACE) as sight:
         for service in services:
             sight.await_object(service, fleet.runs(fleet.image(service, build)))

@@ -1,4 +1,4 @@
-"""How long it takes from a cause to the changed object, one overlay of many, each time another one."""
+"""The time from a cause to the changed object, for one overlay of many, each time another one."""
 
 import subprocess
 import time
@@ -61,7 +61,7 @@ def webhooks(world: World, running: Controller, services: Sequence[str]) -> Sequ
 
 
 def drifts(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
-    """From the answer to an edit by somebody else to the field as git wants it."""
+    """From the answer to an edit by another manager to the field with git's value."""
     with Sight(world.api, "Deployment", FLOOR_NAMESPACE) as sight:
         sight.await_count(len(services))
         floor = Spread(tuple(_healed_by_hand(world.api, sight, service) for service in _some(services, _FLOORS)))
@@ -85,7 +85,7 @@ def _figures(
 
 
 def _pushed_by_hand(world: World, services: Sequence[str], build: int) -> Sequence[float]:
-    """Push + kustomize build + one apply, each of one overlay's change, without anybody who has to notice."""
+    """The floor: push + kustomize build + one apply for one overlay's change, without the time to detect it."""
     taken = []
     for service in _some(services, _FLOORS):
         world.fleet.catch_up()
@@ -103,7 +103,7 @@ def _pushed_by_hand(world: World, services: Sequence[str], build: int) -> Sequen
 
 
 def _healed_by_hand(api: Api, sight: Sight, service: str) -> float:
-    """One apply as soon as the watch shows the edit, until the watch shows that it has worked."""
+    """The floor: one apply as soon as the watch shows the edit, until the watch shows the result."""
     body = fleet.objects(service, FLOOR_NAMESPACE)[0]
     began, generation = _edited(api, FLOOR_NAMESPACE, service)
     sight.await_object(service, lambda seen: bool(seen["metadata"]["generation"] >= generation))
@@ -117,7 +117,7 @@ def _healed(api: Api, sight: Sight, service: str) -> float:
 
 
 def _edited(api: Api, namespace: str, service: str) -> tuple[float, int]:
-    """Monotonic time of the answer, and the object's generation then."""
+    """Edits the object; returns the monotonic time of the answer and the object's generation."""
     edited = api.edit("Deployment", namespace, service, {"spec": {_FIELD: 7}})
     return time.monotonic(), edited["metadata"]["generation"]
 

@@ -1,4 +1,5 @@
-"""`lockstep check` as a person runs it, beside the same number of plain kustomize builds: 100 overlays of 10 objects.
+"""`lockstep check` as a person runs it, compared with the same number of plain kustomize builds: 100 overlays of 10
+objects.
 
 Needs no cluster. A cold check also renders the references, one for the overlays of each service in every environment.
 """
@@ -28,7 +29,7 @@ _COLD, _WARM = 5.0, 0.5
 
 
 class _Used(NamedTuple):
-    """Seconds by the wall clock, and of CPU."""
+    """Wall-clock seconds and CPU seconds."""
 
     wall: float
     cpu: float
@@ -41,7 +42,7 @@ class _Place:
     scratch: Path
 
     def command(self, cache: str) -> _Used:
-        """The whole command, a process of its own, with a cache directory of this name."""
+        """Runs the whole command in its own process, with a cache directory of this name."""
         argv = [sys.executable, "-m", "gitops", "check", str(self.repo)]
         environment = {
             "PATH": os.defpath,
@@ -52,7 +53,7 @@ class _Place:
         return _used(lambda: subprocess.run(argv, check=True, capture_output=True, env=environment, cwd=Path.cwd()))
 
     def in_process(self, cache: str) -> float:
-        """Seconds of the same judgement in this process, which has imported everything."""
+        """Runs the same check in this process, which has imported everything; returns the seconds."""
         began = time.monotonic()
         repo = WorkTree(self.repo, {})
         directory = self.scratch / cache / "lockstep" / "check"
@@ -64,7 +65,7 @@ class _Place:
         return time.monotonic() - began
 
     def plainly(self, overlays: Sequence[str]) -> _Used:
-        """Plain builds alone, as many at once as check starts: one for each core."""
+        """Runs plain builds only, as many at once as check does: one for each core."""
 
         def build(overlay: str) -> None:
             argv = [self.kustomize, "build", overlay]
@@ -75,7 +76,7 @@ class _Place:
 
 
 def checks(scratch: Path, kustomize: Path, overlays: int) -> Sequence[Figure]:
-    """Alternating, so that all see the same machine."""
+    """Alternates the variants, so that all have the same conditions."""
     written = judged.write(scratch / "judged", overlays)
     place = _Place(scratch / "judged", kustomize, scratch)
     plain, cold, warm, inside = [], [], [], []
@@ -102,7 +103,7 @@ def checks(scratch: Path, kustomize: Path, overlays: int) -> Sequence[Figure]:
 
 
 def _used(work: Callable[[], object]) -> _Used:
-    """Of the children that end meanwhile; this process waits for them and does nothing else."""
+    """The CPU time is that of the children that end meanwhile; this process only waits for them."""
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     work()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

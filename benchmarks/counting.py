@@ -1,4 +1,4 @@
-"""What the controller asks of the API server, counted by a proxy in between."""
+"""The controller's requests to the API server, counted by a proxy in between."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ _OBJECT = re.compile(r"/(?P<kind>[a-z]+)(?:/[^/?]+)?(?:\?|$)")
 
 
 def restart(where: World, overlays: int) -> Sequence[Figure]:
-    """Writes from the start of a process to the end of its first pass over every overlay, and until it is quiet."""
+    """Writes from the start of a process to the end of its first pass over every overlay, and until it is idle."""
     with _proxied(where) as proxy, world.controller(where) as running:
         running.await_passes(overlays)
         running.await_quiet()

@@ -1,4 +1,4 @@
-"""Figures, and how they are shown: what was allowed, what the parties alone need, what was measured."""
+"""Figures and their table: the budget, the floor (the cost of the parties alone) and the measured value."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """`samples` in the order in which they were taken, of one unit."""
+    """`samples` of one unit, in the order of measurement."""
 
     samples: tuple[float, ...]
 
@@ -25,7 +25,7 @@ class Spread:
         return max(self.samples)
 
     def percentile(self, percent: float) -> float:
-        """Nearest rank: the smallest sample that at least so many percent of the samples do not exceed."""
+        """By nearest rank: the smallest sample that is not exceeded by at least `percent` percent of the samples."""
         ordered = sorted(self.samples)
         return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
@@ -36,8 +36,8 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`value` must not exceed `budget` (None: there is none, it is only shown). `floor` is what the parties alone need
-    for the same work, measured in the same run; `note` says what else there is to know.
+    """`value` must not exceed `budget` (None: no budget, the value is only shown). `floor` is the cost of the parties
+    alone for the same work, measured in the same run. `note` has further details.
     """
 
     shape: str
@@ -55,7 +55,7 @@ class Figure:
 
 @dataclass(slots=True)
 class Report:
-    """What the shapes found out; `about` describes the machine and the run."""
+    """The figures of all shapes. `about` describes the machine and the run."""
 
     about: Mapping[str, str]
     figures: list[Figure] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Report:
         return [figure for figure in self.figures if not figure.is_met]
 
     def write(self, file: Path) -> None:
-        """As JSON, for comparisons between runs."""
+        """Writes JSON, for comparisons between runs."""
         file.parent.mkdir(parents=True, exist_ok=True)
         content = {"about": dict(self.about), "figures": [asdict(figure) for figure in self.figures]}
         file.write_text(json.dumps(content, indent=2) + "\n")

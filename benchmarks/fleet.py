@@ -1,5 +1,5 @@
 """A config repo with many small services: each is one overlay of a Deployment with 0 replicas, a Service, an Ingress
-and a ServiceAccount, so that what is measured is the work of the controller and not that of pods.
+and a ServiceAccount, so that the controller's work is measured and not that of pods.
 """
 
 import os
@@ -30,7 +30,7 @@ def image(service: str, build: int) -> Image:
 
 
 def objects(service: str, namespace: str, build: int = 1) -> Sequence[Mapping[str, Any]]:
-    """The four objects of a service, as they are applied by hand for a floor."""
+    """The four objects of a service, as a floor applies them directly."""
     labels = {"app": service}
     metadata = {"name": service, "namespace": namespace, "labels": labels}
     container = {
@@ -68,19 +68,19 @@ def objects(service: str, namespace: str, build: int = 1) -> Sequence[Mapping[st
 
 
 def runs(wanted: Image) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether a Deployment has that image."""
+    """Returns a predicate: True if a Deployment has the image."""
     return lambda body: bool(body["spec"]["template"]["spec"]["containers"][0]["image"] == str(wanted))
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A bare repository at `remote` and somebody's checkout of it at `checkout`."""
+    """A bare repository at `remote` and a checkout of it at `checkout`."""
 
     remote: Path
     checkout: Path
 
     def create(self) -> None:
-        """With a pipeline.yaml that declares nothing to deploy yet."""
+        """Makes both, with a pipeline.yaml without services."""
         _git(self.remote.parent, "init", "--quiet", "--bare", f"--initial-branch={TRUNK}", str(self.remote))
         _git(self.remote.parent, "clone", "--quiet", str(self.remote), str(self.checkout))
         _git(self.checkout, "checkout", "--quiet", "-B", TRUNK)
@@ -88,7 +88,7 @@ class Fleet:
         self.push("An empty fleet")
 
     def write(self, services: Sequence[str]) -> None:
-        """All of the services, in the checkout only."""
+        """Writes all services, in the checkout only."""
         self._write("environments/pipeline.yaml", _pipeline(services))
         for service in services:
             parts = objects(service, NAMESPACE)
@@ -113,7 +113,7 @@ class Fleet:
         return f"environments/{ENVIRONMENT}/{service}"
 
     def push(self, message: str) -> str:
-        """Commits what was written and pushes it; returns the new head."""
+        """Commits the changes and pushes them; returns the new head."""
         self.commit(message)
         return self.send()
 
@@ -122,7 +122,7 @@ class Fleet:
         _git(self.checkout, "commit", "--quiet", "--message", message)
 
     def send(self, branch: str = TRUNK) -> str:
-        """Pushes what was committed; returns the new head."""
+        """Pushes the commits; returns the new head."""
         _git(self.checkout, "push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
         return self.head()
 
@@ -130,12 +130,12 @@ class Fleet:
         return _git(self.checkout, "rev-parse", "HEAD").strip()
 
     def catch_up(self) -> None:
-        """Takes in what the controller has committed."""
+        """Pulls the controller's commits."""
         _git(self.checkout, "fetch", "--quiet", "origin")
         _git(self.checkout, "reset", "--quiet", "--hard", f"origin/{TRUNK}")
 
     def slow_pushes_down(self, seconds: float) -> None:
-        """From now on the remote takes that much longer for each push."""
+        """Makes the remote take `seconds` longer for each push from now on."""
         hook = self.remote / "hooks" / "pre-receive"
         hook.parent.mkdir(exist_ok=True)
         hook.write_text(f"#!/bin/sh\nsleep {seconds}\n")
@@ -145,7 +145,7 @@ class Fleet:
         return int(_git(self.remote, "rev-list", "--count", TRUNK))
 
     def builds(self, services: Sequence[str]) -> Mapping[str, int]:
-        """The build of each service that the trunk names."""
+        """The build of each service on the trunk."""
         found = {}
         for service in services:
             text = _git(self.remote, "show", f"{TRUNK}:{self.overlay(service)}/kustomization.yaml")

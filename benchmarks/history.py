@@ -1,4 +1,5 @@
-"""The first fetch of a config repo whose history is large, until every file of its head was read: beside a full clone.
+"""The first fetch of a config repo whose history is large, until every file of its head was read, compared with a full
+clone.
 
 Needs no cluster. 200 old versions of a file of a million bytes, of which the head has none.
 """

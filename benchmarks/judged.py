@@ -19,7 +19,7 @@ class _PlainDumper(yaml.SafeDumper):
 
 
 def write(root: Path, overlays: int) -> Sequence[str]:
-    """Makes a git repository of so many overlays in the directory `root`; returns their paths in it."""
+    """Makes a git repository with this number of overlays in `root`; returns their paths in it."""
     services = fleet.names(max(1, overlays // len(ENVIRONMENTS)))
     _write(root / "environments/pipeline.yaml", _pipeline(services))
     for service in services:
@@ -65,7 +65,7 @@ def _pipeline(services: Sequence[str]) -> Mapping[str, Any]:
 
 
 def _base(service: str) -> Mapping[str, Mapping[str, Any]]:
-    """The four objects of every fleet and six more, one file each; the settings are generated."""
+    """The four objects of a fleet's service and six more, one file each. The settings are generated."""
     labels = {"app": service}
     selector = {"matchLabels": labels}
     bodies = [

@@ -1,5 +1,5 @@
-"""`python -m benchmarks.looker URL`: somebody who keeps a page open, in a process of its own: the bench itself makes no
-answer later. Ends with its standard input, and prints the seconds of each look as JSON.
+"""`python -m benchmarks.looker URL`: a viewer that keeps a page open, in its own process, so that the benchmark does
+not delay its answers. It ends when its standard input ends, and prints the seconds of each request as JSON.
 """
 
 import json
@@ -13,7 +13,7 @@ _LOOK_EVERY = 0.25
 
 
 def main() -> None:
-    """Exit code 1 when a look was not answered 200."""
+    """Exits with 1 if a request was not answered 200."""
     pool, seconds = PoolManager(timeout=10.0, retries=False), []
     while not select.select([sys.stdin], [], [], _LOOK_EVERY)[0]:
         began = time.monotonic()

@@ -1,5 +1,5 @@
-"""`python -m benchmarks.passes LOCKSTEP_YAML`: one round of passes over overlays that are as they should be, by the
-controller's own parts in this process, so that its CPU time is nothing else's. Prints JSON; nothing is written.
+"""`python -m benchmarks.passes LOCKSTEP_YAML`: one round of passes over unchanged overlays, by the controller's own
+parts in this process, so that its CPU time is that of the passes alone. It prints JSON and writes nothing.
 """
 
 import gc
@@ -21,7 +21,7 @@ _ROUNDS = 5
 
 
 class _Leader:
-    """Implements ports.Leadership: nothing else runs."""
+    """Implements ports.Leadership: always the leader, because no other process runs."""
 
     def is_leader(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""What it costs to render one small overlay safely, beside kustomize alone on the same files."""
+"""The cost of rendering one small overlay safely, compared with kustomize alone on the same files."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ _RENDERS = 40
 
 
 def renders(world: World, services: Sequence[str]) -> Sequence[Figure]:
-    """Alternating, so that both see the same machine."""
+    """Alternates the variants, so that both have the same conditions."""
     repo = GitConfigRepo(str(world.fleet.remote), "main", world.directory / "bench" / "clone")
     repo.fetch()
     world.fleet.catch_up()

@@ -1,4 +1,4 @@
-"""Plays Harbor's job service: deliveries with its patience, tried again as it tries again."""
+"""Simulates Harbor's job service: deliveries with its time limit and its retries."""
 
 import asyncio
 import time
@@ -13,12 +13,12 @@ from gitops.local import harbor_webhook, site
 _TRIES = 3
 _HARBOR_WAITS = 3.0
 _RETRY_AFTER = 3.0
-"""Shorter than Harbor's first wait of 16 s, so that a run ends sooner: harder for the controller, not easier."""
+"""Shorter than Harbor's first pause of 16 s, so that a run ends sooner. This is harder for the controller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`sent` and `seconds` in monotonic time, of one attempt."""
+    """The answer to one attempt; `sent` is monotonic time, `seconds` the duration."""
 
     sent: float
     seconds: float
@@ -27,14 +27,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Harbor, towards one door."""
+    """Harbor, as the sender of one webhook URL."""
 
     port: int
     path: str
     secret: str
 
     async def attempt(self, body: bytes) -> Answer:
-        """One attempt with Harbor's patience; status 0 when there was no answer in time."""
+        """One attempt with Harbor's time limit; status 0 without an answer in time."""
         began = time.monotonic()
         try:
             status = await asyncio.wait_for(self._exchange(body), _HARBOR_WAITS)
@@ -43,7 +43,7 @@ class Sender:
         return Answer(began, time.monotonic() - began, status)
 
     async def deliver(self, body: bytes, after: float = 0.0) -> Sequence[Answer]:
-        """All attempts until one is accepted, three at most."""
+        """Attempts until one is accepted, at most three."""
         await asyncio.sleep(after)
         answers = [await self.attempt(body)]
         while answers[-1].status != 200 and len(answers) < _TRIES:
@@ -74,10 +74,10 @@ def body(pushed: Image) -> bytes:
 
 
 async def together(harbor: Sender, bodies: Sequence[bytes]) -> Sequence[Sequence[Answer]]:
-    """All at the same moment; the attempts of each."""
+    """Sends all bodies at the same moment; returns the attempts of each."""
     return await asyncio.gather(*(harbor.deliver(each) for each in bodies))
 
 
 async def scheduled(harbor: Sender, schedule: Sequence[tuple[float, bytes]]) -> Sequence[Sequence[Answer]]:
-    """Each after so many seconds; the attempts of each."""
+    """Sends each body after its number of seconds; returns the attempts of each."""
     return await asyncio.gather(*(harbor.deliver(each, after) for after, each in schedule))

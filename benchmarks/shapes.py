@@ -1,4 +1,4 @@
-"""Which shapes there are and in which order they run: those of one controller share it."""
+"""The shapes and their order; shapes that can share a controller do."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ OFFLINE: Mapping[str, str] = {
     "check": "lockstep check, cold and warm, beside as many plain kustomize builds",
     "history": "the first fetch of a config repo whose history is large, beside a full clone",
 }
-"""They need no control plane."""
+"""Shapes that need no control plane."""
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`shapes` of those above; `tell` shows what is being measured."""
+    """The wanted `shapes`; `tell` shows which one is being measured."""
 
     shapes: frozenset[str]
     overlays: int
@@ -70,7 +70,7 @@ def measure(where: World, wish: Wish) -> Iterator[Figure]:
 
 
 def _by_one_controller(where: World, wish: Wish, services: Sequence[str]) -> Iterator[Figure]:
-    """What needs a synced fleet makes one, wished for or not."""
+    """Measures the shapes that share one controller. The first sync always runs, because the others need its fleet."""
     with world.controller(where) as running:
         running.await_ready()
         wish.tell("first sync")

@@ -1,5 +1,5 @@
-"""A minute of Harbor pushes, most of them repeated, against a git remote that takes its time. What counts: few are told
-to come again, nothing is lost, commits are far fewer than events, memory stays bounded, the page goes on answering.
+"""A minute of Harbor pushes, most of them repeated, against a slow git remote. Few may get 429 or 503, none
+may be lost, commits must be far fewer than events, memory must stay bounded, and the page must keep answering.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ _random = random.Random(7)
 
 @dataclass(slots=True)
 class _Looks:
-    """What somebody saw who had the page open all the time: seconds of each answer, bytes that the controller held."""
+    """A viewer's measurements during the storm: seconds of each answer, bytes of the controller's memory."""
 
     seconds: tuple[float, ...] = ()
     resident: list[int] = field(default_factory=list)
 
 
 def storm(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
-    """Distinct events and repetitions of them in a minute."""
+    """Sends distinct events and their repetitions for a minute."""
     world.fleet.slow_pushes_down(_PUSH_SECONDS)
     builds = _DISTINCT // len(services) or 1
     newest = _FIRST_BUILD + builds - 1
@@ -63,7 +63,7 @@ def storm(world: World, running: Controller, services: Sequence[str]) -> Sequenc
 
 
 def _schedule(services: Sequence[str], builds: int) -> list[tuple[float, bytes]]:
-    """(seconds from the start, body): every delivery ten times, at any time and in any order."""
+    """(seconds from the start, body): every delivery ten times, at random times and in random order."""
     pushed = [fleet.image(service, _FIRST_BUILD + build) for build in range(builds) for service in services]
     bodies = [sending.body(each) for each in pushed]
     return [(_random.uniform(0, _SECONDS), each) for each in bodies for _ in range(1 + _REPEATS)]
@@ -95,7 +95,7 @@ def _seen(looks: _Looks, held: int) -> Sequence[Figure]:
 
 @contextmanager
 def _looking(world: World, running: Controller) -> Iterator[_Looks]:
-    """Somebody looks at the overview all the time. Raises: CalledProcessError when a look was not answered 200."""
+    """Requests the overview all the time. Raises: CalledProcessError if a request was not answered 200."""
     looks, over = _Looks(), threading.Event()
 
     def weigh() -> None:

@@ -20,7 +20,7 @@ _MEGABYTE = 1_000_000
 
 
 def first_sync(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
-    """From the push of a commit that brings all services to a cluster that has none of them."""
+    """From the push of a commit with all services to a cluster that had none of them."""
     floor = _applied_by_hand(world, services)
     world.fleet.write(services)
     count = len(services)
@@ -55,7 +55,7 @@ def memory(running: Controller, when: str, *, budget: float | None = 120.0) -> S
 
 @dataclass(frozen=True, slots=True)
 class _Passes:
-    """What benchmarks.passes prints."""
+    """The output of benchmarks.passes."""
 
     started: float
     recalled: float
@@ -65,7 +65,7 @@ class _Passes:
 
 
 def unchanged(world: World, overlays: int) -> Sequence[Figure]:
-    """The passes themselves, by a process of the bench that has everything in memory."""
+    """The passes alone, in a process of the benchmark that has everything in memory."""
     found = _run_passes(world)
     note = f"{1e6 * found.cpu / overlays:.0f} us of CPU an overlay"
     return [
@@ -93,7 +93,7 @@ def _run_passes(world: World) -> _Passes:
 
 
 def _applied_by_hand(world: World, services: Sequence[str]) -> float:
-    """Seconds for the same objects in another namespace, every connection open before."""
+    """The floor: seconds to apply the same objects in another namespace, with all connections open before."""
     add_namespace(world.api, FLOOR_NAMESPACE)
     bodies = [body for service in services for body in fleet.objects(service, FLOOR_NAMESPACE)]
     with ThreadPoolExecutor(_WRITERS) as pool:

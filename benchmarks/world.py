@@ -1,5 +1,5 @@
-"""Where the shapes run: a control plane of its own, a fleet's config repo and one controller, all in one directory that
-goes away at the end, all on loopback.
+"""The world of the shapes: a control plane, the config repo of a fleet and one controller, on loopback and in one
+directory that is deleted at the end.
 """
 
 import json
@@ -33,7 +33,7 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes of the controller and its children: resident, proportional, and its alone."""
+    """Bytes of the controller and its children: resident, proportional and private."""
 
     resident: int
     proportional: int
@@ -42,7 +42,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`directory` holds everything. `api` is the bench's own way to the API server."""
+    """`directory` holds everything. `api` is the benchmark's own client of the API server."""
 
     directory: Path
     kubeconfig: Path
@@ -66,7 +66,7 @@ class World:
         return f"http://127.0.0.1:{self.ports['webhooks']}/hooks/{sender}"
 
     def write_config(self, kubeconfig: Path, *, state: str = "state") -> None:
-        """What the controller is started with next time."""
+        """Writes the lockstep.yaml for the next start of the controller."""
         wanted = {
             "name": "fleet",
             "repo": {"url": str(self.fleet.remote), "trunk": "main"},
@@ -84,7 +84,7 @@ class World:
 
 
 def make(directory: Path, kubeconfig: Path, kustomize: Path) -> World:
-    """The parties beside the cluster: the config repo (empty), the secrets, the namespace, the configuration."""
+    """Makes everything but the cluster: the empty config repo, the secrets, the namespace, the configuration."""
     directory.mkdir(parents=True, exist_ok=True)
     fleet = Fleet(directory / "config.git", directory / "checkout")
     fleet.create()
@@ -101,7 +101,7 @@ def add_namespace(api: Api, name: str) -> None:
 
 
 class Controller:
-    """`lockstep run` in a process of its own, as it would run anywhere."""
+    """`lockstep run` in its own process, as in production."""
 
     def __init__(self, world: World, identity: ProcessIdentity, started: float) -> None:
         self._world = world
@@ -110,29 +110,31 @@ class Controller:
         self.started = started
 
     def await_ready(self) -> float:
-        """Monotonic time at which it said so. Raises: NotSeen with the end of its log."""
+        """Waits until /readyz is 200; returns the monotonic time. Raises: NotSeen with the end of the log."""
         return self._await(self._is_ready, "ready")
 
     def await_answering(self) -> float:
-        """Monotonic time at which its page answered for the first time. Raises: NotSeen."""
+        """Waits until the page answers; returns the monotonic time. Raises: NotSeen."""
         return self._await(lambda: self._asked("page", "/healthz") is not None, "alive")
 
     def await_settled(self, overlays: int) -> float:
-        """Monotonic time at which its page showed so many overlays Synced, and no other. Raises: NotSeen."""
+        """Waits until the page shows exactly this number of overlays, all Synced; returns the monotonic time. Raises:
+        NotSeen.
+        """
         return self._await(lambda: self._settled() == (overlays, overlays), f"{overlays} overlays Synced")
 
     def passes(self) -> int:
-        """How many passes have ended well."""
+        """The number of successful passes."""
         answer = self._asked("metrics", "/metrics?name[]=lockstep_reconcile_seconds_count") or b""
         found = re.findall(rb'^lockstep_reconcile_seconds_count\{.*outcome="ok".*\} ([0-9.]+)$', answer, re.MULTILINE)
         return sum(int(float(each)) for each in found)
 
     def await_passes(self, count: int) -> float:
-        """Monotonic time at which it had ended so many. Raises: NotSeen."""
+        """Waits until this number of passes has ended; returns the monotonic time. Raises: NotSeen."""
         return self._await(lambda: self.passes() >= count, f"{count} passes")
 
     def await_quiet(self, seconds: float = 0.2) -> None:
-        """Returns when no pass has ended for so long. Raises: NotSeen."""
+        """Waits until no pass has ended for `seconds`. Raises: NotSeen."""
         last = (time.monotonic(), self.passes())
 
         def is_quiet() -> bool:
@@ -144,15 +146,15 @@ class Controller:
         self._await(is_quiet, "quiet")
 
     def await_rest(self) -> None:
-        """Returns when also what is written late is written."""
+        """Waits until delayed writes are done, too."""
         self.await_quiet(_LATE)
 
     def await_few_threads(self) -> None:
-        """Returns when the threads that a burst has called are gone. Raises: NotSeen."""
+        """Waits until the additional threads of a burst have ended. Raises: NotSeen."""
         self._await(lambda: self.threads() < _FEW_THREADS, f"with less than {_FEW_THREADS} threads")
 
     def announce_push(self, before: str, after: str) -> None:
-        """What a git host does after a push. Raises: NotSeen when it is not accepted."""
+        """Sends the webhook of a git host after a push. Raises: NotSeen if it is not accepted."""
         line = f"{before} {after} refs/heads/main"
         secret = self._world.secret(site.CONFIG_REPO).read_bytes()
         body, headers = announce.delivery(line, str(self._world.fleet.remote), secret)
@@ -161,12 +163,12 @@ class Controller:
             raise NotSeen(f"the push was answered {answer.status}: {answer.data[:200]!r}")
 
     def cpu_seconds(self) -> float:
-        """What all of its threads, and its children that have ended, have used so far."""
+        """The CPU seconds of all its threads and of its children that have ended."""
         fields = Path(f"/proc/{self._identity.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> Memory:
-        """Of the process and the children that live as long (git's readers)."""
+        """The memory of the process and its long-lived children (git's readers)."""
         sums = [_memory(pid) for pid in _family(self._identity.pid)]
         return Memory(*(sum(parts) for parts in zip(*sums, strict=True)))
 
@@ -202,7 +204,7 @@ class Controller:
 
 @contextmanager
 def controller(world: World) -> Iterator[Controller]:
-    """Started from the main thread; stopped at the end."""
+    """Starts a controller, from the main thread only, and stops it at the end."""
     world.log.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "gitops", "run", "--config", str(world.config)]
     started = time.monotonic()
@@ -219,7 +221,7 @@ def controller(world: World) -> Iterator[Controller]:
 
 
 def _family(pid: int) -> Iterator[int]:
-    """The process and everything below it."""
+    """The process and its descendants."""
     parents = {int(each.name): _parent(each) for each in Path("/proc").iterdir() if each.name.isdigit()}
     found = {pid}
     while below := {child for child, parent in parents.items() if parent in found} - found:
@@ -228,7 +230,7 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _parent(process: Path) -> int:
-    """0 when it has just ended."""
+    """0 if the process has just ended."""
     try:
         return int((process / "stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
@@ -236,7 +238,7 @@ def _parent(process: Path) -> int:
 
 
 def _memory(pid: int) -> tuple[int, int, int]:
-    """Nothing when it has just ended."""
+    """Zeros if the process has just ended."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
@@ -246,7 +248,7 @@ def _memory(pid: int) -> tuple[int, int, int]:
 
 
 def _ports() -> Mapping[str, int]:
-    """Free ones; taken at the same time, so that no two are the same."""
+    """Free ports, held at the same time so that no two are equal."""
     with ExitStack() as held:
         taken = {name: held.enter_context(socket.socket()) for name in ("webhooks", "page", "metrics")}
         for probe in taken.values():

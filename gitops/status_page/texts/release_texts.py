@@ -37,7 +37,7 @@ RELEASE_TEXTS: Mapping[str, PageText] = {
     "request.nothing": PageText("nothing", "无"),
     "request.gates": PageText("Blocked by", "被阻挡"),
     "request.skips": PageText("Skipped gates", "跳过的关卡"),
-    "request.release": PageText("Release id for approvals", "审批所指发布"),
+    "request.release": PageText("Release id", "审批所指发布"),
     "hold.title": PageText("On hold", "已暂停自动化"),
     "hold.over": PageText("Expired hold", "已结束的暂停"),
     "hold.by": PageText("by {who}", "由 {who}"),
