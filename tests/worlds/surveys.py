@@ -1,4 +1,4 @@
-"""Judges literals: objects as YAML, the reference beside them, the variations of a pipeline."""
+"""Checks literals by the contract: objects as YAML, the reference beside them, the variations of a pipeline."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,10 @@ from typing import Any
 import yaml
 
 from gitops.core.config_repo import pipeline
-from gitops.core.contract import cross_environment as across
+from gitops.core.contract.cross_environment import check_all
 from gitops.core.contract.survey import SurveyInput, survey
 from gitops.core.contract.survey_result import Survey
-from gitops.core.contract.variations import rule_book as book
-from gitops.core.contract.variations.rule_book import RuleBook
+from gitops.core.contract.variations.rule_book import RuleBook, compile_rule_book
 from gitops.core.contract.violations import Violation
 from gitops.core.objects import Body
 
@@ -23,7 +22,7 @@ ENVIRONMENTS = """
 
 def contract(variations: str = "[]", *, environments: str = ENVIRONMENTS, services: str = "{}") -> RuleBook:
     text = f"environments: {environments}\nservices: {services}\nvariations: {variations}\n"
-    return book.compile_rule_book(pipeline.parse(text.encode()))
+    return compile_rule_book(pipeline.parse(text.encode()))
 
 
 def bodies(text: str, namespace: str) -> list[Body]:
@@ -32,29 +31,29 @@ def bodies(text: str, namespace: str) -> list[Body]:
     return [{**body, "metadata": {"namespace": namespace, **body["metadata"]}} for body in found if body]
 
 
-def surveyed(own: str, reference: str, rules: RuleBook, environment: str = "prod") -> Survey:
+def survey_of(own: str, reference: str, rules: RuleBook, environment: str = "prod") -> Survey:
     home = rules.environments[environment].namespace
     subject = SurveyInput(environment, environment, bodies(own, home), "base", bodies(reference, "default"))
     return survey(subject, rules)
 
 
-def said(violations: tuple[Violation, ...]) -> list[tuple[str, str, str]]:
+def rows_of(violations: tuple[Violation, ...]) -> list[tuple[str, str, str]]:
     """(reason, severity, field), in the order of the fields."""
     return sorted((str(each.kind), str(each.severity), each.field) for each in violations)
 
 
-def alone(own: str, reference: str, rules: RuleBook, environment: str = "prod") -> list[tuple[str, str, str]]:
-    """What one environment breaks by itself."""
-    return said(surveyed(own, reference, rules, environment).violations)
+def check_alone(own: str, reference: str, rules: RuleBook, environment: str = "prod") -> list[tuple[str, str, str]]:
+    """The violations of one environment by itself."""
+    return rows_of(survey_of(own, reference, rules, environment).violations)
 
 
-def together(
+def check_together(
     owns: Mapping[str, str], reference: str, rules: RuleBook, changed: set[str] | None = None
 ) -> dict[str, list[tuple[str, str, str]]]:
-    """What the environments break beside each other; those that break nothing are left out."""
-    surveys = [surveyed(own, reference, rules, environment) for environment, own in owns.items()]
-    found = across.check_all(surveys, rules, changed)
-    return {name: said(violations) for name, violations in found.items() if violations}
+    """Overlay -> its violations beside the others; overlays without violations are left out."""
+    surveys = [survey_of(own, reference, rules, environment) for environment, own in owns.items()]
+    found = check_all(surveys, rules, changed)
+    return {name: rows_of(violations) for name, violations in found.items() if violations}
 
 
 def config(name: str = "settings", **data: object) -> str:

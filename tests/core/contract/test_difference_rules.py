@@ -5,7 +5,7 @@ import pytest
 from gitops.core.contract.comparison.differences import Difference
 from gitops.core.contract.difference_rules import deciding_rule, value_at
 from gitops.core.sync.diff import ABSENT
-from tests.worlds.surveys import alone, bodies, config, contract, deployment, surveyed
+from tests.worlds.surveys import bodies, check_alone, config, contract, deployment, survey_of
 
 NOTHING = contract()
 
@@ -14,50 +14,50 @@ def test_a_rule_for_the_name_of_an_item_allows_the_whole_item() -> None:
     base = deployment()
     own = deployment("{template: {spec: {containers: [{name: app, image: 'nginx:1.27'}, {name: log, image: x}]}}}")
     rules = contract("[{field: /spec/template/spec/containers/log/name}]")
-    assert alone(own, base, rules) == []
-    assert len(alone(own, base, NOTHING)) == 2
+    assert check_alone(own, base, rules) == []
+    assert len(check_alone(own, base, NOTHING)) == 2
 
 
 def test_schema_holds_for_the_value_and_for_its_absence() -> None:
     rules = contract("[{name: r, field: /spec/replicas, schema: {type: integer, maximum: 5}}]")
     base = deployment("{replicas: 1}")
-    assert alone(deployment("{replicas: 5}"), base, rules) == []
+    assert check_alone(deployment("{replicas: 5}"), base, rules) == []
     for own in ("{replicas: 6}", "{replicas: '3'}", "{}"):
-        assert alone(deployment(own), base, rules) == [("OutOfSchema", "forbid", "/spec/replicas")]
+        assert check_alone(deployment(own), base, rules) == [("OutOfSchema", "forbid", "/spec/replicas")]
 
 
 def test_schema_of_a_subtree_is_checked_once() -> None:
     rules = contract("[{field: /spec/hard, schema: {type: object, required: [cpu]}}]")
-    assert alone(deployment("{hard: {memory: 2, pods: 1}}"), deployment("{hard: {cpu: 1}}"), rules) == [
+    assert check_alone(deployment("{hard: {memory: 2, pods: 1}}"), deployment("{hard: {cpu: 1}}"), rules) == [
         ("OutOfSchema", "forbid", "/spec/hard/cpu")
     ]
 
 
 def test_required_settings_must_be_there_whether_anything_differs_or_not() -> None:
     rules = contract("[{field: '/data/*', required: [DB_URL]}]")
-    assert alone(config(DB_URL="x"), config(), rules) == []
-    assert alone(config(OTHER="x"), config(), rules) == [("MissingSetting", "forbid", "/data/*/DB_URL")]
+    assert check_alone(config(DB_URL="x"), config(), rules) == []
+    assert check_alone(config(OTHER="x"), config(), rules) == [("MissingSetting", "forbid", "/data/*/DB_URL")]
 
 
 def test_severity_is_that_of_a_broken_condition() -> None:
     for severity, expected in (("warn", [("OutOfSchema", "warn", "/spec/replicas")]), ("free", [])):
         rules = contract(f"[{{field: /spec/replicas, schema: {{maximum: 1}}, severity: {severity}}}]")
-        assert alone(deployment("{replicas: 2}"), deployment("{replicas: 1}"), rules) == expected
+        assert check_alone(deployment("{replicas: 2}"), deployment("{replicas: 1}"), rules) == expected
 
 
 def test_presence_of_an_object_must_be_declared() -> None:
     extra = config("extra")
     rules = contract("[{objects: [{kind: ConfigMap, name: extra}], environments: [prod]}]")
-    assert alone(extra + config(), config(), rules) == []
-    assert alone(extra + config(), config(), rules, "dev") == [("Presence", "forbid", "")]
-    assert alone(config(), extra + config(), rules) == []
-    assert alone(config(), extra + config(), NOTHING) == [("Presence", "forbid", "")]
+    assert check_alone(extra + config(), config(), rules) == []
+    assert check_alone(extra + config(), config(), rules, "dev") == [("Presence", "forbid", "")]
+    assert check_alone(config(), extra + config(), rules) == []
+    assert check_alone(config(), extra + config(), NOTHING) == [("Presence", "forbid", "")]
 
 
 def test_message_says_what_where_and_what_to_do() -> None:
     rules = contract("[{name: limits, field: '/spec/template/spec/containers/*/resources'}]")
     own = deployment(container="{imagePullPolicy: Always}")
-    [violation] = surveyed(own, deployment(), rules).violations
+    [violation] = survey_of(own, deployment(), rules).violations
     field = "/spec/template/spec/containers/app/imagePullPolicy"
     why = "; the nearest one, `limits`, covers /spec/template/spec/containers/*/resources"
     declaration = f"- {{objects: [{{kind: Deployment, name: order}}], field: {field}}}"

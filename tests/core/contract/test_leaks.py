@@ -1,11 +1,11 @@
-"""No violation tells a credential: not what differs, not what does not fit, not what two environments share."""
+"""No violation shows a credential: not a differing value, not one that does not fit a schema, not a shared one."""
 
 from dataclasses import replace
 
 import pytest
 
-from gitops.core.contract import cross_environment as across
-from tests.worlds.surveys import contract, surveyed
+from gitops.core.contract.cross_environment import check_all
+from tests.worlds.surveys import contract, survey_of
 
 CANARY = "hunter2-canary"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{password: {0}}}\ndata: {{key: {0}}}\n---\n"
@@ -33,18 +33,18 @@ STRICT = """
 @pytest.mark.parametrize("reference", ["other", CANARY[::-1]])
 def test_violations_show_no_credential_a41(variations: str, reference: str) -> None:
     rules = contract(variations)
-    own = surveyed(EVERYTHING.format(CANARY), EVERYTHING.format(reference), rules)
+    own = survey_of(EVERYTHING.format(CANARY), EVERYTHING.format(reference), rules)
     alone = [str(each) + repr(each) for each in own.violations]
     assert len(alone) > 0 or variations.startswith("[{preset")
-    other = surveyed(EVERYTHING.format(CANARY), EVERYTHING.format(reference), rules, "test")
-    together = across.check_all([own, other], rules, None)
+    other = survey_of(EVERYTHING.format(CANARY), EVERYTHING.format(reference), rules, "test")
+    together = check_all([own, other], rules, None)
     assert CANARY not in "\n".join(alone) + repr(together)
     assert reference == "other" or reference not in "\n".join(alone) + repr(together)
 
 
 @pytest.mark.parametrize("kind", [SECRET, CONFIG, WORKLOAD])
 def test_violations_of_an_extra_object_show_its_name_only_a41(kind: str) -> None:
-    found = surveyed(kind.format(CANARY), CONFIG.replace("{{name: c}}", "{{name: z}}").format("x"), contract())
+    found = survey_of(kind.format(CANARY), CONFIG.replace("{{name: c}}", "{{name: z}}").format("x"), contract())
     assert found.violations
     assert CANARY not in "".join(str(each) + repr(each) for each in found.violations)
     assert replace(found.violations[0], field="")

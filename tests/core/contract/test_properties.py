@@ -17,7 +17,7 @@ from gitops.core.contract.parity import DifferenceStatus, ParitySide
 from gitops.core.contract.variations.rule_book import RuleBook
 from gitops.local.cluster import binaries
 from tests.example.rendered import build
-from tests.worlds.surveys import bodies, contract, surveyed
+from tests.worlds.surveys import bodies, contract, survey_of
 
 NAMES = st.sampled_from(["a", "b", "c"])
 SCALARS = st.one_of(st.integers(0, 2), st.booleans(), st.sampled_from(["x", "y", "1"]))
@@ -86,7 +86,7 @@ def test_contract_accepts_no_undeclared_difference(
     fields: list[str],
 ) -> None:
     base, own = document(spec, items), document(other, others)
-    survey = surveyed(own, base, rules(fields))
+    survey = survey_of(own, base, rules(fields))
     expected = undeclared(json.loads(base), json.loads(own), fields)
     if not survey.violations:
         assert all(let_in_by_name(path, fields) for path in expected)
@@ -102,7 +102,7 @@ def test_parity_of_accepted_environments(
     book = rules(fields)
     texts = [document(spec, []) for spec in (base, one, two)]
     accepted = [
-        not surveyed(text, texts[0], book, name).violations
+        not survey_of(text, texts[0], book, name).violations
         for text, name in zip(texts[1:], ("dev", "prod"), strict=True)
     ]
     a, b = (
@@ -140,6 +140,6 @@ def test_contract_accepts_no_undeclared_difference_of_a_kustomize_render(
         yaml.safe_dump({"namespace": "shop-prod", "resources": ["../base"], "patches": patches})
     )
     base, own = (build(kustomize, tmp_path / name).objects[0] for name in ("base", "prod"))
-    survey = surveyed(json.dumps(own), json.dumps(base), rules(fields))
+    survey = survey_of(json.dumps(own), json.dumps(base), rules(fields))
     changed = undeclared({"spec": base.get("spec")}, {"spec": own.get("spec")}, fields)
     assert bool(survey.violations) == bool(changed)

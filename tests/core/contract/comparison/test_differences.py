@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.worlds.surveys import alone, contract, deployment
+from tests.worlds.surveys import check_alone, contract, deployment
 
 NOTHING = contract()
 UNDECLARED = "Undeclared"
@@ -23,13 +23,13 @@ UNDECLARED = "Undeclared"
     ],
 )
 def test_differences_leave_out_spelling_and_identity(base: str, own: str) -> None:
-    assert alone(deployment(own), deployment(base), NOTHING) == []
+    assert check_alone(deployment(own), deployment(base), NOTHING) == []
 
 
 def test_differences_leave_out_the_order_of_containers_and_variables() -> None:
     one = deployment(container="{env: [{name: A, value: x}, {name: B, value: y}]}")
     two = deployment(container="{env: [{name: B, value: y}, {name: A, value: x}]}")
-    assert alone(one, two, NOTHING) == []
+    assert check_alone(one, two, NOTHING) == []
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_differences_leave_out_the_order_of_containers_and_variables() -> None:
     ],
 )
 def test_differences_of_values_members_and_lists(base: str, own: str, field: str) -> None:
-    found = alone(deployment(own), deployment(base), NOTHING)
+    found = check_alone(deployment(own), deployment(base), NOTHING)
     assert (UNDECLARED, "forbid", field) in found
 
 
 def test_differences_in_the_order_of_init_containers() -> None:
     one = "{template: {spec: {initContainers: [{name: a}, {name: b}]}}}"
     two = "{template: {spec: {initContainers: [{name: b}, {name: a}]}}}"
-    assert alone(deployment(two), deployment(one), NOTHING) == [
+    assert check_alone(deployment(two), deployment(one), NOTHING) == [
         (UNDECLARED, "forbid", "/spec/template/spec/initContainers")
     ]

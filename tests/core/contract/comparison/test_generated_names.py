@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gitops.core.contract.comparison.generated_names import strip_generated_hash
-from tests.worlds.surveys import alone, config, contract
+from tests.worlds.surveys import check_alone, config, contract
 
 NOTHING = contract()
 X, TWO = (base64.b64encode(text).decode() for text in (b"x", b"2"))
@@ -35,4 +35,4 @@ def test_generated_names_lose_their_hash(given: dict[str, Any], expected: str) -
 
 
 def test_generated_names_are_not_those_written_by_hand() -> None:
-    assert [each[0] for each in alone(config("a-gk96h77hgt"), config("a"), NOTHING)] == ["Presence", "Presence"]
+    assert [each[0] for each in check_alone(config("a-gk96h77hgt"), config("a"), NOTHING)] == ["Presence", "Presence"]

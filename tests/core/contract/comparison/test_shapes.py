@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gitops.core.contract.comparison.shapes import OWN_NAMESPACE, DeployScope, ObjectIdentity, shape_objects
-from tests.worlds.surveys import alone, bodies, config, contract, deployment
+from tests.worlds.surveys import bodies, check_alone, config, contract, deployment
 
 SCOPE = DeployScope(frozenset({"shop-prod"}), prefix="eu-", suffix="-x")
 
@@ -75,4 +75,4 @@ def test_shapes_have_no_declared_prefix_or_suffix_not_even_in_references() -> No
     rules = contract(environments="{prod: {namespace: shop-prod, prefix: eu-, suffix: -x}}")
     base = config("a", k="v") + deployment("{ref: a}")
     own = config("eu-a-x", k="v") + deployment("{ref: eu-a-x}", name="eu-order-x")
-    assert alone(own, base, rules) == []
+    assert check_alone(own, base, rules) == []

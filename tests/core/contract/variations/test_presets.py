@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.worlds.surveys import alone, config, contract, deployment, together
+from tests.worlds.surveys import check_alone, check_together, config, contract, deployment
 
 STANDARD = contract("[{preset: standard}]")
 INGRESS = "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: a}, spec: %s}\n---\n"
@@ -43,7 +43,7 @@ class TestFree:
         ],
     )
     def test_preset_allows_usual_differences(self, base: str, own: str) -> None:
-        assert alone(own, base, STANDARD) == []
+        assert check_alone(own, base, STANDARD) == []
 
 
 class TestWarnings:
@@ -63,7 +63,7 @@ class TestWarnings:
         ],
     )
     def test_preset_warns_of_unusual_differences(self, base: str, own: str) -> None:
-        found = alone(own, base, STANDARD)
+        found = check_alone(own, base, STANDARD)
         assert found
         assert {severity for _, severity, _ in found} == {"warn"}
 
@@ -82,17 +82,17 @@ class TestForbidden:
         ],
     )
     def test_preset_forbids_differences_in_guards_and_in_the_rest_of_a_workload(self, base: str, own: str) -> None:
-        assert "forbid" in {severity for _, severity, _ in alone(own, base, STANDARD)}
+        assert "forbid" in {severity for _, severity, _ in check_alone(own, base, STANDARD)}
 
     def test_preset_forbids_a_privileged_sidecar(self) -> None:
         extra = "{name: log, image: 'x:1', securityContext: {privileged: true}}"
         own = deployment(POD % f"{{containers: [{{name: app, image: 'nginx:1.27'}}, {extra}]}}")
         field = "/spec/template/spec/containers/log/securityContext/privileged"
-        assert ("Preset", "forbid", field) in alone(own, deployment(), STANDARD)
+        assert ("Preset", "forbid", field) in check_alone(own, deployment(), STANDARD)
 
     def test_preset_comes_after_declared_variations(self) -> None:
         rules = contract("[{field: /rules, kinds: [Role]}, {preset: standard}]")
-        assert alone(ROLE % "[get, delete]", ROLE % "[get]", rules) == []
+        assert check_alone(ROLE % "[get, delete]", ROLE % "[get]", rules) == []
 
 
 class TestFaultsOfPublicRepos:
@@ -100,18 +100,18 @@ class TestFaultsOfPublicRepos:
 
     def test_fault_of_a_production_overlay_that_renders_the_staging_namespace(self) -> None:
         own = config(A="x").replace("name: settings", "name: settings\n  namespace: shop-test")
-        found = together({"test": config(A="x"), "prod": own}, config(A="x"), STANDARD)
+        found = check_together({"test": config(A="x"), "prod": own}, config(A="x"), STANDARD)
         assert ("ForeignName", "forbid", "/metadata/namespace") in found["prod"]
 
     def test_fault_of_a_production_database_host_that_is_the_one_of_qa(self) -> None:
         owns = {"test": config(DB_HOST="db.shop-test.svc"), "prod": config(DB_HOST="db.shop-test.svc")}
-        found = together(owns, config(DB_HOST="localhost"), STANDARD)
+        found = check_together(owns, config(DB_HOST="localhost"), STANDARD)
         assert found == {"prod": [("ForeignName", "forbid", "/data/DB_HOST")]}
 
     def test_fault_of_a_shared_database_host_without_a_telling_name(self) -> None:
         owns = {"test": config(DB_HOST="10.0.0.7"), "prod": config(DB_HOST="10.0.0.7")}
         rules = contract("[{field: /data/DB_HOST, distinct: true}, {preset: standard}]")
-        assert together(owns, config(DB_HOST="localhost"), rules) == {
+        assert check_together(owns, config(DB_HOST="localhost"), rules) == {
             "test": [("NotDistinct", "forbid", "/data/DB_HOST")]
         }
 
@@ -120,7 +120,7 @@ class TestFaultsOfPublicRepos:
             return deployment(POD % f"{{volumes: [{{name: s, secret: {{secretName: {secret}}}}}]}}")
 
         owns = {"dev": mounting("dev-db"), "test": mounting("test-db"), "prod": mounting("test-db")}
-        found = together(owns, mounting("db"), STANDARD)
+        found = check_together(owns, mounting("db"), STANDARD)
         assert found == {"prod": [("ForeignName", "warn", "/spec/template/spec/volumes/s/secret/secretName")]}
 
     def test_fault_of_a_role_of_dev_that_leaked_to_production(self) -> None:
@@ -129,5 +129,5 @@ class TestFaultsOfPublicRepos:
             return f"{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: a, annotations: {annotations}}}}}\n"
 
         owns = {"dev": account("app-dev"), "test": account("app-test"), "prod": account("app-dev")}
-        found = together(owns, account("app-dev"), STANDARD)
+        found = check_together(owns, account("app-dev"), STANDARD)
         assert found == {"prod": [("ForeignName", "warn", "/metadata/annotations/eks.amazonaws.com~1role-arn")]}

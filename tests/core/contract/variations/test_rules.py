@@ -4,7 +4,7 @@ import pytest
 
 from gitops.core.config_repo.variations import ViolationSeverity
 from gitops.core.contract.variations.rules import first_covering, severity_of
-from tests.worlds.surveys import alone, contract, deployment
+from tests.worlds.surveys import check_alone, contract, deployment
 
 UNDECLARED = "Undeclared"
 
@@ -12,11 +12,11 @@ UNDECLARED = "Undeclared"
 def test_rules_select_by_kinds_objects_and_environments() -> None:
     base, own = deployment("{replicas: 1}"), deployment("{replicas: 2}")
     field = "field: /spec/replicas"
-    assert alone(own, base, contract(f"[{{kinds: [Deployment], {field}}}]")) == []
-    assert alone(own, base, contract(f"[{{objects: [{{kind: Deployment, name: 'ord*'}}], {field}}}]")) == []
-    assert alone(own, base, contract(f"[{{environments: [prod], {field}}}]")) == []
+    assert check_alone(own, base, contract(f"[{{kinds: [Deployment], {field}}}]")) == []
+    assert check_alone(own, base, contract(f"[{{objects: [{{kind: Deployment, name: 'ord*'}}], {field}}}]")) == []
+    assert check_alone(own, base, contract(f"[{{environments: [prod], {field}}}]")) == []
     for other in ("kinds: [StatefulSet]", "objects: [{kind: Deployment, name: shop}]", "environments: [dev]"):
-        assert alone(own, base, contract(f"[{{{other}, {field}}}]")) == [(UNDECLARED, "forbid", "/spec/replicas")]
+        assert check_alone(own, base, contract(f"[{{{other}, {field}}}]")) == [(UNDECLARED, "forbid", "/spec/replicas")]
 
 
 def test_rules_that_are_declared_come_before_those_of_a_preset() -> None:

@@ -5,7 +5,7 @@ import pytest
 from gitops.core.config_repo.variations import SettingsFormat
 from gitops.core.contract.variations import settings_files as settings
 from gitops.core.errors import Rejected
-from tests.worlds.surveys import alone, config, contract
+from tests.worlds.surveys import check_alone, config, contract
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,11 @@ def test_settings_errors_show_the_line_and_no_value(form: SettingsFormat, text: 
 
 def test_settings_files_are_compared_setting_by_setting() -> None:
     rules = contract("[{field: '/data/app.yml/db.url', format: yaml}, {field: /data/app.yml, format: yaml}]")
-    assert alone(config(**{"app.yml": "db: {url: x}"}), config(**{"app.yml": "db.url: y"}), rules) == []
+    assert check_alone(config(**{"app.yml": "db: {url: x}"}), config(**{"app.yml": "db.url: y"}), rules) == []
 
 
 def test_settings_files_that_cannot_be_parsed_are_a_violation() -> None:
     rules = contract("[{field: '/data/*', format: yaml}]")
-    assert ("UnreadableSettings", "forbid", "/data/app.yml") in alone(config(**{"app.yml": "a: ["}), config(), rules)
+    assert ("UnreadableSettings", "forbid", "/data/app.yml") in check_alone(
+        config(**{"app.yml": "a: ["}), config(), rules
+    )
