@@ -105,7 +105,7 @@ class Checker:
         with ThreadPoolExecutor() as pool:
             now = self._judge(contract, {plan.overlay.name: plan.now for plan in plans}, pool, changed)
             ahead = self._judge(contract, _after_promotions(plans), pool, None) if changed is None else {}
-        strayed = self._strayed(plans, head)
+        strayed = self._find_off_trunk(plans, head)
         checked = tuple(
             CheckedPair(
                 plan.overlay,
@@ -140,7 +140,7 @@ class Checker:
         locked = release is not None
         return _Plan(overlay, now, composition.revision, newest if locked else None)
 
-    def _strayed(self, plans: Sequence[_Plan], head: str) -> Mapping[str, bool]:
+    def _find_off_trunk(self, plans: Sequence[_Plan], head: str) -> Mapping[str, bool]:
         named = {commit for plan in plans if plan.ahead for commit in (plan.revision.base, plan.revision.overlay)}
         return self._past.off_trunk(head, named) if self._past is not None else {}
 

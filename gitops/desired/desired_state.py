@@ -1,4 +1,4 @@
-"""What git wants of each overlay: head -> compose -> guard -> render -> manifests -> scope. No cluster is written here.
+"""The desired state of each overlay: head -> compose -> guard -> render -> manifests -> scope. Writes to no cluster.
 
 Everything is cached by content. A new head costs one comparison of two trees; only overlays that reach a changed file
 are composed again, and only changed content starts a kustomize process.
@@ -83,7 +83,7 @@ class DesiredState:
     # -- what git wants of an overlay
 
     def resolve(self, name: str) -> DesiredAtHead:
-        """What git wants of the overlay now, or why it cannot be rendered, with the head of this answer.
+        """The desired state of the overlay now, or why it cannot be rendered, with the head of this answer.
 
         Raises: Conflict when the head no longer has the overlay; Unavailable.
         """
@@ -94,12 +94,12 @@ class DesiredState:
         return self._resolve(memory, overlay)
 
     def resolve_all(self) -> dict[str, DesiredAtHead]:
-        """As resolve, for all overlays that the contract binds: all but the platform."""
+        """The answers of resolve for all overlays that the contract binds: all but the platform."""
         memory = self._memory
         return {name: self._resolve(memory, overlay) for name, overlay in memory.layout.bound.items()}
 
     def at_head(self, name: str) -> Desired:
-        """What git wants of the overlay now. Cached; a refusal too, when only a commit can mend it.
+        """The desired state of the overlay now. Cached; a refusal too, when only a commit can mend it.
 
         Raises: Rejected with what is wrong, where; Unavailable.
         """
@@ -110,12 +110,12 @@ class DesiredState:
         return found
 
     def known(self, name: str) -> Desired | None:
-        """As at_head, if it was worked out already: nothing is rendered for the answer."""
+        """The answer of at_head, if it is cached already: nothing is rendered for it."""
         known = self._memory.desired.get(name)
         return known if isinstance(known, Desired) else None
 
     def as_of(self, name: str, head: str) -> Desired:
-        """What git would want of the overlay if the trunk's head were this commit. Nothing of it is remembered.
+        """The desired state of the overlay if the trunk's head were this commit. Nothing of it is remembered.
 
         Raises: Rejected with what would be wrong, where.
         """
@@ -123,27 +123,27 @@ class DesiredState:
         overlay = scratch.layout.overlays.get(name)
         if overlay is None:
             raise Rejected("NotFound", f"commit {head[:12]} has no overlay {name}")
-        found = self._composed(scratch, overlay)
+        found = self._render_or_refuse(scratch, overlay)
         if isinstance(found, Rejected):
             raise found
         return found
 
     def at(self, overlay: Overlay, revision: Revision) -> Desired:
-        """What the overlay was at a revision that was admitted before: for healing while the head is refused.
+        """The desired state at a revision that was admitted before: for healing while the head is refused.
 
         Raises: Rejected(UnknownRevision) when the repo no longer has it.
         """
         return self._render.at(self._memory, overlay, revision)
 
     def may_want(self, name: str, key: Key) -> bool:
-        """True when the overlay has this object, or cannot tell at the moment."""
+        """True when the overlay has this object, or does not render at the moment."""
         try:
             return key in self.at_head(name).keys
         except Rejected:
             return True
 
     def build(self, name: str) -> bytes:
-        """What is deployed of an overlay as kustomize printed it. Raises as at_head does, and Rejected(NotFound)."""
+        """The text that kustomize prints for a deployed overlay. Raises as at_head does, and Rejected(NotFound)."""
         overlay = self._memory.layout.overlays.get(name)
         if overlay is None:
             known = ", ".join(self._memory.layout.overlays) or "none"
@@ -213,13 +213,13 @@ class DesiredState:
     def _at_head(self, memory: HeadMemory, overlay: Overlay) -> Desired | Rejected:
         known = memory.desired.get(overlay.name)
         if known is None:
-            known = self._composed(memory, overlay)
+            known = self._render_or_refuse(memory, overlay)
             with memory.lock:
                 if self._memory is memory and not _is_passing(known):
                     memory.desired[overlay.name] = known
         return known
 
-    def _composed(self, memory: HeadMemory, overlay: Overlay) -> Desired | Rejected:
+    def _render_or_refuse(self, memory: HeadMemory, overlay: Overlay) -> Desired | Rejected:
         try:
             return self._render.at_head(memory, overlay)
         except Rejected as error:
@@ -257,7 +257,7 @@ class DesiredState:
             return None
 
     def _layout(self) -> HeadLayout:
-        """That of the head taken in last; before there is one, of the head that the repo knows."""
+        """The layout of the head taken in last; before the first one, of the head that the repo knows."""
         known = self._memory.layout
         return known if known.head else read_layout(self._repo, self._repo.head(), known)
 

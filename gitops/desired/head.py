@@ -40,7 +40,7 @@ class HeadLayout:
 def read_layout(repo: ConfigRepo, head: str, before: HeadLayout) -> HeadLayout:
     """The layout of `head`; a fault of its pipeline.yaml is in `broken`. Raises: Unavailable as the repo does."""
     tree = repo.tree(head)
-    changed = _changed_paths(repo, before.head, tree)
+    changed = _diff_paths(repo, before.head, tree)
     if changed is not None and pipeline.FILE not in changed:
         declared, broken = before.pipeline, before.broken
     else:
@@ -51,7 +51,7 @@ def read_layout(repo: ConfigRepo, head: str, before: HeadLayout) -> HeadLayout:
     return HeadLayout(head, declared, broken, overlays, bound, changed)
 
 
-def _changed_paths(repo: ConfigRepo, before: str, after: Tree) -> frozenset[str] | None:
+def _diff_paths(repo: ConfigRepo, before: str, after: Tree) -> frozenset[str] | None:
     if not before:
         return None
     try:

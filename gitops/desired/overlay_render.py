@@ -1,4 +1,4 @@
-"""From a head to what git wants of one overlay: compose, guard, render, manifests. Remembers in the head's memory."""
+"""From a head to the desired state of one overlay: compose, guard, render. Remembers it in the head's memory."""
 
 from dataclasses import dataclass, replace
 
@@ -51,7 +51,7 @@ class OverlayRender:
         self._rules = parties.rules
 
     def at_head(self, memory: HeadMemory, overlay: Overlay) -> Desired:
-        """What git wants of the overlay at the head of `memory`."""
+        """The desired state of the overlay at the head of `memory`."""
         if memory.layout.broken is not None:
             raise memory.layout.broken
         self._require_within_reach(memory.layout.pipeline, overlay)
@@ -59,13 +59,13 @@ class OverlayRender:
         closure = self._builds.closure(composition.tree, overlay.path)
         with memory.lock:
             memory.reached[overlay.name] = closure
-        return self._desired(memory, overlay, composition, closure)
+        return self._assemble(memory, overlay, composition, closure)
 
     def at(self, memory: HeadMemory, overlay: Overlay, revision: Revision) -> Desired:
-        """What the overlay was at another revision, treated as the head of `memory` says."""
+        """The desired state at another revision, treated as pipeline.yaml of the head says."""
         composition = Composition(revision, compose.compose_at(overlay, revision, self._repo.tree))
         closure = self._builds.closure(composition.tree, overlay.path)
-        return self._desired(memory, overlay, composition, closure)
+        return self._assemble(memory, overlay, composition, closure)
 
     def composition(self, memory: HeadMemory, overlay: Overlay) -> Composition:
         """The commits and the tree that the overlay is rendered from."""
@@ -78,7 +78,7 @@ class OverlayRender:
                 known = memory.compositions.setdefault(overlay.name, known)
         return known
 
-    def _desired(self, memory: HeadMemory, overlay: Overlay, composition: Composition, closure: Closure) -> Desired:
+    def _assemble(self, memory: HeadMemory, overlay: Overlay, composition: Composition, closure: Closure) -> Desired:
         with memory.lock:
             key, rendered = memory.rendered.get(overlay.name, ("", None))
         if rendered is None or key != closure.key:
@@ -89,7 +89,7 @@ class OverlayRender:
         return assemble(memory.layout.pipeline, overlay, composition, closure, rendered)
 
     def _render(self, overlay: Overlay, declared: Pipeline | None, closure: Closure) -> Rendered:
-        text, kinds = self._builds.text(closure), _ServedKinds(self._parties.cluster)
+        text, kinds = self._builds.text(closure), _KindScopes(self._parties.cluster)
         rules = RenderRules(declared, self._rules.ceilings, self._rules.hash_key.read())
         found = rendering.rendered(text, overlay, rules, kinds.is_namespaced)
         return replace(found, provisional=bool(kinds.unserved))
@@ -108,7 +108,7 @@ class OverlayRender:
         raise Rejected("OtherCluster", message, place=Place(pipeline.FILE))
 
 
-class _ServedKinds:
+class _KindScopes:
     """The scope of kinds, as the API server tells. `unserved`: kinds that it did not serve; their objects count as
     namespaced and fail by themselves when they are applied, and the rest goes on.
     """

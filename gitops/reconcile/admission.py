@@ -1,4 +1,4 @@
-"""Whether what git wants of an overlay may be let in: by the contract, and by the evidence of its release.
+"""Decides whether what git wants of an overlay may be let in: by the contract, and by the evidence of its release.
 
 The rules are in gitops.core.contract; this module finds the values that they ask for. It changes nothing.
 """
@@ -27,8 +27,8 @@ class OverlayAdmission:
         self._surveys = surveys
 
     def judge(self, wanted: DesiredAtHead, last: Revision | None, applied: Mapping[str, Revision]) -> AdmissionVerdict:
-        """`last`: the revision of this overlay that was applied last as a whole, None = none was. `applied`: overlay ->
-        that revision, for all overlays.
+        """The verdict on an overlay. `last`: the revision of it that was applied last as a whole, None = none was.
+        `applied`: overlay -> that revision, for all overlays.
 
         Raises: Conflict when the trunk moved meanwhile; Unavailable.
         """
@@ -37,21 +37,21 @@ class OverlayAdmission:
             return AdmissionVerdict(wanted.refusal)
         is_admitted = self._is_admitted(desired, last)
         try:
-            unproven = () if is_admitted else self._unproven(desired)
-            charged = self._charged(desired, applied, is_admitted=is_admitted)
+            unproven = () if is_admitted else self._find_unproven(desired)
+            charged = self._find_violations(desired, applied, is_admitted=is_admitted)
         except Rejected as error:
             return admission.unjudged(error, is_admitted=is_admitted)
-        found = (*unproven, *(charged or ()), *_strayed(desired))
+        found = (*unproven, *(charged or ()), *_find_off_trunk(desired))
         verdict = admission.verdict(found, is_admitted=is_admitted)
         if verdict.refusal is not None and self._renders_as_before(desired, last):
             verdict = admission.verdict(found, is_admitted=True)
         return replace(verdict, is_breached=None if charged is None else bool(charged))
 
     def _is_admitted(self, desired: Desired, last: Revision | None) -> bool:
-        """True for what was let in before. Also in observe mode, in which nothing is written."""
+        """True if this content was let in before; also in observe mode, in which nothing is written."""
         return bool(desired.withheld) or (last is not None and self._applied.is_same(desired, last))
 
-    def _unproven(self, desired: Desired) -> tuple[Violation, ...]:
+    def _find_unproven(self, desired: Desired) -> tuple[Violation, ...]:
         """The parts of its release for which there is no evidence."""
         declared, overlay, release = self._desired.pipeline(), desired.overlay, desired.release
         if declared is None or release is None:
@@ -61,7 +61,7 @@ class OverlayAdmission:
             overlay, release, container_images.images(desired.manifests), declared, first
         )
 
-    def _charged(
+    def _find_violations(
         self, desired: Desired, applied: Mapping[str, Revision], *, is_admitted: bool
     ) -> tuple[Violation, ...] | None:
         """Violations of the contract that this overlay is charged with, beside what the other overlays are about to run
@@ -89,7 +89,7 @@ class OverlayAdmission:
             return False
 
 
-def _strayed(desired: Desired) -> tuple[Violation, ...]:
+def _find_off_trunk(desired: Desired) -> tuple[Violation, ...]:
     """Warnings about commits of the release that the trunk has lost."""
     if not desired.strayed:
         return ()

@@ -1,7 +1,7 @@
-"""Carries out a plan: first the exact differences by dry run, then the writes in order. Decides nothing but order.
+"""Executes a plan: first the exact differences by dry run, then the writes in order. Decides nothing but the order.
 
-Objects of one stage go in parallel; a failure is kept per object and stops only what depends on it; pruning comes last
-and only if everything was applied. Every write is idempotent, so that a pass that was killed is simply run again.
+Objects of one stage are written in parallel. A failure is kept per object and stops only what depends on it. Pruning
+comes last, and only if everything was applied. Every write is idempotent: a pass that was killed is run again.
 """
 
 from collections.abc import Mapping
@@ -42,13 +42,13 @@ from gitops.ports import NOWHERE, Cluster, Leadership, LiveState, ObjectClaims
 _log = structlog.get_logger(__name__)
 
 _TRIES = 8
-"""Of one step in one pass: during a rollout, its controller writes a status every few milliseconds."""
+"""Tries of one step in one pass: during a rollout, a controller writes the object's status every few milliseconds."""
 _RESTLESS = "Conflict: it changes faster than it can be applied"
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyScope:
-    """What one pass may touch: its own ApplySet id, the desired objects, and those whose replicas an autoscaler sets.
+    """The reach of one pass: its own ApplySet id, the desired objects, and those whose replicas an autoscaler sets.
     `claims` tells which other overlay wants an object. Objects of the tools in `adopt` are taken over.
     """
 
@@ -70,8 +70,8 @@ class Executor:
         self._leadership = leadership
 
     def examine(self, steps: Plan, scope: ApplyScope, *, absent_too: bool = True) -> Plan:
-        """The plan with its exact differences: reads what is not known and dry-runs what may differ. Without
-        `absent_too` a Create stays one: that no such object is there is found out when it is created.
+        """The plan with its exact differences: reads objects that are not known and dry-runs those that may differ.
+        Without `absent_too` a Create is not read: creating the object fails if it exists.
         """
         generated = {step.key.namespace for step in steps if isinstance(step, Prune) and is_generated(step.key)}
         in_use = frozenset(key for namespace in generated for key in self._cluster.references(namespace))
@@ -81,7 +81,7 @@ class Executor:
         return tuple(self._pool.map(lambda step: self._examine(step, scope), kept))
 
     def execute(self, steps: Plan, scope: ApplyScope, observed: Mapping[Key, Observed]) -> dict[Key, Outcome]:
-        """Does every step, stage by stage. Never raises for a single object: its outcome says what went wrong."""
+        """Executes every step, stage by stage. A failure of one object is in its outcome, not raised."""
         outcomes: dict[Key, Outcome] = {}
         for wave, _, group in apply_order.groups(
             [step for step in steps if isinstance(step, Create | Configure | Strip)]
@@ -137,7 +137,9 @@ class Executor:
         return examined if changes or not owned else replace(examined, cause=Cause.VERIFIED)
 
     def _strip(self, step: Configure, body: Body) -> Step:
-        """What taking the foreign fields out would change; some, such as defaults of the API, come back at once."""
+        """The step that takes the fields of others out, with its changes. Some fields, such as defaults of the API,
+        come back at once: taking these out changes nothing.
+        """
         operations = field_removal.removal_patch(body, [owner.field for owner in step.observed.foreign])
         preview = self._cluster.preview_edit(step.key, step.manifest.version, operations) if operations else body
         changes = diff.changes(body, preview)
@@ -155,7 +157,7 @@ class Executor:
         for _ in range(_TRIES):
             try:
                 return self._carry_out(step, scope)
-            except Conflict:  # somebody wrote in between: plan again from what is there now
+            except Conflict:  # another writer was faster: plan again from the live object
                 again = self._examine(_to_examine(step), scope)
                 if not isinstance(again, Create | Configure | Strip):
                     reason = again.reason if isinstance(again, Skipped) else _RESTLESS
@@ -195,13 +197,13 @@ class Executor:
             return Outcome(step.key, Action.FAILED, message, step.member, step.observed)
 
     def _delete(self, step: Prune, scope: ApplyScope) -> Outcome:
-        """Looks once more before it deletes: another overlay, or a person, may have taken over since."""
+        """Reads the object before it deletes it: another overlay, or a person, may have taken it over since."""
         try:
             body = self._cluster.read(step.key, step.member.version)
         except Rejected as error:
             if error.reason != "NoMatches":
                 raise
-            body = None  # its kind is not served any more, so neither is it
+            body = None  # the server does not serve its kind any more
         if body is None:
             return Outcome(step.key, Action.PRUNED)
         seen = self._live.note(body)
@@ -214,8 +216,8 @@ class Executor:
 
 
 def _to_send(step: Create | Configure, scope: ApplyScope) -> Manifest:
-    """What goes to the API server: the manifest, with the live replicas as long as we own that field of a workload that
-    an autoscaler scales. Leaving it out would drop it to 1; the autoscaler's first write takes the field over.
+    """The manifest for the API server, with the live replicas as long as Lockstep owns that field of a workload that an
+    autoscaler scales. Leaving it out would set it to 1; the autoscaler's first write takes the field over.
     """
     if isinstance(step, Configure) and step.key in scope.scaled and step.observed.replicas is not None:
         return manifests.with_replicas(step.manifest, step.observed.replicas)
@@ -253,7 +255,7 @@ def _why_refused(seen: Observed, scope: ApplyScope) -> str:
 
 
 def _why_waiting(manifest: Manifest, done: Mapping[Key, Outcome]) -> str:
-    """Names the first failed object that this one refers to."""
+    """The first failed object that this one refers to, in words; empty = none."""
     for key in sorted(references(manifest.body)):
         if key in done and done[key].action is Action.FAILED:
             return f"{key} could not be applied"
@@ -263,7 +265,7 @@ def _why_waiting(manifest: Manifest, done: Mapping[Key, Outcome]) -> str:
 def _why_blocked(
     wave: int, outcomes: Mapping[Key, Outcome], scope: ApplyScope, observed: Mapping[Key, Observed]
 ) -> str:
-    """Why a stage may not start yet: a namespace or CRD is missing, or an earlier wave is not Healthy."""
+    """The reason why a stage may not start yet: a namespace or CRD is missing, or an earlier wave is not Healthy."""
     for outcome in outcomes.values():
         if apply_order.stage(outcome.key) == 0 and outcome.action is Action.FAILED:
             return f"{outcome.key} could not be applied"
@@ -277,6 +279,6 @@ def _why_blocked(
 
 
 def _mutation(manifest: Manifest, body: Body) -> str:
-    """Names fields that an admission policy changed under our hands: it owns nothing, so only the answer shows it."""
+    """The fields that an admission policy changed, in words. It owns no field, so only the server's answer shows it."""
     fields = [change.field for change in diff.declared_changes(manifest.body, body)]
     return f"MutatedByAdmission: {', '.join(fields[:5])}" if fields else ""

@@ -1,4 +1,4 @@
-"""Which overlay an object belongs to, as git says. Implements ports.ObjectClaims."""
+"""Tells which overlay an object belongs to, as git says. Implements ports.ObjectClaims."""
 
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import applyset_of
@@ -19,7 +19,7 @@ class OverlayClaims:
 
 
 class NoClaims:
-    """For `lockstep down`, which applies nothing that another overlay could claim."""
+    """The claims for `lockstep down`, which applies nothing that another overlay could claim."""
 
     def claim(self, key: Key, applyset: str) -> str:  # noqa: ARG002
         return ""

@@ -1,4 +1,4 @@
-"""What passes remember between them, to save requests. All of it can be read or found out again.
+"""The memory that passes share, to save requests. All of it can be read or found out again.
 
 Not here: statuses (status_writer), and what git wants (gitops.desired).
 """

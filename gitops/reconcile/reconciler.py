@@ -16,10 +16,10 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Parent, applyset_of
 from gitops.core.ownership.live_object import Observed
 from gitops.core.revision import Revision
-from gitops.core.sync import heal_backoff, plan, rerun, retention, summary, sync_target, withholding
+from gitops.core.sync import heal_backoff, plan, requeue, retention, summary, sync_target, withholding
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.plan import Outcome, Plan
-from gitops.core.sync.rerun import RerunContext
+from gitops.core.sync.requeue import RequeueFacts
 from gitops.core.sync.status import PendingNote, Sync, SyncStatus
 from gitops.core.sync.summary import PassResults, Stall
 from gitops.core.sync.sync_target import SyncTarget
@@ -79,8 +79,8 @@ class _Work:
 
 
 @dataclass(frozen=True, slots=True)
-class _Converged:
-    """The plan of a pass, what became of its steps, and the live objects that it was made from."""
+class _PassResult:
+    """The plan of a pass, the outcomes of its steps, and the live objects that it was made from."""
 
     steps: Plan = ()
     outcomes: Mapping[Key, Outcome] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Reconciler:
         self._memory.recall(parents)
 
     def forget(self) -> None:
-        """Called when this replica stops to lead: what others write from now on is not seen."""
+        """Drops what passes remember: this replica stops to lead, and other replicas write, unseen here."""
         self._memory.forget()
 
     @property
@@ -118,7 +118,7 @@ class Reconciler:
         return self._memory.applied_overlays() | self._desired.overlays().keys()
 
     def breached(self) -> frozenset[str]:
-        """Overlays in which the last pass found a violation: a change of another one may have mended it."""
+        """Overlays in which the last pass found a violation; a change of another overlay may have mended it."""
         return self._memory.breached() & self._desired.overlays().keys()
 
     def overlay_of(self, applyset: str) -> str | None:
@@ -126,9 +126,9 @@ class Reconciler:
         return next((name for name in self.known() if applyset_of(name) == applyset), None)
 
     def reconcile(self, name: str) -> float | None:
-        """One pass; returns after how many seconds it wants to run again, None = when something changes.
+        """Makes one pass; returns the seconds until the next one, None = when something changes.
 
-        Raises: Unavailable, Conflict when it is to be run again with backoff.
+        Raises: Unavailable, Conflict when the queue is to run it again with backoff.
         """
         with structlog.contextvars.bound_contextvars(overlay=name):
             overlay = self._desired.overlays().get(name)
@@ -155,11 +155,11 @@ class Reconciler:
         desired = work.target.desired
         if desired and work.target.stall is None and (status.sync, status.health) == (Sync.SYNCED, Health.HEALTHY):
             memory.healthy_key = desired.key
-        return rerun.delay(done.steps, done.outcomes, self._rerun_context(overlay.name, memory))
+        return requeue.delay(done.steps, done.outcomes, self._requeue_facts(overlay.name, memory))
 
     def target(self, parent: Parent, memory: OverlayMemory) -> SyncTarget:
-        """What a pass over the parent's overlay works towards. What git wants and what it is judged by are of one head,
-        also when a new head is taken in meanwhile. Writes nothing.
+        """The target of a pass over the parent's overlay. What git wants and the contract that judges it are of one
+        head, also when a new head is taken in meanwhile. Writes nothing.
 
         Raises: Conflict when heads arrive faster than one can be judged, or the overlay left the trunk; Unavailable.
         """
@@ -179,7 +179,7 @@ class Reconciler:
         return target
 
     def preview(self, name: str) -> tuple[Revision | None, Plan]:
-        """What a pass would do now, with exact differences, without writing anything.
+        """The plan of a pass now, with exact differences, and the revision that it is for. Writes nothing.
 
         Raises: Rejected when a pass would refuse what git asks for.
         """
@@ -194,11 +194,13 @@ class Reconciler:
         return desired.revision, self._executor.examine(steps, self._scope(desired))
 
     def _at_applied(self, overlay: Overlay, parent: Parent) -> Desired | None:
-        """What was applied last, to keep and to heal while git's content is refused; None if it is not known."""
+        """The overlay as it was applied last, kept and healed while git's content is refused; None = not known."""
         try:
             return self._desired.at(overlay, parent.applied) if parent.applied else None
         except Rejected as error:
-            _log.warning("what was applied last cannot be rendered any more", reason=error.reason, message=str(error))
+            _log.warning(
+                "the revision that was applied last does not render any more", reason=error.reason, message=str(error)
+            )
             return None
 
     def _parent(self, name: str, memory: OverlayMemory) -> Parent:
@@ -211,21 +213,21 @@ class Reconciler:
         self._parties.live.watch(kinds)
         return self._parties.live.members(desired.applyset)
 
-    def _converge(self, work: _Work) -> _Converged:
-        """Plans, examines and executes. Without anything desired nothing is planned at all: nothing is ever pruned
+    def _converge(self, work: _Work) -> _PassResult:
+        """Plans, examines and executes. Without a desired state nothing is planned, so that no object is pruned
         because an overlay could not be rendered.
         """
         desired, parent, memory = work.target.desired, work.parent, work.memory
         if desired is None:
-            return _Converged()
+            return _PassResult()
         observed = self._observe(desired, parent)
         policy = work.target.policy(generated=self._may_prune_generated(desired, work), tolerated=memory.tolerated)
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         if plan.is_empty(steps):
             memory.remember(parent)
-            return _Converged(steps, observed=observed)
+            return _PassResult(steps, observed=observed)
         scope = self._scope(desired)
-        # Of an overlay that never was applied nothing is expected to be there; what is, refuses to be created.
+        # Objects of an overlay that was never applied are not looked for: creating them fails if they exist.
         absent_too = bool(parent.resource_version or desired.withheld or work.target.stall)
         steps = self._executor.examine(steps, scope, absent_too=absent_too)
         steps = self._withhold(steps, work)
@@ -234,12 +236,12 @@ class Reconciler:
             outcomes = self._executor.execute(steps, scope, observed)
             memory.remember(replace(parent, members=plan.members_after(parent.members, outcomes)))
             memory.tolerated |= plan.tolerated(steps)
-            return _Converged(steps, outcomes, observed)
+            return _PassResult(steps, outcomes, observed)
         return self._write(work, steps, scope, observed)
 
-    def _write(self, work: _Work, steps: Plan, scope: ApplyScope, observed: Mapping[Key, Observed]) -> _Converged:
-        """Write-ahead with the fence, the writes, then what became of them. A Conflict at either end means that another
-        writer is at work: what is remembered is void, and the next pass starts from what is stored.
+    def _write(self, work: _Work, steps: Plan, scope: ApplyScope, observed: Mapping[Key, Observed]) -> _PassResult:
+        """Stores the members to be (the fence against other writers), executes, stores the outcome. A Conflict at
+        either end means that another writer is at work: the next pass starts from the parent that is stored.
         """
         target, parent, memory = work.target, work.parent, work.memory
         if not self._parties.leadership.is_leader():
@@ -258,7 +260,7 @@ class Reconciler:
         applied = target.applied_by(steps, outcomes) or parent.applied
         members = plan.members_after(fenced.members, outcomes)
         memory.remember(self._parties.parents.write(replace(fenced, members=members, applied=applied)))
-        return _Converged(steps, outcomes, observed)
+        return _PassResult(steps, outcomes, observed)
 
     def _withhold(self, steps: Plan, work: _Work) -> Plan:
         if work.target.withheld:
@@ -280,7 +282,7 @@ class Reconciler:
         memory.asked_references_at = now
         return True
 
-    def _report(self, work: _Work, done: _Converged, took: Mapping[str, float]) -> SyncStatus:
+    def _report(self, work: _Work, done: _PassResult, took: Mapping[str, float]) -> SyncStatus:
         target, desired, known = work.target, work.target.desired, work.memory.parent
         name, images = target.overlay.name, self._parties.images
         note = self._parties.pending.pending(name) if self._parties.pending else PendingNote()
@@ -310,8 +312,8 @@ class Reconciler:
             observer.observe_pass(desired if target.stall is None else None, status)
         return status
 
-    def _rerun_context(self, name: str, memory: OverlayMemory) -> RerunContext:
-        return RerunContext(
+    def _requeue_facts(self, name: str, memory: OverlayMemory) -> RequeueFacts:
+        return RequeueFacts(
             waits=heal_backoff.waits(memory.heals, self._clock.monotonic()),
             status_due=WRITE_EVERY if self._parties.reporter.is_late(name) else None,
             was_healthy=memory.healthy_key is not None,

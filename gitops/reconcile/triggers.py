@@ -71,7 +71,7 @@ class Triggers:
             self._tasks.add("promote")
             self._tell_leader()
             return f"looking at what waits for the scan of {event.image} ({short})"
-        where = self._deployed_in(event)
+        where = self._find_overlays(event)
         if where is None:
             self._tasks.add("refresh")
             return f"looking whether an overlay of the trunk names {event.image} ({short})"
@@ -99,7 +99,7 @@ class Triggers:
             unread = list(self._unread)
             self._unread.clear()
         for event in unread:
-            if where := self._deployed_in(event):
+            if where := self._find_overlays(event):
                 self._warn(event, where)
 
     def _is_taken_in(self, head: str) -> bool:
@@ -123,7 +123,7 @@ class Triggers:
         """The overlays of an environment; empty for one that git does not know, as a sender may name any."""
         return [each.name for each in self._desired.overlays().values() if each.environment == environment]
 
-    def _deployed_in(self, event: ImageDeleted) -> str | None:
+    def _find_overlays(self, event: ImageDeleted) -> str | None:
         """The overlays whose kustomization names the digest, at the head that was taken in last; None until `take_in`
         has read that head.
         """

@@ -1,4 +1,4 @@
-"""From a tree to what kustomize prints for an overlay: guard, render, each by content."""
+"""From a tree to the text that kustomize prints for an overlay: guard, render, each cached by content."""
 
 import threading
 
@@ -17,8 +17,8 @@ _MOST_KNOWN = 2_000
 
 
 class Builds:
-    """Thread-safe: whoever reads the same repo shares one, so that no file is looked through twice. Every method raises
-    Rejected with file and line, Unavailable as the renderer does.
+    """Thread-safe. All readers of one repo share one, so that no file is read twice. Every method raises Rejected with
+    file and line, Unavailable as the renderer does.
     """
 
     def __init__(self, repo: Trees, renderer: Renderer) -> None:
@@ -29,7 +29,7 @@ class Builds:
         self._lock = threading.Lock()
 
     def closure(self, tree: Tree, path: str) -> Closure:
-        """Exactly the files that a build of the directory `path` reads."""
+        """The files that a build of the directory `path` reads, and no others."""
         return self._guard.closure(tree, path)
 
     def text(self, closure: Closure) -> bytes:

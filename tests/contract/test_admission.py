@@ -21,7 +21,7 @@ from gitops.reconcile.admission import OverlayAdmission
 from gitops.render.builds import Builds
 from tests.worlds.git import git
 from tests.worlds.judged_repo import DIGEST, JudgedRepo, made, overlay
-from tests.worlds.seams import HashKey
+from tests.worlds.ports import HashKey
 from tests.worlds.targets import Targets
 
 DEV, PROD = (f"environments/{name}/kustomization.yaml" for name in ("dev", "prod"))

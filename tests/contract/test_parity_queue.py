@@ -11,7 +11,7 @@ from gitops.core.config_repo.layout import Overlay
 from gitops.core.contract.parity import DifferenceStatus, EnvironmentPair, ParityFinding
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.objects import Key
-from tests.worlds.seams import Names
+from tests.worlds.ports import Names
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
 UNDECLARED = ParityFinding(DifferenceStatus.UNDECLARED, Key("", "ConfigMap", "x", "y"), "/data/a", "v" * 9999, None)

@@ -17,7 +17,7 @@ from gitops.desired.overlay_render import ScopeRules
 from gitops.local.cluster import binaries
 from gitops.render.builds import Builds
 from tests.worlds.git import Remote, git
-from tests.worlds.seams import HashKey
+from tests.worlds.ports import HashKey
 
 PIPELINE = b"""services: {app: {image: registry.example/app, tags: {semver: ">=1"}}}
 environments:

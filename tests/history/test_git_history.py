@@ -11,8 +11,8 @@ from gitops.core.promotion.lineage import LineageAction, RepoHistory, deed
 from gitops.history.git_history import QUESTION, GitHistory
 from gitops.ports import ConfigRepo, TrunkHead
 from tests.worlds.git import git
+from tests.worlds.ports import Names
 from tests.worlds.promotion import PromotionWorld, overlay, world
-from tests.worlds.seams import Names
 
 
 class Counting:

@@ -21,7 +21,7 @@ from gitops.core.sync.status import Action
 from gitops.reconcile.executor import ApplyScope, Executor
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import MANAGER, KubernetesWorld, eventually
-from tests.worlds.seams import Claims, Leader, WorldClock
+from tests.worlds.ports import Claims, Leader, WorldClock
 
 APPLYSET = applyset_of("dev")
 

@@ -35,7 +35,7 @@ from tests.worlds import kubernetes as kubernetes_world
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.git import Remote
 from tests.worlds.kubernetes import MANAGER
-from tests.worlds.seams import HashKey, Leader, WorldClock
+from tests.worlds.ports import HashKey, Leader, WorldClock
 
 PIPELINE = """environments:
   {env}: {{namespace: {namespace}, images: newest}}

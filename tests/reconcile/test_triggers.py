@@ -16,7 +16,7 @@ from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageSc
 from gitops.reconcile.triggers import Triggers
 from gitops.runtime.workqueue import Backoff, Workqueue
 from tests.desired.test_desired_state import Place
-from tests.worlds.seams import Names, ToldLeader
+from tests.worlds.ports import Names, ToldLeader
 
 URLS = ("https://git.example/platform/config",)
 IMAGE = "registry.example/app"

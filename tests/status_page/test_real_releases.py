@@ -25,9 +25,9 @@ from gitops.status_page import ControllerState, PageInputs, Statuses, blueprint
 from gitops.web.apps import Probes, create_page_app
 from tests.status_page.reading import json, visible_text
 from tests.worlds.clocks import ReadClock
+from tests.worlds.ports import Names, WorldClock
 from tests.worlds.promotion import HOST, SETTINGS, PromotionWorld, image, overlay, pipeline, world
 from tests.worlds.registries import REVISION
-from tests.worlds.seams import Names, WorldClock
 
 STRAY = """patches:
 - target: {kind: Deployment, name: print}

@@ -31,8 +31,8 @@ from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 from gitops.render.builds import Builds
 from tests.worlds.clocks import ReadClock
 from tests.worlds.git import Remote, git
+from tests.worlds.ports import HashKey
 from tests.worlds.registries import Asking
-from tests.worlds.seams import HashKey
 
 HOST = "registry.example"
 SERVICES = ("order", "print")

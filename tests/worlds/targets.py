@@ -12,7 +12,7 @@ from gitops.reconcile.admission import OverlayAdmission
 from gitops.reconcile.pass_memory import OverlayMemory
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from tests.worlds.kubernetes import now
-from tests.worlds.seams import Leader, WorldClock
+from tests.worlds.ports import Leader, WorldClock
 
 _REPO = "repo"
 

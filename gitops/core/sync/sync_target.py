@@ -1,4 +1,4 @@
-"""What a pass works towards: what git wants or, while that is refused, what was applied last. Pure."""
+"""The target of a pass: what git wants or, while that is refused, what was applied last. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ SUSPENDED = "Suspended"
 
 @dataclass(frozen=True, slots=True)
 class DesiredAtHead:
-    """What git wants of an overlay at one head of the trunk: `desired`, or the `refusal` of a render that failed."""
+    """The wish of git for an overlay at one head of the trunk: `desired`, or the `refusal` of a failed render."""
 
     overlay: Overlay
     head: str
@@ -62,7 +62,7 @@ class SyncTarget:
         return None if self.stall is None or self.stall.reason == SUSPENDED else self.stall
 
     def policy(self, *, generated: bool, tolerated: Mapping[Key, frozenset[str]]) -> Policy:
-        """What a plan towards it may do. While the overlay is stalled nothing is pruned."""
+        """The limits of a plan towards this target. While the overlay is stalled nothing is pruned."""
         if self.desired is None or self.stall is not None:
             return Policy(kept="nothing is pruned while the overlay is stalled")
         own = self.overlay.namespace

@@ -19,7 +19,7 @@ from gitops.adapters.kubernetes.lease import LeaderElection, LeaseCandidate, Lea
 from gitops.adapters.kubernetes.state_namespace import NAMESPACE
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import Ear, Line, eventually, now
-from tests.worlds.seams import WorldClock
+from tests.worlds.ports import WorldClock
 
 TERMS = LeaseTerms(duration=1.5, deadline=1.0, retry=0.2)
 

@@ -17,7 +17,7 @@ from gitops.core.revision import Revision
 from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import KubernetesWorld
-from tests.worlds.seams import Leader, WorldClock
+from tests.worlds.ports import Leader, WorldClock
 
 REPO = "https://git.example/shop.git"
 BEGUN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -36,7 +36,7 @@ from tests.worlds.kubernetes import (
     eventually,
     now,
 )
-from tests.worlds.seams import WorldClock
+from tests.worlds.ports import WorldClock
 
 CONFIG_MAPS = [("", "v1", "ConfigMap")]
 Change = tuple[str, Key]

@@ -1,4 +1,4 @@
-"""The smallest implementations of the seams between workflows (gitops/ports/between.py)."""
+"""The smallest implementations of the Protocols between workflows (gitops/ports/between.py)."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""When an overlay is looked at again though nothing changed. Pure."""
+"""When an overlay is looked at again though nothing changed: RequeueAfter of controller-runtime, as a rule. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from gitops.core.sync.status import Action
 
 
 @dataclass(frozen=True, slots=True)
-class RerunContext:
-    """What a pass knows beside its plan. `waits`: object -> seconds until its drift may be healed again.
+class RequeueFacts:
+    """The facts of a pass beside its plan. `waits`: object -> seconds until its drift may be healed again.
     `status_due`: seconds until the status is written that the ledger does not have yet, None = it has the newest.
     `was_healthy`: the overlay was Synced and Healthy since this replica leads. `asked_references`: whether running Pods
     were asked what they refer to, since the last write.
@@ -24,7 +24,7 @@ class RerunContext:
     asked_references: bool = False
 
 
-def delay(steps: Plan, outcomes: Mapping[Key, Outcome], context: RerunContext) -> float | None:
+def delay(steps: Plan, outcomes: Mapping[Key, Outcome], facts: RequeueFacts) -> float | None:
     """Seconds until the next pass; None = only a change brings it. The first reason counts, in this order:
 
     1. An object could not be applied: the queue tries again with backoff. Raises: Unavailable(Incomplete).
@@ -37,16 +37,16 @@ def delay(steps: Plan, outcomes: Mapping[Key, Outcome], context: RerunContext) -
     if failed:
         raise Unavailable("Incomplete", f"{failed} of {len(steps)} objects could not be applied")
     wait = max(
-        (context.waits.get(step.key, 0.0) for step in steps if isinstance(step, Skipped) and step.drift), default=0
+        (facts.waits.get(step.key, 0.0) for step in steps if isinstance(step, Skipped) and step.drift), default=0
     )
     if wait:
         return wait
     if any(isinstance(step, Configure) and step.cause is Cause.VERIFIED for step in steps):
         return 0.0
-    if context.status_due is not None:
-        return context.status_due
-    if context.was_healthy and any(isinstance(step, Skipped) and step.reason == RETAINED for step in steps):
-        return RECHECK_SECONDS if context.asked_references else 0.0
+    if facts.status_due is not None:
+        return facts.status_due
+    if facts.was_healthy and any(isinstance(step, Skipped) and step.reason == RETAINED for step in steps):
+        return RECHECK_SECONDS if facts.asked_references else 0.0
     return None
 
 

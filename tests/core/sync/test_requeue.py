@@ -6,9 +6,9 @@ from gitops.core.errors import Unavailable
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.objects import Key
 from gitops.core.ownership.live_object import Observed
-from gitops.core.sync import rerun
+from gitops.core.sync import requeue
 from gitops.core.sync.plan import RETAINED, Cause, Configure, Outcome, Plan, Skipped, Unchanged
-from gitops.core.sync.rerun import RerunContext
+from gitops.core.sync.requeue import RequeueFacts
 from gitops.core.sync.status import Action, Drift
 
 APP = Key("apps", "Deployment", "shop-dev", "order")
@@ -19,22 +19,22 @@ DRIFT = (Drift("/spec/replicas", "console", "changed"),)
 VERIFIED = Configure(Manifest(WEB, {}, "hash"), Observed(WEB, "uid", "1"), Cause.VERIFIED)
 CALMED = Skipped(APP, "console keeps changing it back", drift=DRIFT)
 RETAINING = Skipped(OLD, RETAINED, blocks=False)
-EVERYTHING = RerunContext({APP: 8.0}, status_due=2.0, was_healthy=True, asked_references=True)
+EVERYTHING = RequeueFacts({APP: 8.0}, status_due=2.0, was_healthy=True, asked_references=True)
 
 
 @pytest.mark.parametrize(
     ("steps", "context", "expected"),
     [
         ((), EVERYTHING, 2.0),
-        ((Unchanged(APP),), RerunContext(), None),
+        ((Unchanged(APP),), RequeueFacts(), None),
         ((CALMED, VERIFIED, RETAINING), EVERYTHING, 8.0),
-        ((CALMED, Skipped(WEB, "too", drift=DRIFT)), RerunContext({APP: 8.0, WEB: 16.0}), 16.0),
-        ((CALMED, VERIFIED, RETAINING), RerunContext(status_due=2.0, was_healthy=True), 0.0),
+        ((CALMED, Skipped(WEB, "too", drift=DRIFT)), RequeueFacts({APP: 8.0, WEB: 16.0}), 16.0),
+        ((CALMED, VERIFIED, RETAINING), RequeueFacts(status_due=2.0, was_healthy=True), 0.0),
         ((Skipped(APP, "observe mode"), VERIFIED), EVERYTHING, 0.0),
         ((RETAINING,), EVERYTHING, 2.0),
-        ((RETAINING,), RerunContext(was_healthy=True, asked_references=True), 600.0),
-        ((RETAINING,), RerunContext(was_healthy=True), 0.0),
-        ((RETAINING,), RerunContext(asked_references=True), None),
+        ((RETAINING,), RequeueFacts(was_healthy=True, asked_references=True), 600.0),
+        ((RETAINING,), RequeueFacts(was_healthy=True), 0.0),
+        ((RETAINING,), RequeueFacts(asked_references=True), None),
     ],
     ids=[
         "status-late",
@@ -49,8 +49,8 @@ EVERYTHING = RerunContext({APP: 8.0}, status_due=2.0, was_healthy=True, asked_re
         "never-healthy",
     ],
 )
-def test_rerun_takes_the_first_reason(steps: Plan, context: RerunContext, expected: float | None) -> None:
-    assert rerun.delay(steps, {}, context) == expected
+def test_requeue_takes_the_first_reason(steps: Plan, context: RequeueFacts, expected: float | None) -> None:
+    assert requeue.delay(steps, {}, context) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_rerun_takes_the_first_reason(steps: Plan, context: RerunContext, expect
     ],
     ids=["dry-run", "apply", "both"],
 )
-def test_rerun_of_a_failure_is_left_to_the_queue(steps: Plan, outcomes: dict[Key, Outcome], count: str) -> None:
+def test_requeue_of_a_failure_is_left_to_the_queue(steps: Plan, outcomes: dict[Key, Outcome], count: str) -> None:
     with pytest.raises(Unavailable, match=f"{count} objects could not be applied") as caught:
-        rerun.delay(steps, outcomes, EVERYTHING)
+        requeue.delay(steps, outcomes, EVERYTHING)
     assert caught.value.reason == "Incomplete"
