@@ -110,8 +110,8 @@ def verdict(report: CheckReport) -> str:
     for checked in report.checked:
         lines.append(f"  {checked.overlay.name}: {summary(checked.now)}")
         lines += [f"    {checked.now.refusal}"] if checked.now.refusal else []
-        untold = [each for each in checked.now.violations if each.kind is not ViolationKind.FOREIGN]
-        lines += [f"  {line}" for each in untold for line in violation_lines(each)]
+        unknown = [each for each in checked.now.violations if each.kind is not ViolationKind.FOREIGN]
+        lines += [f"  {line}" for each in unknown for line in violation_lines(each)]
     lines.append("  passes" if report.passes(ahead=False) else "  does not pass yet: `lockstep check` says more")
     return "".join(f"{line}\n" for line in lines)
 

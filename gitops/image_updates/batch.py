@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageSources:
-    """What is known of images beyond the config repo. `revisions` None: source revisions are left out of commits."""
+    """Knowledge about images beyond the config repo. `revisions` None: source revisions are left out of commits."""
 
     use: ImageUse
     revisions: SourceRevisions | None = None
@@ -212,7 +212,7 @@ class ImageBatch:
         if again is not None and image is not None and again.digest == image.digest:
             written = (again, *written)
         is_ours = image is None or image.digest is None or image.digest in {each.digest for each in written}
-        return DeployedImage(image, written, None if is_ours else self._edited_at(file, past))
+        return DeployedImage(image, written, None if is_ours else self._find_edit_time(file, past))
 
     def _past(self, environment: str) -> EnvironmentPast:
         """Read once for all overlays and files of the environment: each look at the history is a git process."""
@@ -226,7 +226,7 @@ class ImageBatch:
             )
         return self._cache.past[environment]
 
-    def _edited_at(self, file: str, past: EnvironmentPast) -> datetime | None:
+    def _find_edit_time(self, file: str, past: EnvironmentPast) -> datetime | None:
         if file in past.edited or past.whole:
             return past.edited.get(file)
         theirs = (
@@ -257,11 +257,11 @@ class ImageBatch:
         """Image -> the overlays whose `images` name it."""
         if not self._index:
             for place in self._overlays:
-                for name in self._declared_names(place):
+                for name in self._read_names(place):
                     self._index.setdefault(name, set()).add(place.name)
         return self._index
 
-    def _declared_names(self, place: Overlay) -> frozenset[str]:
+    def _read_names(self, place: Overlay) -> frozenset[str]:
         file = self._files[place.name]
         blob = self._tree[file].id
         known = self._cache.names.get(blob)

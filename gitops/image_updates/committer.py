@@ -164,7 +164,7 @@ class Committer:
                 raise Unavailable("QueueFull", f"{self._pace.most_events} events wait already", retry_after=15)
             self._inbox.append(delivery)
             self._waiting += len(delivery.events)
-            trouble, late = self._trouble, self._expected_wait() - deadline
+            trouble, late = self._trouble, self._estimate_wait() - deadline
             if late > 0:
                 delivery.settled.set()
             self._changed.notify_all()
@@ -172,7 +172,7 @@ class Committer:
             why = f"; {trouble}" if trouble else ""
             raise Unavailable("QueueTooLong", f"cannot be committed within the deadline{why}", retry_after=late + 15)
 
-    def _expected_wait(self) -> float:
+    def _estimate_wait(self) -> float:
         """Seconds until a delivery that comes now is settled: the next try, what is under way, and its own batch."""
         pause = max(0.0, self._next_try - self._clock.monotonic()) if self._trouble else 0.0
         return pause + self._seconds_per_batch * (2 if self._batch else 0)

@@ -72,7 +72,11 @@ class PromotionWriter:
                 )
         return PreparedCommit(content, problem=self._problems[key])
 
-    def write_promotion(self, snapshot: EnvironmentSnapshot, promotion: Promotion, now: datetime) -> str:
+    def prepare_promotion(self, snapshot: EnvironmentSnapshot, promotion: Promotion, now: datetime) -> PreparedCommit:
+        """Writes the promotion as `prepare` does."""
+        return self.prepare(snapshot, promotion.release, lambda: self._write_promotion(snapshot, promotion, now))
+
+    def _write_promotion(self, snapshot: EnvironmentSnapshot, promotion: Promotion, now: datetime) -> str:
         """Commits the new images, if there are any, then the release.yaml that names that commit. In the clone alone.
 
         Raises: Rejected when the overlays would not render as promised, or break a rule.

@@ -19,7 +19,7 @@ from gitops.registry_queries.scans import Scans
 
 @dataclass(frozen=True, slots=True)
 class ImageQueries:
-    """What is known of images from their registries. `availability` None: every image counts as present."""
+    """Answers of registries about images. `availability` None: every image counts as present."""
 
     scans: Scans
     origins: Origins

@@ -237,9 +237,7 @@ class Promoter:
 
     def _prepare(self, snapshot: EnvironmentSnapshot, promotion: Promotion) -> PreparedCommit:
         annotated, now = self._gate_facts.annotate(snapshot, promotion), self._parties.clock.now()
-        return self._writer.prepare(
-            snapshot, promotion.release, lambda: self._writer.write_promotion(snapshot, annotated, now)
-        )
+        return self._writer.prepare_promotion(snapshot, annotated, now)
 
     def _commit(
         self, snapshot: EnvironmentSnapshot, promotion: Promotion, prepared: PreparedCommit, notes: PendingNotes

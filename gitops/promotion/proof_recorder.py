@@ -30,8 +30,8 @@ _ASK_EVERY = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True)
 class ProofSources:
-    """What the proof recorder reads. `observation` tells whether this replica sees how things are: it leads, and its
-    watches work.
+    """The sources of the proof recorder. `observation` tells whether this replica sees the cluster as it is: it leads,
+    and its watches work.
     """
 
     ledger: ProofLedger
@@ -54,7 +54,7 @@ class _AppliedRender:
 
 @dataclass(slots=True)
 class _TermProofs:
-    """What is known in one term of leadership, by overlay. `contents`: key of the build -> what it runs."""
+    """Proofs and looks of one term of leadership, by overlay. `contents`: key of the build -> what it runs."""
 
     applied: dict[str, _AppliedRender] = field(default_factory=dict)
     contents: dict[str, tuple[str, Mapping[str, RunningService]]] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class ProofRecorder:
     def proofs(self, overlay: str) -> Proofs | None:
         """The proofs of the overlay so far; None when nothing is known."""
         with self._lock:
-            return self._known(overlay) if self._has_recalled else None
+            return self._read_proofs(overlay) if self._has_recalled else None
 
     def _lose_sight(self, overlay: str) -> None:
         self._state.applied.pop(overlay, None)
@@ -132,7 +132,7 @@ class ProofRecorder:
         if known is not None:
             self._state.proofs[overlay] = proof.paused(known, self._sources.clock.now())
 
-    def _known(self, overlay: str) -> Proofs | None:
+    def _read_proofs(self, overlay: str) -> Proofs | None:
         if overlay not in self._state.proofs:
             stored = self._sources.ledger.read_proofs(overlay)
             if stored is None:
@@ -142,7 +142,7 @@ class ProofRecorder:
 
     def _look(self, overlay: str) -> None:
         applied, now = self._state.applied[overlay], self._sources.clock.now()
-        before = self._known(overlay)
+        before = self._read_proofs(overlay)
         if not self._sources.observation.is_observing():
             if before is not None:
                 self._state.proofs[overlay] = proof.paused(before, now)

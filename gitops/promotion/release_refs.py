@@ -1,7 +1,7 @@
-"""Keeps the commits of every release by refs of their own (`refs/lockstep/base/<commit>`), so that a trunk that is
-rewritten loses none of them: what runs can still be healed, also from a clone that is made anew.
+"""Keeps the commits of every release by refs of their own (`refs/lockstep/base/<commit>`), so that a rewritten trunk
+loses none of them: a running release can still be rendered, also from a new clone.
 
-Only what is on the trunk is kept: a release that names anything else must not be made good by it.
+Only commits on the trunk are kept: a ref must not make a release valid that names any other commit.
 """
 
 from collections.abc import Collection
@@ -23,7 +23,7 @@ _AT_ONCE = 200
 
 
 class ReleaseRefs:
-    """Called by one thread at a time. Asks git only when the head is another one."""
+    """Called by one thread at a time. Asks git only when the head has changed."""
 
     def __init__(self, repo: ConfigRepo, desired: DesiredState) -> None:
         self._repo = repo
@@ -33,22 +33,23 @@ class ReleaseRefs:
         self._refused: set[str] = set()
 
     def keep(self) -> None:
-        """Keeps what the releases of the head name. A host that allows no such refs is asked once for each commit.
+        """Pushes refs for the commits that the releases of the head name. A git host that refuses such refs is asked
+        once for each commit.
 
         Raises: Unavailable.
         """
         head = self._desired.head()
         if head == self._head:
             return
-        wanted = self._wanted(head)
-        missing = sorted(wanted - set(self._repo.kept()) - self._refused) if wanted else []
+        named = self._read_named(head)
+        missing = sorted(named - set(self._repo.kept()) - self._refused) if named else []
         held = [commit for commit in missing if self._is_on(head, commit)]
         for start in range(0, len(held), _AT_ONCE):
             self._push(held[start : start + _AT_ONCE])
         self._head = head
 
-    def _wanted(self, head: str) -> frozenset[str]:
-        """The commits that releases name, but for those of environments that are only looked at."""
+    def _read_named(self, head: str) -> frozenset[str]:
+        """The commits that releases name, without environments in observe mode."""
         declared, tree = self._desired.pipeline(), self._repo.tree(head)
         observed = {
             name
@@ -65,7 +66,7 @@ class ReleaseRefs:
     def _read(self, place: Overlay, tree: Tree) -> frozenset[str]:
         try:
             release = compose.read_release(place, tree, self._repo.read)
-        except Rejected:  # the overlay's own pass says so
+        except Rejected:  # the overlay's own pass reports it
             return frozenset()
         revision = release.revision if release else None
         return frozenset({revision.base, revision.overlay}) if revision else frozenset()

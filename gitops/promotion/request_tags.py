@@ -32,7 +32,7 @@ class RequestTags:
 
     def requests(self, declared: Pipeline, environment: str) -> tuple[list[PromotionRequest], list[str]]:
         """Requests that are neither done nor expired, the oldest first; and why others are refused, in sentences."""
-        done, found, refused = self._carried_out(), [], []
+        done, found, refused = self._read_done(), [], []
         for tag in self._of(declared, environment):
             if tag.id in done:
                 continue
@@ -69,7 +69,7 @@ class RequestTags:
             if requests.environment_of(tag) == environment and not requests.is_expired(tag, now, ttl)
         ]
 
-    def _carried_out(self) -> frozenset[str]:
+    def _read_done(self) -> frozenset[str]:
         """Ids of the tags that a commit of the trunk names. The whole history is read once, then what is new. A request
         stays done, also where a merge has put the environment's files back.
         """

@@ -189,7 +189,7 @@ class EnvironmentSnapshots:
             order=self._order,
             settings=settings,
             pending=locked is not None and settings != self._directories.settings(locked),
-            newcomers=_Newcomers(self, declared, place, own, written.keys()),
+            newcomers=_AddedServices(self, declared, place, own, written.keys()),
         )
 
     def services_over(self, declared: Pipeline, place: Overlay, own: OverlayDirectory, base: str) -> Collection[str]:
@@ -204,7 +204,7 @@ class EnvironmentSnapshots:
 
 
 @dataclass(frozen=True, slots=True)
-class _Newcomers:
+class _AddedServices:
     """Implements NewServices of gitops/core/promotion/inputs.py, for one overlay at the head."""
 
     snapshots: EnvironmentSnapshots

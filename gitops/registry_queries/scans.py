@@ -31,9 +31,9 @@ class Scans:
 
     def of(self, image: Image) -> ScanAnswer:
         if not image.digest:
-            return ScanAnswer(untold=ScanUnknown.UNPINNED)
+            return ScanAnswer(unknown=ScanUnknown.UNPINNED)
         if self._registries.of(image.name) is None:
-            return ScanAnswer(untold=ScanUnknown.NO_REGISTRY)
+            return ScanAnswer(unknown=ScanUnknown.NO_REGISTRY)
         answer = self._queries.of(image)
         return ScanAnswer() if answer is None else self._judge(answer)
 
@@ -51,7 +51,7 @@ class Scans:
 
     def _judge(self, answer: QueryAnswer[Scan]) -> ScanAnswer:
         if answer.error is not None:
-            return ScanAnswer(untold=_explain_error(answer), why=answer.error.message, again_at=answer.again_at)
+            return ScanAnswer(unknown=_explain_error(answer), why=answer.error.message, again_at=answer.again_at)
         age = self._clock.now() - answer.at
         is_fresh = abs(age) <= COUNTS_FOR
         return (

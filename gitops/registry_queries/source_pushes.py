@@ -27,7 +27,7 @@ class SourcePushes:
         self._lock = threading.Lock()
 
     def on_source_push(self, event: ConfigPushed) -> str | None:
-        """What the push leads to, in a sentence; None when no service of pipeline.yaml is built from its repository."""
+        """A sentence about the effect of the push; None when pipeline.yaml builds no service from its repository."""
         declared = self._head.pipeline()
         services = build_origin.built_from(event.urls, declared) if declared else ()
         if declared is None or not services:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gitops.core.config_repo.commits import PastCommit
-from gitops.core.promotion.lineage import LineageAction, RepoHistory, deed
+from gitops.core.promotion.lineage import LineageAction, RepoHistory, read_action
 from gitops.history.git_history import QUESTION, GitHistory
 from gitops.ports import ConfigRepo, TrunkHead
 from tests.worlds.git import git
@@ -70,7 +70,7 @@ def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: PromotionW
     past = chronicle.past()
 
     assert past.head == place.remote.head()
-    assert [deed(entry) for entry in past.entries[:2]] == [LineageAction.PROMOTION, None]
+    assert [read_action(entry) for entry in past.entries[:2]] == [LineageAction.PROMOTION, None]
     release = past.entries[0].releases["test"]
     assert release is not None
     assert release == past.releases["test"]
@@ -138,7 +138,7 @@ def test_a_hold_and_its_end_are_told_from_what_stands_there(place: PromotionWorl
     hold = b"who: Anna\nwhy: a freeze\nsince: 2026-03-05T00:00:00Z\n"
     place.write({"environments/prod/hold.yaml": hold}, "freeze")
     held = chronicle.past()
-    assert (deed(held.entries[0]), held.holds["prod"].why) == (LineageAction.HOLD, "a freeze")
+    assert (read_action(held.entries[0]), held.holds["prod"].why) == (LineageAction.HOLD, "a freeze")
 
     git(place.person, "fetch", "--quiet", "origin")
     git(place.person, "checkout", "--quiet", "-B", "main", "origin/main")
@@ -147,7 +147,7 @@ def test_a_hold_and_its_end_are_told_from_what_stands_there(place: PromotionWorl
     git(place.person, "push", "--quiet", "origin", "main")
     place.repo.fetch()
     place.desired.refresh()
-    assert deed(chronicle.past().entries[0]) is LineageAction.RESUME
+    assert read_action(chronicle.past().entries[0]) is LineageAction.RESUME
     assert chronicle.past().holds == {}
 
 

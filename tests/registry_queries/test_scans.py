@@ -59,7 +59,7 @@ def test_nobody_waits_for_a_registry_and_it_is_asked_once(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "untold", "why"),
+    ("answer", "unknown", "why"),
     [
         (Unavailable("Timeout", "no answer within 5 s"), ScanUnknown.UNREACHABLE, "no answer within 5 s"),
         (
@@ -71,17 +71,17 @@ def test_nobody_waits_for_a_registry_and_it_is_asked_once(place: Place) -> None:
     ],
 )
 def test_a_registry_that_does_not_tell_says_why(
-    place: Place, answer: Rejected | Unavailable, untold: ScanUnknown, why: str
+    place: Place, answer: Rejected | Unavailable, unknown: ScanUnknown, why: str
 ) -> None:
     place.registry.scans[APP.digest or ""] = answer
     told = place.told()
-    assert (told.scan, told.untold, told.why) == (None, untold, why)
+    assert (told.scan, told.unknown, told.why) == (None, unknown, why)
     assert told.again_at is not None
 
 
 def test_what_no_registry_of_ours_has_is_never_asked(place: Place) -> None:
-    assert place.scans.of(Image("elsewhere.example/app", "1", APP.digest)).untold is ScanUnknown.NO_REGISTRY
-    assert place.scans.of(Image(APP.name, "1.4.2")).untold is ScanUnknown.UNPINNED
+    assert place.scans.of(Image("elsewhere.example/app", "1", APP.digest)).unknown is ScanUnknown.NO_REGISTRY
+    assert place.scans.of(Image(APP.name, "1.4.2")).unknown is ScanUnknown.UNPINNED
     assert place.origins.of(Image("elsewhere.example/app", "1", APP.digest)) is None
     assert not place.work()
 
@@ -96,7 +96,7 @@ def test_an_answer_is_asked_for_again_while_somebody_looks_and_counts_for_minute
     assert place.scans.of(APP).scan == done(ScanSeverity.CRITICAL)
     place.now += COUNTS_FOR + timedelta(seconds=1)
     told = place.scans.of(APP)
-    assert (told.scan, told.untold) == (None, ScanUnknown.UNASKED)
+    assert (told.scan, told.unknown) == (None, ScanUnknown.UNASKED)
     place.work()
     assert (place.scans.of(APP).scan, place.questions()) == (done(ScanSeverity.CRITICAL), 3)
 
@@ -159,9 +159,9 @@ def test_news_of_which_only_another_replica_knows_more_outdate_every_answer(plac
 
 def test_news_do_not_make_a_registry_that_is_down_be_asked_more_often(place: Place) -> None:
     place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
-    assert place.told().untold is ScanUnknown.UNREACHABLE
+    assert place.told().unknown is ScanUnknown.UNREACHABLE
     place.scans.outdate()
-    assert place.told().untold is ScanUnknown.UNREACHABLE
+    assert place.told().unknown is ScanUnknown.UNREACHABLE
     assert place.questions() == 1
 
 

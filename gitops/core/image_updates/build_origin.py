@@ -1,7 +1,7 @@
-"""From which commit an image was built, as its OCI labels say, and which pushes have no image yet. Pure.
+"""From which commit an image was built, by its OCI labels, and which source pushes have no image yet. Pure.
 
-Labels are written by whoever built the image, and pushes are told by whoever knows the sender's secret: both are text
-from strangers, and hints. Nothing is decided by them. What can be clicked is made of pipeline.yaml alone.
+Any builder writes labels, and anyone who knows a sender's secret reports pushes: both are untrusted text, and nothing
+is decided by them. Links are made from the repositories in pipeline.yaml alone.
 
 https://github.com/opencontainers/image-spec/blob/main/annotations.md#pre-defined-annotation-keys
 """
@@ -25,8 +25,8 @@ _MOST_NAMED = 50
 
 @dataclass(frozen=True, slots=True)
 class BuildOrigin:
-    """What an image says of itself. `revision`: a full commit id; `source`: the address of a repository, http or https
-    without user; whatever is not of that form counts as not said.
+    """The labels of an image. `revision`: a full commit id; `source`: the http or https address of a repository,
+    without user. A label in another form counts as missing.
     """
 
     revision: str = ""
@@ -37,7 +37,7 @@ class BuildOrigin:
 
 @dataclass(frozen=True, slots=True)
 class SourcePush:
-    """A push to a repository that a service is built from. `ref`: full name; `at`: when it was heard of."""
+    """A push to a repository that a service is built from. `ref`: full name; `at`: when its delivery came."""
 
     revision: str
     ref: str
@@ -61,8 +61,8 @@ def is_revision(text: str) -> bool:
 
 
 def commit_address(revision: str, source: str, declared: Sequence[str]) -> str:
-    """Where a browser finds the commit; empty when nobody can tell. The address is that of a `declared` repository:
-    the one that the label's `source` names, or where it names none, the only one.
+    """The commit's page in a browser; empty when it is unknown. The address is that of a `declared` repository: the one
+    that the label `source` names, or where it names none, the only one.
 
     GitHub, Gitea, Forgejo and Gogs have commits at /commit/<id>, GitLab leads on from there; Bitbucket Cloud has them
     at /commits/<id>.
@@ -88,8 +88,8 @@ def built_from(urls: Iterable[str], pipeline: Pipeline) -> tuple[str, ...]:
 
 
 def without_image(pushes: Sequence[SourcePush], built: Collection[str]) -> tuple[SourcePush, ...]:
-    """Those of the pushes, newest first, of which no image is known: its revision is none of `built`. What came to a
-    ref before a commit that has one is not waited for any more.
+    """The pushes, newest first, that have no image yet: their revision is none of `built`. Pushes to a ref before a
+    commit that has an image are left out.
     """
     reached: set[str] = set()
     found = []
@@ -108,7 +108,7 @@ def text(revisions: Mapping[str, str]) -> str:
 
 
 def parse(trailer: str) -> dict[str, str]:
-    """Service -> revision, as such a text says; what is none of it is passed over."""
+    """Service -> revision, read from such a text; other words are left out."""
     pairs = (part.partition("=") for part in trailer.split())
     return {name: revision for name, _, revision in pairs if models.is_name(name) and is_revision(revision)}
 

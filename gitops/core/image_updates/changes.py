@@ -53,7 +53,7 @@ class ChangeTarget:
 
 @dataclass(frozen=True, slots=True)
 class WrittenImage:
-    """One image that was written to an overlay before, as the commit's trailers tell."""
+    """One image that Lockstep wrote to an overlay before, by the commit's trailers."""
 
     digest: str
     pushed_at: datetime
@@ -61,8 +61,8 @@ class WrittenImage:
 
 @dataclass(frozen=True, slots=True)
 class DeployedImage:
-    """What an overlay says now. `written`: our own commits for this image, newest first; `edited_at`: the newest commit
-    to the overlay's file that was not ours.
+    """The image that an overlay declares now. `written`: Lockstep's commits for this image, newest first; `edited_at`:
+    the newest commit of a person to the overlay's file.
     """
 
     image: Image | None
@@ -71,7 +71,7 @@ class DeployedImage:
 
     @property
     def pushed_at(self) -> datetime | None:
-        """When the registry got what is deployed; for an image that a person wrote: when that was committed."""
+        """When the registry got the deployed image; for an image that a person wrote, the time of that commit."""
         if self.image is None or self.image.digest is None:
             return None
         known = (written.pushed_at for written in self.written if written.digest == self.image.digest)
@@ -135,7 +135,7 @@ def targets(
 
 
 def decide(found: ImageCandidate, target: ChangeTarget, deployed: DeployedImage, policy: TagPolicy) -> Ignored | None:
-    """None when the candidate is to be written; else why not."""
+    """None when the candidate is to be written; else the reason why not."""
     now, new = deployed.image, found.image
     where = f"{target.overlay}: {found.service}"
     if now is not None and (now.tag, now.digest) == (new.tag, new.digest):
@@ -151,7 +151,7 @@ def decide(found: ImageCandidate, target: ChangeTarget, deployed: DeployedImage,
 
 
 def is_pushed_again(found: ImageCandidate, deployed: DeployedImage) -> bool:
-    """Whether what is deployed was pushed later than it was known to be: its tag went elsewhere and came back."""
+    """True when the deployed image was pushed again later than was known: its tag had moved away and came back."""
     now = deployed.image
     if now is None or (now.tag, now.digest) != (found.image.tag, found.image.digest) or not found.is_exact:
         return False
@@ -159,14 +159,14 @@ def is_pushed_again(found: ImageCandidate, deployed: DeployedImage) -> bool:
 
 
 def unused(target: ChangeTarget, image: Image, used: Collection[str] | None) -> Ignored | None:
-    """Why a change would change nothing: no container uses the image. `used` None: not known yet, so it may."""
+    """The reason to leave out a change of an image that no container uses. `used` None: not known yet, so it may."""
     if used is None or image.name in used:
         return None
     return Ignored(f"no container of overlay {target.overlay} uses image {image.name}")
 
 
 def commit_message(change: Change, revision: str = "") -> str:
-    """Subject, body and trailers. Whatever came from outside is one line without control characters or brackets.
+    """Subject, body and trailers. Text from outside is one line without control characters or brackets.
     `revision`: the commit that the image was built from, if that is known.
     """
     target, image = change.target, change.image
@@ -186,7 +186,7 @@ def commit_message(change: Change, revision: str = "") -> str:
 
 
 def written(trailers: Iterable[Mapping[str, str]]) -> dict[str, tuple[WrittenImage, ...]]:
-    """What the trailers of commits, newest first, say about each image. Trailers that are no use are passed over."""
+    """Image -> what Lockstep wrote for it, by the trailers of commits, newest first. Invalid trailers are left out."""
     found: dict[str, tuple[WrittenImage, ...]] = {}
     for commit in trailers:
         name, digest = commit.get(IMAGE_TRAILER, "").rpartition(":")[0], commit.get(DIGEST_TRAILER, "")

@@ -1,4 +1,4 @@
-"""What a sender told us. An event is never trusted as state: it only causes a commit or a recheck of a name."""
+"""Events that webhooks report. An event is never trusted as state: it only causes a commit or a look at a name."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ class ImagePushed:
 
     `image` is the repository as the registry calls itself, host included; `digest` is `sha256:...`;
     `pushed_at` is the registry's own time (aware, UTC), the only order between two pushes that is trusted. `is_exact`:
-    False for what was found in a registry that tells no push times; `pushed_at` is when it was found, then.
+    False for an image found in a registry without push times; `pushed_at` is when it was found, then.
     """
 
     image: str
@@ -22,7 +22,7 @@ class ImagePushed:
 
 @dataclass(frozen=True, slots=True)
 class ConfigPushed:
-    """A git host has a new head of one ref. Only a hint: the repo is fetched, nothing of the payload is used for that.
+    """A git host has a new head of one ref. Only a hint: the config repo is fetched, without using the payload.
 
     `urls` are every URL by which the payload names the repository; `ref` is a full ref name, None when the host does
     not say which refs moved; `after` is the new object id, None when the ref was deleted or the host does not say.
@@ -35,7 +35,7 @@ class ConfigPushed:
 
 @dataclass(frozen=True, slots=True)
 class ImageScanned:
-    """A registry finished, stopped or failed a scan. Only a hint: what it came to is asked of the registry."""
+    """A registry finished, stopped or failed a scan. Only a hint: the registry is asked for the result."""
 
     image: str
     digest: str

@@ -1,7 +1,7 @@
-"""Whether the scan of an image lets it move on, and if not, what would. Pure.
+"""The gate `scan`: whether the vulnerability scan of an image lets it move on, and what would. Pure.
 
-Only a scan that is done and was rated opens the gate. Whatever else is known, or is not known, keeps it shut: a scan
-for an SBOM alone, one that failed or runs, findings that nobody could rate, a registry that does not answer.
+Only a scan that is done and rated opens the gate. Everything else keeps it shut: a scan for an SBOM alone, a scan that
+failed or runs, findings without a rating, a registry that does not answer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,15 +15,15 @@ from gitops.core.images.registry_facts import Scan, ScanSeverity, ScanState
 from gitops.core.parsing import models
 
 ASKED_EVERY = timedelta(minutes=3)
-"""For as long as anybody waits for a promotion, a registry is asked that often for each scan."""
+"""While a promotion waits for it, a registry is asked that often for each scan."""
 COUNTS_FOR = timedelta(minutes=5)
-"""What a registry said longer ago opens nothing: it may have scanned again since."""
+"""An older answer of a registry opens no gate: it may have scanned again since."""
 
 _MOST_NAMED = 50
 
 
 class ScanUnknown(StrEnum):
-    """Why nobody can tell what a scan came to."""
+    """Why the result of a scan is unknown."""
 
     UNASKED = "unasked"
     UNPINNED = "unpinned"
@@ -35,12 +35,12 @@ class ScanUnknown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScanAnswer:
-    """What is known of the scan of one image. `untold` counts where there is no `scan`; `why` is the registry's own
-    word for it. `again_at`: when the registry is asked again.
+    """The known result of the scan of one image. `unknown` counts where there is no `scan`; `why` is the registry's own
+    message. `again_at`: when the registry is asked again.
     """
 
     scan: Scan | None = None
-    untold: ScanUnknown = ScanUnknown.UNASKED
+    unknown: ScanUnknown = ScanUnknown.UNASKED
     why: str = ""
     again_at: datetime | None = None
 
@@ -50,30 +50,30 @@ def word(severity: ScanSeverity) -> str:
     return severity.name.capitalize()
 
 
-def passes(image: Image, told: ScanAnswer, limit: ScanSeverity) -> bool:
-    scan = told.scan
+def passes(image: Image, answer: ScanAnswer, limit: ScanSeverity) -> bool:
+    scan = answer.scan
     if scan is None or not image.digest or scan.state is not ScanState.DONE or scan.severity is None:
         return False
     return scan.severity <= limit
 
 
-def obstacle(service: str, image: Image, told: ScanAnswer, limit: ScanSeverity) -> str:
+def obstacle(service: str, image: Image, answer: ScanAnswer, limit: ScanSeverity) -> str:
     """Why the image does not pass, and what would mend that; empty when it passes."""
-    if passes(image, told, limit):
+    if passes(image, answer, limit):
         return ""
     what, host = f"{service} {_name(image)}", one_line(image.name.partition("/")[0])
     if not image.digest:
         return f"{service} {one_line(image.tag or '')} is not pinned by a digest, so that no scan can be known of it"
-    if told.scan is None:
-        return _untold(what, host, told)
-    return f"{_unpassed(what, host, told.scan, limit)}. {_again(host)}"
+    if answer.scan is None:
+        return _explain_unknown(what, host, answer)
+    return f"{_explain_scan(what, host, answer.scan, limit)}. {_next_query(host)}"
 
 
 def severities(found: Iterable[tuple[str, ScanAnswer]]) -> dict[str, ScanSeverity]:
-    """Service -> what its scan came to, of those that have one which is done and rated. The worst of several."""
+    """Service -> severity of its scan, of scans that are done and rated. The worst of several."""
     worst: dict[str, ScanSeverity] = {}
-    for service, told in found:
-        scan = told.scan
+    for service, answer in found:
+        scan = answer.scan
         if scan is not None and scan.state is ScanState.DONE and scan.severity is not None:
             worst[service] = max(scan.severity, worst.get(service, scan.severity))
     return worst
@@ -86,7 +86,7 @@ def text(found: Mapping[str, ScanSeverity]) -> str:
 
 
 def parse(trailer: str) -> dict[str, ScanSeverity]:
-    """What such a text says; what is none of it is passed over."""
+    """Service -> severity, read from such a text; other words are left out."""
     pairs = (part.partition("=") for part in trailer.split())
     return {name: _WORDS[said] for name, _, said in pairs if models.is_name(name) and said in _WORDS}
 
@@ -99,7 +99,7 @@ def _name(image: Image) -> str:
     return f"{one_line(image.tag or '')} ({image.short_digest})".strip()
 
 
-def _unpassed(what: str, host: str, scan: Scan, limit: ScanSeverity) -> str:
+def _explain_scan(what: str, host: str, scan: Scan, limit: ScanSeverity) -> str:
     if scan.state is ScanState.ABSENT:
         return f"{host} has not scanned {what} for vulnerabilities yet: start a scan there (an SBOM alone is none)"
     if scan.state is ScanState.RUNNING:
@@ -117,25 +117,25 @@ def _unpassed(what: str, host: str, scan: Scan, limit: ScanSeverity) -> str:
     return f"the scan of {what} found {word(scan.severity)}, and scan.max allows {allowed}: push an image without that"
 
 
-def _untold(what: str, host: str, told: ScanAnswer) -> str:
-    why = f": {one_line(told.why)}" if told.why else ""
-    if told.untold is ScanUnknown.NO_REGISTRY:
+def _explain_unknown(what: str, host: str, answer: ScanAnswer) -> str:
+    why = f": {one_line(answer.why)}" if answer.why else ""
+    if answer.unknown is ScanUnknown.NO_REGISTRY:
         return (
             f"nobody can be asked for the scan of {what}: lockstep.yaml knows no registry {host}; add it under "
             "`registries` there, with an account that may read scans"
         )
-    if told.untold is ScanUnknown.UNREACHABLE:
+    if answer.unknown is ScanUnknown.UNREACHABLE:
         return f"{host} cannot be asked for the scan of {what} now{why}. It is asked again by itself"
-    if told.untold is ScanUnknown.UNSUPPORTED:
+    if answer.unknown is ScanUnknown.UNSUPPORTED:
         return (
             f"{host} is a registry without scans, so that nobody will ever tell of {what}{why}; take `scan` out of "
             "pipeline.yaml, or skip this gate by name"
         )
-    if told.untold is ScanUnknown.REFUSED:
-        return f"{host} does not tell of the scan of {what}{why}. {_again(host)}"
+    if answer.unknown is ScanUnknown.REFUSED:
+        return f"{host} does not tell of the scan of {what}{why}. {_next_query(host)}"
     return f"{host} is being asked for the scan of {what}"
 
 
-def _again(host: str) -> str:
+def _next_query(host: str) -> str:
     minutes = int(ASKED_EVERY.total_seconds()) // 60
     return f"It is asked again when {host} announces a scan, and every {minutes} min"

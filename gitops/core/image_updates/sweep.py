@@ -1,6 +1,6 @@
-"""What a look at a registry means: which image a service's tag policy would take of what is there. Pure.
+"""Sweeps as values: which image of a registry a service's tag policy would take. Pure.
 
-A webhook is a hint that may be lost; what a registry holds is the truth. So a sweep makes the event that the newest
+A webhook may be lost; the registry itself is the truth. So a sweep makes the event that the newest
 push would have made, and the same rules decide about it.
 """
 
@@ -19,16 +19,16 @@ from gitops.core.images.registry_facts import TaggedImage
 from gitops.core.parsing.models import format_duration
 
 EVERY = timedelta(minutes=5)
-"""How often a registry is swept of which pipeline.yaml does not say it."""
+"""How often a registry is swept when pipeline.yaml does not say."""
 SHORTEST = timedelta(seconds=30)
-"""Nobody sweeps more often than that, whatever pipeline.yaml says."""
+"""The shortest time between two sweeps, whatever pipeline.yaml says."""
 
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class SweptService:
-    """What a sweep found of one service, and what came of it, in a sentence."""
+    """The image of one service that a sweep found, and the outcome in a sentence."""
 
     service: str
     image: Image | None
@@ -39,7 +39,8 @@ class SweptService:
 @dataclass(frozen=True, slots=True)
 class RegistryState:
     """How the sweeps of one registry fare. `swept_at`: the end of the last one that reached it; `failing_since`: since
-    when none does, and why; of one that nobody can ask, only why. `notes`: what of single services could not be done.
+    when none does, with `reason` and `message`; a registry that lockstep.yaml does not know has only these two.
+    `notes`: troubles of single services.
     """
 
     host: str
@@ -58,7 +59,7 @@ def every(pipeline: Pipeline, host: str) -> timedelta:
 
 
 def services(pipeline: Pipeline, host: str) -> Mapping[str, Service]:
-    """Those whose image is kept there."""
+    """The services whose image is in this registry."""
     return {name: each for name, each in pipeline.services.items() if host_of(each.image) == host}
 
 
@@ -83,7 +84,7 @@ def unknown(pipeline: Pipeline, known: Collection[str]) -> tuple[RegistryState, 
 
 
 def choose(policy: TagPolicy, found: Sequence[TaggedImage]) -> TaggedImage | None:
-    """The one that the policy takes; None when it follows none of them.
+    """The tag that the policy takes; None when it follows none of them.
 
     Raises: Rejected(NoPushTimes) when only push times could tell, and the registry has none.
     """
@@ -104,10 +105,10 @@ def choose(policy: TagPolicy, found: Sequence[TaggedImage]) -> TaggedImage | Non
 
 
 def event(image: str, found: TaggedImage, now: datetime) -> ImagePushed:
-    """What a webhook would have said. `now`: before the registry was asked."""
+    """The event that a webhook would have brought. `now`: a time before the registry was asked."""
     return ImagePushed(image, found.tag, found.digest, found.pushed_at or now, is_exact=found.pushed_at is not None)
 
 
 def is_declared(found: Image, declared: Collection[Image]) -> bool:
-    """True when everybody who follows it has it already. `declared`: what overlays say of this image."""
+    """True when all overlays that follow the image have it already. `declared`: the images that they declare."""
     return bool(declared) and all((each.tag, each.digest) == (found.tag, found.digest) for each in declared)

@@ -1,7 +1,7 @@
-"""When a promotion is taken back by itself: it made an overlay Degraded, soon after, and nobody has touched it since.
+"""When a promotion is taken back automatically: it made an overlay Degraded soon after, and is its newest commit.
 
-Everything is told by git and the ledger, so that a restart changes nothing: the promotion's commit and its time, what
-the overlay's history says of before, and since when it is Degraded now.
+All of it is read from git and the ledger, so a restart changes nothing: the promotion's commit and time, the overlay's
+history before it, and since when the overlay is Degraded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,20 +24,20 @@ class LastCommit:
 
     @property
     def is_promotion(self) -> bool:
-        """A person's commit is none, and neither is a rollback, whoever made it."""
+        """False for a person's commit, and for every rollback."""
         return RELEASE_TRAILER in self.trailers and SOURCE_TRAILER in self.trailers
 
 
 def degraded_after(
     promotion: LastCommit, revision: Revision, status: SyncStatus, history: Sequence[Record]
 ) -> timedelta | None:
-    """How long after the promotion, which released this revision, the overlay became Degraded as it is now; `history`
-    newest first. None when it is not, when it was before, or when the history does not reach back that far.
+    """How long after the promotion to this revision the overlay became Degraded. `history` newest first. None when it
+    is not Degraded, when it was so before, or when the history does not reach back that far.
     """
     at = promotion.committed_at
     if not promotion.is_promotion or status.health is not Health.DEGRADED or status.revisions.rendered != revision:
         return None
-    since = _since(status, revision, history)
+    since = _degraded_since(status, revision, history)
     before = next((record for record in history if record.at < at), None)
     if before is None or before.health is Health.DEGRADED or since < at:
         return None
@@ -48,8 +48,8 @@ def cause(promotion: LastCommit, after: timedelta) -> str:
     return f"degraded {int(after.total_seconds()) // 60} min after the promotion {promotion.id[:12]}"
 
 
-def _since(status: SyncStatus, revision: Revision, history: Sequence[Record]) -> datetime:
-    """Since when it is Degraded without a break."""
+def _degraded_since(status: SyncStatus, revision: Revision, history: Sequence[Record]) -> datetime:
+    """Since when the overlay is Degraded without a break."""
     since = status.at
     for record in history:
         if record.health is not Health.DEGRADED or record.revision != revision:

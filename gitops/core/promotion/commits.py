@@ -135,7 +135,7 @@ def release_message(promotion: Promotion) -> str:
         REQUEST_TRAILER: promotion.request,
         RELEASE_TRAILER: promotion.release,
         APPROVED_TRAILER: ", ".join(sorted(promotion.approvers)),
-        "Lockstep-Waived": _waived(promotion.waived),
+        "Lockstep-Waived": _format_waived(promotion.waived),
     }
     # names, ids and words of our own: written without a limit of length
     lists = {SCAN_TRAILER: scans.text(promotion.scans), REVISION_TRAILER: build_origin.text(promotion.revisions)}
@@ -178,7 +178,7 @@ def _lines(trailers: Mapping[str, str]) -> list[str]:
     return [f"{key}: {one_line(value)}" for key, value in trailers.items() if value]
 
 
-def _waived(waived: Mapping[str, str]) -> str:
+def _format_waived(waived: Mapping[str, str]) -> str:
     """`soak, scan: production is down`: the names first, so that a long reason never hides one."""
     gates: dict[str, list[str]] = {}
     for gate, reason in waived.items():

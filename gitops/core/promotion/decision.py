@@ -78,7 +78,7 @@ def decide_request(
     `overlays`: all of the environment, by name. `approvals`: of this request's name; those of another tag object or of
     another release do not count.
     """
-    concerned = _concerned(request, overlays)
+    concerned = _select_concerned(request, overlays)
     moving = {name: each for name, each in concerned.items() if not each.proposal.move.is_empty}
     moves = tuple(each.proposal.move for each in moving.values())
     release = release_hash(request.environment, moves)
@@ -96,7 +96,7 @@ def decide_request(
 def choose_automatic(
     route: PromotionRoute, target: PromotionTarget, proposal: Proposal, *, has_request: bool
 ) -> AutomaticDecision:
-    """What automation may write into an overlay without a tag that asks: the proposal where pipeline.yaml says `when:
+    """The move that automation may make without a tag that asks: the proposal where pipeline.yaml says `when:
     proven` or a person's commit asks for it; else at most the overlay's own settings. `has_request`: the page shows a
     request for this overlay already.
     """
@@ -118,7 +118,7 @@ def decide_automatic(
     return AutomaticDecision(None if shut or proposal.obstacles else move, shut)
 
 
-def _concerned(request: PromotionRequest, overlays: Mapping[str, OverlayFacts]) -> dict[str, OverlayFacts]:
+def _select_concerned(request: PromotionRequest, overlays: Mapping[str, OverlayFacts]) -> dict[str, OverlayFacts]:
     """Overlays that run one of the request's services, or are about to; all overlays where none does."""
     own = {
         name: each

@@ -1,4 +1,7 @@
-"""May a promotion be written now? Each gate that is not open says why, and what would open it."""
+"""The gates of a promotion, a function for each: a shut gate says why, and what would open it.
+
+Which gates count for which promotion is decided in decision.py.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +18,8 @@ from gitops.core.promotion import windows
 
 
 class Gate(StrEnum):
-    """What must hold before a promotion is written. Those that lockstep.yaml lets be skipped are skipped by name and
-    with a reason.
+    """A condition that must hold before a promotion is written. Gates that lockstep.yaml lists as skippable are skipped
+    by name and with a reason.
     """
 
     SOAK = "soak"
@@ -29,13 +32,13 @@ class Gate(StrEnum):
 
 
 SKIPPABLE = frozenset(Gate) - {Gate.APPROVALS}
-"""Unless lockstep.yaml says otherwise: who asks must not be able to do without those who approve."""
+"""Unless lockstep.yaml says otherwise. A person who asks must not be able to skip the approvals of others."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShutGate:
-    """A gate that is not open: why, and what would open it. `until`: when it opens by itself, or is worth another look,
-    if that is known.
+    """A gate that is not open: why, and what would open it. `until`: when it opens by itself, or when to look again, if
+    that is known.
     """
 
     gate: Gate
@@ -45,9 +48,9 @@ class ShutGate:
 
 @dataclass(frozen=True, slots=True)
 class GateFacts:
-    """What the gates are judged by. `approved`: distinct signers so far, None when nobody can be asked to sign because
-    no request was made. `waived`: gate -> the reason to skip it. `moved`: service -> the image that would come by the
-    promotion, `scans`: service -> what is known of its scan, `absent`: services whose image its registry has no more.
+    """The facts that gates are judged by. `approved`: distinct signers so far, None when no request can collect any.
+    `waived`: gate -> the reason to skip it. `moved`: service -> the image that the promotion would bring; `scans`:
+    service -> what is known of its scan; `absent`: services whose image the registry has lost.
     """
 
     hold: Hold | None = None
@@ -59,25 +62,25 @@ class GateFacts:
 
 
 def shut(promote: PromotePolicy, now: datetime, facts: GateFacts) -> tuple[ShutGate, ...]:
-    """The gates that are shut for a promotion as a whole."""
+    """The shut gates of a move, without the waived ones."""
     shut = [
-        *_hold_gate(facts.hold, now),
-        *_window_gate(promote, now),
-        *_images_gate(facts),
-        *_scan_gate(promote, facts),
-        *_approval_gate(promote, facts.approved),
+        *_judge_hold(facts.hold, now),
+        *_judge_windows(promote, now),
+        *_judge_images(facts),
+        *_judge_scans(promote, facts),
+        *_judge_approvals(promote, facts.approved),
     ]
     return tuple(gate for gate in shut if gate.gate not in facts.waived)
 
 
-def _hold_gate(hold: Hold | None, now: datetime) -> list[ShutGate]:
+def _judge_hold(hold: Hold | None, now: datetime) -> list[ShutGate]:
     if hold is None or not hold.is_in_force(now):
         return []
     until = f" until {hold.until.isoformat()}" if hold.until else ""
     return [ShutGate(Gate.HOLD, f"held by {hold.who}{until}: {hold.why}; `lockstep resume` ends it", hold.until)]
 
 
-def _window_gate(promote: PromotePolicy, now: datetime) -> list[ShutGate]:
+def _judge_windows(promote: PromotePolicy, now: datetime) -> list[ShutGate]:
     if windows.is_open(promote.windows, now):
         return []
     opens = windows.next_opening(promote.windows, now)
@@ -85,7 +88,7 @@ def _window_gate(promote: PromotePolicy, now: datetime) -> list[ShutGate]:
     return [ShutGate(Gate.WINDOWS, f"outside the windows of pipeline.yaml; {when}", opens)]
 
 
-def _images_gate(facts: GateFacts) -> list[ShutGate]:
+def _judge_images(facts: GateFacts) -> list[ShutGate]:
     found = [(service, image) for service, image in sorted(facts.moved.items()) if service in facts.absent]
     return [
         ShutGate(
@@ -97,15 +100,15 @@ def _images_gate(facts: GateFacts) -> list[ShutGate]:
     ]
 
 
-def _scan_gate(promote: PromotePolicy, facts: GateFacts) -> list[ShutGate]:
+def _judge_scans(promote: PromotePolicy, facts: GateFacts) -> list[ShutGate]:
     if promote.scan is None:
         return []
     found = [(service, image, facts.scans.get(service, ScanAnswer())) for service, image in sorted(facts.moved.items())]
-    judged = ((scans.obstacle(service, image, told, promote.scan.limit), told) for service, image, told in found)
-    return [ShutGate(Gate.SCAN, message, told.again_at) for message, told in judged if message]
+    judged = ((scans.obstacle(service, image, answer, promote.scan.limit), answer) for service, image, answer in found)
+    return [ShutGate(Gate.SCAN, message, answer.again_at) for message, answer in judged if message]
 
 
-def _approval_gate(promote: PromotePolicy, approved: int | None) -> list[ShutGate]:
+def _judge_approvals(promote: PromotePolicy, approved: int | None) -> list[ShutGate]:
     wanted = promote.approvals.count
     if not wanted or (approved is not None and approved >= wanted):
         return []

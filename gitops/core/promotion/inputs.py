@@ -1,4 +1,4 @@
-"""What a promotion is decided from: the proofs of the source environment, the target overlay, and the terms.
+"""The inputs of a decision: the proofs of the source environment, the target overlay, and the terms.
 
 The caller has read all of it. Answers that cost a look into git are asked for by the Protocols below, one by one.
 """
@@ -59,7 +59,7 @@ class PromotionRoute:
 
 @dataclass(frozen=True, slots=True)
 class PromotionSource:
-    """What the source environment offers. `proofs`: by service, the newest key first; `at`: the time of the proofs;
+    """The proofs that the source environment offers. `proofs`: by service, the newest key first; `at`: their time;
     `steady`: services whose soak clock runs.
     """
 

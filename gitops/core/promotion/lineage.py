@@ -1,7 +1,7 @@
-"""Where images came from and where they went, as the trunk's commits below environments/ tell. Pure.
+"""Through which commits and environments images came, read from the trunk's commits below environments/. Pure.
 
-What a commit did is read from what it left in release.yaml and hold.yaml, and only where they cannot tell (who pushed
-an image, who asked) from its trailers: those are claims of whoever wrote the commit. Nothing here is a proof.
+The effect of a commit is read from the release.yaml and hold.yaml that it left. Its trailers are read only where those
+files do not tell (who pushed an image, who asked): its author could claim anything. Nothing here is a proof.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ from gitops.core.promotion.commits import (
 
 
 class LineageAction(StrEnum):
-    """What a commit did to an environment."""
+    """The effect of a commit on an environment."""
 
     IMAGE = "image"
     PROMOTION = "promotion"
@@ -49,7 +49,7 @@ class LineageAction(StrEnum):
 @dataclass(frozen=True, slots=True)
 class LineageEntry:
     """One commit that touched environments/. `releases` and `holds`: of the overlays and directories whose release.yaml
-    or hold.yaml it changed, what it left there; None = removed. `images`: overlay -> what it runs by such a release.
+    or hold.yaml it changed, the new content; None = removed. `images`: overlay -> the images of such a release.
     """
 
     commit: str
@@ -65,8 +65,8 @@ class LineageEntry:
 
 @dataclass(frozen=True, slots=True)
 class RepoHistory:
-    """What git says of the environments: `entries` newest first, as many as are remembered, and what stands beside each
-    overlay at the head.
+    """The history of the environments in git. `entries` newest first, as many as are kept; `releases` and `holds` as
+    they are at the head, by overlay or directory.
     """
 
     head: str = ""
@@ -77,11 +77,11 @@ class RepoHistory:
 
 @dataclass(frozen=True, slots=True)
 class LineageEvent:
-    """One line of the timeline. `moved`: what is new there by it, if it is known what was there before; `overlays`:
-    where; `scans`: service -> what the scan of its image came to.
+    """One line of the timeline. `moved`: the images that it brought to `overlays`, if their images before are known;
+    `scans`: service -> severity that the scan of its image found.
     """
 
-    deed: LineageAction
+    action: LineageAction
     environments: tuple[str, ...]
     overlays: tuple[str, ...]
     entry: LineageEntry
@@ -98,11 +98,11 @@ class LineageEvent:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An image came into an overlay by a commit. `proven_since`: healthy in the environment before from then on;
-    `scan`: what its scan came to by then, if that was asked for.
+    """An image came into an overlay by a commit. `proven_since`: Healthy in the environment before from then on;
+    `scan`: severity that its scan had found by then, if a scan was asked for.
     """
 
-    deed: LineageAction
+    action: LineageAction
     environment: str
     overlay: str
     entry: LineageEntry
@@ -137,8 +137,8 @@ class Lineage:
         return self.image.digest or ""
 
 
-def deed(entry: LineageEntry) -> LineageAction | None:
-    """None for what is no step of an image: settings, base, and the commit that only prepares a promotion."""
+def read_action(entry: LineageEntry) -> LineageAction | None:
+    """None for commits that move no image: of settings, of base, and the first commit of a promotion."""
     written = [found for found in entry.releases.values() if found is not None]
     if entry.releases and RELEASE_TRAILER in entry.trailers:
         return LineageAction.PROMOTION
@@ -152,22 +152,22 @@ def deed(entry: LineageEntry) -> LineageAction | None:
 
 
 def timeline(entries: Sequence[LineageEntry], most: int) -> tuple[LineageEvent, ...]:
-    """The newest promotions, rollbacks and holds. Images that enter the first environment are told by `lineages`."""
+    """The newest promotions, rollbacks and holds. Images that enter the first environment are in `lineages`."""
     moved = {entry.commit: arrived for entry, arrived in _arrivals(entries)}
-    told = (
+    events = (
         _event(entry, what, moved[entry.commit])
         for entry in entries
-        if (what := deed(entry)) is not None and what is not LineageAction.IMAGE
+        if (what := read_action(entry)) is not None and what is not LineageAction.IMAGE
     )
-    return tuple(islice(told, most))
+    return tuple(islice(events, most))
 
 
 def lineages(entries: Sequence[LineageEntry], service: str, name: str) -> tuple[Lineage, ...]:
-    """Every digest of a service that the entries know, the one that came last first. `name`: its image's."""
+    """Every digest of a service in the entries, the newest arrival first. `name`: the name of its image."""
     found: dict[str, Lineage] = {}
     for entry in reversed(entries):
-        if deed(entry) is LineageAction.IMAGE and entry.trailers[SERVICE_TRAILER] == service:
-            line = _pushed(service, entry)
+        if read_action(entry) is LineageAction.IMAGE and entry.trailers[SERVICE_TRAILER] == service:
+            line = _read_push(service, entry)
             known = found.get(line.digest)
             found[line.digest] = replace(line, arrivals=((known.arrivals if known else ()) + line.arrivals))
     for entry, arrived in reversed(list(_arrivals(entries))):
@@ -183,11 +183,11 @@ def lineages(entries: Sequence[LineageEntry], service: str, name: str) -> tuple[
         line = found.get(digest, Lineage(service, Image(name, None, digest)))
         found[digest] = replace(line, abandoned=(*line.abandoned, Abandoned(overlay, entry)))
     order = {entry.commit: place for place, entry in enumerate(reversed(entries))}
-    whole = (replace(line, arrivals=_in_order(line.arrivals, order)) for line in found.values())
+    whole = (replace(line, arrivals=_sort(line.arrivals, order)) for line in found.values())
     return tuple(sorted(whole, key=lambda line: _place(line, order), reverse=True))
 
 
-def _in_order(arrivals: Iterable[Arrival], order: Mapping[str, int]) -> tuple[Arrival, ...]:
+def _sort(arrivals: Iterable[Arrival], order: Mapping[str, int]) -> tuple[Arrival, ...]:
     """By the trunk's order, since clocks of committers differ."""
     return tuple(sorted(arrivals, key=lambda each: order[each.entry.commit]))
 
@@ -196,7 +196,7 @@ def _place(line: Lineage, order: Mapping[str, int]) -> int:
     return order[line.arrivals[0].entry.commit] if line.arrivals else -1
 
 
-def _pushed(service: str, entry: LineageEntry) -> Lineage:
+def _read_push(service: str, entry: LineageEntry) -> Lineage:
     trailers, environment = entry.trailers, _environment(entry)
     arrival = Arrival(LineageAction.IMAGE, environment, environment, entry, cause=trailers.get(CAUSE_TRAILER, ""))
     name, _, tag = trailers.get(IMAGE_TRAILER, "").rpartition(":")
@@ -210,7 +210,7 @@ def _pushed(service: str, entry: LineageEntry) -> Lineage:
 
 
 def _revisions(entry: LineageEntry) -> Mapping[str, str]:
-    """Service -> the commit that its image was built from, as a promotion's commit tells."""
+    """Service -> the commit that its image was built from, by the trailer of a promotion."""
     return origin.parse(entry.trailers.get(REVISION_TRAILER, ""))
 
 
@@ -222,7 +222,7 @@ def _arrival(entry: LineageEntry, overlay: str, service: str) -> Arrival:
     release = entry.releases[overlay]
     evidence = release.admission.services.get(service) if release and release.admission else None
     return Arrival(
-        deed=deed(entry) or LineageAction.RELEASE,
+        action=read_action(entry) or LineageAction.RELEASE,
         environment=overlay.partition("/")[0],
         overlay=overlay,
         entry=entry,
@@ -230,13 +230,13 @@ def _arrival(entry: LineageEntry, overlay: str, service: str) -> Arrival:
         request=entry.trailers.get(REQUEST_TRAILER, ""),
         proven_since=evidence.since if evidence else None,
         scan=_scans(entry).get(service),
-        waived=_waived(release),
+        waived=_read_waived(release),
     )
 
 
 def _arrivals(entries: Sequence[LineageEntry]) -> Iterator[tuple[LineageEntry, tuple[tuple[str, Image, bool], ...]]]:
-    """Each entry, newest first, with what its releases hold that was not there before: (overlay, image, whether it is
-    known what was there).
+    """Each entry, newest first, with the images that its releases brought: (overlay, image, whether it is known which
+    images the overlay had before).
     """
     held: dict[tuple[str, str], str | None] = {}
     found = []
@@ -266,7 +266,7 @@ def _event(entry: LineageEntry, what: LineageAction, arrived: Iterable[tuple[str
     overlays = tuple(dict.fromkeys([*entry.releases, *entry.holds]))
     releases = [found for found in entry.releases.values() if found is not None]
     return LineageEvent(
-        deed=what,
+        action=what,
         environments=tuple(dict.fromkeys(overlay.partition("/")[0] for overlay in overlays)),
         overlays=overlays,
         entry=entry,
@@ -276,19 +276,19 @@ def _event(entry: LineageEntry, what: LineageAction, arrived: Iterable[tuple[str
         approved_by=trailers.get(APPROVED_TRAILER, ""),
         proven_since=parse_moment(trailers.get(SINCE_TRAILER, "")),
         scans=_scans(entry),
-        waived=_waived(releases[0] if releases else None) if what is LineageAction.PROMOTION else {},
+        waived=_read_waived(releases[0] if releases else None) if what is LineageAction.PROMOTION else {},
         hold=next((found for found in entry.holds.values() if found is not None), None),
         moved=tuple(dict.fromkeys(image for _, image, is_known in arrived if is_known)),
     )
 
 
-def _waived(release: Release | None) -> Mapping[str, str]:
-    """Gates that a person skipped, with the reasons; a bare word says what stands for a gate."""
+def _read_waived(release: Release | None) -> Mapping[str, str]:
+    """Gate -> the reason why a person skipped it; a waiver in one word stands under the empty name."""
     waived = release.waived if release else None
     return {"": waived} if isinstance(waived, str) else dict(waived or {})
 
 
 def _environment(entry: LineageEntry) -> str:
-    """That of the files it changed: a trailer could name any."""
+    """The environment of the files that the commit changed: a trailer could name any."""
     found = (path.split("/") for path in entry.paths)
     return next((parts[1] for parts in found if len(parts) > 2 and parts[0] == ENVIRONMENTS), "")

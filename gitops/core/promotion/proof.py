@@ -1,8 +1,8 @@
-"""What an overlay has proven: which images, on which files, ran without trouble for how long.
+"""Proofs: which images ran in an overlay without trouble, on which files, and for how long.
 
 A proof is about content: the digest, the files of base that the service reaches and the overlay's own settings. Commit
 ids prove nothing, so a commit that changes none of the three neither proves nor unproves. The clock counts observed
-time only: what nobody watched did not happen. A lost record is proven anew, never assumed.
+time only. A lost record is proven anew, never assumed.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from gitops.core.parsing.json_records import JsonRecord
 from gitops.core.revision import Revision
 
 LONGEST_GAP = timedelta(seconds=60)
-"""Two looks that lie further apart leave time between them that nobody observed: it does not count."""
+"""The time between two looks that lie further apart was not observed, so it does not count."""
 
 _MOST_RECORDS = 10
 """Kept for each service: the newest keys, proven or not."""
@@ -30,7 +30,7 @@ _MOST_RECORDS = 10
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """What git wants of one service in an overlay, by content. `closure`: the files it reaches outside environments/;
+    """One service of an overlay as git wants it, by content. `closure`: the files it reaches outside environments/;
     `settings`: the overlay's own, without the images. `revision` is where this content was composed from.
     """
 
@@ -67,7 +67,7 @@ class Proof:
 
 
 class ProofLook(Enum):
-    """What one look at a service says. BAD resets its clock, PAUSED stops it for a while."""
+    """The result of one look at a service. BAD resets its clock, PAUSED stops it for a while."""
 
     GOOD = auto()
     PAUSED = auto()
@@ -86,8 +86,8 @@ class ProofSighting:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """Of one overlay, as of `at`: `records` newest key first; `steady`: services that looked good then. After a restart
-    nothing is steady: the time in between was not observed.
+    """The proofs of one overlay at the time `at`. `records` newest key first; `steady`: services that looked good then.
+    After a restart no service is steady: the time in between was not observed.
     """
 
     at: datetime
@@ -95,7 +95,7 @@ class Proofs:
     steady: frozenset[str] = frozenset()
 
     def of(self, service: str) -> tuple[Proof, ...]:
-        """Newest key first; the first is what runs now, or ran last."""
+        """The proofs of one service, newest key first: the first is of the content that runs now, or ran last."""
         return tuple(record for record in self.records if record.service == service)
 
 
@@ -103,26 +103,26 @@ PROOFS_JSON: JsonRecord[Proofs] = JsonRecord(Proofs)
 
 
 def observe(before: Proofs | None, sighting: ProofSighting, enough: timedelta) -> Proofs:
-    """The proofs after one more look. Clocks stop at `enough`, the longest soak that anybody waits for. Images without
-    a digest prove nothing.
+    """The proofs after one more look. Clocks stop at `enough`, the longest soak that a later environment asks for.
+    Images without a digest prove nothing.
     """
     before = before or Proofs(sighting.at)
     records: list[Proof] = []
     pinned = {name: found for name, found in sighting.running.items() if found.image.digest}
     for service, running in sorted(pinned.items()):
         known = before.of(service)
-        records += _continued(known, _current(service, known, running), before, sighting, enough)
+        records += _continue(known, _current(service, known, running), before, sighting, enough)
     steady = frozenset(service for service in pinned if sighting.looks.get(service) is ProofLook.GOOD)
     return Proofs(sighting.at, tuple(records), steady)
 
 
 def paused(before: Proofs, at: datetime) -> Proofs:
-    """Nobody can tell how the services fare: clocks stop, and go on with the next good look."""
+    """The proofs while the services are not observed: clocks stop, and go on with the next good look."""
     return Proofs(at, before.records)
 
 
 def look(healths: Collection[Health], *, is_whole: bool) -> ProofLook:
-    """Of a service whose objects have these healths; `is_whole`: what git wants is applied, nothing else."""
+    """The look at a service whose objects have these healths. `is_whole`: exactly what git wants is applied."""
     worst = max(healths, default=Health.UNKNOWN)
     if worst in {Health.DEGRADED, Health.MISSING}:
         return ProofLook.BAD
@@ -177,12 +177,12 @@ def _current(service: str, known: tuple[Proof, ...], running: RunningService) ->
     return Proof(service, running.image, running.closure, running.settings, running.revision)
 
 
-def _continued(
+def _continue(
     known: tuple[Proof, ...], current: Proof, before: Proofs, sighting: ProofSighting, enough: timedelta
 ) -> list[Proof]:
     service = current.service
     is_same = bool(known) and known[0].is_of(sighting.running[service])
-    gained = _gained(before, sighting) if is_same and service in before.steady else 0.0
+    gained = _observed_since(before, sighting) if is_same and service in before.steady else 0.0
     found = sighting.looks.get(service, ProofLook.PAUSED)
     if found is ProofLook.BAD:
         current = replace(current, observed=0.0, healthy_since=None)
@@ -195,7 +195,7 @@ def _continued(
     return [current, *others][:_MOST_RECORDS]
 
 
-def _gained(before: Proofs, sighting: ProofSighting) -> float:
+def _observed_since(before: Proofs, sighting: ProofSighting) -> float:
     elapsed = sighting.at - before.at
     return elapsed.total_seconds() if timedelta(0) < elapsed <= LONGEST_GAP else 0.0
 

@@ -90,7 +90,7 @@ def _choose_base(source: PromotionSource, target: PromotionTarget, terms: Promot
         changed |= target.new_services(base) - target.locked.keys()
         if not changed and target.locked:
             continue  # other overlays of the source environment have changed, this one would render the same
-        if all(_accepted(service, source, target, terms, there.get(service, "")) for service in sorted(changed)):
+        if all(_accept(service, source, target, terms, there.get(service, "")) for service in sorted(changed)):
             return base
     return locked
 
@@ -108,7 +108,7 @@ def _newer_bases(source: PromotionSource, target: PromotionTarget, terms: Promot
     return found
 
 
-def _accepted(
+def _accept(
     service: str, source: PromotionSource, target: PromotionTarget, terms: PromotionTerms, closure: str
 ) -> list[Proof]:
     """Proofs of the service with these files, newest first, none older than the proof of the locked image."""
@@ -128,7 +128,7 @@ def _pick(
 ) -> Proof | None:
     if terms.services and service not in terms.services:
         return None
-    return next(iter(_accepted(service, source, target, terms, closure)), None)
+    return next(iter(_accept(service, source, target, terms, closure)), None)
 
 
 def _newcomers(source: PromotionSource, target: PromotionTarget, services: Collection[str]) -> list[str]:

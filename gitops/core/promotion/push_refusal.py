@@ -1,4 +1,4 @@
-"""What follows when the remote refuses the push of a promotion, as a protected trunk does.
+"""Pauses after the remote refused the push of a promotion, as a protected trunk does.
 
 Nothing in Lockstep can mend that, so the same content is pushed again after ever longer pauses.
 """

@@ -1,4 +1,4 @@
-"""What a promotion writes: the new release of one overlay with its evidence, and the hash that approvals bind to."""
+"""The new release of an overlay with its evidence, as a promotion writes it, and the hash that approvals bind to."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from gitops.core.promotion.proof import Proof
 
 @dataclass(frozen=True, slots=True)
 class OverlayMove:
-    """What a promotion writes into one overlay. `images`: those that change; `was`: what they were; `evidence`: of
+    """The new release of one overlay. `images`: those that change; `was`: what they were; `evidence`: of
     every service of the overlay afterwards; `settings`: a hash of the overlay's settings that come along.
     `proves_base`: there is a proof of the base; `base_waived`: a person's reason to let in a base without proof.
     """

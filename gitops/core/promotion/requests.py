@@ -1,7 +1,7 @@
-"""Promotions that people ask for by pushing a tag, and the tags of those who approve.
+"""Requests and approvals: tags by which people ask for a promotion, and tags by which others approve it.
 
 A request is the annotated tag `promote/<environment>/<name>`; its object id is its identity, so a tag that is moved is
-another request and one that was carried out is done for ever. An approval is a signed annotated tag
+another request, and a request that was carried out is done for ever. An approval is a signed annotated tag
 `approve/<environment>/<name>/<who>` that repeats which request and which release it is for.
 """
 
@@ -29,8 +29,8 @@ _FIELD = re.compile(r"^(request|release):[ \t]*(\S+)[ \t\r]*$", re.IGNORECASE | 
 @dataclass(frozen=True, slots=True)
 class SignedTag:
     """One ref below refs/tags/. `id` is what the ref points at: a tag object when `is_annotated`; then `name_inside` is
-    the object's own `tag` line, `commit` what it tags, `tagger` who claims to have made it and `signer` who signed it,
-    by the allowed signers; None = not signed, or by nobody who is allowed.
+    the object's own `tag` line, `commit` the commit that it tags, `tagger` the name that its author claims, and
+    `signer` the allowed signer who signed it; None = not signed, or not by an allowed signer.
     """
 
     name: str
@@ -46,7 +46,7 @@ class SignedTag:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRequest:
-    """A promotion that somebody asks for. `services` empty = all; `waived`: gate -> the reason to skip it."""
+    """A promotion that a person asks for. `services` empty = all; `waived`: gate -> the reason to skip it."""
 
     id: str
     name: str
@@ -61,7 +61,7 @@ class PromotionRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """A tag that asks for something, but not in a way that is heard."""
+    """A tag that asks for a promotion in a form that is refused. `message` says why."""
 
     environment: str
     message: str
@@ -75,23 +75,23 @@ class Approval:
 
 
 def environment_of(tag: SignedTag) -> str:
-    """The environment that a tag asks for something in; empty when it is no request."""
+    """The environment that a tag asks a promotion for; empty when it is no request."""
     return tag.name.removeprefix(PROMOTE).partition("/")[0] if tag.name.startswith(PROMOTE) else ""
 
 
 def is_expired(tag: SignedTag, now: datetime, ttl: timedelta) -> bool:
-    """False for one without a date: nobody knows."""
+    """False for a tag without a date."""
     return tag.tagged_at is not None and tag.tagged_at <= now - ttl
 
 
 def read(tag: SignedTag, services: Collection[str], skippable: Collection[str]) -> PromotionRequest | RefusedRequest:
-    """`services`: the names that pipeline.yaml knows; `skippable`: the gates that may be skipped by name."""
+    """The request that a tag makes. `services`: names in pipeline.yaml; `skippable`: gates that may be skipped."""
     _, environment, name = (*tag.name.split("/", 2), "", "")[:3]
-    wrong = _misfit(tag, name)
+    wrong = _explain_form(tag, name)
     lines = _SERVICES.findall(tag.message)
     named = _words(lines)
     unknown = sorted(named - set(services))
-    waived, mistake = _waived(tag.message, skippable)
+    waived, mistake = _read_waived(tag.message, skippable)
     if unknown and not wrong:
         wrong = f"no service is called {', '.join(map(one_line, unknown[:_MOST_NAMED]))}"
     if lines and not named and not wrong:
@@ -105,7 +105,7 @@ def read(tag: SignedTag, services: Collection[str], skippable: Collection[str]) 
 
 
 def approval(tag: SignedTag) -> Approval | None:
-    """None for a tag that does not count: not annotated, not signed by an allowed signer, under another name."""
+    """The approval that a tag gives. None when it is not annotated, not signed by an allowed signer, or renamed."""
     if not tag.is_annotated or tag.signer is None or tag.name_inside != tag.name:
         return None
     fields = {key.lower(): value for key, value in _FIELD.findall(tag.message)}
@@ -113,7 +113,7 @@ def approval(tag: SignedTag) -> Approval | None:
 
 
 def approvers(request: PromotionRequest, release: str, approvals: Iterable[Approval]) -> frozenset[str]:
-    """Distinct signers of exactly this request and release. Who asks does not count."""
+    """Distinct signers of exactly this request and release, without the signer of the request."""
     return frozenset(
         found.signer
         for found in approvals
@@ -134,7 +134,7 @@ def approval_message(request: str, release: str) -> str:
     return f"I approve this release.\n\nRequest: {request}\nRelease: {release}\n"
 
 
-def _misfit(tag: SignedTag, name: str) -> str:
+def _explain_form(tag: SignedTag, name: str) -> str:
     if not tag.is_annotated:
         return "is a lightweight tag, which says neither who nor when; make it with `git tag -a` or `lockstep promote`"
     if tag.name_inside != tag.name:
@@ -142,8 +142,8 @@ def _misfit(tag: SignedTag, name: str) -> str:
     return "" if name else "needs a name behind the environment: promote/<environment>/<name>"
 
 
-def _waived(text: str, skippable: Collection[str]) -> tuple[dict[str, str], str]:
-    """Gates with their reasons, and what is wrong with how they are written."""
+def _read_waived(text: str, skippable: Collection[str]) -> tuple[dict[str, str], str]:
+    """Gates with their reasons; and the first mistake in how they are written, in a sentence."""
     found: dict[str, str] = {}
     reasons = _REASON_LINE.findall(text)
     lines = _SKIP_LINE.findall(text)
@@ -156,11 +156,11 @@ def _waived(text: str, skippable: Collection[str]) -> tuple[dict[str, str], str]
         for gate in _SKIP_WORDS.findall(line):
             found[gate] = said[1] if said else (reasons[0] if reasons else "")
     cleaned = {gate: one_line(reason).strip("\"'") for gate, reason in found.items()}
-    mistake = next(filter(None, (_mistake(gate, reason, skippable) for gate, reason in cleaned.items())), "")
+    mistake = next(filter(None, (_explain_gate(gate, reason, skippable) for gate, reason in cleaned.items())), "")
     return ({}, mistake) if mistake else (cleaned, "")
 
 
-def _mistake(gate: str, reason: str, skippable: Collection[str]) -> str:
+def _explain_gate(gate: str, reason: str, skippable: Collection[str]) -> str:
     if gate not in set(Gate):
         return f"there is no gate {one_line(gate)}; gates are {', '.join(Gate)}"
     if gate not in skippable:

@@ -1,7 +1,7 @@
-"""Going back, and stopping automation: edits of an environment's directory, as values. Nothing is read or written here.
+"""Rollbacks and holds as edits of an environment's directory. Not here: reading git, and writing commits.
 
-A rollback restores an overlay's directory as of a commit together with the commits that it ran then, places a hold, and
-notes what was abandoned, so that automation never proposes it again, also after the hold.
+A rollback restores an overlay's directory of an earlier commit, with the release that it ran then, places a hold, and
+notes the abandoned images, so that automation never proposes them again, also after the hold.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ Edits = dict[str, bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class OverlayState:
-    """An overlay at one commit of the trunk. `images`: service -> what it ran there, by its own release."""
+    """An overlay at one commit of the trunk. `images`: service -> the image that it ran by its release of then."""
 
     commit: str
     tree: Tree
@@ -43,7 +43,7 @@ class OverlayState:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """Base and overlay commit that are rendered."""
+        """The commits that base and overlay are rendered from."""
         if self.release is None or self.release.base is None or self.release.overlay is None:
             return self.commit, self.commit
         return self.release.base, self.release.overlay
@@ -52,27 +52,27 @@ class OverlayState:
 def rollback(
     place: Overlay, now: OverlayState, then: OverlayState, read: Read, waived: Mapping[str, str] | None = None
 ) -> Edits:
-    """The overlay's directory as it was, except for holds; release.yaml names what ran then and what is abandoned.
-    `waived`: digests and commits that nobody has proven -> why they are let in.
+    """The overlay's directory as it was, except for holds; release.yaml names the release of then and the abandoned
+    images. `waived`: digest or commit without proof -> a person's reason to let it in.
 
-    Raises: Rejected(NeverProven) when going back would let in what nobody had let in then; Rejected(NotFound).
+    Raises: Rejected(NeverProven) when the release of then had neither proof nor waiver; Rejected(NotFound).
     """
     base, overlay = then.pair
-    admission, kept = _admission(place, then, waived or {})
+    admission, kept = _admit(place, then, waived or {})
     release = Release(
         base=base,
         overlay=overlay,
         admission=admission,
         waived={"rollback": f"to {then.commit[:12]}"} | kept,
-        rejected=_rejected(now, then),
+        rejected=_reject(now, then),
     )
-    edits = _restored(place, now.tree, then.tree, read)
+    edits = _restore(place, now.tree, then.tree, read)
     edits[f"{place.path}/{RELEASE_FILE}"] = release_text(release)
     return edits
 
 
 def message(subject: str, environment: str, why: str, cause: str = "") -> str:
-    """Of the commit. `cause`: what made automation write it; empty for a person's."""
+    """The commit's message. `cause`: why automation wrote it; empty for a person's commit."""
     trailers = {"Lockstep-Environment": environment, CAUSE_TRAILER: cause}
     lines = "\n".join(f"{key}: {one_line(value)}" for key, value in trailers.items() if value)
     return "\n\n".join(filter(None, (one_line(subject), one_line(why), lines))) + "\n"
@@ -83,8 +83,7 @@ def hold_edit(directory: str, hold: Hold) -> Edits:
 
 
 def resume(environment: str, places: Sequence[Overlay], states: Mapping[str, OverlayState]) -> Edits:
-    """Removes the holds. An environment that nothing comes before follows the trunk again; what it abandoned stays
-    abandoned.
+    """Removes the holds. The first environment follows the trunk again; its abandoned images stay abandoned.
 
     Raises: Rejected(NotHeld) when there is no hold.
     """
@@ -115,7 +114,7 @@ def previous(now: Release | None, past: Sequence[tuple[str, Release | None]]) ->
     return next((commit for commit, found in older if found is not None and found.base is not None), None)
 
 
-def _restored(place: Overlay, now: Tree, then: Tree, read: Read) -> Edits:
+def _restore(place: Overlay, now: Tree, then: Tree, read: Read) -> Edits:
     own = place.path + "/"
     kept = {f"{own}{HOLD_FILE}"}
     wanted = {path: blob for path, blob in then.items() if path.startswith(own) and path not in kept}
@@ -126,27 +125,25 @@ def _restored(place: Overlay, now: Tree, then: Tree, read: Read) -> Edits:
     return edits | dict.fromkeys(gone)
 
 
-def _admission(
-    place: Overlay, then: OverlayState, waived: Mapping[str, str]
-) -> tuple[Admission | None, dict[str, str]]:
-    """The evidence of then for what is gone back to, and the waiver of its base if that has none. Nothing that had
-    neither gets any here.
+def _admit(place: Overlay, then: OverlayState, waived: Mapping[str, str]) -> tuple[Admission | None, dict[str, str]]:
+    """The evidence that the release had then, and the waiver of its base if that has none. A release without evidence
+    gets none here.
     """
     was = then.release or Release()
     if place.after is None:
         return was.admission, {}
     base = then.pair[0]
     why = "" if was.has_proven_base else was.base_waiver or waived.get(base, "")
-    services = {service: _readmitted(was, service, image, waived) for service, image in sorted(then.images.items())}
+    services = {service: _readmit(was, service, image, waived) for service, image in sorted(then.images.items())}
     unproven = [] if was.has_proven_base or why else [f"base {base}"]
     unproven += [f"{name} {each.digest}" for name, each in services.items() if not (each.since or each.waived)]
     if unproven:
-        raise Rejected("NeverProven", _never_proven(place, then, unproven))
+        raise Rejected("NeverProven", _explain_never_proven(place, then, unproven))
     admission = Admission(source=place.after, base=base if was.has_proven_base else None, services=services)
     return admission, {base: why} if why else {}
 
 
-def _readmitted(was: Release, service: str, image: Image, waived: Mapping[str, str]) -> Evidence:
+def _readmit(was: Release, service: str, image: Image, waived: Mapping[str, str]) -> Evidence:
     digest = image.identity
     known = was.admission.services.get(service) if was.admission else None
     if known is not None and known.digest == digest and (known.since or known.waived):
@@ -155,7 +152,7 @@ def _readmitted(was: Release, service: str, image: Image, waived: Mapping[str, s
     return Evidence(digest=digest, waived=word or was.waiver(digest) or waived.get(digest, ""))
 
 
-def _never_proven(place: Overlay, then: OverlayState, unproven: Sequence[str]) -> str:
+def _explain_never_proven(place: Overlay, then: OverlayState, unproven: Sequence[str]) -> str:
     return (
         f"{place.name} was never let in as it is at {then.commit[:12]}: {place.after} has not proven "
         f"{', '.join(unproven)}. Name a commit at which it ran (--to), or let each in by name and with a reason: "
@@ -163,8 +160,8 @@ def _never_proven(place: Overlay, then: OverlayState, unproven: Sequence[str]) -
     )
 
 
-def _rejected(now: OverlayState, then: OverlayState) -> tuple[Rejection, ...]:
-    """What is abandoned, and what was before, less what is gone back to."""
+def _reject(now: OverlayState, then: OverlayState) -> tuple[Rejection, ...]:
+    """The images that are abandoned now or were before, without those of the release of then."""
     before = now.release.rejected if now.release else ()
     found = [rejection for rejection in before if not _is_in(rejection, then, same_base=False)]
     same_base = now.pair[0] == then.pair[0]
@@ -178,8 +175,8 @@ def _rejected(now: OverlayState, then: OverlayState) -> tuple[Rejection, ...]:
 
 
 def _is_in(rejection: Rejection, then: OverlayState, *, same_base: bool) -> bool:
-    """True when the state runs this image with these files of base. Where nobody wrote down which files those were, the
-    base itself tells: another one counts as other files.
+    """True when the state runs this image with these files of base. Where release.yaml does not name the files,
+    another base counts as other files.
     """
     image = then.images.get(rejection.service)
     if image is None or image.digest != rejection.digest:

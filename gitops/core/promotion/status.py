@@ -1,5 +1,5 @@
-"""What the page shows of promotions that wait: sentences and requests, bounded, because one ConfigMap keeps all of it
-and people wrote some of it.
+"""Notes about promotions that wait, for the page: sentences and requests, bounded, because one ConfigMap keeps all of
+them and people wrote some of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ _MOST_OF_ONE = 50
 
 
 @dataclass(slots=True)
-class _Draft:
+class _OverlayNotes:
     waiting: dict[str, None] = field(default_factory=dict)
     refused: dict[str, None] = field(default_factory=dict)
     requests: list[PendingRequest] = field(default_factory=list)
@@ -37,31 +37,31 @@ class PendingNotes:
     """
 
     def __init__(self) -> None:
-        self._drafts: dict[str, _Draft] = {}
+        self._notes: dict[str, _OverlayNotes] = {}
 
     def say(self, overlays: Iterable[str], *sentences: str) -> None:
         for overlay in overlays:
-            self._draft(overlay).waiting.update(dict.fromkeys(map(_cut, sentences)))
+            self._of(overlay).waiting.update(dict.fromkeys(map(_cut, sentences)))
 
     def refuse(self, overlays: Iterable[str], sentences: Sequence[str]) -> None:
         """Sentences about refused requests: a few are enough to see why."""
         for overlay in overlays if sentences else ():
-            self._draft(overlay).refused.update(dict.fromkeys(map(_cut, sentences)))
+            self._of(overlay).refused.update(dict.fromkeys(map(_cut, sentences)))
 
     def pend(self, overlays: Iterable[str], request: PendingRequest) -> None:
         """A request that waits."""
         shown = replace(request, moves=_bound(request.moves, _MOST_OF_ONE), gates=_bound(request.gates, _MOST_OF_ONE))
         for overlay in overlays:
-            self._draft(overlay).requests.append(shown)
+            self._of(overlay).requests.append(shown)
 
     def has_request(self, overlay: str) -> bool:
-        return overlay in self._drafts and bool(self._drafts[overlay].requests)
+        return overlay in self._notes and bool(self._notes[overlay].requests)
 
     def by_overlay(self) -> dict[str, PendingNote]:
-        return {overlay: draft.note() for overlay, draft in self._drafts.items()}
+        return {overlay: each.note() for overlay, each in self._notes.items()}
 
-    def _draft(self, overlay: str) -> _Draft:
-        return self._drafts.setdefault(overlay, _Draft())
+    def _of(self, overlay: str) -> _OverlayNotes:
+        return self._notes.setdefault(overlay, _OverlayNotes())
 
 
 def pending_request(

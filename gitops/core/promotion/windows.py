@@ -22,7 +22,7 @@ def is_open(windows: Windows, now: datetime) -> bool:
 
 
 def next_opening(windows: Windows, now: datetime) -> datetime | None:
-    """The first moment from `now` on at which a promotion may go out, in UTC; None when there is none in sight."""
+    """The first moment from `now` on at which a promotion may go out, in UTC; None = none within the search limit."""
     moment = now
     for _ in range(_MOST_STEPS):
         denied = _end(windows.deny, moment)

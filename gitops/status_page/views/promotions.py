@@ -192,7 +192,7 @@ def _show_event(found: LineageEvent, services: Mapping[str, str], now: datetime)
     entry = found.entry
     return EventView(
         at=entry.at,
-        deed=str(found.deed),
+        deed=str(found.action),
         environments=tuple(map(clean, found.environments)),
         overlays=tuple(clean(overlay) for overlay in found.overlays),
         commit=commit_id(entry.commit),

@@ -267,7 +267,7 @@ def _show_arrival(found: Arrival) -> ArrivalView:
         at=found.entry.at,
         commit=commit_id(found.entry.commit),
         author=clean(found.entry.author.partition(" <")[0]),
-        deed=str(found.deed),
+        deed=str(found.action),
         cause=clean(found.cause),
         request=clean(found.request),
         proven_since=found.proven_since,

@@ -69,25 +69,25 @@ WHAT = "print-service 1.4.2 (abababababab)"
         ),
         (ScanAnswer(), f"harbor.example is being asked for the scan of {WHAT}"),
         (
-            ScanAnswer(untold=ScanUnknown.NO_REGISTRY),
+            ScanAnswer(unknown=ScanUnknown.NO_REGISTRY),
             (
                 f"nobody can be asked for the scan of {WHAT}: lockstep.yaml knows no registry harbor.example; add it "
                 "under `registries` there, with an account that may read scans"
             ),
         ),
         (
-            ScanAnswer(untold=ScanUnknown.UNREACHABLE, why="timed out"),
+            ScanAnswer(unknown=ScanUnknown.UNREACHABLE, why="timed out"),
             f"harbor.example cannot be asked for the scan of {WHAT} now: timed out. It is asked again by itself",
         ),
         (
-            ScanAnswer(untold=ScanUnknown.UNSUPPORTED),
+            ScanAnswer(unknown=ScanUnknown.UNSUPPORTED),
             (
                 f"harbor.example is a registry without scans, so that nobody will ever tell of {WHAT}; take `scan` out "
                 "of pipeline.yaml, or skip this gate by name"
             ),
         ),
         (
-            ScanAnswer(untold=ScanUnknown.REFUSED, why="Unauthorized: no such account"),
+            ScanAnswer(unknown=ScanUnknown.REFUSED, why="Unauthorized: no such account"),
             f"harbor.example does not tell of the scan of {WHAT}: Unauthorized: no such account. {AGAIN}",
         ),
     ],
@@ -125,7 +125,7 @@ TELLINGS = st.builds(
     ScanAnswer,
     scan=st.none()
     | st.builds(Scan, st.sampled_from(ScanState), st.none() | st.sampled_from(ScanSeverity), st.just(NOW)),
-    untold=st.sampled_from(ScanUnknown),
+    unknown=st.sampled_from(ScanUnknown),
     why=st.text(max_size=20),
     again_at=st.none() | st.just(NOW + timedelta(minutes=1)),
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gitops.core.config_repo.release import Release
-from gitops.core.promotion.lineage import LineageAction, LineageEntry, deed, lineages, timeline
+from gitops.core.promotion.lineage import LineageAction, LineageEntry, lineages, read_action, timeline
 from tests.status_page import past
 from tests.status_page.past import BAD_TAG, HOLD, digest
 from tests.status_page.sample import BEHIND, NOW, REGISTRY, TAGS, ago, commit, image
@@ -37,13 +37,13 @@ def entry(path: str, **held: object) -> LineageEntry:
     ],
 )
 def test_what_a_commit_did_is_told_by_what_it_left(told: LineageEntry, what: LineageAction | None) -> None:
-    assert deed(told) is what
+    assert read_action(told) is what
 
 
 def test_the_timeline_tells_promotions_and_what_was_new_by_them() -> None:
     shown = timeline(WEEK, 100)
 
-    assert [(event.deed, event.environments[0], [each.tag for each in event.moved]) for event in shown] == [
+    assert [(event.action, event.environments[0], [each.tag for each in event.moved]) for event in shown] == [
         (LineageAction.PROMOTION, "test", [NEW]),
         (LineageAction.ROLLBACK, "prod", [OLD]),
         (LineageAction.PROMOTION, "prod", [BAD]),
@@ -66,12 +66,12 @@ def test_an_image_is_followed_from_the_registry_to_the_last_environment() -> Non
     assert [line.digest for line in (newest, bad, old)] == [digest("order", tag) for tag in (NEW, BAD, OLD)]
     assert (newest.image, newest.pushed_at) == (image("order", NEW), ago(hours=4))
     assert newest.source_revision == commit(f"source of {NEW}")
-    assert [(each.deed, each.overlay) for each in newest.arrivals] == [
+    assert [(each.action, each.overlay) for each in newest.arrivals] == [
         (LineageAction.IMAGE, "dev"),
         (LineageAction.PROMOTION, "test"),
     ]
     assert newest.arrivals[1].proven_since == ago(hours=4)
-    assert [(each.deed, each.overlay) for each in old.arrivals] == [
+    assert [(each.action, each.overlay) for each in old.arrivals] == [
         (LineageAction.IMAGE, "dev"),
         (LineageAction.PROMOTION, "test"),
         (LineageAction.PROMOTION, "prod"),
