@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gitops.adapters.git.process import Git, GitResult
+from gitops.adapters.git.process import LOCAL_LIMIT, Git, GitResult
 from gitops.adapters.git.remote import GitRemote
 
 NEEDED = ("base", "environments")
@@ -18,7 +18,6 @@ NEEDED = ("base", "environments")
 FETCH = ("fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head")
 
 _NOTHING = GitResult(0, b"", "")
-_LOCAL_LIMIT = 30.0
 # The answers of a host that speaks protocol 0, or serves single objects to no client.
 _NO_SINGLE_OBJECTS = re.compile(r"not our ref|unadvertised object|bad pack header|not valid: want")
 
@@ -60,7 +59,7 @@ class Blobs:
         return [*FETCH, "--refetch", f"--filter=blob:limit={self.largest + 1}"]
 
     def _list_needed(self, git: Git, head: str) -> Sequence[str]:
-        listed = git.run(["ls-tree", "-d", "--end-of-options", head, *NEEDED], limit=_LOCAL_LIMIT)
+        listed = git.run(["ls-tree", "-d", "--end-of-options", head, *NEEDED], limit=LOCAL_LIMIT)
         return [line.split()[2] for line in listed.stdout.decode(errors="replace").splitlines()]
 
 
@@ -73,5 +72,5 @@ def _lacks(git: Git, revisions: Sequence[str]) -> bool:
     """True if an object of these trees is missing in the clone, or if git fails to list them."""
     stdin = "".join(f"{revision}\n" for revision in revisions).encode()
     arguments = ["rev-list", "--objects", "--no-walk", "--missing=print", "--stdin"]
-    listed = git.run(arguments, limit=_LOCAL_LIMIT, stdin=stdin)
+    listed = git.run(arguments, limit=LOCAL_LIMIT, stdin=stdin)
     return listed.code != 0 or any(line.startswith(b"?") for line in listed.stdout.splitlines())

@@ -16,8 +16,8 @@ from pathlib import Path
 from gitops.adapters.git import damage
 from gitops.adapters.git.blobs import FETCH, Blobs, has_no_single_objects
 from gitops.adapters.git.objects import Objects
-from gitops.adapters.git.process import Git, GitResult, acquire_lock, check_url, remove_leftovers, sanitize
-from gitops.adapters.git.refs import KEPT, LOCAL_LIMIT, TrunkRefs, check_trunk
+from gitops.adapters.git.process import LOCAL_LIMIT, Git, GitResult, acquire_lock, check_url, remove_leftovers, sanitize
+from gitops.adapters.git.refs import KEPT, TrunkRefs, check_trunk
 from gitops.adapters.git.remote import PARTIAL, GitAccess, GitRemote, is_above_cap
 from gitops.core.errors import Conflict, GitopsError, Unavailable
 from gitops.ports import GitObserver

@@ -3,10 +3,9 @@
 import contextlib
 import re
 
-from gitops.adapters.git.process import Git
+from gitops.adapters.git.process import LOCAL_LIMIT, Git
 from gitops.core.errors import Unavailable
 
-_LIMIT = 30.0
 _CORRUPT = re.compile(
     r"is corrupt|is empty|bad object|object corrupt|unable to read|unable to unpack|missing (?:blob|tree|commit|object)"
     r"|cannot be accessed|inflate:|invalid object|did not send all necessary objects|not a git repository"
@@ -31,5 +30,5 @@ def is_in_clone(git: Git, stderr: str) -> bool:
         return False
     with contextlib.suppress(Unavailable):  # too many objects to check in time
         listing = ["rev-list", "--quiet", "--objects", "--filter=blob:none", "--all"]
-        return git.run(listing, limit=_LIMIT).code != 0
+        return git.run(listing, limit=LOCAL_LIMIT).code != 0
     return False

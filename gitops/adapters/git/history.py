@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from gitops.adapters.git import dates
 from gitops.adapters.git.clone import Clone
-from gitops.adapters.git.process import Git, GitResult, sanitize
-from gitops.adapters.git.refs import LOCAL_LIMIT, check_revision
+from gitops.adapters.git.process import LOCAL_LIMIT, Git, GitResult, sanitize
+from gitops.adapters.git.refs import check_revision
 from gitops.core.config_repo.commits import PastCommit
 from gitops.core.errors import Rejected, Unavailable
 

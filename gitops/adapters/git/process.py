@@ -19,6 +19,9 @@ from gitops.adapters.bounded_process import kill_group, limit_resources
 from gitops.core.errors import Rejected, Unavailable
 from gitops.core.parsing import git_urls
 
+LOCAL_LIMIT = 30.0
+"""Seconds for a command that asks no remote."""
+
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _LONGEST_TEXT = 500

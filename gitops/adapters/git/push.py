@@ -13,8 +13,8 @@ from enum import Enum, auto
 from gitops.adapters.git import damage
 from gitops.adapters.git.clone import Clone
 from gitops.adapters.git.history import CloneHistory
-from gitops.adapters.git.process import Git, GitResult, sanitize
-from gitops.adapters.git.refs import KEPT, LOCAL_LIMIT, check_revision
+from gitops.adapters.git.process import LOCAL_LIMIT, Git, GitResult, sanitize
+from gitops.adapters.git.refs import KEPT, check_revision
 from gitops.core.config_repo.commits import NewCommit
 from gitops.core.errors import Conflict, GitopsError, Rejected, Unavailable
 from gitops.ports import Trees

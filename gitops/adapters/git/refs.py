@@ -2,11 +2,8 @@
 
 import re
 
-from gitops.adapters.git.process import Git, remove_leftovers, sanitize
+from gitops.adapters.git.process import LOCAL_LIMIT, Git, remove_leftovers, sanitize
 from gitops.core.errors import Rejected, Unavailable
-
-LOCAL_LIMIT = 30.0
-"""Seconds for a command that asks no remote."""
 
 KEPT = "refs/lockstep/base/"
 """Refs of the remote, each named after the commit that it keeps from garbage collection."""

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitops.adapters.git import dates as git_dates
-from gitops.adapters.git.process import Git, sanitize
+from gitops.adapters.git.process import LOCAL_LIMIT, Git, sanitize
 from gitops.core.errors import Unavailable
 from gitops.core.promotion.requests import SignedTag
 
 _HELD = "refs/lockstep/tags/"
 _MOST_TAGS = 500
 _LONGEST_MESSAGE = 8192
-_LIMIT = 30.0
 _FIELDS = (
     "%(refname)%00%(objectname)%00%(objecttype)%00%(*objecttype)%00%(*objectname)%00%(tag)%00%(taggerdate:unix)%00"
     "%(taggername)%00%(contents)%00%01"
@@ -49,7 +48,7 @@ class Tags:
         """Reads the newest tags of the last fetch. Raises: Unavailable(GitFailed)."""
         patterns = [_HELD + prefix for prefix in prefixes]
         arguments = ["for-each-ref", f"--count={_MOST_TAGS}", "--sort=-creatordate", f"--format={_FIELDS}"]
-        finished = git.run([*arguments, *patterns], limit=_LIMIT)
+        finished = git.run([*arguments, *patterns], limit=LOCAL_LIMIT)
         if finished.code:
             raise Unavailable("GitFailed", f"the tags cannot be read: {sanitize(finished.stderr)}")
         self._reread_signers()
@@ -94,6 +93,6 @@ class Tags:
 
     def _verify(self, git: Git, tag: str) -> str | None:
         setting = f"gpg.ssh.allowedSignersFile={self.allowed_signers}"
-        finished = git.run(["-c", setting, "verify-tag", "--end-of-options", tag], limit=_LIMIT)
+        finished = git.run(["-c", setting, "verify-tag", "--end-of-options", tag], limit=LOCAL_LIMIT)
         good = _GOOD.search(finished.stderr)
         return sanitize(good[1]) if finished.code == 0 and good else None

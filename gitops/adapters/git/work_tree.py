@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gitops.adapters.git.history import first_commits
 from gitops.adapters.git.objects import MissingObject, Objects, blob_id
-from gitops.adapters.git.process import Git, sanitize
+from gitops.adapters.git.process import LOCAL_LIMIT, Git, sanitize
 from gitops.adapters.git.refs import read_kept
 from gitops.core.config_repo.release import RELEASE_FILE
 from gitops.core.config_repo.tree import Blob, Tree
@@ -19,7 +19,6 @@ WORK_TREE = "work tree"
 """The revision that stands for the files on the disk, committed or not."""
 
 _LARGEST_FILE = 5 << 20
-_LIMIT = 30.0
 _QUARANTINE = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
 _MOST_FILES = 200_000
 
@@ -95,7 +94,7 @@ class WorkTree:
             return dict.fromkeys(paths)
         if head == WORK_TREE and not self._run("rev-parse", "--verify", "--quiet", "HEAD"):
             return {}  # the repository has no commit yet
-        return first_commits(self._git, paths, "HEAD" if head == WORK_TREE else head, limit=_LIMIT)
+        return first_commits(self._git, paths, "HEAD" if head == WORK_TREE else head, limit=LOCAL_LIMIT)
 
     def off_trunk(self, head: str, commits: Collection[str]) -> dict[str, bool]:
         wanted = {commit for commit in commits if commit not in {head, WORK_TREE}}
@@ -114,7 +113,7 @@ class WorkTree:
     def _run(self, *arguments: str) -> str:
         if self._git is None:
             return ""
-        finished = self._git.run(arguments, limit=_LIMIT)
+        finished = self._git.run(arguments, limit=LOCAL_LIMIT)
         return finished.stdout.decode(errors="surrogateescape").strip() if finished.code == 0 else ""
 
     def _list(self, root: Path) -> list[str]:
@@ -123,7 +122,7 @@ class WorkTree:
             return list(_walk(root))
         listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
         finished = self._git.run(
-            ["-C", str(root), f"--git-dir={self._git.directory}", f"--work-tree={root}", *listing], limit=_LIMIT
+            ["-C", str(root), f"--git-dir={self._git.directory}", f"--work-tree={root}", *listing], limit=LOCAL_LIMIT
         )
         if finished.code:
             raise Unavailable("GitFailed", f"the files of {root} cannot be listed: {sanitize(finished.stderr)}")

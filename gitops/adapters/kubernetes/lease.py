@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 import structlog
@@ -50,18 +51,54 @@ class LeaseCandidate:
     terms: LeaseTerms = LeaseTerms()
 
 
+class _ObservedLease:
+    """The Lease as this replica saw it last. `at` is monotonic time: the clocks of other replicas may differ."""
+
+    def __init__(self, candidate: LeaseCandidate) -> None:
+        self._identity = candidate.identity
+        self._duration = candidate.terms.duration
+        self._spec: Mapping[str, Any] = {}
+        self._changed_at = 0.0
+
+    def observe(self, lease: Mapping[str, Any], at: float) -> None:
+        spec = lease.get("spec") or {}
+        if spec != self._spec:
+            self._spec, self._changed_at = spec, at
+
+    def may_take(self, at: float) -> bool:
+        """True if no replica holds the Lease, if this one does, or if it has not changed for its duration."""
+        if self._spec.get("holderIdentity") in (None, "", self._identity):
+            return True
+        duration = max(self._duration, float(self._spec.get("leaseDurationSeconds") or 0))
+        return at - self._changed_at >= duration
+
+    def held(self, now: datetime) -> Mapping[str, Any]:
+        """The spec with which this replica takes or renews the Lease."""
+        time = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        is_ours = self._spec.get("holderIdentity") == self._identity
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": math.ceil(self._duration),
+            "acquireTime": self._spec.get("acquireTime") if is_ours else time,
+            "renewTime": time,
+            "leaseTransitions": int(self._spec.get("leaseTransitions") or 0) + (not is_ours),
+        }
+
+    def released(self) -> Mapping[str, Any]:
+        """The spec of a released Lease, as client-go writes it: no holder, and a duration of 1 s."""
+        return {**self._spec, "holderIdentity": "", "leaseDurationSeconds": 1}
+
+
 class LeaderElection:
     """Implements ports.Leadership. Takes part in the election from start() to stop(). `name` is the Lease's."""
 
     def __init__(self, api: KubernetesApi, name: str, candidate: LeaseCandidate, *, clock: Clock) -> None:
         self._api = api
         self._name = name
-        self._candidate = candidate
         self._terms = candidate.terms
         self._clock = clock
         self._stopping = threading.Event()
-        self._spec: Mapping[str, Any] = {}  # as seen last, since _spec_at
-        self._spec_at = 0.0
+        self._observed = _ObservedLease(candidate)
         self._held: Mapping[str, Any] | None = None  # the Lease as we stored it last
         self._renewed_at: float | None = None
         self._thread: threading.Thread | None = None
@@ -116,8 +153,9 @@ class LeaderElection:
         begun = self._clock.monotonic()  # not after the request: other replicas may see the renewal before its answer
         try:
             lease = (self._held if self.is_leader() else None) or self._read()
-            self._observe(lease)
-            self._held, self._renewed_at = (self._take(lease), begun) if self._may_take() else (None, None)
+            self._observed.observe(lease, self._clock.monotonic())
+            may_take = self._observed.may_take(self._clock.monotonic())
+            self._held, self._renewed_at = (self._take(lease), begun) if may_take else (None, None)
         except GitopsError as error:
             self._held = None
             _log.info("lease not renewed", lease=self._name, reason=error.reason, error=error.message)
@@ -126,37 +164,16 @@ class LeaderElection:
         path = f"{_LEASES}/{self._name}"
         return state_namespace.read(self._api, path, urgent_seconds=self._request_seconds) or {}
 
-    def _observe(self, lease: Mapping[str, Any]) -> None:
-        spec = lease.get("spec") or {}
-        if spec != self._spec:
-            self._spec, self._spec_at = spec, self._clock.monotonic()
-
-    def _may_take(self) -> bool:
-        if self._spec.get("holderIdentity") in (None, "", self._candidate.identity):
-            return True
-        duration = max(self._terms.duration, float(self._spec.get("leaseDurationSeconds") or 0))
-        return self._clock.monotonic() - self._spec_at >= duration
-
     def _take(self, lease: Mapping[str, Any]) -> Mapping[str, Any]:
-        now = self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
-        is_ours = self._spec.get("holderIdentity") == self._candidate.identity
-        spec = {
-            "holderIdentity": self._candidate.identity,
-            "leaseDurationSeconds": math.ceil(self._terms.duration),
-            "acquireTime": self._spec.get("acquireTime") if is_ours else now,
-            "renewTime": now,
-            "leaseTransitions": int(self._spec.get("leaseTransitions") or 0) + (not is_ours),
-        }
-        stored = self._store(lease, spec)
-        self._observe(stored)
+        stored = self._store(lease, self._observed.held(self._clock.now()))
+        self._observed.observe(stored, self._clock.monotonic())
         return stored
 
     def _release(self) -> None:
-        """Releases the Lease as client-go does: no holder, and a duration of 1 s."""
         if self._held is None:
             return
         try:
-            self._store(self._held, {**self._spec, "holderIdentity": "", "leaseDurationSeconds": 1})
+            self._store(self._held, self._observed.released())
         except GitopsError as error:  # the next leader waits until the Lease expires
             _log.warning("lease not released", lease=self._name, reason=error.reason, error=error.message)
 
