@@ -1,7 +1,7 @@
-"""A proxy between the controller and the real API server: it counts what passes and acts before or after a request.
+"""A proxy between the controller and the real API server: it records requests, and acts before or after one.
 
-It shows the API server's own certificate, so that the controller verifies it as ever. Answers are streamed: watches
-work through it.
+It presents the API server's own certificate, so that the controller verifies it as usual. Answers are streamed, so
+watches work.
 """
 
 import http.client
@@ -33,20 +33,20 @@ class Request:
 
     @property
     def is_write(self) -> bool:
-        """True for what changes the cluster; dry runs, Leases and Events are counted apart."""
+        """True for requests that change the cluster, except dry runs, Leases and Events."""
         if self.method in {"GET", "HEAD"} or "dryRun=All" in self.query:
             return False
         return "/leases" not in self.path and "/events" not in self.path
 
     @property
     def target(self) -> str:
-        """The path of the object that is written; a creation names it in its body only."""
+        """The path of the written object; a create request has the name in its body only."""
         if self.method != "POST":
             return self.path
         return f"{self.path}/{json.loads(self.body)['metadata'].get('name', '')}"
 
     def is_(self, method: str, target: str) -> bool:
-        """Whether this is the write of one of these methods (`PUT|POST`) to a target that the expression matches."""
+        """True for a write with one of these methods (`PUT|POST`) to a target that the expression matches."""
         if not self.is_write or self.method not in method.split("|"):
             return False
         return re.fullmatch(target, self.target) is not None
@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A request and the status of its answer; 0 when the API server was not asked."""
+    """A request and the status of its answer; 0 if it did not reach the API server."""
 
     request: Request
     status: int
@@ -62,7 +62,9 @@ class Passed:
 
 @dataclass(slots=True)
 class Trap:
-    """Goes off once, at the n-th request that `matches`: `act` is called before it is forwarded, or after."""
+    """Calls `act` once, at the n-th request that `matches`: `before` instead of forwarding it, else after the API
+    server has answered. The controller gets no answer in both cases.
+    """
 
     matches: Callable[[Request], bool]
     act: Callable[[], None]
@@ -72,11 +74,11 @@ class Trap:
 
 
 class Dropped(ConnectionError):
-    """The request went nowhere: whoever sent it is dead, or the line is cut."""
+    """The request or its answer is not passed on: the connection is cut."""
 
 
 class Traffic:
-    """What passed, and the traps on its way. Thread-safe."""
+    """The recorded requests and the traps. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -97,7 +99,7 @@ class Traffic:
         return trap
 
     def coming(self, request: Request) -> Trap | None:
-        """The trap that this request springs. The act of one `before` is done here."""
+        """The trap that this request triggers. A trap of the kind `before` acts here."""
         with self._lock:
             for trap in [each for each in self._traps if each.matches(request)]:
                 trap.nth -= 1
@@ -126,7 +128,7 @@ def _spring(trap: Trap) -> None:
 
 
 class ApiProxy:
-    """Use as a context manager; `kubeconfig` is the file for the controller, `traffic` what it did."""
+    """A context manager. `kubeconfig` is the file for the controller, `traffic` records its requests."""
 
     def __init__(self, kubeconfig: Path, directory: Path) -> None:
         config = yaml.safe_load(kubeconfig.read_text())
@@ -158,7 +160,7 @@ class ApiProxy:
         return self._whole.is_set()
 
     def cut(self) -> None:
-        """The API server is out of reach: connections break, new ones too."""
+        """Makes the API server unreachable: existing and new connections break."""
         self._whole.clear()
         self._server.break_connections()
 
@@ -180,7 +182,7 @@ class _Server(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
-        # The handshake happens in the connection's own thread: a client that is stopped must not stop the others.
+        # The TLS handshake happens in the connection's own thread, so that a stopped client does not block the others.
         wrapped = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.add(wrapped)
@@ -193,7 +195,7 @@ class _Server(ThreadingHTTPServer):
             super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Quiet: clients are killed here all the time."""
+        """Prints nothing, because the tests kill clients all the time."""
 
     def break_connections(self) -> None:
         with self._lock:
@@ -204,7 +206,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection of the controller's, with one of its own to the API server."""
+    """One connection of the controller, with its own connection to the API server."""
 
     server: _Server
     protocol_version = "HTTP/1.1"
@@ -238,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(answer)
 
     def _ask(self, request: Request, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-        """Over the connection of the last request; over a new one if the API server has closed that in between."""
+        """Uses the connection of the last request, or a new one if the API server has closed it."""
         if self._upstream is not None:
             with suppress(http.client.RemoteDisconnected, BrokenPipeError):
                 return self._asked(self._upstream, request, headers)
@@ -277,4 +279,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _forward  # noqa: N815 - http.server's names
 
     def log_message(self, *_: Any) -> None:
-        """Quiet: what passed stands in the traffic."""
+        """Prints nothing, because Traffic records the requests."""

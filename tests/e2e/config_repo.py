@@ -1,7 +1,7 @@
 """The config repo of these tests: a small tree of its own in a bare repository, and a person who pushes to it.
 
 Three environments: `dev` is one overlay and takes new images, `split` has an overlay per service, `prod` comes after
-dev and runs what release.yaml names. Their names carry a number, so that installations do not meet in one cluster.
+dev and runs what release.yaml names. Their names have a number, so that several installations can share a cluster.
 """
 
 import re
@@ -19,7 +19,7 @@ ALIAS = "10.0.0.1:5000"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Environments and their namespaces, which have the same names."""
+    """The environments; their namespaces have the same names."""
 
     number: int
 
@@ -96,12 +96,12 @@ def base(name: str) -> dict[str, str]:
 
 
 def settings(colour: str) -> str:
-    """The generator part of an overlay: what changes makes a new name."""
+    """The generator part of an overlay: new content gives the ConfigMap a new name."""
     return f"configMapGenerator:\n- name: settings\n  literals: [COLOUR_OF_DAY={colour}]\n"
 
 
 def recoloured(colour: str) -> Callable[[str], str]:
-    """The edit of an overlay that changes what its generator makes, and nothing else."""
+    """The edit of an overlay that changes only the content of its generator."""
     return lambda text: re.sub(r"COLOUR_OF_DAY=[^\]]*", f"COLOUR_OF_DAY={colour}", text)
 
 
@@ -119,12 +119,12 @@ def config_map(name: str, **data: str) -> str:
 
 
 def overlay(namespace: str, *, resources: str, colour: str = "blue", **tags: str) -> str:
-    """`resources` is a YAML list. The images stand last and alone, as the committer will find them."""
+    """`resources` is a YAML list. The images are last and separate, where the committer edits them."""
     return f"namespace: {namespace}\nresources: {resources}\n{settings(colour)}{images(**tags)}"
 
 
 def extra(names: Names, **files: str) -> dict[str, str]:
-    """What dev holds besides the shop: ConfigMaps by their file's name, and always one that stays."""
+    """The other objects of dev: ConfigMaps by their file's name, one of which always stays."""
     directory = f"environments/{names.dev}/extra"
     everything = {"anchor": config_map("anchor", holds="fast"), **files}
     listed = ", ".join(f"{name}.yaml" for name in everything)
@@ -153,7 +153,7 @@ def tree(names: Names) -> dict[str, str]:
 
 
 def create(directory: Path, names: Names) -> None:
-    """Two commits, as the adoption of a real repo: the tree, then the lock of what comes after another environment."""
+    """Makes two commits, as `lockstep init` does: the tree, then release.yaml for environments with `after`."""
     directory.mkdir(parents=True)
     git(directory, "init", "--quiet", "--bare", "--initial-branch=main")
     git(directory, "config", "uploadpack.allowFilter", "true")
@@ -164,11 +164,11 @@ def create(directory: Path, names: Names) -> None:
 
 
 Edit = str | Callable[[str], str] | None
-"""A file's new text, how the text becomes another one, or its removal."""
+"""A file's new text, a function from the old text to the new one, or None to remove the file."""
 
 
 class Person:
-    """Somebody with a clone who edits, commits and pushes, again after a lost race. Remembers every commit pushed."""
+    """A person with a clone who edits, commits and pushes, again after a lost race. Records every pushed commit."""
 
     def __init__(self, remote: Path, clone: Path) -> None:
         self.remote = remote
@@ -183,7 +183,7 @@ class Person:
         return git(self.remote, "show", f"main:{path}") + "\n"
 
     def push(self, files: Mapping[str, Edit], message: str) -> str:
-        """Returns the commit. After a lost race the edit is made again, on what is there by then."""
+        """Returns the commit. After a lost race the edit is made again on the new head."""
         with self._lock:
             while True:
                 commit = self._commit(files, message)

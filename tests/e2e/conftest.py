@@ -1,4 +1,4 @@
-"""Installations for the tests of the whole: `worlds` makes one at a time, each with namespaces of its own."""
+"""Installations for the end-to-end tests: `worlds` makes one at a time, each with its own namespaces."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -36,7 +36,7 @@ def worlds(
 
 @pytest.fixture(scope="module")
 def running(worlds: MakeWorld) -> World:
-    """One installation for all tests of a module, up and in sync."""
+    """One running and synced installation for all tests of a module."""
     made = worlds()
     made.start()
     made.until_ready()

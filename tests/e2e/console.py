@@ -1,4 +1,6 @@
-"""A person with kubectl, straight at the API server, and the eyes of the tests: nothing of the product is between."""
+"""Direct access to the API server, for edits by a person with kubectl and for the checks of the tests. It uses no code
+of the product.
+"""
 
 import json
 import time
@@ -29,7 +31,7 @@ _COLLECTIONS = {
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
 }
 OURS = ("ConfigMap", "Service", "Deployment")
-"""The kinds that the config repos of these tests hold."""
+"""The kinds in the config repos of these tests."""
 
 _MERGE = "application/merge-patch+json"
 
@@ -38,8 +40,8 @@ def collection(kind: str, namespace: str) -> str:
     return _COLLECTIONS[kind].format(namespace)
 
 
-class NeverSo(AssertionError):
-    """What was waited for did not come about; `seen` is how things stood at the end."""
+class NeverObserved(AssertionError):
+    """The expected state was not observed. `seen` is the last observed state."""
 
     def __init__(self, what: str, seen: Objects) -> None:
         super().__init__(f"{what} is still {json.dumps(list(seen.values()), indent=1)[:6000]}")
@@ -75,7 +77,7 @@ class Console:
         return _body(self._send("POST", f"{collection(kind, namespace)}?fieldManager={self._manager}", body))
 
     def refuses(self, kind: str, namespace: str, body: Mapping[str, Any]) -> bool:
-        """True when the server would not take this new object. Nothing is written."""
+        """True if the server refuses this new object in a dry run."""
         return self._send("POST", f"{collection(kind, namespace)}?dryRun=All", body).status >= 300
 
     def create_namespace(self, name: str) -> None:
@@ -91,7 +93,7 @@ class Console:
     def until(
         self, kind: str, namespace: str, is_so: Callable[[Objects], bool], *, seconds: float = 60.0
     ) -> dict[str, Body]:
-        """Watches one collection until it is as wanted; fails with what it saw last."""
+        """Watches one collection until it satisfies the condition; fails with the last observed state."""
         deadline = time.monotonic() + seconds
         path = collection(kind, namespace)
         while True:
@@ -109,7 +111,7 @@ class Console:
                 if is_so(seen):
                     return seen
             if time.monotonic() > deadline:
-                raise NeverSo(path, seen)
+                raise NeverObserved(path, seen)
 
     def until_one(
         self, kind: str, namespace: str, name: str, is_so: Callable[[Body], bool], *, seconds: float = 60.0
@@ -117,14 +119,14 @@ class Console:
         key = f"{namespace}/{name}"
         try:
             return self.until(kind, namespace, lambda seen: key in seen and is_so(seen[key]), seconds=seconds)[key]
-        except NeverSo as never:
-            raise NeverSo(f"{kind} {key}", {key: never.seen.get(key, {})}) from None
+        except NeverObserved as never:
+            raise NeverObserved(f"{kind} {key}", {key: never.seen.get(key, {})}) from None
 
     def until_gone(self, kind: str, namespace: str, name: str, *, seconds: float = 60.0) -> None:
         self.until(kind, namespace, lambda seen: f"{namespace}/{name}" not in seen, seconds=seconds)
 
     def _events(self, path: str, version: str, seconds: float) -> Iterator[Body]:
-        """Ends when the time is over."""
+        """Ends at the time limit."""
         if seconds <= 0:
             return
         query = urlencode({"watch": "1", "resourceVersion": version, "timeoutSeconds": max(1, int(seconds))})

@@ -1,7 +1,7 @@
-"""One installation under test: a config repo, controllers as processes of their own, the line to the API server.
+"""One installation under test: a config repo, controllers in their own processes, the proxy before the API server.
 
-Nothing is replaced: git, kustomize and the API server are real, the controller is `lockstep run`. What is waited for is
-watched.
+Nothing is replaced: git, kustomize and the API server are real, the controller is `lockstep run`. Tests wait by
+watches.
 """
 
 import json
@@ -27,7 +27,7 @@ from gitops.local.announce import delivery
 from tests.e2e import config_repo
 from tests.e2e.api_proxy import ApiProxy, Trap
 from tests.e2e.config_repo import REGISTRY, Edit, Names, Person
-from tests.e2e.console import Body, Console, NeverSo
+from tests.e2e.console import Body, Console, NeverObserved
 from tests.e2e.process import Controller, Line, Ports
 
 SYSTEM = "lockstep-system"
@@ -43,8 +43,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How an installation differs from the usual one. `entry`: what Python runs instead of `-m gitops`; `registries`:
-    as lockstep.yaml has them; `repo`: what it says of the config repo, by default its path.
+    """The settings of an installation. `entry` is what Python runs instead of `-m gitops`. `registries` and `repo` are
+    those of lockstep.yaml; `repo` is by default the path of the config repo.
     """
 
     poll: str = "1h"
@@ -57,7 +57,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Sent:
-    """A push that was announced, and what the controller answered last: what was promised to the sender."""
+    """An announced image push and the last answer to it, which is a promise to the sender."""
 
     image: str
     tag: str
@@ -71,7 +71,7 @@ class Sent:
 
 @dataclass(slots=True)
 class World:
-    """Everything of one installation. The namespaces of its environments are its own."""
+    """One installation, with namespaces of its own."""
 
     directory: Path
     names: Names
@@ -94,7 +94,7 @@ class World:
     # -- controllers
 
     def start(self, state: str = "state") -> Controller:
-        """Returns when it listens. `state` names its directory: replicas have one each."""
+        """Starts a controller and returns when it listens. `state` names its directory; each replica has its own."""
         ports = Ports.free()
         config = self.directory / f"lockstep-{state}.yaml"
         config.write_text(self._configuration(ports, self.directory / state))
@@ -108,7 +108,7 @@ class World:
         return self.start()
 
     def command(self, *arguments: str) -> str:
-        """The `lockstep` command, with this installation's configuration."""
+        """Runs a `lockstep` command with this installation's configuration."""
         config = max(self.directory.glob("lockstep-*.yaml"))
         ran = subprocess.run(
             [sys.executable, "-m", "gitops", *arguments, "-c", str(config)], capture_output=True, text=True, check=False
@@ -151,7 +151,9 @@ class World:
         return json.dumps(config)  # which is YAML
 
     def sleep_at_apply(self, controller: Controller) -> Trap:
-        """The next apply reaches the API server after the controller was stopped (SIGSTOP): it sleeps in mid-pass."""
+        """Stops the controller (SIGSTOP) when the API server has done its next apply: it sleeps in the middle of a
+        pass.
+        """
         trap = Trap(
             lambda request: request.is_("PATCH", r"/api.*/namespaces/(?!lockstep-system/).*"),
             lambda: controller.signal(signal.SIGSTOP),
@@ -170,7 +172,7 @@ class World:
         cloud: bool = False,
         again: Sent | None = None,
     ) -> Sent:
-        """Announces an image once, as Harbor does. No answer at all leaves `answer` None."""
+        """Announces an image once, as Harbor does. Without an answer, `answer` stays None."""
         image = harbor_webhook.image(f"{REGISTRY}/demo/{service}", tag)
         sent = again or Sent(image.name, tag, image.digest or "")
         if again is None:
@@ -184,7 +186,7 @@ class World:
         return sent
 
     def push_until_acked(self, sent: Sent, attempts: int = 20) -> None:
-        """Harbor's retries, quicker."""
+        """Sends the webhook again as Harbor does, with shorter pauses."""
         service = sent.image.rpartition("/")[2]
         for _ in range(attempts):
             if sent.is_acked:
@@ -195,7 +197,7 @@ class World:
         assert sent.is_acked, sent
 
     def announce(self, commit: str, *, before: str = "0" * 40, controller: Controller | None = None) -> Answer:
-        """A push, as the git host announces it."""
+        """Sends the git host's webhook for a push."""
         body, headers = delivery(f"{before} {commit} refs/heads/main", str(self.remote), GIT_SECRET.encode())
         return self.post("git-host", body, headers, controller=controller)
 
@@ -215,13 +217,13 @@ class World:
         return response.data.decode()
 
     def rest(self, seconds: float) -> None:
-        """Lets time pass to see that nothing happens: there is no event to wait for."""
+        """Waits to verify that nothing happens, because there is no event to wait for."""
         threading.Event().wait(seconds)
 
     # -- config repo
 
     def edit(self, files: Mapping[str, Edit], message: str = "an edit", *, tell: bool = True) -> str:
-        """Somebody pushes to the trunk; the git host says so unless told not to."""
+        """A person pushes to the trunk; the git host sends its webhook unless `tell` is false."""
         commit = self.person.push(dict(files), message)
         if tell:
             assert self.announce(commit).status == 200
@@ -230,7 +232,7 @@ class World:
     def kustomization(self, overlay: str) -> str:
         return self.person.read(f"environments/{overlay}/kustomization.yaml")
 
-    # -- what the controller says
+    # -- status
 
     def until_status(self, overlay: str, is_so: Callable[[SyncStatus], bool], *, seconds: float = 60.0) -> SyncStatus:
         def reads(body: Body) -> bool:
@@ -239,12 +241,12 @@ class World:
         name = ledger_name(overlay)
         try:
             return status(self.console.until_one("ConfigMap", SYSTEM, name, reads, seconds=seconds))
-        except NeverSo as never:
+        except NeverObserved as never:
             last = [status(body) for body in never.seen.values() if body]
             raise AssertionError(f"the status of {overlay} is still {last}") from None
 
     def until_ready(self, *overlays: str) -> None:
-        """Synced and Healthy at whatever the trunk's head asks for now."""
+        """Waits until the overlay is Synced and Healthy at the trunk's current head."""
         for overlay in overlays or self.overlays:
             self.until_status(overlay, lambda found: reason(found) == "Synced")
 
@@ -253,7 +255,7 @@ class World:
         return self.names.dev, f"{self.names.split}/desk", f"{self.names.split}/till", self.names.prod
 
     def members(self, overlay: str) -> set[tuple[str, str, str]]:
-        """The inventory as stored: kind, namespace, name."""
+        """The stored inventory: (kind, namespace, name)."""
         body = self.console.read("ConfigMap", SYSTEM, parent_name(overlay))
         return set() if body is None else _members(body)
 
@@ -323,7 +325,7 @@ def _as_cloud_event(default: bytes) -> bytes:
 def world(
     directory: Path, kubeconfig: Path, number: int, kustomize: Path, settings: Settings | None = None
 ) -> Iterator[World]:
-    """The repo is there, the namespaces are there, nothing runs yet."""
+    """Makes the repo and the namespaces; no controller runs yet."""
     names = Names(number)
     config_repo.create(directory / "config.git", names)
     console = Console(kubeconfig)

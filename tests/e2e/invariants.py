@@ -1,10 +1,10 @@
-"""What must hold whatever happens to a controller: judged from git, the cluster and the recorded traffic alone.
+"""The invariants of a controller, checked from git, the cluster and the recorded traffic alone.
 
-I1 every change that a sender was promised is on the trunk, exactly once; I2 nobody's commit is lost; I3 the cluster is
-what the trunk's head says; I4 nothing outside the inventory was deleted, and what was ever applied is in git, in
-the inventory, or gone; I5 no status ever says Synced for a revision that is not there as a whole. What git says is
-rendered here with kustomize from a plain checkout: nothing of the product is asked. I6, that no person needs to help,
-is how the tests are written.
+I1: every change that was promised to a sender is on the trunk exactly once. I2: no commit of a person is lost. I3: the
+cluster equals the trunk's head. I4: no object outside the inventory was deleted, and every applied object is in git,
+in the inventory, or deleted. I5: no status says Synced for a revision that is not applied as a whole. I6: no person has
+to help, which follows from how the tests are written. The checker renders with kustomize from a plain checkout and uses
+no code of the product for that.
 """
 
 import re
@@ -35,7 +35,7 @@ _PLURALS = {f"{kind.lower()}s": kind for kind in OURS}
 
 
 class Checker:
-    """Made before anything happens: it listens to the traffic from then on. Thread-safe."""
+    """Records the traffic from its creation on, so create it before the test acts. Thread-safe."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -49,8 +49,8 @@ class Checker:
         return [*self._promises(), *self._commits(), *self.differences(), *self._strays(), *self._premature]
 
     def until_converged(self, seconds: float = 90.0) -> None:
-        """Waits until the cluster and the inventories are what the head says. Every pass that does something ends with
-        writing in the system namespace, so that is what is watched.
+        """Waits until the cluster and the inventories equal the head. It watches the system namespace, because every
+        pass with a change ends with a write there.
         """
         judged: set[str] | None = None
 
@@ -82,7 +82,7 @@ class Checker:
                 yield f"I1: {sent.image}:{sent.tag} was promised and is not on the trunk: {sent.answer}"
 
     def _is_superseded(self, sent: Sent) -> bool:
-        """A newer image may have come first: then that one must be what the trunk says."""
+        """A newer image may have been committed first; then the trunk must have the newer one."""
         service = sent.image.rpartition("/")[2]
         place = self._world.names.dev if service == "shop" else f"{self._world.names.split}/desk"
         document = yaml.safe_load(self._world.kustomization(place))
@@ -103,7 +103,7 @@ class Checker:
     # -- I3
 
     def differences(self) -> list[str]:
-        """Between what the head says and what the cluster has."""
+        """The differences between the head and the cluster."""
         head = git(self._world.remote, "rev-parse", "main")
         live = self._live()
         return [
@@ -123,8 +123,8 @@ class Checker:
     # -- I4
 
     def _strays(self) -> list[str]:
-        # Cluster and inventory cannot be read at one moment, and a pass may be pruning between the two: only what
-        # is there a second time is true.
+        # Cluster and inventory cannot be read at the same moment, and a pass may prune between the two reads. So only
+        # a violation that is found a second time counts.
         again = set(self._orphans())
         orphans = [each for each in self._orphans() if each in again] if again else []
         return [*self._disturbed_strangers(), *orphans, *self._wrong_deletions()]
@@ -168,7 +168,7 @@ class Checker:
     # -- I5
 
     def _inspect(self, passed: Passed) -> None:
-        """At each status that goes by: what it says must be true now, since passes of one overlay do not overlap."""
+        """Checks each written status: it must be true now, because passes of one overlay do not overlap."""
         if "/configmaps/lockstep-ledger." not in passed.request.target or passed.status >= 300:
             return
         if passed.request.method not in {"PUT", "POST"}:
@@ -184,7 +184,7 @@ class Checker:
 
 
 class _Builds:
-    """What kustomize makes of overlays at revisions, in plain checkouts, remembered."""
+    """A cache of kustomize's output for overlays at revisions, from plain checkouts."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -192,7 +192,7 @@ class _Builds:
         self._known: dict[tuple[str, str, str], dict[Identity, Body]] = {}
 
     def at_head(self, overlay: str, head: str) -> dict[Identity, Body]:
-        """The revision rule: release.yaml, where there is one, names base and overlay."""
+        """The revision of an overlay: release.yaml, if it exists, names base and overlay."""
         try:
             text = git(self._world.remote, "show", f"{head}:environments/{overlay}/release.yaml")
         except AssertionError:
@@ -208,7 +208,7 @@ class _Builds:
             return self._known[key]
 
     def _content(self, overlay: str, revision: Revision) -> tuple[str, str, str]:
-        """Most commits leave most overlays as they are."""
+        """Equal trees share a build, because most commits do not change most overlays."""
         places = (f"{revision.base}:base", f"{revision.overlay}:environments/{overlay}")
         base, own = git(self._world.remote, "rev-parse", *places).split()
         return overlay, base, own
@@ -242,7 +242,7 @@ def _missing(wanted: Mapping[Identity, Body], live: Mapping[Identity, Body]) -> 
 
 
 def _covers(live: Any, wanted: Any) -> bool:
-    """Everything that is wanted is there; more may be."""
+    """True if `live` has everything in `wanted`; it may have more."""
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(key in live and _covers(live[key], wanted[key]) for key in wanted)
     if isinstance(wanted, list):
@@ -251,7 +251,7 @@ def _covers(live: Any, wanted: Any) -> bool:
 
 
 def _identity(passed: Passed) -> set[Identity]:
-    """Of what a request is about, when it is of a kind that the config repos hold, outside the system namespace."""
+    """The object of a request, if its kind is in the config repos and it is outside the system namespace."""
     match = _TARGET.fullmatch(passed.request.path)
     if match is None or match[1] == SYSTEM or match[2] not in _PLURALS:
         return set()
@@ -274,7 +274,7 @@ def _text_at_head(world: World, path: str) -> str | None:
 
 
 def _stranger(world: World, namespace: str) -> Body:
-    """An object in an environment's namespace that belongs to another ApplySet: never to be touched."""
+    """Creates an object of another ApplySet in an environment's namespace, which must never change."""
     metadata = {"name": "stranger", "labels": {PART_OF_LABEL: applyset_id("somebody-else", "somewhere")}}
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"keep": "me"}}
     return world.console.create("ConfigMap", namespace, body)

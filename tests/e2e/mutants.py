@@ -1,4 +1,4 @@
-"""`lockstep` with a fault built in, to see that the tests see it: `python -m tests.e2e.mutants FAULT run -c ...`."""
+"""`lockstep` with a built-in fault that the tests must find: `python -m tests.e2e.mutants FAULT run -c ...`."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from gitops.ports import NOWHERE
 
 
 class WithoutWriteAhead(KubernetesApplySets):
-    """Stores a member only once it was applied."""
+    """Stores a member in the inventory only after it was applied."""
 
     def write(self, parent: Parent) -> Parent:
         applied = {key: member for key, member in parent.members.items() if member.manifest}
@@ -25,14 +25,14 @@ class WithoutWriteAhead(KubernetesApplySets):
 
 
 class WithoutPush(GitConfigRepo):
-    """Promises what it keeps to itself."""
+    """Reports a commit as pushed without pushing it."""
 
     def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
         return parent
 
 
 class WithoutApply(KubernetesCluster):
-    """Takes the dry run for the deed, once the objects are there."""
+    """Applies existing objects as a dry run only."""
 
     def apply(self, manifest: Manifest, resource_version: str) -> Body:
         if resource_version not in {"", NOWHERE}:

@@ -1,4 +1,4 @@
-"""The controller as a process of its own, whose log is heard line by line."""
+"""The controller in its own process, with its log read line by line."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ class Ports:
 
 
 class Controller:
-    """One process. Its log is heard line by line."""
+    """One controller process. Its log is read line by line."""
 
     def __init__(self, config: Path, ports: Ports, entry: tuple[str, ...]) -> None:
         self.ports = ports
@@ -70,7 +70,7 @@ class Controller:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL: nothing is finished, nothing given back."""
+        """Sends SIGKILL: the controller finishes nothing and releases nothing."""
         self._process.kill()
         self.await_death()
 
@@ -81,7 +81,7 @@ class Controller:
             self._process.stderr.close()
 
     def stop(self) -> None:
-        """SIGTERM, as Kubernetes does."""
+        """Sends SIGTERM, as Kubernetes does."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
@@ -94,7 +94,7 @@ class Controller:
             raise AssertionError(f"it did not end within 60 s of SIGTERM:\n{stacks}") from None
 
     def bugs(self) -> list[Line]:
-        """What no controller may ever log: an exception that nobody expected."""
+        """The log lines with an unexpected exception, which a controller must never write."""
         return [
             line
             for line in self.heard()

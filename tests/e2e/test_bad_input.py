@@ -1,5 +1,5 @@
-"""Wrong input is told with its place; only what it concerns stops. What runs stays, is still healed, and a repair is
-all it takes. Where everything is refused, the marker of a well-known attack must not appear.
+"""Wrong input is reported with its place and stops only the overlays that it concerns. Running objects stay and are
+healed, and a correction in git is enough. In the refusals, the marker of a known attack must not appear.
 """
 
 from dataclasses import dataclass
@@ -145,7 +145,7 @@ def _uids(world: World, namespace: str) -> dict[str, str]:
 
 
 def _drawer(world: World, value: str) -> None:
-    """What a change of the overlay `till`, which has nothing to do with the others, comes to."""
+    """Changes the overlay `till`, which shares nothing with the others, and waits for the result."""
     world.console.until_one("ConfigMap", world.names.split, "till", lambda found: found["data"] == {"drawer": value})
 
 
@@ -155,7 +155,7 @@ def _require_healed(world: World, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a20_a22_a30_a33_a36_a37_a_mistake_stalls_its_overlay_alone(running: World, tmp_path: Path, name: str) -> None:
+def test_a20_a22_a30_a33_a36_a37_mistake_stalls_its_own_overlay_only(running: World, tmp_path: Path, name: str) -> None:
     mistake, marker = MISTAKES[name], tmp_path / "marker"
     names = {each: getattr(running.names, each) for each in ("dev", "split", "prod")}
     file, overlay = mistake.file.format(**names), mistake.overlay.format(**names)
@@ -196,7 +196,7 @@ def _read(world: World, file: str) -> str | None:
         ("environments: " + "{a: " * 500, "environments/pipeline.yaml:1"),
     ],
 )
-def test_a30_a_broken_pipeline_stalls_all_and_what_runs_is_healed(running: World, text: str, says: str) -> None:
+def test_a30_broken_pipeline_stalls_all_overlays_while_drift_is_healed(running: World, text: str, says: str) -> None:
     file = "environments/pipeline.yaml"
     good = running.person.read(file)
     running.edit({file: text}, "a broken pipeline")
@@ -209,8 +209,8 @@ def test_a30_a_broken_pipeline_stalls_all_and_what_runs_is_healed(running: World
         running.until_status(overlay, lambda now: reason(now) == "Synced")
 
 
-def test_a_restart_with_broken_input_still_heals(running: World) -> None:
-    """The last good revision is known from the inventory, not from memory."""
+def test_drift_is_healed_after_a_restart_with_broken_input(running: World) -> None:
+    """The controller reads the last good revision from the inventory, not from memory."""
     dev, file = running.names.dev, f"environments/{running.names.dev}/kustomization.yaml"
     good, before = running.person.read(file), _uids(running, dev)
     running.edit({file: "resources: [nowhere]\n"}, "broken")
@@ -222,7 +222,7 @@ def test_a_restart_with_broken_input_still_heals(running: World) -> None:
     running.until_status(dev, lambda now: reason(now) == "Synced")
 
 
-def test_what_was_never_promoted_is_not_applied(running: World) -> None:
+def test_environment_without_a_release_is_not_applied(running: World) -> None:
     prod, file = running.names.prod, f"environments/{running.names.prod}/release.yaml"
     good = running.person.read(file)
     running.edit({file: None}, "no release any more")
@@ -234,7 +234,7 @@ def test_what_was_never_promoted_is_not_applied(running: World) -> None:
     running.until_status(prod, lambda now: reason(now) == "Synced")
 
 
-def test_a34_an_object_belongs_to_one_overlay(running: World) -> None:
+def test_a34_object_belongs_to_one_overlay(running: World) -> None:
     split, directory = running.names.split, f"environments/{running.names.split}/till"
     mine = running.console.read("Service", split, "desk")
     running.edit(
@@ -258,7 +258,7 @@ def test_a34_an_object_belongs_to_one_overlay(running: World) -> None:
     assert running.console.read("Service", split, "desk") == mine
 
 
-def test_an_object_of_another_tool_is_refused_by_its_name(running: World) -> None:
+def test_object_of_another_tool_is_refused_by_its_name(running: World) -> None:
     dev, names = running.names.dev, running.names
     theirs = {
         "apiVersion": "v1",

@@ -1,6 +1,6 @@
-"""A secret stands wherever one can stand, each with a value of its own. Then everything that the product says is
-searched for all of them: pages and their JSON in both languages, log, Events, ledgers, parents, metrics, commits,
-commands, command lines and the directories that builds leave behind.
+"""Secrets with unique values are planted in every place that can hold one. Then all output is searched for the values:
+pages and JSON in both languages, log, Events, ledgers, parents, metrics, commits, commands, command lines and the
+directories that builds leave.
 """
 
 import base64
@@ -73,7 +73,7 @@ spec:
 
 
 def files(directory: str, turn: int) -> dict[str, str]:
-    """The same objects with other values each turn: a difference is shown of every one."""
+    """The same objects with other values each turn, so that the page shows a difference for each."""
     value = {name: f"{canary}-{turn}" for name, canary in CANARIES.items()}
     applied = json.dumps({"data": {"password": encoded(value["last-applied"])}})
     config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config}\n"
@@ -104,7 +104,7 @@ def files(directory: str, turn: int) -> dict[str, str]:
 
 
 def without_a_kind(kustomization: str) -> str:
-    """A Secret's patch without the line that makes it one: kustomize takes such a text for a path."""
+    """A patch of a Secret without its first line: kustomize reads this text as a path."""
     kustomization += "patchesStrategicMerge:\n- |\n  apiVersion: v1\n  metadata: {name: x}\n"
     return kustomization + f"  stringData: {{password: {CANARIES['patch without a kind']}}}\n"
 
@@ -115,7 +115,7 @@ def plugin_without_a_kind(kustomization: str) -> str:
 
 
 def echo_refused_secrets(world: World) -> None:
-    """An admission policy that repeats what it refuses, as many webhooks do."""
+    """An admission policy whose message repeats the refused object, as many webhooks do."""
     name = f"refuses-{world.names.dev}"
     world.console.create(
         "ValidatingAdmissionPolicy",
@@ -157,8 +157,8 @@ def echo_refused_secrets(world: World) -> None:
 
 @pytest.fixture(scope="module")
 def planted(worlds: MakeWorld, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Applied, changed, edited by hand, refused and asked for: whatever there is to be said has been said, to a log
-    that keeps nothing back. The config repo's host asks for a token.
+    """An installation after applies, changes, edits by hand, refusals and queries, with the log at its most verbose.
+    The config repo's host requires a token.
     """
     directory = tmp_path_factory.mktemp("host")
     authority, token = Authority(directory), directory / "token"
@@ -180,7 +180,7 @@ def planted(worlds: MakeWorld, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def ask_in_vain(world: World, host: HttpsHost) -> None:
-    """The host refuses the token, and repeats it."""
+    """Makes the host refuse the token and repeat it in its message."""
     host.answer = lambda handler: refuse(handler, 403, f"{handler.headers['Authorization']} {GIT_TOKEN}")
     eventually(lambda: "refuses the token of lockstep" in world.page("/api/v1/status").text)
     host.answer = lambda _: False
@@ -217,7 +217,7 @@ def has_failed(status: SyncStatus, name: str) -> bool:
 
 
 def hidden(world: World) -> dict[str, str]:
-    """What must be found nowhere: name -> value."""
+    """Name -> value of each secret, which must appear nowhere."""
     kubeconfig = yaml.safe_load(world.proxy.kubeconfig.read_text())
     key = world.console.read("Secret", SYSTEM, INSTALLATION_KEY)
     assert key is not None
@@ -235,7 +235,7 @@ def hidden(world: World) -> dict[str, str]:
 
 
 def base64_core(value: str) -> str:
-    """What every base64 of a text that begins with this value has in common."""
+    """The common part of the base64 of every text that begins with this value."""
     return encoded(value[: len(value) // 3 * 3])
 
 
@@ -253,7 +253,7 @@ def pages(world: World) -> Iterator[str]:
 
 
 def stored(world: World) -> Iterator[tuple[str, str]]:
-    """Ledgers, parents and everything else that the controller keeps in the cluster."""
+    """Ledgers, parents and all other objects that the controller keeps in the cluster."""
     for kind in ("ConfigMap", "Lease"):
         for body in world.console.list(kind, SYSTEM):
             yield f"{kind} {body['metadata']['name']}", json.dumps(body)
@@ -277,12 +277,14 @@ def commands(world: World) -> Iterator[tuple[str, str]]:
 
 
 def commits(world: World) -> str:
-    """Messages and changes of what the controller committed."""
+    """Messages and changes of the controller's commits."""
     return git(world.remote, "log", "--author=ockstep", "--patch", "main")
 
 
 def left_behind(world: World) -> Iterator[tuple[str, str]]:
-    """Of builds that are over. `state/renders` and `state/clone` hold what the config repo holds, for our eyes only."""
+    """Directories of finished builds. `state/renders` and `state/clone` are left out: they hold the config repo's
+    content and only the owner can read them.
+    """
     for root in (world.directory / "state", Path("/dev/shm")):
         for file in root.rglob("*"):
             inside = file.relative_to(root).parts
@@ -311,13 +313,13 @@ def found(told: Mapping[str, str], values: Mapping[str, str]) -> list[str]:
     return leaks
 
 
-def test_a41_a43_no_secret_is_said_anywhere(planted: World) -> None:
+def test_a41_a43_secrets_appear_in_no_output(planted: World) -> None:
     told = dict(said(planted))
     assert found(told, hidden(planted)) == []
 
 
-def test_a41_the_search_finds_what_is_there(planted: World) -> None:
-    """A search that finds nothing proves something only if it looked where things are told."""
+def test_a41_search_for_secrets_finds_known_values(planted: World) -> None:
+    """Verifies that the search covers the output: it finds values that must be there."""
     told = dict(said(planted))
     dev = planted.names.dev
     everything = "\n".join(told.values())
@@ -330,17 +332,17 @@ def test_a41_the_search_finds_what_is_there(planted: World) -> None:
     assert found({"x": encoded(f"{CANARIES['data']}-1")}, hidden(planted)) == ["data in base64: x"]
 
 
-def test_a41_what_is_refused_is_named_with_its_reason(planted: World) -> None:
+def test_a41_refused_objects_are_named_with_the_reason(planted: World) -> None:
     status = planted.until_status(planted.names.dev, lambda each: has_failed(each, "refused"))
     assert "refused" in message(status)
     assert reason(status) != "Synced"
 
 
-def test_a41_what_holds_secrets_is_ours_alone(planted: World) -> None:
-    """The clone and the renders hold what the config repo holds: no other user reads them."""
+def test_a41_files_with_secrets_are_readable_by_the_owner_only(planted: World) -> None:
+    """The clone and the renders hold the config repo's content, so no other user may read them."""
     assert (planted.directory / "state").stat().st_mode & 0o077 == 0
 
 
-def test_a41_build_prints_what_is_deployed_secrets_included(planted: World) -> None:
-    """It is for piping on, by somebody who may read the config repo."""
+def test_a41_lockstep_build_prints_secrets_as_deployed(planted: World) -> None:
+    """Its output is for a pipe, and its user may read the config repo."""
     assert encoded(f"{CANARIES['data']}-2") in planted.command("build", planted.names.dev)

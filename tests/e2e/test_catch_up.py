@@ -1,4 +1,4 @@
-"""A controller that was away, and a registry that keeps what it missed: the whole, with a real API server."""
+"""Sweeps after a time without a controller: a registry with pushes that no webhook announced."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def registry() -> Iterator[Harbor]:
 
 @pytest.fixture(scope="module")
 def caught_up(worlds: MakeWorld, registry: Harbor, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """An installation that was never told of any image, and found them."""
+    """An installation that received no webhook and found the images by a sweep."""
     secrets = tmp_path_factory.mktemp("secrets")
     (secrets / "name").write_text(USER)
     (secrets / "password").write_text(PASSWORD)
@@ -47,12 +47,12 @@ def condition(world: World, overlay: str) -> dict[str, Any] | None:
 
 
 def events(world: World, overlay: str) -> list[str]:
-    """Reasons of the Kubernetes Events on an overlay's parent."""
+    """The reasons of the Kubernetes Events on an overlay's parent."""
     found = world.console.list("Event", SYSTEM)
     return [each["reason"] for each in found if each["involvedObject"]["name"] == f"lockstep.{overlay}"]
 
 
-def test_what_was_pushed_while_the_controller_was_away_is_deployed(caught_up: World, registry: Harbor) -> None:
+def test_sweep_deploys_images_pushed_while_the_controller_was_down(caught_up: World, registry: Harbor) -> None:
     caught_up.controller.kill()
     registry.push("demo/shop", "1.1.0", NOON.replace(hour=13))
     caught_up.start()
@@ -65,7 +65,7 @@ def test_what_was_pushed_while_the_controller_was_away_is_deployed(caught_up: Wo
     assert caught_up.bugs() == []
 
 
-def test_an_image_that_the_registry_lost_is_told_everywhere(caught_up: World, registry: Harbor) -> None:
+def test_sweep_reports_an_image_that_the_registry_lost(caught_up: World, registry: Harbor) -> None:
     dev, lost = caught_up.names.dev, registry.repositories["demo/shop"][-1].digest
     eventually(lambda: condition(caught_up, dev) is not None)
     registry.delete("demo/shop", lost)
@@ -87,8 +87,8 @@ def test_an_image_that_the_registry_lost_is_told_everywhere(caught_up: World, re
     eventually(lambda: (condition(caught_up, dev) or {}).get("reason") != "ImageMissing")
 
 
-def test_a_deletion_that_a_follower_hears_of_is_looked_at_by_the_leader(caught_up: World, registry: Harbor) -> None:
-    """Long before the next sweep."""
+def test_image_deletion_received_by_a_follower_is_checked_by_the_leader(caught_up: World, registry: Harbor) -> None:
+    """The leader checks it long before the next sweep."""
     dev, lost = caught_up.names.dev, registry.repositories["demo/shop"][-1].digest
     leader, follower = caught_up.controller, caught_up.start("state-2")
     follower.until("head")
@@ -107,7 +107,7 @@ def test_a_deletion_that_a_follower_hears_of_is_looked_at_by_the_leader(caught_u
     caught_up.until_image(dev, "shop", "1.2.1")
 
 
-def test_a_registry_that_refuses_is_told_with_the_reason(caught_up: World, registry: Harbor) -> None:
+def test_registry_that_refuses_is_reported_with_the_reason(caught_up: World, registry: Harbor) -> None:
     registry.password = "rotated-away"
     caught_up.restart()
     eventually(lambda: "SweepFailing" in caught_up.page("/api/v1/status").text)
@@ -120,7 +120,7 @@ def test_a_registry_that_refuses_is_told_with_the_reason(caught_up: World, regis
     assert caught_up.bugs() == []
 
 
-def test_lockstep_sweep_works_beside_a_controller(caught_up: World, registry: Harbor) -> None:
+def test_sweep_command_works_beside_a_controller(caught_up: World, registry: Harbor) -> None:
     registry.push("demo/shop", "1.3.0", NOON.replace(hour=15))
     said = caught_up.command("sweep", "shop")
     assert said.startswith("shop: 1.3.0 (")

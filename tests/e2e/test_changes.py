@@ -1,5 +1,5 @@
-"""A change on its way: pushed image or pushed commit -> the trunk -> the cluster -> Healthy; and what goes from git
-goes from the cluster, but never by mistake.
+"""A change from a pushed image or commit to the trunk, the cluster and Healthy. Objects removed from git are pruned,
+but never by mistake.
 """
 
 import json
@@ -21,8 +21,8 @@ def _head(world: World) -> str:
 
 
 @pytest.mark.parametrize(("cloud", "tag"), [(False, "1.1.0"), (True, "1.2.0")])
-def test_a_pushed_image_is_committed_applied_and_healthy(running: World, *, cloud: bool, tag: str) -> None:
-    """In both of Harbor's formats; the answer names the commit, which is on the remote by then."""
+def test_image_push_is_committed_applied_and_healthy(running: World, *, cloud: bool, tag: str) -> None:
+    """In both of Harbor's formats. The answer names the commit, which is already pushed."""
     before = _head(running)
     sent = running.push_image("shop", tag, cloud=cloud)
     assert sent.answer
@@ -39,13 +39,13 @@ def test_a_pushed_image_is_committed_applied_and_healthy(running: World, *, clou
     assert (found.sync, found.health) == (Sync.SYNCED, Health.HEALTHY)
 
 
-def test_an_image_goes_to_the_overlay_of_its_service(running: World) -> None:
+def test_image_push_changes_the_overlay_of_its_service(running: World) -> None:
     running.push_image("desk", "1.1.0")
     running.until_image(running.names.split, "desk", "1.1.0")
     running.until_ready()
 
 
-def test_duplicates_make_no_second_commit(running: World) -> None:
+def test_image_push_sent_twice_makes_one_commit(running: World) -> None:
     first = running.push_image("shop", "1.3.0")
     head = _head(running)
     for cloud in (False, True):
@@ -57,7 +57,7 @@ def test_duplicates_make_no_second_commit(running: World) -> None:
     assert _head(running) == head
 
 
-def test_what_is_refused_at_the_door(running: World) -> None:
+def test_webhooks_that_are_refused(running: World) -> None:
     before = _head(running)
     body = json.dumps({"type": "PUSH_ARTIFACT"}).encode()
     assert running.post("harbor", body, {**JSON, "Authorization": "wrong"}).status == 401
@@ -74,7 +74,7 @@ def test_what_is_refused_at_the_door(running: World) -> None:
         ("shop", "1.0.1", "older than"),
     ],
 )
-def test_what_concerns_nobody_is_answered_200_with_the_reason(running: World, service: str, tag: str, why: str) -> None:
+def test_image_push_without_an_effect_is_200_with_the_reason(running: World, service: str, tag: str, why: str) -> None:
     before = _head(running)
     sent = running.push_image(service, tag)
     assert sent.answer
@@ -83,7 +83,7 @@ def test_what_concerns_nobody_is_answered_200_with_the_reason(running: World, se
     assert _head(running) == before
 
 
-def test_a_scan_is_looked_at_and_a_deployed_image_that_is_deleted_is_told_of(running: World) -> None:
+def test_scan_is_checked_and_deletion_of_a_deployed_image_is_reported(running: World) -> None:
     sent = running.push_image("shop", "1.4.0")
     running.until_image(running.names.dev, "shop", "1.4.0")
     running.until_status(running.names.dev, lambda found: found.images["shop"].digest == sent.digest)
@@ -102,7 +102,7 @@ def test_a_scan_is_looked_at_and_a_deployed_image_that_is_deleted_is_told_of(run
     assert _head(running) == before
 
 
-def test_a_pushed_commit_is_applied_and_what_it_removes_is_pruned(running: World) -> None:
+def test_git_push_is_applied_and_removed_objects_are_pruned(running: World) -> None:
     dev = running.names.dev
     running.edit(config_repo.extra(running.names, note=config_repo.config_map("note", text="hello")))
     running.console.until_one("ConfigMap", dev, "note", lambda found: found["data"]["text"] == "hello")
@@ -125,7 +125,7 @@ def _settings_of(deployment: Body) -> str:
 
 
 def _recolour(world: World, colour: str) -> str:
-    """Changes what the generator makes; returns the name of the old ConfigMap when the Deployment uses the new one."""
+    """Changes the generated ConfigMap; returns the old one's name when the Deployment uses the new one."""
     dev = world.names.dev
     old = _generated(world, dev)
     world.edit({f"environments/{dev}/kustomization.yaml": config_repo.recoloured(colour)})
@@ -133,14 +133,14 @@ def _recolour(world: World, colour: str) -> str:
     return old
 
 
-def test_a_generated_config_map_goes_when_nothing_refers_to_it(running: World) -> None:
+def test_generated_config_map_is_pruned_without_a_reference(running: World) -> None:
     old = _recolour(running, "green")
     running.console.until_gone("ConfigMap", running.names.dev, old)
     running.until_ready()
     assert running.console.read("ConfigMap", running.names.dev, _generated(running, running.names.dev))
 
 
-def test_a_generated_config_map_stays_while_a_pod_refers_to_it(running: World) -> None:
+def test_generated_config_map_stays_while_a_pod_refers_to_it(running: World) -> None:
     dev = running.names.dev
     old = _generated(running, dev)
     holder = {"name": "c", "image": "x", "envFrom": [{"configMapRef": {"name": old}}]}
@@ -165,7 +165,7 @@ def test_a_generated_config_map_stays_while_a_pod_refers_to_it(running: World) -
 
 
 def _everything(world: World, namespace: str) -> dict[str, str]:
-    """Name -> uid of what the environment has."""
+    """Name -> uid of the environment's objects."""
     return {
         f"{kind}/{item['metadata']['name']}": item["metadata"]["uid"]
         for kind in ("Deployment", "Service", "ConfigMap")
@@ -182,7 +182,7 @@ def _everything(world: World, namespace: str) -> dict[str, str]:
     ],
     ids=["empty render", "failing render", "empty file"],
 )
-def test_a_render_that_is_empty_or_fails_never_prunes(running: World, broken: str, why: str) -> None:
+def test_render_that_is_empty_or_fails_never_prunes(running: World, broken: str, why: str) -> None:
     dev = running.names.dev
     running.until_ready(dev)
     good, before = running.kustomization(dev), _everything(running, dev)
@@ -198,7 +198,7 @@ def test_a_render_that_is_empty_or_fails_never_prunes(running: World, broken: st
     assert _everything(running, dev) == before
 
 
-def test_more_than_the_budget_is_not_pruned_until_somebody_says_so(running: World) -> None:
+def test_prune_budget_stops_pruning_until_a_person_allows_it(running: World) -> None:
     dev, names = running.names.dev, running.names
     many = {f"many-{number}": config_repo.config_map(f"many-{number}", n=str(number)) for number in range(3)}
     running.edit(
@@ -218,8 +218,8 @@ def test_more_than_the_budget_is_not_pruned_until_somebody_says_so(running: Worl
     running.until_status(dev, lambda now: reason(now) == "Synced")
 
 
-def test_what_breaks_the_contract_is_not_applied_and_the_rest_goes_on(running: World) -> None:
-    """Here: an image that no digest pins."""
+def test_contract_violation_stops_its_overlay_only(running: World) -> None:
+    """The violation is an image without a digest."""
     dev = running.names.dev
     running.until_ready(dev)
     good, before = running.kustomization(dev), _everything(running, dev)

@@ -1,4 +1,4 @@
-"""What people do to objects past git: undone where the environment heals, shown where it only reports."""
+"""Edits outside git: reverted where the environment heals drift, shown where it only reports drift."""
 
 import threading
 from typing import Any
@@ -26,7 +26,7 @@ def _container(**fields: Any) -> Body:
 STRATEGIC = "application/strategic-merge-patch+json"
 
 
-def test_a_changed_field_is_healed_and_the_status_names_who_changed_what(running: World) -> None:
+def test_drift_of_a_field_is_healed_and_its_manager_is_named(running: World) -> None:
     dev = running.names.dev
     running.console.patch("Deployment", dev, "shop", _container(env=[{"name": "COLOUR", "value": "red"}]), STRATEGIC)
     running.console.until_one("Deployment", dev, "shop", lambda found: _colour(found) == "blue")
@@ -37,7 +37,7 @@ def test_a_changed_field_is_healed_and_the_status_names_who_changed_what(running
     running.until_status(dev, lambda now: reason(now) == "Synced")
 
 
-def test_a_deleted_object_comes_back(running: World) -> None:
+def test_drift_by_deletion_is_healed(running: World) -> None:
     dev = running.names.dev
     before = running.console.read("Service", dev, "shop")
     assert before
@@ -46,7 +46,7 @@ def test_a_deleted_object_comes_back(running: World) -> None:
     running.until_status(dev, lambda now: reason(now) == "Synced")
 
 
-def test_a_label_of_ours_that_was_removed_comes_back(running: World) -> None:
+def test_drift_of_lockstep_s_own_label_is_healed(running: World) -> None:
     """Without it the object would be invisible to the watch and to pruning."""
     dev = running.names.dev
     before = running.console.read("Service", dev, "shop")
@@ -59,8 +59,8 @@ def test_a_label_of_ours_that_was_removed_comes_back(running: World) -> None:
     assert healed["metadata"]["uid"] == before["metadata"]["uid"]
 
 
-def test_a_foreign_variable_is_reported_by_name(running: World) -> None:
-    """Server-side apply leaves alone what it does not know; the status does not."""
+def test_drift_by_an_added_variable_is_reported_by_name(running: World) -> None:
+    """Server-side apply keeps fields that it does not manage; the status reports them."""
     dev = running.names.dev
     running.console.patch("Deployment", dev, "shop", _container(env=[{"name": "DEBUG", "value": "1"}]), STRATEGIC)
     found = running.until_status(dev, lambda now: any(each.kind == "foreign" for each in _drifts(now, "shop")))
@@ -73,7 +73,7 @@ def test_a_foreign_variable_is_reported_by_name(running: World) -> None:
     running.until_status(dev, lambda now: not any(each.kind == "foreign" for each in _drifts(now, "shop")))
 
 
-def test_where_drift_is_only_reported_it_stays_and_is_named(running: World) -> None:
+def test_drift_is_kept_and_named_where_it_is_only_reported(running: World) -> None:
     split, overlay = running.names.split, f"{running.names.split}/till"
     running.console.patch("ConfigMap", split, "till", {"data": {"drawer": "open"}})
     found = running.until_status(overlay, lambda now: reason(now) == "Drifted")
@@ -86,7 +86,7 @@ def test_where_drift_is_only_reported_it_stays_and_is_named(running: World) -> N
     assert live["data"] == {"drawer": "open"}
 
 
-def test_a_deletion_is_only_reported_too(running: World) -> None:
+def test_drift_by_deletion_is_only_reported_too(running: World) -> None:
     split, overlay = running.names.split, f"{running.names.split}/desk"
     running.console.delete("Service", split, "desk")
     found = running.until_status(overlay, lambda now: now.sync is Sync.OUT_OF_SYNC)
@@ -94,16 +94,16 @@ def test_a_deletion_is_only_reported_too(running: World) -> None:
     assert running.console.read("Service", split, "desk") is None
 
 
-def test_a_new_revision_ends_what_was_only_reported(running: World) -> None:
-    """What git says anew is applied, whatever was done in between."""
+def test_drift_that_was_only_reported_ends_with_a_new_revision(running: World) -> None:
+    """A new revision is applied, whatever was edited before."""
     split, overlay = running.names.split, f"{running.names.split}/till"
     running.edit({f"environments/{split}/till/till.yaml": config_repo.config_map("till", drawer="locked")})
     running.console.until_one("ConfigMap", split, "till", lambda found: found["data"] == {"drawer": "locked"})
     running.until_status(overlay, lambda now: reason(now) == "Synced")
 
 
-def test_a_fight_over_a_field_backs_off(running: World) -> None:
-    """Somebody undoes each heal at once: no storm of writes, and the status says who fights."""
+def test_drift_healed_again_and_again_backs_off(running: World) -> None:
+    """Another manager reverts each heal at once. The controller slows down, and the status names the manager."""
     dev = running.names.dev
     before = len(running.proxy.traffic.passed())
     over = threading.Event()

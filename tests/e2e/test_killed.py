@@ -1,5 +1,5 @@
 """SIGKILL at each named step of a change, and at random times under load: started again, the controller converges
-without anybody's help, and the invariants hold.
+by itself and the invariants hold.
 """
 
 import random
@@ -17,14 +17,14 @@ from gitops.core.sync.status import Action
 from tests.e2e import config_repo
 from tests.e2e.api_proxy import Request, Trap
 from tests.e2e.conftest import MakeWorld
-from tests.e2e.console import NeverSo
+from tests.e2e.console import NeverObserved
 from tests.e2e.harness import Settings, World
 from tests.e2e.invariants import Checker
 from tests.e2e.process import Controller
 from tests.worlds.git import git
 
 pytestmark = pytest.mark.timeout(900)
-"""Forty processes are started here, each of which imports everything: on a busy machine that takes its time."""
+"""The tests start forty processes, and each imports everything, which takes long on a busy machine."""
 
 WRITE = "PUT|POST"
 ANYTHING_APPLIED = r"/api.*/namespaces/(?!lockstep-system/).*"
@@ -32,7 +32,7 @@ ANYTHING_APPLIED = r"/api.*/namespaces/(?!lockstep-system/).*"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where on the line to the API server: the n-th write of these methods to what the expression names."""
+    """A step of a change: the n-th write with these methods to a target that the expression matches."""
 
     name: str
     methods: str
@@ -63,7 +63,7 @@ STEPS = (*IN_GIT, IN_KUSTOMIZE, *(step.name for step in ON_THE_LINE))
 
 
 class Scene:
-    """One installation that goes through kill after kill, checked after each."""
+    """One installation that is killed again and again, and checked after each kill."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -75,8 +75,8 @@ class Scene:
         self.checker.until_converged()
 
     def endure(self, step: str) -> None:
-        """A change is under way when the controller dies at this step. While nobody runs, what was added goes from git
-        again: an object that only the dead one knew of would stay for ever.
+        """Kills the controller at this step of a change. Before the next start, git loses the added object again: if
+        only the dead controller knew of the object, it would stay for ever.
         """
         world = self.world
         self._number += 1
@@ -92,7 +92,7 @@ class Scene:
         assert self.checker.violations() == [], step
 
     def endure_load(self, seconds: float) -> None:
-        """Several senders and a person are at work when the controller dies, so many seconds after they began."""
+        """Kills the controller `seconds` after several senders and a person have begun to push."""
         world = self.world
         self._number += 1
         tags = [("shop", f"1.{self._number}.{patch}") for patch in range(3)]
@@ -109,10 +109,10 @@ class Scene:
         self.checker.until_converged()
         assert self.checker.violations() == [], f"killed after {seconds:.3f} s"
 
-    # -- what mutants are seen by
+    # -- checks that find the mutants
 
     def lose_track(self) -> None:
-        """Dies after an object was created; git no longer wants it when the next one starts."""
+        """Kills the controller after it created an object, and removes the object from git before the next start."""
         self._number = 1
         self._edit("extra-1", tell=False)
         dead = self._arm("after the last apply")
@@ -121,7 +121,7 @@ class Scene:
         self._edit(None, tell=False)
         self.world.start()
         self.world.push_until_acked(sent)
-        with pytest.raises(NeverSo):
+        with pytest.raises(NeverObserved):
             self.checker.until_converged(seconds=10)
         assert any("I4" in each and "extra-1" in each for each in self.checker.violations())
 
@@ -165,7 +165,7 @@ class Scene:
 
 
 def _hook(world: World, name: str, afterwards: str) -> None:
-    """A hook of the remote that kills the controller once, when somebody has named it as the victim."""
+    """A hook of the remote that kills the controller once, if the test has written its pid."""
     hook = world.remote / "hooks" / name
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\n{_killing(world.directory / f'{name}.victim', afterwards)}")
@@ -186,7 +186,7 @@ def _kustomize_that_kills(world_directory: Path, kustomize: Path) -> Path:
 
 
 def _in_parallel(scenes: Sequence[Callable[[], None]]) -> None:
-    """Most of the time of a recovery is waiting for the dead leader's Lease to run out."""
+    """Waiting until the dead leader's Lease expires is most of the time of a recovery."""
     with ThreadPoolExecutor(len(scenes)) as pool:
         for done in [pool.submit(scene) for scene in scenes]:
             done.result()
@@ -197,7 +197,7 @@ MakeScenes = Callable[..., list[Scene]]
 
 @pytest.fixture
 def scenes(worlds: MakeWorld, kustomize: Path) -> Iterator[MakeScenes]:
-    """As many installations as asked for; they end with the test."""
+    """Makes installations that end with the test."""
     everything: list[World] = []
 
     def make(count: int, *faults: str) -> list[Scene]:
@@ -215,7 +215,7 @@ def scenes(worlds: MakeWorld, kustomize: Path) -> Iterator[MakeScenes]:
     _in_parallel([world.close for world in everything])
 
 
-def test_killed_at_each_named_step(scenes: MakeScenes) -> None:
+def test_controller_killed_at_each_named_step_recovers(scenes: MakeScenes) -> None:
     lanes = scenes(4)
 
     def run(lane: int) -> None:
@@ -225,8 +225,8 @@ def test_killed_at_each_named_step(scenes: MakeScenes) -> None:
     _in_parallel([partial(run, lane) for lane in range(len(lanes))])
 
 
-def test_killed_at_random_times_under_load(scenes: MakeScenes) -> None:
-    """Twenty times, by seeds: the same seed dies at the same time after the load began."""
+def test_controller_killed_at_random_times_under_load_recovers(scenes: MakeScenes) -> None:
+    """Twenty kills by seeds: a seed fixes the time of the kill after the begin of the load."""
 
     def run(scene: Scene, seed: int) -> None:
         times = random.Random(seed)
@@ -237,13 +237,13 @@ def test_killed_at_random_times_under_load(scenes: MakeScenes) -> None:
     _in_parallel([partial(run, scene, seed) for seed, scene in enumerate(lanes)])
 
 
-def test_the_checker_sees_what_is_wrong(scenes: MakeScenes) -> None:
-    """Without these faults a green test would prove nothing."""
+def test_invariant_checker_finds_built_in_faults(scenes: MakeScenes) -> None:
+    """Verifies the checker itself: it must find these faults."""
     ahead, push, apply = scenes(3, "write-ahead", "push", "apply")
     _in_parallel([ahead.lose_track, push.break_a_promise, apply.lie])
 
 
-def test_the_checker_sees_a_lost_commit_and_a_touched_stranger(scenes: MakeScenes) -> None:
+def test_invariant_checker_finds_a_lost_commit_and_a_changed_foreign_object(scenes: MakeScenes) -> None:
     (scene,) = scenes(1)
     world = scene.world
     world.edit({"README.md": "Soon gone.\n"}, tell=False)

@@ -57,7 +57,7 @@ def is_fed(family: Metric) -> bool:
     return bool(values) and (any(values) or family.name in AT_ZERO)
 
 
-def test_every_registered_metric_is_fed_by_a_busy_controller(busy: World) -> None:
+def test_metrics_are_all_fed_by_a_busy_controller(busy: World) -> None:
     collector = CollectorRegistry()
     Metrics(collector)
     left = {family.name for family in collector.collect()}
@@ -79,7 +79,7 @@ def test_every_registered_metric_is_fed_by_a_busy_controller(busy: World) -> Non
     assert left == set()
 
 
-def test_an_overlay_that_leaves_git_leaves_no_series(busy: World) -> None:
+def test_metrics_of_a_removed_overlay_are_dropped(busy: World) -> None:
     gone, stays = f"{busy.names.split}/till", f"{busy.names.split}/desk"
     eventually(lambda: f'overlay="{gone}"' in busy.metrics(), seconds=60)
     directory = f"environments/{gone}"

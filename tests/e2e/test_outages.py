@@ -1,4 +1,4 @@
-"""Parties that go away and come back: the page answers meanwhile, and all is caught up without anybody's help."""
+"""Outages of the git host and the API server: the page answers meanwhile, and the controller catches up by itself."""
 
 import base64
 import json
@@ -33,7 +33,9 @@ class Hosted:
     token: Path
 
     def assert_no_token(self, *told: str) -> None:
-        """Nor a form of it: on the page and its twin, in metrics, log, state directory, commits, Events and ledgers."""
+        """Checks that the token appears in no form on the page, in JSON, metrics, log, state directory, commits, Events
+        and ledgers.
+        """
         plain, basic = (base64.b64encode(text.encode()).decode() for text in (TOKEN, f"lockstep:{TOKEN}"))
         forms = [TOKEN, quote(TOKEN), quote(TOKEN, safe=""), plain, basic]
         pages = ("/", "/api/v1/status", f"/overlays/{self.world.names.dev}", "/promotions")
@@ -50,7 +52,7 @@ class Hosted:
 
 @pytest.fixture(scope="module")
 def polling(worlds: MakeWorld) -> tuple[World, Checker]:
-    """An installation that no git host tells anything."""
+    """An installation that receives no webhooks of a git host."""
     world = worlds(Settings(poll="1s"))
     checker = Checker(world)
     world.start()
@@ -78,7 +80,7 @@ def hosted(worlds: MakeWorld, tmp_path_factory: pytest.TempPathFactory) -> Itera
         world.controller.stop()
 
 
-def test_a_push_that_nobody_announces_is_found(polling: tuple[World, Checker]) -> None:
+def test_git_push_without_a_webhook_is_found_by_the_poll(polling: tuple[World, Checker]) -> None:
     world, checker = polling
     world.edit(config_repo.extra(world.names, quiet=config_repo.config_map("quiet", n="1")), tell=False)
     world.console.until_one("ConfigMap", world.names.dev, "quiet", lambda _: True)
@@ -86,8 +88,8 @@ def test_a_push_that_nobody_announces_is_found(polling: tuple[World, Checker]) -
     assert checker.violations() == []
 
 
-def test_the_config_repo_goes_away_and_comes_back(polling: tuple[World, Checker]) -> None:
-    """Meanwhile: 503 for senders, so that they try again; drift is healed; the page says what is wrong."""
+def test_outage_of_the_config_repo(polling: tuple[World, Checker]) -> None:
+    """Meanwhile senders get 503 and try again, drift is healed, and the page shows the failure."""
     world, checker = polling
     away = world.remote.rename(world.remote.with_name("away.git"))
     eventually(lambda: "RemoteUnreachable" in world.page("/api/v1/status").text)
@@ -105,8 +107,8 @@ def test_the_config_repo_goes_away_and_comes_back(polling: tuple[World, Checker]
     assert checker.violations() == []
 
 
-def test_the_trunk_is_deleted_and_restored(polling: tuple[World, Checker]) -> None:
-    """Nothing is pruned, what runs is healed, and the page says since when."""
+def test_outage_by_a_deleted_trunk(polling: tuple[World, Checker]) -> None:
+    """Nothing is pruned, drift is healed, and the page shows the failure with its start."""
     world, checker = polling
     checker.until_converged()
     head = git(world.remote, "rev-parse", "refs/heads/main")
@@ -122,8 +124,8 @@ def test_the_trunk_is_deleted_and_restored(polling: tuple[World, Checker]) -> No
     assert checker.violations() == []
 
 
-def test_the_trunk_is_rewritten(polling: tuple[World, Checker]) -> None:
-    """It is followed: what the new history says is there, and nothing else is lost."""
+def test_outage_by_a_rewritten_trunk(polling: tuple[World, Checker]) -> None:
+    """The controller follows the new history and loses nothing else."""
     world, checker = polling
     before = git(world.remote, "rev-parse", "refs/heads/main")
     tree = f"{before}^{{tree}}"
@@ -141,7 +143,7 @@ def test_the_trunk_is_rewritten(polling: tuple[World, Checker]) -> None:
 
 
 class TestHostWithLogIn:
-    """The config repo on an https host. The token is a canary: it may be found nowhere but in its file."""
+    """The config repo on an https host. The token may appear in its file only."""
 
     def test_an_image_is_committed_there(self, hosted: Hosted) -> None:
         world = hosted.world
@@ -153,7 +155,7 @@ class TestHostWithLogIn:
         assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
     def test_a40_a_token_that_is_revoked_and_renewed(self, hosted: Hosted) -> None:
-        """Meanwhile senders get 503, drift is healed, and the page says what is wrong, since when."""
+        """Meanwhile senders get 503, drift is healed, and the page shows the failure with its start."""
         world = hosted.world
         hosted.host.accounts = {"lockstep": "the next one"}
         eventually(lambda: "does not accept the token of lockstep" in world.page("/api/v1/status").text)
@@ -200,8 +202,8 @@ def _troubles(world: World) -> list[dict[str, str]]:
     return found
 
 
-def test_the_api_server_goes_away_and_comes_back(polling: tuple[World, Checker]) -> None:
-    """Meanwhile: pushes are committed as ever, since only git is needed for that; the page answers."""
+def test_outage_of_the_api_server(polling: tuple[World, Checker]) -> None:
+    """Meanwhile image pushes are committed, because that needs only git, and the page answers."""
     world, checker = polling
     before = len(world.controller.heard())
     world.proxy.cut()
@@ -217,7 +219,7 @@ def test_the_api_server_goes_away_and_comes_back(polling: tuple[World, Checker])
     assert checker.violations() == []
 
 
-def test_a_start_while_the_api_server_is_away(polling: tuple[World, Checker]) -> None:
+def test_start_during_an_outage_of_the_api_server(polling: tuple[World, Checker]) -> None:
     world, checker = polling
     world.controller.kill()
     world.proxy.cut()

@@ -1,4 +1,4 @@
-"""The story of a release on a real API server: dev, test by itself, prod by a pushed tag, back, held, and on again."""
+"""A release on a real API server: dev, test automatically, prod by a pushed tag, rollback, hold, resume."""
 
 import json
 import os
@@ -46,7 +46,7 @@ BREAKS = """patches:
 
 @pytest.fixture(scope="module")
 def shop(worlds: MakeWorld) -> World:
-    """Three environments in a row, all at 1.0.0."""
+    """Three environments in order, all at 1.0.0."""
     made = worlds()
     test = f"test{made.names.number}"
     made.console.create_namespace(test)
@@ -63,7 +63,7 @@ def shop(worlds: MakeWorld) -> World:
 
 
 def tag(shop: World, name: str) -> None:
-    """A person pushes a tag; the git host says so."""
+    """A person pushes a tag; the git host sends its webhook."""
     clone = shop.directory / "clone"
     git(clone, "fetch", "--quiet", "origin")
     git(clone, "tag", "-a", "-m", "out with it", name, "origin/main")
@@ -74,7 +74,7 @@ def tag(shop: World, name: str) -> None:
 
 
 def lockstep(shop: World, *arguments: str) -> None:
-    """A person's command; the git host tells of the commit."""
+    """A person runs a command; the git host sends a webhook for the commit."""
     ran = subprocess.run(
         [sys.executable, "-m", "gitops", *arguments, "--repo", str(shop.remote)],
         env={**os.environ, **PERSON},  # noqa: TID251 - a person's environment
@@ -86,7 +86,7 @@ def lockstep(shop: World, *arguments: str) -> None:
     assert shop.announce(git(shop.remote, "rev-parse", "main")).status == 200
 
 
-def test_the_story_of_a_release(shop: World) -> None:
+def test_promotion_of_a_release_to_prod_and_back(shop: World) -> None:
     prod, test = shop.names.prod, f"test{shop.names.number}"
     assert shop.push_image("shop", "1.1.0").is_acked
     shop.until_image(test, "shop", "1.1.0")
@@ -116,7 +116,7 @@ def test_the_story_of_a_release(shop: World) -> None:
     assert f"{prod}: shop 1.2.0 from {test}" in said
 
 
-def test_the_pages_tell_the_story_afterwards(shop: World) -> None:
+def test_promotion_history_is_on_the_page(shop: World) -> None:
     prod, test = shop.names.prod, f"test{shop.names.number}"
     shop.until_ready(test, prod)
     shop.page("/promotions")
@@ -144,8 +144,8 @@ def test_the_pages_tell_the_story_afterwards(shop: World) -> None:
         assert shop.page(path).status == 200
 
 
-def test_a_promotion_that_makes_its_environment_degraded_is_taken_back_by_itself(shop: World) -> None:
-    """An edit of test's own settings breaks its pods; it is promoted by itself, and so it goes back."""
+def test_auto_rollback_of_a_promotion_that_turns_degraded(shop: World) -> None:
+    """An edit of test's settings breaks its pods. It was promoted automatically, so it is rolled back automatically."""
     test = f"test{shop.names.number}"
     file = f"environments/{test}/kustomization.yaml"
     good = shop.person.read(file)
@@ -173,8 +173,8 @@ def test_a_promotion_that_makes_its_environment_degraded_is_taken_back_by_itself
     shop.until_status(test, lambda found: not found.waiting)
 
 
-def test_a_release_by_hand_is_stalled_and_an_emergency_stays_visible(shop: World) -> None:
-    """Nobody gets past the environment before by editing files; by name and with a reason one does, for all to see."""
+def test_release_written_by_hand_is_stalled_and_a_waiver_stays_visible(shop: World) -> None:
+    """A person cannot skip an environment by editing files, but can with a waiver by name, which stays visible."""
     prod, test = shop.names.prod, f"test{shop.names.number}"
     file = f"environments/{prod}/release.yaml"
     good, before = shop.person.read(file), shop.console.read("Deployment", prod, "shop")

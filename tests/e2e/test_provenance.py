@@ -1,4 +1,4 @@
-"""Where images come from and what is known of them, as a running controller tells it."""
+"""The sources and scans of images, as a running controller shows them."""
 
 from gitops.local.announce import delivery
 from tests.e2e.config_repo import REGISTRY, pipeline
@@ -16,7 +16,7 @@ def announced(running: World, url: str) -> str:
     return answer.text
 
 
-def test_a_source_is_heard_of_and_a_scan_that_nobody_can_be_asked_for_keeps_the_image(running: World) -> None:
+def test_source_push_is_shown_and_an_unavailable_scan_blocks_the_promotion(running: World) -> None:
     declared = pipeline(running.names)
     declared = declared.replace("shop: {", f"shop: {{source: '{SOURCE}', ", 1)
     declared = declared.replace("promote: {when: requested}", "promote: {when: proven, soak: 1s, scan: {max: Low}}", 1)

@@ -1,4 +1,4 @@
-"""A pass over overlays that did not change makes no write: counted on the line to the API server."""
+"""A pass over unchanged overlays makes no write; the proxy before the API server counts."""
 
 import re
 
@@ -11,7 +11,7 @@ from tests.worlds.kubernetes import eventually
 
 
 def _passes(world: World) -> dict[str, int]:
-    """Overlay -> how many passes this process has made over it."""
+    """Overlay -> the number of passes of this process."""
     text = world.metrics()
     found = re.findall(r'^\w*reconcile_seconds_count\{.*overlay="([^"]+)".*\} ([0-9.]+)', text, re.MULTILINE)
     counted: dict[str, int] = {}
@@ -21,7 +21,7 @@ def _passes(world: World) -> dict[str, int]:
 
 
 def _settle(world: World) -> None:
-    """In sync, and nothing was written for longer than a late status may take."""
+    """A synced installation without a write for longer than a delayed status takes."""
     world.until_ready()
     written = -1
     while written != len(world.proxy.traffic.writes()):
@@ -30,7 +30,7 @@ def _settle(world: World) -> None:
 
 
 def _by_controller(writes: list[Request]) -> list[Request]:
-    """Without what `lockstep reconcile` itself writes: the wish, on the parent."""
+    """Without the write of `lockstep reconcile` itself: its annotation on the parent."""
     return [each for each in writes if not each.is_("PATCH", r".*/namespaces/lockstep-system/configmaps/lockstep\..*")]
 
 
@@ -40,7 +40,7 @@ def settled(running: World) -> World:
     return running
 
 
-def test_a_forced_recheck_writes_nothing(settled: World) -> None:
+def test_recheck_of_unchanged_overlays_writes_nothing(settled: World) -> None:
     before, passes = len(settled.proxy.traffic.passed()), _passes(settled)
     settled.command("reconcile", settled.names.dev)
     for name in settled.overlays[1:]:
@@ -51,7 +51,7 @@ def test_a_forced_recheck_writes_nothing(settled: World) -> None:
     assert _by_controller(settled.proxy.traffic.writes(before)) == []
 
 
-def test_a_restart_writes_nothing(settled: World) -> None:
+def test_restart_writes_nothing(settled: World) -> None:
     before = len(settled.proxy.traffic.passed())
     settled.restart()
     eventually(lambda: all(_passes(settled).get(name) for name in settled.overlays))
@@ -59,7 +59,7 @@ def test_a_restart_writes_nothing(settled: World) -> None:
     assert settled.proxy.traffic.writes(before) == []
 
 
-def test_a_commit_that_concerns_no_overlay_writes_nothing(settled: World) -> None:
+def test_commit_outside_all_overlays_writes_nothing(settled: World) -> None:
     before = len(settled.proxy.traffic.passed())
     commit = settled.edit({"README.md": "What this is.\n"})
     eventually(lambda: commit[:12] in settled.page("/api/v1/status").text)
@@ -67,8 +67,8 @@ def test_a_commit_that_concerns_no_overlay_writes_nothing(settled: World) -> Non
     assert settled.proxy.traffic.writes(before) == []
 
 
-def test_what_is_written_all_the_same(settled: World) -> None:
-    """Leases, the sign of life, and Events, which tell of what happened: listed apart, and nothing else."""
+def test_idle_controller_writes_leases_and_events_only(settled: World) -> None:
+    """Only Leases (the heartbeat) and Events are written; they are counted separately."""
     apart = [
         each.request
         for each in settled.proxy.traffic.passed()

@@ -1,4 +1,4 @@
-"""Two controllers of one installation: one leads, the other commits what it is told and waits."""
+"""Two controllers of one installation: the leader reconciles, the follower commits webhooks and waits."""
 
 import signal
 
@@ -15,7 +15,7 @@ from tests.worlds.git import git
 
 
 class Pair:
-    """A leader and a follower, checked from the beginning."""
+    """A leader and a follower, with the invariants checked from the start."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -26,7 +26,7 @@ class Pair:
         self.checker.until_converged()
 
     def replace_leader(self, state: str) -> None:
-        """The follower leads from now on; a new replica follows."""
+        """Makes the follower the leader; a new replica follows."""
         self.follower.until_leading()
         self.leader, self.follower = self.follower, self.world.start(state)
 
@@ -44,8 +44,8 @@ def _leads(controller: Controller) -> bool:
     return any(line["message"] == "leadership begins" for line in controller.heard())
 
 
-def test_a_webhook_to_the_follower_is_committed_there_and_applied_by_the_leader(pair: Pair) -> None:
-    """Long before the next poll: the follower tells the leader."""
+def test_follower_commits_a_webhook_and_the_leader_applies_it(pair: Pair) -> None:
+    """Long before the next poll, because the follower notifies the leader."""
     sent = pair.world.push_image("shop", "1.1.0", controller=pair.follower)
     assert sent.is_acked
     assert sent.digest in git(pair.world.remote, "log", "-1", "--format=%B", "main")
@@ -56,8 +56,8 @@ def test_a_webhook_to_the_follower_is_committed_there_and_applied_by_the_leader(
     pair.require_whole()
 
 
-def test_a_push_that_the_follower_hears_of_is_applied_by_the_leader(pair: Pair) -> None:
-    """A git host announces a push once, and to one replica only."""
+def test_follower_passes_a_git_push_on_to_the_leader(pair: Pair) -> None:
+    """A git host sends a webhook once, to one replica only."""
     world = pair.world
     files = config_repo.extra(world.names, heard=config_repo.config_map("heard", text="by the follower"))
     commit = world.edit(files, tell=False)
@@ -67,8 +67,8 @@ def test_a_push_that_the_follower_hears_of_is_applied_by_the_leader(pair: Pair) 
     assert not _leads(pair.follower)
 
 
-def test_a_tag_that_the_follower_hears_of_is_news_for_the_leader_too(pair: Pair) -> None:
-    """Where an environment has an overlay for each service there is no parent of its own name to be touched."""
+def test_follower_passes_a_request_tag_on_to_the_leader(pair: Pair) -> None:
+    """An environment with one overlay per service has no parent of its own name that could be annotated."""
     world, environment = pair.world, pair.world.names.split
     world.until_ready()
     line = f"{'0' * 40} {'1' * 40} refs/tags/promote/{environment}/friday"
@@ -82,14 +82,14 @@ def test_a_tag_that_the_follower_hears_of_is_news_for_the_leader_too(pair: Pair)
     )
 
 
-def test_the_page_of_a_follower_shows_what_the_leader_knows(pair: Pair) -> None:
+def test_follower_s_page_shows_the_leader_s_status(pair: Pair) -> None:
     pair.world.until_ready()
     answer = pair.world.page("/", pair.follower)
     assert answer.status == 200
     assert all(overlay in answer.text for overlay in pair.world.overlays)
 
 
-def test_a_follower_works_out_parity_and_the_past_by_itself(pair: Pair) -> None:
+def test_follower_computes_parity_and_history_itself(pair: Pair) -> None:
     dev, prod = pair.world.names.dev, pair.world.names.prod
     for path in (f"/parity/{dev}/{prod}", "/promotions"):
         assert pair.world.page(path, pair.follower).status == 200
@@ -99,7 +99,7 @@ def test_a_follower_works_out_parity_and_the_past_by_itself(pair: Pair) -> None:
     assert "sha256:" in pair.world.page("/api/v1/images/shop", pair.follower).text
 
 
-def test_the_follower_takes_over_when_the_leader_is_killed(pair: Pair) -> None:
+def test_follower_takes_over_when_the_leader_is_killed(pair: Pair) -> None:
     world, dead = pair.world, pair.leader
     world.person.push(config_repo.extra(world.names, one=config_repo.config_map("one", n="1")), "nobody is told")
     dead.kill()
@@ -110,8 +110,8 @@ def test_the_follower_takes_over_when_the_leader_is_killed(pair: Pair) -> None:
     pair.replace_leader("state-3")
 
 
-def test_a_leader_that_slept_past_its_lease_does_no_damage(pair: Pair) -> None:
-    """It wakes up in the middle of a pass, with an old head in its mind, while another one has gone further."""
+def test_leader_that_slept_past_its_lease_does_no_damage(pair: Pair) -> None:
+    """It wakes up in the middle of a pass with an old head, while another leader has applied a newer one."""
     world, sleeper = pair.world, pair.leader
     assert not _leads(pair.follower)
     trap = world.sleep_at_apply(sleeper)
@@ -128,8 +128,8 @@ def test_a_leader_that_slept_past_its_lease_does_no_damage(pair: Pair) -> None:
     pair.require_whole()
 
 
-def test_a_leader_that_slept_while_another_led_and_gave_back_begins_anew(worlds: MakeWorld) -> None:
-    """Nobody holds the Lease when it wakes up: it must not go on as if nothing had happened."""
+def test_leader_that_slept_while_another_led_starts_afresh(worlds: MakeWorld) -> None:
+    """The Lease is free when it wakes up; it must not continue with its old state."""
     world = worlds()
     sleeper = world.start("state-1")
     sleeper.until_leading()

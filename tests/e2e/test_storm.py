@@ -1,4 +1,4 @@
-"""More deliveries than there are changes, many at once, against a git remote that takes its time."""
+"""Many simultaneous and repeated deliveries against a slow git remote."""
 
 import random
 from collections import Counter
@@ -26,7 +26,7 @@ AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 _random = random.Random(11)
 
 
-def test_a13_in_a_storm_of_valid_deliveries_nothing_is_lost_and_repetitions_cost_no_commit(
+def test_a13_storm_of_valid_deliveries_loses_nothing_and_makes_no_extra_commits(
     worlds: MakeWorld,
 ) -> None:
     world = worlds()
@@ -65,8 +65,8 @@ def test_a13_in_a_storm_of_valid_deliveries_nothing_is_lost_and_repetitions_cost
 
 
 def _deliver(world: World, sent: Sent, body: bytes) -> int | None:
-    """The status of the last attempt, None when there was no answer in time. Harbor sends the same bytes each time, and
-    comes again after a minute; these come at once.
+    """The status of the last attempt, None without an answer in time. Like Harbor it sends the same bytes each time,
+    but without Harbor's pause of a minute.
     """
     status = None
     for _ in range(ATTEMPTS):
