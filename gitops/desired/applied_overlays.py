@@ -37,15 +37,15 @@ class AppliedOverlays:
         return self._compare(desired, revision).is_same
 
     def unapplied(
-        self, heads: Mapping[str, DesiredAtHead], applied: Mapping[str, Revision]
+        self, heads: Mapping[str, DesiredAtHead | None], applied: Mapping[str, Revision]
     ) -> dict[str, OverlayAtTree | None]:
         """The overlays whose files are not those that were applied last, each as it was applied; None = it was not, or
-        the config repo no longer has it. `applied`: overlay -> its revision.
+        the config repo no longer has it. `applied`: overlay -> its revision; `heads` is None for overlays without one.
         """
         found: dict[str, OverlayAtTree | None] = {}
         for name, wanted in heads.items():
             revision = applied.get(name)
-            if revision is None:
+            if wanted is None or revision is None:
                 found[name] = None
             elif wanted.desired is None:
                 found[name] = self._before(wanted.overlay, revision)

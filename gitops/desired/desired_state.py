@@ -5,7 +5,7 @@ are composed again, and only changed content starts a kustomize process.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from gitops.contract.surveyor import Contract, ContractHead, OverlayAtTree
 from gitops.core.config_repo import compose, pipeline
@@ -93,10 +93,15 @@ class DesiredState:
             raise Conflict("TrunkMoved", f"{name} left the trunk while it was looked at")
         return self._resolve(memory, overlay)
 
-    def resolve_all(self) -> dict[str, DesiredAtHead]:
-        """The answers of resolve for all overlays that the contract binds: all but the platform."""
+    def resolve_applied(self, applied: Container[str]) -> dict[str, DesiredAtHead | None]:
+        """The answers of resolve for the overlays that the contract binds: all but the platform. None for those that
+        are not among the `applied`: they are not rendered for this.
+        """
         memory = self._memory
-        return {name: self._resolve(memory, overlay) for name, overlay in memory.layout.bound.items()}
+        return {
+            name: self._resolve(memory, overlay) if name in applied else None
+            for name, overlay in memory.layout.bound.items()
+        }
 
     def at_head(self, name: str) -> Desired:
         """The desired state of the overlay now. Cached; a refusal too, when only a commit can mend it.

@@ -77,7 +77,7 @@ class OverlayAdmission:
             raise Conflict("TrunkMoved", f"{overlay.name} left the trunk while it was looked at")
         found = self._surveys.violations(overlay.name, head) if is_admitted else ()
         if not is_admitted or any(each.is_mutual for each in found):
-            unapplied = self._applied.unapplied(self._desired.resolve_all(), applied)
+            unapplied = self._applied.unapplied(self._desired.resolve_applied(applied), applied)
             found = self._surveys.violations(overlay.name, head, unapplied)
         return found
 

@@ -197,6 +197,15 @@ def test_what_was_admitted_last_does_not_hide_what_the_head_reads(place: Place) 
     assert {"level": "info"} in [body.get("data") for body in bodies]
 
 
+def test_overlays_that_were_never_applied_are_not_rendered_to_judge_another_one(place: Place) -> None:
+    place.refresh()
+    assert place.desired.resolve_applied(set()) == {"dev": None, "prod": None}
+    assert place.desired.known("dev") is None
+    found = place.desired.resolve_applied({"dev"})["dev"]
+    assert found is not None
+    assert (found.head, found.desired) == (place.desired.head(), place.desired.at_head("dev"))
+
+
 def test_a_release_that_is_not_on_the_trunk_is_refused(place: Place) -> None:
     first = place.remote.head()
     stray = place.remote.write(TREE, "a history of its own", start=None)
