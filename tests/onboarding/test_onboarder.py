@@ -1,4 +1,4 @@
-"""For any overlays that kustomize can make: what is adopted keeps the contract, and needs every variation of it."""
+"""Onboarding of any overlays that kustomize can render: the contract holds, and needs every proposed variation."""
 
 import random
 from collections.abc import Iterator
@@ -93,8 +93,8 @@ class World:
         self.renderer = Kustomize(binary, root / "cache")
         self.memo = RenderCache(root / "surveys")
 
-    def adopted(self, wishes: EnvironmentOptions | None = None) -> Onboarding:
-        return Onboarder(self.repo, self.renderer, self.memo, self.repo.head()).onboard(wishes or EnvironmentOptions())
+    def onboard(self, options: EnvironmentOptions | None = None) -> Onboarding:
+        return Onboarder(self.repo, self.renderer, self.memo, self.repo.head()).onboard(options or EnvironmentOptions())
 
     def passes(self, files: dict[str, bytes]) -> bool:
         planned = PlannedTree(self.repo, files)
@@ -108,9 +108,9 @@ def binary() -> Path:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_generated_overlays(seed: int, tmp_path: Path, binary: Path) -> None:
+def test_onboarding_of_generated_overlays(seed: int, tmp_path: Path, binary: Path) -> None:
     world = World(tmp_path, binary, generated(seed))
-    found = world.adopted()
+    found = world.onboard()
     assert found.is_settled
     assert world.passes(dict(found.files))
     variations = found.declared.variations
@@ -122,12 +122,12 @@ def test_generated_overlays(seed: int, tmp_path: Path, binary: Path) -> None:
         assert not world.passes(files), variations[number]
 
 
-def test_generated_overlays_differ() -> None:
+def test_overlays_that_are_generated_differ() -> None:
     """The test above has something to do."""
     assert len({yaml.safe_dump(generated(seed)) for seed in range(10)}) == 10
 
 
-def test_a_service_that_lives_elsewhere_is_left_out(tmp_path: Path, binary: Path) -> None:
+def test_onboarding_leaves_out_a_service_of_another_namespace(tmp_path: Path, binary: Path) -> None:
     files = {}
     for name in ("api", "web", "job"):
         files |= {f"{name}/base/{file}": text for file, text in {"kustomization.yaml": "resources: [d.yaml]\n"}.items()}
@@ -135,7 +135,7 @@ def test_a_service_that_lives_elsewhere_is_left_out(tmp_path: Path, binary: Path
         for env in ("dev", "prod"):
             home = "batch" if name == "job" else "shop"
             files[f"{name}/overlays/{env}/kustomization.yaml"] = f"namespace: {home}-{env}\nresources: [../../base]\n"
-    found = World(tmp_path, binary, files).adopted()
+    found = World(tmp_path, binary, files).onboard()
     assert not found.is_settled
     assert sorted(root.overlay for root in found.roots) == ["dev/api", "dev/web", "prod/api", "prod/web"]
     assert {(each.root.overlay, each.error.reason) for each in found.refusals} == {
@@ -145,31 +145,31 @@ def test_a_service_that_lives_elsewhere_is_left_out(tmp_path: Path, binary: Path
     assert found.report.passes(ahead=True)
 
 
-def test_a_base_of_ones_own_choice(tmp_path: Path, binary: Path) -> None:
+def test_base_may_be_chosen(tmp_path: Path, binary: Path) -> None:
     files = {**generated(1), "other/kustomization.yaml": "resources: [../base]\n"}
-    found = World(tmp_path, binary, files).adopted(EnvironmentOptions(base="other"))
+    found = World(tmp_path, binary, files).onboard(EnvironmentOptions(base="other"))
     assert found.declared.reference == "other"
     assert found.is_settled
 
 
-def test_a_namespace_that_nothing_is_in(tmp_path: Path, binary: Path) -> None:
+def test_namespace_may_be_one_without_objects(tmp_path: Path, binary: Path) -> None:
     """What a person says stands; check tells what is outside."""
-    found = World(tmp_path, binary, generated(1)).adopted(EnvironmentOptions(namespaces={"dev": "elsewhere"}))
+    found = World(tmp_path, binary, generated(1)).onboard(EnvironmentOptions(namespaces={"dev": "elsewhere"}))
     refused = {each.overlay.name: each.now.refusal and each.now.refusal.reason for each in found.report.checked}
     assert refused == {"dev": "OutOfScope", "staging": None, "production": None}
     assert not found.is_settled
 
 
-def test_the_order_must_name_all(tmp_path: Path, binary: Path) -> None:
+def test_order_must_name_all_environments(tmp_path: Path, binary: Path) -> None:
     world = World(tmp_path, binary, generated(1))
     with pytest.raises(Rejected) as caught:
-        world.adopted(EnvironmentOptions(order=("dev", "production")))
+        world.onboard(EnvironmentOptions(order=("dev", "production")))
     assert caught.value.reason == "NotFound"
 
 
-def test_an_overlay_that_renders_nothing_is_no_environment(tmp_path: Path, binary: Path) -> None:
+def test_overlay_without_objects_is_no_environment(tmp_path: Path, binary: Path) -> None:
     files = {**generated(1), "overlays/test/kustomization.yaml": "resources: []\n"}
-    found = World(tmp_path, binary, files).adopted()
+    found = World(tmp_path, binary, files).onboard()
     assert [root.environment for root in found.roots] == list(ENVIRONMENTS)
     assert any("overlays/test renders no objects" in note for note in found.notes)
     assert found.is_settled

@@ -1,4 +1,4 @@
-"""Repos of kustomizations as people have them, in git, adopted by the real command."""
+"""Repos of kustomizations as people have them, in git, onboarded by the real command."""
 
 import subprocess
 import sys

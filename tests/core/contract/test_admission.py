@@ -1,4 +1,4 @@
-"""Whether an overlay is let in, as a table: violations and what was let in before -> the verdict."""
+"""Admission as a table: violations, and whether the render was admitted before -> the verdict."""
 
 import pytest
 

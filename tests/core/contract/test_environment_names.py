@@ -1,4 +1,4 @@
-"""Names of environments in texts: one's own are identity, another one's are found, and what only looks so is not."""
+"""Names of environments in texts: an environment's own names are identity, the names of others are found."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""For any base, overlay and variations: what the contract accepts has no difference that was not declared.
+"""For any base, overlay and variations: an accepted overlay has declared differences only.
 
 The oracle compares the plain bodies and matches paths on its own, by hand.
 """

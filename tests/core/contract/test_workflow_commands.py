@@ -1,4 +1,4 @@
-"""Workflow commands: what a message holds never becomes a command, nor another property."""
+"""Workflow commands: the text of a message never becomes a command or another property."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What directories are called, and what that says."""
+"""Environments, their order and services, read from directory names."""
 
 import pytest
 

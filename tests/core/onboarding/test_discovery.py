@@ -1,4 +1,4 @@
-"""Which directories are deployed, told from names and references alone."""
+"""The directories that are deployed, found by names and references alone."""
 
 from collections.abc import Mapping
 

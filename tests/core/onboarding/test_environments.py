@@ -1,4 +1,4 @@
-"""What is declared of environments: told, guessed from what they render, or asked for."""
+"""The declaration of environments: from options, guessed from the rendered objects, or asked for."""
 
 import json
 
@@ -45,8 +45,8 @@ def test_namespace_that_is_not_set_is_asked_for() -> None:
     assert "--namespace dev=NAMESPACE" in asked(
         lambda: environments.declare([deployed("dev", "Service a")], EnvironmentOptions())
     )
-    told = EnvironmentOptions(namespaces={"dev": "x"})
-    assert environments.declare([deployed("dev", "Service a")], told)["dev"].namespace == "x"
+    options = EnvironmentOptions(namespaces={"dev": "x"})
+    assert environments.declare([deployed("dev", "Service a")], options)["dev"].namespace == "x"
 
 
 def test_namespace_that_is_a_variable_is_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""pipeline.yaml as init writes it says what was decided, and nothing that was not."""
+"""pipeline.yaml as init writes it: the decisions, with open ones as comments."""
 
 from typing import Any
 
@@ -38,10 +38,10 @@ def test_pipeline_text_without_services_or_variations() -> None:
 
 def test_pipeline_text_has_open_decisions_as_comments() -> None:
     declared = pipeline.parse(TEXT.encode())
-    doubt = ForeignNameFinding(
+    finding = ForeignNameFinding(
         hard=True, summary="prod\nvariations: []\x1b[0m", variation=Variation(field="/x", names=("dev",))
     )
-    found = pipeline_text.format_pipeline(declared, declared.services, [doubt])
+    found = pipeline_text.format_pipeline(declared, declared.services, [finding])
     assert pipeline.parse(found) == declared
     assert b"\x1b" not in found
     assert b"#   api: {image: 'r.example:8443/shop/api'" in found
@@ -49,10 +49,12 @@ def test_pipeline_text_has_open_decisions_as_comments() -> None:
 
 def test_pipeline_text_may_be_uncommented() -> None:
     declared = pipeline.parse(TEXT.encode())
-    doubt = ForeignNameFinding(hard=False, summary="it", variation=Variation(name="n", field="/data/*", names=("dev",)))
-    text = pipeline_text.format_pipeline(declared, {}, [doubt]).decode()
+    finding = ForeignNameFinding(
+        hard=False, summary="it", variation=Variation(name="n", field="/data/*", names=("dev",))
+    )
+    text = pipeline_text.format_pipeline(declared, {}, [finding]).decode()
     line = next(each for each in text.splitlines() if each.startswith("# - "))
-    assert pipeline.parse(text.replace(line, line[2:]).encode()).variations[-1] == doubt.variation
+    assert pipeline.parse(text.replace(line, line[2:]).encode()).variations[-1] == finding.variation
 
 
 @given(st.recursive(st.text() | st.integers() | st.booleans(), lambda below: st.lists(below, max_size=3)))

@@ -1,4 +1,4 @@
-"""What environments are compared with."""
+"""The reference that environments are compared with."""
 
 from gitops.core.onboarding import reference
 from gitops.core.onboarding.discovery import Graph, KustomizationDirectory

@@ -1,4 +1,4 @@
-"""Copies below environments/ read what the originals read."""
+"""Relocation: the copies below environments/ read the same files as the originals."""
 
 from collections.abc import Mapping
 

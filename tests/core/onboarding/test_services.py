@@ -1,4 +1,4 @@
-"""Which images are the team's own, and which tags they follow."""
+"""The images that are proposed as services, and the tags that they follow."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What `lockstep init` proposes covers every difference, and nothing in it can be left out."""
+"""The variations that `lockstep init` proposes: every difference is covered, and no variation can be left out."""
 
 from collections.abc import Mapping, Sequence
 

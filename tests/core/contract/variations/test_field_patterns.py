@@ -1,4 +1,4 @@
-"""Which fields a pattern covers."""
+"""The fields that a pattern covers."""
 
 import pytest
 

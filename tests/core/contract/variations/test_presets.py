@@ -1,4 +1,4 @@
-"""`preset: standard` on what public config repos really hold: faults are found, their ways are not in the way."""
+"""`preset: standard` on differences of public config repos: faults are found, usual differences are allowed."""
 
 import pytest
 
