@@ -105,11 +105,11 @@ class Checker:
         with ThreadPoolExecutor() as pool:
             now = self._judge(contract, {plan.overlay.name: plan.now for plan in plans}, pool, changed)
             ahead = self._judge(contract, _after_promotions(plans), pool, None) if changed is None else {}
-        strayed = self._find_off_trunk(plans, head)
+        off_trunk = self._find_off_trunk(plans, head)
         checked = tuple(
             CheckedPair(
                 plan.overlay,
-                _at_commits(now[plan.overlay.name], plan, strayed),
+                _at_commits(now[plan.overlay.name], plan, off_trunk),
                 replace(ahead[plan.overlay.name], revision=Revision(head, head))
                 if plan.overlay.name in ahead
                 else None,
@@ -236,9 +236,9 @@ def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
     return changed is None or overlay.name in changed
 
 
-def _at_commits(verdict: OverlayVerdict, plan: _Plan, strayed: Mapping[str, bool]) -> OverlayVerdict:
+def _at_commits(verdict: OverlayVerdict, plan: _Plan, off_trunk: Mapping[str, bool]) -> OverlayVerdict:
     """The verdict with the commits that it is for, and with the violations of these."""
-    found = release_evidence.find_off_trunk(plan.overlay, plan.revision, strayed) if plan.ahead else ()
+    found = release_evidence.find_off_trunk(plan.overlay, plan.revision, off_trunk) if plan.ahead else ()
     return replace(verdict, revision=plan.revision, violations=(*found, *verdict.violations))
 
 

@@ -72,8 +72,8 @@ class OverlayRender:
         known = memory.compositions.get(overlay.name)
         if known is None:
             known = compose.compose(overlay, memory.layout.head, self._repo.tree, self._repo.read)
-            strayed = self._parties.trunk.require(memory.layout.head, known.revision)
-            known = replace(known, strayed=strayed) if strayed else known
+            off_trunk = self._parties.trunk.require(memory.layout.head, known.revision)
+            known = replace(known, off_trunk=off_trunk) if off_trunk else known
             with memory.lock:
                 known = memory.compositions.setdefault(overlay.name, known)
         return known

@@ -55,20 +55,20 @@ class Trunk:
         Raises: Rejected(NotOnTrunk) when one is neither.
         """
         known = self._known
-        strayed = set()
+        off_trunk = set()
         for commit in {revision.base, revision.overlay}:
             if commit in known:
                 continue
             if self._repo.is_ancestor(commit, head):
                 known.add(commit)
             else:
-                strayed.add(commit)
-        lost = strayed - set(self._repo.kept()) if strayed else set()
+                off_trunk.add(commit)
+        lost = off_trunk - set(self._repo.kept()) if off_trunk else set()
         if lost:
             shown = " and ".join(sorted(commit[:12] for commit in lost))
             message = f"commit {shown} of release.yaml is not on the trunk; promote again from a trunk commit"
             raise Rejected("NotOnTrunk", message)
-        return frozenset(strayed)
+        return frozenset(off_trunk)
 
     def is_behind(self, ours: str, head: str) -> bool:
         """True when another replica made a pass at `head`, and `ours` is older, also after a fetch: then this replica

@@ -91,7 +91,7 @@ class OverlayAdmission:
 
 def _find_off_trunk(desired: Desired) -> tuple[Violation, ...]:
     """Warnings about commits of the release that the trunk has lost."""
-    if not desired.strayed:
+    if not desired.off_trunk:
         return ()
-    kept_by_ref = dict.fromkeys(desired.strayed, True)
+    kept_by_ref = dict.fromkeys(desired.off_trunk, True)
     return release_evidence.find_off_trunk(desired.overlay, desired.revision, kept_by_ref)

@@ -232,9 +232,9 @@ class TestARewrittenTrunk:
     def test_what_a_ref_keeps_goes_on(self, place: Place) -> None:
         first, touched = self.rewrite(place, keep=True)
         assert touched == {"dev", "prod"}
-        assert place.desired.at_head("prod").strayed == {first}
+        assert place.desired.at_head("prod").off_trunk == {first}
         assert place.tag("prod") == "1.0.0"
-        assert place.desired.at_head("dev").strayed == frozenset()
+        assert place.desired.at_head("dev").off_trunk == frozenset()
 
     def test_from_a_clone_that_is_made_anew_too(self, place: Place) -> None:
         first, _ = self.rewrite(place, keep=True)
@@ -243,7 +243,7 @@ class TestARewrittenTrunk:
         place.repo = GitConfigRepo(place.remote.url, "main", place.directory / "another")
         place.desired = place.fresh()
         place.refresh()
-        assert place.desired.at_head("prod").strayed == {first}
+        assert place.desired.at_head("prod").off_trunk == {first}
         assert place.tag("prod") == "1.0.0"
 
     def test_what_no_ref_keeps_is_refused_until_one_does(self, place: Place) -> None:

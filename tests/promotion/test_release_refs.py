@@ -70,14 +70,14 @@ def test_what_is_not_on_the_trunk_is_not_made_good(place: PromotionWorld) -> Non
 def test_promotions_go_on_from_the_trunk_that_was_rewritten(place: PromotionWorld) -> None:
     old = release(place, "test")
     rewrite(place)
-    assert place.desired.at_head("test").strayed == {old.base, old.overlay}
+    assert place.desired.at_head("test").off_trunk == {old.base, old.overlay}
     assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
     place.edit_base("order", "new")
     place.push_image("order", 2)
     place.soak()
     assert (place.runs("test")["order"], place.note("test", "order")) == ("1.2.0", "new")
-    assert place.desired.at_head("test").strayed == frozenset()
-    assert place.desired.at_head("prod").strayed == {old.base, old.overlay}
+    assert place.desired.at_head("test").off_trunk == frozenset()
+    assert place.desired.at_head("prod").off_trunk == {old.base, old.overlay}
 
 
 def test_a_host_without_such_refs_is_asked_once_and_promotions_go_on(tmp_path: Path) -> None:

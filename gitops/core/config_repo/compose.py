@@ -44,7 +44,7 @@ class ComposedTree(Mapping[str, Blob]):
 @dataclass(frozen=True, slots=True)
 class Composition:
     """The tree of an overlay with the files that decided it. `pending`: the settings of the overlay at the trunk's head
-    differ from the locked ones in `tree`. `strayed`: commits of the release that left the trunk and that a ref keeps.
+    differ from the locked ones in `tree`. `off_trunk`: commits of the release that left the trunk and that a ref keeps.
     """
 
     revision: Revision
@@ -52,7 +52,7 @@ class Composition:
     release: Release | None = None
     holds: Holds = field(default_factory=Holds)
     pending: bool = False
-    strayed: frozenset[str] = frozenset()
+    off_trunk: frozenset[str] = frozenset()
 
     @property
     def is_locked(self) -> bool:

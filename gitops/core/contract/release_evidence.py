@@ -38,17 +38,17 @@ def find_unproven(
     return (*unknown, *_unproven_parts(overlay, release, images, declared))
 
 
-def find_off_trunk(overlay: Overlay, revision: Revision, strayed: Mapping[str, bool]) -> tuple[Violation, ...]:
+def find_off_trunk(overlay: Overlay, revision: Revision, off_trunk: Mapping[str, bool]) -> tuple[Violation, ...]:
     """The commits of a release that are not on the trunk.
 
-    `strayed`: each such commit -> True if a ref keeps it. Then its content cannot get lost and running it goes on, with
-    a warning; else it is forbidden.
+    `off_trunk`: each such commit -> True if a ref keeps it. Then its content cannot get lost and running it goes on,
+    with a warning; else it is forbidden.
     """
     found = {commit: field for field, commit in (("/overlay", revision.overlay), ("/base", revision.base))}
     return tuple(
-        _off_trunk(overlay, field, commit, is_kept=strayed[commit])
+        _off_trunk(overlay, field, commit, is_kept=off_trunk[commit])
         for commit, field in found.items()
-        if commit in strayed
+        if commit in off_trunk
     )
 
 

@@ -1,18 +1,16 @@
 """Finds the environments in a tree of kustomizations, by directory names and by the references between directories."""
 
 import posixpath
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
-from gitops.core.config_repo.tree import Tree
+from gitops.core.config_repo.tree import BlobReader, Tree
 from gitops.core.errors import Rejected
 from gitops.core.kustomize import file_references
 from gitops.core.kustomize.file_references import ReferenceUse
 from gitops.core.onboarding import directory_names
 from gitops.core.parsing import yaml_reader
-
-Read = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class _Candidates:
     left_out: list[str] = field(default_factory=list)
 
 
-def build_graph(tree: Tree, read: Read) -> Graph:
+def build_graph(tree: Tree, read: BlobReader) -> Graph:
     """Every directory with a kustomization.
 
     One that cannot be parsed refers to nothing: guard.closure reports it later.
@@ -174,7 +172,7 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def _read(
-    each: KustomizationDirectory, directory: str, known: Collection[str], tree: Tree, read: Read
+    each: KustomizationDirectory, directory: str, known: Collection[str], tree: Tree, read: BlobReader
 ) -> KustomizationDirectory:
     try:
         document = yaml_reader.document(read(tree[each.file].id), each.file)

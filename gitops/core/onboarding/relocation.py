@@ -6,21 +6,19 @@ way to the base that has the environment's name. All other files stay where they
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gitops.core.config_repo.layout import KUSTOMIZATION_FILES
 from gitops.core.config_repo.pipeline import ENVIRONMENTS
 from gitops.core.config_repo.release import HOLD_FILE, RELEASE_FILE
-from gitops.core.config_repo.tree import Blob
+from gitops.core.config_repo.tree import Blob, BlobReader
 from gitops.core.errors import Place, Rejected
 from gitops.core.kustomize import file_references
 from gitops.core.kustomize.file_references import FileReference, ReferenceUse
 from gitops.core.onboarding import directory_names
 from gitops.core.onboarding.discovery import Graph, OverlayRoot, reachable, resolve
 from gitops.core.parsing import yaml_reader
-
-Read = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Relocation:
     shared: tuple[str, ...]
 
 
-def relocate(root: OverlayRoot, known: Graph, closure: Mapping[str, Blob], read: Read) -> Relocation:
+def relocate(root: OverlayRoot, known: Graph, closure: Mapping[str, Blob], read: BlobReader) -> Relocation:
     """The overlay at its new place. `closure`: the files that a build of the root reads.
 
     Raises: Rejected(CannotRewrite) with file and line for a reference in unusual YAML; Rejected(ReservedName) for a

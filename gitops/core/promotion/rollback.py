@@ -4,7 +4,7 @@ A rollback restores an overlay's directory of an earlier commit, with the releas
 notes the abandoned images, so that automation never proposes them again, also after the hold.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gitops.core.config_repo.layout import Overlay
@@ -20,12 +20,11 @@ from gitops.core.config_repo.release import (
     hold_text,
     release_text,
 )
-from gitops.core.config_repo.tree import Tree
+from gitops.core.config_repo.tree import BlobReader, Tree
 from gitops.core.errors import Rejected
 from gitops.core.image_updates.changes import CAUSE_TRAILER, one_line
 from gitops.core.images.reference import Image
 
-Read = Callable[[str], bytes]
 """Content of a blob id."""
 
 Edits = dict[str, bytes | None]
@@ -50,7 +49,7 @@ class OverlayState:
 
 
 def rollback(
-    place: Overlay, now: OverlayState, then: OverlayState, read: Read, waived: Mapping[str, str] | None = None
+    place: Overlay, now: OverlayState, then: OverlayState, read: BlobReader, waived: Mapping[str, str] | None = None
 ) -> Edits:
     """The overlay's directory as it was, except for holds; release.yaml names the release of then and the abandoned
     images. `waived`: digest or commit without proof -> a person's reason to let it in.
@@ -114,7 +113,7 @@ def previous(now: Release | None, past: Sequence[tuple[str, Release | None]]) ->
     return next((commit for commit, found in older if found is not None and found.base is not None), None)
 
 
-def _restore(place: Overlay, now: Tree, then: Tree, read: Read) -> Edits:
+def _restore(place: Overlay, now: Tree, then: Tree, read: BlobReader) -> Edits:
     own = place.path + "/"
     kept = {f"{own}{HOLD_FILE}"}
     wanted = {path: blob for path, blob in then.items() if path.startswith(own) and path not in kept}

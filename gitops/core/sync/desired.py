@@ -26,7 +26,7 @@ class Desired:
     workloads whose replicas an autoscaler of the same render owns. `withheld`: why nothing is written (observe mode);
     empty = it is written. `kept`: why nothing is pruned. `strip`: remove foreign fields. `waiting`: sentences about
     changes that wait for a promotion. `provisional`: a kind in it is not served yet, so discovery is asked again.
-    `strayed`: commits of its release that left the trunk and that a ref keeps.
+    `off_trunk`: commits of its release that left the trunk and that a ref keeps.
     """
 
     overlay: Overlay
@@ -49,7 +49,7 @@ class Desired:
     adopt: frozenset[str] = frozenset()
     waiting: tuple[str, ...] = ()
     provisional: bool = False
-    strayed: frozenset[str] = frozenset()
+    off_trunk: frozenset[str] = frozenset()
 
     def is_equal(self, other: "Desired") -> bool:
         """True if both have the same manifests."""
@@ -95,7 +95,7 @@ def assemble(
         prune_budget=sync.prune.budget if sync else 10,
         adopt=frozenset(sync.adopt) if sync else frozenset(),
         provisional=rendered.provisional,
-        strayed=composition.strayed,
+        off_trunk=composition.off_trunk,
         waiting=("settings on the trunk wait for a promotion",) if composition.pending else (),
     )
 

@@ -88,7 +88,7 @@ def test_messages_say_which_evidence_there_is_and_how_to_waive() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strayed", "expected"),
+    ("off_trunk", "expected"),
     [
         ({}, []),
         ({BASE: False}, [("/base", "forbid")]),
@@ -97,7 +97,7 @@ def test_messages_say_which_evidence_there_is_and_how_to_waive() -> None:
     ],
 )
 def test_commits_off_the_trunk_are_forbidden_unless_a_ref_keeps_them(
-    strayed: dict[str, bool], expected: list[tuple[str, str]]
+    off_trunk: dict[str, bool], expected: list[tuple[str, str]]
 ) -> None:
-    found = find_off_trunk(PROD, Revision(BASE, OTHER), strayed)
+    found = find_off_trunk(PROD, Revision(BASE, OTHER), off_trunk)
     assert [(each.field, str(each.severity)) for each in found] == expected
