@@ -102,8 +102,8 @@ class Committer:
         self._thread.start()
 
     def stop(self, timeout: float) -> bool:
-        """Takes no more deliveries and waits for what is under way, `timeout` seconds at most; the rest is answered
-        with Unavailable, so that its sender sends again. True when nothing was abandoned.
+        """Takes no more deliveries and waits for the present batch, `timeout` seconds at most; the rest is answered
+        with Unavailable, so that its sender sends again. True when no delivery was abandoned.
         """
         with self._changed:
             self._stopping = True
@@ -173,7 +173,7 @@ class Committer:
             raise Unavailable("QueueTooLong", f"cannot be committed within the deadline{why}", retry_after=late + 15)
 
     def _estimate_wait(self) -> float:
-        """Seconds until a delivery that comes now is settled: the next try, what is under way, and its own batch."""
+        """Seconds until a delivery that comes now is settled: the next try, the present batch, and its own batch."""
         pause = max(0.0, self._next_try - self._clock.monotonic()) if self._trouble else 0.0
         return pause + self._seconds_per_batch * (2 if self._batch else 0)
 

@@ -1,7 +1,7 @@
 """Promotes releases from one environment to the next: reads proofs, releases and tags, asks the rules, and commits.
 
 The rules are in gitops/core/promotion, first of all decision.py: may this release move? The promoter keeps nothing that
-git and the ledger do not tell again, so the process may end at any line. It writes as the committer does, by
+git and the ledger do not hold, so the process may end at any line. It writes as the committer does, by
 compare-and-swap on the trunk's head, and decides again after a lost race.
 """
 
@@ -111,8 +111,8 @@ class Promoter:
             self._parties.listener.notes_changed(changed)
 
     def _refuse_strays(self, declared: Pipeline, notes: PendingNotes) -> None:
-        """Requests for environments without promotions are shown at every environment that has them: nobody would look
-        anywhere else.
+        """Shows requests for environments without promotions at every environment with promotions: their authors look
+        there.
         """
         strays = self._request_tags.strays(declared)
         for name, environment in declared.environments.items():

@@ -131,7 +131,7 @@ class ImageRetention:
             except Unavailable as error:
                 failures.append(error)
             except Rejected as error:
-                unsure.append(f"it cannot be told whether it has {image}@{digest[:19]}: {error}")
+                unsure.append(f"unknown whether it has {image}@{digest[:19]}: {error}")
 
         list(pool.map(check, sorted(self._due(host))))
         if failures:

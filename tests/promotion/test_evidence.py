@@ -130,7 +130,7 @@ def test_who_approves_reads_of_a_base_that_is_waived(tmp_path: Path) -> None:
         place.look()
         [asked] = place.notes.pending("prod").requests
         base = released(place, "environments/prod/release.yaml").base or ""
-        assert asked.moves == (f"prod: order 1.2.0, over base {base[:12]}, which nobody has proven (adoption)",)
+        assert asked.moves == (f"prod: order 1.2.0, over base {base[:12]} without a proof (adoption)",)
 
 
 def test_evidence_of_another_environment_is_none(place: PromotionWorld) -> None:

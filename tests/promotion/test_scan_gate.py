@@ -46,7 +46,7 @@ def test_what_is_scanned_and_rated_low_enough_moves_and_the_commit_says_so(place
         (done(ScanSeverity.MEDIUM), "order 1.2.0: the scan of order 1.2.0"),
         (Unavailable("Timeout", "no answer"), f"order 1.2.0: {HOST} cannot be asked for the scan of order 1.2.0"),
         (Rejected("Unsupported", "no scans here"), f"order 1.2.0: {HOST} is a registry without scans"),
-        (Rejected("Unauthorized", "who?"), f"order 1.2.0: {HOST} does not tell of the scan of order 1.2.0"),
+        (Rejected("Unauthorized", "who?"), f"order 1.2.0: {HOST} does not show the scan of order 1.2.0"),
     ],
 )
 def test_nothing_else_moves_and_the_page_says_why(

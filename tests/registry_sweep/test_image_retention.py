@@ -242,7 +242,7 @@ def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World)
 def test_an_image_that_may_not_be_read_is_no_missing_one(world: World) -> None:
     world.shelf.errors[missing_images.pinned_name(USED)] = refused("Forbidden")
     (sentence,) = world.retention.check_all(HOST, frozenset(), world.pool)
-    assert sentence.startswith(f"it cannot be told whether it has {USED.name}@sha256:{USED.short_digest}")
+    assert sentence.startswith(f"unknown whether it has {USED.name}@sha256:{USED.short_digest}")
     assert world.missing() == MissingImages()
 
 

@@ -71,7 +71,6 @@ class _ScanSummary(_Model):
     scan_status: str = ""
     severity: str | None = None
     summary: _FindingCounts | None = None
-    end_time: AwareDatetime | None = None
     complete_percent: int | None = None
 
 
@@ -214,7 +213,7 @@ def _scan(summary: _ScanSummary) -> Scan:
         state = ScanState.FAILED
     if state is not ScanState.DONE:
         return Scan(state)
-    return Scan(state, _worst_severity(summary), _known_time(summary.end_time))
+    return Scan(state, _worst_severity(summary))
 
 
 def _worst_severity(summary: _ScanSummary) -> ScanSeverity | None:

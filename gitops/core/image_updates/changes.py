@@ -1,7 +1,7 @@
 """From a pushed image to an edit of an overlay, or to the sentence that says why there is none.
 
-Arrival decides nothing: events come twice, late and in any order. What is newer is decided by the tag policy, and
-between two pushes of equal rank by the registry's own push time.
+Events come twice, late and in any order, so their arrival decides nothing. The tag policy decides which image is newer,
+and between two pushes of equal rank the registry's own push time.
 """
 
 import re
@@ -146,7 +146,7 @@ def decide(found: ImageCandidate, target: ChangeTarget, deployed: DeployedImage,
     if height < 0 and now is not None:
         return Ignored(f"{where}: {new.tag} is older than {now.tag or now.short_digest}, which is deployed")
     if height == 0 and deployed.pushed_at is not None and found.pushed_at < deployed.pushed_at:
-        return Ignored(f"{where}: superseded, what is deployed is newer than this push of {new.tag}")
+        return Ignored(f"{where}: superseded: the deployed image is newer than this push of {new.tag}")
     return None
 
 
@@ -220,9 +220,9 @@ def _places(environment: str, service: str, overlays: Sequence[Overlay], declari
 
 
 def _was_written(found: ImageCandidate, written: Sequence[WrittenImage]) -> bool:
-    """Whether this very push was written here before. A webhook and the registry's API tell its time each by a clock
-    reading of their own; what was written in between makes it another push. Without push times nobody can tell a tag
-    that came back from one that never went: what was written before counts as the same.
+    """True when this very push was written here before. A webhook and the registry's API report its time by two clock
+    readings; another image written in between makes it another push. Without push times a tag that came back looks like
+    one that never moved: a digest that was written before counts as the same push.
     """
     own = [each.pushed_at for each in written if each.digest == found.image.digest]
     if not found.is_exact:
@@ -237,7 +237,7 @@ def _was_written(found: ImageCandidate, written: Sequence[WrittenImage]) -> bool
 
 
 def _height(found: ImageCandidate, deployed: DeployedImage, policy: TagPolicy) -> int:
-    """Whether the tag policy puts the candidate below (-1), level with (0) or above (1) what is deployed."""
+    """-1, 0 or 1: the tag policy ranks the candidate below, level with or above the deployed image."""
     if deployed.image is None or deployed.image.tag is None:
         return 1
     new, now = tag_policy.rank(policy, found.image.tag or ""), tag_policy.rank(policy, deployed.image.tag)

@@ -121,18 +121,18 @@ def _explain_unknown(what: str, host: str, answer: ScanAnswer) -> str:
     why = f": {one_line(answer.why)}" if answer.why else ""
     if answer.unknown is ScanUnknown.NO_REGISTRY:
         return (
-            f"nobody can be asked for the scan of {what}: lockstep.yaml knows no registry {host}; add it under "
+            f"the scan of {what} is unknown: lockstep.yaml knows no registry {host}; add it under "
             "`registries` there, with an account that may read scans"
         )
     if answer.unknown is ScanUnknown.UNREACHABLE:
         return f"{host} cannot be asked for the scan of {what} now{why}. It is asked again by itself"
     if answer.unknown is ScanUnknown.UNSUPPORTED:
         return (
-            f"{host} is a registry without scans, so that nobody will ever tell of {what}{why}; take `scan` out of "
+            f"{host} is a registry without scans, so the scan of {what} stays unknown{why}; take `scan` out of "
             "pipeline.yaml, or skip this gate by name"
         )
     if answer.unknown is ScanUnknown.REFUSED:
-        return f"{host} does not tell of the scan of {what}{why}. {_next_query(host)}"
+        return f"{host} does not show the scan of {what}{why}. {_next_query(host)}"
     return f"{host} is being asked for the scan of {what}"
 
 

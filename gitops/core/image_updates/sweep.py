@@ -92,7 +92,7 @@ def choose(policy: TagPolicy, found: Sequence[TaggedImage]) -> TaggedImage | Non
     if len(ranked) > 1 and any(isinstance(rank, str) and not rank and each.pushed_at is None for rank, each in ranked):
         raise Rejected(
             "NoPushTimes",
-            "its tags are ordered by push time (order: pushed), which a registry of kind oci does not tell: "
+            "its tags are ordered by push time (order: pushed), which a registry of kind oci does not have: "
             "use semver, order: numeric, order: alphabetical or follow",
         )
 

@@ -20,7 +20,7 @@ _COMPARATOR = re.compile(
 _LONGEST_TAG = 128
 
 Rank = semver.Version | int | str
-"""How high a tag stands in its policy; two ranks of one policy compare. The empty string: only the push time tells."""
+"""The rank of a tag in its policy; two ranks of one policy compare. Empty strings are level: the push time decides."""
 
 
 @dataclass(frozen=True, slots=True)

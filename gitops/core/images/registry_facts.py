@@ -35,7 +35,6 @@ class Scan:
 
     state: ScanState
     severity: ScanSeverity | None = None
-    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

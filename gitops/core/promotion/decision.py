@@ -2,7 +2,7 @@
 
 - `observe_obstacle`     an environment in observe mode takes no promotion
 - `decide_request`       a person's tag asks: it moves when nothing stands against it
-- `choose_automatic`     nobody asks by a tag: what automation may bring at all
+- `choose_automatic`     no tag asks: the move that automation may make at all
 - `decide_automatic`     ... and whether it may do so now
 
 The reasons come from proposal.py (what is proven), gates.py (which gates are shut) and requests.py (who approves).
@@ -24,7 +24,7 @@ from gitops.core.promotion.release import OverlayMove, move_settings, release_ha
 from gitops.core.promotion.requests import Approval, PromotionRequest
 
 NOTHING_NEWER = "nothing newer to promote"
-_UNSIGNED = "the request itself must be signed, so that nobody approves what they asked for"
+_UNSIGNED = "the request itself must be signed, so that nobody can approve their own request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _missing_services(
 def _shut_gates(
     request: PromotionRequest, policy: PromotePolicy, overlays: Sequence[OverlayFacts], approvers: int, now: datetime
 ) -> Iterator[str]:
-    """Approvals of an unsigned request count for nothing: whoever pushed it could be one of the approvers."""
+    """Approvals of an unsigned request do not count: one of the approvers could have pushed it."""
     approved = approvers if request.signer is not None else 0
     for each in overlays:
         facts = replace(each.gates, approved=approved, waived=request.waived)
@@ -156,7 +156,7 @@ def _shut_gates(
 
 
 def _missing_signature(request: PromotionRequest, policy: PromotePolicy) -> list[str]:
-    """Where approvals are wanted, also where the gate is skipped, a request that nobody signed is not heard."""
+    """Where approvals are wanted, also where the gate is skipped, an unsigned request is refused."""
     return [_UNSIGNED] if policy.approvals.count and request.signer is None else []
 
 

@@ -138,7 +138,7 @@ def _explain_form(tag: SignedTag, name: str) -> str:
     if not tag.is_annotated:
         return "is a lightweight tag, which says neither who nor when; make it with `git tag -a` or `lockstep promote`"
     if tag.name_inside != tag.name:
-        return f"its object calls itself {one_line(tag.name_inside)}: somebody stored it under another name"
+        return f"its tag object is named {one_line(tag.name_inside)}: it was pushed under another name"
     return "" if name else "needs a name behind the environment: promote/<environment>/<name>"
 
 

@@ -84,7 +84,7 @@ def pending_request(
 def _describe(move: OverlayMove) -> str:
     parts = [f"{service} {image.tag or image.short_digest}" for service, image in sorted(move.images.items())]
     parts += [f"base {move.base[:12]}"] if move.moves_base else []
-    parts += [f"over base {move.base[:12]}, which nobody has proven ({move.base_waived})"] if move.base_waived else []
+    parts += [f"over base {move.base[:12]} without a proof ({move.base_waived})"] if move.base_waived else []
     parts += ["settings of the trunk"] if move.moves_settings else []
     return f"{move.overlay}: {', '.join(parts)}"
 

@@ -21,7 +21,7 @@ from tests.worlds.promotion_values import NEW, NOW, SOAK, image, policy, proof, 
 REQUESTED = {"when": "requested"}
 APPROVED = {"when": "requested", "approvals": {"count": 1}}
 HELD = GateFacts(hold=Hold(who="Li", why="stocktaking", since=NOW))
-UNSIGNED = "the request itself must be signed, so that nobody approves what they asked for"
+UNSIGNED = "the request itself must be signed, so that nobody can approve their own request"
 
 
 def request(*services: str, signer: str | None = "li@example", **waived: str) -> PromotionRequest:

@@ -38,7 +38,7 @@ def test_what_the_message_of_a_tag_asks_for(message: str, services: set[str], wa
     ("found", "why"),
     [
         (tag(is_annotated=False), "lightweight tag"),
-        (tag(name_inside="promote/test/friday"), "calls itself promote/test/friday"),
+        (tag(name_inside="promote/test/friday"), "is named promote/test/friday"),
         (tag(name="promote/prod", name_inside="promote/prod"), "needs a name"),
         (tag("x\nServices: orders\n"), "no service is called orders"),
         (tag("x\nServices:\n\norder is what we want\n"), "`Services:` names none"),
