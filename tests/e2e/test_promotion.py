@@ -120,7 +120,7 @@ def test_promotion_history_is_on_the_page(shop: World) -> None:
     prod, test = shop.names.prod, f"test{shop.names.number}"
     shop.until_ready(test, prod)
     shop.page("/promotions")
-    shop.controller.until("the past is read", revision=git(shop.remote, "rev-parse", "main"))
+    shop.controller.until("git history read", revision=git(shop.remote, "rev-parse", "main"))
     promotions = json.loads(shop.page("/api/v1/promotions").text)
     told = [(event["deed"], event["environments"]) for event in promotions["timeline"]]
     for event in (("promotion", [prod]), ("rollback", [prod]), ("resume", [prod]), ("promotion", [test])):
@@ -165,7 +165,7 @@ def test_auto_rollback_of_a_promotion_that_turns_degraded(shop: World) -> None:
     )
     shop.until_ready(test)
     shop.page("/promotions")
-    shop.controller.until("the past is read", revision=git(shop.remote, "rev-parse", "main"))
+    shop.controller.until("git history read", revision=git(shop.remote, "rev-parse", "main"))
     newest = json.loads(shop.page("/api/v1/promotions").text)["timeline"][0]
     assert (newest["deed"], newest["overlays"], newest["author"]) == ("rollback", [test], "Lockstep")
     assert newest["cause"].startswith("degraded 0 min after the promotion ")

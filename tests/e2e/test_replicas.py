@@ -94,7 +94,7 @@ def test_follower_computes_parity_and_history_itself(pair: Pair) -> None:
     for path in (f"/parity/{dev}/{prod}", "/promotions"):
         assert pair.world.page(path, pair.follower).status == 200
     pair.follower.until("compared", pair=f"{dev} {prod}")
-    pair.follower.until("the past is read")
+    pair.follower.until("git history read")
     assert '"state": "current"' in pair.world.page(f"/api/v1/parity/{dev}/{prod}", pair.follower).text
     assert "sha256:" in pair.world.page("/api/v1/images/shop", pair.follower).text
 
