@@ -50,7 +50,7 @@ class Api:
     def edit(self, kind: str, namespace: str, name: str, patch: Body) -> Body:
         """A merge patch with a manager name of its own, as a person makes it with kubectl edit."""
         target = {"kind": kind, "metadata": {"namespace": namespace, "name": name}}
-        return self._patch(f"{path(target)}?fieldManager=somebody", patch, "application/merge-patch+json")
+        return self._patch(f"{path(target)}?fieldManager=person", patch, "application/merge-patch+json")
 
     def text(self, where: str) -> str:
         response = self._pool.request("GET", f"{self._server}{where}", headers=self._headers)
@@ -79,14 +79,14 @@ class Api:
         return answer
 
 
-class Sight:
+class ObjectWatch:
     """The objects of one kind in one namespace, from a watch; `whole` or their metadata only. A context manager."""
 
     def __init__(self, api: Api, kind: str, namespace: str, *, whole: bool = True) -> None:
         self._response = api.open_watch(kind, namespace, whole=whole)
         self._changed = threading.Condition()
         self._objects: dict[str, Body] = {}
-        self._thread = threading.Thread(target=self._follow, name=f"sight {kind}", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name=f"watch {kind}", daemon=True)
 
     def await_count(self, count: int, *, seconds: float = _PATIENCE) -> float:
         """Waits until there are `count` objects; returns the monotonic time. Raises: NotSeen."""

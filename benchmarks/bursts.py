@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from benchmarks import fleet, sending
-from benchmarks.api import NotSeen, Sight
+from benchmarks.api import NotSeen, ObjectWatch
 from benchmarks.figures import Figure, Spread
 from benchmarks.world import Controller, World
 
@@ -58,7 +58,7 @@ def await_builds(world: World, services: Sequence[str], build: int) -> float:
 
 def await_images(world: World, services: Sequence[str], build: int) -> float:
     """Waits until every Deployment has the build; returns the monotonic time. Raises: NotSeen."""
-    with Sight(world.api, "Deployment", fleet.NAMESPACE) as sight:
+    with ObjectWatch(world.api, "Deployment", fleet.NAMESPACE) as watch:
         for service in services:
-            sight.await_object(service, fleet.runs(fleet.image(service, build)))
+            watch.await_object(service, fleet.runs(fleet.image(service, build)))
     return time.monotonic()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from benchmarks import fleet
-from benchmarks.api import Api, Body, NotSeen, Sight
+from benchmarks.api import Api, Body, NotSeen, ObjectWatch
 from benchmarks.figures import Figure, Spread
 from benchmarks.syncing import FLOOR_NAMESPACE
 from benchmarks.world import Controller, World
@@ -21,18 +21,18 @@ _FIELD = "revisionHistoryLimit"
 def commits(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
     """From the start of `git push` of one commit to the Deployment with the new image."""
     build = _FIRST_BUILD["commits"]
-    floor = Spread(tuple(_pushed_by_hand(world, services, build)))
-    with Sight(world.api, "Deployment", fleet.NAMESPACE) as sight:
-        sight.await_count(len(services))
+    floor = Spread(tuple(_push_directly(world, services, build)))
+    with ObjectWatch(world.api, "Deployment", fleet.NAMESPACE) as watch:
+        watch.await_count(len(services))
         taken = []
-        for service in _some(services, _CHANGES):
+        for service in _choose(services, _CHANGES):
             world.fleet.catch_up()
             before = world.fleet.head()
             world.fleet.release(service, build)
             world.fleet.commit(f"{service}: build {build}")
             began = time.monotonic()
             running.announce_push(before, world.fleet.send())
-            taken.append(sight.await_object(service, fleet.runs(fleet.image(service, build))) - began)
+            taken.append(watch.await_object(service, fleet.runs(fleet.image(service, build))) - began)
             running.await_quiet()
     return _figures("commit", "git push -> object changed", Spread(tuple(taken)), (0.25, 1.0), floor)
 
@@ -40,19 +40,19 @@ def commits(world: World, running: Controller, services: Sequence[str]) -> Seque
 def webhooks(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
     """From the first byte of Harbor's delivery to the Deployment with the new image; the answer comes in between."""
     build = _FIRST_BUILD["webhooks"]
-    floor = Spread(tuple(_pushed_by_hand(world, services, build)))
+    floor = Spread(tuple(_push_directly(world, services, build)))
     secret = world.secret(site.HARBOR).read_text()
-    with Sight(world.api, "Deployment", fleet.NAMESPACE) as sight:
-        sight.await_count(len(services))
+    with ObjectWatch(world.api, "Deployment", fleet.NAMESPACE) as watch:
+        watch.await_count(len(services))
         taken, answered = [], []
-        for service in _some(services, _CHANGES):
+        for service in _choose(services, _CHANGES):
             pushed = fleet.image(service, build)
             began = time.monotonic()
             answer = harbor_webhook.push(world.hook(site.HARBOR), secret, pushed, datetime.now(UTC))  # noqa: TID251 - plays Harbor
             answered.append(time.monotonic() - began)
             if not answer.is_accepted:
                 raise NotSeen(f"the delivery was answered {answer.status}: {answer.sentences}")
-            taken.append(sight.await_object(service, fleet.runs(pushed)) - began)
+            taken.append(watch.await_object(service, fleet.runs(pushed)) - began)
             running.await_quiet()
     figures = _figures("webhook", "Harbor's webhook -> object changed", Spread(tuple(taken)), (0.3, 1.0), floor)
     note = f"{Spread(tuple(answered))}"
@@ -62,14 +62,14 @@ def webhooks(world: World, running: Controller, services: Sequence[str]) -> Sequ
 
 def drifts(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
     """From the answer to an edit by another manager to the field with git's value."""
-    with Sight(world.api, "Deployment", FLOOR_NAMESPACE) as sight:
-        sight.await_count(len(services))
-        floor = Spread(tuple(_healed_by_hand(world.api, sight, service) for service in _some(services, _FLOORS)))
-    with Sight(world.api, "Deployment", fleet.NAMESPACE) as sight:
-        sight.await_count(len(services))
+    with ObjectWatch(world.api, "Deployment", FLOOR_NAMESPACE) as watch:
+        watch.await_count(len(services))
+        floor = Spread(tuple(_heal_directly(world.api, watch, service) for service in _choose(services, _FLOORS)))
+    with ObjectWatch(world.api, "Deployment", fleet.NAMESPACE) as watch:
+        watch.await_count(len(services))
         taken = []
-        for service in _some(services, _CHANGES):
-            taken.append(_healed(world.api, sight, service))
+        for service in _choose(services, _CHANGES):
+            taken.append(_heal(world.api, watch, service))
             running.await_quiet()
     return _figures("drift", "edit -> healed", Spread(tuple(taken)), (0.2, None), floor)
 
@@ -84,10 +84,10 @@ def _figures(
     ]
 
 
-def _pushed_by_hand(world: World, services: Sequence[str], build: int) -> Sequence[float]:
+def _push_directly(world: World, services: Sequence[str], build: int) -> Sequence[float]:
     """The floor: push + kustomize build + one apply for one overlay's change, without the time to detect it."""
     taken = []
-    for service in _some(services, _FLOORS):
+    for service in _choose(services, _FLOORS):
         world.fleet.catch_up()
         world.fleet.release(service, build)
         world.fleet.commit(f"{service}: build {build}")
@@ -102,21 +102,21 @@ def _pushed_by_hand(world: World, services: Sequence[str], build: int) -> Sequen
     return taken
 
 
-def _healed_by_hand(api: Api, sight: Sight, service: str) -> float:
+def _heal_directly(api: Api, watch: ObjectWatch, service: str) -> float:
     """The floor: one apply as soon as the watch shows the edit, until the watch shows the result."""
     body = fleet.objects(service, FLOOR_NAMESPACE)[0]
-    began, generation = _edited(api, FLOOR_NAMESPACE, service)
-    sight.await_object(service, lambda seen: bool(seen["metadata"]["generation"] >= generation))
+    began, generation = _edit(api, FLOOR_NAMESPACE, service)
+    watch.await_object(service, lambda seen: bool(seen["metadata"]["generation"] >= generation))
     api.apply(body)
-    return sight.await_object(service, _is_healed_after(generation)) - began
+    return watch.await_object(service, _is_healed_after(generation)) - began
 
 
-def _healed(api: Api, sight: Sight, service: str) -> float:
-    began, generation = _edited(api, fleet.NAMESPACE, service)
-    return sight.await_object(service, _is_healed_after(generation)) - began
+def _heal(api: Api, watch: ObjectWatch, service: str) -> float:
+    began, generation = _edit(api, fleet.NAMESPACE, service)
+    return watch.await_object(service, _is_healed_after(generation)) - began
 
 
-def _edited(api: Api, namespace: str, service: str) -> tuple[float, int]:
+def _edit(api: Api, namespace: str, service: str) -> tuple[float, int]:
     """Edits the object; returns the monotonic time of the answer and the object's generation."""
     edited = api.edit("Deployment", namespace, service, {"spec": {_FIELD: 7}})
     return time.monotonic(), edited["metadata"]["generation"]
@@ -126,5 +126,5 @@ def _is_healed_after(generation: int) -> Callable[[Body], bool]:
     return lambda body: bool(body["spec"][_FIELD] == 3 and body["metadata"]["generation"] > generation)
 
 
-def _some(services: Sequence[str], count: int) -> Sequence[str]:
+def _choose(services: Sequence[str], count: int) -> Sequence[str]:
     return [services[number % len(services)] for number in range(count)]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import judged
+from benchmarks import check_repo
 from benchmarks.figures import Figure, Spread
 from gitops.adapters.git.work_tree import WorkTree
 from gitops.adapters.kustomize.builder import Kustomize
@@ -50,7 +50,7 @@ class _Place:
             "XDG_CACHE_HOME": str(self.scratch / cache),
             "LOCKSTEP_KUSTOMIZE": str(self.kustomize),
         }
-        return _used(lambda: subprocess.run(argv, check=True, capture_output=True, env=environment, cwd=Path.cwd()))
+        return _measure(lambda: subprocess.run(argv, check=True, capture_output=True, env=environment, cwd=Path.cwd()))
 
     def in_process(self, cache: str) -> float:
         """Runs the same check in this process, which has imported everything; returns the seconds."""
@@ -72,37 +72,43 @@ class _Place:
             subprocess.run(argv, check=True, capture_output=True, env={"PATH": os.defpath}, cwd=self.repo)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return _used(lambda: list(pool.map(build, overlays)))
+            return _measure(lambda: list(pool.map(build, overlays)))
 
 
 def checks(scratch: Path, kustomize: Path, overlays: int) -> Sequence[Figure]:
     """Alternates the variants, so that all have the same conditions."""
-    written = judged.write(scratch / "judged", overlays)
-    place = _Place(scratch / "judged", kustomize, scratch)
+    written = check_repo.write(scratch / "check_repo", overlays)
+    place = _Place(scratch / "check_repo", kustomize, scratch)
     plain, cold, warm, inside = [], [], [], []
     for number in range(_ROUNDS):
         plain.append(place.plainly(written))
         cold.append(place.command(f"cache-{number}"))
         warm += [place.command(f"cache-{number}") for _ in range(_ROUNDS)]
         inside.append((place.in_process(f"inside-{number}"), place.in_process(f"inside-{number}")))
-    floor = _middle(plain)
-    references = len(written) // len(judged.ENVIRONMENTS)
+    floor = _median_use(plain)
+    references = len(written) // len(check_repo.ENVIRONMENTS)
     ratios = Spread(tuple(one.wall / other.wall for one, other in zip(cold, plain, strict=True)))
     note = (
-        f"{_middle(cold).cpu:.2f} CPU s, {floor.cpu:.2f} for the floor: {len(written)} plain builds; check renders "
+        f"{_median_use(cold).cpu:.2f} CPU s, {floor.cpu:.2f} for the floor: {len(written)} plain builds; check renders "
         f"{references} references besides; in process {_median([each for each, _ in inside]):.2f} s"
     )
-    warm_note = f"{_middle(warm).cpu:.2f} CPU s; in process {_median([each for _, each in inside]):.2f} s"
+    warm_note = f"{_median_use(warm).cpu:.2f} CPU s; in process {_median([each for _, each in inside]):.2f} s"
     return [
         Figure(
-            "check", f"{len(written)} overlays of 10 objects, cold", _middle(cold).wall, "s", _COLD, floor.wall, note
+            "check",
+            f"{len(written)} overlays of 10 objects, cold",
+            _median_use(cold).wall,
+            "s",
+            _COLD,
+            floor.wall,
+            note,
         ),
-        Figure("check", "cold, beside as many plain builds", ratios.percentile(50), "x", 2.0),
-        Figure("check", "warm", _middle(warm).wall, "s", _WARM, note=warm_note),
+        Figure("check", "cold, against as many plain builds", ratios.percentile(50), "x", 2.0),
+        Figure("check", "warm", _median_use(warm).wall, "s", _WARM, note=warm_note),
     ]
 
 
-def _used(work: Callable[[], object]) -> _Used:
+def _measure(work: Callable[[], object]) -> _Used:
     """The CPU time is that of the children that end meanwhile; this process only waits for them."""
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     work()
@@ -111,7 +117,7 @@ def _used(work: Callable[[], object]) -> _Used:
     return _Used(time.monotonic() - began, cpu)
 
 
-def _middle(samples: Sequence[_Used]) -> _Used:
+def _median_use(samples: Sequence[_Used]) -> _Used:
     return _Used(_median([each.wall for each in samples]), _median([each.cpu for each in samples]))
 
 

@@ -15,7 +15,7 @@ _OBJECT = re.compile(r"/(?P<kind>[a-z]+)(?:/[^/?]+)?(?:\?|$)")
 
 def restart(where: World, overlays: int) -> Sequence[Figure]:
     """Writes from the start of a process to the end of its first pass over every overlay, and until it is idle."""
-    with _proxied(where) as proxy, world.controller(where) as running:
+    with _start_proxy(where) as proxy, world.controller(where) as running:
         running.await_passes(overlays)
         running.await_quiet()
         requests = [passed.request for passed in proxy.traffic.passed()]
@@ -29,7 +29,7 @@ def restart(where: World, overlays: int) -> Sequence[Figure]:
 
 
 @contextmanager
-def _proxied(where: World) -> Iterator[ApiProxy]:
+def _start_proxy(where: World) -> Iterator[ApiProxy]:
     with ApiProxy(where.kubeconfig, where.directory) as proxy:
         where.write_config(proxy.kubeconfig)
         try:

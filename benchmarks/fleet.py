@@ -179,10 +179,10 @@ def _git(directory: Path, *arguments: str) -> str:
         "PATH": os.defpath + ":/usr/local/bin",
         "HOME": str(directory),
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "Somebody",
-        "GIT_AUTHOR_EMAIL": "somebody@fleet.invalid",
-        "GIT_COMMITTER_NAME": "Somebody",
-        "GIT_COMMITTER_EMAIL": "somebody@fleet.invalid",
+        "GIT_AUTHOR_NAME": "A Person",
+        "GIT_AUTHOR_EMAIL": "person@fleet.invalid",
+        "GIT_COMMITTER_NAME": "A Person",
+        "GIT_COMMITTER_EMAIL": "person@fleet.invalid",
     }
     argv = ["git", "-c", "gc.auto=0", *arguments]
     return subprocess.run(argv, cwd=directory, env=environment, check=True, capture_output=True, text=True).stdout

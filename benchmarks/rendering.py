@@ -26,21 +26,21 @@ def renders(world: World, services: Sequence[str]) -> Sequence[Figure]:
     kustomize = Kustomize(world.kustomize, world.directory / "bench" / "renders")
     bare, ours = [], []
     for service in services[:_RENDERS]:
-        bare.append(_bare(world.kustomize, world.fleet.checkout / world.fleet.overlay(service)))
-        ours.append(_guarded(repo, kustomize, service))
+        bare.append(_render_bare(world.kustomize, world.fleet.checkout / world.fleet.overlay(service)))
+        ours.append(_render_guarded(repo, kustomize, service))
     repo.close()
     floor, taken = Spread(tuple(bare)), Spread(tuple(ours))
     note = f"{taken}; floor: {floor}"
     return [Figure("render", "one small overlay, p50", taken.percentile(50), "s", None, floor.percentile(50), note)]
 
 
-def _bare(kustomize: Path, directory: Path) -> float:
+def _render_bare(kustomize: Path, directory: Path) -> float:
     began = time.monotonic()
     subprocess.run([kustomize, "build", str(directory)], check=True, capture_output=True, env={"PATH": os.defpath})
     return time.monotonic() - began
 
 
-def _guarded(repo: GitConfigRepo, kustomize: Kustomize, service: str) -> float:
+def _render_guarded(repo: GitConfigRepo, kustomize: Kustomize, service: str) -> float:
     overlay = Overlay(
         f"{fleet.ENVIRONMENT}/{service}", fleet.ENVIRONMENT, fleet.Fleet.overlay(service), fleet.NAMESPACE
     )

@@ -12,7 +12,7 @@ DEFAULT: Mapping[str, str] = {
     "first-sync": "a commit brings every overlay to an empty cluster",
     "commit": "pushed commit -> object changed, one overlay of all",
     "webhook": "Harbor's webhook -> object changed",
-    "drift": "an edit by somebody else -> healed",
+    "drift": "an edit by another manager -> healed",
     "burst": "1,000 Harbor pushes at once",
     "memory": "what the controller holds after all that",
     "unchanged": "a pass over overlays that are as they should be",

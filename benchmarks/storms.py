@@ -44,7 +44,7 @@ def storm(world: World, running: Controller, services: Sequence[str]) -> Sequenc
     newest = _FIRST_BUILD + builds - 1
     schedule = _schedule(services, builds)
     before, held = world.fleet.commits(), running.memory().resident
-    with _looking(world, running) as looks:
+    with _view_page(world, running) as looks:
         began = time.monotonic()
         answers = asyncio.run(sending.scheduled(sending.sender(world), schedule))
         last = max(attempts[0].sent for attempts in answers)
@@ -54,11 +54,11 @@ def storm(world: World, running: Controller, services: Sequence[str]) -> Sequenc
     await_images(world, services, newest)
     running.await_quiet()
     return [
-        *_answered(answers, began),
+        *_summarise_answers(answers, began),
         Figure("storm", "images that the trunk does not have", missing, "", 0),
         Figure("storm", "last event -> all committed", durable, "s", 10.0, _PUSH_SECONDS, "floor: one push"),
         Figure("storm", "commits", commits, "", len(schedule) / 2, len(services), "floor: one for each image"),
-        *_seen(looks, held),
+        *_summarise_looks(looks, held),
     ]
 
 
@@ -69,7 +69,7 @@ def _schedule(services: Sequence[str], builds: int) -> list[tuple[float, bytes]]
     return [(_random.uniform(0, _SECONDS), each) for each in bodies for _ in range(1 + _REPEATS)]
 
 
-def _answered(answers: Sequence[Sequence[Answer]], began: float) -> Sequence[Figure]:
+def _summarise_answers(answers: Sequence[Sequence[Answer]], began: float) -> Sequence[Figure]:
     attempts = [attempt for each in answers for attempt in each]
     calm = [attempt for attempt in attempts if attempt.sent - began > _CALM_AFTER]
     refused = sum(attempt.status != 200 for attempt in calm)
@@ -83,7 +83,7 @@ def _answered(answers: Sequence[Sequence[Answer]], began: float) -> Sequence[Fig
     ]
 
 
-def _seen(looks: _Looks, held: int) -> Sequence[Figure]:
+def _summarise_looks(looks: _Looks, held: int) -> Sequence[Figure]:
     pages = Spread(looks.seconds)
     grown = (max(looks.resident) - held) / _MEGABYTE
     note = f"{held / _MEGABYTE:.0f} MB before, {max(looks.resident) / _MEGABYTE:.0f} MB at most"
@@ -94,7 +94,7 @@ def _seen(looks: _Looks, held: int) -> Sequence[Figure]:
 
 
 @contextmanager
-def _looking(world: World, running: Controller) -> Iterator[_Looks]:
+def _view_page(world: World, running: Controller) -> Iterator[_Looks]:
     """Requests the overview all the time. Raises: CalledProcessError if a request was not answered 200."""
     looks, over = _Looks(), threading.Event()
 
@@ -102,15 +102,15 @@ def _looking(world: World, running: Controller) -> Iterator[_Looks]:
         while not over.wait(_WEIGH_EVERY):
             looks.resident.append(running.memory().resident)
 
-    argv = [sys.executable, "-m", "benchmarks.looker", f"http://127.0.0.1:{world.ports['page']}/"]
-    with ThreadPoolExecutor(1) as pool, subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as looker:
+    argv = [sys.executable, "-m", "benchmarks.viewer", f"http://127.0.0.1:{world.ports['page']}/"]
+    with ThreadPoolExecutor(1) as pool, subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as viewer:
         weighing = pool.submit(weigh)
         try:
             yield looks
         finally:
             over.set()
-            said, _ = looker.communicate()
+            said, _ = viewer.communicate()
     weighing.result()
-    if looker.returncode:
-        raise subprocess.CalledProcessError(looker.returncode, argv)
+    if viewer.returncode:
+        raise subprocess.CalledProcessError(viewer.returncode, argv)
     looks.seconds = tuple(json.loads(said))

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from benchmarks import fleet
-from benchmarks.api import Sight
+from benchmarks.api import ObjectWatch
 from benchmarks.figures import Figure
 from benchmarks.world import Controller, World, add_namespace
 
@@ -21,20 +21,22 @@ _MEGABYTE = 1_000_000
 
 def first_sync(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
     """From the push of a commit with all services to a cluster that had none of them."""
-    floor = _applied_by_hand(world, services)
+    floor = _apply_directly(world, services)
     world.fleet.write(services)
     count = len(services)
     with ExitStack() as held:
-        sights = [held.enter_context(Sight(world.api, kind, fleet.NAMESPACE, whole=False)) for kind in fleet.KINDS]
+        watches = [
+            held.enter_context(ObjectWatch(world.api, kind, fleet.NAMESPACE, whole=False)) for kind in fleet.KINDS
+        ]
         before = running.cpu_seconds()
         began = time.monotonic()
         head = world.fleet.push("The whole fleet")
         running.announce_push("0" * 40, head)
-        firsts = [sight.await_count(1) for sight in sights]
+        firsts = [watch.await_count(1) for watch in watches]
         # every namespace has a ServiceAccount `default`
         ends = [
-            sight.await_count(count + (kind == "ServiceAccount"))
-            for sight, kind in zip(sights, fleet.KINDS, strict=True)
+            watch.await_count(count + (kind == "ServiceAccount"))
+            for watch, kind in zip(watches, fleet.KINDS, strict=True)
         ]
     settled = running.await_settled(count)
     note = (
@@ -92,7 +94,7 @@ def _run_passes(world: World) -> _Passes:
     return _Passes(**json.loads(ended.stdout))
 
 
-def _applied_by_hand(world: World, services: Sequence[str]) -> float:
+def _apply_directly(world: World, services: Sequence[str]) -> float:
     """The floor: seconds to apply the same objects in another namespace, with all connections open before."""
     add_namespace(world.api, FLOOR_NAMESPACE)
     bodies = [body for service in services for body in fleet.objects(service, FLOOR_NAMESPACE)]

@@ -115,17 +115,17 @@ class Controller:
 
     def await_answering(self) -> float:
         """Waits until the page answers; returns the monotonic time. Raises: NotSeen."""
-        return self._await(lambda: self._asked("page", "/healthz") is not None, "alive")
+        return self._await(lambda: self._fetch("page", "/healthz") is not None, "alive")
 
     def await_settled(self, overlays: int) -> float:
         """Waits until the page shows exactly this number of overlays, all Synced; returns the monotonic time. Raises:
         NotSeen.
         """
-        return self._await(lambda: self._settled() == (overlays, overlays), f"{overlays} overlays Synced")
+        return self._await(lambda: self._count_settled() == (overlays, overlays), f"{overlays} overlays Synced")
 
     def passes(self) -> int:
         """The number of successful passes."""
-        answer = self._asked("metrics", "/metrics?name[]=lockstep_reconcile_seconds_count") or b""
+        answer = self._fetch("metrics", "/metrics?name[]=lockstep_reconcile_seconds_count") or b""
         found = re.findall(rb'^lockstep_reconcile_seconds_count\{.*outcome="ok".*\} ([0-9.]+)$', answer, re.MULTILINE)
         return sum(int(float(each)) for each in found)
 
@@ -179,14 +179,14 @@ class Controller:
         processes.end(self._identity, grace=_GRACE)
 
     def _is_ready(self) -> bool:
-        return self._asked("page", "/readyz") is not None
+        return self._fetch("page", "/readyz") is not None
 
-    def _settled(self) -> tuple[int, int]:
-        status = self._asked("page", "/api/v1/status")
+    def _count_settled(self) -> tuple[int, int]:
+        status = self._fetch("page", "/api/v1/status")
         cards = json.loads(status)["status"]["cards"] if status else []
         return len(cards), sum(card["sync"] == "Synced" for card in cards)
 
-    def _asked(self, listener: str, path: str) -> bytes | None:
+    def _fetch(self, listener: str, path: str) -> bytes | None:
         try:
             answer = self._pool.request("GET", f"http://127.0.0.1:{self._world.ports[listener]}{path}")
         except HTTPError:

@@ -19,7 +19,7 @@ from gitops.local.page_client import PageClient
 from gitops.local.site import LocalSite
 from gitops.local.supervision import process_record, processes
 from gitops.local.supervision.processes import ProcessIdentity
-from gitops.local.up import UpOptions
+from gitops.local.up import StartOptions
 from gitops.local.up import up as start
 
 app = typer.Typer(no_args_is_help=True)
@@ -39,7 +39,7 @@ _STOP_SECONDS = 40.0
 @app.command()
 def up(directory: Directory = _DEFAULT, source: Source = Path(), kubeconfig: Kubeconfig = None) -> None:
     """Start a control plane and the controller, show one release from Harbor to Healthy, and serve until Ctrl-C."""
-    start(UpOptions(source.absolute(), directory, kubeconfig), Console(), now=_now)
+    start(StartOptions(source.absolute(), directory, kubeconfig), Console(), now=_now)
 
 
 @app.command()

@@ -60,11 +60,11 @@ class LocalSite:
 
         Raises: Rejected(NotUp) if there is none, because `lockstep local up` never ran here.
         """
-        return self._stored("ports.json")
+        return self._read_stored("ports.json")
 
     def kubeconfig(self) -> Path:
         """The kubeconfig in the written configuration. Raises as ports()."""
-        return Path(self._stored("cluster.json")["kubeconfig"])
+        return Path(self._read_stored("cluster.json")["kubeconfig"])
 
     def prepare(self, kubeconfig: Path, kustomize: Path) -> None:
         """Makes missing secrets and people, chooses free ports (those of the last run if possible), writes
@@ -80,7 +80,7 @@ class LocalSite:
         write_private(self.directory / "cluster.json", json.dumps({"kubeconfig": str(kubeconfig)}))
         write_private(self.config, self._configuration(kubeconfig, kustomize, ports) + _signers(signers))
 
-    def _stored(self, name: str) -> dict[str, Any]:
+    def _read_stored(self, name: str) -> dict[str, Any]:
         try:
             stored: dict[str, Any] = json.loads((self.directory / name).read_text())
         except FileNotFoundError:
@@ -100,13 +100,13 @@ class LocalSite:
     def _configuration(self, kubeconfig: Path, kustomize: Path, ports: Mapping[str, int]) -> str:
         return f"""# Written by `lockstep local up` at every start.
 name: local
-repo: {{url: {_quoted(self.config_repo)}, trunk: main}}
-state: {_quoted(self.directory / "state")}
-cluster: {{kubeconfig: {_quoted(kubeconfig)}}}
-kustomize: {_quoted(kustomize)}
+repo: {{url: {_quote(self.config_repo)}, trunk: main}}
+state: {_quote(self.directory / "state")}
+cluster: {{kubeconfig: {_quote(kubeconfig)}}}
+kustomize: {_quote(kustomize)}
 senders:
-  {HARBOR}: {{kind: harbor, secrets: [{{file: {_quoted(self.secret(HARBOR))}}}]}}
-  {CONFIG_REPO}: {{kind: github, secrets: [{{file: {_quoted(self.secret(CONFIG_REPO))}}}]}}
+  {HARBOR}: {{kind: harbor, secrets: [{{file: {_quote(self.secret(HARBOR))}}}]}}
+  {CONFIG_REPO}: {{kind: github, secrets: [{{file: {_quote(self.secret(CONFIG_REPO))}}}]}}
 listen:
   webhooks: "127.0.0.1:{ports["webhooks"]}"
   page: "127.0.0.1:{ports["page"]}"
@@ -117,10 +117,10 @@ log: {{format: json}}
 
 
 def _signers(file: Path | None) -> str:
-    return f"signers: {{file: {_quoted(file)}}}\n" if file is not None else ""
+    return f"signers: {{file: {_quote(file)}}}\n" if file is not None else ""
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     """A JSON string is a YAML string."""
     return json.dumps(str(path.absolute()))
 

@@ -32,7 +32,7 @@ lockstep-system. The images of the example do not exist, so its pods start on si
 
 
 @dataclass(frozen=True, slots=True)
-class UpOptions:
+class StartOptions:
     """`source` holds base/ and environments/. `given` is the kubeconfig of an existing cluster to use instead of a
     local one.
     """
@@ -42,7 +42,7 @@ class UpOptions:
     given: Path | None = None
 
 
-def up(options: UpOptions, console: Console, *, now: Callable[[], datetime]) -> None:
+def up(options: StartOptions, console: Console, *, now: Callable[[], datetime]) -> None:
     """Starts the installation, shows one release, serves until SIGINT or SIGTERM, and stops everything that it started.
     A second signal kills at once. Main thread only.
 
@@ -67,7 +67,7 @@ def up(options: UpOptions, console: Console, *, now: Callable[[], datetime]) -> 
             _stop(installation, console)
 
 
-def _start(options: UpOptions, site: LocalSite, installation: Installation, console: Console) -> None:
+def _start(options: StartOptions, site: LocalSite, installation: Installation, console: Console) -> None:
     programs = binaries.ensure_all(installation.programs, console=console)
     if options.given:
         _prepare_given(options.given, console)
@@ -102,7 +102,7 @@ def _start_controller(site: LocalSite, installation: Installation, console: Cons
 
 
 def _show(
-    options: UpOptions, site: LocalSite, installation: Installation, console: Console, now: Callable[[], datetime]
+    options: StartOptions, site: LocalSite, installation: Installation, console: Console, now: Callable[[], datetime]
 ) -> None:
     overlays = [
         each.name for each in layout.overlays(image_push.read_pipeline(site), config_repo.paths(site.config_repo))

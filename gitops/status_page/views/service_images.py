@@ -170,7 +170,7 @@ def show_digest(name: str, wanted: str, source: StatusSource) -> DigestView:
 
 
 class _ServiceHistory:
-    """What git, the ledger and the registry know of one service, read once for one answer."""
+    """The data of git, the ledger and the registry about one service, read once for one answer."""
 
     def __init__(self, name: str, source: StatusSource) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.looker URL`: a viewer that keeps a page open, in its own process, so that the benchmark does
+"""`python -m benchmarks.viewer URL`: a viewer that keeps a page open, in its own process, so that the benchmark does
 not delay its answers. It ends when its standard input ends, and prints the seconds of each request as JSON.
 """
 
