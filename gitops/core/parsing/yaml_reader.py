@@ -18,7 +18,7 @@ from gitops.core.errors import Place, Rejected
 from gitops.core.parsing.yaml_scalars import resolve
 
 
-class ScalarResolver(Protocol):
+class ValueReader(Protocol):
     """Gives a plain scalar its value. Raises: ValueError for a scalar that it refuses."""
 
     def __call__(self, text: str, /) -> Any: ...
@@ -66,7 +66,7 @@ def document(data: bytes, file: str, limits: YamlLimits | None = None) -> Docume
     return found[0]
 
 
-def documents(data: bytes, file: str, limits: YamlLimits, resolver: ScalarResolver = resolve) -> tuple[Document, ...]:
+def documents(data: bytes, file: str, limits: YamlLimits, resolver: ValueReader = resolve) -> tuple[Document, ...]:
     """Parses all documents of a file, without the empty ones. `resolver` gives plain scalars their values.
 
     Raises: Rejected(InvalidYaml) for syntax, unknown tags, duplicate or complex keys, loops and numbers that JSON does
@@ -153,7 +153,7 @@ _Finished = tuple[Any, Mapping[str | int, Any] | None, int]
 class _Builder:
     """Builds Documents from parser events."""
 
-    def __init__(self, file: str, limits: YamlLimits, resolver: ScalarResolver) -> None:
+    def __init__(self, file: str, limits: YamlLimits, resolver: ValueReader) -> None:
         self._resolve = resolver
         self.found: list[Document] = []
         self._file = file

@@ -1,4 +1,4 @@
-"""From the text that kustomize prints to the manifests that a pass applies: parsed, in scope, labelled. Pure.
+"""Turns the output of kustomize into the manifests that a pass applies: parsed, in scope, labelled.
 
 `lockstep check` and the contract read manifests by `parse`, so that they refuse what a pass would refuse.
 """
@@ -18,8 +18,8 @@ from gitops.core.sync.desired import Rendered
 
 @dataclass(frozen=True, slots=True)
 class RenderRules:
-    """`declared`: the pipeline.yaml whose scope counts. `ceilings` of the controller's own configuration bound it;
-    `secret_key` is the key of the hashes of Secrets.
+    """The rules for a render. `declared`: the pipeline.yaml that gives the scope. `ceilings`: the bounds of
+    lockstep.yaml. `secret_key`: the key for the hashes of Secrets.
     """
 
     declared: Pipeline | None
@@ -28,15 +28,15 @@ class RenderRules:
 
 
 def parse(text: bytes, overlay: Overlay, rules: RenderRules, is_namespaced: ScopeReader) -> tuple[Manifest, ...]:
-    """The manifests of a render, all in scope. Raises: Rejected as manifest.parse and scope.require do."""
+    """Parses a render and checks its scope. Raises: Rejected, as manifest.parse and scope.require."""
     parsed = manifests.parse(text, overlay, is_namespaced, secret_key=rules.secret_key)
     scope.require(parsed, scope.of(overlay, rules.declared), rules.ceilings)
     return parsed
 
 
 def rendered(text: bytes, overlay: Overlay, rules: RenderRules, is_namespaced: ScopeReader) -> Rendered:
-    """The manifests as they are applied: labelled as members of the overlay's ApplySet, without the replicas that an
-    autoscaler of the same render sets. Raises: Rejected as parse does, and for a sync wave that is no number.
+    """The manifests as they are applied: with the part-of label of the overlay's ApplySet, and without replicas that an
+    autoscaler of the same render owns. Raises: Rejected, as `parse`, and for a sync wave that is no number.
     """
     parsed = parse(text, overlay, rules, is_namespaced)
     for manifest in parsed:

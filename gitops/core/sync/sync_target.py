@@ -1,4 +1,4 @@
-"""The target of a pass: what git wants or, while that is refused, what was applied last. Pure."""
+"""The target of a pass: the desired state of git or, while that is refused, the state that was applied last."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,12 +13,12 @@ from gitops.core.sync.plan import Outcome, Plan, Policy
 from gitops.core.sync.summary import Stall
 
 SUSPENDED = "Suspended"
-"""The reason of a stall that a hold asks for. It is the only stall that is no refusal."""
+"""The reason of a stall by a suspending hold: the only stall that is no refusal."""
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredAtHead:
-    """The wish of git for an overlay at one head of the trunk: `desired`, or the `refusal` of a failed render."""
+    """The desired state of an overlay at one head of the trunk: `desired`, or the `refusal` of a failed render."""
 
     overlay: Overlay
     head: str
@@ -27,14 +27,14 @@ class DesiredAtHead:
 
     @property
     def revision(self) -> Revision:
-        """The commits that git asks for; those of the head where no others are known."""
+        """The commits that git wants; the head if the render failed."""
         return self.desired.revision if self.desired else Revision(self.head, self.head)
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionVerdict:
-    """Whether an overlay may be let in. `refusal`: why not, None = it may. `warnings`: what of it breaks the contract
-    all the same, in sentences. `is_breached`: whether a violation was found, None = the contract was not asked.
+    """The verdict on applying an overlay. `refusal`: why it may not be applied, None = it may. `warnings`: sentences
+    about violations that do not stop it. `is_breached`: True if there is a violation, None = not checked.
     """
 
     refusal: Stall | None = None
@@ -44,9 +44,9 @@ class AdmissionVerdict:
 
 @dataclass(frozen=True, slots=True)
 class SyncTarget:
-    """`revision` is what git asks for. With a refusal as its `stall`, `desired` is what was applied last, None if that
-    is not known. `warnings`: what breaks the contract though it was let in, in sentences. `withheld`: why the plan is
-    shown and not carried out, empty = it is carried out.
+    """The state that a pass works towards. `revision`: the commits that git wants. `desired`: the state of these
+    commits; if `stall` is a refusal, the state that was applied last, None = unknown. `warnings`: sentences about
+    violations that do not stop it. `withheld`: why the plan is shown and not executed, empty = it is executed.
     """
 
     overlay: Overlay
@@ -58,7 +58,7 @@ class SyncTarget:
 
     @property
     def refusal(self) -> Stall | None:
-        """Why the pass does not work towards what git asks for."""
+        """Why the pass does not work towards the commits that git wants."""
         return None if self.stall is None or self.stall.reason == SUSPENDED else self.stall
 
     def policy(self, *, generated: bool, tolerated: Mapping[Key, frozenset[str]]) -> Policy:
@@ -76,15 +76,15 @@ class SyncTarget:
         )
 
     def applied_by(self, steps: Plan, outcomes: Mapping[Key, Outcome]) -> Revision | None:
-        """The revision that the cluster has as a whole after this pass, None when it has none as a whole."""
+        """The revision that the cluster has completely after this pass; None if the pass was not complete."""
         if self.desired is None or not plan.is_whole(steps, outcomes):
             return None
         return self.desired.revision
 
 
 def choose(wanted: DesiredAtHead, verdict: AdmissionVerdict, applied: Desired | None, *, now: datetime) -> SyncTarget:
-    """The target of a pass. `applied` is what was applied last, None = nothing was or it cannot be rendered; it takes
-    the place of what is refused. A hold that suspends keeps the target and stalls it.
+    """Chooses the target of a pass. `applied`: the state that was applied last, None = nothing was applied or it cannot
+    be rendered. It replaces a state that is refused. A suspending hold keeps the target and stalls it.
     """
     refusal = wanted.refusal or verdict.refusal
     if refusal is not None or wanted.desired is None:

@@ -1,5 +1,5 @@
-"""Which steps of a plan are shown and not carried out: in observe mode, under a hold, and for drift that is only
-reported or that another writer makes again and again. Pure.
+"""Withholding: steps of a plan that are shown and not executed, in observe mode, under a suspending hold, and for drift
+that is only reported or that another manager writes again and again.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ REPORTED = "drift; this environment only reports it (drift: report)"
 
 
 def withhold(steps: Plan, reason: str) -> Plan:
-    """The plan with nothing in it that is carried out, for a reason that people read."""
+    """The plan with a Skipped step in place of each step that writes. `reason`: a sentence for people."""
     return tuple(plan.withhold(step, reason) for step in steps)
 
 
 def calm(steps: Plan, members: Mapping[Key, Member], waits: Mapping[Key, float], *, heals: bool) -> Plan:
-    """The plan with `Skipped` in place of drift that is not to be healed now. `waits`: object -> seconds until it may
-    be healed again (heal_backoff.waits); without `heals` no drift is healed at all.
+    """The plan with a Skipped step in place of drift that is not healed now. `waits`: object -> seconds until it may be
+    healed again (heal_backoff.waits). `heals`: False = no drift is healed.
     """
     return tuple(
         _calm(step, waits.get(step.key, 0.0), heals=heals) if plan.is_drift(step, members) else step for step in steps
@@ -32,5 +32,5 @@ def _calm(step: Step, wait: float, *, heals: bool) -> Step:
     if not wait:
         return step
     drift = step.drift if isinstance(step, Configure | Strip) else ()
-    who = ", ".join(sorted({each.manager for each in drift if each.manager})) or "somebody"
+    who = ", ".join(sorted({each.manager for each in drift if each.manager})) or "another manager"
     return plan.withhold(step, f"{who} keeps changing it back; healed again in {wait:.0f} s")

@@ -40,7 +40,7 @@ VERIFIED = Configure(MANIFEST, SEEN, Cause.VERIFIED)
             {APP: 8.0},
             Skipped(APP, "console keeps changing it back; healed again in 8 s", changes=CHANGES, drift=DRIFT[:1]),
         ),
-        (NEW, {APP: 2.0}, Skipped(APP, "somebody keeps changing it back; healed again in 2 s")),
+        (NEW, {APP: 2.0}, Skipped(APP, "another manager keeps changing it back; healed again in 2 s")),
     ],
     ids=["recreated", "edit-never-waits", "healed", "fought-over", "stripped-later", "deleted-again-and-again"],
 )
