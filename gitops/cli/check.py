@@ -1,4 +1,4 @@
-"""`lockstep check`: is every environment of a config repo within its declared variations? Offline."""
+"""`lockstep check`: judges whether the environments of a config repo differ only as declared. Offline."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gitops.cli.workspace import Revision, Where, workplace
+from gitops.cli.workspace import Revision, Where, workspace
 from gitops.contract.checker import CheckedPair, Checker, CheckReport, OverlayVerdict
 from gitops.contract.surveyor import Surveyor
 from gitops.core.config_repo import pipeline
@@ -18,22 +18,20 @@ from gitops.core.errors import Place
 from gitops.render.builds import Builds
 
 Format = Literal["text", "json", "github"]
-As = Annotated[Format, typer.Option("--format", help="For people, for programs, or as notes in a CI's diff")]
+As = Annotated[
+    Format, typer.Option("--format", help="Text for people, JSON for programs, or annotations for GitHub's diff")
+]
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-app.callback()(lambda: None)  # one command alone would have no name
 
-
-@app.command()
 def check(
     path: Where = Path(),
     *,
     revision: Revision = "",
-    next_: Annotated[bool, typer.Option("--next", help="What comes after the next promotions counts too")] = False,
+    next_: Annotated[bool, typer.Option("--next", help="Also fail on what the next promotions would break")] = False,
     format_: As = "text",
 ) -> None:
-    """Is every environment within its declared variations? Exit code 0 = yes, 1 = no, 2 = cannot be judged."""
-    with workplace(path) as place:
+    """Check that environments differ only as declared. Exit code 0 = they do, 1 = they do not, 2 = an error."""
+    with workspace(path) as place:
         surveyor = Surveyor(Builds(place.repo, place.renderer), place.memo)
         checker = Checker(place.repo, surveyor, place.repo)
         report = checker.check(place.repo.head(revision))

@@ -1,4 +1,4 @@
-"""What `lockstep init` tells a person: what it found, what it guessed, what it proposes, what looks wrong."""
+"""The report of `lockstep init`: what it found, what it guessed, what it proposes, and what looks wrong."""
 
 from collections.abc import Collection, Iterator
 
@@ -13,41 +13,41 @@ from gitops.onboarding.onboarder import Onboarding
 _MOST_SHOWN = 12
 
 
-def told(adoption: Onboarding) -> str:
-    """For standard output, in the order in which somebody reads who has to decide."""
+def describe(onboarding: Onboarding) -> str:
+    """The report, in the order in which a person decides."""
     sections = (
-        *_left_out(adoption),
-        *_environments(adoption),
-        *_services(adoption),
-        *_differences(adoption),
-        *_doubts(adoption),
-        *_replaced(adoption),
+        *_left_out(onboarding),
+        *_environments(onboarding),
+        *_services(onboarding),
+        *_differences(onboarding),
+        *_foreign_names(onboarding),
+        *_replaced(onboarding),
     )
     return "".join(f"{line}\n" for line in sections)
 
 
-def _environments(adoption: Onboarding) -> Iterator[str]:
-    known = adoption.declared.environments
-    yield "environments (order, places and namespaces are guessed: see --order, --environment, --namespace)"
-    width = max(len(root.overlay) for root in adoption.roots)
-    for root in adoption.roots:
+def _environments(onboarding: Onboarding) -> Iterator[str]:
+    known = onboarding.declared.environments
+    yield "environments (order, directories and namespaces are guesses: see --order, --environment, --namespace)"
+    width = max(len(root.overlay) for root in onboarding.roots)
+    for root in onboarding.roots:
         places = root.path if root.path == root.target else f"{root.path or '.'} -> {root.target}"
         yield f"  {root.overlay:<{width}}  {places}  ({_place_in_order(known[root.environment])})"
-    yield f"compared with {adoption.declared.reference}/"
+    yield f"compared with {onboarding.declared.reference}/"
     shared = [name for name, each in known.items() if each.context]
     if shared:
-        yield f"of the same namespace, so taken for clusters of their own (`context`): {', '.join(shared)}"
-    yield from adoption.notes
+        yield f"in the same namespace, so each is taken to be in its own cluster (`context`): {', '.join(shared)}"
+    yield from onboarding.notes
 
 
 def _place_in_order(environment: Environment) -> str:
     return f"namespace {environment.namespace}" + (f", after {environment.after}" if environment.after else ", first")
 
 
-def _services(adoption: Onboarding) -> Iterator[str]:
+def _services(onboarding: Onboarding) -> Iterator[str]:
     for title, services in (
-        ("services: pinned by digest everywhere", adoption.proposal.tracked),
-        ("services once they are pinned by digest (commented in pipeline.yaml)", adoption.proposal.loose),
+        ("services: pinned by digest everywhere", onboarding.proposal.tracked),
+        ("services once they are pinned by digest (commented in pipeline.yaml)", onboarding.proposal.loose),
     ):
         if services:
             yield f"\n{title}"
@@ -56,12 +56,12 @@ def _services(adoption: Onboarding) -> Iterator[str]:
             )
 
 
-def _differences(adoption: Onboarding) -> Iterator[str]:
-    variations = adoption.declared.variations
-    yield f"\n{adoption.differences} differences, covered by {len(variations)} variations"
+def _differences(onboarding: Onboarding) -> Iterator[str]:
+    variations = onboarding.declared.variations
+    yield f"\n{onboarding.differences} differences, covered by {len(variations)} variations"
     yield from _shortened([f"  {_line(each)}" for each in variations])
-    if adoption.guards:
-        yield f"  look twice at what guards an environment: {', '.join(adoption.guards)}"
+    if onboarding.guards:
+        yield f"  check twice: these kinds protect an environment: {', '.join(onboarding.guards)}"
 
 
 def _line(variation: Variation) -> str:
@@ -70,64 +70,64 @@ def _line(variation: Variation) -> str:
     return f"{variation.name}: {what} {variation.field or ''}".rstrip()
 
 
-def _doubts(adoption: Onboarding) -> Iterator[str]:
-    if not adoption.foreign_names:
+def _foreign_names(onboarding: Onboarding) -> Iterator[str]:
+    if not onboarding.foreign_names:
         return
-    hard = sum(doubt.hard for doubt in adoption.foreign_names)
-    yield f"\nfields that name another environment, which looks like a fault: {len(adoption.foreign_names)}" + (
-        f" (check refuses {hard}, which can mean nothing else)" if hard else ""
+    hard = sum(name.hard for name in onboarding.foreign_names)
+    yield f"\nfields that name another environment, probably by mistake: {len(onboarding.foreign_names)}" + (
+        f" (`lockstep check` refuses {hard} of them, which have no other meaning)" if hard else ""
     )
-    ranked = sorted(adoption.foreign_names, key=lambda doubt: not doubt.hard)
-    yield from _shortened([f"  {'forbidden' if doubt.hard else 'warning'}: {doubt.summary}" for doubt in ranked])
-    yield "  mend them, or uncomment their line in pipeline.yaml where it is meant"
+    ranked = sorted(onboarding.foreign_names, key=lambda name: not name.hard)
+    yield from _shortened([f"  {'forbidden' if name.hard else 'warning'}: {name.summary}" for name in ranked])
+    yield "  correct them, or uncomment their line in pipeline.yaml where the name is meant"
 
 
-def _left_out(adoption: Onboarding) -> Iterator[str]:
-    if adoption.refusals:
-        yield f"left out: {len(adoption.refusals)} that cannot be adopted as they are"
-        yield from _shortened([f"  {each.root.overlay}: {each.error}" for each in adoption.refusals])
-        if any(each.error.reason == "RemoteRefused" for each in adoption.refusals):
-            yield "  to vendor: `kustomize build ADDRESS > all.yaml` beside a kustomization.yaml, and refer to that"
-        yield "  mend them, remove what this run has written, and run it again\n"
-    if adoption.found.left_out:
-        yield "not taken for environments (--environment NAME=PATH names them)"
-        yield from _shortened([f"  {path}" for path in adoption.found.left_out])
+def _left_out(onboarding: Onboarding) -> Iterator[str]:
+    if onboarding.refusals:
+        yield f"left out: {len(onboarding.refusals)} directories that cannot be environments as they are"
+        yield from _shortened([f"  {each.root.overlay}: {each.error}" for each in onboarding.refusals])
+        if any(each.error.reason == "RemoteRefused" for each in onboarding.refusals):
+            yield "  to vendor a base: `kustomize build ADDRESS > all.yaml` beside a kustomization.yaml that names it"
+        yield "  correct them, remove what this run wrote, and run it again\n"
+    if onboarding.found.left_out:
+        yield "not taken as environments (name them with --environment NAME=PATH)"
+        yield from _shortened([f"  {path}" for path in onboarding.found.left_out])
         yield ""
 
 
-def _replaced(adoption: Onboarding) -> Iterator[str]:
-    replaced = set(adoption.copied.values())
+def _replaced(onboarding: Onboarding) -> Iterator[str]:
+    replaced = set(onboarding.copied.values())
     directories = sorted({path.rpartition("/")[0] for path in replaced})
     if directories:
-        yield f"\ncopied below environments/: {len(replaced)} files; Lockstep does not read them any more in"
+        yield f"\ncopied below environments/: {len(replaced)} files; Lockstep no longer reads the originals in"
         yield from _shortened([f"  {path}/" for path in directories])
-        yield "  while something else deploys from there, change both; then remove these"
+        yield "  while another tool deploys from there, change both; afterwards remove the originals"
 
 
-def verdict(report: CheckReport) -> str:
-    """The verdict of `lockstep check`; what was told as a doubt is only counted."""
+def describe_verdict(report: CheckReport) -> str:
+    """The verdict of `lockstep check`. Names of other environments are left out: the report has listed them."""
     lines = ["", "check"]
     for checked in report.checked:
         lines.append(f"  {checked.overlay.name}: {summary(checked.now)}")
         lines += [f"    {checked.now.refusal}"] if checked.now.refusal else []
-        unknown = [each for each in checked.now.violations if each.kind is not ViolationKind.FOREIGN]
-        lines += [f"  {line}" for each in unknown for line in violation_lines(each)]
-    lines.append("  passes" if report.passes(ahead=False) else "  does not pass yet: `lockstep check` says more")
+        others = [each for each in checked.now.violations if each.kind is not ViolationKind.FOREIGN]
+        lines += [f"  {line}" for each in others for line in violation_lines(each)]
+    lines.append("  passes" if report.passes(ahead=False) else "  does not pass yet: see `lockstep check`")
     return "".join(f"{line}\n" for line in lines)
 
 
-def printed(adoption: Onboarding) -> str:
-    """What would be written. Of files that were there already only the names: they may hold secrets."""
+def describe_files(onboarding: Onboarding) -> str:
+    """The new files with their content. Copied files only by name: they may hold secrets."""
     lines = []
-    for path, content in sorted(adoption.files.items()):
-        if path in adoption.copied:
-            lines.append(f"\n--- {path}\ncopied from {adoption.copied[path]}, with the paths in it mended if need be")
+    for path, content in sorted(onboarding.files.items()):
+        if path in onboarding.copied:
+            lines.append(f"\n--- {path}\ncopied from {onboarding.copied[path]}, with relative paths adapted")
         else:
             lines.append(f"\n--- {path}\n{content.decode(errors='replace')}".rstrip())
     return "".join(f"{line}\n" for line in lines)
 
 
-def written(files: Collection[str], root: str) -> str:
+def describe_written(files: Collection[str], root: str) -> str:
     lines = [f"\nwritten to {root}", *_shortened([f"  {path}" for path in sorted(files)])]
     return "".join(f"{line}\n" for line in lines)
 

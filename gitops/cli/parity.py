@@ -1,4 +1,4 @@
-"""`lockstep parity`: how two environments of a config repo differ, offline."""
+"""`lockstep parity`: compares two environments of a config repo. Offline."""
 
 import json
 import sys
@@ -7,25 +7,21 @@ from typing import Annotated
 
 import typer
 
-from gitops.cli.workspace import As, Revision, Where, workplace
+from gitops.cli.workspace import As, Revision, Where, workspace
 from gitops.contract.parity import ParityComparer
 from gitops.core.contract.parity import DifferenceStatus, EnvironmentPair
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.callback()(lambda: None)  # one command alone would have no name
 
-
-@app.command()
 def parity(
     a: Annotated[str, typer.Argument(help="An environment, or an overlay")],
-    b: Annotated[str, typer.Argument(help="The one to compare it with")],
+    b: Annotated[str, typer.Argument(help="The environment or overlay to compare it with")],
     path: Where = Path(),
     *,
     revision: Revision = "",
     format_: As = "text",
 ) -> None:
-    """How do two environments differ? Exit code 0 = only as declared, 1 = otherwise too, 2 = cannot be judged."""
-    with workplace(path) as place:
+    """Compare two environments. Exit code 0 = they differ only as declared, 1 = in more than that, 2 = an error."""
+    with workspace(path) as place:
         comparer = ParityComparer(place.repo, place.renderer, place.memo)
         pairs = comparer.parity(place.repo.head(revision), a, b)
     sys.stdout.write(_pairs_json(pairs) if format_ == "json" else "".join(_pair_text(pair) for pair in pairs))

@@ -1,4 +1,4 @@
-"""`lockstep promote`, `approve`, `rollback`, `hold` and `resume`: options in, one workflow, a sentence out."""
+"""`lockstep promote`, `approve`, `rollback`, `hold` and `resume`. Each calls one workflow and prints a sentence."""
 
 import sys
 from datetime import timedelta
@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gitops.app import wiring as assembly
-from gitops.app.wiring import Replica
 from gitops.cli import promotion_requests as promotion_commands
 from gitops.cli.config_file import CLOCK, DEFAULT, ConfigFile, load
+from gitops.cli.online_workspace import reach
 from gitops.cli.promotion_requests import HoldAsk, PromotionAsk, RemoteRepo, RollbackAsk
 from gitops.core.errors import Rejected
 from gitops.core.parsing import models
@@ -18,32 +17,30 @@ from gitops.core.sync.status import PendingRequest
 
 EnvironmentName = Annotated[str, typer.Argument(help="An environment of pipeline.yaml")]
 Target = Annotated[str, typer.Argument(help="An environment, or one overlay of it: prod/print-api")]
-RepoUrl = Annotated[str, typer.Option("--repo", help="The config repo; by default that of lockstep.yaml")]
-Why = Annotated[str, typer.Option("--reason", help="For everybody who wonders later")]
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+RepoUrl = Annotated[str, typer.Option("--repo", help="URL of the config repo; by default the one of lockstep.yaml")]
+Why = Annotated[str, typer.Option("--reason", help="Why; it is kept in the config repo")]
 
 
-@app.command()
 def promote(  # noqa: PLR0913 - the arguments of a command are its options
     environment: EnvironmentName,
-    services: Annotated[list[str] | None, typer.Argument(help="Only these, and only their images")] = None,
+    services: Annotated[list[str] | None, typer.Argument(help="Promote only the images of these services")] = None,
     *,
-    name: Annotated[str, typer.Option(help="What the request is called; by default the time")] = "",
-    at: Annotated[str, typer.Option(help="Promote what was proven at this commit")] = "",
-    skip_gate: Annotated[list[str] | None, typer.Option(help="A gate to pass in an emergency")] = None,
+    name: Annotated[str, typer.Option(help="The name of the request; by default the time")] = "",
+    at: Annotated[str, typer.Option(help="Promote the release that was proven at this commit")] = "",
+    skip_gate: Annotated[list[str] | None, typer.Option(help="A gate to skip in an emergency; needs --reason")] = None,
     reason: Why = "",
-    sign: Annotated[bool, typer.Option("--sign", help="Sign the request, as approvals need it")] = False,
+    sign: Annotated[
+        bool, typer.Option("--sign", help="Sign the request; done anyway where approvals are needed")
+    ] = False,
     repo: RepoUrl = "",
     config: ConfigFile = DEFAULT,
 ) -> None:
-    """Ask for a promotion, by pushing a tag: promote/<environment>/<name>."""
+    """Request a promotion, by pushing a tag: promote/<environment>/<name>."""
     waived = tuple((gate, reason) for gate in skip_gate or ())
     ask = PromotionAsk(environment, tuple(services or ()), waived, name=name, at=at, signed=sign)
-    _say(promotion_commands.promote(_where(repo, config), ask, CLOCK.now()))
+    _print(promotion_commands.promote(_remote(repo, config), ask, CLOCK.now()))
 
 
-@app.command()
 def approve(
     environment: EnvironmentName,
     request: Annotated[str, typer.Argument(help="The name of a request that waits")],
@@ -51,53 +48,54 @@ def approve(
     repo: RepoUrl = "",
     config: ConfigFile = DEFAULT,
 ) -> None:
-    """Approve a request, by pushing a signed tag. What it will change is shown, and nothing else is approved by it."""
+    """Approve exactly the release that is shown, by pushing a signed tag."""
     pending = promotion_commands.find(_waiting(environment, config), environment, request)
     for sentence in (*pending.moves, *(f"waits: {gate}" for gate in pending.gates)):
-        _say(sentence)
-    _say(promotion_commands.approve(_where(repo, config), environment, pending))
+        _print(sentence)
+    _print(promotion_commands.approve(_remote(repo, config), environment, pending))
 
 
-@app.command()
 def rollback(  # noqa: PLR0913 - the arguments of a command are its options
     target: Target,
     *,
-    to: Annotated[str, typer.Option(help="A commit; by default the release before the present one")] = "",
-    waive: Annotated[list[str] | None, typer.Option(help="A digest or commit of it that was never proven")] = None,
+    to: Annotated[str, typer.Option(help="A commit; by default the release before the current one")] = "",
+    waive: Annotated[
+        list[str] | None, typer.Option(help="A digest or commit that was never proven, to admit it; needs --reason")
+    ] = None,
     reason: Why = "",
     repo: RepoUrl = "",
     config: ConfigFile = DEFAULT,
 ) -> None:
-    """Go back to an earlier release, exactly as it was, and hold it there. Automation never undoes that."""
+    """Roll back to an earlier release, exactly as it was, and hold it. Automation does not undo a rollback."""
     if waive and not reason:
-        raise Rejected("NoReason", "to let in what was never proven takes --reason")
+        raise Rejected("NoReason", "--waive admits images that were never proven; add --reason")
     back = RollbackAsk(reason or "rolled back", CLOCK.now(), to, tuple(waive or ()))
-    _say(promotion_commands.roll_back(_where(repo, config), target, back))
+    _print(promotion_commands.roll_back(_remote(repo, config), target, back))
 
 
-@app.command()
 def hold(  # noqa: PLR0913 - the arguments of a command are its options
     target: Target,
     *,
     reason: Why,
-    duration: Annotated[str, typer.Option("--for", help="How long: 90m, 2d; by default until `lockstep resume`")] = "",
-    suspend: Annotated[bool, typer.Option("--suspend", help="Stop applying what git says, too")] = False,
+    duration: Annotated[
+        str, typer.Option("--for", help="For how long: 90m, 2d; by default until `lockstep resume`")
+    ] = "",
+    suspend: Annotated[bool, typer.Option("--suspend", help="Also stop applying changes of the config repo")] = False,
     repo: RepoUrl = "",
     config: ConfigFile = DEFAULT,
 ) -> None:
-    """Stop automation: no new images, no promotions."""
+    """Stop automation: no new images and no promotions."""
     now = CLOCK.now()
     until = now + _duration(duration) if duration else None
-    _say(promotion_commands.place_hold(_where(repo, config), target, HoldAsk(reason, now, until, suspend)))
+    _print(promotion_commands.place_hold(_remote(repo, config), target, HoldAsk(reason, now, until, suspend)))
 
 
-@app.command()
 def resume(target: Target, *, repo: RepoUrl = "", config: ConfigFile = DEFAULT) -> None:
-    """End a hold. What was rolled back stays where it is until something newer comes."""
-    _say(promotion_commands.resume(_where(repo, config), target))
+    """End a hold. A rolled back release stays until a newer one is promoted."""
+    _print(promotion_commands.resume(_remote(repo, config), target))
 
 
-def _where(repo: str, config: Path) -> RemoteRepo:
+def _remote(repo: str, config: Path) -> RemoteRepo:
     if repo:
         return RemoteRepo(repo)
     settings = load(config)
@@ -105,9 +103,8 @@ def _where(repo: str, config: Path) -> RemoteRepo:
 
 
 def _waiting(environment: str, config: Path) -> list[PendingRequest]:
-    """The requests for an environment, as the cluster's ledger has them."""
-    settings = load(config)
-    found = assembly.reach(Replica(settings, CLOCK), assembly.connect(settings)).ledger.read_all()
+    """The requests that wait for an environment, as stored in the cluster."""
+    found = reach(config).ledger.read_all()
     statuses = (status for status, _ in found.values() if status.environment == environment)
     return [pending for status in statuses for pending in status.requests]
 
@@ -120,5 +117,5 @@ def _duration(text: str) -> timedelta:
     return timedelta(seconds=found.total_seconds())
 
 
-def _say(sentence: str) -> None:
+def _print(sentence: str) -> None:
     sys.stdout.write(f"{sentence}\n")

@@ -1,7 +1,7 @@
-"""The commands by which people ask for a promotion, approve one, go back, and stop or resume automation.
+"""How people request and approve promotions, roll back, and stop or resume automation.
 
-Each is a commit or a tag in the config repo, made and pushed by the person's own git: what they may do is what the git
-host lets them do, and the controller hears of it as of any other push.
+Each is a commit or a tag in the config repo, pushed by the person's own git. So the git host decides what a person may
+do, and the controller learns of it as of any other push.
 """
 
 import os
@@ -30,7 +30,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class RemoteRepo:
-    """The config repo, and the trunk; empty = the branch that the remote names as its own."""
+    """The config repo and its trunk; an empty trunk = the default branch of the remote."""
 
     url: str
     trunk: str = ""
@@ -38,7 +38,7 @@ class RemoteRepo:
 
 @dataclass(frozen=True, slots=True)
 class PromotionAsk:
-    """What a promotion is to be. `at`: a commit; empty = the trunk's head. `waived`: gate -> reason."""
+    """A promotion to request. `at` is a commit, empty = the trunk's head. `waived` are pairs of gate and reason."""
 
     environment: str
     services: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class PromotionAsk:
 
 @dataclass(frozen=True, slots=True)
 class HoldAsk:
-    """Why automation is to stop, from when until when; `suspend`: applying too."""
+    """Why and until when automation stops. With `suspend` the controller applies nothing either."""
 
     why: str
     since: datetime
@@ -60,8 +60,8 @@ class HoldAsk:
 
 @dataclass(frozen=True, slots=True)
 class RollbackAsk:
-    """Why to go back, and when that was said. `to`: a commit; empty = the release before the present one. `waived`:
-    digests and commits that nobody has proven, to be let in for the same reason.
+    """Why to roll back. `to` is a commit, empty = the release before the current one. `waived` are digests and commits
+    that were never proven and are admitted for the same reason.
     """
 
     why: str
@@ -70,102 +70,102 @@ class RollbackAsk:
     waived: tuple[str, ...] = ()
 
 
-def promote(where: RemoteRepo, ask: PromotionAsk, now: datetime) -> str:
-    """Pushes the tag that asks; returns what was done, in a sentence.
+def promote(remote: RemoteRepo, ask: PromotionAsk, now: datetime) -> str:
+    """Pushes the tag of a request; returns a sentence for the person.
 
-    Raises: Rejected when the request could never be heard.
+    Raises: Rejected when the controller would refuse the request.
     """
-    with _desk(where) as desk:
-        environment = desk.environment(ask.environment)
+    with _clone(remote) as clone:
+        environment = clone.environment(ask.environment)
         if environment.promote is None:
             raise Rejected("NoPromotion", f"nothing is promoted to {ask.environment}; see `promote` in pipeline.yaml")
-        unknown = sorted(set(ask.services) - set(desk.declared.services))
+        unknown = sorted(set(ask.services) - set(clone.declared.services))
         if unknown:
-            raise Rejected("NotFound", f"no service is called {', '.join(unknown)}")
+            raise Rejected("NotFound", f"pipeline.yaml has no service {', '.join(unknown)}")
         for gate, reason in ask.waived:
             if gate not in set(Gate) or not reason:
-                raise Rejected("NoSuchGate", f"gates are {', '.join(Gate)}, and to skip one takes --reason")
-        name = f"{requests.PROMOTE}{ask.environment}/{ask.name or _unique(now)}"
+                raise Rejected("NoSuchGate", f"--skip-gate takes one of {', '.join(Gate)}, and needs --reason")
+        name = f"{requests.PROMOTE}{ask.environment}/{ask.name or _name_at(now)}"
         title = f"Promote {', '.join(ask.services) or 'what is proven'} to {ask.environment}"
         text = requests.message(title, ask.services, dict(ask.waived))
         signed = ask.signed or bool(environment.promote.approvals.count)
-        desk.git.tag(name, desk.git.commit_id(ask.at or "HEAD"), text, signed=signed)
-    return f"asked by the tag {name}; the page says what it waits for"
+        clone.git.tag(name, clone.git.commit_id(ask.at or "HEAD"), text, signed=signed)
+    return f"requested by the tag {name}; the page shows what it waits for"
 
 
-def approve(where: RemoteRepo, environment: str, pending: PendingRequest) -> str:
-    """Pushes a signed tag that approves exactly this release."""
-    with _desk(where) as desk:
-        desk.environment(environment)
-        mail = desk.git.identity.rpartition("<")[2].rstrip(">").partition("@")[0]
+def approve(remote: RemoteRepo, environment: str, pending: PendingRequest) -> str:
+    """Pushes a signed tag that approves exactly this release; returns a sentence for the person."""
+    with _clone(remote) as clone:
+        clone.environment(environment)
+        mail = clone.git.identity.rpartition("<")[2].rstrip(">").partition("@")[0]
         who = "".join(letter for letter in mail.lower() if letter.isalnum() or letter in "-_") or "me"
         name = f"{requests.APPROVE}{environment}/{pending.name}/{who}"
         text = requests.approval_message(pending.id, pending.release)
-        desk.git.tag(name, desk.git.commit_id("HEAD"), text, signed=True)
+        clone.git.tag(name, clone.git.commit_id("HEAD"), text, signed=True)
     return f"approved by the tag {name}: release {pending.release[:12]} of request {pending.name}"
 
 
-def roll_back(where: RemoteRepo, target: str, back: RollbackAsk) -> str:
-    """One commit: an environment, or one overlay of it, as it was before its present release, and a hold.
+def roll_back(remote: RemoteRepo, target: str, back: RollbackAsk) -> str:
+    """Pushes one commit: an environment, or one overlay of it, as it was before its current release, and a hold.
 
-    Raises: Rejected when there is nothing to go back to, or nobody had let it in.
+    Raises: Rejected when there is no earlier release, or when that one was never admitted.
     """
     require_reason(back.why)
     waived = dict.fromkeys(back.waived, back.why)
 
-    def edit(desk: _Desk) -> tuple[Edits, str]:
-        places = desk.places(target)
+    def edit(clone: _Clone) -> tuple[Edits, str]:
+        overlays = clone.overlays(target)
         edits: Edits = {}
         shown = []
-        for place in places:
-            present = desk.states.state(place, desk.git.head)
-            commit = desk.git.commit_id(back.to) if back.to else desk.previous(place, present)
-            edits |= rollback.rollback(place, present, desk.states.state(place, commit), desk.files.read, waived)
-            shown.append(f"{place.name} to {commit[:12]}")
-        hold = Hold(who=desk.git.identity, why=back.why, since=back.since)
-        return edits | rollback.hold_edit(desk.directory(target), hold), f"{target}: roll back {', '.join(shown)}"
+        for overlay in overlays:
+            present = clone.states.state(overlay, clone.git.head)
+            commit = clone.git.commit_id(back.to) if back.to else clone.previous(overlay, present)
+            edits |= rollback.rollback(overlay, present, clone.states.state(overlay, commit), clone.files.read, waived)
+            shown.append(f"{overlay.name} to {commit[:12]}")
+        hold = Hold(who=clone.git.identity, why=back.why, since=back.since)
+        return edits | rollback.hold_edit(clone.directory(target), hold), f"{target}: roll back {', '.join(shown)}"
 
-    return _committed(where, edit, target, back.why)
+    return _push_commit(remote, edit, target, back.why)
 
 
-def place_hold(where: RemoteRepo, target: str, stop: HoldAsk) -> str:
-    """One commit: automation writes nothing for the environment; with `suspend` nothing is applied either.
+def place_hold(remote: RemoteRepo, target: str, stop: HoldAsk) -> str:
+    """Pushes one commit, after which automation writes nothing for the environment.
 
     Raises: Rejected(InvalidReason).
     """
     require_reason(stop.why)
 
-    def edit(desk: _Desk) -> tuple[Edits, str]:
-        desk.places(target)
-        hold = Hold(who=desk.git.identity, why=stop.why, since=stop.since, until=stop.until, suspend=stop.suspend)
-        return rollback.hold_edit(desk.directory(target), hold), f"{target}: hold"
+    def edit(clone: _Clone) -> tuple[Edits, str]:
+        clone.overlays(target)
+        hold = Hold(who=clone.git.identity, why=stop.why, since=stop.since, until=stop.until, suspend=stop.suspend)
+        return rollback.hold_edit(clone.directory(target), hold), f"{target}: hold"
 
-    return _committed(where, edit, target, stop.why)
+    return _push_commit(remote, edit, target, stop.why)
 
 
-def resume(where: RemoteRepo, target: str) -> str:
-    """One commit: the hold is gone. Raises: Rejected(NotHeld)."""
+def resume(remote: RemoteRepo, target: str) -> str:
+    """Pushes one commit that removes the hold. Raises: Rejected(NotHeld)."""
 
-    def edit(desk: _Desk) -> tuple[Edits, str]:
-        places = desk.places(target)
-        states = {place.name: desk.states.state(place, desk.git.head) for place in places}
-        return rollback.resume(target, places, states), f"{target}: resume"
+    def edit(clone: _Clone) -> tuple[Edits, str]:
+        overlays = clone.overlays(target)
+        states = {overlay.name: clone.states.state(overlay, clone.git.head) for overlay in overlays}
+        return rollback.resume(target, overlays, states), f"{target}: resume"
 
-    return _committed(where, edit, target, "")
+    return _push_commit(remote, edit, target, "")
 
 
 def find(pending: Sequence[PendingRequest], environment: str, name: str) -> PendingRequest:
-    """Raises: Rejected(NotFound) naming the requests that do wait."""
+    """The request of this name. Raises: Rejected(NotFound) with the names of the requests that wait."""
     for found in pending:
         if found.name == name:
             return found
     known = ", ".join(sorted({found.name for found in pending})) or "none"
-    raise Rejected("NotFound", f"no request {name} waits for {environment}; there is {known}")
+    raise Rejected("NotFound", f"no request {name} waits for {environment}; these wait: {known}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """A clone to work in, and what its pipeline.yaml says."""
+class _Clone:
+    """A clone for one command, and its pipeline.yaml."""
 
     git: UserGit
     files: WorkTree
@@ -173,16 +173,18 @@ class _Desk:
 
     def environment(self, name: str) -> environments.Environment:
         if name not in self.declared.environments:
-            raise Rejected("NotFound", f"no environment is called {name}; there is {', '.join(self.declared.order)}")
+            raise Rejected(
+                "NotFound", f"pipeline.yaml has no environment {name}; it has {', '.join(self.declared.order)}"
+            )
         return self.declared.environments[name]
 
-    def places(self, target: str) -> tuple[Overlay, ...]:
+    def overlays(self, target: str) -> tuple[Overlay, ...]:
         """The overlays of an environment, or the one overlay of that name."""
         found = layout.overlays(self.declared, self.files.tree(self.git.head))
         own = tuple(each for each in found if target in {each.name, each.environment} and not each.is_platform)
         if not own:
             names = ", ".join(each.name for each in found if not each.is_platform)
-            raise Rejected("NotFound", f"no environment or overlay is called {target}; there is {names}")
+            raise Rejected("NotFound", f"no environment or overlay is called {target}; overlays are {names}")
         return own
 
     def directory(self, target: str) -> str:
@@ -192,29 +194,29 @@ class _Desk:
     def states(self) -> PastOverlays:
         return PastOverlays(self.declared, self.files, KnownFirstCommits(self.files.first_releases(self.git.head)))
 
-    def previous(self, place: Overlay, now: OverlayState) -> str:
+    def previous(self, overlay: Overlay, now: OverlayState) -> str:
         """Raises: Rejected(NothingBefore)."""
-        return self.states.previous(place, now, self.git.log(self.states.path(place, now)))
+        return self.states.previous(overlay, now, self.git.log(self.states.path(overlay, now)))
 
 
 @contextmanager
-def _desk(where: RemoteRepo) -> Iterator[_Desk]:
+def _clone(remote: RemoteRepo) -> Iterator[_Clone]:
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
-        git = UserGit(where.url, Path(scratch) / "clone", os.environ, where.trunk)  # noqa: TID251 - handed on
+        git = UserGit(remote.url, Path(scratch) / "clone", os.environ, remote.trunk)  # noqa: TID251 - handed on
         files = WorkTree(git.directory, {})
         blob = files.tree(git.head).get(pipeline.FILE)
         if blob is None:
-            raise Rejected("NoPipeline", f"{where.url} has no {pipeline.FILE}")
-        yield _Desk(git, files, pipeline.parse(files.read(blob.id)))
+            raise Rejected("NoPipeline", f"{remote.url} has no {pipeline.FILE}")
+        yield _Clone(git, files, pipeline.parse(files.read(blob.id)))
 
 
-def _committed(where: RemoteRepo, edit: Callable[[_Desk], tuple[Edits, str]], target: str, why: str) -> str:
-    """Edits the newest head; somebody who is faster only means to look again."""
+def _push_commit(remote: RemoteRepo, edit: Callable[[_Clone], tuple[Edits, str]], target: str, why: str) -> str:
+    """Edits the newest head; after a lost race, edits the new head again."""
     for attempt in range(_TRIES):
-        with _desk(where) as desk:
-            edits, subject = edit(desk)
+        with _clone(remote) as clone:
+            edits, subject = edit(clone)
             try:
-                commit = desk.git.push(edits, rollback.message(subject, target.partition("/")[0], why))
+                commit = clone.git.push(edits, rollback.message(subject, target.partition("/")[0], why))
             except Conflict:
                 if attempt == _TRIES - 1:
                     raise
@@ -223,5 +225,5 @@ def _committed(where: RemoteRepo, edit: Callable[[_Desk], tuple[Edits, str]], ta
     raise Conflict("TrunkMoved", "the trunk keeps moving; try again")
 
 
-def _unique(now: datetime) -> str:
+def _name_at(now: datetime) -> str:
     return now.astimezone(UTC).strftime("%Y%m%d-%H%M%S")

@@ -1,4 +1,4 @@
-"""`lockstep run`, apart from the other commands: what restarts does not wait until what they need is imported."""
+"""`lockstep run`: the controller. It starts without the imports of the other commands, so that a restart is quick."""
 
 import os
 import resource
@@ -9,48 +9,37 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import typer
-
-from gitops.app import wiring as assembly
+from gitops.app import wiring
 from gitops.app.assembly import assemble
 from gitops.cli.config_file import CLOCK, DEFAULT, ConfigFile, load
 from gitops.config.model import Config
-from gitops.runtime import logs as telemetry
+from gitops.runtime import logs
 from gitops.runtime.logs import LogOutput
-from gitops.web import apps as server
-from gitops.web import fd_limit as descriptors
+from gitops.web import apps, fd_limit
 from webhooks.sender import Sender
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-
-@app.callback()
-def _commands() -> None:
-    """With a callback the one command keeps its name."""
-
-
-@app.command()
 def run(config: ConfigFile = DEFAULT) -> None:
     """Run the controller in the foreground, until SIGTERM or Ctrl-C."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no copy of a secret on any disk
-    descriptors.raise_limit()
+    fd_limit.raise_limit()
     settings = load(config)
-    doors = server.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
+    senders = apps.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
-    telemetry.configure(LogOutput(sys.stderr, settings.name, log.level, log.format, _known_secrets(settings, doors)))
-    controller = assemble(settings, doors, _identity(), CLOCK)
-    with asked_to_stop() as asked:
+    logs.configure(LogOutput(sys.stderr, settings.name, log.level, log.format, _known_secrets(settings, senders)))
+    controller = assemble(settings, senders, _identity(), CLOCK)
+    with stop_signal() as wait:
         controller.start()
-        asked()
+        wait()
         controller.stop()
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[Callable[[], None]]:
-    """Yields what waits for SIGTERM or SIGINT, from now on.
+def stop_signal() -> Iterator[Callable[[], None]]:
+    """Yields a function that waits for SIGTERM or SIGINT. Signals that come before it is called count too.
 
-    The kernel may give a signal to any thread, and Python runs its handler in the main thread, which nothing wakes
-    then. So the main thread reads what the signal itself writes:
+    The kernel may deliver a signal to any thread, and Python runs its handler in the main thread, which may sleep. So
+    the main thread reads from a socket that the signal itself writes to:
     https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
     """
     reading, writing = socket.socketpair()
@@ -70,10 +59,10 @@ def _await(reading: socket.socket) -> None:
         pass  # another signal
 
 
-def _known_secrets(settings: Config, doors: Mapping[str, Sender]) -> telemetry.Secrets:
-    access = assembly.access(settings.repo)
+def _known_secrets(settings: Config, senders: Mapping[str, Sender]) -> logs.Secrets:
+    access = wiring.access(settings.repo)
     passwords = [each.password.current() for each in settings.registries.values() if each.password]
-    sources: list[Callable[[], Sequence[bytes]]] = [*(door.secrets for door in doors.values()), *passwords]
+    sources: list[Callable[[], Sequence[bytes]]] = [*(sender.secrets for sender in senders.values()), *passwords]
     return lambda: [
         *access.secret_forms(),
         *(value.decode("utf-8", "replace") for source in sources for value in source()),

@@ -1,8 +1,7 @@
-"""`lockstep sweep`: looks at the registries now, and commits what webhooks should have brought."""
+"""`lockstep sweep`: asks the registries now, and commits the images whose webhook was lost."""
 
 import random
 import sys
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +9,9 @@ from typing import Annotated
 
 import typer
 
-from gitops.app import registry_wiring as registries
-from gitops.app import wiring as assembly
-from gitops.app.wiring import Replica
-from gitops.cli.config_file import CLOCK, DEFAULT, ConfigFile, load
-from gitops.config.model import Config
+from gitops.app import registry_wiring
+from gitops.cli.config_file import CLOCK, DEFAULT, ConfigFile
+from gitops.cli.online_workspace import online_workspace
 from gitops.core.config_repo.pipeline import Pipeline
 from gitops.core.errors import GitopsError, Rejected
 from gitops.core.image_updates import sweep as rules
@@ -30,12 +27,12 @@ Services = Annotated[list[str] | None, typer.Argument(help="Services of pipeline
 
 
 def sweep(services: Services = None, config: ConfigFile = DEFAULT) -> None:
-    """Look at the registries now, and commit what is newer there, as if its webhook had arrived.
+    """Ask the registries now, and commit newer images as if their webhooks had arrived.
 
-    Exit code 2 = a registry could not be asked, or what was found could not be committed; the other registries were
-    swept. A registry that lockstep.yaml does not have is told, and is no failure unless its service was named.
+    Exit code 2 = a registry did not answer, or an image could not be committed; the other registries were swept. A
+    registry that lockstep.yaml does not have is reported. That is an error only if its service was named.
     """
-    with _workplace(load(config)) as (sweeper, declared):
+    with _sweeper(config) as (sweeper, declared):
         wanted = frozenset(services or declared.services)
         known = sweeper.hosts()
         hosts = _hosts(wanted, declared)
@@ -48,7 +45,7 @@ def sweep(services: Services = None, config: ConfigFile = DEFAULT) -> None:
 
 
 def _sweep_host(sweeper: Sweeper, host: str, wanted: Collection[str]) -> bool:
-    """False when the registry could not be asked. What was found until then is committed, and so it is printed."""
+    """False when the registry did not answer. Images that were found before are committed, so they are printed."""
     try:
         sweeper.sweep(host, wanted, _Printer())
     except GitopsError as error:
@@ -62,7 +59,7 @@ def _absent(host: str) -> str:
 
 
 def _hosts(wanted: Collection[str], declared: Pipeline) -> list[str]:
-    """Raises: Rejected(NotFound) for a service that nobody declares."""
+    """The registries of these services. Raises: Rejected(NotFound) for a service that pipeline.yaml does not have."""
     unknown = sorted(set(wanted) - declared.services.keys())
     if unknown:
         names = ", ".join(declared.services) or "none"
@@ -71,29 +68,22 @@ def _hosts(wanted: Collection[str], declared: Pipeline) -> list[str]:
 
 
 @contextmanager
-def _workplace(settings: Config) -> Iterator[tuple[Sweeper, Pipeline]]:
-    """A clone and a committer of its own for this one command: it writes by compare-and-swap, like the controller."""
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
-        repo = assembly.config_repo(settings, Path(scratch) / "clone")
-        repo.fetch()
-        reached = assembly.reach(Replica(settings, CLOCK), assembly.connect(settings))
-        renders = assembly.renders(assembly.kustomize(settings, Path(scratch) / "renders"))
-        desired = assembly.wanted(settings, repo, renders, reached).desired
-        desired.refresh()
-        committer = Committer(CommitterParties(repo, ImageSources(desired), _Quiet(), CLOCK, random.SystemRandom()))
-        given = registries.SweepParties(committer, repo, desired, CLOCK)
-        sweeper = registries.sweeper(registries.registries(settings), given)
+def _sweeper(config: Path) -> Iterator[tuple[Sweeper, Pipeline]]:
+    """A sweeper with a committer of its own, which writes by compare-and-swap, as the controller does."""
+    with online_workspace(config) as place:
+        sources = ImageSources(place.desired)
+        committer = Committer(CommitterParties(place.repo, sources, _Quiet(), CLOCK, random.SystemRandom()))
+        parties = registry_wiring.SweepParties(committer, place.repo, place.desired, CLOCK)
+        sweeper = registry_wiring.sweeper(registry_wiring.registries(place.replica.config), parties)
         committer.start()
         try:
-            declared = desired.pipeline()
+            declared = place.desired.pipeline()
             if declared is None:
-                raise desired.trouble() or Rejected("InvalidPipeline", "the config repo has no pipeline.yaml")
+                raise place.desired.trouble() or Rejected("InvalidPipeline", "the config repo has no pipeline.yaml")
             yield sweeper, declared
         finally:
             sweeper.close()
             committer.stop(_STOP_SECONDS)
-            repo.close()
-            reached.api.close()
 
 
 class _Printer:

@@ -1,7 +1,7 @@
-"""Where the offline commands work: a config repo as it lies there, kustomize, and what was worked out before.
+"""Where the offline commands work: a config repo on this machine, kustomize, and a cache of earlier results.
 
-They need no cluster and no configuration, so that they run in a hook and in CI. What was rendered and compared before
-is kept in the user's cache directory.
+They need no cluster and no configuration, so that they run in a git hook and in CI. Renders and surveys are cached in
+the user's cache directory.
 """
 
 import os
@@ -23,20 +23,22 @@ from gitops.core.errors import Rejected
 Format = Literal["text", "json"]
 
 Where = Annotated[Path, typer.Argument(help="The config repo: a work tree, or a bare repository")]
-Revision = Annotated[str, typer.Option(help="A commit to judge instead of the files that lie there")]
-As = Annotated[Format, typer.Option("--format", help="For people, or for programs")]
+Revision = Annotated[str, typer.Option(help="Check this commit instead of the files in the work tree")]
+As = Annotated[Format, typer.Option("--format", help="Text for people, or JSON for programs")]
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
+    """`memo` caches surveys."""
+
     repo: WorkTree
     renderer: Kustomize
     memo: RenderCache
 
 
 @contextmanager
-def workplace(path: Path) -> Iterator[Workspace]:
-    environment = os.environ  # noqa: TID251 - read once, here: hooks are told in it where pushed objects wait
+def workspace(path: Path) -> Iterator[Workspace]:
+    environment = os.environ  # noqa: TID251 - read once, here: git tells its hooks where the pushed objects are
     repo = WorkTree(path, environment)
     with _cache(environment.get("XDG_CACHE_HOME"), environment.get("HOME")) as cache:
         try:
@@ -49,7 +51,7 @@ def workplace(path: Path) -> Iterator[Workspace]:
 
 @contextmanager
 def _cache(configured: str | None, home: str | None) -> Iterator[Path]:
-    """A directory that lasts, if this user has one to write to."""
+    """The cache directory of this user; a temporary one where there is none to write to."""
     parent = Path(configured) if configured else Path(home) / ".cache" if home else None
     directory = parent / "lockstep" / "check" if parent and parent.is_absolute() else None
     try:
@@ -68,7 +70,5 @@ def _binary(configured: str | None) -> Path:
     found = configured or shutil.which("kustomize")
     if found is None or not Path(found).is_file():
         where = f"at {found}" if found else "on the PATH"
-        raise Rejected(
-            "NoKustomize", f"there is no kustomize {where}; install it, or set LOCKSTEP_KUSTOMIZE to its path"
-        )
+        raise Rejected("NoKustomize", f"kustomize is not {where}: install it, or set LOCKSTEP_KUSTOMIZE to its path")
     return Path(found)

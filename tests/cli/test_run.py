@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gitops.cli.run import asked_to_stop
+from gitops.cli.run import stop_signal
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_signal_that_another_thread_gets_is_heard(bystander: threading.Thread,
             threading.Event().wait(0.001)
         signal.pthread_kill(bystander.ident or 0, number)
 
-    with asked_to_stop() as asked:
+    with stop_signal() as asked:
         threading.Thread(target=strike_once_it_waits, daemon=True).start()
         asked()
     for each, handler in kept.items():
