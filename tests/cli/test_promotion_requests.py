@@ -148,7 +148,7 @@ def test_hold_and_resume(place: PromotionWorld) -> None:
     place.look()
     assert place.runs("test")["order"] == "1.2.0"
     assert lockstep(place, "resume", "test", code=2).endswith("NotHeld: test is not held")
-    assert "there is dev, test, prod" in lockstep(place, "hold", "live", "--reason", "x", code=2)
+    assert "overlays are dev, test, prod" in lockstep(place, "hold", "live", "--reason", "x", code=2)
 
 
 def test_promote_asks_by_a_tag(place: PromotionWorld) -> None:
@@ -157,12 +157,12 @@ def test_promote_asks_by_a_tag(place: PromotionWorld) -> None:
     place.soak()
     place.soak()
     said = lockstep(place, "promote", "prod", "print", "--name", "friday")
-    assert said == "asked by the tag promote/prod/friday; the page says what it waits for"
+    assert said == "requested by the tag promote/prod/friday; the page shows what it waits for"
     place.look()
     assert place.runs("prod") == {"order": "1.1.0", "print": "1.2.0"}
-    assert "no service is called cart" in lockstep(place, "promote", "prod", "cart", code=2)
+    assert "pipeline.yaml has no service cart" in lockstep(place, "promote", "prod", "cart", code=2)
     assert "nothing is promoted to dev" in lockstep(place, "promote", "dev", code=2)
-    assert "gates are soak" in lockstep(place, "promote", "prod", "--skip-gate", "soak", code=2)
+    assert "--skip-gate takes one of soak" in lockstep(place, "promote", "prod", "--skip-gate", "soak", code=2)
 
 
 def test_an_emergency_skips_a_gate_by_name_and_that_stays_visible(tmp_path: Path) -> None:
