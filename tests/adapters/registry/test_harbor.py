@@ -107,7 +107,7 @@ def counted(severity: str, total: int, **findings: int) -> dict[str, object]:
         ({REPORT: {"scan_status": "Success", "severity": ""}}, Scan(ScanState.DONE, None)),
         (
             {OLD_REPORT: {"scan_status": "Success", "severity": "Critical", "end_time": "2026-11-01T08:07:00.000Z"}},
-            Scan(ScanState.DONE, ScanSeverity.CRITICAL, at(7)),
+            Scan(ScanState.DONE, ScanSeverity.CRITICAL),
         ),
         (
             {
