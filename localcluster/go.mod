@@ -1,5 +1,5 @@
 // The programs of a local control plane, each at one version: built on demand by
-// gitops/local/binaries.py and never imported by anything.
+// gitops/local/cluster/binaries.py and never imported by any code.
 module lockstep.gitops/localcluster
 
 go 1.26.0

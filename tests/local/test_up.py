@@ -202,8 +202,8 @@ def test_config_repo_announces_a_git_push(running: Up, tmp_path: Path) -> None:
         (tmp_path / "work" / "NOTES").write_text("by hand\n")
         work.index.add(["NOTES"])
         work.index.commit("notes", author=git.Actor("me", "me@example.invalid"))
-        _, _, told = work.git.push("origin", "main", with_extended_output=True)
-    assert "lockstep: looking at the trunk's new head" in told
+        _, _, printed = work.git.push("origin", "main", with_extended_output=True)
+    assert "lockstep: looking at the trunk's new head" in printed
 
 
 def test_suggested_promotion_commands_work(running: Up) -> None:

@@ -119,9 +119,9 @@ def entries() -> tuple[LineageEntry, ...]:
 
 
 def past() -> RepoHistory:
-    told = entries()
-    present = {"test": told[0].releases["test"], "prod": told[2].releases["prod"]}
-    return RepoHistory(commit("head"), told, {name: each for name, each in present.items() if each}, {"prod": HOLD})
+    found = entries()
+    present = {"test": found[0].releases["test"], "prod": found[2].releases["prod"]}
+    return RepoHistory(commit("head"), found, {name: each for name, each in present.items() if each}, {"prod": HOLD})
 
 
 def findings() -> tuple[ParityFinding, ...]:

@@ -1,7 +1,7 @@
 """A working day at a print company: eight services in three environments and the platform, with some of everything.
 
 prod is Degraded (order), test is Progressing (print-api rolls out), test/gallery is stalled by the contract, and
-somebody scaled and patched things in prod by a console.
+a person scaled and patched objects in prod with a console.
 """
 
 from collections.abc import Callable, Sequence
@@ -316,7 +316,7 @@ CONTROLLER = ControllerState(
 class Source:
     """A StatusSource whose answers a test sets. `asked` are the pairs for which a comparison was requested."""
 
-    told: Statuses = field(default_factory=statuses)
+    ledger: Statuses = field(default_factory=statuses)
     pipe: Pipeline | None = PIPELINE
     own: ControllerState = CONTROLLER
     error: Exception | None = None
@@ -329,7 +329,7 @@ class Source:
     def statuses(self) -> Statuses:
         if self.error:
             raise self.error
-        return self.told
+        return self.ledger
 
     def pipeline(self) -> Pipeline | None:
         return self.pipe

@@ -85,12 +85,12 @@ def test_etag_gives_304_until_the_state_changes(client: FlaskClient, source: Sou
     known = {"If-None-Match": client.get(path).headers["ETag"]}
     assert (client.get(path, headers=known).status_code, client.get(path, headers=known).data) == (304, b"")
 
-    source.told = {
+    source.ledger = {
         name: (
             replace(status, images={"order": Image("order", "2.0.0", DIGEST)}),
             tuple(replace(record, message="other") for record in history),
         )
-        for name, (status, history) in source.told.items()
+        for name, (status, history) in source.ledger.items()
     }
     source.git = replace(source.git, entries=source.git.entries[2:], holds={})
     source.compare = lambda a, b: ParityComparison(
@@ -203,8 +203,8 @@ def test_registries_are_shown_with_the_state_of_their_sweeps(
     text = Markup(client.get(f"/?lang={language}").text).text
     for word in words:
         assert word in text
-    told = json(client, "/api/v1/status")["controller"]["registries"]
-    assert told[0] == {
+    found = json(client, "/api/v1/status")["controller"]["registries"]
+    assert found[0] == {
         "host": "harbor.example",
         "every": 300.0,
         "swept_at": "2026-03-05T07:30:00Z",
@@ -213,7 +213,7 @@ def test_registries_are_shown_with_the_state_of_their_sweeps(
         "message": "no such user",
         "notes": ["gallery: no push times"],
     }
-    assert told[1]["swept_at"] is None
+    assert found[1]["swept_at"] is None
 
 
 def test_a42_revisions_link_to_the_git_host_only_by_a_web_address(client: FlaskClient, source: Source) -> None:
@@ -227,7 +227,7 @@ def test_a42_revisions_link_to_the_git_host_only_by_a_web_address(client: FlaskC
 
 
 def test_empty_ledger_has_a_page(client: FlaskClient, source: Source) -> None:
-    source.told, source.pipe = {}, None
+    source.ledger, source.pipe = {}, None
 
     assert "No overlay has been reconciled yet" in client.get("/").text
 
@@ -259,7 +259,7 @@ def test_a41_a43_secrets_are_masked_even_if_the_ledger_has_values(client: FlaskC
     status = sample.dev()
     leaky = next(found for found in status.objects if found.key.kind == "Secret")
     leaky = replace(leaky, changes=(FieldChange("/data/password", "b2xk", "bmV3"),))
-    source.told = {"dev": (sample.with_objects(status, leaky), ())}
+    source.ledger = {"dev": (sample.with_objects(status, leaky), ())}
 
     for path in ("/overlays/dev", "/api/v1/overlays/dev"):
         text = client.get(path).text
@@ -279,12 +279,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a42_hostile_text_stays_text(client: FlaskClient, source: Source, text: str) -> None:
-    source.told = {
+    source.ledger = {
         name: (
             replace(_poisoned(status, text), overlay=name, environment=status.environment),
             _poisoned(tuple(history), text),
         )
-        for name, (status, history) in source.told.items()
+        for name, (status, history) in source.ledger.items()
     }
     source.own = _poisoned(source.own, text)
     source.git = replace(
@@ -319,7 +319,7 @@ def test_a42_a_huge_state_makes_a_bounded_page(client: FlaskClient, source: Sour
         for found in status.objects
         for changes in [tuple(FieldChange(f"/f{n}", "y" * 10_000, None) for n in range(80))]
     )
-    source.told = {"prod": (replace(status, objects=many), ())}
+    source.ledger = {"prod": (replace(status, objects=many), ())}
 
     assert len(client.get("/overlays/prod").data) < 8_000_000
     assert f"{len(many) - 500} more objects" in client.get("/overlays/prod").text

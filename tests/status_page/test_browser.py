@@ -75,7 +75,7 @@ def test_page_fits_a_phone_without_horizontal_scrolling(visit: Open, path: str) 
 
 
 def test_page_is_not_widened_by_long_words_from_outside(visit: Open, source: Source) -> None:
-    image = source.told["dev"][0].images["order"]
+    image = source.ledger["dev"][0].images["order"]
     source.origins[image.digest or ""] = BuildOrigin("a" * 40, f"https://git.example/{'y' * 280}", "z" * 100)
     source.pushes["order"] = (SourcePush("b" * 40, f"refs/heads/{'x' * 240}", NOW),)
     page = visit("/images/order", viewport={"width": 360, "height": 740})
@@ -93,7 +93,7 @@ def test_page_shows_a_change_without_a_reload_and_keeps_details_open(
     page.evaluate("window.untouched = true; window.scrollTo(0, 400)")
 
     healed = sample.with_objects(replace(sample.prod(), health=Health.HEALTHY), sample.workload("tuling-prod", "order"))
-    source.told = {**source.told, "prod": (healed, sample.history(healed))}
+    source.ledger = {**source.ledger, "prod": (healed, sample.history(healed))}
     page.evaluate(ASK_NOW)
 
     expect(page.locator("#summary .badges")).to_contain_text("Healthy")

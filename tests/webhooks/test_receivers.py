@@ -193,7 +193,7 @@ def test_ignored_delivery_is_answered_with_the_reason(world: World) -> None:
 
 
 def test_scan_and_deletion_are_passed_on_without_waiting_for_a_commit(world: World) -> None:
-    world.inbox.failure = Unavailable("RemoteDown", "whoever waits for a commit waits in vain")
+    world.inbox.failure = Unavailable("RemoteDown", "no commit gets through")
     response = world.post("/hooks/harbor", recorded.ALL["harbor-default-DELETE_ARTIFACT"])
     assert response.status_code == 200
     assert "heard of" in response.get_json()["results"][0]
@@ -202,7 +202,7 @@ def test_scan_and_deletion_are_passed_on_without_waiting_for_a_commit(world: Wor
 
 def test_config_push_is_answered_though_commits_fail(world: World) -> None:
     """Gitea closes the connection after five seconds and never sends the webhook again."""
-    world.inbox.failure = Unavailable("RemoteDown", "whoever waits for a commit waits in vain")
+    world.inbox.failure = Unavailable("RemoteDown", "no commit gets through")
     for name in ("gitea-push", "github-push", "gitlab-push", "bitbucket-cloud-push"):
         sample = samples.ALL[name]
         assert world.post(f"/hooks/{sample.kind_name}", sample.delivery).status_code == 200

@@ -15,7 +15,7 @@ def test_overlay_page_shows_the_exceptions_of_its_release(client: FlaskClient, s
     assert "rolled back to 1179" in visible_text(client, "/overlays/prod")
 
     status = replace(sample.dev(), waived=("adoption", "soak: two: words"))
-    source.told = {**source.told, "dev": (status, ())}
+    source.ledger = {**source.ledger, "dev": (status, ())}
     assert "Waived: all gates adoption Waived: soak two: words" in visible_text(client, "/overlays/dev")
     assert json(client, "/api/v1/overlays/dev")["contract"]["waived"] == {"": "adoption", "soak": "two: words"}
 
@@ -23,7 +23,7 @@ def test_overlay_page_shows_the_exceptions_of_its_release(client: FlaskClient, s
 def test_overlay_page_has_a_section_for_contract_violations(client: FlaskClient, source: Source) -> None:
     assert "This overlay violates the contract and is not synced" not in visible_text(client, "/overlays/test")
     status = replace(sample.dev(), warnings=("Deployment order /spec/x: prod has it too",))
-    source.told = {**source.told, "dev": (status, ())}
+    source.ledger = {**source.ledger, "dev": (status, ())}
 
     assert "but is still synced. Deployment order /spec/x: prod has it too" in visible_text(client, "/overlays/dev")
     contract = json(client, "/api/v1/overlays/test/gallery")["contract"]

@@ -15,7 +15,7 @@ from tests.status_page.sample import NOW, PIPELINE, Source, ago, commit
 
 
 def promotions_now(source: Source) -> promotions.PromotionsView:
-    return promotions.show_promotions(source.told, PIPELINE, source.git, NOW)
+    return promotions.show_promotions(source.ledger, PIPELINE, source.git, NOW)
 
 
 def test_queue_of_an_environment_names_requests_and_their_gates(client: FlaskClient) -> None:
@@ -56,7 +56,7 @@ def test_queue_leaves_out_a_reason_that_repeats_a_request(source: Source) -> Non
 def test_queue_shows_a_reason_once_for_all_overlays(source: Source) -> None:
     test, gallery = sample.test(), sample.gallery()
     held = dict.fromkeys(("test", "test/gallery"), past.HOLD)
-    source.told = {each.overlay: (replace(each, waiting=("it waits",)), ()) for each in (test, gallery)}
+    source.ledger = {each.overlay: (replace(each, waiting=("it waits",)), ()) for each in (test, gallery)}
     source.git = replace(source.git, holds=held)
     [queue] = [found for found in promotions_now(source).queues if found.stage.name == "test"]
 
@@ -83,8 +83,8 @@ def test_waiver_of_a_release_stays_visible(client: FlaskClient, source: Source) 
 def test_auto_rollback_is_shown_with_the_environment(client: FlaskClient) -> None:
     assert "rolled back automatically if Degraded within 10 min" in visible_text(client, "/promotions")
     stages = [found["stage"] for found in json(client, "/api/v1/promotions")["queues"]]
-    told = {stage["name"]: stage["promotion"]["rollback"] for stage in stages if stage["promotion"]}
-    assert (told["test"], told["prod"]) == (0.0, 600.0)
+    found = {stage["name"]: stage["promotion"]["rollback"] for stage in stages if stage["promotion"]}
+    assert (found["test"], found["prod"]) == (0.0, 600.0)
 
 
 DIGEST, BASE = f"sha256:{'4f' * 32}", "4b825dc6" * 5
@@ -106,7 +106,7 @@ def test_waivers_for_a_digest_or_a_commit_are_shown_in_short_form(
 ) -> None:
     release = Release(waived={DIGEST: "orders are lost", BASE: "only the image is new"})
     source.git = replace(source.git, releases={"prod": release})
-    source.told = {**source.told, "prod": (replace(sample.prod(), waived=release.waivers), ())}
+    source.ledger = {**source.ledger, "prod": (replace(sample.prod(), waived=release.waivers), ())}
 
     for page in ("/promotions", "/overlays/prod"):
         text = visible_text(client, f"{page}?lang={language}")
@@ -127,7 +127,7 @@ def test_timeline_names_author_time_and_evidence(client: FlaskClient) -> None:
 
 
 def test_promotions_page_of_a_new_installation(client: FlaskClient, source: Source) -> None:
-    source.told, source.git = {}, replace(source.git, entries=(), releases={}, holds={})
+    source.ledger, source.git = {}, replace(source.git, entries=(), releases={}, holds={})
 
     assert "No promotion is waiting" in visible_text(client, "/promotions")
     assert "There are no promotions, rollbacks or holds yet." in visible_text(client, "/promotions")
