@@ -1,4 +1,4 @@
-"""A promotion does not bring what its registry no longer has: on real git and real kustomize."""
+"""The gate on absent images: a promotion waits while its registry no longer has an image. Real git, real kustomize."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
         yield made
 
 
-def test_a_proven_image_that_is_gone_is_not_promoted_until_it_is_back(place: PromotionWorld) -> None:
+def test_absent_image_waits_though_it_is_proven_until_it_is_back(place: PromotionWorld) -> None:
     place.asking.gone.add(ORDER)
     place.push_image("order", 2)
     place.soak()
@@ -33,7 +33,7 @@ def test_a_proven_image_that_is_gone_is_not_promoted_until_it_is_back(place: Pro
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_another_image_of_the_same_name_moves(place: PromotionWorld) -> None:
+def test_absent_image_does_not_stop_another_digest_of_its_name(place: PromotionWorld) -> None:
     place.asking.gone.add(replace(ORDER, digest=f"sha256:{'e' * 64}"))
     place.push_image("order", 2)
     place.soak()

@@ -1,4 +1,4 @@
-"""Promotions that are taken back by themselves, on real git and real kustomize."""
+"""The automatic rollback of a promotion whose environment is Degraded soon after. Real git, real kustomize."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,7 +20,7 @@ RELEASE, HOLD = (f"environments/test/{name}.yaml" for name in ("release", "hold"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[PromotionWorld]:
-    """Order 1.2.0 was promoted to test, and runs."""
+    """Order 1.2.0 was promoted to test and runs there."""
     with world(tmp_path, DECLARED) as made:
         made.soak()
         promote(made)
@@ -35,12 +35,12 @@ def promote(place: PromotionWorld, number: int = 2) -> None:
 
 
 def degrade(place: PromotionWorld, minutes: float = 4, *names: str) -> None:
-    """After so many minutes order is Degraded in test."""
+    """Make order, or the named workloads, Degraded in test after `minutes`."""
     place.pass_time(minutes)
     place.run(health=dict.fromkeys(names or ("order",), Health.DEGRADED), environments=("test",))
 
 
-def test_it_is_what_a_person_would_have_done(place: PromotionWorld) -> None:
+def test_auto_rollback_writes_the_release_that_a_manual_rollback_writes(place: PromotionWorld) -> None:
     promotion = place.remote.head()
     degrade(place)
     place.look()
@@ -61,7 +61,7 @@ def test_it_is_what_a_person_would_have_done(place: PromotionWorld) -> None:
     assert place.remote.read(RELEASE) == release
 
 
-def test_it_happens_once_and_is_never_taken_back_itself(place: PromotionWorld) -> None:
+def test_auto_rollback_happens_once_and_is_never_rolled_back(place: PromotionWorld) -> None:
     degrade(place)
     place.look()
     head = place.remote.head()
@@ -80,8 +80,8 @@ def test_it_happens_once_and_is_never_taken_back_itself(place: PromotionWorld) -
     assert place.runs("test")["order"] == "1.1.0"
 
 
-def test_a_restart_and_a_long_night_change_nothing(place: PromotionWorld) -> None:
-    """Whoever led before saw it fall, and died."""
+def test_auto_rollback_survives_a_restart_and_a_long_pause(place: PromotionWorld) -> None:
+    """The replica that led before saw the environment degrade, and died."""
     degrade(place)
     place.begin()
     place.now += timedelta(hours=9)
@@ -90,7 +90,7 @@ def test_a_restart_and_a_long_night_change_nothing(place: PromotionWorld) -> Non
     assert "degraded 4 min after" in place.last()
 
 
-def test_a_lost_race_is_decided_again(place: PromotionWorld) -> None:
+def test_auto_rollback_is_decided_again_after_a_conflict(place: PromotionWorld) -> None:
     degrade(place)
     place.remote.write({"README.md": b"hello\n"}, "somebody was faster")
     with pytest.raises(Exception, match="moved"):
@@ -100,7 +100,7 @@ def test_a_lost_race_is_decided_again(place: PromotionWorld) -> None:
     assert place.remote.subjects()[1] == "somebody was faster"
 
 
-def test_a_race_that_a_person_wins_is_theirs(place: PromotionWorld) -> None:
+def test_auto_rollback_yields_to_a_person_who_edited_the_overlay_first(place: PromotionWorld) -> None:
     degrade(place)
     place.remote.write({"environments/test/kustomization.yaml": overlay("test", 2)}, "I look at it")
     with pytest.raises(Exception, match="moved"):
@@ -109,23 +109,23 @@ def test_a_race_that_a_person_wins_is_theirs(place: PromotionWorld) -> None:
     assert "roll back" not in "".join(place.remote.subjects())
 
 
-class TestItIsLeftToPeople:
+class TestAutoRollbackLeavesItToPeople:
     def assert_left(self, place: PromotionWorld) -> None:
         place.look()
         assert "roll back" not in "".join(place.remote.subjects())
 
-    def test_where_nobody_asked_for_it(self, tmp_path: Path) -> None:
+    def test_auto_rollback_is_off_unless_pipeline_declares_it(self, tmp_path: Path) -> None:
         with world(tmp_path) as place:
             place.soak()
             promote(place)
             degrade(place)
             self.assert_left(place)
 
-    def test_after_the_time(self, place: PromotionWorld) -> None:
+    def test_auto_rollback_ignores_degradation_after_its_time_limit(self, place: PromotionWorld) -> None:
         degrade(place, 10.5)
         self.assert_left(place)
 
-    def test_when_it_was_degraded_before(self, tmp_path: Path) -> None:
+    def test_auto_rollback_ignores_an_overlay_that_was_degraded_before(self, tmp_path: Path) -> None:
         with world(tmp_path, DECLARED) as place:
             place.soak()
             place.run(health={"print": Health.DEGRADED}, environments=("test",))
@@ -137,13 +137,13 @@ class TestItIsLeftToPeople:
             degrade(place, 1, "print")
             self.assert_left(place)
 
-    def test_when_somebody_has_committed_since(self, place: PromotionWorld) -> None:
+    def test_auto_rollback_ignores_an_overlay_that_a_person_edited_since(self, place: PromotionWorld) -> None:
         place.write({"environments/test/notes.txt": b"I look at it\n"})
         degrade(place)
         self.assert_left(place)
 
-    def test_while_it_is_held(self, place: PromotionWorld) -> None:
-        """Also when the promotion itself went past the hold."""
+    def test_auto_rollback_ignores_a_held_environment(self, place: PromotionWorld) -> None:
+        """The hold counts even if the promotion itself skipped the gate `hold`."""
         place.write({HOLD: b"who: Li\nwhy: looking\nsince: 2026-11-01T00:00:00Z\n"})
         place.push_image("order", 3)
         place.soak()
@@ -154,14 +154,14 @@ class TestItIsLeftToPeople:
         degrade(place)
         self.assert_left(place)
 
-    def test_by_a_replica_that_follows(self, place: PromotionWorld) -> None:
+    def test_auto_rollback_is_not_done_by_a_follower(self, place: PromotionWorld) -> None:
         degrade(place)
         place.leads = False
         assert place.promoter.look() is None
         self.assert_left(place)
 
 
-def test_an_overlay_of_its_own_goes_back_alone(tmp_path: Path) -> None:
+def test_auto_rollback_of_a_service_overlay_leaves_the_others(tmp_path: Path) -> None:
     overlays = {name: service_overlay(name) for name in OVERLAYS}
     with world(tmp_path, DECLARED, overlays) as place:
         place.soak()

@@ -1,4 +1,4 @@
-"""Promotions on real git and real kustomize: what moves by itself, what on request, and what never."""
+"""The promoter on real git and real kustomize: promotions on proof, promotions on request, and refused ones."""
 
 import subprocess
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
         yield made
 
 
-def test_what_dev_proved_is_in_test_by_itself_and_in_prod_when_asked_for(place: PromotionWorld) -> None:
+def test_proven_image_moves_to_test_by_itself_and_to_prod_on_request(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.soak(4)
     assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
@@ -44,7 +44,7 @@ def test_what_dev_proved_is_in_test_by_itself_and_in_prod_when_asked_for(place: 
     assert place.waiting("prod") == ()
 
 
-def test_a_promotion_writes_the_overlay_and_nothing_else(place: PromotionWorld) -> None:
+def test_promotion_writes_only_files_of_the_overlay(place: PromotionWorld) -> None:
     before = place.remote.head()
     place.push_image("order", 2)
     place.soak()
@@ -55,7 +55,7 @@ def test_a_promotion_writes_the_overlay_and_nothing_else(place: PromotionWorld) 
     assert place.remote.read("environments/test/kustomization.yaml") == expected
 
 
-def test_base_moves_as_the_tree_that_was_proven(place: PromotionWorld) -> None:
+def test_base_moves_as_the_tree_that_was_proven_as_a_whole(place: PromotionWorld) -> None:
     commit = place.edit_base("order", "new")
     place.edit_base("print", "newer")
     place.run(health={"print": Health.PROGRESSING})
@@ -69,7 +69,7 @@ def test_base_moves_as_the_tree_that_was_proven(place: PromotionWorld) -> None:
     assert commit != head
 
 
-def test_degraded_and_restarts_cost_time_and_a_lost_ledger_everything(place: PromotionWorld) -> None:
+def test_soak_loses_time_to_degradation_and_restarts_and_starts_again_without_ledger(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.run()
     place.pass_time(3)
@@ -89,7 +89,7 @@ def test_degraded_and_restarts_cost_time_and_a_lost_ledger_everything(place: Pro
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_time_that_nobody_observes_proves_nothing(place: PromotionWorld) -> None:
+def test_soak_does_not_count_unobserved_time(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.run()
     place.observed = False
@@ -100,7 +100,7 @@ def test_time_that_nobody_observes_proves_nothing(place: PromotionWorld) -> None
     assert place.runs("test")["order"] == "1.1.0"
 
 
-def test_what_never_ran_stays_until_that_is_waived_by_name(place: PromotionWorld) -> None:
+def test_image_that_never_ran_waits_until_a_request_skips_the_gate(place: PromotionWorld) -> None:
     place.stopped = {"order"}
     place.push_image("order", 2)
     place.soak()
@@ -111,13 +111,13 @@ def test_what_never_ran_stays_until_that_is_waived_by_name(place: PromotionWorld
     assert "Lockstep-Waived: ran: the queue is empty" in place.last()
 
 
-def test_settled_proofs_are_written_no_more(place: PromotionWorld) -> None:
+def test_proofs_that_are_settled_are_not_written_again(place: PromotionWorld) -> None:
     writes = place.shelf.writes
     place.soak(30)
     assert place.shelf.writes == writes
 
 
-def test_settings_on_the_trunk_follow_by_themselves_where_something_comes_after(place: PromotionWorld) -> None:
+def test_settings_on_the_trunk_follow_by_themselves_except_in_the_last_environment(place: PromotionWorld) -> None:
     place.write({f"environments/{name}/kustomization.yaml": overlay(name, level="debug") for name in ("test", "prod")})
     place.look()
     assert (place.level("test"), place.level("prod")) == ("debug", "info")
@@ -126,7 +126,7 @@ def test_settings_on_the_trunk_follow_by_themselves_where_something_comes_after(
 
 
 @pytest.mark.parametrize(("name", "is_let_in"), [("extra", True), ("stray", False)])
-def test_settings_may_add_an_object_that_a_variation_lets_be_there(
+def test_settings_may_add_an_object_only_if_a_variation_allows_it(
     place: PromotionWorld, name: str, *, is_let_in: bool
 ) -> None:
     added = overlay("test").replace(b"../../base]", b"../../base, more.yaml]")
@@ -137,7 +137,7 @@ def test_settings_may_add_an_object_that_a_variation_lets_be_there(
     assert is_let_in or f"{name}: the object is not in base, and no variation allows that" in place.waiting("test")[0]
 
 
-def test_an_image_written_by_hand_is_never_taken_along(place: PromotionWorld) -> None:
+def test_image_edited_by_hand_is_not_promoted_with_another_one(place: PromotionWorld) -> None:
     place.push_image("print", 9, "test")
     place.push_image("order", 2)
     place.soak()
@@ -145,7 +145,7 @@ def test_an_image_written_by_hand_is_never_taken_along(place: PromotionWorld) ->
     assert any("print: its image was edited on the trunk without a release" in each for each in place.waiting("test"))
 
 
-def test_what_would_not_render_is_not_pushed(place: PromotionWorld) -> None:
+def test_promotion_that_would_not_render_is_not_pushed(place: PromotionWorld) -> None:
     head = place.write({"environments/test/kustomization.yaml": overlay("test") + b"patches: [{path: gone.yaml}]\n"})
     place.look()
     assert place.remote.head() == head
@@ -153,7 +153,7 @@ def test_what_would_not_render_is_not_pushed(place: PromotionWorld) -> None:
     assert place.runs("test") == {"order": "1.1.0", "print": "1.1.0"}
 
 
-def test_what_breaks_the_contract_is_not_pushed(tmp_path: Path) -> None:
+def test_promotion_that_breaks_the_contract_is_not_pushed(tmp_path: Path) -> None:
     with world(tmp_path, pipeline(variations=SETTINGS)) as place:
         place.soak()
         patch = b"patches:\n- patch: '- {op: add, path: /spec/replicas, value: 3}'\n  target: {kind: Deployment}\n"
@@ -166,8 +166,8 @@ def test_what_breaks_the_contract_is_not_pushed(tmp_path: Path) -> None:
         assert place.level("test") == "debug"
 
 
-def test_what_would_share_a_value_is_charged_to_the_one_that_is_promoted(tmp_path: Path) -> None:
-    """As in the pass that would follow: dev, which has the same value, does not change."""
+def test_promotion_is_refused_if_it_shares_a_distinct_value(tmp_path: Path) -> None:
+    """The violation is test's, as in the pass that would follow: dev has the same value and does not change."""
     with world(tmp_path, pipeline(variations=SETTINGS.replace("/LEVEL}", "/LEVEL, distinct: true}"))) as place:
         place.soak()
         head = place.push_image("order", 2)
@@ -179,7 +179,7 @@ def test_what_would_share_a_value_is_charged_to_the_one_that_is_promoted(tmp_pat
         )
 
 
-def test_a_lost_race_is_decided_again(place: PromotionWorld) -> None:
+def test_promotion_is_decided_again_after_a_conflict(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.run()
     place.pass_time(5)
@@ -192,7 +192,7 @@ def test_a_lost_race_is_decided_again(place: PromotionWorld) -> None:
     assert place.remote.subjects()[2] == "somebody was faster"
 
 
-def test_a_hold_stops_automation_and_a_named_skip_passes_it(place: PromotionWorld) -> None:
+def test_hold_stops_automatic_promotions_until_a_request_skips_it(place: PromotionWorld) -> None:
     hold = b"who: Li\nwhy: stocktaking\nsince: 2026-11-01T00:00:00Z\n"
     place.write({"environments/test/hold.yaml": hold})
     place.push_image("order", 2)
@@ -207,19 +207,19 @@ def test_a_hold_stops_automation_and_a_named_skip_passes_it(place: PromotionWorl
 class TestRequests:
     @pytest.fixture
     def ready(self, place: PromotionWorld) -> PromotionWorld:
-        """Both services have something new that test has proven."""
+        """Both services have a new image that test has proven."""
         for service in ("order", "print"):
             place.push_image(service, 2)
         place.soak()
         place.soak()
         return place
 
-    def test_services_by_name(self, ready: PromotionWorld) -> None:
+    def test_request_may_name_services(self, ready: PromotionWorld) -> None:
         ready.tag("promote/prod/one", "x\n\nServices: print")
         ready.look()
         assert ready.runs("prod") == {"order": "1.1.0", "print": "1.2.0"}
 
-    def test_done_once_for_ever(self, ready: PromotionWorld) -> None:
+    def test_request_is_carried_out_once(self, ready: PromotionWorld) -> None:
         ready.tag("promote/prod/one")
         ready.look()
         head = ready.remote.head()
@@ -228,8 +228,8 @@ class TestRequests:
         ready.look()
         assert ready.remote.head() == head
 
-    def test_done_once_also_where_a_merge_puts_back_what_was_before(self, ready: PromotionWorld) -> None:
-        """Git's simplified history of prod follows the side that the merge took, where no promotion was."""
+    def test_request_is_carried_out_once_though_a_merge_reverts_it(self, ready: PromotionWorld) -> None:
+        """Git's simplified history of prod follows the parent whose files the merge took. It holds no promotion."""
         ready.tag("promote/prod/one")
         person = ready.person
         git(person, "checkout", "--quiet", "-b", "side", "origin/main")
@@ -249,7 +249,7 @@ class TestRequests:
         assert ready.runs("prod")["order"] == "1.1.0"
         assert ready.subjects(1) == ["merge: prod as before"]
 
-    def test_what_was_there_at_the_tagged_commit(self, ready: PromotionWorld) -> None:
+    def test_request_promotes_the_images_proven_at_the_tagged_commit(self, ready: PromotionWorld) -> None:
         at = ready.remote.head()
         ready.push_image("order", 3)
         ready.soak()
@@ -258,7 +258,7 @@ class TestRequests:
         ready.look()
         assert ready.runs("prod") == {"order": "1.2.0", "print": "1.2.0"}
 
-    def test_deleted_is_withdrawn_and_old_is_expired(self, place: PromotionWorld) -> None:
+    def test_request_is_withdrawn_by_deletion_and_expires_with_age(self, place: PromotionWorld) -> None:
         place.tag("promote/prod/one")
         place.look()
         (pending,) = place.notes.pending("prod").requests
@@ -271,7 +271,7 @@ class TestRequests:
         place.look()
         assert place.notes.pending("prod").requests == ()
 
-    def test_unmet_gates_are_shown_and_refused_tags_too(self, ready: PromotionWorld) -> None:
+    def test_request_shows_its_unmet_gates_beside_refused_tags(self, ready: PromotionWorld) -> None:
         git(ready.person, "tag", "promote/prod/light")
         git(ready.person, "push", "--quiet", "origin", "refs/tags/promote/prod/light")
         ready.write({"environments/prod/hold.yaml": b"who: Li\nwhy: x\nsince: 2026-11-01T00:00:00Z\n"})
@@ -283,7 +283,7 @@ class TestRequests:
         assert pending.moves == ("prod: order 1.2.0, print 1.2.0",)
         assert pending.gates[0].startswith("held by Li")
 
-    def test_refused_tags_crowd_nothing_out_and_expire(self, ready: PromotionWorld) -> None:
+    def test_refused_tags_are_cut_short_and_expire(self, ready: PromotionWorld) -> None:
         for number in range(10):
             git(ready.person, "tag", f"promote/prod/light-{number}", "HEAD")
         git(ready.person, "push", "--quiet", "origin", "--tags")
@@ -308,7 +308,7 @@ class TestRequests:
         ready.promoter.look()
         assert ready.waiting("prod")[1:] == ()
 
-    def test_approvals_are_others_signatures_under_this_release(self, tmp_path: Path) -> None:
+    def test_approvals_are_signatures_of_other_people_for_this_release(self, tmp_path: Path) -> None:
         with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
             _make_keys(place, "li", "wang")
             place.soak()
@@ -329,7 +329,7 @@ class TestRequests:
             assert place.runs("prod")["order"] == "1.2.0"
             assert "Lockstep-Approved-By: wang@example" in place.last()
 
-    def test_a_moved_tag_needs_new_approvals(self, tmp_path: Path) -> None:
+    def test_approvals_do_not_count_after_the_request_tag_moved(self, tmp_path: Path) -> None:
         with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
             _make_keys(place, "li", "wang")
             place.soak()
@@ -344,8 +344,8 @@ class TestRequests:
             place.look()
             assert place.runs("prod")["order"] == "1.1.0"
 
-    def test_who_asks_cannot_do_without_those_who_approve(self, tmp_path: Path) -> None:
-        """Unless the controller's own configuration lets this gate be skipped too."""
+    def test_approvals_cannot_be_skipped_by_the_requester(self, tmp_path: Path) -> None:
+        """Unless the controller's own configuration lists this gate in `skippable`."""
         with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
             _make_keys(place, "li")
             place.soak()
@@ -363,7 +363,7 @@ class TestRequests:
             assert place.runs("prod")["order"] == "1.2.0"
             assert "Lockstep-Waived: approvals: urgent" in place.last()
 
-    def test_an_unsigned_request_cannot_be_approved_nor_skip_it(self, tmp_path: Path) -> None:
+    def test_approvals_cannot_be_given_for_or_skipped_by_an_unsigned_request(self, tmp_path: Path) -> None:
         with world(tmp_path, pipeline(prod="when: requested, soak: 0s, approvals: {count: 1}")) as place:
             place.soak()
             place.push_image("order", 2)
@@ -378,7 +378,7 @@ class TestRequests:
             assert "must be signed" in place.waiting("prod")[-1]
 
 
-def test_what_people_write_never_outgrows_a_status(place: PromotionWorld) -> None:
+def test_hold_with_an_overlong_reason_is_refused_in_a_short_status(place: PromotionWorld) -> None:
     held = f"who: Li\nwhy: '{'x y ' * 200_000}'\nsince: '2026-01-01T00:00:00+00:00'\n"
     place.write({"environments/test/hold.yaml": held.encode()})
     place.push_image("order", 2)
@@ -390,7 +390,7 @@ def test_what_people_write_never_outgrows_a_status(place: PromotionWorld) -> Non
     )
 
 
-def test_an_overlay_that_is_gone_is_watched_no_more(place: PromotionWorld) -> None:
+def test_proof_recorder_stops_recording_an_overlay_that_is_gone(place: PromotionWorld) -> None:
     known = place.shelf.kept["test"]
     place.recorder.keep_only(["dev"])
     place.pass_time(5)
@@ -398,8 +398,8 @@ def test_an_overlay_that_is_gone_is_watched_no_more(place: PromotionWorld) -> No
     assert place.shelf.kept["dev"].at >= known.at
 
 
-class TestTermsOfLeading:
-    """Another replica leads for a while, sees the new image fail in dev, and writes that down."""
+class TestLeaderTerms:
+    """Another replica leads for a while, sees the new image fail in dev, and records that."""
 
     @pytest.fixture
     def proven(self, place: PromotionWorld) -> PromotionWorld:
@@ -416,7 +416,7 @@ class TestTermsOfLeading:
         records = tuple(replace(each, observed=0.0, healthy_since=None) for each in known.records)
         place.shelf.kept["dev"] = replace(known, at=place.now, records=records, steady=frozenset())
 
-    def test_what_was_proven_in_an_earlier_term_is_read_again(self, proven: PromotionWorld) -> None:
+    def test_leader_reads_proofs_again_after_another_term(self, proven: PromotionWorld) -> None:
         self._led_by_another(proven)
         written = proven.shelf.kept["dev"]
         assert proven.promoter.look() is None, "it leads again, but has read nothing yet"
@@ -430,7 +430,7 @@ class TestTermsOfLeading:
         proven.soak()
         assert proven.runs("test")["order"] == "1.2.0"
 
-    def test_a_look_that_outlasts_its_term_pushes_nothing(self, proven: PromotionWorld) -> None:
+    def test_leader_pushes_nothing_once_its_term_has_ended(self, proven: PromotionWorld) -> None:
         def led_by_another() -> None:
             self._led_by_another(proven)
             proven.recorder.recall()

@@ -43,7 +43,7 @@ def carry_out(place: PromotionWorld, edit: Edit) -> None:
 
 
 def pending(place: PromotionWorld) -> list[str]:
-    """What parity says is still to come from dev to test."""
+    """List the differences between dev and test that parity calls pending."""
     repo = WorkTree(place.remote.directory, {})
     try:
         comparer = ParityComparer(repo, place.renderer, RenderCache(place.directory / "surveys"))
@@ -56,7 +56,7 @@ def pending(place: PromotionWorld) -> list[str]:
 
 @settings(max_examples=8, deadline=None)
 @given(edits=EDITS)
-def test_after_a_promotion_nothing_is_pending(edits: Sequence[Edit]) -> None:
+def test_promotion_leaves_nothing_pending(edits: Sequence[Edit]) -> None:
     with tempfile.TemporaryDirectory() as directory, world(Path(directory), declared(variations=SETTINGS)) as place:
         place.soak()
         for edit in edits:
@@ -67,7 +67,7 @@ def test_after_a_promotion_nothing_is_pending(edits: Sequence[Edit]) -> None:
 
 @settings(max_examples=8, deadline=None)
 @given(history=st.lists(EDITS, min_size=1, max_size=3), back=st.integers(0, 3))
-def test_a_rollback_restores_the_exact_bytes(history: Sequence[Sequence[Edit]], back: int) -> None:
+def test_rollback_restores_the_exact_bytes(history: Sequence[Sequence[Edit]], back: int) -> None:
     with tempfile.TemporaryDirectory() as directory, world(Path(directory)) as place:
         place.soak()
         rendered = [(place.remote.head(), place.desired.build("test"))]
@@ -84,7 +84,7 @@ def test_a_rollback_restores_the_exact_bytes(history: Sequence[Sequence[Edit]], 
 
 
 def roll_back(place: PromotionWorld, commit: str) -> None:
-    """The edit that `lockstep rollback test --to <commit>` makes."""
+    """Write the edit that `lockstep rollback test --to <commit>` makes."""
     test = place.desired.overlays()["test"]
     edits = rollback.rollback(test, state(place, place.remote.head()), state(place, commit), place.repo.read)
     hold = Hold(who="Wang", why="a test", since=datetime(2026, 11, 1, tzinfo=UTC))
@@ -104,8 +104,8 @@ def state(place: PromotionWorld, commit: str) -> OverlayState:
     return OverlayState(commit, tree, release, {services[image.name]: image for image in found})
 
 
-def test_before_a_promotion_it_is_pending(tmp_path: Path) -> None:
-    """The check above would see it."""
+def test_promotion_that_is_due_shows_as_pending(tmp_path: Path) -> None:
+    """`test_promotion_leaves_nothing_pending` would notice a difference that is left."""
     with world(tmp_path, declared(variations=SETTINGS)) as place:
         place.soak()
         place.push_image("order", 2)

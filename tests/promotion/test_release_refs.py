@@ -1,4 +1,4 @@
-"""Commits of releases and a trunk that is rewritten, on real git and real kustomize."""
+"""Refs that keep the commits of releases, also after the trunk is rewritten. Real git, real kustomize."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def release(place: PromotionWorld, environment: str) -> Release:
 
 
 def kept(place: PromotionWorld) -> set[str]:
-    """The commits that refs of the remote keep."""
+    """List the commits that refs below refs/lockstep/ of the remote keep."""
     refs = git(place.remote.directory, "for-each-ref", "--format=%(objectname) %(refname)", "refs/lockstep/")
     pairs = [line.split() for line in refs.splitlines()]
     assert all(ref == f"refs/lockstep/base/{commit}" for commit, ref in pairs)
@@ -33,7 +33,7 @@ def kept(place: PromotionWorld) -> set[str]:
 
 
 def rewrite(place: PromotionWorld) -> None:
-    """The trunk is force-pushed: the same files, as one commit without a past."""
+    """Force-push the trunk: the same files, as one commit without a parent."""
     names = git(place.remote.directory, "ls-tree", "-r", "--name-only", "main").splitlines()
     place.remote.write({name: place.remote.read(name) for name in names}, "a history of its own", start=None)
     git(place.remote.directory, "gc", "--quiet", "--prune=now")
@@ -41,7 +41,7 @@ def rewrite(place: PromotionWorld) -> None:
     place.desired.refresh()
 
 
-def test_both_commits_of_every_release_are_kept(place: PromotionWorld) -> None:
+def test_release_refs_keep_both_commits_of_every_release(place: PromotionWorld) -> None:
     adopted = release(place, "test")
     assert kept(place) == {adopted.base, adopted.overlay}
     place.edit_base("order", "new")
@@ -52,14 +52,14 @@ def test_both_commits_of_every_release_are_kept(place: PromotionWorld) -> None:
     assert kept(place) == {adopted.base, promoted.base, promoted.overlay}
 
 
-def test_a_release_that_a_person_wrote_is_kept_when_it_is_on_the_trunk(place: PromotionWorld) -> None:
+def test_release_refs_keep_a_release_by_hand_if_its_commits_are_on_the_trunk(place: PromotionWorld) -> None:
     head = place.edit_base("order", "new")
     place.write({"environments/prod/release.yaml": f"base: {head}\noverlay: {head}\n".encode()})
     place.look()
     assert head in kept(place)
 
 
-def test_what_is_not_on_the_trunk_is_not_made_good(place: PromotionWorld) -> None:
+def test_release_refs_do_not_keep_commits_off_the_trunk(place: PromotionWorld) -> None:
     before = kept(place)
     idea = place.repo.write(place.remote.head(), [NewCommit({"idea": b""}, "an idea", place.now)])
     place.write({"environments/prod/release.yaml": f"base: {idea}\noverlay: {idea}\n".encode()})
@@ -67,7 +67,7 @@ def test_what_is_not_on_the_trunk_is_not_made_good(place: PromotionWorld) -> Non
     assert kept(place) == before
 
 
-def test_promotions_go_on_from_the_trunk_that_was_rewritten(place: PromotionWorld) -> None:
+def test_promotions_continue_after_the_trunk_was_rewritten(place: PromotionWorld) -> None:
     old = release(place, "test")
     rewrite(place)
     assert place.desired.at_head("test").off_trunk == {old.base, old.overlay}
@@ -80,7 +80,7 @@ def test_promotions_go_on_from_the_trunk_that_was_rewritten(place: PromotionWorl
     assert place.desired.at_head("prod").off_trunk == {old.base, old.overlay}
 
 
-def test_a_host_without_such_refs_is_asked_once_and_promotions_go_on(tmp_path: Path) -> None:
+def test_release_refs_refused_by_the_host_are_pushed_once_and_promotions_continue(tmp_path: Path) -> None:
     with world(tmp_path) as place:
         asked = tmp_path / "asked"
         refusal = f'case "$1" in refs/lockstep/*) echo "$1" >> {asked}; echo "no such refs" >&2; exit 1;; esac'
@@ -99,7 +99,7 @@ def test_a_host_without_such_refs_is_asked_once_and_promotions_go_on(tmp_path: P
         assert len(asked.read_text().splitlines()) == 3
 
 
-def test_nothing_is_pushed_for_an_environment_that_is_only_looked_at(tmp_path: Path) -> None:
+def test_release_refs_are_not_pushed_for_environments_in_observe_mode(tmp_path: Path) -> None:
     declared = pipeline().replace(b"shop-test,", b"shop-test, sync: {mode: observe},")
     declared = declared.replace(b"shop-prod,", b"shop-prod, sync: {mode: observe},")
     with world(tmp_path, declared) as place:

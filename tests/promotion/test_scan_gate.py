@@ -1,4 +1,4 @@
-"""Promotions that wait for a scan: on real git and real kustomize, with a registry that says what a test wants."""
+"""The scan gate: promotions wait for a scan. Real git, real kustomize, and a registry whose answers a test sets."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,7 +19,7 @@ ORDER = image("order", 2)
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[PromotionWorld]:
-    """Test lets nothing in but images with findings that are Low at most; the registry has not scanned any."""
+    """Test admits only images whose findings are Low at most. The registry has not scanned any image."""
     gated = pipeline(test="when: proven, soak: 5m, scan: {max: Low}", prod="when: requested, scan: {max: None}")
     with world(tmp_path, gated) as made:
         made.asking.serve(HOST)
@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
         yield made
 
 
-def test_what_is_scanned_and_rated_low_enough_moves_and_the_commit_says_so(place: PromotionWorld) -> None:
+def test_scan_gate_passes_a_low_rating_and_the_commit_records_it(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.push_image("order", 2)
     place.soak()
@@ -49,7 +49,7 @@ def test_what_is_scanned_and_rated_low_enough_moves_and_the_commit_says_so(place
         (Rejected("Unauthorized", "who?"), f"order 1.2.0: {HOST} does not show the scan of order 1.2.0"),
     ],
 )
-def test_nothing_else_moves_and_the_page_says_why(
+def test_scan_gate_stops_every_other_answer_and_says_why(
     place: PromotionWorld, scan: Scan | Rejected | Unavailable, said: str
 ) -> None:
     place.asking.registry.scans[ORDER.digest or ""] = scan
@@ -61,7 +61,7 @@ def test_nothing_else_moves_and_the_page_says_why(
     assert ORDER.short_digest in sentence
 
 
-def test_without_a_registry_it_says_what_to_write_into_lockstep_yaml(place: PromotionWorld) -> None:
+def test_scan_gate_without_a_registry_says_what_to_add_to_lockstep_yaml(place: PromotionWorld) -> None:
     place.asking.hosts.clear()
     place.push_image("order", 2)
     place.soak()
@@ -70,7 +70,7 @@ def test_without_a_registry_it_says_what_to_write_into_lockstep_yaml(place: Prom
     assert place.asking.registry.asked == []
 
 
-def test_the_look_that_asks_first_does_not_wait_for_the_answer(place: PromotionWorld) -> None:
+def test_scan_gate_does_not_wait_for_the_answer_of_its_first_query(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.push_image("order", 2)
     place.run()
@@ -83,7 +83,7 @@ def test_the_look_that_asks_first_does_not_wait_for_the_answer(place: PromotionW
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_a_look_asks_no_more_often_than_every_few_minutes(place: PromotionWorld) -> None:
+def test_scan_gate_asks_again_only_after_its_interval(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.soak()
     asked = place.asking.registry.asked.count(("scan", ORDER.name, ORDER.digest))
@@ -95,7 +95,7 @@ def test_a_look_asks_no_more_often_than_every_few_minutes(place: PromotionWorld)
     assert place.asking.registry.asked.count(("scan", ORDER.name, ORDER.digest)) == 2
 
 
-def test_a_scan_of_which_no_event_came_is_found_by_asking_again(place: PromotionWorld) -> None:
+def test_scan_gate_finds_a_scan_without_an_event_by_asking_again(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.soak()
     place.asking.registry.rated(ORDER, ScanSeverity.NEGLIGIBLE)
@@ -106,7 +106,7 @@ def test_a_scan_of_which_no_event_came_is_found_by_asking_again(place: Promotion
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_an_announced_scan_counts_in_the_look_that_follows(place: PromotionWorld) -> None:
+def test_scan_gate_counts_an_announced_scan_at_once(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.soak()
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
@@ -115,7 +115,7 @@ def test_an_announced_scan_counts_in_the_look_that_follows(place: PromotionWorld
     assert place.runs("test")["order"] == "1.2.0"
 
 
-def test_a_good_answer_that_is_old_opens_nothing(place: PromotionWorld) -> None:
+def test_scan_gate_does_not_pass_on_an_expired_answer(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.asking.scans.of(ORDER)
     place.asking.work()
@@ -127,8 +127,8 @@ def test_a_good_answer_that_is_old_opens_nothing(place: PromotionWorld) -> None:
     assert "cannot be asked for the scan" in place.waiting("test")[0]
 
 
-def test_one_image_that_does_not_pass_keeps_the_promotion(place: PromotionWorld) -> None:
-    """They were proven side by side, and move side by side."""
+def test_scan_gate_keeps_all_images_of_a_promotion_together(place: PromotionWorld) -> None:
+    """Both images were proven together, so they are promoted together."""
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.push_image("order", 2)
     place.push_image("print", 2)
@@ -143,14 +143,14 @@ def test_one_image_that_does_not_pass_keeps_the_promotion(place: PromotionWorld)
     assert "Lockstep-Scan: print=Low order=None\n" in place.last()
 
 
-def test_base_alone_needs_no_scan(place: PromotionWorld) -> None:
+def test_scan_gate_does_not_apply_to_base_alone(place: PromotionWorld) -> None:
     place.edit_base("order", "new")
     place.soak()
     assert place.note("test", "order") == "new"
     assert "Lockstep-Scan" not in place.last()
 
 
-def test_a_request_waits_for_its_scan_like_the_rest(place: PromotionWorld) -> None:
+def test_scan_gate_applies_to_requests(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.push_image("order", 2)
     place.soak()
@@ -172,7 +172,7 @@ def test_a_request_waits_for_its_scan_like_the_rest(place: PromotionWorld) -> No
     assert "Lockstep-Scan: order=None\n" in place.last()
 
 
-def test_a_gate_that_is_skipped_by_name_still_leaves_what_was_known(place: PromotionWorld) -> None:
+def test_scan_gate_that_is_skipped_still_records_the_known_rating(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.CRITICAL)
     place.push_image("order", 2)
     place.soak()
@@ -184,7 +184,7 @@ def test_a_gate_that_is_skipped_by_name_still_leaves_what_was_known(place: Promo
     assert "Lockstep-Scan: order=Critical\n" in place.last()
 
 
-def test_where_scan_is_no_gate_nobody_is_asked(tmp_path: Path) -> None:
+def test_scan_gate_that_is_not_declared_asks_no_registry(tmp_path: Path) -> None:
     with world(tmp_path) as place:
         place.asking.serve(HOST)
         place.soak()
@@ -194,10 +194,10 @@ def test_where_scan_is_no_gate_nobody_is_asked(tmp_path: Path) -> None:
         assert "scan" not in {question for question, _, _ in place.asking.registry.asked}
 
 
-# -- where images come from
+# -- the build origin of images
 
 
-def test_a_promotion_names_the_commits_that_its_images_were_built_from(place: PromotionWorld) -> None:
+def test_build_origin_of_each_image_stands_in_the_commit(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.asking.registry.built_from(ORDER)
     place.push_image("order", 2)
@@ -208,7 +208,7 @@ def test_a_promotion_names_the_commits_that_its_images_were_built_from(place: Pr
 
 
 @pytest.mark.parametrize("revision", ["main", f"{REVISION}\nLockstep-Scan: order=None", "x" * 40])
-def test_what_is_no_commit_id_is_never_written(place: PromotionWorld, revision: str) -> None:
+def test_build_origin_that_is_no_commit_id_is_not_written(place: PromotionWorld, revision: str) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.LOW)
     place.asking.registry.built_from(ORDER, revision)
     place.push_image("order", 2)
@@ -218,7 +218,7 @@ def test_what_is_no_commit_id_is_never_written(place: PromotionWorld, revision: 
     assert place.last().count("Lockstep-Scan") == 1
 
 
-def test_no_promotion_waits_for_labels(place: PromotionWorld) -> None:
+def test_build_origin_that_is_unavailable_does_not_delay_a_promotion(place: PromotionWorld) -> None:
     place.asking.registry.rated(ORDER, ScanSeverity.NONE)
     place.asking.registry.labels[ORDER.digest or ""] = Unavailable("Timeout", "no answer")
     place.push_image("order", 2)

@@ -49,7 +49,7 @@ def release(place: PromotionWorld, name: str) -> bytes:
     return place.remote.read(f"environments/{name}/release.yaml")
 
 
-def test_each_moves_when_it_is_proven_itself(place: PromotionWorld) -> None:
+def test_service_overlay_moves_when_it_is_proven_itself(place: PromotionWorld) -> None:
     before = release(place, "test/print")
     push_image(place, "order", 2)
     push_image(place, "print", 2)
@@ -65,7 +65,7 @@ def test_each_moves_when_it_is_proven_itself(place: PromotionWorld) -> None:
     assert place.runs("test/print") == {"print": "1.2.0"}
 
 
-def test_a_base_moves_the_overlays_that_reach_it(place: PromotionWorld) -> None:
+def test_service_overlay_moves_to_a_base_only_if_it_reaches_the_change(place: PromotionWorld) -> None:
     before = release(place, "test/print")
     place.edit_base("order", "new")
     place.soak()
@@ -73,7 +73,7 @@ def test_a_base_moves_the_overlays_that_reach_it(place: PromotionWorld) -> None:
     assert release(place, "test/print") == before
 
 
-def test_a_request_moves_all_of_an_environment_or_what_it_names(place: PromotionWorld) -> None:
+def test_service_overlays_are_requested_all_together_or_by_name(place: PromotionWorld) -> None:
     for service in SERVICES:
         push_image(place, service, 2)
     place.soak()
@@ -91,7 +91,7 @@ def test_a_request_moves_all_of_an_environment_or_what_it_names(place: Promotion
     assert place.subjects(2) == ["prod: order 1.3.0, print 1.3.0 from test", "prod: images of the next release"]
 
 
-def test_one_is_rolled_back_held_and_resumed_alone(place: PromotionWorld) -> None:
+def test_service_overlay_is_rolled_back_held_and_resumed_alone(place: PromotionWorld) -> None:
     before = place.desired.build("test/order")
     push_image(place, "order", 2)
     place.soak()
@@ -112,7 +112,7 @@ def test_one_is_rolled_back_held_and_resumed_alone(place: PromotionWorld) -> Non
     assert place.runs("test/order") == {"order": "1.3.0"}
 
 
-def test_a_hold_on_the_environment_holds_each_of_them(place: PromotionWorld) -> None:
+def test_service_overlays_are_all_held_by_a_hold_on_the_environment(place: PromotionWorld) -> None:
     lockstep(place, "hold", "test", "--reason", "stocktaking")
     for service in SERVICES:
         push_image(place, service, 2)
@@ -123,7 +123,7 @@ def test_a_hold_on_the_environment_holds_each_of_them(place: PromotionWorld) -> 
     assert (place.runs("test/order"), place.runs("test/print")) == ({"order": "1.2.0"}, {"print": "1.2.0"})
 
 
-def test_an_environment_goes_back_as_a_whole(place: PromotionWorld) -> None:
+def test_service_overlays_are_rolled_back_together_by_the_environment_name(place: PromotionWorld) -> None:
     before = {name: place.desired.build(name) for name in OVERLAYS if name.startswith("test/")}
     for service in SERVICES:
         push_image(place, service, 2)
@@ -134,7 +134,7 @@ def test_an_environment_goes_back_as_a_whole(place: PromotionWorld) -> None:
     assert [path for path in held.splitlines() if path.endswith("hold.yaml")] == ["environments/test/hold.yaml"]
 
 
-def test_check_and_parity_take_them_one_by_one(place: PromotionWorld, tmp_path: Path) -> None:
+def test_service_overlays_are_checked_and_compared_one_by_one(place: PromotionWorld, tmp_path: Path) -> None:
     push_image(place, "order", 2)
     place.soak()
     tree = WorkTree(place.remote.directory, {})
@@ -154,7 +154,7 @@ def test_check_and_parity_take_them_one_by_one(place: PromotionWorld, tmp_path: 
         tree.close()
 
 
-def test_evidence_stands_in_the_release_of_each(place: PromotionWorld) -> None:
+def test_service_overlay_has_its_own_evidence_in_its_release(place: PromotionWorld) -> None:
     push_image(place, "order", 2)
     place.soak()
     found = parse_release(release(place, "test/order"), "release.yaml")
@@ -164,7 +164,7 @@ def test_evidence_stands_in_the_release_of_each(place: PromotionWorld) -> None:
     assert found.admits_base()
 
 
-def test_a_service_that_has_no_overlay_there_yet_is_missing_in_parity(place: PromotionWorld, tmp_path: Path) -> None:
+def test_service_overlay_without_a_counterpart_is_named_by_parity(place: PromotionWorld, tmp_path: Path) -> None:
     found = image("cart", 1)
     declared = place.remote.read("environments/pipeline.yaml")
     row = b"services:\n  cart: {image: registry.example/cart, tags: {semver: '>=1'}}\n"

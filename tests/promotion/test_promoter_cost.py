@@ -1,4 +1,4 @@
-"""What a look at many overlays costs, in git processes: what has not changed costs none."""
+"""The cost of the promoter's look at many overlays, counted in git processes. An unchanged overlay costs none."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +39,7 @@ def digest(number: int) -> str:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[PromotionWorld]:
-    """Each service has run in test on some bases of its own that prod does not have yet."""
+    """Each service has run in test on `BASES` bases of its own that prod does not have yet."""
     base = {"base/kustomization.yaml": f"resources: [{', '.join(SERVICES)}]\n".encode()}
     for name in SERVICES:
         base |= {f"base/{name}/kustomization.yaml": b"resources: [app.yaml]\n", f"base/{name}/app.yaml": workload(name)}
@@ -59,11 +59,11 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
         yield made
 
 
-def test_a_look_asks_git_about_what_each_overlay_runs_itself_and_never_twice(place: PromotionWorld) -> None:
+def test_promoter_cost_is_bounded_by_the_bases_of_each_overlay_and_zero_the_second_time(place: PromotionWorld) -> None:
     before = len(place.processes())
     place.promoter.look()
     first = place.processes()[before:]
-    # Of its own bases: each against the locked one, against each other, and against the trunk.
+    # Each of the overlay's own bases is compared with the locked one, with each other and with the trunk.
     pairs = BASES + BASES * (BASES - 1) // 2 + BASES
     assert COUNT * BASES <= first.count("merge-base") <= COUNT * pairs + COUNT
     before = len(place.processes())
@@ -71,9 +71,10 @@ def test_a_look_asks_git_about_what_each_overlay_runs_itself_and_never_twice(pla
     assert place.processes()[before:] == []
 
 
-def test_a_commit_costs_what_it_changes(place: PromotionWorld) -> None:
+def test_promoter_cost_of_a_commit_is_bounded_by_its_change(place: PromotionWorld) -> None:
     place.promoter.look()
     place.write({"environments/dev/service-1/kustomization.yaml": overlay("dev/service-1") + b"# a remark\n"})
     before = len(place.processes())
     place.promoter.look()
-    assert len(place.processes()) - before <= 3  # is the trunk grown; what was carried out since; what changed
+    # Did the trunk fast-forward, which requests were carried out, what changed.
+    assert len(place.processes()) - before <= 3

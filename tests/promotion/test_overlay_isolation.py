@@ -1,4 +1,4 @@
-"""What is wrong with one overlay is no reason for another one to stay where it is."""
+"""Isolation of overlays: a fault in one overlay does not delay the promotions of another."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
 
 
 def lose(place: PromotionWorld, name: str) -> None:
-    """Its release names a commit that the config repo does not have."""
+    """Make the release of `name` name a commit that the config repo does not have."""
     text = re.sub(rb"(?m)^overlay: [0-9a-f]{40}", b"overlay: " + LOST.encode(), release(place, name))
     place.write({f"environments/{name}/release.yaml": text})
 
@@ -37,7 +37,7 @@ def look_once(place: PromotionWorld, minutes: float = 5) -> None:
 
 
 @pytest.mark.parametrize("broken", ["test/print", "prod/print"])
-def test_an_overlay_that_cannot_be_read_stays_alone(place: PromotionWorld, broken: str) -> None:
+def test_overlay_that_cannot_be_read_does_not_delay_others(place: PromotionWorld, broken: str) -> None:
     push_image(place, "order", 2)
     lose(place, broken)
     look_once(place)
@@ -46,7 +46,7 @@ def test_an_overlay_that_cannot_be_read_stays_alone(place: PromotionWorld, broke
     assert f"commit {LOST} is not in the config repo's history" in place.waiting(broken)[0]
 
 
-def test_a_move_that_would_not_render_leaves_the_others_free(place: PromotionWorld) -> None:
+def test_overlay_whose_promotion_would_not_render_does_not_delay_others(place: PromotionWorld) -> None:
     patch = """patches:
 - target: {kind: Deployment}
   patch: '[{op: test, path: /metadata/annotations/note, value: ""}]'
@@ -85,7 +85,7 @@ def _lose(place: PromotionWorld) -> None:
 
 
 @pytest.mark.parametrize("trouble", [_hold, _edit_image, _unrelease, _lose])
-def test_a_request_for_one_service_does_not_wait_for_another(
+def test_request_for_one_service_does_not_wait_for_another(
     place: PromotionWorld, trouble: Callable[[PromotionWorld], None]
 ) -> None:
     for service in SERVICES:
@@ -102,7 +102,7 @@ def test_a_request_for_one_service_does_not_wait_for_another(
     assert git(place.remote.directory, "log", "-1", "--format=%s", "main") == "prod: order 1.2.0 from test"
 
 
-def test_a_request_for_all_waits_for_those_that_would_move(place: PromotionWorld) -> None:
+def test_request_for_all_services_waits_for_those_that_would_move(place: PromotionWorld) -> None:
     push_image(place, "order", 2)
     place.soak()
     place.soak()
@@ -120,7 +120,7 @@ def test_a_request_for_all_waits_for_those_that_would_move(place: PromotionWorld
     assert "request second waits: held by " in "; ".join(place.waiting("prod/order"))
 
 
-def test_a_trunk_that_refuses_promotions_is_asked_ever_less(place: PromotionWorld) -> None:
+def test_push_refused_by_the_trunk_is_tried_again_with_backoff(place: PromotionWorld) -> None:
     pushes = place.directory / "pushes"
     hook = place.remote.hook(
         "pre-receive", f"grep -q refs/heads/main && echo x >> {pushes} && echo main is protected >&2\nexit 1\n"

@@ -1,5 +1,5 @@
-"""Evidence is for what it was given for: nothing that automation writes extends it to what nobody has proven. Real git,
-real kustomize.
+"""The evidence in release.yaml covers the base and the images that it was given for. No commit of Lockstep extends it
+to an unproven base or image. Real git, real kustomize.
 """
 
 import re
@@ -11,7 +11,7 @@ import pytest
 
 from gitops.core.config_repo.release import Release, parse_release
 from gitops.core.health import Health
-from tests.promotion.test_by_hand import chosen
+from tests.promotion.test_manual_edits import chosen
 from tests.worlds.git import git
 from tests.worlds.promotion import PromotionWorld, pipeline, world
 
@@ -22,7 +22,7 @@ PROD_RELEASE = "environments/prod/release.yaml"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[PromotionWorld]:
-    """Test has proven images of its own promotion."""
+    """Test runs order and print 1.2.0, promoted to it and proven there."""
     with world(tmp_path) as made:
         made.soak()
         made.push_image("order", 2)
@@ -33,7 +33,7 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
 
 
 def base_by_hand(place: PromotionWorld, more: str = "") -> str:
-    """A person changes nothing in test's release but its base, to one that dev has never proven; returns it."""
+    """Set only the base in test's release, as a person would, to one that dev has never proven. Return that base."""
     unproven = place.edit_base("print", "never proven")
     text = re.sub(rb"(?m)^base: [0-9a-f]{40}", b"base: " + unproven.encode(), place.remote.read(RELEASE))
     place.write({RELEASE: text + more.encode()}, "test by hand")
@@ -52,8 +52,8 @@ def released(place: PromotionWorld, file: str = RELEASE) -> Release:
     return parse_release(place.remote.read(file), file)
 
 
-class TestABaseThatNobodyHasProven:
-    def test_is_not_admitted_by_the_promotion_of_an_image(self, place: PromotionWorld) -> None:
+class TestUnprovenBase:
+    def test_unproven_base_is_not_admitted_by_the_promotion_of_an_image(self, place: PromotionWorld) -> None:
         unproven = base_by_hand(place)
         place.push_image("order", 3)
         soak_while_print_is_broken(place)
@@ -63,15 +63,15 @@ class TestABaseThatNobodyHasProven:
         said = f"base {unproven[:12]} stands in release.yaml, but dev has never proven it; set it back, or waive it"
         assert any(sentence.startswith(said) for sentence in place.waiting("test"))
 
-    def test_is_not_admitted_by_settings_that_follow(self, place: PromotionWorld) -> None:
+    def test_unproven_base_is_not_admitted_by_settings_that_follow(self, place: PromotionWorld) -> None:
         base_by_hand(place)
         place.write({SETTINGS: place.remote.read(SETTINGS).replace(b"LEVEL=info", b"LEVEL=debug")}, "a setting")
         soak_while_print_is_broken(place)
         assert not released(place).admits_base()
         assert place.subjects(1) == ["a setting"]
 
-    def test_is_not_admitted_by_settings_that_follow_where_releases_are_asked_for(self, tmp_path: Path) -> None:
-        """What is proven since waits for somebody to ask; the settings must not go ahead over the base of before."""
+    def test_unproven_base_is_not_admitted_by_settings_under_when_requested(self, tmp_path: Path) -> None:
+        """A newer base is proven and waits for a request. Meanwhile no settings are promoted over the unproven base."""
         with world(tmp_path, pipeline(test="when: requested, soak: 5m")) as place:
             place.soak()
             place.push_image("order", 2)
@@ -88,7 +88,7 @@ class TestABaseThatNobodyHasProven:
             assert not released(place).admits_base()
             assert place.subjects(1) == ["a setting"]
 
-    def test_is_admitted_once_everything_on_it_is_proven(self, place: PromotionWorld) -> None:
+    def test_unproven_base_is_admitted_once_everything_on_it_is_proven(self, place: PromotionWorld) -> None:
         unproven = base_by_hand(place)
         place.push_image("order", 3)
         place.soak()
@@ -96,7 +96,7 @@ class TestABaseThatNobodyHasProven:
         assert released(place).has_proven_base
         assert place.runs("test")["order"] == "1.3.0"
 
-    def test_stays_waived_by_name_while_images_move(self, place: PromotionWorld) -> None:
+    def test_unproven_base_stays_waived_by_name_while_images_move(self, place: PromotionWorld) -> None:
         unproven = base_by_hand(place, "waived: {}\n")
         text = place.remote.read(RELEASE).replace(b"waived: {}", f"waived: {{{unproven}: an emergency}}".encode())
         place.write({RELEASE: text}, "waived")
@@ -107,7 +107,7 @@ class TestABaseThatNobodyHasProven:
         assert released(place).waived == {unproven: "an emergency"}
         assert not released(place).has_proven_base
 
-    def test_leaves_its_waiver_to_the_service_that_takes_its_files_along(self, place: PromotionWorld) -> None:
+    def test_unproven_base_passes_its_waiver_to_the_service_that_keeps_its_files(self, place: PromotionWorld) -> None:
         unproven = base_by_hand(place)
         text = place.remote.read(RELEASE) + f"waived: {{{unproven}: an emergency}}\n".encode()
         place.write({RELEASE: text}, "waived")
@@ -120,7 +120,7 @@ class TestABaseThatNobodyHasProven:
         assert release.admission.services["order"].waived == ""
 
 
-def test_who_approves_reads_of_a_base_that_is_waived(tmp_path: Path) -> None:
+def test_approval_request_names_a_base_that_is_waived(tmp_path: Path) -> None:
     with world(tmp_path, pipeline(prod="when: requested, approvals: {count: 1}")) as place:
         place.push_image("order", 2)
         place.soak()
@@ -133,7 +133,7 @@ def test_who_approves_reads_of_a_base_that_is_waived(tmp_path: Path) -> None:
         assert asked.moves == (f"prod: order 1.2.0, over base {base[:12]} without a proof (adoption)",)
 
 
-def test_evidence_of_another_environment_is_none(place: PromotionWorld) -> None:
+def test_evidence_of_another_environment_does_not_count(place: PromotionWorld) -> None:
     """`cp environments/test/release.yaml environments/prod/`: dev has proven it, but test has not."""
     applied = place.desired.at_head("prod").revision
     place.push_image("order", 3)
@@ -154,7 +154,7 @@ def test_evidence_of_another_environment_is_none(place: PromotionWorld) -> None:
     assert any("stands in release.yaml, but test has never proven it" in each for each in place.waiting("prod"))
 
 
-def test_a_word_alone_is_not_given_again_by_a_branch_of_before(place: PromotionWorld) -> None:
+def test_waiver_for_onboarding_does_not_count_again_through_a_merged_old_branch(place: PromotionWorld) -> None:
     """`waived: adoption` counts for the first release of an overlay. The branch was made before prod had a release, so
     that its release.yaml is new there.
     """

@@ -1,4 +1,6 @@
-"""What people write into an environment themselves: judged like everything else, and never taken for proven."""
+"""Edits that people commit to an environment themselves: images, releases and new services. Each is judged like every
+other commit, and none counts as proven.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -34,7 +36,7 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
 
 
 def chosen(place: PromotionWorld, applied: Revision | None) -> SyncTarget:
-    """What the next pass over prod would work towards."""
+    """Choose the sync target of the next pass over prod."""
     builds = Builds(place.repo, place.renderer)
     surveys = HeadSurveys(builds, RenderCache(place.directory / "surveys"))
     admission = OverlayAdmission(place.desired, AppliedOverlays(place.repo, builds), surveys)
@@ -43,13 +45,13 @@ def chosen(place: PromotionWorld, applied: Revision | None) -> SyncTarget:
 
 
 def release_by_hand(place: PromotionWorld, more: str = "waived: adoption\n", *, base: str = "") -> None:
-    """Names the trunk's head, as a person would after an edit of the overlay."""
+    """Write a release.yaml for prod that names the trunk's head, as a person would after an edit of the overlay."""
     head = place.remote.head()
     place.write({RELEASE: f"base: {base or head}\noverlay: {head}\n{more}".encode()}, "prod by hand")
 
 
-class TestAnImageOnTheTrunk:
-    def test_that_is_proven_is_a_request_for_exactly_it(self, place: PromotionWorld) -> None:
+class TestImageCommittedOnTheTrunk:
+    def test_proven_image_on_the_trunk_is_promoted_alone(self, place: PromotionWorld) -> None:
         place.push_image("order", 2, "prod")
         place.look()
         assert place.runs("prod") == {"order": "1.2.0", "print": "1.1.0"}
@@ -58,14 +60,14 @@ class TestAnImageOnTheTrunk:
         release = parse_release(place.remote.read(RELEASE), RELEASE)
         assert release.admits("order", image("order", 2).digest or "")
 
-    def test_that_nobody_has_proven_waits_and_says_so(self, place: PromotionWorld) -> None:
+    def test_unproven_image_on_the_trunk_waits_for_a_proof(self, place: PromotionWorld) -> None:
         place.push_image("order", 3, "prod")
         place.look()
         assert place.runs("prod")["order"] == "1.1.0"
         said = "order: its image was edited on the trunk without a release, and test has not proven 1.3.0"
         assert any(sentence.startswith(said) for sentence in place.waiting("prod"))
 
-    def test_passes_the_gates_like_every_other_promotion(self, tmp_path: Path) -> None:
+    def test_image_on_the_trunk_must_pass_the_gates(self, tmp_path: Path) -> None:
         with world(tmp_path, pipeline(prod="when: requested, approvals: {count: 1}")) as place:
             place.soak()
             place.push_image("order", 2)
@@ -76,7 +78,7 @@ class TestAnImageOnTheTrunk:
             assert place.runs("prod")["order"] == "1.1.0"
             assert any("needs 1 approvals" in sentence for sentence in place.waiting("prod"))
 
-    def test_that_a_revert_of_the_release_left_there_asks_for_nothing(self, place: PromotionWorld) -> None:
+    def test_image_on_the_trunk_after_a_reverted_release_is_not_promoted(self, place: PromotionWorld) -> None:
         before = place.remote.read(RELEASE)
         place.tag("promote/prod/one")
         place.look()
@@ -87,8 +89,8 @@ class TestAnImageOnTheTrunk:
         assert place.runs("prod")["order"] == "1.1.0"
 
 
-class TestAReleaseWrittenByHand:
-    def test_is_not_let_in_without_evidence(self, place: PromotionWorld) -> None:
+class TestReleaseWrittenByHand:
+    def test_release_by_hand_is_not_admitted_without_evidence(self, place: PromotionWorld) -> None:
         applied = place.desired.at_head("prod").revision
         place.push_image("order", 3, "prod")
         release_by_hand(place)
@@ -101,7 +103,7 @@ class TestAReleaseWrittenByHand:
         assert target.desired is not None
         assert target.desired.revision == applied, "what runs is healed meanwhile"
 
-    def test_is_let_in_when_each_piece_is_waived_by_name(self, place: PromotionWorld) -> None:
+    def test_release_by_hand_is_admitted_if_each_part_is_waived_by_name(self, place: PromotionWorld) -> None:
         applied = place.desired.at_head("prod").revision
         place.push_image("order", 3, "prod")
         head = place.remote.head()
@@ -116,12 +118,12 @@ class TestAReleaseWrittenByHand:
         assert later.stall is not None, "a waiver is for what it names, and nobody inherits it"
         assert "order 1.4.0" in later.stall.message
 
-    def test_what_was_applied_already_is_never_stopped(self, place: PromotionWorld) -> None:
+    def test_release_by_hand_that_is_applied_already_is_not_stopped(self, place: PromotionWorld) -> None:
         place.push_image("order", 3, "prod")
         release_by_hand(place)
         assert chosen(place, place.desired.at_head("prod").revision).stall is None
 
-    def test_the_first_release_is_waived_by_a_word_and_a_revert_to_it_too(self, place: PromotionWorld) -> None:
+    def test_first_release_is_waived_by_a_word_and_so_is_a_revert_to_it(self, place: PromotionWorld) -> None:
         adopted = place.remote.read(RELEASE)
         assert chosen(place, None).stall is None
         place.tag("promote/prod/one")
@@ -131,8 +133,8 @@ class TestAReleaseWrittenByHand:
         assert chosen(place, applied).stall is None
         assert place.runs("prod")["order"] == "1.1.0"
 
-    def test_a_promotion_proves_nothing_that_it_does_not_bring(self, place: PromotionWorld) -> None:
-        """Nobody let this print in; a promotion of order must not launder it."""
+    def test_release_by_hand_is_not_proven_by_the_promotion_of_another_service(self, place: PromotionWorld) -> None:
+        """Admission never passed this image of print; a promotion of order must not give it evidence."""
         place.push_image("print", 3, "prod")
         release_by_hand(place, base=place.desired.at_head("prod").revision.base)
         place.tag("promote/prod/one", "x\n\nServices: order")
@@ -142,10 +144,10 @@ class TestAReleaseWrittenByHand:
         assert any("print: runs by a release.yaml without evidence" in each for each in place.waiting("prod"))
 
 
-class TestANewService:
-    """It came into base and dev; the kustomizations behind dev name no image for it yet."""
+class TestNewService:
+    """A service is new in base and dev. The kustomizations of later environments name no image for it yet."""
 
-    def test_its_image_comes_along(self, place: PromotionWorld) -> None:
+    def test_new_service_is_promoted_with_its_image(self, place: PromotionWorld) -> None:
         introduce(place)
         assert "cart 1.1.0 soaks in dev until" in " ".join(_looked(place))
         before = place.remote.read("environments/test/kustomization.yaml")
@@ -160,7 +162,7 @@ class TestANewService:
         place.look()
         assert place.runs("prod")["cart"] == "1.1.0"
 
-    def test_base_stays_until_it_is_proven(self, place: PromotionWorld) -> None:
+    def test_new_service_keeps_base_back_until_it_is_proven(self, place: PromotionWorld) -> None:
         place.stopped = {"cart"}
         introduce(place)
         place.soak()
@@ -169,7 +171,7 @@ class TestANewService:
         assert "cart" not in place.runs("test")
         assert "cart 1.1.0 never ran in dev: no ready pod of it was seen" in place.waiting("test")
 
-    def test_services_by_name_leave_it_behind(self, place: PromotionWorld) -> None:
+    def test_new_service_stays_behind_if_a_request_names_other_services(self, place: PromotionWorld) -> None:
         introduce(place)
         place.tag("promote/test/one", "x\n\nServices: print\n\n--skip-gate soak --reason a try")
         place.look()
@@ -177,7 +179,7 @@ class TestANewService:
 
 
 def introduce(place: PromotionWorld) -> None:
-    """One commit, as a person adds a service: base, its image in dev, and its row in pipeline.yaml."""
+    """Add a service in one commit, as a person does: base, its image in dev, and its row in pipeline.yaml."""
     declared = place.remote.read("environments/pipeline.yaml")
     row = b"services:\n  cart: {image: registry.example/cart, tags: {semver: '>=1'}}\n"
     found = image("cart", 1)
