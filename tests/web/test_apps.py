@@ -1,4 +1,4 @@
-"""What every answer of every port has, and what none shows."""
+"""The WSGI applications: headers of every answer, errors without details, probes, senders of the configuration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +49,7 @@ EVERY = [page_client, webhook_client, metrics_client]
 
 @pytest.mark.parametrize("build", EVERY)
 @pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/nowhere", "/broken", "/hooks/harbor"])
-def test_a42_every_answer_has_the_security_headers(build: type, path: str) -> None:
+def test_a42_answers_of_every_app_have_the_security_headers(build: type, path: str) -> None:
     response = build().get(path)
     assert SECURITY_HEADERS.items() <= dict(response.headers).items()
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
@@ -57,7 +57,7 @@ def test_a42_every_answer_has_the_security_headers(build: type, path: str) -> No
 
 
 @pytest.mark.parametrize("build", EVERY)
-def test_a43_an_unknown_path_is_404_without_an_echo(build: type) -> None:
+def test_a43_unknown_path_is_404_without_an_echo(build: type) -> None:
     response = build().get("/<script>alert(1)</script>?q=evil")
     assert response.status_code == 404
     assert b"script" not in response.data
@@ -65,7 +65,7 @@ def test_a43_an_unknown_path_is_404_without_an_echo(build: type) -> None:
 
 
 @pytest.mark.parametrize("build", EVERY)
-def test_a42_the_host_header_is_not_reflected(build: type) -> None:
+def test_a42_host_header_is_not_reflected(build: type) -> None:
     for path in ("/", "/hooks/harbor/", "//evil.example/x", "/nowhere"):
         response = build().get(path, headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
         assert b"evil" not in response.data
@@ -73,7 +73,7 @@ def test_a42_the_host_header_is_not_reflected(build: type) -> None:
         assert not 300 <= response.status_code < 400
 
 
-def test_a44_a_defect_shows_nothing() -> None:
+def test_a44_error_page_shows_no_exception() -> None:
     app = create_page_app(page(), WELL)
     assert not app.debug
     response = app.test_client().get("/broken")
@@ -104,7 +104,7 @@ def test_a44_metrics_are_on_their_own_port_only() -> None:
     assert metrics_client().get("/").status_code == 404
 
 
-def test_every_kind_of_the_configuration_has_its_dialect_and_its_cap() -> None:
+def test_senders_of_every_kind_have_a_parser_and_a_body_limit() -> None:
     kinds = config.SenderConfig.model_json_schema()["properties"]["kind"]["enum"]
     assert set(kinds) == set(KINDS)
     source = config.SecretSource(env="SECRET")
@@ -125,7 +125,7 @@ def test_every_kind_of_the_configuration_has_its_dialect_and_its_cap() -> None:
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ", "whsec_c2hvcnQ=", "whsec_!!!!"])
-def test_a_signing_token_that_is_none_is_refused_at_the_start(secret: str) -> None:
+def test_senders_refuse_an_invalid_signing_token_at_the_start(secret: str) -> None:
     configured = {"git-host": config.SenderConfig(kind="gitlab", secrets=(config.SecretSource(env="SECRET"),))}
     with pytest.raises(Rejected, match=r"senders\.git-host\.secrets.*copy the whole token") as refused:
         senders(configured, {"SECRET": secret})
@@ -133,7 +133,7 @@ def test_a_signing_token_that_is_none_is_refused_at_the_start(secret: str) -> No
     assert senders(configured, {"SECRET": "a plain token"})["git-host"].secrets() == (b"a plain token",)
 
 
-def test_a_signing_token_that_is_rotated_into_none_is_logged_once(tmp_path: Path) -> None:
+def test_senders_log_an_invalid_rotated_signing_token_once(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(samples.SIGNING_SECRET.decode())
     configured = {"git-host": config.SenderConfig(kind="gitlab", secrets=(config.SecretSource(file=file),))}

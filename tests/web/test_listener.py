@@ -1,4 +1,4 @@
-"""Real sockets against real listeners: what a slow, a greedy and an impatient client can do."""
+"""The listener over real sockets: limits on bodies, headers, time and connections; its threads; how it stops."""
 
 import contextlib
 import gc
@@ -52,7 +52,7 @@ def ask(port: int, head: str, body: bytes = b"") -> Answer:
 
 
 def is_closed(client: socket.socket) -> bool:
-    """Waits for the other side to close."""
+    """Wait until the other side closes the connection."""
     try:
         while client.recv(65536):
             pass
@@ -62,13 +62,13 @@ def is_closed(client: socket.socket) -> bool:
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 @dataclass
 class Echo:
-    """An application that says what arrived, and waits where it is told to."""
+    """Application that answers with the size or age of a request. /wait answers after `leave` is set."""
 
     entered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     leave: threading.Event = field(default_factory=threading.Event)
@@ -107,13 +107,13 @@ def start() -> Iterator[Start]:
         listener.stop(within=1)
 
 
-def test_a_request_is_answered_and_the_server_does_not_name_itself(start: Start) -> None:
+def test_listener_answers_without_a_server_header(start: Start) -> None:
     answer = ask(start(Echo().app()), "POST /size HTTP/1.1\nHost: x\nContent-Length: 3", b"abc")
     assert (answer.status, answer.body) == (200, b"3")
     assert "Server" not in answer.headers
 
 
-def test_a01_a_declared_body_over_the_cap_is_413_before_it_is_sent(start: Start) -> None:
+def test_a01_declared_body_over_the_limit_is_413_before_it_is_sent(start: Start) -> None:
     port = start(Echo().app())
     head = f"POST /size HTTP/1.1\nHost: x\nAuthorization: friend\nContent-Length: {100 * MEBIBYTE}"
     with connect(port) as client:
@@ -126,21 +126,21 @@ def test_a01_a_declared_body_over_the_cap_is_413_before_it_is_sent(start: Start)
         assert is_closed(client)
 
 
-def test_the_cap_itself_is_let_through(start: Start) -> None:
+def test_body_of_exactly_the_limit_is_accepted(start: Start) -> None:
     port = start(Echo().app())
     head = f"POST /size HTTP/1.1\nHost: x\nAuthorization: friend\nContent-Length: {MEBIBYTE}"
     assert ask(port, head, b"x" * MEBIBYTE).body == str(MEBIBYTE).encode()
     assert ask(port, head.replace(str(MEBIBYTE), str(MEBIBYTE + 1)), b"x").status == 413
 
 
-def test_the_cap_depends_on_who_asks(start: Start) -> None:
+def test_body_limit_depends_on_path_and_headers(start: Start) -> None:
     port = start(Echo().app())
     assert ask(port, "POST /size HTTP/1.1\nHost: x\nContent-Length: 1024", b"x" * 1024).status == 200
     assert ask(port, "POST /size HTTP/1.1\nHost: x\nContent-Length: 1025", b"x").status == 413
 
 
 @pytest.mark.parametrize("framing", ["chunked", "declared"])
-def test_a01_100_mebibytes_do_not_stay_in_memory(start: Start, framing: str) -> None:
+def test_a01_body_of_100_mebibytes_does_not_stay_in_memory(start: Start, framing: str) -> None:
     port = start(Echo().app())
     gc.collect()
     before = resident()
@@ -159,29 +159,29 @@ def test_a01_100_mebibytes_do_not_stay_in_memory(start: Start, framing: str) -> 
     assert ask(port, "GET /age HTTP/1.1\nHost: x").status == 200
 
 
-def test_a01_a_chunked_body_over_the_cap_is_413(start: Start) -> None:
+def test_a01_chunked_body_over_the_limit_is_413(start: Start) -> None:
     body = b"800\r\n" + b"x" * 2048 + b"\r\n"
     assert ask(start(Echo().app()), "POST /size HTTP/1.1\nHost: x\nTransfer-Encoding: chunked", body).status == 413
 
 
-def test_a_chunk_header_without_end_is_refused(start: Start) -> None:
+def test_chunk_header_without_end_is_refused(start: Start) -> None:
     port = start(Echo().app())
     head = "POST /size HTTP/1.1\nHost: x\nAuthorization: friend\nTransfer-Encoding: chunked"
     assert ask(port, head, b"1;" + b"x" * 5000).status == 400
 
 
-def test_headers_without_end_are_refused(start: Start) -> None:
+def test_request_headers_without_end_are_refused(start: Start) -> None:
     answer = ask(start(Echo().app()), "GET / HTTP/1.1\nX: " + "x" * 40_000)
     assert answer.status == 431
     assert SECURITY_HEADERS.items() <= answer.headers.items()
 
 
-def test_what_is_no_request_is_refused(start: Start) -> None:
+def test_request_that_is_not_http_is_refused(start: Start) -> None:
     assert ask(start(Echo().app()), "\x16\x03\x01 not http").status == 400
 
 
-def test_a02_a_request_that_drips_in_is_cut_off(start: Start) -> None:
-    """Each byte is activity; only the whole time counts."""
+def test_a02_request_that_arrives_too_slowly_is_cut_off(start: Start) -> None:
+    """Each byte counts as activity, so only the limit on the whole request applies."""
     port = start(Echo().app(), arrival=1, idle=60)
     with connect(port) as client:
         started = time.monotonic()
@@ -196,14 +196,14 @@ def test_a02_a_request_that_drips_in_is_cut_off(start: Start) -> None:
         assert time.monotonic() - started < 5
 
 
-def test_an_idle_connection_is_closed(start: Start) -> None:
+def test_connection_that_is_idle_is_closed(start: Start) -> None:
     port = start(Echo().app(), idle=1)
     with connect(port) as client:
         assert is_closed(client)
 
 
-def test_a02_a_thousand_idle_connections_block_nobody(start: Start) -> None:
-    """Half of them silent, half in the middle of a header; on the same port and on the page's."""
+def test_a02_idle_connections_block_no_other_client(start: Start) -> None:
+    """Half of the 1000 connections send nothing, half stop in a header, on the webhook port and on the page's port."""
     page = Blueprint("page", __name__)
     page.add_url_rule("/", "index", lambda: "page")
     page_port = start(create_page_app(page, Probes(alive=list, ready=list)), idle=60, arrival=60)
@@ -217,7 +217,7 @@ def test_a02_a_thousand_idle_connections_block_nobody(start: Start) -> None:
         assert ask(hooks_port, "POST /size HTTP/1.1\nHost: x\nContent-Length: 2", b"ab").body == b"2"
 
 
-def test_beyond_the_limit_the_longest_idle_connection_goes(start: Start) -> None:
+def test_connection_limit_closes_the_longest_idle_one(start: Start) -> None:
     port = start(Echo().app(), connections=10, idle=60, arrival=60)
     with contextlib.ExitStack() as idle:
         clients = [idle.enter_context(connect(port)) for _ in range(10)]
@@ -227,7 +227,7 @@ def test_beyond_the_limit_the_longest_idle_connection_goes(start: Start) -> None
         assert read_answer(clients[9]).status == 200
 
 
-def test_as_many_requests_as_threads_wait_at_once(start: Start) -> None:
+def test_threads_serve_as_many_requests_at_once_as_the_limit(start: Start) -> None:
     echo = Echo()
     port = start(echo.app(), threads=200)
     with contextlib.ExitStack() as waiting:
@@ -240,7 +240,7 @@ def test_as_many_requests_as_threads_wait_at_once(start: Start) -> None:
         assert {read_answer(client).body for client in clients} == {b"waited"}
 
 
-def test_threads_are_made_when_they_are_needed(start: Start) -> None:
+def test_threads_are_started_on_demand(start: Start) -> None:
     port = start(Echo().app(), threads=1000)
     before = threading.active_count()
     for _ in range(20):
@@ -248,7 +248,7 @@ def test_threads_are_made_when_they_are_needed(start: Start) -> None:
     assert threading.active_count() - before < 20
 
 
-def test_threads_that_nobody_needs_any_more_end(start: Start) -> None:
+def test_threads_that_are_idle_end(start: Start) -> None:
     echo = Echo()
     port = start(echo.app(), threads=200, idle=1)
     before = threading.active_count()
@@ -263,12 +263,12 @@ def test_threads_that_nobody_needs_any_more_end(start: Start) -> None:
         assert {read_answer(client).body for client in clients} == {b"waited"}
     deadline, tick = time.monotonic() + 20, threading.Event()
     while threading.active_count() - before > 5:
-        assert time.monotonic() < deadline, "they are still there"
+        assert time.monotonic() < deadline, "the idle threads are still running"
         tick.wait(0.05)
     assert ask(port, "GET /age HTTP/1.1\nHost: x").status == 200
 
 
-def test_a_requests_clock_starts_with_its_first_byte(start: Start) -> None:
+def test_request_clock_starts_with_its_first_byte(start: Start) -> None:
     port = start(Echo().app())
     with connect(port) as client:
         client.sendall(b"GET /age HTTP/1.1\r\n")
@@ -277,7 +277,7 @@ def test_a_requests_clock_starts_with_its_first_byte(start: Start) -> None:
         assert 0.25 < float(read_answer(client).body) < 5
 
 
-def test_stop_lets_requests_in_flight_finish_and_takes_no_more() -> None:
+def test_stop_finishes_requests_in_flight_and_accepts_no_more() -> None:
     echo = Echo()
     listener = Listener(echo.app(), "127.0.0.1", 0)
     _, port = listener.start()
@@ -296,7 +296,7 @@ def test_stop_lets_requests_in_flight_finish_and_takes_no_more() -> None:
     listener.stop()
 
 
-def test_stop_does_not_wait_for_ever() -> None:
+def test_stop_ends_after_its_time_limit() -> None:
     echo = Echo()
     listener = Listener(echo.app(), "127.0.0.1", 0)
     _, port = listener.start()
@@ -310,13 +310,13 @@ def test_stop_does_not_wait_for_ever() -> None:
     assert not listener.is_alive()
 
 
-def test_a_port_in_use_says_what_to_do(start: Start) -> None:
+def test_port_in_use_is_an_error_that_names_lockstep_yaml(start: Start) -> None:
     port = start(Echo().app())
     with pytest.raises(Rejected, match=f"127.0.0.1:{port}.*lockstep.yaml"):
         Listener(Echo().app(), "127.0.0.1", port).start()
 
 
-def test_ipv6_works() -> None:
+def test_listener_serves_ipv6() -> None:
     listener = Listener(Echo().app(), "::1", 0)
     try:
         host, port = listener.start()

@@ -1,4 +1,4 @@
-"""The webhook port as a whole: a real listener, the real door, and only the inbox is ours."""
+"""The webhook port: a real listener and the real webhook application. Only the inbox is a fake."""
 
 import contextlib
 import threading
@@ -26,7 +26,7 @@ STORM = 1000
 
 @dataclass
 class WaitingInbox:
-    """Holds every delivery until it is told to let go, or its deadline passes."""
+    """Inbox that holds every delivery until `release` is set or the deadline passes."""
 
     expected: int = 1
     entered: int = 0
@@ -69,7 +69,7 @@ def on_the_wire() -> bytes:
     return head(len(PUSH.body)).replace("\n", "\r\n").encode() + b"\r\n\r\n" + PUSH.body
 
 
-def test_a_delivery_goes_through(port: int, inbox: WaitingInbox) -> None:
+def test_webhook_delivery_is_accepted(port: int, inbox: WaitingInbox) -> None:
     inbox.release.set()
     answer = ask(port, head(len(PUSH.body)), PUSH.body)
     assert answer.status == 200
@@ -77,8 +77,8 @@ def test_a_delivery_goes_through(port: int, inbox: WaitingInbox) -> None:
     assert SECURITY_HEADERS.items() <= answer.headers.items()
 
 
-def test_a_thousand_deliveries_wait_at_once_and_all_are_answered(port: int, inbox: WaitingInbox) -> None:
-    """Each holds a thread until its commit is durable; the page has a pool of its own."""
+def test_webhook_deliveries_wait_at_once_and_are_all_answered(port: int, inbox: WaitingInbox) -> None:
+    """Each of 1000 deliveries holds a thread until its commit is durable. The page has a pool of its own."""
     inbox.expected = STORM
     page = Blueprint("page", __name__)
     page.add_url_rule("/", "index", lambda: "page")
@@ -96,7 +96,7 @@ def test_a_thousand_deliveries_wait_at_once_and_all_are_answered(port: int, inbo
     page_listener.stop()
 
 
-def test_a01_a_body_over_one_mebibyte_is_413_for_harbor_itself(port: int, inbox: WaitingInbox) -> None:
+def test_a01_body_over_one_mebibyte_is_413_even_with_the_secret_of_harbor(port: int, inbox: WaitingInbox) -> None:
     before = resident()
     with connect(port) as client:
         client.sendall(head(100 * MEBIBYTE).replace("\n", "\r\n").encode() + b"\r\n\r\n")
@@ -106,7 +106,7 @@ def test_a01_a_body_over_one_mebibyte_is_413_for_harbor_itself(port: int, inbox:
     assert inbox.entered == 0
 
 
-def test_a12_a_stranger_is_refused_before_much_is_read(port: int, inbox: WaitingInbox) -> None:
+def test_a12_unauthenticated_request_is_refused_before_a_large_body_is_read(port: int, inbox: WaitingInbox) -> None:
     assert ask(port, head(len(PUSH.body), "guess"), PUSH.body).status == 401
     assert ask(port, head(len(PUSH.body), path="/hooks/nobody"), PUSH.body).status == 401
     for name in ("harbor", "git", "nobody"):
@@ -114,12 +114,12 @@ def test_a12_a_stranger_is_refused_before_much_is_read(port: int, inbox: Waiting
     assert inbox.entered == 0
 
 
-def test_a05_two_authorization_headers_are_none(port: int, inbox: WaitingInbox) -> None:
+def test_a05_two_authorization_headers_are_refused(port: int, inbox: WaitingInbox) -> None:
     doubled = head(len(PUSH.body)) + f"\nAuthorization: {recorded.HARBOR_SECRET.decode()}"
     assert ask(port, doubled, PUSH.body).status == 401
 
 
-def test_two_senders_deliveries_on_one_connection_are_two_answers(port: int, inbox: WaitingInbox) -> None:
+def test_webhook_deliveries_on_one_connection_are_answered_one_by_one(port: int, inbox: WaitingInbox) -> None:
     inbox.release.set()
     with connect(port) as client:
         for _ in range(2):

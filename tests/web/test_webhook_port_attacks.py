@@ -1,4 +1,4 @@
-"""What strangers can do to the webhook port over real sockets, measured at the process that they do it to."""
+"""Attacks on the webhook port over real sockets, measured on the process that serves it."""
 
 import contextlib
 import hashlib
@@ -42,7 +42,7 @@ JSON = "Content-Type: application/json"
 
 
 def genuine(port: int) -> Answer:
-    """A hook with its secret, as Harbor sends it."""
+    """Send a webhook as Harbor does, with the right secret."""
     with connect(port) as client:
         client.sendall(head("/hooks/harbor", JSON, BEARER, f"Content-Length: {len(PUSH.body)}") + PUSH.body)
         return read_answer(client)
@@ -58,7 +58,7 @@ def assert_both_serve(door: DoorProcess) -> None:
 
 
 def push_in(client: socket.socket, piece: bytes, door: DoorProcess) -> int:
-    """Sends up to 100 MiB until the other side has enough; returns the most memory that it took meanwhile."""
+    """Send up to 100 MiB until the server closes the connection. Returns the peak of its resident memory in bytes."""
     peak = door.resident()
     with contextlib.suppress(ConnectionError, BrokenPipeError):
         for _ in range(HUGE // len(PIECE)):
@@ -79,7 +79,7 @@ def push_in(client: socket.socket, piece: bytes, door: DoorProcess) -> int:
     ids=["harbor", "stranger", "unknown name", "forged signature"],
 )
 @pytest.mark.parametrize("framing", ["declared", "chunked"])
-def test_a01_100_mebibytes_are_413_and_do_not_stay(
+def test_a01_body_of_100_mebibytes_is_cut_off_and_does_not_stay_in_memory(
     door: DoorProcess, path: str, shown: str, cap: int, framing: str
 ) -> None:
     assert_both_serve(door)
@@ -94,7 +94,7 @@ def test_a01_100_mebibytes_are_413_and_do_not_stay(
 
 
 @pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", f"Content-Length: {HUGE}"])
-def test_a01_the_answer_is_413_and_the_connection_closed(door: DoorProcess, framing: str) -> None:
+def test_a01_body_of_100_mebibytes_is_413_and_closes_the_connection(door: DoorProcess, framing: str) -> None:
     with connect(door.hooks) as client:
         client.sendall(head("/hooks/harbor", JSON, BEARER, framing))
         if "chunked" in framing:
@@ -105,8 +105,8 @@ def test_a01_the_answer_is_413_and_the_connection_closed(door: DoorProcess, fram
 
 
 @pytest.mark.parametrize("kind", ["gitea", "forgejo", "gogs"])
-def test_a01_a_form_of_escapes_costs_no_more_than_its_size(door: DoorProcess, kind: str) -> None:
-    """Their senders sign what is inside of a form: unpacking it would cost many times its size, before any secret."""
+def test_a01_form_of_escapes_costs_no_more_memory_than_its_size(door: DoorProcess, kind: str) -> None:
+    """These senders sign the payload of a form. Unpacking it before verification would cost many times its size."""
     assert_both_serve(door)
     before = door.resident()
     body = b"payload=" + b"%41" * ((GITHUB_CAP - 8) // 3)
@@ -122,8 +122,8 @@ def test_a01_a_form_of_escapes_costs_no_more_than_its_size(door: DoorProcess, ki
     assert_both_serve(door)
 
 
-def test_a01_forged_signatures_cannot_fill_the_memory(tmp_path: Path) -> None:
-    """Whether a signature is right shows only when all of the body is here, so few large ones may come at once."""
+def test_a01_large_bodies_with_forged_signatures_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """A signature can be verified only when the whole body has arrived, so few large bodies may arrive at once."""
     with running(tmp_path, large=2) as door, contextlib.ExitStack() as held:
         assert_both_serve(door)
         announced = head("/hooks/github", JSON, WELL_FORMED, f"Content-Length: {GITHUB_CAP}")
@@ -140,8 +140,8 @@ def test_a01_forged_signatures_cannot_fill_the_memory(tmp_path: Path) -> None:
         until_admitted(door.hooks, head("/hooks/github", JSON, *right), body)
 
 
-def test_a_small_body_is_never_a_large_one_however_it_comes(tmp_path: Path) -> None:
-    """A proxy may pass a hook on in chunks, and a thousand of them wait for their commits at once."""
+def test_small_chunked_body_does_not_count_as_large(tmp_path: Path) -> None:
+    """A proxy may pass a webhook on in chunks, and a thousand webhooks may wait for their commits at once."""
     with running(tmp_path, large=0) as door, connect(door.hooks) as client:
         chunk = f"{len(PUSH.body):x}".encode() + b"\r\n" + PUSH.body + b"\r\n0\r\n\r\n"
         client.sendall(head("/hooks/harbor", JSON, BEARER, "Transfer-Encoding: chunked") + chunk)
@@ -151,14 +151,14 @@ def test_a_small_body_is_never_a_large_one_however_it_comes(tmp_path: Path) -> N
 
 
 def until_admitted(port: int, announced: bytes, body: bytes) -> None:
-    """The place of a connection that went away is free once the server has noticed."""
+    """Send until the body is admitted. The server frees the place of a closed connection a moment later."""
     for _ in range(200):
         with connect(port) as client:
             client.sendall(announced)
             client.settimeout(0.05)
             with contextlib.suppress(TimeoutError):
                 if client.recv(1, socket.MSG_PEEK):
-                    continue  # refused already, so it is tried again
+                    continue  # refused: try again
             client.settimeout(20)
             client.sendall(body)
             assert read_answer(client).status == 200
@@ -166,8 +166,8 @@ def until_admitted(port: int, announced: bytes, body: bytes) -> None:
     pytest.fail("no large body is admitted any more")
 
 
-def test_a02_a_thousand_idle_and_dripping_sockets_stop_nobody(tmp_path: Path) -> None:
-    """A third silent, a third in the middle of a header, a third in the middle of a body; on both ports."""
+def test_a02_idle_and_incomplete_requests_block_no_other_client(tmp_path: Path) -> None:
+    """Of 1000 sockets on both ports a third sends nothing, a third stops in a header, a third stops in a body."""
     starts = [b"", b"POST /hooks/harbor HTTP/1.1\r\nHost: ", head("/hooks/harbor", BEARER, "Content-Length: 99") + b"{"]
     with running(tmp_path, arrival=60, idle=60) as door, contextlib.ExitStack() as idle:
         for count in range(1000):
@@ -180,7 +180,7 @@ def test_a02_a_thousand_idle_and_dripping_sockets_stop_nobody(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("files", [256, 1024])
-def test_a02_where_few_files_may_be_open_idle_sockets_stop_nobody(tmp_path: Path, files: int) -> None:
+def test_a02_idle_sockets_block_no_other_client_at_a_low_file_limit(tmp_path: Path, files: int) -> None:
     with running(tmp_path, arrival=60, idle=60, files=files) as door, contextlib.ExitStack() as idle:
         for _ in range(files + 100):
             idle.enter_context(connect(door.hooks))
@@ -191,8 +191,8 @@ def test_a02_where_few_files_may_be_open_idle_sockets_stop_nobody(tmp_path: Path
         assert not any("too many open files" in line for line in door.logged())
 
 
-def test_a02_when_no_file_can_be_opened_any_more_the_longest_idle_go_and_the_loop_rests(tmp_path: Path) -> None:
-    """What takes the files may be something else in the process: the listener's own share is no protection then."""
+def test_a02_out_of_files_closes_the_longest_idle_and_does_not_spin(tmp_path: Path) -> None:
+    """Another part of the process may hold the files, so the listener's own share does not protect it."""
     with running(tmp_path, arrival=60, idle=60, more_files=12) as door, contextlib.ExitStack() as idle:
         for _ in range(100):
             idle.enter_context(connect(door.hooks))
@@ -202,13 +202,15 @@ def test_a02_when_no_file_can_be_opened_any_more_the_longest_idle_go_and_the_loo
             idle.enter_context(connect(door.hooks))
         until(lambda: door.open_files() == door.most_files())
         waiting = idle.enter_context(connect(door.page))
-        waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")  # on this port there is none to close: it has to wait
+        waiting.sendall(
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        )  # this port has no idle connection to close: it has to wait
         spent = door.cpu_seconds()
         waiting.settimeout(3)
         with pytest.raises(TimeoutError):
             waiting.recv(1, socket.MSG_PEEK)
         assert door.cpu_seconds() - spent < 0.5
-        assert genuine(door.hooks).status == 200  # which leaves a place
+        assert genuine(door.hooks).status == 200  # its file is free afterwards
         waiting.settimeout(20)
         assert read_answer(waiting).status == 200
         assert 1 <= sum("too many open files" in line for line in door.logged()) <= 2, "one line for each listener"
@@ -216,7 +218,7 @@ def test_a02_when_no_file_can_be_opened_any_more_the_longest_idle_go_and_the_loo
         assert_both_serve(door)
 
 
-def test_a02_a_slow_loris_is_cut_off_though_it_keeps_dripping(tmp_path: Path) -> None:
+def test_a02_slow_loris_is_cut_off_while_it_still_sends(tmp_path: Path) -> None:
     with running(tmp_path, arrival=1, idle=60) as door, connect(door.hooks) as client:
         client.sendall(head("/hooks/harbor", BEARER, "Content-Length: 1000"))
         client.settimeout(0.1)
@@ -227,7 +229,7 @@ def test_a02_a_slow_loris_is_cut_off_though_it_keeps_dripping(tmp_path: Path) ->
                     if not client.recv(1):
                         break
             else:
-                pytest.fail("it was listened to for a minute")
+                pytest.fail("the connection was open for a minute")
         assert_both_serve(door)
 
 
@@ -236,7 +238,7 @@ CLIENTS = 20
 
 
 def flood(port: int, answers: Counter[int], lock: threading.Lock) -> None:
-    """Unauthenticated hooks, one after another over one connection: names, secrets and signatures are guessed."""
+    """Send webhooks with guessed names, secrets and signatures, one after another over one connection."""
     shown = ["Authorization: guess", WELL_FORMED, "X-Gitlab-Token: guess", "X-Nothing: x", "X-Hub-Signature: sha1=0"]
     names = ["harbor", "github", "gitlab", "nobody", "bitbucket-cloud"]
     with connect(port) as client:
@@ -250,7 +252,7 @@ def flood(port: int, answers: Counter[int], lock: threading.Lock) -> None:
                 answers[status] += 1
 
 
-def test_a12_ten_thousand_strangers_cost_no_disk_no_log_and_no_memory(door: DoorProcess) -> None:
+def test_a12_unauthenticated_flood_costs_no_disk_no_log_and_no_memory(door: DoorProcess) -> None:
     assert_both_serve(door)
     before, files, touched = door.resident(), door.open_files(), door.scratch.stat().st_mtime_ns
     answers, lock = Counter[int](), threading.Lock()

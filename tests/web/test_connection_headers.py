@@ -1,5 +1,5 @@
-"""The security headers on every answer of all three ports, over real sockets: the pages', the door's, those to
-mistakes, and those that the WSGI server gives by itself.
+"""The security headers on every answer of all three ports, over real sockets: answers of the applications, to malformed
+requests, and of the WSGI server itself.
 """
 
 import os
@@ -105,7 +105,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("port", "request_head", "body", "status"), ANSWERS)
-def test_a42_a43_every_answer_of_every_port_has_the_security_headers(
+def test_a42_a43_answers_of_every_port_have_the_security_headers(
     ports: Ports, port: str, request_head: str, body: bytes, status: int
 ) -> None:
     answer = ask(getattr(ports, port), request_head, body)
@@ -116,7 +116,7 @@ def test_a42_a43_every_answer_of_every_port_has_the_security_headers(
         assert secret not in answer.body
 
 
-def test_a42_the_policy_lets_nothing_in_from_elsewhere() -> None:
+def test_a42_content_security_policy_allows_no_other_origin() -> None:
     rules = dict(rule.strip().partition(" ")[::2] for rule in SECURITY_HEADERS["Content-Security-Policy"].split(";"))
     assert rules.pop("default-src") == "'none'"
     assert set(rules.values()) == {"'self'", "'none'"}
@@ -125,7 +125,7 @@ def test_a42_the_policy_lets_nothing_in_from_elsewhere() -> None:
     assert SECURITY_HEADERS["Cache-Control"] == "no-store"
 
 
-def test_a42_a_host_in_the_request_line_leads_nowhere(ports: Ports) -> None:
+def test_a42_host_in_the_request_line_is_not_reflected(ports: Ports) -> None:
     answer = ask(ports.page, "GET http://evil.example/nowhere HTTP/1.1\nHost: evil.example")
     assert (answer.status, b"evil" in answer.body) == (404, False)
 
@@ -145,8 +145,8 @@ listener.stop(within=1)
 """
 
 
-def test_a44_nothing_in_the_environment_switches_a_debugger_on() -> None:
-    """In a process that was started with every such variable."""
+def test_a44_debugger_is_not_enabled_by_environment_variables() -> None:
+    """Starts a process with every such variable."""
     environment = {**os.environ, **DEBUGGERS}  # noqa: TID251 - what a shell would hand on
     with subprocess.Popen(
         [sys.executable, "-c", SERVES], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
