@@ -113,7 +113,7 @@ def assemble(config: Config, senders: Mapping[str, Sender], identity: str, clock
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What the workflows work with: git, the cluster, renders, registries, queues and metrics."""
+    """The parts below the workflows: git, the cluster, renders, registries, queues and metrics."""
 
     replica: Replica
     leader: LeaderElection
@@ -219,9 +219,9 @@ def _status(base: _Base, work: _Workflows, loops: Loops) -> tuple[ControllerStat
         desired=desired,
         ledger=base.reached.ledger,
         committer=work.committer,
-        chronicle=history,
+        history=history,
         comparisons=comparisons,
-        provenance=work.facts,
+        facts=work.facts,
         watcher=work.live.watcher,
         sweeps=work.sweeps.sweeper,
         leadership=base.leader,

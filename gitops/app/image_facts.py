@@ -1,4 +1,4 @@
-"""What is known of images beyond git and the cluster: by their registries and by pushes to their sources."""
+"""Facts about images beyond git and the cluster: from their registries, and from pushes to their sources."""
 
 from dataclasses import dataclass
 

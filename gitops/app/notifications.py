@@ -1,4 +1,4 @@
-"""What other threads tell the controller: each notification puts names into the queues and returns at once.
+"""Notifications from other threads: each puts names into the queues of the controller and returns at once.
 
 Not here: the work that the queues run (app.tasks, app.passes).
 """
@@ -95,7 +95,7 @@ class ScanAnswers:
 
 
 class PromoterNews:
-    """What the promoter did. Implements ports.PromotionListener."""
+    """Pushes and notes of the promoter. Implements ports.PromotionListener."""
 
     def __init__(self, tasks: Queue, passes: OverlayQueue, reconciler: Reconciler, metrics: Metrics) -> None:
         self._tasks = tasks

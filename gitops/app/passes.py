@@ -1,4 +1,4 @@
-"""What the queue of overlays runs: one pass over one overlay, timed, and what a new status leads to.
+"""The work of the queue `overlays`: one timed pass over one overlay, and the reaction to a new status.
 
 Not here: the pass itself (reconcile.reconciler).
 """

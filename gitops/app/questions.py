@@ -1,5 +1,5 @@
-"""What the queue of questions runs: what a person who looks at the page wants to know, and what takes longer than a
-view of the page may take. Two kinds of names: the git history, and a pair of environments to compare.
+"""The work of the queue `questions`: answers for people who look at the page that take longer than a view of the page
+may take. Two kinds of names: the git history, and a pair of environments to compare.
 """
 
 from gitops.contract.parity_queue import ParityQueue

@@ -28,7 +28,7 @@ _KINDS: Mapping[str, Callable[[RegistryAccess], Registry]] = {"harbor": HarborRe
 
 @dataclass(frozen=True, slots=True)
 class SweepParties:
-    """What a sweep compares with, and where it hands in what it finds."""
+    """The config repo that a sweep compares registries with, and the inbox for the images that it finds."""
 
     inbox: Inbox
     repo: GitConfigRepo

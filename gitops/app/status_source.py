@@ -1,4 +1,4 @@
-"""What this process knows of itself and of the overlays: for the page, for the probes. It changes nothing."""
+"""The state of this process and of the overlays, for the page and for the probes. It changes nothing in the cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ class StatusParties:
     desired: DesiredState
     ledger: Ledger
     committer: Committer
-    chronicle: GitHistory
+    history: GitHistory
     comparisons: ParityQueue
-    provenance: ImageFacts
+    facts: ImageFacts
     watcher: Watcher
     sweeps: Sweeper
     leadership: Leadership
@@ -52,17 +52,17 @@ class ControllerStatus:
 
     # -- what happened
 
-    def head_is(self, head: str, now: datetime) -> None:
+    def note_head(self, head: str, now: datetime) -> None:
         if head and (self._head is None or self._head[0] != head):
             self._head = (head, now)
 
     def remote_failed(self, error: GitopsError, now: datetime) -> None:
-        """Since when it fails is told, and what it says now."""
+        """Keeps the time of the first failure and the newest message."""
         reason = "TrunkGone" if error.reason == "TrunkGone" else "RemoteUnreachable"
         self._remote = ControllerTrouble(reason, error.message, self._remote.since if self._remote else now)
 
     def remote_answered(self) -> bool:
-        """True when it had not before: an outage is over."""
+        """Ends an outage of the remote; True if there was one."""
         was_down, self._remote = self._remote is not None, None
         return was_down
 
@@ -75,7 +75,7 @@ class ControllerStatus:
         return self._known.desired.pipeline()
 
     def past(self) -> RepoHistory:
-        return self._known.chronicle.past()
+        return self._known.history.past()
 
     def parity(self, a: str, b: str) -> ParityComparison:
         return self._known.comparisons.of(a, b)
@@ -84,10 +84,10 @@ class ControllerStatus:
         return self._known.comparisons.known(a, b)
 
     def origin(self, image: Image) -> BuildOrigin | None:
-        return self._known.provenance.registries.origins.of(image)
+        return self._known.facts.registries.origins.of(image)
 
     def source_pushes(self, service: str) -> Sequence[SourcePush]:
-        return self._known.provenance.pushes.of(service)
+        return self._known.facts.pushes.of(service)
 
     def controller(self) -> ControllerState:
         head, since = self._head or (None, None)

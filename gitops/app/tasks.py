@@ -1,4 +1,4 @@
-"""What the queue `tasks` runs: the work that concerns the whole config repo, one task for each name.
+"""The work of the queue `tasks`: everything that concerns the whole config repo, one task for each name.
 
 fetch    asks the remote of the config repo for its head
 refresh  takes in the head that is known, and looks at the overlays that it may change
@@ -98,7 +98,7 @@ class Tasks:
     def refresh(self) -> None:
         parties = self._parties
         touched = parties.desired.refresh()
-        parties.status.head_is(parties.desired.head(), self._clock.now())
+        parties.status.note_head(parties.desired.head(), self._clock.now())
         parties.sweeps.hurry()
         if touched:
             _log.info("head", revision=parties.desired.head(), overlays=len(touched))

@@ -1,4 +1,4 @@
-"""What happens at fixed intervals: the remote is polled, and every overlay is looked at again."""
+"""Work at fixed intervals: polls the remote, and adds every overlay for another pass."""
 
 from apscheduler.schedulers.background import BackgroundScheduler
 

@@ -91,7 +91,7 @@ class ClusterParts:
 
 
 def repo_name(config: Config) -> str:
-    """How the config repo is written into the cluster and shown: host and path, no user, no secret."""
+    """The name of the config repo in the cluster and on the page: host and path, without user and secret."""
     parsed = git_urls.parse(config.repo.url)
     return str(parsed) if parsed else "config repo"
 
@@ -102,7 +102,7 @@ def manager(config: Config) -> str:
 
 
 def config_repo(config: Config, directory: Path, observer: GitObserver | None = None) -> GitConfigRepo:
-    """The directory around the clone is made for us alone: what is below holds what the config repo holds."""
+    """Makes the parent of `directory` readable by this user only: the clone holds the files of the config repo."""
     directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     seconds = config.timeouts.git.total_seconds()
     limits = GitLimits(fetch=seconds, push=seconds, clone=max(600.0, 10 * seconds))
@@ -112,7 +112,7 @@ def config_repo(config: Config, directory: Path, observer: GitObserver | None = 
 
 
 def access(repo: RepoConfig) -> GitAccess:
-    """What the host of the config repo is shown."""
+    """The credentials for the host of the config repo."""
     given = repo.credentials or RepoCredentials()
     return GitAccess(
         username=given.username,
@@ -125,7 +125,7 @@ def access(repo: RepoConfig) -> GitAccess:
 
 
 def kustomize(config: Config, cache: Path) -> Kustomize:
-    """Raises: Rejected(NoKustomize) when the binary is not there."""
+    """Raises: Rejected(NoKustomize) when there is no binary."""
     binary = config.kustomize or shutil.which("kustomize")
     if binary is None or not Path(binary).is_file():
         where = str(binary) if binary else "any place of PATH"
@@ -134,7 +134,7 @@ def kustomize(config: Config, cache: Path) -> Kustomize:
 
 
 def builder(config: Config) -> Kustomize:
-    """The controller's own: it says once what it cannot take away from its builds. Raises as `kustomize`."""
+    """The renderer of the controller. Warns once if builds keep their network. Raises as `kustomize`."""
     made = kustomize(config, config.state / "renders")
     if made.has_network:
         remedy = "allow unshare(1) to make a network namespace, or let a NetworkPolicy hold the pod"
@@ -167,7 +167,7 @@ def connect(config: Config) -> KubernetesApi:
 
 
 def reach(replica: Replica, api: KubernetesApi) -> ClusterParts:
-    """What works with one cluster; no request is made yet."""
+    """Makes the parts that work with one cluster; they send no request yet."""
     config, clock = replica.config, replica.clock
     discovery, repo = Discovery(api), repo_name(config)
     ledger = KubernetesLedger(api, repo=repo, leadership=replica.leadership, clock=clock)
@@ -207,7 +207,7 @@ class LiveParts:
 
 @dataclass(frozen=True, slots=True)
 class DesiredParts:
-    """What git wants, and whether it may be let in: `admission` in each pass, `contract` before a commit is pushed."""
+    """The desired state of git, and the checks that admit it: `admission` in each pass, `contract` before a push."""
 
     desired: DesiredState
     admission: OverlayAdmission
@@ -233,7 +233,7 @@ def live(replica: Replica, reached: ClusterParts, listener: LiveListener | None 
 
 @dataclass(frozen=True, slots=True)
 class StatusParts:
-    """What a status says beyond git and the cluster, and who learns of it."""
+    """Further sources of a status, beyond git and the cluster, and the observers of passes."""
 
     observers: Sequence[PassObserver] = ()
     counter: SyncObserver | None = None

@@ -48,7 +48,7 @@ def check(
 def _report_text(report: CheckReport) -> str:
     lines = [f"environments/: {misfit}" for misfit in report.misfits]
     for checked in report.checked:
-        lines += _checked_lines(checked)
+        lines += _pair_lines(checked)
     return "\n".join([*lines, _count(report)]) + "\n"
 
 
@@ -87,7 +87,7 @@ def _findings(checked: CheckedPair, verdict: OverlayVerdict) -> Iterator[tuple[s
         yield "\n".join((head.partition(": ")[2], *rest)), violation.place or home, violation.forbids
 
 
-def _checked_lines(checked: CheckedPair) -> Iterator[str]:
+def _pair_lines(checked: CheckedPair) -> Iterator[str]:
     name = checked.overlay.name
     yield f"{name}: {summary(checked.now)}" + (f" ({checked.note})" if checked.note else "")
     yield from _verdict_lines(checked.now)

@@ -16,12 +16,12 @@ _MOST_SHOWN = 12
 def describe(onboarding: Onboarding) -> str:
     """The report, in the order in which a person decides."""
     sections = (
-        *_left_out(onboarding),
+        *_describe_left_out(onboarding),
         *_environments(onboarding),
         *_services(onboarding),
         *_differences(onboarding),
         *_foreign_names(onboarding),
-        *_replaced(onboarding),
+        *_describe_replaced(onboarding),
     )
     return "".join(f"{line}\n" for line in sections)
 
@@ -51,7 +51,7 @@ def _services(onboarding: Onboarding) -> Iterator[str]:
     ):
         if services:
             yield f"\n{title}"
-            yield from _shortened(
+            yield from _shorten(
                 [f"  {name}: {each.image}, {tag_policy.describe(each.tags)}" for name, each in services.items()]
             )
 
@@ -59,7 +59,7 @@ def _services(onboarding: Onboarding) -> Iterator[str]:
 def _differences(onboarding: Onboarding) -> Iterator[str]:
     variations = onboarding.declared.variations
     yield f"\n{onboarding.differences} differences, covered by {len(variations)} variations"
-    yield from _shortened([f"  {_line(each)}" for each in variations])
+    yield from _shorten([f"  {_line(each)}" for each in variations])
     if onboarding.guards:
         yield f"  check twice: these kinds protect an environment: {', '.join(onboarding.guards)}"
 
@@ -78,29 +78,29 @@ def _foreign_names(onboarding: Onboarding) -> Iterator[str]:
         f" (`lockstep check` refuses {hard} of them, which have no other meaning)" if hard else ""
     )
     ranked = sorted(onboarding.foreign_names, key=lambda name: not name.hard)
-    yield from _shortened([f"  {'forbidden' if name.hard else 'warning'}: {name.summary}" for name in ranked])
+    yield from _shorten([f"  {'forbidden' if name.hard else 'warning'}: {name.summary}" for name in ranked])
     yield "  correct them, or uncomment their line in pipeline.yaml where the name is meant"
 
 
-def _left_out(onboarding: Onboarding) -> Iterator[str]:
+def _describe_left_out(onboarding: Onboarding) -> Iterator[str]:
     if onboarding.refusals:
         yield f"left out: {len(onboarding.refusals)} directories that cannot be environments as they are"
-        yield from _shortened([f"  {each.root.overlay}: {each.error}" for each in onboarding.refusals])
+        yield from _shorten([f"  {each.root.overlay}: {each.error}" for each in onboarding.refusals])
         if any(each.error.reason == "RemoteRefused" for each in onboarding.refusals):
             yield "  to vendor a base: `kustomize build ADDRESS > all.yaml` beside a kustomization.yaml that names it"
         yield "  correct them, remove what this run wrote, and run it again\n"
     if onboarding.found.left_out:
         yield "not taken as environments (name them with --environment NAME=PATH)"
-        yield from _shortened([f"  {path}" for path in onboarding.found.left_out])
+        yield from _shorten([f"  {path}" for path in onboarding.found.left_out])
         yield ""
 
 
-def _replaced(onboarding: Onboarding) -> Iterator[str]:
+def _describe_replaced(onboarding: Onboarding) -> Iterator[str]:
     replaced = set(onboarding.copied.values())
     directories = sorted({path.rpartition("/")[0] for path in replaced})
     if directories:
         yield f"\ncopied below environments/: {len(replaced)} files; Lockstep no longer reads the originals in"
-        yield from _shortened([f"  {path}/" for path in directories])
+        yield from _shorten([f"  {path}/" for path in directories])
         yield "  while another tool deploys from there, change both; afterwards remove the originals"
 
 
@@ -128,10 +128,10 @@ def describe_files(onboarding: Onboarding) -> str:
 
 
 def describe_written(files: Collection[str], root: str) -> str:
-    lines = [f"\nwritten to {root}", *_shortened([f"  {path}" for path in sorted(files)])]
+    lines = [f"\nwritten to {root}", *_shorten([f"  {path}" for path in sorted(files)])]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _shortened(lines: Collection[str]) -> list[str]:
+def _shorten(lines: Collection[str]) -> list[str]:
     shown = list(lines)[:_MOST_SHOWN]
     return shown + ([f"  and {len(lines) - _MOST_SHOWN} more"] if len(lines) > _MOST_SHOWN else [])

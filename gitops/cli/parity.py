@@ -35,7 +35,7 @@ def _pair_text(pair: EnvironmentPair) -> str:
     for each in pair.findings:
         rule = f"  ({each.rule})" if each.rule else ""
         where = f"{each.key.kind} {each.key.name} {each.field}".rstrip()
-        lines.append(f"  {each.status:<10}  {where}: {_shown(each.a)} | {_shown(each.b)}{rule}")
+        lines.append(f"  {each.status:<10}  {where}: {_show(each.a)} | {_show(each.b)}{rule}")
     if pair.commits:
         lines.append(f"  {pair.b} is {len(pair.commits)} commits of the base behind {pair.a}:")
         lines += [f"    {line}" for line in pair.commits]
@@ -48,7 +48,7 @@ def _parity_summary(pair: EnvironmentPair) -> str:
     return ", ".join(f"{count} {standing}" for standing, count in counts.items())
 
 
-def _shown(value: str | None) -> str:
+def _show(value: str | None) -> str:
     return "-" if value is None else value
 
 

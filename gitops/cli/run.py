@@ -26,7 +26,7 @@ def run(config: ConfigFile = DEFAULT) -> None:
     settings = load(config)
     senders = apps.senders(settings.senders, os.environ)  # noqa: TID251 - handed on, not read
     log = settings.log
-    logs.configure(LogOutput(sys.stderr, settings.name, log.level, log.format, _known_secrets(settings, senders)))
+    logs.configure(LogOutput(sys.stderr, settings.name, log.level, log.format, _read_secrets(settings, senders)))
     controller = assemble(settings, senders, _identity(), CLOCK)
     with stop_signal() as wait:
         controller.start()
@@ -59,7 +59,7 @@ def _await(reading: socket.socket) -> None:
         pass  # another signal
 
 
-def _known_secrets(settings: Config, senders: Mapping[str, Sender]) -> logs.Secrets:
+def _read_secrets(settings: Config, senders: Mapping[str, Sender]) -> logs.Secrets:
     access = wiring.access(settings.repo)
     passwords = [each.password.current() for each in settings.registries.values() if each.password]
     sources: list[Callable[[], Sequence[bytes]]] = [*(sender.secrets for sender in senders.values()), *passwords]

@@ -95,7 +95,7 @@ class SyncObserver(Protocol):
 
 
 class PendingPromotions(Protocol):
-    """What waits to be promoted to an overlay, for its status."""
+    """The releases that wait to be promoted to an overlay, for its status."""
 
     def pending(self, overlay: str) -> PendingNote: ...
 
@@ -203,7 +203,7 @@ class PromotionListener(Protocol):
         """The promoter took in a new head, which may change these overlays."""
 
     def notes_changed(self, overlays: frozenset[str]) -> None:
-        """What waits to be promoted to these overlays is different now."""
+        """The notes on these overlays have changed: other releases wait, or wait for something else."""
 
 
 class ObjectClaims(Protocol):

@@ -95,7 +95,7 @@ class Trees(Protocol):
 
 
 class ReleaseOrigins(Protocol):
-    """What a repository's history tells beyond its trees. Thread-safe."""
+    """The history of a repository beyond its trees. Thread-safe."""
 
     def first_releases(self, head: str) -> Mapping[str, str | None]:
         """Path of a release.yaml -> the commit of the history of `head` that brought it first; None when that cannot be
@@ -125,7 +125,7 @@ class Renderer(Protocol):
         """Raises Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) past time or memory."""
 
     def cached(self, key: str) -> bytes | None:
-        """What was rendered for this key before, or None: lets a caller skip collecting the files."""
+        """The cached render of this key, or None: a hit saves the caller from collecting the files."""
 
 
 class RenderObserver(Protocol):
@@ -191,7 +191,7 @@ class Cluster(Protocol):
 
 
 class LiveState(Protocol):
-    """What the watches know of our objects. Reading it costs no request."""
+    """Our objects in the cluster, as the watches see them. Reading costs no request."""
 
     def watch(self, kinds: Collection[tuple[str, str, str]]) -> None:
         """Makes sure that these (group, version, kind) are watched; blocks until their first list has arrived.
@@ -240,7 +240,7 @@ class Ledger(Protocol):
 
 
 class ProofLedger(Protocol):
-    """What each overlay has proven, kept beside its status. Raises as Cluster does."""
+    """The proofs of each overlay, stored beside its status. Raises as Cluster does."""
 
     def read_proofs(self, overlay: str) -> Proofs | None:
         """None when nothing is known: it is to be proven anew."""
@@ -262,13 +262,13 @@ class Registry(Protocol):
         """
 
     def tagged(self, image: str, tag: str) -> TaggedImage | None:
-        """What stands under one tag now, with its digest; None when nothing does."""
+        """The image of a tag now, with its digest; None when there is no such tag."""
 
     def has(self, image: str, digest: str) -> bool:
         """Whether the artifact can be pulled by its digest."""
 
     def scan(self, image: str, digest: str) -> Scan:
-        """What a vulnerability scan came to. Raises Rejected(Unsupported) when this kind of registry has no scans."""
+        """The result of a vulnerability scan. Raises Rejected(Unsupported) when this kind of registry has no scans."""
 
     def describe(self, image: str, digest: str) -> ImageDescription:
         """The labels of an image; they never change for one digest."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PAGE_THREADS = 8
 
 Probe = Callable[[], Sequence[str]]
-"""What is wrong, one short text each (names of loops, never values); empty when all is well."""
+"""Returns the faults, one short text each (names of loops, never values); empty when all is well."""
 
 
 @dataclass(frozen=True, slots=True)
