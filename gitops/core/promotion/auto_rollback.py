@@ -37,7 +37,7 @@ def degraded_after(
     at = promotion.committed_at
     if not promotion.is_promotion or status.health is not Health.DEGRADED or status.revisions.rendered != revision:
         return None
-    since = _degraded_since(status, revision, history)
+    since = _find_start(status, revision, history)
     before = next((record for record in history if record.at < at), None)
     if before is None or before.health is Health.DEGRADED or since < at:
         return None
@@ -48,7 +48,7 @@ def cause(promotion: LastCommit, after: timedelta) -> str:
     return f"degraded {int(after.total_seconds()) // 60} min after the promotion {promotion.id[:12]}"
 
 
-def _degraded_since(status: SyncStatus, revision: Revision, history: Sequence[Record]) -> datetime:
+def _find_start(status: SyncStatus, revision: Revision, history: Sequence[Record]) -> datetime:
     """Since when the overlay is Degraded without a break."""
     since = status.at
     for record in history:

@@ -182,7 +182,7 @@ def _continue(
 ) -> list[Proof]:
     service = current.service
     is_same = bool(known) and known[0].is_of(sighting.running[service])
-    gained = _observed_since(before, sighting) if is_same and service in before.steady else 0.0
+    gained = _observe_time(before, sighting) if is_same and service in before.steady else 0.0
     found = sighting.looks.get(service, ProofLook.PAUSED)
     if found is ProofLook.BAD:
         current = replace(current, observed=0.0, healthy_since=None)
@@ -195,7 +195,7 @@ def _continue(
     return [current, *others][:_MOST_RECORDS]
 
 
-def _observed_since(before: Proofs, sighting: ProofSighting) -> float:
+def _observe_time(before: Proofs, sighting: ProofSighting) -> float:
     elapsed = sighting.at - before.at
     return elapsed.total_seconds() if timedelta(0) < elapsed <= LONGEST_GAP else 0.0
 
