@@ -7,7 +7,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class NewCommit:
-    """One commit to be made: whole new contents of files (None deletes), a message with its trailers, author time."""
+    """A commit to make: the new content of each file (None deletes it), the message with its trailers, the author time.
+    """
 
     files: Mapping[str, bytes | None]
     message: str
@@ -16,8 +17,8 @@ class NewCommit:
 
 @dataclass(frozen=True, slots=True)
 class PastCommit:
-    """One commit that was read. `trailers` are the `Key: value` lines that git parses at the end of the message,
-    `paths` the files that it changed, of those that were asked for; a merge names none.
+    """A commit from the git history. `trailers`: the `Key: value` lines that git parses at the end of the message.
+    `paths`: the files that it changed, of those that the caller asked for; empty for a merge.
     """
 
     id: str
