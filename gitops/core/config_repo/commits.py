@@ -7,7 +7,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class NewCommit:
-    """A commit to make: the new content of each file (None deletes it), the message with its trailers, the author time."""
+    """A commit to make: new content of files (None deletes), the message with its trailers, the author time."""
 
     files: Mapping[str, bytes | None]
     message: str
