@@ -18,17 +18,17 @@ from gitops.app import promotion_wiring as promotions
 from gitops.app import registry_wiring as registries
 from gitops.app import wiring
 from gitops.app.controller import Controller, ControllerParts
-from gitops.app.image_facts import ImageFacts
-from gitops.app.notifications import (
+from gitops.app.event_handlers import (
     CommittedImages,
     LeadershipChanges,
     LiveChanges,
-    OutsideNews,
+    OutsideTriggers,
     OverlayQueue,
     PromoterNews,
 )
+from gitops.app.image_facts import ImageFacts
 from gitops.app.passes import OverlayPasses, PassParties
-from gitops.app.promotion_wiring import PromotionSeams
+from gitops.app.promotion_wiring import PromotionPorts
 from gitops.app.questions import Questions
 from gitops.app.queues import Queues, queues
 from gitops.app.status_source import ControllerStatus, StatusParties
@@ -86,7 +86,7 @@ def assemble(config: Config, senders: Mapping[str, Sender], identity: str, clock
     work = _workflows(base)
     loops = Loops()
     status, questions = _status(base, work, loops)
-    news = OutsideNews(
+    news = OutsideTriggers(
         work.facts, work.sweeps, work.triggers, work.relay, base.wanted.desired, base.queues.tasks, base.passes
     )
     parts = ControllerParts(
@@ -188,7 +188,7 @@ def _workflows(base: _Base) -> _Workflows:
     for state in WATCH_STATES:
         base.metrics.watches.labels(state).set_function(partial(live.watcher.count, state))
     news = PromoterNews(tasks, base.passes, reconciler, base.metrics)
-    seams = PromotionSeams(recorder, facts.registries, replica.config.skippable, notes, news)
+    seams = PromotionPorts(recorder, facts.registries, replica.config.skippable, notes, news)
     return _Workflows(
         facts=facts,
         live=live,
@@ -229,7 +229,7 @@ def _status(base: _Base, work: _Workflows, loops: Loops) -> tuple[ControllerStat
     return ControllerStatus(base.replica.config, parties, loops), Questions(history, comparisons)
 
 
-def _tasks(base: _Base, work: _Workflows, status: ControllerStatus, news: OutsideNews) -> Tasks:
+def _tasks(base: _Base, work: _Workflows, status: ControllerStatus, news: OutsideTriggers) -> Tasks:
     parties = TaskParties(
         repo=base.repo,
         repo_name=wiring.repo_name(base.replica.config),
@@ -263,7 +263,7 @@ def _passes(base: _Base, work: _Workflows) -> OverlayPasses:
 
 
 def _listeners(
-    base: _Base, work: _Workflows, status: ControllerStatus, news: OutsideNews, senders: Mapping[str, Sender]
+    base: _Base, work: _Workflows, status: ControllerStatus, news: OutsideTriggers, senders: Mapping[str, Sender]
 ) -> Listeners:
     config, clock = base.replica.config, base.replica.clock
     inputs = WebhookInputs(

@@ -1,7 +1,7 @@
 """One process of an installation: what is started, in which order, and how it is stopped.
 
 Not here: how the parts are made (app.assembly), what the queues run (app.tasks, app.passes, app.questions), and what
-puts names into them (app.notifications).
+puts names into them (app.event_handlers).
 """
 
 from collections.abc import Callable
@@ -12,8 +12,8 @@ import structlog
 from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.kubernetes.api import KubernetesApi
 from gitops.adapters.kubernetes.lease import LeaderElection
+from gitops.app.event_handlers import LeadershipChanges
 from gitops.app.image_facts import ImageFacts
-from gitops.app.notifications import LeadershipChanges
 from gitops.app.passes import OverlayPasses
 from gitops.app.questions import Questions
 from gitops.app.queues import Queues

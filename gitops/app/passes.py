@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from gitops.app.notifications import OverlayQueue
+from gitops.app.event_handlers import OverlayQueue
 from gitops.core.errors import Conflict, GitopsError
 from gitops.core.sync.summary import Stall
 from gitops.desired.desired_state import DesiredState

@@ -41,7 +41,7 @@ def recorder(
 
 
 @dataclass(frozen=True, slots=True)
-class PromotionSeams:
+class PromotionPorts:
     """Where the promoter reads facts, and where it tells what it did. `skippable`: gates that a request may skip."""
 
     recorder: ProofRecorder
@@ -52,7 +52,7 @@ class PromotionSeams:
 
 
 def promoter(
-    replica: Replica, reached: ClusterParts, repo: GitConfigRepo, wanted: DesiredParts, seams: PromotionSeams
+    replica: Replica, reached: ClusterParts, repo: GitConfigRepo, wanted: DesiredParts, seams: PromotionPorts
 ) -> Promoter:
     return Promoter(
         PromoterParties(

@@ -7,8 +7,8 @@ from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.registry.exchange import RegistryAccess
 from gitops.adapters.registry.harbor import HarborRegistry
 from gitops.adapters.registry.oci import OciRegistry
+from gitops.app.event_handlers import ScanAnswers
 from gitops.app.image_facts import ImageFacts
-from gitops.app.notifications import ScanAnswers
 from gitops.app.queues import Queues
 from gitops.config import registries as registry_access
 from gitops.config.model import Config

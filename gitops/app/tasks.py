@@ -8,7 +8,7 @@ promote  decides what may be promoted, and commits it
 tell     asks the replica that leads for a pass over what this one has heard of
 sweep    sweeps every registry
 
-Not here: passes over overlays (app.passes), and who adds the names (app.notifications).
+Not here: passes over overlays (app.passes), and who adds the names (app.event_handlers).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import structlog
 from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.kubernetes.ledger import KubernetesLedger
 from gitops.adapters.kubernetes.watcher import Watcher
-from gitops.app.notifications import OutsideNews, OverlayQueue
+from gitops.app.event_handlers import OutsideTriggers, OverlayQueue
 from gitops.app.status_source import ControllerStatus
 from gitops.core.errors import Rejected, Unavailable
 from gitops.desired.desired_state import DesiredState
@@ -49,7 +49,7 @@ class TaskParties:
     triggers: Triggers
     watcher: Watcher
     status: ControllerStatus
-    news: OutsideNews
+    news: OutsideTriggers
     tasks: Queue
     passes: OverlayQueue
 

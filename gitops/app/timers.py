@@ -2,7 +2,7 @@
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from gitops.app.notifications import OverlayQueue
+from gitops.app.event_handlers import OverlayQueue
 from gitops.ports import Queue
 
 RECHECK_SECONDS = 300

@@ -70,7 +70,7 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
-class BoundedPoolManager(PoolManager):
+class BoundedPools(PoolManager):
     """A PoolManager whose read timeout bounds the whole answer."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

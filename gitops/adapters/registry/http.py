@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from gitops.adapters.registry.answers import RegistryAnswers
-from gitops.adapters.registry.bounded_http import BoundedPoolManager
+from gitops.adapters.registry.bounded_http import BoundedPools
 from gitops.adapters.registry.exchange import RegistryAccess, RegistryCall, RegistryResponse
 from gitops.core.errors import Rejected
 
@@ -131,7 +131,7 @@ class RegistryHttp:
         with self._lock:
             if self._pool is None or stamp != self._stamp:
                 timeout = Timeout(connect=min(_CONNECT_SECONDS, self.access.seconds), total=self.access.seconds)
-                self._pool = BoundedPoolManager(
+                self._pool = BoundedPools(
                     num_pools=4,
                     maxsize=_CONNECTIONS,
                     timeout=timeout,

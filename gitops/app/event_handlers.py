@@ -133,7 +133,7 @@ class LeadershipChanges:
 
 
 @dataclass(frozen=True, slots=True)
-class OutsideNews:
+class OutsideTriggers:
     """News from registries, and requests for a pass."""
 
     facts: ImageFacts
