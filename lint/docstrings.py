@@ -34,7 +34,7 @@ def packages(tree: Tree) -> Report:
 def _package_complaints(tree: Tree, package: Module) -> Iterator[str]:
     text = ast.get_docstring(package.syntax) or ""
     directory = package.path.removesuffix("__init__.py")
-    names = {path.removesuffix(".py").rpartition("/")[2] for path in tree.files if path.startswith(directory)}
+    names = {path.removesuffix(".py").rpartition("/")[2] for path in tree.paths if path.startswith(directory)}
     begin = re.search(r"\bBegin (?:at|with)\b(.*)", text, re.DOTALL)
     if not text:
         yield "a package without a docstring. Say what it is, what it is not, and where to begin."

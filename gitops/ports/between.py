@@ -85,7 +85,7 @@ class PassObserver(Protocol):
 
 
 class SyncObserver(Protocol):
-    """Counts what passes do and find."""
+    """Counts the writes and the drift of passes."""
 
     def wrote(self, overlay: str, actions: Mapping[str, int]) -> None:
         """How many objects a pass created, configured, pruned, failed to write; keys are values of Action."""
@@ -194,7 +194,7 @@ class CommitListener(Protocol):
 
 
 class PromotionListener(Protocol):
-    """Learns what the promoter did. Called by the promoter's thread; returns at once."""
+    """Learns of the promoter's pushes. Called by the promoter's thread; returns at once."""
 
     def promoted(self, head: str) -> None:
         """A promotion or a rollback was pushed."""

@@ -53,7 +53,7 @@ class ConfigRepo(Protocol):
         """
 
     def first_commit(self, path: str) -> str | None:
-        """The commit of the trunk that brought a file first; None when that cannot be told for certain."""
+        """The commit of the trunk that brought a file first; None if the history does not decide."""
 
     def commit(self, parent: str, commits: Sequence[NewCommit]) -> str:
         """Writes the commits one after another on top of `parent` and pushes them in one compare-and-swap push; returns
@@ -69,7 +69,7 @@ class ConfigRepo(Protocol):
         """
 
     def publish(self, parent: str, revision: str) -> str:
-        """Pushes what was written on top of `parent`; returns the new head. Raises as `commit` does."""
+        """Pushes commits that `write` made on top of `parent`; returns the new head. Raises as `commit` does."""
 
     def keep(self, revisions: Collection[str]) -> None:
         """Pushes `refs/lockstep/base/<revision>` for each: a rewritten trunk does not lose the commits.
@@ -98,8 +98,8 @@ class ReleaseOrigins(Protocol):
     """The history of a repository beyond its trees. Thread-safe."""
 
     def first_releases(self, head: str) -> Mapping[str, str | None]:
-        """Path of a release.yaml -> the commit of the history of `head` that brought it first; None when that cannot be
-        told for certain. What was never committed is left out.
+        """Path of a release.yaml -> the commit of the history of `head` that brought it first; None if the
+        history does not decide. Files that were never committed are left out.
 
         Raises: Unavailable when git fails.
         """
@@ -109,7 +109,7 @@ class ReleaseOrigins(Protocol):
 
 
 class Cache(Protocol):
-    """Keeps what can be worked out again, by key. Thread-safe; it may forget anything at any time."""
+    """Keeps values that can be computed again, by key. Thread-safe; it may forget any of them at any time."""
 
     def read(self, key: str) -> bytes | None: ...
 
@@ -146,7 +146,7 @@ class GitObserver(Protocol):
 
 
 NOWHERE = "1"
-"""The resourceVersion of an object that is not there: a store counts its writes, and was first written to make it."""
+"""The resourceVersion of no object: a store counts its writes, and the first write is not an object's."""
 
 
 class Cluster(Protocol):
@@ -166,7 +166,7 @@ class Cluster(Protocol):
         """The whole live object, or None."""
 
     def preview(self, manifest: Manifest, resource_version: str) -> Body:
-        """Server-side apply as a dry run: what the object would become. Raises as apply does."""
+        """Server-side apply as a dry run: returns the resulting object. Raises as apply does."""
 
     def apply(self, manifest: Manifest, resource_version: str) -> Body:
         """Forced server-side apply. A non-empty resource_version must still be the live one, else Conflict. An object
@@ -175,7 +175,7 @@ class Cluster(Protocol):
         """
 
     def preview_edit(self, key: Key, version: str, operations: Sequence[Operation]) -> Body:
-        """A JSON patch (RFC 6902) as a dry run: what the object would become. Raises as edit does."""
+        """A JSON patch (RFC 6902) as a dry run: returns the resulting object. Raises as edit does."""
 
     def edit(self, key: Key, version: str, operations: Sequence[Operation]) -> Body:
         """A JSON patch. Raises Conflict when one of its tests fails: the object is not what the patch was made for."""
@@ -203,7 +203,7 @@ class LiveState(Protocol):
         """All live objects that carry this part-of label, as of now."""
 
     def note(self, body: Body) -> Observed:
-        """Takes in an object that the caller just read or wrote, unless something newer is known already."""
+        """Takes in an object that the caller just read or wrote, unless a newer version is known."""
 
 
 class ApplySets(Protocol):
@@ -243,22 +243,22 @@ class ProofLedger(Protocol):
     """The proofs of each overlay, stored beside its status. Raises as Cluster does."""
 
     def read_proofs(self, overlay: str) -> Proofs | None:
-        """None when nothing is known: it is to be proven anew."""
+        """The stored proofs; None if there are none, and the overlay must prove again."""
 
     def write_proofs(self, overlay: str, proofs: Proofs) -> None:
-        """Replaces them. Nothing is kept for an overlay that has no status yet."""
+        """Replaces the proofs. Stores nothing for an overlay without a status."""
 
 
 class Registry(Protocol):
     """A registry of container images, asked over its API. Thread-safe; every call is bounded in time and size.
 
-    `image` is a repository as the manifests say it, host included. Every method raises Unavailable when the registry
+    `image` is a repository as in the manifests, with the host. Every method raises Unavailable when the registry
     cannot be asked now, and Rejected when it refuses for good (Unauthorized, NotFound of a repository, BadAnswer).
     """
 
     def tags(self, image: str, since: datetime | None = None) -> Sequence[TaggedImage]:
         """The tags of a repository, the newest push first where that is known. `since`: images that were pushed before
-        may be left out, whatever became of their tags. Digests may be missing.
+        may be left out, whatever happened to their tags. Digests may be missing.
         """
 
     def tagged(self, image: str, tag: str) -> TaggedImage | None:
@@ -275,18 +275,18 @@ class Registry(Protocol):
 
 
 class EventRecorder(Protocol):
-    """Tells whoever looks at Kubernetes Events what happened. Never raises: it is a hint."""
+    """Records a Kubernetes Event for people and consoles. Never raises."""
 
     def announce(self, overlay: str, record: Record) -> None: ...
 
 
 class Inbox(Protocol):
-    """Where receivers hand in events. Thread-safe."""
+    """The queue to which receivers hand events. Thread-safe."""
 
     def accept(self, events: Sequence[Event], *, delivery: str, deadline: float, cause: str = "") -> Sequence[str]:
-        """Waits until every event is decided and what it caused is durable on the remote; returns one sentence per
-        event that says what happened. `deadline` is in seconds from now; `cause` is what the commits name as theirs
-        when no webhook was.
+        """Waits until every event is decided and its commit is durable on the remote; returns one sentence with the
+        outcome per event. `deadline` is in seconds from now; `cause` is the cause that the commits name if there was no
+        webhook.
 
         Raises: Unavailable past the deadline or when the queue cannot make it (the work still completes when it can).
         """

@@ -238,14 +238,14 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _build_error(source: Source, ended: _Build, directory: Path, limits: RenderLimits) -> Rejected:
-    exceeded = _exceeded_limit(ended, limits)
+    exceeded = _find_exceeded_limit(ended, limits)
     if exceeded:
         return Rejected("LimitExceeded", f"{source.path}: the build {exceeded}; split it or make it smaller")
     words = build_errors.describe(ended.errors, str(directory / "tree")) or f"exit {ended.returncode}"
     return Rejected("BuildFailed", f"{source.path}: kustomize: {words}")
 
 
-def _exceeded_limit(ended: _Build, limits: RenderLimits) -> str:
+def _find_exceeded_limit(ended: _Build, limits: RenderLimits) -> str:
     """Names the limit that the build exceeded, or empty."""
     if ended.timed_out:
         return f"took longer than {limits.seconds:g} s"
