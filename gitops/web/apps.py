@@ -33,7 +33,7 @@ Probe = Callable[[], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """`alive`: every loop of the process turns; if not, a restart helps. `ready`: it can do its work now."""
+    """`alive`: every loop of the process runs; if not, a restart helps. `ready`: the process can do its work now."""
 
     alive: Probe
     ready: Probe
