@@ -100,9 +100,9 @@ class HarborRegistry:
                 break
             for tag in _tags(artifact):
                 known = found.get(tag.tag)  # a push during the listing moves artifacts to the next page
-                if known is None or _pushed_at(tag) > _pushed_at(known):
+                if known is None or _order_by_push(tag) > _order_by_push(known):
                     found[tag.tag] = tag
-        return sorted(found.values(), key=_pushed_at, reverse=True)
+        return sorted(found.values(), key=_order_by_push, reverse=True)
 
     def tagged(self, image: str, tag: str) -> TaggedImage | None:
         artifact = self._artifact(image, tag, {"with_tag": "true"})
@@ -200,7 +200,7 @@ def _tags(artifact: _Artifact) -> Iterator[TaggedImage]:
         for tag in artifact.tags or ():
             if is_tag(tag.name):
                 yield TaggedImage(
-                    tag.name, artifact.digest, _known_time(tag.push_time) or _known_time(artifact.push_time)
+                    tag.name, artifact.digest, _read_time(tag.push_time) or _read_time(artifact.push_time)
                 )
 
 
@@ -234,7 +234,7 @@ def _total(answer: RegistryResponse) -> int:
         return _PAGE * _MOST_PAGES
 
 
-def _known_time(found: datetime | None) -> datetime | None:
+def _read_time(found: datetime | None) -> datetime | None:
     """The time in UTC; None if Harbor does not know it, or if datetime cannot hold it in UTC."""
     try:
         return found.astimezone(UTC) if found is not None and found > _NEVER else None
@@ -242,5 +242,5 @@ def _known_time(found: datetime | None) -> datetime | None:
         return None
 
 
-def _pushed_at(tag: TaggedImage) -> datetime:
+def _order_by_push(tag: TaggedImage) -> datetime:
     return tag.pushed_at or _NEVER
