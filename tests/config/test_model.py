@@ -1,4 +1,4 @@
-"""lockstep.yaml: what is read, and what is said about mistakes."""
+"""lockstep.yaml: what is read, and the errors with their lines."""
 
 import json
 import os
@@ -28,12 +28,12 @@ def mistakes(directory: Path, text: str, environ: dict[str, str] | None = None) 
     return str(caught.value).removeprefix(f"{directory}/")
 
 
-def test_the_published_schema_is_fresh() -> None:
-    """If not: python -c "from gitops.config import model; print(model.schema(), end='')" > docs/lockstep.schema.json"""
+def test_schema_in_docs_is_up_to_date() -> None:
+    """Update: python -c "from gitops.config import model; print(model.schema(), end='')" > docs/lockstep.schema.json"""
     assert (ROOT / "docs/lockstep.schema.json").read_text() == config.schema()
 
 
-def test_the_documented_example_is_valid_and_says_the_defaults(tmp_path: Path) -> None:
+def test_example_in_docs_is_valid_and_shows_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     for name in ("harbor", "harbor-robot-name", "jenkins", "git-token", "git-ca.pem"):
         (tmp_path / "secrets" / name).write_text("x\n")
@@ -51,7 +51,7 @@ def test_the_documented_example_is_valid_and_says_the_defaults(tmp_path: Path) -
         assert f"\n{name}:" in text or f"\n# {name}:" in text, f"docs/lockstep.yaml does not show {name}"
 
 
-def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     text = MINIMAL + "state: state\nkustomize: /usr/bin/kustomize\ncluster: {kubeconfig: kube/config}\n"
     loaded = config.load(write(tmp_path, text), {})
     assert loaded.cluster is not None
@@ -63,16 +63,16 @@ def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
     ("text", "expected"),
     [("500ms", 0.5), ("2.5s", 2.5), ("5m", 300), ("1h", 3600), ("1d", 86400)],
 )
-def test_durations_carry_their_unit(tmp_path: Path, text: str, expected: float) -> None:
+def test_durations_have_a_unit(tmp_path: Path, text: str, expected: float) -> None:
     assert config.load(write(tmp_path, MINIMAL + f"poll: {text}\n"), {}).poll == timedelta(seconds=expected)
 
 
 @pytest.mark.parametrize("text", ["5", "5 s", "s", "-1s", "1e9s", "1w", "[]", '"５s"'])
-def test_a_duration_without_a_unit_says_how_to_write_one(tmp_path: Path, text: str) -> None:
+def test_durations_without_a_unit_are_refused(tmp_path: Path, text: str) -> None:
     assert "lockstep.yaml:2: poll: write a number and a unit" in mistakes(tmp_path, MINIMAL + f"poll: {text}\n")
 
 
-def test_addresses(tmp_path: Path) -> None:
+def test_addresses_are_host_and_port(tmp_path: Path) -> None:
     loaded = config.load(write(tmp_path, MINIMAL + 'listen: {webhooks: "[::]:80", page: "0.0.0.0:0"}\n'), {})
     assert loaded.listen.webhooks == config.Address(host="::", port=80)
     assert loaded.listen.page == config.Address(host="0.0.0.0", port=0)
@@ -85,7 +85,7 @@ def test_addresses(tmp_path: Path) -> None:
     "url",
     ["ext::sh -c x", "--upload-pack=x", "https://git.example.internal", "ftp://x/y", "config", "https://a@b@c/d", ""],
 )
-def test_a_url_that_git_should_not_see_is_refused(tmp_path: Path, url: str) -> None:
+def test_repo_url_of_unknown_form_is_refused(tmp_path: Path, url: str) -> None:
     assert "lockstep.yaml:2: repo.url: write an https://" in mistakes(tmp_path, f"repo:\n  url: '{url}'\n")
 
 
@@ -101,8 +101,8 @@ def test_a_url_that_git_should_not_see_is_refused(tmp_path: Path, url: str) -> N
         "h:path/x",
     ],
 )
-def test_a_url_that_git_is_not_given_is_refused_before_the_start(tmp_path: Path, url: str) -> None:
-    """By the rule of the clone itself. As an alias, which is compared only, it may stand."""
+def test_repo_url_that_the_clone_would_refuse_is_refused_at_the_start(tmp_path: Path, url: str) -> None:
+    """The clone has the same rule. An alias is only compared, so it may have any form."""
     with pytest.raises(Rejected):
         check_url(url)
     said = mistakes(tmp_path, f"repo:\n  url: '{url}'\n")
@@ -113,13 +113,13 @@ def test_a_url_that_git_is_not_given_is_refused_before_the_start(tmp_path: Path,
         assert config.load(write(tmp_path, alias), {}).repo.aliases == (url,)
 
 
-def test_a_password_in_the_url_is_refused_and_not_repeated(tmp_path: Path) -> None:
+def test_repo_url_with_a_password_is_refused_without_showing_it(tmp_path: Path) -> None:
     said = mistakes(tmp_path, "repo:\n  url: https://bot:hunter2@git.example.internal/x.git\n")
     assert "take the password out" in said
     assert "hunter2" not in said
 
 
-def test_every_mistake_is_named_with_its_line_in_one_go(tmp_path: Path) -> None:
+def test_errors_are_all_reported_at_once_with_their_lines(tmp_path: Path) -> None:
     text = """\
 repo:
   url: https://git.example.internal/x.git
@@ -145,19 +145,19 @@ lissten: {}
         assert part in said
 
 
-def test_a_secret_written_into_the_file_is_refused_and_not_repeated(tmp_path: Path) -> None:
+def test_secret_written_into_the_file_is_refused_without_showing_it(tmp_path: Path) -> None:
     said = mistakes(tmp_path, MINIMAL + "senders:\n  harbor:\n    kind: harbor\n    secrets:\n      - hunter2\n")
     assert "lockstep.yaml:6: senders.harbor.secrets.0: write fields here" in said
     assert "hunter2" not in said
 
 
 @pytest.mark.parametrize("source", ["{}", "{file: a, env: B}"])
-def test_a_secret_is_in_one_place(tmp_path: Path, source: str) -> None:
+def test_secret_has_exactly_one_source(tmp_path: Path, source: str) -> None:
     said = mistakes(tmp_path, MINIMAL + f"senders: {{h: {{kind: harbor, secrets: [{source}]}}}}\n")
     assert "give either `file:` or `env:`" in said
 
 
-def test_a_secret_that_is_not_there_is_said_at_the_start(tmp_path: Path) -> None:
+def test_secret_that_is_missing_is_refused_at_the_start(tmp_path: Path) -> None:
     text = MINIMAL + "senders:\n  h:\n    kind: harbor\n    secrets: [{file: gone}, {env: NOT_SET}]\n"
     said = mistakes(tmp_path, text)
     assert said.startswith(f"lockstep.yaml:5: senders.h.secrets: file {tmp_path}/gone is empty or cannot be read")
@@ -187,22 +187,22 @@ def test_a_secret_that_is_not_there_is_said_at_the_start(tmp_path: Path) -> None
         (MINIMAL + "poll: 5s\npoll: 6s\n", "lockstep.yaml:3: duplicate key `poll`"),
     ],
 )
-def test_a30_what_is_no_configuration_is_said_so(tmp_path: Path, text: str, expected: str) -> None:
+def test_a30_invalid_configuration_is_refused_with_its_reason(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in mistakes(tmp_path, text)
 
 
-def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
+def test_configuration_file_that_is_missing_is_an_error_that_names_the_option(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="--config"):
         config.load(tmp_path / "nowhere.yaml", {})
 
 
-def test_a_file_that_is_not_utf8_is_said_so(tmp_path: Path) -> None:
+def test_configuration_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lockstep.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(Rejected, match="UTF-8"):
         config.load(tmp_path / "lockstep.yaml", {})
 
 
-def test_every_name_of_the_repo_is_known(tmp_path: Path) -> None:
+def test_repo_remotes_are_the_url_and_its_aliases(tmp_path: Path) -> None:
     text = "repo: {url: https://h/a/b.git, aliases: ['ssh://git@h:2222/a/b.git']}\n"
     assert len(config.load(write(tmp_path, text), {}).repo.remotes()) == 2
 
@@ -217,7 +217,7 @@ def sender(tmp_path: Path) -> tuple[config.SenderConfig, Path]:
 SSH = "repo:\n  url: git@git.example:config.git\n  credentials: {key: key, knownHosts: hosts}\n"
 
 
-def test_who_we_are_to_the_git_host(tmp_path: Path) -> None:
+def test_repo_credentials_are_read_for_ssh_and_https(tmp_path: Path) -> None:
     for name in ("key", "hosts", "token", "ca"):
         (tmp_path / name).write_text(f"of {name}\n")
     over_ssh = config.load(write(tmp_path, SSH), {}).repo.credentials
@@ -256,7 +256,7 @@ def test_who_we_are_to_the_git_host(tmp_path: Path) -> None:
         ("{url: 'ssh://h/c', credentials: {key: '$(x)', knownHosts: hosts}}", "repo.credentials.key: ssh cannot"),
     ],
 )
-def test_credentials_that_cannot_be_used_are_said_at_the_start(tmp_path: Path, repo: str, said: str) -> None:
+def test_repo_credentials_that_cannot_be_used_are_refused_at_the_start(tmp_path: Path, repo: str, said: str) -> None:
     for name in ("key", "hosts"):
         (tmp_path / name).write_text("hunter2\n")
     told = mistakes(tmp_path, f"repo: {repo}\n")
@@ -264,7 +264,7 @@ def test_credentials_that_cannot_be_used_are_said_at_the_start(tmp_path: Path, r
     assert "hunter2" not in told
 
 
-def test_a_rotated_secret_counts_at_once(tmp_path: Path) -> None:
+def test_secret_that_is_rotated_counts_at_once(tmp_path: Path) -> None:
     one, file = sender(tmp_path)
     secrets = one.current_secrets({"OTHER": "hunter2"})
     assert set(secrets()) == {b"first", b"hunter2"}
@@ -275,10 +275,10 @@ def test_a_rotated_secret_counts_at_once(tmp_path: Path) -> None:
     file.unlink()
     assert set(secrets()) == {b"third", b"hunter2"}
     file.write_text(" \n")
-    assert set(secrets()) == {b"hunter2"}, "whoever empties a file revokes it, at once"
+    assert set(secrets()) == {b"hunter2"}, "an empty file revokes the secret at once"
 
 
-def test_a_kubernetes_secret_volume_rotates_by_symlinks(tmp_path: Path) -> None:
+def test_secret_of_a_kubernetes_volume_is_rotated_by_symlinks(tmp_path: Path) -> None:
     for version, value in (("..1", "first"), ("..2", "other")):
         (tmp_path / version).mkdir()
         (tmp_path / version / "secret").write_text(value)
@@ -292,7 +292,7 @@ def test_a_kubernetes_secret_volume_rotates_by_symlinks(tmp_path: Path) -> None:
     assert secrets() == (b"other",)
 
 
-def test_secrets_are_shown_nowhere(tmp_path: Path) -> None:
+def test_secrets_are_not_shown_by_repr_or_dump(tmp_path: Path) -> None:
     one, _ = sender(tmp_path)
     secrets = one.current_secrets({"OTHER": "hunter2"})
     secrets()
@@ -301,13 +301,13 @@ def test_secrets_are_shown_nowhere(tmp_path: Path) -> None:
     assert "hunter2" not in shown
 
 
-def test_what_a_file_holds_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
+def test_secret_file_is_not_read_beyond_its_limit(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(os.urandom(16) * 1024 * 1024)
     one = config.SenderConfig(kind="harbor", secrets=(config.SecretSource(file=tmp_path / "secret"),))
     assert all(len(secret) <= 4096 for secret in one.current_secrets({})())
 
 
-def test_a_registry_s_secrets_must_be_there_and_are_read_again(tmp_path: Path) -> None:
+def test_registry_secrets_must_exist_and_are_read_again(tmp_path: Path) -> None:
     registry = "  harbor.example:8443: {kind: harbor, username: {file: name}, password: {env: ROBOT}, caFile: ca.pem}\n"
     text = MINIMAL + "registries:\n" + registry
     said = mistakes(tmp_path, text)
@@ -336,7 +336,7 @@ def test_a_registry_s_secrets_must_be_there_and_are_read_again(tmp_path: Path) -
         ("{kind: oci, timeout: 0s}", "registries.r.example.timeout"),
     ],
 )
-def test_what_is_wrong_with_a_registry_is_named_without_its_values(tmp_path: Path, registry: str, said: str) -> None:
+def test_registry_errors_name_the_field_without_its_value(tmp_path: Path, registry: str, said: str) -> None:
     found = mistakes(tmp_path, MINIMAL + f"registries: {{r.example: {registry}}}\n")
     assert said in found
     assert "hunter2" not in found

@@ -1,4 +1,4 @@
-"""Every line as a collector and as a person gets it."""
+"""Log lines as JSON for a collector and as text on a terminal: names, types, secrets, limits."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def configure() -> Iterator[Configure]:
-    """Configures, and puts back what is global about it."""
+    """Return `logs.configure` for a stream. Restores the global logging state after the test."""
     root = logging.getLogger()
     handlers, level, hook = root.handlers[:], root.level, threading.excepthook
     levels = {
@@ -66,7 +66,7 @@ def fail(message: str) -> None:
     raise ValueError(message)
 
 
-def test_a_line_is_one_json_object_with_ecs_names(configure: Configure) -> None:
+def test_log_line_is_one_json_object_with_ecs_names(configure: Configure) -> None:
     stream = configure()
     with bound_contextvars(environment="dev", delivery="body-1"):
         log().info("overlay synced", seconds=0.25, count=3, revision=None)
@@ -84,7 +84,7 @@ def test_a_line_is_one_json_object_with_ecs_names(configure: Configure) -> None:
     }
 
 
-def test_a_key_has_one_type_whatever_is_logged(configure: Configure) -> None:
+def test_log_key_has_one_type_whatever_is_logged(configure: Configure) -> None:
     stream = configure()
     values = ["x", 1, 1.5, True, ["a", 1], {"b": 2}, {"s"}, ValueError("v"), b"bytes", 10**30]
     for value in values:
@@ -98,7 +98,7 @@ def test_a_key_has_one_type_whatever_is_logged(configure: Configure) -> None:
     assert all(len(found) == 1 for found in kinds.values())
 
 
-def test_the_libraries_loggers_come_out_alike(configure: Configure) -> None:
+def test_log_lines_of_libraries_have_the_same_form(configure: Configure) -> None:
     stream = configure()
     logging.getLogger("waitress").warning("client %s left", "10.0.0.1")
     logging.getLogger("apscheduler.executors").error("job %r failed", "poll")
@@ -110,7 +110,7 @@ def test_the_libraries_loggers_come_out_alike(configure: Configure) -> None:
     ]
 
 
-def test_an_exception_is_one_line_with_its_stack(configure: Configure) -> None:
+def test_exception_is_one_log_line_with_its_stack(configure: Configure) -> None:
     stream = configure()
     try:
         fail("broken\nin two lines")
@@ -123,7 +123,7 @@ def test_an_exception_is_one_line_with_its_stack(configure: Configure) -> None:
         assert line["log.level"] == "error"
 
 
-def test_a_thread_that_dies_and_a_warning_are_lines_too(configure: Configure) -> None:
+def test_thread_death_and_warnings_are_logged(configure: Configure) -> None:
     stream = configure()
 
     def die() -> None:
@@ -142,7 +142,7 @@ def test_a_thread_that_dies_and_a_warning_are_lines_too(configure: Configure) ->
     assert "old habit" in warned["message"]
 
 
-def test_levels_below_the_configured_one_are_silent(configure: Configure) -> None:
+def test_log_level_hides_lines_below_it(configure: Configure) -> None:
     stream = configure(level="warning")
     log().info("quiet")
     log().warning("loud")
@@ -166,7 +166,7 @@ def test_secrets_are_replaced_in_every_form_and_place(configure: Configure, styl
     assert "x" in shown, "what is too short to be a secret stays"
 
 
-def test_a_secret_counts_from_the_moment_it_is_known(configure: Configure) -> None:
+def test_secrets_are_replaced_as_soon_as_they_are_known(configure: Configure) -> None:
     secrets: list[str] = []
     stream = configure(secrets=lambda: secrets)
     log().info("before rotated-1")
@@ -175,27 +175,27 @@ def test_a_secret_counts_from_the_moment_it_is_known(configure: Configure) -> No
     assert [line["message"] for line in lines(stream)] == ["before rotated-1", "after ***"]
 
 
-def test_the_token_of_an_authorization_header_is_a_secret_too(configure: Configure) -> None:
+def test_secrets_include_the_token_of_an_authorization_header(configure: Configure) -> None:
     stream = configure(secrets=lambda: ["Bearer receiver-token-2"])
     log().info("sent receiver-token-2")
     assert only(stream)["message"] == "sent ***"
 
 
-def test_long_values_are_cut(configure: Configure) -> None:
+def test_log_values_that_are_long_are_cut(configure: Configure) -> None:
     stream = configure()
     log().info("refused", answer="x" * 1_000_000)
     assert len(stream.getvalue()) < 20_000
     assert only(stream)["lockstep.answer"].endswith("(1000000 characters)")
 
 
-def test_a_strangers_text_cannot_make_a_second_line_or_break_the_encoding(configure: Configure) -> None:
+def test_log_text_from_outside_makes_no_second_line_and_stays_ascii(configure: Configure) -> None:
     stream = configure()
     log().info("a\n{}", ref="x\r\n{}\u2028\u2029\udc80")
     assert len(stream.getvalue().splitlines()) == 1
     assert stream.getvalue().isascii()
 
 
-def test_on_a_terminal_people_read_it(configure: Configure) -> None:
+def test_console_style_is_the_default_on_a_terminal(configure: Configure) -> None:
     stream = configure(Terminal())
     log().info("overlay synced\x1b[2J\r\nfake", environment="dev\x1b]0;x\x07")
     (line,) = stream.getvalue().splitlines()
@@ -205,7 +205,7 @@ def test_on_a_terminal_people_read_it(configure: Configure) -> None:
     assert "\x07" not in line
 
 
-def test_json_can_be_asked_for_on_a_terminal(configure: Configure) -> None:
+def test_json_style_can_be_chosen_on_a_terminal(configure: Configure) -> None:
     stream = configure(Terminal(), style="json")
     log().info("x")
     assert only(stream)["message"] == "x"

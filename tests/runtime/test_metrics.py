@@ -1,4 +1,4 @@
-"""What a scrape shows."""
+"""The metrics that a scrape shows."""
 
 import re
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from gitops.runtime.metrics import Metrics
 STATUS = SyncStatus("dev", "dev", Sync.SYNCED, Health.HEALTHY, datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_names_say_whose_and_in_what_unit() -> None:
+def test_metrics_names_have_the_prefix_and_the_unit() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
     names = re.findall(r"^# TYPE (\S+) (\S+)", generate_latest(registry).decode(), re.MULTILINE)
@@ -25,7 +25,7 @@ def test_names_say_whose_and_in_what_unit() -> None:
             assert name.endswith("_seconds")
 
 
-def test_two_installations_in_one_process_do_not_meet() -> None:
+def test_metrics_of_two_registries_are_independent() -> None:
     first, second = CollectorRegistry(), CollectorRegistry()
     Metrics(first).commits.inc()
     Metrics(second)
@@ -33,7 +33,7 @@ def test_two_installations_in_one_process_do_not_meet() -> None:
     assert second.get_sample_value("lockstep_commits_total") == 0
 
 
-def test_an_overlay_has_exactly_one_sync_and_one_health() -> None:
+def test_overlay_metrics_show_exactly_one_sync_and_one_health() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.status(STATUS)
@@ -47,7 +47,7 @@ def test_an_overlay_has_exactly_one_sync_and_one_health() -> None:
     assert b'overlay="dev"' not in generate_latest(registry)
 
 
-def test_deliveries_are_counted_by_sender_and_answer() -> None:
+def test_delivery_metrics_count_by_sender_and_status() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.delivery("harbor", 200, 0.1)
@@ -56,7 +56,7 @@ def test_deliveries_are_counted_by_sender_and_answer() -> None:
     assert registry.get_sample_value("lockstep_delivery_seconds_count", {"sender": ""}) == 1
 
 
-def test_writes_count_what_changed_the_cluster_and_nothing_else() -> None:
+def test_write_metrics_count_only_changes_of_the_cluster() -> None:
     registry = CollectorRegistry()
     Metrics(registry).wrote("dev", {"created": 2, "pruned": 1, "failed": 3, "skipped": 4})
     shown = {
@@ -66,7 +66,7 @@ def test_writes_count_what_changed_the_cluster_and_nothing_else() -> None:
     assert shown == {"created": 2, "pruned": 1, "failed": None, "skipped": None}
 
 
-def test_a_cached_render_has_no_duration() -> None:
+def test_render_metrics_have_no_duration_for_a_cache_hit() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.rendered("hit", 0.0)
@@ -75,7 +75,7 @@ def test_a_cached_render_has_no_duration() -> None:
     assert registry.get_sample_value("lockstep_render_seconds_count") == 1
 
 
-def test_a_replica_that_stops_to_lead_keeps_no_series_of_overlays() -> None:
+def test_overlay_metrics_are_dropped_by_a_replica_that_stops_leading() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.status(STATUS)

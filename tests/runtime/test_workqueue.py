@@ -1,4 +1,4 @@
-"""The queue's promises: no pass lost, none doubled, none overlapping, failures come back, a bug ends nothing."""
+"""The workqueue: no pass is lost, doubled or overlapping; failures are retried; an exception ends no worker."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ LONG = 10.0
 
 
 class Recorder:
-    """Counts passes, lets a test hold one open, and tells when a number of them is done."""
+    """Pass function that counts passes. `hold` keeps passes open, `until` waits for a number of finished passes."""
 
     def __init__(self) -> None:
         self.done: Counter[str] = Counter()
@@ -64,7 +64,7 @@ def idle(queue: Workqueue, recorder: Recorder) -> bool:
         return recorder.changed.wait_for(queue.is_idle, LONG)
 
 
-def test_a_name_added_during_its_pass_runs_exactly_once_more(queue: Workqueue, recorder: Recorder) -> None:
+def test_workqueue_runs_a_name_added_during_its_pass_once_more(queue: Workqueue, recorder: Recorder) -> None:
     recorder.hold.clear()
     queue.add("dev")
     assert recorder.entered.wait(LONG)
@@ -77,7 +77,7 @@ def test_a_name_added_during_its_pass_runs_exactly_once_more(queue: Workqueue, r
     assert recorder.done["dev"] == 2
 
 
-def test_a_waiting_name_is_run_once(recorder: Recorder) -> None:
+def test_workqueue_runs_a_waiting_name_once(recorder: Recorder) -> None:
     queue = Workqueue(backoff=Backoff(lambda: 0.0), clock=time.monotonic, workers=1)
     for _ in range(100):
         queue.add("dev")
@@ -88,7 +88,7 @@ def test_a_waiting_name_is_run_once(recorder: Recorder) -> None:
     assert recorder.done["dev"] == 1
 
 
-def test_passes_of_one_name_never_overlap_though_many_threads_add_it(queue: Workqueue, recorder: Recorder) -> None:
+def test_workqueue_never_overlaps_passes_of_one_name(queue: Workqueue, recorder: Recorder) -> None:
     adders = [threading.Thread(target=lambda: [queue.add("dev") for _ in range(200)]) for _ in range(4)]
     for adder in adders:
         adder.start()
@@ -99,7 +99,7 @@ def test_passes_of_one_name_never_overlap_though_many_threads_add_it(queue: Work
     assert recorder.done["dev"] >= 1
 
 
-def test_a_blocked_name_does_not_stop_the_others(queue: Workqueue, recorder: Recorder) -> None:
+def test_workqueue_runs_other_names_while_one_is_blocked(queue: Workqueue, recorder: Recorder) -> None:
     gate = threading.Event()
     recorder.behave = lambda name: (gate.wait(LONG), None)[1] if name == "slow" else None
     queue.add("slow")
@@ -117,7 +117,9 @@ def test_a_blocked_name_does_not_stop_the_others(queue: Workqueue, recorder: Rec
     [Unavailable("Down", "x"), Conflict("Moved", "x"), Rejected("Wrong", "x"), RuntimeError("a bug")],
     ids=["unavailable", "conflict", "rejected", "bug"],
 )
-def test_a_failed_pass_comes_back_and_others_go_on(queue: Workqueue, recorder: Recorder, error: Exception) -> None:
+def test_workqueue_retries_a_failed_pass_and_runs_other_names(
+    queue: Workqueue, recorder: Recorder, error: Exception
+) -> None:
     def fail_twice(name: str) -> None:
         if name == "dev" and recorder.done["dev"] < 2:
             raise error
@@ -129,7 +131,7 @@ def test_a_failed_pass_comes_back_and_others_go_on(queue: Workqueue, recorder: R
     assert recorder.until("dev", 3)
 
 
-def test_a_pass_that_asks_for_it_is_run_again(queue: Workqueue, recorder: Recorder) -> None:
+def test_workqueue_runs_a_pass_again_after_the_returned_time(queue: Workqueue, recorder: Recorder) -> None:
     recorder.behave = lambda name: 0.01 if recorder.done[name] < 4 else None
     queue.add("dev")
     assert recorder.until("dev", 5)
@@ -137,14 +139,14 @@ def test_a_pass_that_asks_for_it_is_run_again(queue: Workqueue, recorder: Record
     assert recorder.done["dev"] == 5
 
 
-def test_an_earlier_time_replaces_a_later_one(queue: Workqueue, recorder: Recorder) -> None:
+def test_workqueue_replaces_a_later_time_by_an_earlier_one(queue: Workqueue, recorder: Recorder) -> None:
     queue.add("dev", after=3600)
     queue.add("dev")
     assert recorder.until("dev", 1)
     assert queue.depth() == 0
 
 
-def test_stop_ends_the_workers_though_names_wait(recorder: Recorder) -> None:
+def test_workqueue_stop_ends_the_workers_while_names_wait(recorder: Recorder) -> None:
     queue = Workqueue(backoff=Backoff(lambda: 0.0), clock=time.monotonic, workers=2)
     queue.start(recorder)
     queue.add("dev", after=3600)
@@ -153,6 +155,6 @@ def test_stop_ends_the_workers_though_names_wait(recorder: Recorder) -> None:
     assert threading.active_count() == before - 2
 
 
-def test_backoff_doubles_to_its_limit_with_jitter_on_top() -> None:
+def test_backoff_doubles_up_to_its_limit_and_adds_jitter() -> None:
     backoff = Backoff(lambda: 0.5, first=1.0, most=10.0)
     assert [round(backoff.seconds(n), 2) for n in (1, 2, 3, 4, 5, 500)] == [1.1, 2.2, 4.4, 8.8, 11.0, 11.0]
