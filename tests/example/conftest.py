@@ -29,5 +29,5 @@ def environments(kustomize: Path) -> Mapping[str, Rendered]:
 
 @pytest.fixture(params=ENVIRONMENTS)
 def environment(request: pytest.FixtureRequest, environments: Mapping[str, Rendered]) -> Rendered:
-    """Each environment in turn."""
+    """Return each environment in turn, rendered."""
     return environments[request.param]

@@ -1,4 +1,4 @@
-"""Decides whether a connection between two pods passes the NetworkPolicies of both their namespaces, by the rules of
+"""Decide whether a connection between two pods passes the NetworkPolicies of both namespaces, by the rules of
 networking.k8s.io/v1: https://kubernetes.io/docs/concepts/services-networking/network-policies/
 
 Pods reach each other by their own addresses. An ipBlock is compared with the peer's address, as Calico does.
@@ -39,7 +39,7 @@ class Network:
         return self._opens("Egress", source, target, port) and self._opens("Ingress", target, source, port)
 
     def _opens(self, direction: str, subject: Peer, other: Peer, port: Port) -> bool:
-        """Policies add up; a pod that none selects for this direction is open."""
+        """Tell if one side allows the connection. Policies add up. A pod that no policy selects is open."""
         effective = [policy for policy in self._selecting(subject) if direction in _directions(policy)]
         listening = other if direction == "Egress" else subject
         rules = [rule for policy in effective for rule in policy["spec"].get(direction.lower(), [])]
@@ -73,7 +73,7 @@ class Network:
 
 
 def is_selected(selector: Body, labels: Mapping[str, str]) -> bool:
-    """A label selector; the empty one selects everything."""
+    """Tell if a label selector selects the labels. The empty selector selects everything."""
     return selector.get("matchLabels", {}).items() <= labels.items() and all(
         _holds(expression, labels) for expression in selector.get("matchExpressions", [])
     )

@@ -1,4 +1,4 @@
-"""The example as kustomize renders it, and as its files say it."""
+"""The example as kustomize renders it, and its kustomization files."""
 
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ class Rendered:
     objects: tuple[Body, ...]
 
     def of(self, kind: str) -> dict[str, Body]:
-        """By name; two of one kind in different namespaces are not told apart."""
+        """Return the objects of a kind by name. Namespaces are not distinguished."""
         return {body["metadata"]["name"]: body for body in self.objects if body["kind"] == kind}
 
     def has(self, kind: str, name: str) -> bool:
@@ -62,14 +62,14 @@ def matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 
 
 def kustomizations() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every kustomization file of the example with what it says."""
+    """Yield every kustomization file of the example with its content."""
     for top in ("base", "environments"):
         for file in sorted((ROOT / top).rglob("kustomization.yaml")):
             yield file, yaml.safe_load(file.read_text())
 
 
 def scalars(node: yaml.Node, key: str) -> Iterable[yaml.ScalarNode]:
-    """The value nodes of this key anywhere below, with the quotes that they were written with."""
+    """Yield the scalar values of `key` at any depth. A node keeps the style of its quotes."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from scalars(item, key)

@@ -1,4 +1,4 @@
-"""What the example promises about every service in every environment, read from what kustomize renders."""
+"""The example's promises for every service in every environment, checked on the output of kustomize."""
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -39,33 +39,33 @@ PER_ENVIRONMENT = SHARED | {"Application": 1, "ResourceQuota": 1, "ScaledObject"
 FROM_OUTSIDE = {("Secret", "harbor-pull")}
 
 
-class TestWhatIsThere:
-    def test_base(self, base: Rendered) -> None:
+class TestObjects:
+    def test_base_renders_the_shared_objects(self, base: Rendered) -> None:
         assert base.count() == SHARED
 
-    def test_dev_and_test(self, environments: Mapping[str, Rendered]) -> None:
+    def test_environments_dev_and_test_render_the_same_kinds(self, environments: Mapping[str, Rendered]) -> None:
         assert environments["dev"].count() == PER_ENVIRONMENT
         assert environments["test"].count() == PER_ENVIRONMENT
 
-    def test_prod_has_autoscalers_besides(self, environments: Mapping[str, Rendered]) -> None:
+    def test_environment_prod_has_autoscalers_in_addition(self, environments: Mapping[str, Rendered]) -> None:
         assert environments["prod"].count() == PER_ENVIRONMENT | {"HorizontalPodAutoscaler": 6}
 
-    def test_platform(self, platform: Rendered) -> None:
+    def test_platform_renders_cluster_objects_and_roles(self, platform: Rendered) -> None:
         expected = {"ClusterRole": 2, "Namespace": 3, "PriorityClass": 2, "RoleBinding": 6, "StorageClass": 1}
         assert platform.count() == expected
 
-    def test_all_services_run_everywhere(self, environment: Rendered) -> None:
+    def test_services_run_in_every_environment(self, environment: Rendered) -> None:
         assert set(environment.of("Deployment")) == set(SERVICES)
 
-    def test_a_namespace_stands_in_platform_only(self, environment: Rendered, platform: Rendered) -> None:
+    def test_namespaces_are_only_in_platform(self, environment: Rendered, platform: Rendered) -> None:
         assert environment.of("Namespace") == {}
         assert set(platform.of("Namespace")) == {f"tuling-{name}" for name in ENVIRONMENTS}
 
-    def test_every_object_lies_in_its_environments_namespace(self, environments: Mapping[str, Rendered]) -> None:
+    def test_objects_are_all_in_the_namespace_of_their_environment(self, environments: Mapping[str, Rendered]) -> None:
         for name, rendered in environments.items():
             assert {body["metadata"]["namespace"] for body in rendered.objects} == {f"tuling-{name}"}
 
-    def test_kubesphere_takes_the_namespaces_as_projects(self, platform: Rendered) -> None:
+    def test_namespaces_are_projects_of_kubesphere(self, platform: Rendered) -> None:
         for name, body in platform.of("Namespace").items():
             labels = body["metadata"]["labels"]
             assert labels["kubesphere.io/workspace"] == name
@@ -73,7 +73,7 @@ class TestWhatIsThere:
             assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
             assert not {"finalizers", "ownerReferences"} & body["metadata"].keys()
 
-    def test_optional_components_render_on_every_workload(self, kustomize: Path, tmp_path: Path) -> None:
+    def test_components_that_are_optional_render_on_every_workload(self, kustomize: Path, tmp_path: Path) -> None:
         (tmp_path / "base").symlink_to(ROOT / "base", target_is_directory=True)
         directory = tmp_path / "base-with-all"
         directory.mkdir()
@@ -86,7 +86,7 @@ class TestWhatIsThere:
             template = body["spec"]["template"]["metadata"]
             assert template["annotations"] == {"sidecar.istio.io/inject": "true"}
 
-    def test_rancher_component_puts_each_namespace_into_a_project(self, kustomize: Path, tmp_path: Path) -> None:
+    def test_component_rancher_puts_each_namespace_into_a_project(self, kustomize: Path, tmp_path: Path) -> None:
         (tmp_path / "base").symlink_to(ROOT / "base", target_is_directory=True)
         directory = tmp_path / "platform-under-rancher"
         directory.mkdir()
@@ -96,8 +96,8 @@ class TestWhatIsThere:
             assert body["metadata"]["annotations"]["field.cattle.io/projectId"].startswith("c-")
 
 
-class TestReleaseWithoutDowntime:
-    def test_nothing_is_taken_away_before_its_replacement_is_ready(self, environment: Rendered) -> None:
+class TestRolloutWithoutDowntime:
+    def test_rollout_removes_no_pod_before_its_replacement_is_ready(self, environment: Rendered) -> None:
         for body in environment.of("Deployment").values():
             assert body["spec"]["strategy"] == {
                 "type": "RollingUpdate",
@@ -105,7 +105,7 @@ class TestReleaseWithoutDowntime:
             }
             assert body["spec"]["progressDeadlineSeconds"] == 300
 
-    def test_probes_ask_the_management_port_and_a_start_may_take_180_seconds(self, environment: Rendered) -> None:
+    def test_probes_use_the_management_port_and_allow_180_seconds_to_start(self, environment: Rendered) -> None:
         for body in environment.of("Deployment").values():
             app = container(body)
             probes = [app[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness")]
@@ -113,7 +113,7 @@ class TestReleaseWithoutDowntime:
             assert (probes[0]["failureThreshold"], probes[0]["periodSeconds"]) == (36, 5)
             assert {"name": "management", "containerPort": 8081} in app["ports"]
 
-    def test_a_pod_waits_before_it_stops_and_has_time_to_finish(self, environment: Rendered) -> None:
+    def test_pods_wait_before_they_stop_and_have_time_to_finish(self, environment: Rendered) -> None:
         for name, body in environment.of("Deployment").items():
             assert container(body)["lifecycle"] == {"preStop": {"sleep": {"seconds": 10}}}
             grace = pod_spec(body)["terminationGracePeriodSeconds"]
@@ -127,21 +127,21 @@ class TestReleaseWithoutDowntime:
         assert 10 + 40 < 60
         assert 10 + 840 < 900
 
-    def test_every_deployment_has_a_disruption_budget(self, environment: Rendered) -> None:
+    def test_disruption_budget_exists_for_every_deployment(self, environment: Rendered) -> None:
         budgets = environment.of("PodDisruptionBudget")
         for name, body in environment.of("Deployment").items():
             spec = budgets[name]["spec"]
             assert (spec["maxUnavailable"], spec["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
             assert matches(spec["selector"]["matchLabels"], pod_labels(body))
 
-    def test_production_runs_two_of_each_online_service(self, environments: Mapping[str, Rendered]) -> None:
+    def test_replicas_of_online_services_in_prod_are_at_least_two(self, environments: Mapping[str, Rendered]) -> None:
         prod = environments["prod"]
         least = {name: body["spec"]["minReplicas"] for name, body in prod.of("HorizontalPodAutoscaler").items()}
         for name, body in prod.of("Deployment").items():
             if name != "print-worker":
                 assert body["spec"].get("replicas", least.get(name, 1)) >= 2
 
-    def test_what_a_scaler_owns_says_nothing_about_replicas(self, environment: Rendered) -> None:
+    def test_replicas_are_not_set_where_an_autoscaler_owns_them(self, environment: Rendered) -> None:
         scalers = environment.of("HorizontalPodAutoscaler") | environment.of("ScaledObject")
         targets = {body["spec"]["scaleTargetRef"]["name"] for body in scalers.values()}
         assert "print-worker" in targets
@@ -150,7 +150,7 @@ class TestReleaseWithoutDowntime:
 
 
 class TestPods:
-    def test_restricted_security(self, environment: Rendered) -> None:
+    def test_security_context_is_restricted(self, environment: Rendered) -> None:
         for body in environment.of("Deployment").values():
             spec, app = pod_spec(body), container(body)
             assert spec["securityContext"]["runAsNonRoot"] is True
@@ -174,26 +174,26 @@ class TestPods:
             assert resources["limits"] == {"memory": resources["requests"]["memory"]}
             assert "cpu" in resources["requests"]
 
-    def test_one_revision_spreads_over_the_nodes(self, environment: Rendered) -> None:
+    def test_topology_spread_covers_the_nodes(self, environment: Rendered) -> None:
         for body in environment.of("Deployment").values():
             [constraint] = pod_spec(body)["topologySpreadConstraints"]
             assert constraint["topologyKey"] == "kubernetes.io/hostname"
             assert matches(constraint["labelSelector"]["matchLabels"], pod_labels(body))
 
-    def test_printing_gives_way_to_online_services(self, environment: Rendered, platform: Rendered) -> None:
+    def test_priority_of_printing_is_below_online_services(self, environment: Rendered, platform: Rendered) -> None:
         values = {name: body["value"] for name, body in platform.of("PriorityClass").items()}
         classes = {name: pod_spec(body)["priorityClassName"] for name, body in environment.of("Deployment").items()}
         assert classes == {name: "tl-batch" if name == "print-worker" else "tl-online" for name in SERVICES}
         assert values["tl-batch"] < values["tl-online"]
         assert platform.of("PriorityClass")["tl-batch"]["preemptionPolicy"] == "Never"
 
-    def test_environments_have_their_own_nodes(self, environments: Mapping[str, Rendered]) -> None:
+    def test_node_selector_is_the_pool_of_the_environment(self, environments: Mapping[str, Rendered]) -> None:
         for name, rendered in environments.items():
             pool = "biz" if name == "prod" else "test"
             for body in rendered.of("Deployment").values():
                 assert pod_spec(body)["nodeSelector"] == {"pool": pool}
 
-    def test_labels_by_which_kubesphere_groups_are_constant(self, environment: Rendered) -> None:
+    def test_labels_that_kubesphere_groups_by_are_constant(self, environment: Rendered) -> None:
         grouped = [*environment.of("Deployment").values(), *environment.of("Service").values()]
         application = environment.of("Application")["tuling"]["spec"]
         for body in grouped:
@@ -204,13 +204,13 @@ class TestPods:
 
 
 class TestReferences:
-    def test_every_name_that_a_pod_uses_exists(self, environment: Rendered, platform: Rendered) -> None:
+    def test_references_of_pods_all_exist(self, environment: Rendered, platform: Rendered) -> None:
         for body in environment.of("Deployment").values():
             for kind, name in _references(pod_spec(body)):
                 known = environment.has(kind, name) or platform.has(kind, name)
                 assert known or (kind, name) in FROM_OUTSIDE, f"{body['metadata']['name']}: no {kind} {name}"
 
-    def test_optional_secrets_are_the_services_own(self, environment: Rendered) -> None:
+    def test_secrets_that_are_optional_belong_to_the_service(self, environment: Rendered) -> None:
         optional = {
             (name, volume["secret"]["secretName"])
             for name, body in environment.of("Deployment").items()
@@ -219,7 +219,7 @@ class TestReferences:
         }
         assert optional == {(name, f"{name}-secrets") for name in SERVICES if name != "h5-web"}
 
-    def test_services_select_the_pods_of_one_deployment_by_ports_that_exist(self, environment: Rendered) -> None:
+    def test_services_select_one_deployment_and_its_ports(self, environment: Rendered) -> None:
         for name, body in environment.of("Service").items():
             selected = [d for d in environment.of("Deployment").values()
                         if matches(body["spec"]["selector"], pod_labels(d))]  # fmt: skip
@@ -227,23 +227,23 @@ class TestReferences:
             named = {port["name"] for port in container(selected[0])["ports"]}
             assert {port["targetPort"] for port in body["spec"]["ports"]} <= named
 
-    def test_deployments_select_their_own_pods_only(self, environment: Rendered) -> None:
+    def test_deployments_select_only_their_own_pods(self, environment: Rendered) -> None:
         bodies = environment.of("Deployment")
         for name, body in bodies.items():
             selector = body["spec"]["selector"]["matchLabels"]
             assert [other for other, d in bodies.items() if matches(selector, pod_labels(d))] == [name]
 
-    def test_scalers_aim_at_deployments_that_exist(self, environment: Rendered) -> None:
+    def test_autoscalers_target_existing_deployments(self, environment: Rendered) -> None:
         for kind in ("HorizontalPodAutoscaler", "ScaledObject"):
             for body in environment.of(kind).values():
                 assert environment.has("Deployment", body["spec"]["scaleTargetRef"]["name"])
 
-    def test_the_claim_has_its_class(self, environment: Rendered, platform: Rendered) -> None:
+    def test_volume_claim_has_its_storage_class(self, environment: Rendered, platform: Rendered) -> None:
         claim = environment.of("PersistentVolumeClaim")["print-files"]
         assert platform.has("StorageClass", claim["spec"]["storageClassName"])
         assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
-    def test_members_get_roles_that_exist(self, platform: Rendered) -> None:
+    def test_role_bindings_reference_existing_roles(self, platform: Rendered) -> None:
         bindings = [body for body in platform.objects if body["kind"] == "RoleBinding"]
         for body in bindings:
             assert platform.has(body["roleRef"]["kind"], body["roleRef"]["name"])
@@ -251,7 +251,9 @@ class TestReferences:
 
 
 class TestSpring:
-    def test_each_environment_has_its_own_profile_and_settings(self, environments: Mapping[str, Rendered]) -> None:
+    def test_spring_profile_and_settings_are_those_of_the_environment(
+        self, environments: Mapping[str, Rendered]
+    ) -> None:
         for name, rendered in environments.items():
             settings = _config_map(rendered, "spring-settings")["data"]
             assert settings["SPRING_PROFILES_ACTIVE"] == name
@@ -259,7 +261,9 @@ class TestSpring:
             assert "-XX:MaxRAMPercentage=70" in settings["JAVA_TOOL_OPTIONS"]
             assert set(_config_map(rendered, "spring-environment")["data"]) == {f"application-{name}.yml"}
 
-    def test_keys_are_the_same_everywhere_and_addresses_nowhere(self, environments: Mapping[str, Rendered]) -> None:
+    def test_spring_keys_are_the_same_and_addresses_differ_between_environments(
+        self, environments: Mapping[str, Rendered]
+    ) -> None:
         values = {
             name: yaml.safe_load(_config_map(rendered, "spring-environment")["data"][f"application-{name}.yml"])
             for name, rendered in environments.items()
@@ -268,7 +272,7 @@ class TestSpring:
         for key in ("spring.datasource.url", "spring.data.redis.host", "tuling.pictures.bucket"):
             assert len({own[key] for own in values.values()}) == len(ENVIRONMENTS)
 
-    def test_every_java_service_mounts_both_files_and_takes_the_variables(self, environment: Rendered) -> None:
+    def test_spring_services_mount_both_files_and_the_variables(self, environment: Rendered) -> None:
         for name, body in environment.of("Deployment").items():
             if name == "h5-web":
                 continue
@@ -279,7 +283,7 @@ class TestSpring:
 
 class TestFiles:
     @pytest.mark.parametrize("environment", ENVIRONMENTS)
-    def test_every_image_has_a_quoted_tag_and_a_digest(self, environment: str) -> None:
+    def test_images_all_have_a_quoted_tag_and_a_digest(self, environment: str) -> None:
         text = (ROOT / "environments" / environment / "kustomization.yaml").read_text()
         entries = yaml.safe_load(text)["images"]
         assert {entry["name"] for entry in entries} == {f"harbor.tuling.internal/tuling/{s}" for s in SERVICES}
@@ -291,7 +295,7 @@ class TestFiles:
         assert document is not None
         assert {node.style for node in scalars(document, "newTag")} == {'"'}
 
-    def test_every_container_runs_by_digest(self, environment: Rendered) -> None:
+    def test_containers_all_run_by_digest(self, environment: Rendered) -> None:
         for body in environment.of("Deployment").values():
             image = images.parse(container(body)["image"])
             assert image.digest
@@ -305,7 +309,7 @@ class TestFiles:
                 operations = yaml.safe_load(patch["patch"])
                 assert all(operation["op"] for operation in operations), file
 
-    def test_nothing_comes_from_outside_the_tree(self) -> None:
+    def test_kustomizations_use_nothing_outside_the_tree(self) -> None:
         for file, content in kustomizations():
             assert not content.keys() & {"helmCharts", "generators", "transformers", "bases", "crds"}, file
             for entry in [*content.get("resources", []), *content.get("components", [])]:
@@ -313,12 +317,14 @@ class TestFiles:
                 assert target.exists(), f"{file}: {entry}"
                 assert target.is_relative_to(ROOT / "base") or target.parent == file.parent
 
-    def test_each_environments_files_stay_in_its_own_directory(self) -> None:
+    def test_generator_files_are_in_the_directory_of_their_kustomization(self) -> None:
         for file, content in kustomizations():
             for generator in content.get("configMapGenerator", []):
                 assert all((file.parent / name).is_file() for name in generator.get("files", []))
 
-    def test_pipeline_names_what_the_tree_holds(self, environments: Mapping[str, Rendered]) -> None:
+    def test_pipeline_names_the_environments_and_services_of_the_tree(
+        self, environments: Mapping[str, Rendered]
+    ) -> None:
         declared = pipeline.parse((ROOT / "environments/pipeline.yaml").read_bytes())
         assert declared.order == ENVIRONMENTS
         assert set(declared.services) == set(SERVICES)
@@ -333,7 +339,7 @@ class TestFiles:
 
 
 def _config_map(rendered: Rendered, name: str) -> Body:
-    """By its name without the hash of its content."""
+    """Return the ConfigMap whose name without the content hash is `name`."""
     [body] = [body for found, body in rendered.of("ConfigMap").items() if found.rpartition("-")[0] == name]
     return body
 
@@ -344,7 +350,7 @@ def _volume(deployment: Body, name: str) -> dict[str, Any]:
 
 
 def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What must exist for this pod to start, as kind and name."""
+    """Yield kind and name of each object that must exist before this pod can start."""
     yield "PriorityClass", spec["priorityClassName"]
     if "serviceAccountName" in spec:
         yield "ServiceAccount", spec["serviceAccountName"]

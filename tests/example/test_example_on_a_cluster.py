@@ -1,5 +1,5 @@
-"""The whole example on a real API server with its controllers: accepted under strict validation, ready, and the same
-again when it is applied a second time. A control plane of its own, since the example's namespaces are the cluster's.
+"""The whole example on a real API server with controllers: valid under strict validation, ready, and unchanged when
+it is applied again. The control plane is not shared, since the example's namespaces have fixed names.
 """
 
 import json
@@ -28,17 +28,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dynamic.Dynami
 def applied(
     cluster: dynamic.DynamicClient, platform: Rendered, environments: Mapping[str, Rendered]
 ) -> tuple[Body, ...]:
-    """Every object of the example as applied, the platform first."""
+    """Apply every object of the example, the platform first."""
     bodies = tuple(body for part in (platform, *environments.values()) for body in part.objects)
     for body in bodies:
         _apply(cluster, body)
     return bodies
 
 
-def test_every_service_of_every_environment_becomes_available(
+def test_services_of_every_environment_become_available(
     cluster: dynamic.DynamicClient, applied: tuple[Body, ...]
 ) -> None:
-    """On the nodes of its pool, with its claim bound and its quota respected."""
+    """Its pods run on the nodes of its pool, with the volume claim bound and within the quota."""
     wanted = {
         (body["metadata"]["namespace"], body["metadata"]["name"]) for body in applied if body["kind"] == "Deployment"
     }
@@ -52,7 +52,7 @@ def test_every_service_of_every_environment_becomes_available(
     assert wanted == set()
 
 
-def test_applying_it_again_changes_nothing(cluster: dynamic.DynamicClient, applied: tuple[Body, ...]) -> None:
+def test_example_applied_again_changes_nothing(cluster: dynamic.DynamicClient, applied: tuple[Body, ...]) -> None:
     for body in applied:
         before, after = _read(cluster, body), _apply(cluster, body)
         assert _declared(after) == _declared(before), f"{body['kind']} {body['metadata']['name']}"
@@ -66,7 +66,7 @@ def test_applying_it_again_changes_nothing(cluster: dynamic.DynamicClient, appli
         ("release-managers", {"prod": "operator"}),
     ],
 )
-def test_role_matrix(
+def test_roles_of_each_group_match_the_matrix(
     cluster: dynamic.DynamicClient, applied: tuple[Body, ...], group: str, allowed: Mapping[str, str]
 ) -> None:
     for environment in ENVIRONMENTS:
@@ -92,7 +92,7 @@ def _resource(cluster: dynamic.DynamicClient, body: Body) -> Any:
 
 
 def _apply(cluster: dynamic.DynamicClient, body: Body) -> dict[str, Any]:
-    """Server-side; an unknown or doubled field is an error."""
+    """Apply by server-side apply. An unknown or doubled field is an error."""
     resource = _resource(cluster, body)
     name, namespace = body["metadata"]["name"], body["metadata"].get("namespace")
     answer = cluster.request(
@@ -112,7 +112,7 @@ def _read(cluster: dynamic.DynamicClient, body: Body) -> dict[str, Any]:
 
 
 def _declared(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what the API server and the controllers write by themselves."""
+    """Return the body without the fields that the API server and the controllers write."""
     own = {"managedFields", "resourceVersion", "annotations"}
     metadata = {key: value for key, value in body["metadata"].items() if key not in own}
     return {key: value for key, value in body.items() if key != "status"} | {"metadata": metadata}

@@ -1,5 +1,6 @@
-"""Environments are kept apart, and those who must get in do. No network plugin runs in the tests: the rendered policies
-are read by an evaluator, which is tried on its own first.
+"""NetworkPolicies of the example: environments are isolated, and the gateway, monitoring and DNS are allowed.
+
+No network plugin runs in the tests. network_policy.py evaluates the rendered policies and has tests of its own here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ SYSTEM = ("kubesphere-controls-system", "kubesphere-monitoring-system", "kube-sy
 
 @pytest.fixture(scope="module")
 def pods(environments: Mapping[str, Rendered]) -> dict[tuple[str, str], Peer]:
-    """One pod of each Deployment, by environment and name, with addresses of KubeKey's pod network."""
+    """Return one pod of each Deployment, by environment and name, with addresses of KubeKey's pod network."""
     address = _addresses()
     return {
         (environment, name): Peer(
@@ -52,7 +53,7 @@ def _outside(address: str) -> Peer:
     return Peer("", address)
 
 
-def test_no_pod_reaches_a_pod_of_another_environment(network: Network, pods: Mapping[tuple[str, str], Peer]) -> None:
+def test_network_policies_isolate_environments(network: Network, pods: Mapping[tuple[str, str], Peer]) -> None:
     leaks = [
         (source, target, port.number)
         for source, sender in pods.items()
@@ -63,20 +64,22 @@ def test_no_pod_reaches_a_pod_of_another_environment(network: Network, pods: Map
     assert leaks == []
 
 
-def test_either_side_alone_keeps_environments_apart(network: Network, pods: Mapping[tuple[str, str], Peer]) -> None:
+def test_network_policies_of_either_side_alone_isolate_environments(
+    network: Network, pods: Mapping[tuple[str, str], Peer]
+) -> None:
     dev, prod = pods["dev", "order"], pods["prod", "order"]
     for guard in ("tuling-dev", "tuling-prod"):
         alone = replace(network, policies=[p for p in network.policies if p["metadata"]["namespace"] == guard])
         assert not alone.allows(dev, prod, HTTP)
 
 
-def test_without_policies_dev_would_reach_prod(network: Network, pods: Mapping[tuple[str, str], Peer]) -> None:
-    """The checker sees a hole when there is one."""
+def test_network_without_policies_is_open(network: Network, pods: Mapping[tuple[str, str], Peer]) -> None:
+    """The evaluator finds a connection that no policy forbids."""
     assert replace(network, policies=[]).allows(pods["dev", "order"], pods["prod", "order"], HTTP)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_services_of_one_environment_reach_each_other(
+def test_network_policies_allow_services_of_one_environment(
     environment: str, network: Network, pods: Mapping[tuple[str, str], Peer]
 ) -> None:
     assert network.allows(pods[environment, "gateway"], pods[environment, "order"], HTTP)
@@ -84,7 +87,7 @@ def test_services_of_one_environment_reach_each_other(
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_project_gateway_reaches_the_front_doors_only(
+def test_project_gateway_reaches_only_gateway_and_h5_web(
     environment: str, network: Network, pods: Mapping[tuple[str, str], Peer]
 ) -> None:
     project_gateway = _system("kubesphere-controls-system")
@@ -95,7 +98,7 @@ def test_the_project_gateway_reaches_the_front_doors_only(
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_monitoring_reaches_the_management_port_of_every_pod_and_no_other(
+def test_monitoring_reaches_only_the_management_port_of_every_pod(
     environment: str, network: Network, pods: Mapping[tuple[str, str], Peer]
 ) -> None:
     prometheus = _system("kubesphere-monitoring-system")
@@ -105,12 +108,12 @@ def test_monitoring_reaches_the_management_port_of_every_pod_and_no_other(
             assert not network.allows(prometheus, pod, HTTP)
 
 
-def test_other_namespaces_reach_nothing(network: Network, pods: Mapping[tuple[str, str], Peer]) -> None:
+def test_other_namespaces_reach_no_pod(network: Network, pods: Mapping[tuple[str, str], Peer]) -> None:
     stranger = _system("default", app="gateway")
     assert not any(network.allows(stranger, pod, port) for pod in pods.values() for port in (HTTP, MANAGEMENT))
 
 
-def test_a_pod_reaches_dns_the_database_and_nothing_else_of_the_cluster(
+def test_pods_reach_dns_and_the_database_and_nothing_else_of_the_cluster(
     network: Network, pods: Mapping[tuple[str, str], Peer]
 ) -> None:
     order = pods["prod", "order"]
@@ -135,7 +138,7 @@ def test_a_pod_reaches_dns_the_database_and_nothing_else_of_the_cluster(
         ({"key": "app", "operator": "DoesNotExist"}, False),
     ],
 )
-def test_selector_expressions(expression: Mapping[str, object], *, selected: bool) -> None:
+def test_selector_expressions_select_by_label(expression: Mapping[str, object], *, selected: bool) -> None:
     assert is_selected({"matchExpressions": [expression]}, {"app": "order"}) is selected
 
 
@@ -157,7 +160,7 @@ def test_selector_expressions(expression: Mapping[str, object], *, selected: boo
         ({"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}, False),
     ],
 )
-def test_rules_of_a_policy(rule: Mapping[str, object], *, passes: bool) -> None:
+def test_policy_rules_select_peers_and_ports(rule: Mapping[str, object], *, passes: bool) -> None:
     source = Peer("one", "10.1.0.1", {"app": "a"})
     target = Peer("one", "10.1.0.2", {"app": "b"}, {"http": 8080})
     policy = {"metadata": {"namespace": "one"}, "spec": {"podSelector": {}, "ingress": [rule]}}

@@ -1,9 +1,9 @@
-"""`make fuzz`: the targets under a coverage-guided fuzzer, one after the other.
+"""`make fuzz`: runs the targets under a coverage-guided fuzzer, one after the other.
 
     python -m tests.fuzz [SECONDS_FOR_EACH] [TARGET ...]
 
-Needs atheris (requirements-fuzz.txt). An input that shows a defect is kept as `build/fuzz/<target>/crash-<hash>`: mend
-what it shows, and put it among FOUND in test_fuzz.py.
+Needs atheris (requirements-fuzz.txt). An input that shows a defect is kept as `build/fuzz/<target>/crash-<hash>`: fix
+the defect and add the input to FOUND in test_fuzz.py.
 """
 
 import subprocess
@@ -19,12 +19,12 @@ from tests.fuzz.test_fuzz import TOKENS
 
 _ROOM = Path("build/fuzz")
 _EXAMPLE = ("base", "environments")
-"""What good input looks like, to begin with."""
+"""Directories with valid input, the start of the corpus."""
 _LONGEST_INPUT = 4096
 
 
 def fuzz(target: str, seconds: int) -> None:
-    """Does not return: the fuzzer ends the process."""
+    """Fuzz one target. Does not return: the fuzzer ends the process."""
     room = _ROOM / target
     corpus = room / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
@@ -38,12 +38,12 @@ def fuzz(target: str, seconds: int) -> None:
 
 
 def _quoted(token: str) -> str:
-    """As a dictionary of libFuzzer has it."""
+    """Quote a token for a dictionary of libFuzzer."""
     return '"' + "".join(f"\\x{byte:02x}" for byte in token.encode(errors="replace")) + '"'
 
 
 def _each(seconds: str, targets: list[str]) -> int:
-    """In processes of their own. Returns how many showed a defect."""
+    """Fuzz each target in its own process. Returns the number of targets that showed a defect."""
     failed = 0
     for target in targets:
         print(f"== {target}", flush=True)  # noqa: T201 - a command of the source tree

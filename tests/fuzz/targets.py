@@ -1,6 +1,7 @@
-"""What is fuzzed: each target takes any bytes, and returns unless there is a defect.
+"""Fuzz targets: each takes any bytes and returns unless there is a defect.
 
-An input may be refused, by a declared error and no other. What is let through must hold what the target says.
+A target may refuse an input, but only by a declared error. An accepted input must have the properties that the target
+asserts.
 """
 
 import json
@@ -63,7 +64,7 @@ _SEVERAL = YamlLimits(size=8 << 20, documents=10_000, nodes=2_000_000)
 
 
 def taken(read: Callable[[], T]) -> T | None:
-    """What was read, None when it was refused."""
+    """Call `read`. Returns None if it refuses the input."""
     try:
         return read()
     except Rejected:
@@ -75,7 +76,7 @@ def text(data: bytes) -> str:
 
 
 def walk(data: bytes) -> None:
-    """The guard: what it lets through names plain paths, and reads the same after it was written for kustomize."""
+    """Walk with the guard: accepted files name plain paths and read the same after they are written for kustomize."""
     parts = [*data.split(b"\0"), b"", b""]
     trees = Trees()
     tree = trees.tree({f"{DEV.path}/a": "a: 1", "base/a": "a: 1"})
@@ -101,7 +102,7 @@ def references(data: bytes, path: str, *, is_plugin: bool) -> tuple[FileReferenc
 
 
 def edit(data: bytes) -> None:
-    """An edit of an overlay: the result reads as before but for one image, and a second edit changes nothing."""
+    """Edit an overlay: only one image differs afterwards, and a second edit changes nothing."""
     edited = taken(lambda: image_edit.set_image(data, IMAGE, FILE))
     if edited is None:
         return
@@ -128,7 +129,7 @@ def read_pipeline(data: bytes) -> None:
 
 
 def read_release(data: bytes) -> None:
-    """What is written of it is read as the same."""
+    """Parse a release: its text parses to an equal release."""
     found = taken(lambda: release.parse_release(data, "release.yaml"))
     if found is not None:
         assert release.parse_release(release.release_text(found), "release.yaml") == found
@@ -149,7 +150,7 @@ def read_configuration(data: bytes, directory: Path) -> None:
 
 
 def read_render(data: bytes) -> None:
-    """What kustomize prints: whatever is in scope lies in the overlay's own namespace."""
+    """Parse the output of kustomize: each object in scope is in the overlay's own namespace."""
     with suppress(Rejected):
         found = manifests.parse(data, DEV, cluster_scoped.is_namespaced, secret_key=b"key")
         outside = {each.manifest.key for each in scope.violations(found, scope.of(DEV, None))}
@@ -166,7 +167,7 @@ def read_render(data: bytes) -> None:
 
 
 def judge(data: bytes) -> None:
-    """The contract, over two renders: whatever they hold, there is a verdict, and none on what is the same."""
+    """Survey two renders for the contract: any two objects give a verdict."""
     own, _, reference = data.partition(b"\0")
     found = [taken(lambda each=each: parsed(each)) for each in (own, reference or own)]  # type: ignore[misc]
     bodies = [[manifest.body for manifest in each or ()] for each in found]
@@ -186,7 +187,7 @@ def read_image(data: bytes) -> None:
 
 
 def write_message(data: bytes) -> None:
-    """A commit message: whatever comes from outside makes no line of its own and commands no CI system."""
+    """Write a commit message: text from outside makes no line of its own and commands no CI system."""
     said = text(data)
     for tag in {said, IMAGE.tag}:
         change = Change(ChangeTarget("dev", "dev", "shop"), Image(IMAGE.name, tag, IMAGE.digest), IMAGE, WHEN, said)
@@ -200,7 +201,7 @@ def write_message(data: bytes) -> None:
 
 
 def read_request(data: bytes) -> None:
-    """A promotion tag that somebody pushed."""
+    """Read a promotion tag that a person pushed."""
     name, _, message = text(data).partition("\n")
     for each in (name, "promote/prod/x"):
         tag = SignedTag(each, "1" * 40, "2" * 40, is_annotated=True, name_inside=each, tagged_at=WHEN, message=message)
@@ -210,7 +211,7 @@ def read_request(data: bytes) -> None:
 
 
 def show(data: bytes) -> None:
-    """What programs say, fit to be shown."""
+    """Describe the output of programs: one short line without control characters."""
     said = build_errors.describe(text(data), "/tree")
     assert len(said) < 1_000
     assert not set(said) & set("\n\r\x1b\u2028\u202e")
@@ -223,7 +224,7 @@ def read_lockstep(data: bytes) -> None:
 
 
 def read_delivery(data: bytes) -> None:
-    """What every sender might send, under the headers of each of its deliveries: read or refused."""
+    """Parse a body for every sender, under the headers of each sample: accepted or refused."""
     for sample in samples.ALL.values():
         for body in (data, spliced(sample.delivery.body, data)):
             found = taken(lambda sample=sample, body=body: sample.kind.parse(sample.delivery.headers, body))  # type: ignore[misc]
@@ -231,7 +232,7 @@ def read_delivery(data: bytes) -> None:
 
 
 def deliver(data: bytes) -> None:
-    """The same through the webhook endpoint, signed as its sender signs, and unsigned."""
+    """Post a body to the webhook endpoint, signed as its sender signs, and unsigned."""
     chosen = [*samples.ALL.values()][len(data) % len(samples.ALL)]
     world = world_of(chosen)
     for body in (data, spliced(chosen.delivery.body, data)):
@@ -244,7 +245,7 @@ def is_answer(status: int) -> bool:
 
 
 def spliced(body: bytes, data: bytes) -> bytes:
-    """A delivery with fields of other kinds than it should have."""
+    """Replace the fields of a delivery by values of other types."""
     with suppress(ValueError, RecursionError):
         before, fields = json.loads(body), json.loads(data)
         if isinstance(before, dict) and isinstance(fields, dict):
@@ -254,7 +255,7 @@ def spliced(body: bytes, data: bytes) -> bytes:
 
 
 def hear_git(data: bytes) -> None:
-    """What git and its host say: a verdict on a push, and words that are fit for a message."""
+    """Translate output of git and its host: a verdict on a push, and one line for a message."""
     said = text(data)
     found = git_push.parse_verdict(GitResult(1, data, said))
     assert found.landed is git_push.PushOutcome.UNKNOWN or is_one_line(found.text)
@@ -273,7 +274,7 @@ def is_one_line(said: str) -> bool:
 
 
 def read_labels(data: bytes) -> None:
-    """Of an image, as its registry tells them."""
+    """Read the labels of an image from its registry's answer."""
     with suppress(ValueError, RecursionError):
         assert all(len(value) <= _LONGEST for value in oci_registry.labels(json.loads(data)).values())
 

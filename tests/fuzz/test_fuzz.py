@@ -1,4 +1,4 @@
-"""Some hundred inputs for each target, the same ones in every run. `make fuzz` tries as many as there is time for."""
+"""Fuzz each target with 120 inputs, the same in every run. `make fuzz` tries as many as the time allows."""
 
 import json
 from typing import Any
@@ -143,7 +143,7 @@ ANY = (
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a30_no_input_makes_a_defect_show(name: str) -> None:
+def test_a30_fuzz_target_shows_no_defect(name: str) -> None:
     @settings(max_examples=120, derandomize=True, database=None)
     @given(ANY)
     def examples(data: bytes) -> None:
@@ -167,9 +167,9 @@ FOUND: list[tuple[str, bytes]] = [
     ("render", b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: text\n"),
     ("render", b"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {jobTemplate: 1}\n"),
 ]
-"""Target and input of every defect that was found, so that it stays mended."""
+"""Target and input of every defect that was found and fixed."""
 
 
 @pytest.mark.parametrize(("name", "data"), FOUND)
-def test_what_was_found_stays_mended(name: str, data: bytes) -> None:
+def test_fuzz_inputs_that_showed_a_defect_stay_fixed(name: str, data: bytes) -> None:
     TARGETS[name](data)

@@ -1,4 +1,4 @@
-"""The snippet of docs/webhooks.md by which a pipeline announces an image, run as it stands there."""
+"""The script of docs/webhooks.md that announces an image from a pipeline, run as the page has it."""
 
 import json
 import re
@@ -36,19 +36,19 @@ def announce(door: DoorProcess, directory: Path, secret: bytes, *image: str) -> 
     )
 
 
-def test_an_announced_image_is_taken(door: DoorProcess, tmp_path: Path) -> None:
+def test_announcement_of_an_image_is_accepted(door: DoorProcess, tmp_path: Path) -> None:
     done = announce(door, tmp_path, samples.WRITTEN_SECRET, *IMAGE)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"results": ["build: done"]}
 
 
-def test_a_wrong_secret_ends_the_pipeline_with_an_error(door: DoorProcess, tmp_path: Path) -> None:
+def test_announcement_with_a_wrong_secret_fails_the_pipeline(door: DoorProcess, tmp_path: Path) -> None:
     refused = announce(door, tmp_path, b"another", *IMAGE)
     assert refused.returncode != 0
     assert json.loads(refused.stdout)["error"]["reason"] == "Unauthorized"
 
 
-def test_what_is_no_image_ends_it_with_what_is_wrong(door: DoorProcess, tmp_path: Path) -> None:
+def test_announcement_of_an_invalid_image_fails_with_the_reason(door: DoorProcess, tmp_path: Path) -> None:
     refused = announce(door, tmp_path, samples.WRITTEN_SECRET, "print-service", *IMAGE[1:])
     assert refused.returncode != 0
     assert "print-service" in json.loads(refused.stdout)["error"]["message"]

@@ -1,4 +1,4 @@
-"""Every attack that the threat model names has a test that carries its number."""
+"""Each attack of docs/threat-model.md has a test with its number in the name (`test_a27_...`)."""
 
 import ast
 import re
@@ -9,13 +9,13 @@ _ROW = re.compile(r"^\| (A\d\d) \|", re.MULTILINE)
 _NUMBER = re.compile(r"(?<=_)a(\d\d)(?=_)")
 
 
-def test_every_attack_of_the_threat_model_has_a_test_of_its_number() -> None:
+def test_attacks_of_the_threat_model_all_have_a_test_with_their_number() -> None:
     named = _ROW.findall((ROOT / "docs/threat-model.md").read_text())
     assert len(named) == len(set(named)) >= 40
     assert set(named) - _tested() == set()
 
 
-def test_no_test_carries_a_number_that_the_threat_model_does_not_explain() -> None:
+def test_attack_numbers_of_tests_are_all_in_the_threat_model() -> None:
     assert _tested() - set(_ROW.findall((ROOT / "docs/threat-model.md").read_text())) == set()
 
 

@@ -1,5 +1,5 @@
-"""deploy/ on a real API server: accepted, admitted under restricted pod security, and its permissions are enough for
-the whole example and for nothing more. A control plane of its own, since the example's namespaces are the cluster's.
+"""deploy/ on a real API server: admitted under restricted pod security; its permissions are enough for the whole
+example and for nothing more. The control plane is not shared, since the example's namespaces have fixed names.
 """
 
 import json
@@ -71,14 +71,14 @@ def installed(cluster: dynamic.DynamicClient, deploy: Rendered) -> Rendered:
     return deploy
 
 
-def test_the_configuration_is_valid(deploy: Rendered) -> None:
+def test_deploy_configuration_is_valid(deploy: Rendered) -> None:
     [config_map] = deploy.of("ConfigMap").values()
     parsed = configuration.Config.model_validate(yaml.safe_load(config_map["data"]["lockstep.yaml"]))
     assert set(parsed.senders) == {"harbor", "git-host"}
     assert parsed.log.format == "json"
 
 
-def test_what_is_mounted_where_the_configuration_looks(deploy: Rendered) -> None:
+def test_deploy_mounts_files_where_the_configuration_names_them(deploy: Rendered) -> None:
     [config_map] = deploy.of("ConfigMap").values()
     senders = yaml.safe_load(config_map["data"]["lockstep.yaml"])["senders"]
     [container] = _pod_spec(deploy)["containers"]
@@ -93,11 +93,11 @@ def test_what_is_mounted_where_the_configuration_looks(deploy: Rendered) -> None
     assert volumes["config"]["configMap"]["name"] == config_map["metadata"]["name"]
 
 
-def test_no_value_of_a_secret_stands_in_it(deploy: Rendered, bindings: Rendered) -> None:
+def test_deploy_contains_no_secret(deploy: Rendered, bindings: Rendered) -> None:
     assert not [body for body in (*deploy.objects, *bindings.objects) if body["kind"] == "Secret"]
 
 
-def test_two_replicas_are_admitted_under_restricted_pod_security(
+def test_deploy_runs_two_replicas_under_restricted_pod_security(
     cluster: dynamic.DynamicClient, installed: Rendered
 ) -> None:
     apps = client.AppsV1Api(cluster.client)
@@ -109,7 +109,7 @@ def test_two_replicas_are_admitted_under_restricted_pod_security(
     assert available == 2
 
 
-def test_services_reach_the_pods(cluster: dynamic.DynamicClient, installed: Rendered) -> None:
+def test_deploy_services_select_the_pods(cluster: dynamic.DynamicClient, installed: Rendered) -> None:
     [container] = _pod_spec(installed)["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     wanted = yaml.safe_load(next(iter(installed.of("ConfigMap").values()))["data"]["lockstep.yaml"])["listen"]
@@ -128,8 +128,9 @@ def synced(
     bindings: Rendered,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The directory of a controller that ran until the whole example was Synced, with the ServiceAccount's token: the
-    platform makes the namespaces, the environments wait for their bindings and go on by themselves.
+    """Run a controller with the ServiceAccount's token until the whole example is Synced. Returns its directory.
+
+    The platform overlay makes the namespaces. The environments wait for their RoleBindings and then continue.
     """
     directory = tmp_path_factory.mktemp("controller")
     _prepare(plane, cluster, installed, directory)
@@ -145,7 +146,7 @@ def synced(
 
 
 @pytest.mark.timeout(240)
-def test_its_permissions_are_enough_for_the_whole_example(cluster: dynamic.DynamicClient, synced: Path) -> None:
+def test_deploy_permissions_are_enough_for_the_whole_example(cluster: dynamic.DynamicClient, synced: Path) -> None:
     said = (synced / "controller.log").read_text()
     assert '"log.level": "error"' not in said
     assert "event not stored" not in said
@@ -153,11 +154,11 @@ def test_its_permissions_are_enough_for_the_whole_example(cluster: dynamic.Dynam
     assert held.spec.holder_identity == "", "the Lease is given back at the end"
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="hands over to kubectl, which is not there")
-def test_the_way_out_as_documented(
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_way_out_of_operations_md_hands_over_to_kubectl_and_back(
     plane: ControlPlane, cluster: dynamic.DynamicClient, synced: Path, kustomize: Path, tmp_path: Path
 ) -> None:
-    """By its script kubectl takes over and prunes what git no longer has, no more; then Lockstep takes over again."""
+    """The script of the page hands over to kubectl, which prunes only what git removed. Lockstep adopts again afterwards."""
     shutil.copytree(ROOT / "base", tmp_path / "base")
     shutil.copytree(ROOT / "environments", tmp_path / "environments")
     quota = tmp_path / "environments/prod/kustomization.yaml"
@@ -183,7 +184,7 @@ def test_the_way_out_as_documented(
             if PART_OF_LABEL in (event["object"].metadata.labels or {}):
                 break
         else:
-            raise AssertionError("the quota was not made again")
+            raise AssertionError("the ResourceQuota was not created again")
         _await_settled(cluster)
     assert _members(cluster) == before
 
@@ -219,10 +220,10 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("action", [*ALLOWED, *REFUSED], ids=" ".join)
-def test_a33_who_may_what(
+def test_a33_deploy_permissions_allow_no_more_than_needed(
     cluster: dynamic.DynamicClient, installed: Rendered, bindings: Rendered, action: tuple[str, str, str, str, str]
 ) -> None:
-    """Asked of the API server itself, with everything bound."""
+    """The API server answers for each action, with all RoleBindings in place."""
     for namespace in sorted({body["metadata"]["namespace"] for body in bindings.objects}):
         _apply(cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     for body in bindings.objects:
@@ -232,7 +233,7 @@ def test_a33_who_may_what(
 
 
 def _prepare(plane: ControlPlane, cluster: dynamic.DynamicClient, deploy: Rendered, directory: Path) -> None:
-    """The configuration of deploy/, but for what only a pod has."""
+    """Write the configuration of deploy/ into `directory`, with paths and addresses that work outside of a pod."""
     _await_aggregation(cluster, deploy)
     wanted = _configuration(deploy, directory)
     wanted["cluster"] = {"kubeconfig": str(_kubeconfig(plane, cluster, directory))}
@@ -242,7 +243,7 @@ def _prepare(plane: ControlPlane, cluster: dynamic.DynamicClient, deploy: Render
 
 @contextmanager
 def _running(directory: Path) -> Iterator[str]:
-    """A controller in a process of its own. Yields its page's address."""
+    """Run a controller in a process of its own. Yields the address of its status page."""
     file = directory / "lockstep.yaml"
     with (directory / "controller.log").open("ab") as log:
         process = subprocess.Popen([sys.executable, "-m", "gitops", "run", "-c", str(file)], stderr=log, cwd=ROOT)
@@ -268,7 +269,7 @@ def _configuration(deploy: Rendered, directory: Path) -> dict[str, Any]:
 
 
 def _kubeconfig(plane: ControlPlane, cluster: dynamic.DynamicClient, directory: Path) -> Path:
-    """With a token of the ServiceAccount, as a pod has it."""
+    """Write a kubeconfig with a token of the ServiceAccount, as a pod has it."""
     core: Any = client.CoreV1Api(cluster.client)
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
     token = core.create_namespaced_service_account_token("lockstep", SYSTEM, body).status.token
@@ -280,7 +281,7 @@ def _kubeconfig(plane: ControlPlane, cluster: dynamic.DynamicClient, directory: 
 
 
 def _members(cluster: dynamic.DynamicClient) -> set[str]:
-    """Some of what belongs to an ApplySet in prod, as `Kind name`."""
+    """List members of ApplySets in prod, of some kinds, as `Kind name`."""
     kinds = [
         ("v1", "ResourceQuota"),
         ("v1", "Service"),
@@ -300,16 +301,16 @@ def _await_namespaces(cluster: dynamic.DynamicClient) -> None:
         missing.discard(event["object"].metadata.name)
         if not missing:
             return
-    raise AssertionError(f"never made: {missing}")
+    raise AssertionError(f"namespaces that were not created: {missing}")
 
 
 def _await_settled(cluster: dynamic.DynamicClient) -> None:
-    """By the ledgers: every overlay Synced and Healthy."""
+    """Wait until the ledgers have every overlay as Synced and Healthy."""
     core = client.CoreV1Api(cluster.client)
     for _ in watch.Watch().stream(core.list_namespaced_config_map, SYSTEM, timeout_seconds=100):
         if _settled(cluster) == set(OVERLAYS):
             return
-    raise AssertionError(f"settled are only {_settled(cluster)}")
+    raise AssertionError(f"Synced and Healthy are only {_settled(cluster)}")
 
 
 def _settled(cluster: dynamic.DynamicClient) -> set[str]:
@@ -319,7 +320,7 @@ def _settled(cluster: dynamic.DynamicClient) -> set[str]:
 
 
 def _await_aggregation(cluster: dynamic.DynamicClient, deploy: Rendered) -> None:
-    """The cluster's own controller fills in the rules of aggregated roles."""
+    """Wait until Kubernetes has filled in the rules of aggregated ClusterRoles."""
     parts = [role for role in deploy.of("ClusterRole").values() if role["metadata"].get("labels")]
     wanted = {
         label.removeprefix("lockstep.gitops/aggregate-to-"): 0 for role in parts for label in role["metadata"]["labels"]
@@ -335,7 +336,7 @@ def _await_aggregation(cluster: dynamic.DynamicClient, deploy: Rendered) -> None
             del missing[role.metadata.name]
         if not missing:
             return
-    raise AssertionError(f"never aggregated: {missing}")
+    raise AssertionError(f"ClusterRoles that were not aggregated: {missing}")
 
 
 def _may(cluster: dynamic.DynamicClient, action: tuple[str, str, str, str, str]) -> bool:
@@ -359,7 +360,7 @@ def _may(cluster: dynamic.DynamicClient, action: tuple[str, str, str, str, str])
 
 
 def _apply(cluster: dynamic.DynamicClient, body: Body) -> Mapping[str, Any]:
-    """Server-side; an unknown or doubled field is an error."""
+    """Apply by server-side apply. An unknown or doubled field is an error."""
     resource = cluster.resources.get(api_version=body["apiVersion"], kind=body["kind"])
     answer = cluster.request(
         "patch",

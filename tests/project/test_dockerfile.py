@@ -1,4 +1,4 @@
-"""The Dockerfile without a container engine: it is read, and those of its steps that can go wrong are carried out."""
+"""The Dockerfile without a container engine: the tests read it and run the steps that can go wrong."""
 
 import fnmatch
 import os
@@ -23,7 +23,7 @@ STATE = "/var/lib/lockstep"
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """`stage` is the name of the stage that it stands in, empty for the last one."""
+    """Instruction of the Dockerfile. `stage` is the name of its stage, empty for the last stage."""
 
     stage: str
     word: str
@@ -37,7 +37,7 @@ def instructions() -> tuple[Instruction, ...]:
 
 @pytest.fixture(scope="module")
 def room() -> Iterator[Path]:
-    """Readable by everybody, unlike pytest's own directories."""
+    """Directory that every user can read, unlike pytest's own directories."""
     with tempfile.TemporaryDirectory(prefix="lockstep-image-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -45,7 +45,7 @@ def room() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def wheel(room: Path) -> Path:
-    """As the stage `environment` makes it, from the files that the Dockerfile copies and no others."""
+    """Build the wheel as the stage `environment` does, from the files that the Dockerfile copies and no others."""
     source = room / "src"
     source.mkdir()
     for path in ("pyproject.toml", "README.md", "LICENSE"):
@@ -67,7 +67,7 @@ def wheel(room: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def lockstep(room: Path, wheel: Path) -> Path:
-    """The command of the environment that the image holds."""
+    """Install the environment of the image. Returns its `lockstep` command."""
     _run([sys.executable, "-m", "venv", str(room / "lockstep")])
     pip = str(room / "lockstep/bin/pip")
     _run([pip, "install", "--quiet", "--require-hashes", "-r", str(ROOT / "requirements.txt")])
@@ -75,7 +75,7 @@ def lockstep(room: Path, wheel: Path) -> Path:
     return room / "lockstep/bin/lockstep"
 
 
-def test_the_wheel_holds_every_file_of_the_page(wheel: Path) -> None:
+def test_wheel_contains_every_file_of_the_status_page(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     page = ROOT / "gitops/status_page"
     wanted = {str(file.relative_to(ROOT)) for kind in ("templates", "static") for file in _files(page / kind)}
@@ -83,7 +83,7 @@ def test_the_wheel_holds_every_file_of_the_page(wheel: Path) -> None:
     assert wanted <= held
 
 
-def test_the_wheel_holds_the_code_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_the_code_and_nothing_else(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert {name.partition("/")[0] for name in names} == {"gitops", "webhooks"}
     assert {
@@ -92,20 +92,20 @@ def test_the_wheel_holds_the_code_and_nothing_else(wheel: Path) -> None:
 
 
 @pytest.mark.parametrize("argument", [["--help"], ["run", "--help"], ["diff", "--help"]])
-def test_the_command_runs_for_anybody_who_can_write_nothing(lockstep: Path, room: Path, argument: list[str]) -> None:
-    """Without a home, an environment or a directory to write to, and as nobody in particular where tests are root."""
+def test_command_runs_as_any_user_without_a_writable_directory(lockstep: Path, room: Path, argument: list[str]) -> None:
+    """There is no home, no environment and no writable directory. Tests that run as root switch to another user."""
     done = _run_as_nobody([str(lockstep), *argument], room)
     assert (done.stderr, done.returncode) == ("", 0)
     assert "Usage" in done.stdout
 
 
-def test_a_missing_configuration_is_said_in_words(lockstep: Path, room: Path) -> None:
+def test_command_without_a_configuration_names_the_missing_file(lockstep: Path, room: Path) -> None:
     done = _run_as_nobody([str(lockstep), "run", "--config", "/etc/lockstep/lockstep.yaml"], room)
     assert done.returncode == 2
     assert done.stderr.startswith("lockstep: InvalidConfiguration: /etc/lockstep/lockstep.yaml:")
 
 
-def test_the_environment_holds_what_the_code_imports_and_only_the_lock(lockstep: Path, room: Path) -> None:
+def test_environment_has_every_import_from_the_lock_file_alone(lockstep: Path, room: Path) -> None:
     modules = [
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
         for top in ("gitops", "webhooks")
@@ -117,8 +117,8 @@ def test_the_environment_holds_what_the_code_imports_and_only_the_lock(lockstep:
     assert (done.stderr, done.returncode) == ("", 0)
 
 
-def test_what_runs_is_nobody_with_a_number(instructions: tuple[Instruction, ...]) -> None:
-    """Kubernetes can check runAsNonRoot only against a number."""
+def test_user_is_a_number_and_not_root(instructions: tuple[Instruction, ...]) -> None:
+    """Kubernetes can check runAsNonRoot only if the user is a number."""
     assert [found.text for found in _last(instructions, "USER")] == [f"{UID}:{UID}"]
     deployed = (ROOT / "deploy/deployment.yaml").read_text()
     assert f"runAsUser: {UID}" in deployed
@@ -126,13 +126,13 @@ def test_what_runs_is_nobody_with_a_number(instructions: tuple[Instruction, ...]
     assert [found.text for found in _last(instructions, "WORKDIR")] == [STATE]
 
 
-def test_nothing_needs_a_shell_at_run_time(instructions: tuple[Instruction, ...]) -> None:
+def test_entrypoint_needs_no_shell(instructions: tuple[Instruction, ...]) -> None:
     for word in ("ENTRYPOINT", "CMD"):
         [found] = _last(instructions, word)
         assert found.text.startswith("["), f"{word} in its shell form"
 
 
-def test_every_copied_path_is_there_and_let_in(instructions: tuple[Instruction, ...]) -> None:
+def test_copied_paths_exist_and_are_not_ignored(instructions: tuple[Instruction, ...]) -> None:
     copied = [
         path
         for found in instructions
@@ -149,24 +149,24 @@ def test_every_copied_path_is_there_and_let_in(instructions: tuple[Instruction, 
     assert not [path for path in let_in if fnmatch.fnmatch(path, "*secret*") or path.startswith(".")]
 
 
-def test_stages_copy_only_what_was_made(instructions: tuple[Instruction, ...]) -> None:
+def test_stages_copy_from_stages_of_the_dockerfile(instructions: tuple[Instruction, ...]) -> None:
     stages = {found.stage for found in instructions}
     sources = [re.match(r"--from=(\S+)", found.text) for found in instructions if found.word == "COPY"]
     assert {match[1] for match in sources if match} == stages - {""}
     assert {found.word for found in instructions} <= {
         *("ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "LABEL", "RUN", "USER", "WORKDIR")
-    }, "an instruction that this test does not know: ADD and HEALTHCHECK have no place here"
+    }, "an instruction that this test does not know: ADD and HEALTHCHECK are not allowed"
 
 
-def test_bases_are_named_by_a_release(instructions: tuple[Instruction, ...]) -> None:
+def test_base_images_have_a_version_tag(instructions: tuple[Instruction, ...]) -> None:
     for found in instructions:
         if found.word == "FROM":
             image, _, tag = found.text.split()[0].partition(":")
             assert re.match(r"\d+\.\d+", tag), f"{image} floats"
 
 
-def test_kustomize_is_built_as_everywhere_else(instructions: tuple[Instruction, ...]) -> None:
-    """The same module and package as the local control plane's, so that the same version renders."""
+def test_kustomize_is_built_from_the_pinned_module(instructions: tuple[Instruction, ...]) -> None:
+    """The local control plane uses the same module and package, so the same version renders everywhere."""
     [build] = [found.text for found in instructions if found.stage == "kustomize" and found.word == "RUN"]
     assert build.split()[-1] == binaries.PROGRAMS["kustomize"].package
     assert {"CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "-trimpath", "-buildvcs=false"} <= set(build.split())
@@ -176,9 +176,9 @@ def test_kustomize_is_built_as_everywhere_else(instructions: tuple[Instruction, 
     assert f"golang:{needed[1]}-" in base
 
 
-def test_python_is_new_enough(instructions: tuple[Instruction, ...]) -> None:
+def test_python_version_is_supported(instructions: tuple[Instruction, ...]) -> None:
     tags = {found.text.split()[0] for found in instructions if found.word == "FROM" and "python" in found.text}
-    assert len(tags) == 1, "an environment made by one Python is of no use to another"
+    assert len(tags) == 1, "a virtual environment works only with the Python that made it"
     version = re.search(r"python:3\.(\d+)-slim", tags.pop())
     assert version is not None
     assert int(version[1]) >= 11
@@ -208,13 +208,13 @@ def _run(command: list[str]) -> None:
 
 
 def _is_for_everybody() -> bool:
-    """False for an interpreter in somebody's home, such as pyenv's."""
+    """Tell if every user can run the Python interpreter. An interpreter in a home directory (pyenv) is private."""
     interpreter = Path(sys.executable).resolve()
     return all(directory.stat().st_mode & 0o001 for directory in interpreter.parents)
 
 
 def _run_as_nobody(command: list[str], room: Path) -> "subprocess.CompletedProcess[str]":
-    """In an environment of the image's, and in a directory that cannot be written."""
+    """Run the command as another user, with the environment of the image, in a read-only directory."""
     where = room / "read-only"
     where.mkdir(mode=0o555, exist_ok=True)
     identity = {"user": UID, "group": UID, "extra_groups": []} if os.geteuid() == 0 and _is_for_everybody() else {}

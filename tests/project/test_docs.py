@@ -1,4 +1,4 @@
-"""What a stranger reads is true: examples parse with our models, links lead somewhere, commands and targets exist."""
+"""The documentation is correct: examples parse with our models; links, commands and make targets exist."""
 
 import re
 import subprocess
@@ -35,7 +35,7 @@ READERS: Mapping[str, Callable[[str, str], object]] = {
     "hold.yaml": lambda text, file: release.parse_hold(text.encode(), file),
     "kustomization.yaml": lambda text, file: image_edit.images(text.encode(), file),
 }
-"""By the file that the first line of an example names. Without one it is a part of pipeline.yaml, or manifests."""
+"""Parsers by the file that the first line of an example names. Others are part of pipeline.yaml, or manifests."""
 
 
 def _relative(page: Path) -> str:
@@ -50,14 +50,14 @@ def _blocks(language: str) -> Iterator[tuple[str, str]]:
 
 
 def _code() -> str:
-    """Everything in the pages that is set as code."""
+    """Return all text of the pages that is set as code."""
     return "\n".join(
         found for page in PAGES for found in re.findall(r"```\w*\n.*?```|`[^`\n]+`", page.read_text(), re.DOTALL)
     )
 
 
 @pytest.mark.parametrize(("page", "text"), list(_blocks("yaml")))
-def test_every_example_is_valid(page: str, text: str) -> None:
+def test_docs_examples_are_all_valid(page: str, text: str) -> None:
     named = re.match(r"# (\S+\.yaml(?: \(part\))?)\n", text)
     if named is not None:
         reader = READERS.get(named[1]) or READERS[named[1].rpartition("/")[2]]
@@ -69,18 +69,18 @@ def test_every_example_is_valid(page: str, text: str) -> None:
             assert {"apiVersion", "kind", "metadata"} <= body.keys(), f"{page}: name the file in the first line"
 
 
-def test_there_are_examples_of_every_file() -> None:
+def test_docs_have_an_example_of_every_file() -> None:
     shown = "\n".join(text for _, text in _blocks("yaml"))
     assert all(f"{name}\n" in shown for name in READERS)
 
 
 @pytest.mark.parametrize("rule", [links.resolve, code_names.in_pages, code_names.in_modules])
-def test_every_link_and_every_name_of_code_leads_somewhere(rule: Callable[[Tree], Report]) -> None:
-    """As in `make lint`: links with their anchors, paths, file names, dotted names and class names."""
+def test_docs_links_and_code_names_all_resolve(rule: Callable[[Tree], Report]) -> None:
+    """The same rules as in `make lint`: links with anchors, paths, file names, dotted names and class names."""
     assert rule(TREE).findings == ()
 
 
-def test_every_page_is_linked() -> None:
+def test_docs_pages_are_all_linked() -> None:
     linked = {
         (page.parent / target.partition("#")[0]).resolve()
         for page in PAGES
@@ -90,7 +90,7 @@ def test_every_page_is_linked() -> None:
     assert not [_relative(page) for page in PAGES if page.parent.is_relative_to(ROOT / "docs") and page not in linked]
 
 
-def test_every_command_exists() -> None:
+def test_docs_commands_all_exist() -> None:
     known = _commands(get_command(app))
     named = re.findall(r"\blockstep((?: [a-z]+)+)", _code())
     assert named
@@ -101,13 +101,13 @@ def test_every_command_exists() -> None:
             assert f"local {second}" in known, f"lockstep local {second}"
 
 
-def test_every_target_exists() -> None:
+def test_docs_make_targets_all_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"\bmake ([a-z]+)\b", _code()))
     assert {"run", "test"} <= named <= targets
 
 
-def test_every_field_of_pipeline_yaml_has_its_line() -> None:
+def test_docs_explain_every_field_of_the_config_repo() -> None:
     page = (ROOT / "docs/config-repo.md").read_text()
     for name in (
         *pipeline.Pipeline.model_fields,
@@ -119,8 +119,8 @@ def test_every_field_of_pipeline_yaml_has_its_line() -> None:
         assert name in page, f"docs/config-repo.md does not explain {name}"
 
 
-def test_every_reason_has_its_row() -> None:
-    """Whoever reads a word at 3 a.m. finds it. A new reason: add a row to docs/operations.md, Reasons."""
+def test_docs_explain_every_reason() -> None:
+    """An operator finds each reason in docs/operations.md, Reasons. Add a row there for a new reason."""
     page = (ROOT / "docs/operations.md").read_text()
     rows = re.findall(r"^\| ([A-Z][A-Za-z]+(?:, [A-Z][A-Za-z0-9]+)*) \|", page, re.MULTILINE)
     explained = {reason for row in rows for reason in row.split(", ")}
@@ -136,8 +136,8 @@ def test_adrs_are_short_and_listed() -> None:
         assert "**Cost.**" in text
 
 
-def test_the_lock_and_its_reasons_agree() -> None:
-    """Each library that pyproject.toml asks for has its line among the dependencies, unless nothing imports it yet."""
+def test_dependencies_all_have_their_line_in_the_adr() -> None:
+    """ADR 0011 has a line for each library in the dependencies of pyproject.toml."""
     page = (ROOT / "docs/adr/0011-dependencies.md").read_text().lower()
     wanted = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL | re.MULTILINE)
     assert wanted is not None
@@ -154,7 +154,7 @@ def _commands(command: Any, prefix: str = "") -> set[str]:
 
 
 def _reasons() -> set[str]:
-    """Every reason that the controller raises. The local installation's are said where they are met."""
+    """Return every reason that the controller raises, without those of the local installation (`make run`)."""
     tracked = subprocess.run(
         ["git", "ls-files", "gitops", "webhooks"], cwd=ROOT, capture_output=True, text=True, check=True
     )
