@@ -1,4 +1,4 @@
-"""Limits that the kernel holds, and the end of a whole process group. Real processes."""
+"""Resource limits that the kernel enforces, and the end of a whole process group. Real processes."""
 
 import resource
 import subprocess
@@ -29,20 +29,20 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
     started.communicate()
 
 
-def test_limits_of_a_running_process_are_set(process: subprocess.Popen[bytes]) -> None:
+def test_process_limits_are_set_while_it_runs(process: subprocess.Popen[bytes]) -> None:
     limit_resources(process, {resource.RLIMIT_FSIZE: 4096, resource.RLIMIT_CORE: 0})
     assert resource.prlimit(process.pid, resource.RLIMIT_FSIZE) == (4096, 4096)
     assert resource.prlimit(process.pid, resource.RLIMIT_CORE) == (0, 0)
 
 
-def test_a_process_that_has_ended_needs_no_limit(process: subprocess.Popen[bytes]) -> None:
+def test_process_that_has_ended_needs_no_limit(process: subprocess.Popen[bytes]) -> None:
     kill_group(process)
     process.wait()
     limit_resources(process, {resource.RLIMIT_CORE: 0})
     kill_group(process)
 
 
-def test_the_children_of_a_process_are_killed_with_it(process: subprocess.Popen[bytes]) -> None:
+def test_process_children_are_killed_with_it(process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None
     child = int(process.stdout.readline())
     kill_group(process)
@@ -51,7 +51,7 @@ def test_the_children_of_a_process_are_killed_with_it(process: subprocess.Popen[
 
 
 def _runs(pid: int) -> bool:
-    """False for a zombie too: process 1 of a container may not reap it."""
+    """Tell if the process runs. A zombie does not: process 1 of a container may not reap it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

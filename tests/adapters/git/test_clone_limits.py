@@ -1,4 +1,4 @@
-"""A31: a config repo that is larger than it should be, and a host that sends more than it should."""
+"""A31: a config repo that is too large, and a host that sends too much."""
 
 import random
 import threading
@@ -23,7 +23,7 @@ DEV = "environments/dev/kustomization.yaml"
 
 
 def noise(size: int, seed: int) -> bytes:
-    """Which nothing can make smaller."""
+    """Return bytes that do not compress."""
     return random.Random(seed).randbytes(size)
 
 
@@ -66,7 +66,7 @@ def requests(site: Site, work: Callable[[], object]) -> int:
     return len(site.host.asked) - before
 
 
-def test_a31_large_files_of_the_past_stay_on_the_remote(site: Site) -> None:
+def test_a31_clone_leaves_large_files_of_the_past_on_the_remote(site: Site) -> None:
     for number in range(30):
         site.remote.write({"base/dump.bin": noise(50_000, number)}, f"dump {number}")
     site.remote.write({"base/dump.bin": b"small now"}, "the end of it")
@@ -79,7 +79,7 @@ def test_a31_large_files_of_the_past_stay_on_the_remote(site: Site) -> None:
     assert repo.is_ancestor(git(site.remote.directory, "rev-list", "--max-parents=0", "main"), head)
 
 
-def test_a31_what_the_head_needs_is_here_when_it_is_fetched(site: Site) -> None:
+def test_a31_fetch_brings_all_files_that_the_head_needs(site: Site) -> None:
     repo = site.repo()
     repo.fetch()
     assert requests(site, lambda: content(repo, "base/crd.yaml")) == 0
@@ -90,8 +90,8 @@ def test_a31_what_the_head_needs_is_here_when_it_is_fetched(site: Site) -> None:
     assert requests(site, repo.fetch) == fetching, "a large file costs no exchange of its own"
 
 
-def test_a31_a_large_file_that_comes_back_is_here_before_its_head(site: Site) -> None:
-    """The host believes that we have it, since it is reachable from what we have."""
+def test_a31_fetch_brings_a_large_file_that_is_added_again(site: Site) -> None:
+    """The host does not send it: the file is reachable from commits that we have."""
     first = site.remote.head()
     away = site.remote.write({"base/crd.yaml": b"small"}, "away")
     repo = site.repo()
@@ -103,7 +103,7 @@ def test_a31_a_large_file_that_comes_back_is_here_before_its_head(site: Site) ->
     assert content(repo, "base/crd.yaml") == noise(5000, 0)
 
 
-def test_a31_the_files_of_an_old_base_come_in_one_exchange(site: Site) -> None:
+def test_a31_large_files_of_an_old_base_come_in_one_exchange(site: Site) -> None:
     old = site.remote.write({f"base/crds/{number}.yaml": noise(5000, number + 10) for number in range(20)}, "old")
     site.remote.write({f"base/crds/{number}.yaml": b"small" for number in range(20)}, "new")
     repo = site.repo()
@@ -115,7 +115,7 @@ def test_a31_the_files_of_an_old_base_come_in_one_exchange(site: Site) -> None:
     assert content(repo, "base/crds/7.yaml", old) == noise(5000, 17)
 
 
-def test_a31_a_large_file_beside_the_directories_is_had_when_it_is_read(site: Site) -> None:
+def test_a31_large_file_outside_the_overlays_is_fetched_when_it_is_read(site: Site) -> None:
     site.remote.write({"shared.env": noise(5000, 1), "docs/film": noise(50_000, 2), "docs/long": b"x" * 200_000}, "x")
     repo = site.repo()
     repo.fetch()
@@ -128,7 +128,7 @@ def test_a31_a_large_file_beside_the_directories_is_had_when_it_is_read(site: Si
         assert caught.value.reason == "TooLarge"
 
 
-def test_a31_a_host_without_partial_clones_gives_all(site: Site) -> None:
+def test_a31_host_without_partial_clone_sends_all_files(site: Site) -> None:
     git(site.remote.directory, "config", "uploadpack.allowFilter", "false")
     site.remote.write({"docs/film": noise(50_000, 2)}, "film")
     repo = site.repo()
@@ -137,8 +137,8 @@ def test_a31_a_host_without_partial_clones_gives_all(site: Site) -> None:
     assert requests(site, lambda: content(repo, "docs/film")) == 0
 
 
-def test_a31_a_host_that_gives_out_no_single_trees_gives_the_whole_history(site: Site) -> None:
-    """An sshd that lets GIT_PROTOCOL not through: git speaks protocol 0, which knows only refs."""
+def test_a31_host_without_single_objects_sends_the_whole_history(site: Site) -> None:
+    """An sshd that does not pass GIT_PROTOCOL on: git speaks protocol 0, which can fetch only refs."""
     key = key_pair(site.directory / "key")
     host = SshHost(site.host.directory, key_pair(site.directory / "host"), public(key), passes_protocol=False)
     old = site.remote.head()
@@ -154,7 +154,7 @@ def test_a31_a_host_that_gives_out_no_single_trees_gives_the_whole_history(site:
         repo.close()
 
 
-def test_a31_files_that_are_left_out_survive_housekeeping(site: Site) -> None:
+def test_a31_large_files_on_the_remote_are_readable_after_housekeeping(site: Site) -> None:
     first = site.remote.head()
     site.remote.write({"base/crd.yaml": b"small"}, "away")
     repo = site.repo()
@@ -173,8 +173,8 @@ def test_a31_files_that_are_left_out_survive_housekeeping(site: Site) -> None:
     assert repo.head() == latest
 
 
-def test_a31_more_than_one_exchange_may_bring(site: Site) -> None:
-    """Where the environments need it the old head stays; elsewhere it is left out, the second time."""
+def test_a31_fetch_above_the_exchange_limit_is_refused(site: Site) -> None:
+    """If the environments need the files, the old head stays. Other files are left out at the second fetch."""
     repo = site.repo(exchange=200_000)
     head = repo.fetch()
     site.remote.write({f"base/{number}.bin": noise(90_000, number) for number in range(5)}, "far too much")
@@ -184,9 +184,9 @@ def test_a31_more_than_one_exchange_may_bring(site: Site) -> None:
         assert caught.value.reason == "FetchTooLarge"
         assert (repo.head(), content(repo, DEV)) == (head, b"a: 1\n")
         assert not list(site.clone.rglob("tmp_*"))
-    assert site.size() < 100_000, "nothing of it stays"
+    assert site.size() < 100_000, "no partial files are left"
     mended = site.remote.write({**{f"base/{number}.bin": b"" for number in range(5)}, DEV: b"a: 2\n"}, "mended")
-    assert repo.fetch() == mended, "what lies between is not brought"
+    assert repo.fetch() == mended, "files of the commits in between are not fetched"
     assert content(repo, DEV) == b"a: 2\n"
     site.remote.write({f"docs/{number}.bin": noise(90_000, number) for number in range(5)}, "beside")
     with pytest.raises(Unavailable):
@@ -194,7 +194,7 @@ def test_a31_more_than_one_exchange_may_bring(site: Site) -> None:
     assert repo.fetch() == site.remote.head()
 
 
-def test_a31_a_host_that_sends_for_ever(site: Site) -> None:
+def test_a31_fetch_from_a_host_that_never_ends_is_a_timeout(site: Site) -> None:
     repo = site.repo(seconds=2)
     head = repo.fetch()
     site.remote.write({"base/film": noise(90_000, 1)}, "film")
@@ -210,8 +210,8 @@ def test_a31_a_host_that_sends_for_ever(site: Site) -> None:
     assert content(repo, "base/film") == noise(90_000, 1)
 
 
-def test_a31_more_files_than_a_config_repo_has(site: Site) -> None:
-    """200,001 names of one file, in a tree of trees."""
+def test_a31_tree_with_too_many_files_is_refused(site: Site) -> None:
+    """The tree has 200,001 names of one file."""
     blob = git(site.remote.directory, "rev-parse", f"main:{DEV}")
     inner = "".join(f"100644 blob {blob}\t{number:05}\n" for number in range(1000)).encode()
     tree = git(site.remote.directory, "mktree", stdin=inner)
@@ -229,7 +229,7 @@ def test_a31_more_files_than_a_config_repo_has(site: Site) -> None:
 
 
 def bomb(remote: Remote, inner: str, *, levels: int) -> str:
-    """A commit of a few kilobytes: each directory holds the one below ten times."""
+    """Commit a tree bomb of a few kilobytes: each directory contains the one below ten times."""
     for _ in range(levels):
         entries = "".join(f"040000 tree {inner}\td{number}\n" for number in range(10))
         inner = git(remote.directory, "mktree", stdin=entries.encode())
@@ -237,8 +237,8 @@ def bomb(remote: Remote, inner: str, *, levels: int) -> str:
 
 
 @pytest.mark.parametrize("entry", ["", "100644 blob {blob}\tf\n"], ids=["of directories", "of files"])
-def test_a31_a_tree_that_unfolds_without_end_is_refused_while_it_is_counted(site: Site, entry: str) -> None:
-    """Ten thousand million paths. It would never end, and everything that reads would wait for it."""
+def test_a31_tree_bomb_is_refused_while_it_is_counted(site: Site, entry: str) -> None:
+    """The tree has ten thousand million paths. To read it would block all other reads."""
     blob = git(site.remote.directory, "rev-parse", f"main:{DEV}")
     leaf = git(site.remote.directory, "mktree", stdin=entry.format(blob=blob).encode())
     commit = bomb(site.remote, leaf, levels=10)
@@ -253,7 +253,7 @@ def test_a31_a_tree_that_unfolds_without_end_is_refused_while_it_is_counted(site
     assert content(repo, DEV, head) == b"a: 1\n"
 
 
-def test_a31_a_bomb_beside_it_keeps_no_large_file_from_being_read(site: Site) -> None:
+def test_a31_tree_bomb_does_not_block_reads_of_large_files(site: Site) -> None:
     old = site.remote.head()
     leaf = git(site.remote.directory, "mktree")
     site.remote.write({"base/crd.yaml": b"small"}, "away")
@@ -268,12 +268,12 @@ def test_a31_a_bomb_beside_it_keeps_no_large_file_from_being_read(site: Site) ->
 
 
 def clones(site: Site) -> list[int]:
-    """Of the directory that the clone is in: another number is another clone."""
+    """Return the inode of the clone's directory. It changes with a new clone."""
     return [site.clone.stat().st_ino]
 
 
-def test_a31_a_large_file_of_a_commit_that_is_forgotten_comes_alone(site: Site) -> None:
-    """Nothing is known of where it stood: a controller that has just been started is asked for an id."""
+def test_a31_large_file_of_an_unknown_commit_is_fetched_alone(site: Site) -> None:
+    """A controller that has just started does not know which tree contains the file."""
     old = site.remote.head()
     site.remote.write({"base/crd.yaml": b"small"}, "away")
     blob = git(site.remote.directory, "rev-parse", f"{old}:base/crd.yaml")
@@ -284,8 +284,8 @@ def test_a31_a_large_file_of_a_commit_that_is_forgotten_comes_alone(site: Site) 
     assert clones(site) == before
 
 
-def test_a31_a_commit_that_is_in_use_is_not_forgotten(site: Site) -> None:
-    """Trees of a thousand others were read since it was first asked for, and its own in between."""
+def test_a31_large_files_of_a_commit_in_use_come_together(site: Site) -> None:
+    """Trees of a thousand other commits are read, and its own tree in between."""
     old = site.remote.write({"base/crds/a": noise(5000, 1), "base/crds/b": noise(5000, 2)}, "old")
     site.remote.write({"base/crds/a": b"small", "base/crds/b": b"small"}, "new")
     stream = b"".join(
@@ -302,11 +302,11 @@ def test_a31_a_commit_that_is_in_use_is_not_forgotten(site: Site) -> None:
         if number % 400 == 0:
             tree = repo.tree(old)
     repo.read(tree["base/crds/a"].id)
-    assert requests(site, lambda: repo.read(tree["base/crds/b"].id)) == 0, "it came with what stood beside it"
+    assert requests(site, lambda: repo.read(tree["base/crds/b"].id)) == 0, "it came with the files beside it"
 
 
-def test_a31_what_a_host_without_single_objects_no_longer_has_is_not_called_too_large(site: Site) -> None:
-    """A trunk was rewritten: a large file of the old one is nowhere. It may come back, and is read then."""
+def test_a31_large_file_that_the_host_no_longer_has_is_missing_not_too_large(site: Site) -> None:
+    """After the trunk is rewritten, the host has the old large file no longer. If the host has it again, it is read."""
     key = key_pair(site.directory / "key")
     host = SshHost(site.host.directory, key_pair(site.directory / "host"), public(key), passes_protocol=False)
     site.remote.write({"base/crd.yaml": b"small"}, "nothing that the head needs is large")
@@ -332,8 +332,8 @@ def test_a31_what_a_host_without_single_objects_no_longer_has_is_not_called_too_
         assert repo.read(tree["docs/film"].id) == noise(50_000, 2)
 
 
-def test_a31_a_controller_that_is_killed_before_a_head_is_complete_reads_the_last_that_is(site: Site) -> None:
-    """The small files of the new head are here, a large one is not. Then the remote is away for a while."""
+def test_a31_head_after_a_killed_fetch_is_the_last_complete_one(site: Site) -> None:
+    """The clone has the small files of the new head, but not a large one. Then the remote is unavailable."""
     first = site.repo()
     complete = first.fetch()
     first.close()
@@ -360,7 +360,7 @@ def test_a31_a_controller_that_is_killed_before_a_head_is_complete_reads_the_las
     assert content(restarted, "base/crd.yaml") == noise(6000, 1)
 
 
-def test_a31_what_was_pushed_is_the_head_after_a_restart_without_the_remote(site: Site) -> None:
+def test_a31_head_after_a_restart_without_the_remote_is_the_pushed_one(site: Site) -> None:
     first = site.repo()
     pushed = first.commit(first.fetch(), [NewCommit({DEV: b"a: 2\n"}, "m", AT)])
     first.close()
@@ -369,9 +369,9 @@ def test_a31_what_was_pushed_is_the_head_after_a_restart_without_the_remote(site
     assert (restarted.head(), content(restarted, DEV)) == (pushed, b"a: 2\n")
 
 
-def test_a31_the_first_clone_waits_for_a_host_that_counts_in_silence(site: Site) -> None:
-    """Of a large repo a host looks at every object before it sends the first. Later exchanges are small: there a host
-    that says nothing has gone away.
+def test_a31_clone_waits_for_a_host_that_counts_silently(site: Site) -> None:
+    """A host counts all objects of a large repo before it sends the first. Later exchanges are small, so silence then
+    means that the host is gone.
     """
     exchanges = 0
     gone = threading.Event()

@@ -1,4 +1,4 @@
-"""The config repo against real git remotes: what can break on the way, and what must still be true afterwards."""
+"""The config repo over real git remotes: reads, commits, release refs, failures and recovery."""
 
 import ast
 import os
@@ -45,13 +45,13 @@ def content(repo: GitConfigRepo, path: str) -> bytes:
     return repo.read(repo.tree(repo.head())[path].id)
 
 
-def test_the_tree_of_the_trunk_s_head_is_read(repo: GitConfigRepo, remote: Remote) -> None:
+def test_fetch_reads_the_tree_of_the_head_of_the_trunk(repo: GitConfigRepo, remote: Remote) -> None:
     assert repo.fetch() == repo.head() == remote.head()
     assert set(repo.tree(repo.head())) == set(FILES)
     assert content(repo, "base/app/kustomization.yaml") == b"b: 1\n"
 
 
-def test_modes_are_reported_as_they_are(repo: GitConfigRepo, remote: Remote) -> None:
+def test_tree_reports_file_modes_as_git_has_them(repo: GitConfigRepo, remote: Remote) -> None:
     stream = b"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\nfrom refs/heads/main^0\n"
     stream += b"M 120000 inline link\ndata 11\n/etc/passwd\nM 100755 inline run\ndata 1\nx\n"
     stream += b"M 160000 %s module\n" % (b"1" * 40)
@@ -64,7 +64,7 @@ def test_modes_are_reported_as_they_are(repo: GitConfigRepo, remote: Remote) -> 
     }
 
 
-def test_a_commit_is_on_the_remote_when_it_returns(repo: GitConfigRepo, remote: Remote) -> None:
+def test_commit_is_on_the_remote_when_it_returns(repo: GitConfigRepo, remote: Remote) -> None:
     parent = repo.fetch()
     head = repo.commit(parent, [edit(b"a: 2\n"), NewCommit({"new/a b.txt": b"\x00\xff"}, "second", AT)])
     assert head == remote.head() == repo.head()
@@ -75,10 +75,10 @@ def test_a_commit_is_on_the_remote_when_it_returns(repo: GitConfigRepo, remote: 
     assert git(remote.directory, "fsck", "--strict") == ""
 
 
-class TestKept:
-    """refs/lockstep/base/<commit>: what a rewritten trunk does not lose."""
+class TestReleaseRefs:
+    """refs/lockstep/base/<commit> keeps the commits of releases after the trunk is rewritten."""
 
-    def test_a_kept_commit_survives_a_rewritten_trunk_and_a_lost_clone(
+    def test_release_refs_survive_a_rewritten_trunk_and_a_lost_clone(
         self, repo: GitConfigRepo, remote: Remote, tmp_path: Path
     ) -> None:
         first = repo.fetch()
@@ -95,7 +95,7 @@ class TestKept:
         assert fresh.read(tree["environments/dev/kustomization.yaml"].id) == b"a: 2\n"
         fresh.close()
 
-    def test_refs_come_and_go_with_a_fetch(self, repo: GitConfigRepo, remote: Remote) -> None:
+    def test_release_refs_follow_the_remote_on_fetch(self, repo: GitConfigRepo, remote: Remote) -> None:
         first = repo.fetch()
         git(remote.directory, "update-ref", f"refs/lockstep/base/{first}", first)
         assert repo.kept() == frozenset()
@@ -105,20 +105,20 @@ class TestKept:
         assert repo.fetch() == first
         assert repo.kept() == frozenset()
 
-    def test_a_ref_that_points_elsewhere_keeps_nothing(self, repo: GitConfigRepo, remote: Remote) -> None:
+    def test_release_ref_that_points_elsewhere_is_ignored(self, repo: GitConfigRepo, remote: Remote) -> None:
         head = remote.write({"a": b"1"}, "another")
         git(remote.directory, "update-ref", f"refs/lockstep/base/{'1' * 40}", head)
         git(remote.directory, "update-ref", "refs/lockstep/base/main", head)
         repo.fetch()
         assert repo.kept() == frozenset()
 
-    def test_what_is_kept_already_can_be_kept_again(self, repo: GitConfigRepo) -> None:
+    def test_release_refs_can_be_written_again(self, repo: GitConfigRepo) -> None:
         first = repo.fetch()
         repo.keep([first])
         repo.keep([first, repo.commit(first, [edit()])])
         assert len(repo.kept()) == 2
 
-    def test_a_host_that_refuses_one_such_ref(self, repo: GitConfigRepo, remote: Remote) -> None:
+    def test_release_refs_that_the_host_refuses_are_an_error(self, repo: GitConfigRepo, remote: Remote) -> None:
         first = repo.fetch()
         second = repo.commit(first, [edit()])
         remote.hook("update", f'[ "$1" != refs/lockstep/base/{second} ] || {{ echo "no such refs" >&2; exit 1; }}')
@@ -128,13 +128,13 @@ class TestKept:
         assert repo.fetch() == second
         assert repo.kept() == {first}
 
-    def test_names_are_commit_ids_and_nothing_else(self, repo: GitConfigRepo) -> None:
+    def test_release_refs_accept_only_commit_ids(self, repo: GitConfigRepo) -> None:
         repo.fetch()
         with pytest.raises(Rejected):
             repo.keep(["--mirror"])
 
 
-def test_deleting_and_modes_survive_a_commit(repo: GitConfigRepo, remote: Remote) -> None:
+def test_commit_deletes_files_and_keeps_modes(repo: GitConfigRepo, remote: Remote) -> None:
     stream = b"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\nfrom refs/heads/main^0\n"
     git(remote.directory, "fast-import", "--quiet", stdin=stream + b"M 100755 inline run\ndata 1\nx\n")
     repo.commit(repo.fetch(), [NewCommit({"run": b"y", "base/app/kustomization.yaml": None}, "m", AT)])
@@ -143,7 +143,7 @@ def test_deleting_and_modes_survive_a_commit(repo: GitConfigRepo, remote: Remote
     assert "base/app/kustomization.yaml" not in tree
 
 
-def test_the_same_edit_of_the_same_parent_has_the_same_id(tmp_path: Path, remote: Remote) -> None:
+def test_commit_of_the_same_edit_and_parent_has_the_same_id(tmp_path: Path, remote: Remote) -> None:
     heads = set()
     for name in ("one", "two"):
         mirror = Remote(tmp_path / f"{name}.git")
@@ -154,7 +154,7 @@ def test_the_same_edit_of_the_same_parent_has_the_same_id(tmp_path: Path, remote
     assert len(heads) == 1
 
 
-def test_history_tells_who_changed_a_path_and_why(repo: GitConfigRepo, remote: Remote) -> None:
+def test_history_has_author_subject_and_trailers_of_a_path(repo: GitConfigRepo, remote: Remote) -> None:
     repo.commit(repo.fetch(), [edit(), NewCommit({"other": b""}, "elsewhere", AT)])
     newest, first = repo.history("environments/dev", 5)
     assert (newest.subject, newest.trailers, newest.committed_at) == ("dev: app 2", {"Lockstep-Service": "app"}, AT)
@@ -163,7 +163,7 @@ def test_history_tells_who_changed_a_path_and_why(repo: GitConfigRepo, remote: R
     assert [(commit.subject, commit.paths) for commit in repo.history("", 1)] == [("elsewhere", ("other",))]
 
 
-def test_subjects_tell_what_lies_between_two_commits(repo: GitConfigRepo) -> None:
+def test_subjects_are_those_between_two_commits(repo: GitConfigRepo) -> None:
     first = repo.fetch()
     last = repo.commit(
         first, [edit(), NewCommit({"base/x": b""}, "one\n\nbody", AT), NewCommit({"base/y": b""}, "two", AT)]
@@ -176,7 +176,9 @@ def test_subjects_tell_what_lies_between_two_commits(repo: GitConfigRepo) -> Non
 
 
 @pytest.mark.parametrize(("seconds", "year"), [("253402300800", 9998), ("99999999999999999999", 9998), ("soon", 1970)])
-def test_history_survives_a_date_that_cannot_be(repo: GitConfigRepo, remote: Remote, seconds: str, year: int) -> None:
+def test_history_accepts_a_commit_with_an_impossible_date(
+    repo: GitConfigRepo, remote: Remote, seconds: str, year: int
+) -> None:
     tree = git(remote.directory, "rev-parse", "main^{tree}")
     raw = f"tree {tree}\nparent {remote.head()}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> {seconds} +0000\n\nfar\n"
     made = git(remote.directory, "hash-object", "--literally", "-t", "commit", "-w", "--stdin", stdin=raw.encode())
@@ -187,7 +189,7 @@ def test_history_survives_a_date_that_cannot_be(repo: GitConfigRepo, remote: Rem
     assert far.committed_at.year == year
 
 
-def test_trailers_of_the_whole_history_and_of_what_is_new(repo: GitConfigRepo, remote: Remote) -> None:
+def test_trailers_are_read_since_a_commit_or_in_the_whole_history(repo: GitConfigRepo, remote: Remote) -> None:
     assert repo.trailers("Lockstep-Request") == frozenset()
     before = remote.write({"a": b"1"}, "one\n\nLockstep-Request: 1\nLockstep-Cause: x")
     remote.write({"a": b"2"}, "two\n\nLockstep-Request: 2")
@@ -195,10 +197,10 @@ def test_trailers_of_the_whole_history_and_of_what_is_new(repo: GitConfigRepo, r
     repo.fetch()
     assert repo.trailers("Lockstep-Request") == {"1", "2"}
     assert repo.trailers("Lockstep-Request", before) == {"2"}
-    assert repo.trailers("Lockstep-Request", "f" * 40) == {"1", "2"}, "nobody knows that commit any more"
+    assert repo.trailers("Lockstep-Request", "f" * 40) == {"1", "2"}, "an unknown commit means the whole history"
 
 
-def test_history_survives_control_characters_in_a_message(repo: GitConfigRepo, remote: Remote) -> None:
+def test_history_accepts_control_characters_in_a_message(repo: GitConfigRepo, remote: Remote) -> None:
     remote.write({"other": b"1"}, "one\x1e\x1f\x1ftwo\n\nKey: a\x1fb\x1ec")
     repo.fetch()
     (found,) = repo.history("other", 5)
@@ -206,7 +208,7 @@ def test_history_survives_control_characters_in_a_message(repo: GitConfigRepo, r
     assert found.paths == ("other",)
 
 
-def test_ancestry(repo: GitConfigRepo) -> None:
+def test_ancestor_check_of_known_and_unknown_commits(repo: GitConfigRepo) -> None:
     older = repo.fetch()
     newer = repo.commit(older, [edit()])
     assert repo.is_ancestor(older, newer)
@@ -217,7 +219,7 @@ def test_ancestry(repo: GitConfigRepo) -> None:
     assert caught.value.reason == "UnknownRevision"
 
 
-def test_what_a_commit_came_after_stays_true_when_the_trunk_is_rewritten(repo: GitConfigRepo, remote: Remote) -> None:
+def test_ancestor_check_stays_right_after_the_trunk_is_rewritten(repo: GitConfigRepo, remote: Remote) -> None:
     older = repo.fetch()
     newer = remote.write({"x": b"1"}, "a child")
     repo.fetch()
@@ -227,7 +229,7 @@ def test_what_a_commit_came_after_stays_true_when_the_trunk_is_rewritten(repo: G
     assert (repo.is_ancestor(older, newer), repo.is_ancestor(older, rewritten)) == (True, False)
 
 
-def test_a_lost_race_is_a_conflict_and_keeps_the_other_commit(repo: GitConfigRepo, remote: Remote) -> None:
+def test_commit_that_loses_a_race_is_a_conflict(repo: GitConfigRepo, remote: Remote) -> None:
     parent = repo.fetch()
     theirs = remote.write({"base/app/kustomization.yaml": b"b: 2\n"}, "theirs")
     with pytest.raises(Conflict):
@@ -237,7 +239,7 @@ def test_a_lost_race_is_a_conflict_and_keeps_the_other_commit(repo: GitConfigRep
     assert remote.subjects() == ["dev: app 2", "theirs", "the first commit"]
 
 
-def test_a_trunk_that_was_set_back_is_not_restored_by_our_push(repo: GitConfigRepo, remote: Remote) -> None:
+def test_commit_does_not_restore_a_trunk_that_was_reset(repo: GitConfigRepo, remote: Remote) -> None:
     first = repo.fetch()
     second = repo.commit(first, [edit(b"a: 2\n")])
     git(remote.directory, "update-ref", "refs/heads/main", first)
@@ -247,7 +249,7 @@ def test_a_trunk_that_was_set_back_is_not_restored_by_our_push(repo: GitConfigRe
     assert repo.fetch() == first
 
 
-def test_a_rewritten_trunk_is_followed(repo: GitConfigRepo, remote: Remote) -> None:
+def test_fetch_follows_a_rewritten_trunk(repo: GitConfigRepo, remote: Remote) -> None:
     old = repo.fetch()
     new = remote.write({"x": b"1"}, "another history", start=None)
     assert repo.fetch() == new
@@ -255,7 +257,7 @@ def test_a_rewritten_trunk_is_followed(repo: GitConfigRepo, remote: Remote) -> N
     assert not repo.is_ancestor(old, new)
 
 
-def test_a_deleted_trunk_is_said_and_its_last_head_stays(repo: GitConfigRepo, remote: Remote) -> None:
+def test_fetch_of_a_deleted_trunk_is_an_error_and_keeps_the_last_head(repo: GitConfigRepo, remote: Remote) -> None:
     head = repo.fetch()
     git(remote.directory, "update-ref", "-d", "refs/heads/main")
     with pytest.raises(Rejected) as caught:
@@ -267,7 +269,7 @@ def test_a_deleted_trunk_is_said_and_its_last_head_stays(repo: GitConfigRepo, re
         repo.commit(head, [edit()])
 
 
-def test_a_refusal_carries_the_host_s_own_words(repo: GitConfigRepo, remote: Remote) -> None:
+def test_push_refusal_has_the_message_of_the_host(repo: GitConfigRepo, remote: Remote) -> None:
     parent = repo.fetch()
     remote.hook("pre-receive", "printf 'GH006: Protected \\033[31mbranch\\033[0m\\n' >&2; exit 1\n")
     with pytest.raises(Rejected) as caught:
@@ -277,7 +279,7 @@ def test_a_refusal_carries_the_host_s_own_words(repo: GitConfigRepo, remote: Rem
     assert remote.head() == parent == repo.head()
 
 
-def test_a_remote_that_is_away_is_unavailable_and_the_last_head_serves(
+def test_remote_that_is_unavailable_leaves_the_last_head_readable(
     tmp_path: Path, repo: GitConfigRepo, remote: Remote
 ) -> None:
     head = repo.fetch()
@@ -295,15 +297,15 @@ def test_a_remote_that_is_away_is_unavailable_and_the_last_head_serves(
     again.close()
 
 
-def test_a_push_whose_answer_is_lost_is_found_on_the_remote(repo: GitConfigRepo, remote: Remote) -> None:
+def test_push_whose_answer_is_lost_is_found_on_the_remote(repo: GitConfigRepo, remote: Remote) -> None:
     parent = repo.fetch()
-    # The ref is updated and the report not yet sent: killing receive-pack there cuts the connection in between.
+    # Kill receive-pack after it has updated the ref and before it sends its report.
     remote.hook("reference-transaction", "cat > /dev/null; [ $1 != committed ] || kill -9 $PPID\n")
     head = repo.commit(parent, [edit()])
     assert head == remote.head() == repo.head()
 
 
-def test_a_push_that_hangs_is_cut_and_leaves_no_process(tmp_path: Path, remote: Remote) -> None:
+def test_push_that_hangs_is_ended_with_its_processes(tmp_path: Path, remote: Remote) -> None:
     limits = GitLimits(push=0.5)
     repo = GitConfigRepo(remote.url, "main", tmp_path / "clone", GitOptions(limits=limits))
     parent = repo.fetch()
@@ -317,7 +319,7 @@ def test_a_push_that_hangs_is_cut_and_leaves_no_process(tmp_path: Path, remote: 
     repo.close()
 
 
-def test_a_controller_killed_between_write_and_push_leaves_nothing_harmful(tmp_path: Path, remote: Remote) -> None:
+def test_controller_killed_during_a_push_leaves_a_usable_clone(tmp_path: Path, remote: Remote) -> None:
     marker = tmp_path / "reached"
     remote.hook("pre-receive", f"touch {marker}; exec sleep 600\n")
     program = (
@@ -334,7 +336,7 @@ def test_a_controller_killed_between_write_and_push_leaves_nothing_harmful(tmp_p
     controller.wait()
 
     repo = GitConfigRepo(remote.url, "main", clone)
-    with pytest.raises(Unavailable) as caught:  # its git still lives, and so does its right to the directory
+    with pytest.raises(Unavailable) as caught:  # its git process still runs and still locks the directory
         repo.fetch()
     assert caught.value.reason == "CloneInUse"
     _kill_pushes(clone)
@@ -348,7 +350,7 @@ def test_a_controller_killed_between_write_and_push_leaves_nothing_harmful(tmp_p
 
 
 @pytest.mark.parametrize("damage", ["empty objects", "half of each", "no objects", "broken ref", "no HEAD"])
-def test_a_damaged_clone_is_made_anew(tmp_path: Path, remote: Remote, damage: str) -> None:
+def test_clone_that_is_damaged_is_cloned_again(tmp_path: Path, remote: Remote, damage: str) -> None:
     clone = tmp_path / "clone"
     first = GitConfigRepo(remote.url, "main", clone)
     first.fetch()
@@ -374,12 +376,12 @@ def test_a_damaged_clone_is_made_anew(tmp_path: Path, remote: Remote, damage: st
 
 
 @pytest.mark.parametrize("damage", ["corrupt", "empty"])
-def test_a_remote_s_own_damage_is_no_reason_to_clone_again(
+def test_clone_is_kept_when_only_the_remote_is_damaged(
     repo: GitConfigRepo, tmp_path: Path, remote: Remote, damage: str
 ) -> None:
-    """Its git speaks through ours, in the same words. To clone anew at every look would help nobody."""
+    """Our git repeats the remote's errors in the same words. A new clone at every fetch would not help."""
     before = repo.fetch()
-    state = (tmp_path / "state").stat().st_mtime_ns  # another directory within it would be another time
+    state = (tmp_path / "state").stat().st_mtime_ns  # a new directory inside would change the time
     head = remote.write({"new": b"1"}, "which is damaged")
     file = remote.directory / "objects" / head[:2] / head[2:]
     good = file.read_bytes()
@@ -393,7 +395,9 @@ def test_a_remote_s_own_damage_is_no_reason_to_clone_again(
     assert repo.fetch() == head
 
 
-def test_objects_lost_while_running_are_fetched_again(repo: GitConfigRepo, tmp_path: Path, remote: Remote) -> None:
+def test_clone_fetches_objects_that_were_lost_while_running(
+    repo: GitConfigRepo, tmp_path: Path, remote: Remote
+) -> None:
     head = repo.fetch()
     for file in (tmp_path / "state/clone/objects").rglob("*"):
         if file.is_file():
@@ -402,14 +406,14 @@ def test_objects_lost_while_running_are_fetched_again(repo: GitConfigRepo, tmp_p
     assert set(repo.tree(head)) == set(FILES)
 
 
-def test_locks_of_a_killed_git_are_removed(repo: GitConfigRepo, tmp_path: Path, remote: Remote) -> None:
+def test_clone_removes_locks_of_a_killed_git(repo: GitConfigRepo, tmp_path: Path, remote: Remote) -> None:
     repo.fetch()
     head = remote.write({"x": b"1"}, "more")
     (tmp_path / "state/clone/refs/remotes/origin/main.lock").touch()
     assert repo.fetch() == head
 
 
-def test_two_controllers_do_not_share_a_clone(repo: GitConfigRepo, tmp_path: Path, remote: Remote) -> None:
+def test_clone_is_not_shared_by_two_controllers(repo: GitConfigRepo, tmp_path: Path, remote: Remote) -> None:
     repo.fetch()
     other = GitConfigRepo(remote.url, "main", tmp_path / "state" / "clone")
     with pytest.raises(Unavailable) as caught:
@@ -417,7 +421,7 @@ def test_two_controllers_do_not_share_a_clone(repo: GitConfigRepo, tmp_path: Pat
     assert caught.value.reason == "CloneInUse"
 
 
-def test_another_url_means_another_clone(tmp_path: Path, remote: Remote) -> None:
+def test_clone_is_replaced_when_the_url_changes(tmp_path: Path, remote: Remote) -> None:
     second = Remote(tmp_path / "second.git", {"other": b"1"})
     for chosen in (remote, second):
         repo = GitConfigRepo(chosen.url, "main", tmp_path / "clone")
@@ -426,7 +430,7 @@ def test_another_url_means_another_clone(tmp_path: Path, remote: Remote) -> None
 
 
 @pytest.mark.parametrize("filters", ["true", "false"])
-def test_a31_a_file_above_the_limit_is_refused(repo: GitConfigRepo, remote: Remote, filters: str) -> None:
+def test_a31_file_above_the_size_limit_is_refused(repo: GitConfigRepo, remote: Remote, filters: str) -> None:
     git(remote.directory, "config", "uploadpack.allowFilter", filters)
     remote.write({"big": b"x" * 5000, "edge": b"y" * 1000}, "big")
     tree = repo.tree(repo.fetch())
@@ -454,7 +458,7 @@ def test_a31_a_file_above_the_limit_is_refused(repo: GitConfigRepo, remote: Remo
         "",
     ],
 )
-def test_a53_a_url_that_git_must_not_see_is_refused(tmp_path: Path, url: str) -> None:
+def test_a53_url_that_is_unsafe_for_git_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(Rejected) as caught:
         GitConfigRepo(url, "main", tmp_path / "clone")
     assert caught.value.reason == "UnsafeUrl"
@@ -480,13 +484,13 @@ def test_a53_a_url_that_git_must_not_see_is_refused(tmp_path: Path, url: str) ->
         "x" * 10_000,
     ],
 )
-def test_a09_a_trunk_that_is_no_branch_name_is_refused(tmp_path: Path, trunk: str) -> None:
+def test_a09_trunk_that_is_no_branch_name_is_refused(tmp_path: Path, trunk: str) -> None:
     with pytest.raises(Rejected):
         GitConfigRepo("https://host/repo", trunk, tmp_path / "clone")
 
 
 @pytest.mark.parametrize("name", ["HEAD", "main", "--help", "1" * 39, "1" * 40 + "\n", "", "1" * 40 + "^{tree}"])
-def test_a09_only_full_ids_reach_git(repo: GitConfigRepo, name: str) -> None:
+def test_a09_revision_that_is_no_full_id_is_refused(repo: GitConfigRepo, name: str) -> None:
     head = repo.fetch()
     attempts = (
         lambda: repo.tree(name),
@@ -501,20 +505,18 @@ def test_a09_only_full_ids_reach_git(repo: GitConfigRepo, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["../x", "/x", "a/../b", "a\nb", "", ".git/config", "a//b", "./x", "a/.git/hooks/x"])
-def test_a09_a_path_outside_the_tree_is_not_written(repo: GitConfigRepo, path: str) -> None:
+def test_a09_commit_to_a_path_outside_the_tree_is_refused(repo: GitConfigRepo, path: str) -> None:
     with pytest.raises(Rejected) as caught:
         repo.commit(repo.fetch(), [NewCommit({path: b""}, "m", AT)])
     assert caught.value.reason == "BadPath"
 
 
-def test_housekeeping_that_is_cut_off_leaves_nothing_and_is_not_tried_again_at_once(
-    tmp_path: Path, remote: Remote
-) -> None:
-    """Whoever wants to commit waits for it."""
+def test_housekeeping_that_is_cut_off_is_not_retried_at_once(tmp_path: Path, remote: Remote) -> None:
+    """Commits wait for housekeeping, so it must not run at every fetch."""
     clone = tmp_path / "state/clone"
     options = GitOptions(limits=GitLimits(fetch=20.0, tidy=0))
     repo = GitConfigRepo(remote.url, "main", clone, options)
-    head = repo.fetch()  # a new clone is tidied at once, or would be
+    head = repo.fetch()  # a new clone would be tidied at once
     half = clone / "objects/pack/tmp_pack_x"
     for commits, is_tried in ((500, False), (600, True), (1500, False), (600, True)):
         half.write_bytes(b"half a pack")
@@ -524,7 +526,7 @@ def test_housekeeping_that_is_cut_off_leaves_nothing_and_is_not_tried_again_at_o
     repo.close()
 
 
-def test_loose_objects_are_packed_in_time(repo: GitConfigRepo, tmp_path: Path) -> None:
+def test_housekeeping_packs_loose_objects(repo: GitConfigRepo, tmp_path: Path) -> None:
     head = repo.fetch()
     for batch in range(30):  # fast-import leaves fewer than a hundred objects loose
         commits = [edit(f"a: {batch} {number}\n".encode()) for number in range(20)]
@@ -542,14 +544,14 @@ def test_a53_history_takes_its_path_literally(repo: GitConfigRepo) -> None:
         assert list(repo.history(path, 3)) == []
 
 
-def test_a_message_cannot_break_out_of_its_commit(repo: GitConfigRepo, remote: Remote) -> None:
+def test_commit_message_cannot_end_its_commit(repo: GitConfigRepo, remote: Remote) -> None:
     message = "one\n\ncommit refs/heads/main\ndata 3\nx\nD environments\n"
     repo.commit(repo.fetch(), [edit(message=message)])
     assert git(remote.directory, "log", "-1", "--format=%B", "main").strip() == message.strip()
     assert git(remote.directory, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
-def test_a53_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote) -> None:
+def test_a53_git_inherits_nothing_of_the_environment(tmp_path: Path, remote: Remote) -> None:
     hostile = tmp_path / "hostile"
     hostile.write_text("[core]\n\tsshCommand = touch owned\n")
     program = (
@@ -577,10 +579,10 @@ def test_a53_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Remote)
 
 
 def test_a53_gitpython_starts_no_process_and_opens_no_repository() -> None:
-    """Its runner hands our environment down, and turns keywords into options. What it may do is parse one protocol."""
+    """GitPython's runner passes our environment on and turns keywords into options. We only use one parser of it."""
     found = {}
     sources = (ROOT / "gitops").rglob("*.py")
-    for file in (file for file in sources if "local" not in file.parts):  # the demonstration's own people
+    for file in (file for file in sources if "local" not in file.parts):  # `make run` plays the persons of its story
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import) and any(name.name.split(".")[0] == "git" for name in node.names):
                 found[str(file.relative_to(ROOT))] = {"the whole module"}
@@ -589,9 +591,7 @@ def test_a53_gitpython_starts_no_process_and_opens_no_repository() -> None:
     assert found == {"gitops/adapters/git/objects.py": {"Git"}}
 
 
-def test_a29_nothing_that_lies_in_the_tree_is_run_or_fetched(
-    repo: GitConfigRepo, remote: Remote, tmp_path: Path
-) -> None:
+def test_a29_tree_content_is_neither_run_nor_fetched(repo: GitConfigRepo, remote: Remote, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     run = f"touch {marker}"
     hostile = {
@@ -614,7 +614,7 @@ def test_a29_nothing_that_lies_in_the_tree_is_run_or_fetched(
     assert not marker.exists()
 
 
-def test_a29_a_git_directory_in_the_tree_is_refused(repo: GitConfigRepo, remote: Remote) -> None:
+def test_a29_git_directory_in_the_tree_is_refused(repo: GitConfigRepo, remote: Remote) -> None:
     blob = git(remote.directory, "hash-object", "-w", "--stdin", stdin=b"[core]\n\tfsmonitor = touch owned\n")
     inner = git(remote.directory, "mktree", stdin=f"100644 blob {blob}\tconfig\n".encode())
     outer = git(remote.directory, "mktree", stdin=f"040000 tree {inner}\t.git\n".encode())
@@ -631,7 +631,7 @@ def _submodule(parent: str) -> bytes:
     return f"{start}M 160000 {'1' * 40} x\n".encode()
 
 
-def test_shown_text_has_no_credentials_and_no_control_characters() -> None:
+def test_sanitize_removes_credentials_and_control_characters() -> None:
     text = "fatal: https://bob:pw@host/r \x1b[31mred\x1b[0m\nremote: \u202etxt\r\n" + "x" * 1000
     line = sanitize(text)
     assert line.startswith("fatal: https://host/r red remote: txt x")
@@ -639,7 +639,7 @@ def test_shown_text_has_no_credentials_and_no_control_characters() -> None:
 
 
 @pytest.mark.alone
-def test_a_new_head_costs_only_what_changed(repo: GitConfigRepo, remote: Remote) -> None:
+def test_tree_of_a_new_head_reads_only_what_changed(repo: GitConfigRepo, remote: Remote) -> None:
     remote.write({f"environments/dev/s{number}/kustomization.yaml": b"a: 1\n" for number in range(1000)}, "many")
     parent = repo.fetch()
     assert len(repo.tree(parent)) == 1002
@@ -648,14 +648,14 @@ def test_a_new_head_costs_only_what_changed(repo: GitConfigRepo, remote: Remote)
     tree = repo.tree(head)
     took = time.perf_counter() - started
     assert repo.read(tree["environments/dev/s7/kustomization.yaml"].id) == b"a: 2\n"
-    assert took < 0.1  # a few milliseconds; every tree anew would be a thousand reads
+    assert took < 0.1  # a few milliseconds; reading every tree again would be a thousand reads
 
 
 def _await(holds: object, seconds: float = 30) -> None:
     assert callable(holds)
     end, tick = time.monotonic() + seconds, threading.Event()
     while not holds():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "the condition did not become true"
         tick.wait(0.02)
 
 
@@ -678,7 +678,7 @@ def _opens(repo: GitConfigRepo) -> bool:
 
 
 def _kill_pushes(clone: Path) -> None:
-    """Ends the git processes that work in this clone or were started from there, by their ids."""
+    """Kill, by their ids, the git processes that work in this clone or were started from it."""
     for entry in Path("/proc").iterdir():
         try:
             environment = (entry / "environ").read_bytes()

@@ -1,4 +1,4 @@
-"""Symlinks, as git holds them and a real clone reports them: none is followed, wherever it points."""
+"""Symlinks in a real clone: the guard refuses each, wherever it points."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +35,7 @@ USES = {
 
 
 def link(remote: Remote, path: str, target: str) -> None:
-    """A commit that makes `path` a symlink, whatever was there before."""
+    """Commit a symlink at `path`, in place of any file or directory."""
     data = target.encode()
     stream = b"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\nfrom refs/heads/main^0\n"
     stream += b"M 120000 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data)
@@ -56,7 +56,7 @@ def repo(remote: Remote, tmp_path: Path) -> Iterator[GitConfigRepo]:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("text", USES)
-def test_a28_no_link_is_followed_not_even_one_that_a_later_commit_made(
+def test_a28_symlink_is_not_followed_even_if_a_later_commit_adds_it(
     text: str, target: str, remote: Remote, repo: GitConfigRepo
 ) -> None:
     place = USES[text]
@@ -72,7 +72,7 @@ def test_a28_no_link_is_followed_not_even_one_that_a_later_commit_made(
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../base/kustomization.yaml"])
-def test_a28_a_kustomization_that_is_a_link_is_refused(target: str, remote: Remote, repo: GitConfigRepo) -> None:
+def test_a28_symlink_in_place_of_a_kustomization_is_refused(target: str, remote: Remote, repo: GitConfigRepo) -> None:
     link(remote, FILE, target)
     tree = repo.tree(repo.fetch())
     with pytest.raises(Rejected) as caught:
@@ -80,7 +80,7 @@ def test_a28_a_kustomization_that_is_a_link_is_refused(target: str, remote: Remo
     assert caught.value.reason == "LinkRefused"
 
 
-def test_a32_a_base_that_is_itself_through_a_link_is_no_loop(remote: Remote, repo: GitConfigRepo) -> None:
+def test_a32_symlink_that_makes_a_base_its_own_base_is_refused(remote: Remote, repo: GitConfigRepo) -> None:
     remote.write({FILE: b"resources: [again]"}, "a loop")
     link(remote, f"{DEV}/again", ".")
     tree = repo.tree(repo.fetch())

@@ -1,4 +1,4 @@
-"""Which commit brought a file first, in histories as people make them. Real git."""
+"""`first_commits`: the commit that added a file, in histories with merges and branches. Real git."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Repo:
         git(self.root, "checkout", "--quiet", "-b", name, at)
 
     def merge(self, name: str, text: str) -> str:
-        """Into main, with this text for the file."""
+        """Merge the branch into main, with this text for the file."""
         git(self.root, "checkout", "--quiet", "main")
         git(self.root, "merge", "--quiet", "--no-commit", "--no-ff", "--strategy=ours", name)
         self.write(text)
@@ -51,17 +51,17 @@ def repo(tmp_path: Path) -> Repo:
     return Repo(tmp_path)
 
 
-def test_a_file_that_no_commit_brought(repo: Repo) -> None:
+def test_first_commit_of_an_unknown_file_is_none(repo: Repo) -> None:
     assert repo.first() == "never"
 
 
-def test_the_commit_that_brought_it_and_not_one_that_changed_it(repo: Repo) -> None:
+def test_first_commit_is_the_one_that_added_the_file(repo: Repo) -> None:
     first = repo.commit(FILE, "first")
     repo.commit(FILE, "second")
     assert repo.first() == first
 
 
-def test_what_was_removed_and_came_again_came_first_before(repo: Repo) -> None:
+def test_first_commit_of_a_file_added_again_is_the_first_one(repo: Repo) -> None:
     first = repo.commit(FILE, "first")
     git(repo.root, "rm", "--quiet", FILE)
     git(repo.root, "commit", "--quiet", "--message", "gone")
@@ -69,7 +69,7 @@ def test_what_was_removed_and_came_again_came_first_before(repo: Repo) -> None:
     assert repo.first() == first
 
 
-def test_of_several_files_each_has_its_own(repo: Repo) -> None:
+def test_first_commits_of_several_files_are_their_own(repo: Repo) -> None:
     other, never = "environments/test/release.yaml", "environments/prod/hold.yaml"
     commits = {FILE: repo.commit(FILE, "first"), other: repo.commit(other, "second")}
     repo.commit("environments/test/kustomization.yaml", "third")
@@ -77,7 +77,7 @@ def test_of_several_files_each_has_its_own(repo: Repo) -> None:
     assert first_commits(Git(repo.root / ".git"), [FILE, "README"], "HEAD", limit=10)["README"] == repo.begun
 
 
-def test_it_came_by_a_merged_branch(repo: Repo) -> None:
+def test_first_commit_may_be_on_a_merged_branch(repo: Repo) -> None:
     repo.branch("idea", repo.begun)
     first = repo.commit(FILE, "first")
     repo.merge("idea", "first")
@@ -85,7 +85,7 @@ def test_it_came_by_a_merged_branch(repo: Repo) -> None:
     assert repo.first() == first
 
 
-def test_it_came_by_a_merge_itself(repo: Repo) -> None:
+def test_first_commit_may_be_a_merge(repo: Repo) -> None:
     repo.branch("idea", repo.begun)
     repo.commit("other", "an idea")
     first = repo.merge("idea", "first")
@@ -93,8 +93,8 @@ def test_it_came_by_a_merge_itself(repo: Repo) -> None:
     assert repo.first() == first
 
 
-def test_a_branch_of_before_cannot_bring_it_first(repo: Repo) -> None:
-    """Git's own simplified history names the branch's commit, since the merge took its version."""
+def test_first_commit_is_unknown_when_an_older_branch_is_merged(repo: Repo) -> None:
+    """Git's simplified history would name the commit of the branch, since the merge took its version."""
     repo.commit(FILE, "first")
     repo.branch("side", repo.begun)
     repo.commit(FILE, "another first")
@@ -102,7 +102,7 @@ def test_a_branch_of_before_cannot_bring_it_first(repo: Repo) -> None:
     assert repo.first() is None
 
 
-def test_a_trunk_of_its_own_cannot_bring_it_first(repo: Repo) -> None:
+def test_first_commit_is_unknown_when_an_unrelated_history_is_merged(repo: Repo) -> None:
     repo.commit(FILE, "first")
     git(repo.root, "checkout", "--quiet", "--orphan", "side")
     repo.commit(FILE, "another first")
@@ -112,13 +112,13 @@ def test_a_trunk_of_its_own_cannot_bring_it_first(repo: Repo) -> None:
     assert repo.first() is None
 
 
-def test_a_history_that_is_cut_off_tells_nothing(repo: Repo, tmp_path: Path) -> None:
+def test_first_commit_is_unknown_in_a_shallow_clone(repo: Repo, tmp_path: Path) -> None:
     repo.commit(FILE, "first")
     repo.commit(FILE, "second")
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repo.root}", "shallow")
     assert repo.first(tmp_path / "shallow") is None
 
 
-def test_a_git_that_fails_tells_nothing(repo: Repo) -> None:
+def test_first_commits_are_unavailable_when_git_fails(repo: Repo) -> None:
     with pytest.raises(Unavailable, match="the history cannot be read"):
         first_commits(Git(repo.root / ".git"), [FILE], "nowhere", limit=10)

@@ -1,4 +1,4 @@
-"""What hosts, proxies, git and ssh say no with, word for word, and what is made of it."""
+"""Refusals of hosts, proxies, git and ssh, word for word, and the reason that each becomes."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def trouble(remote: GitRemote, stderr: str) -> GitopsError:
         ("ssh: Could not resolve hostname h: Name or service not known" + END, "RemoteUnavailable"),
     ],
 )
-def test_over_ssh(said: str, reason: str) -> None:
+def test_refusals_over_ssh_have_a_reason(said: str, reason: str) -> None:
     assert trouble(SSH, said).reason == reason
 
 
@@ -63,10 +63,10 @@ def test_over_ssh(said: str, reason: str) -> None:
         (UNABLE + "The requested URL returned error: 404", "RepositoryNotFound"),
     ],
 )
-def test_over_https(said: str, reason: str) -> None:
+def test_refusals_over_https_have_a_reason(said: str, reason: str) -> None:
     assert trouble(HTTPS, said).reason == reason
 
 
-def test_what_a_hook_prints_is_no_refusal_of_the_host() -> None:
+def test_refusals_are_not_read_from_the_output_of_a_hook() -> None:
     said = "remote: Authentication failed: HTTP 401\nfatal: the remote end hung up unexpectedly"
     assert trouble(HTTPS, said).reason == "RemoteUnavailable"

@@ -1,4 +1,4 @@
-"""The config repo on an https host: real git on both sides, a certificate of its own authority, a token."""
+"""The config repo on an https host: real git on both sides, a certificate of a private authority, a token."""
 
 import base64
 import logging
@@ -31,7 +31,7 @@ def edit(content: bytes = b"a: 2\n") -> NewCommit:
 
 
 class Site:
-    """A host with one repository, and what a controller needs to get at it."""
+    """An https host with one repository, and the access of a controller to it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -78,7 +78,7 @@ def refusal(attempt: Callable[[], object]) -> Unavailable:
 
 
 def forms(token: str = TOKEN) -> list[str]:
-    """Every form in which the token could leave."""
+    """Return every form in which the token could appear: plain, in a URL, in base64."""
     plain = base64.b64encode(token.encode()).decode()
     basic = base64.b64encode(f"git:{token}".encode()).decode()
     return [token, quote(token), quote(token, safe=""), plain, plain.rstrip("="), basic]
@@ -89,7 +89,7 @@ def assert_no_token(error: BaseException) -> None:
     assert not [form for form in forms() if form in said]
 
 
-def test_fetch_commit_and_tags_with_a_token(site: Site) -> None:
+def test_https_fetch_commit_and_tags_with_a_token(site: Site) -> None:
     repo = site.repo()
     parent = repo.fetch()
     head = repo.commit(parent, [edit()])
@@ -104,7 +104,7 @@ def test_fetch_commit_and_tags_with_a_token(site: Site) -> None:
     }, "no request goes out without the token, so none is answered 401 first"
 
 
-def test_a_lost_race_is_a_conflict_over_https_too(site: Site) -> None:
+def test_https_commit_that_loses_a_race_is_a_conflict(site: Site) -> None:
     repo = site.repo()
     parent = repo.fetch()
     theirs = site.remote.write({"x": b"1"}, "theirs")
@@ -114,7 +114,7 @@ def test_a_lost_race_is_a_conflict_over_https_too(site: Site) -> None:
     assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
 
 
-def test_a_refusal_carries_the_host_s_words(site: Site) -> None:
+def test_https_push_refusal_has_the_message_of_the_host(site: Site) -> None:
     repo = site.repo()
     parent = repo.fetch()
     site.remote.hook("pre-receive", f"echo 'protected; you are {TOKEN}' >&2; exit 1\n")
@@ -124,7 +124,7 @@ def test_a_refusal_carries_the_host_s_words(site: Site) -> None:
     assert_no_token(caught.value)
 
 
-def test_a40_a_rotated_token_is_taken_from_its_file(site: Site) -> None:
+def test_a40_https_token_is_read_again_from_its_file(site: Site) -> None:
     repo = site.repo()
     head = repo.fetch()
     site.host.accounts = {"git": "the-next-one"}
@@ -138,13 +138,13 @@ def test_a40_a_rotated_token_is_taken_from_its_file(site: Site) -> None:
     assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
 
 
-def test_a_host_that_asks_for_a_log_in_that_nobody_gave(site: Site) -> None:
+def test_https_host_that_asks_for_a_missing_token_is_an_error(site: Site) -> None:
     refused = refusal(site.repo(token=False).fetch)
     assert refused.reason == "AuthenticationFailed"
     assert "asks for a log-in" in refused.message
 
 
-def test_a_token_whose_file_is_empty_is_said_before_anything_is_sent(site: Site) -> None:
+def test_https_token_that_is_empty_is_an_error_before_any_request(site: Site) -> None:
     site.token.write_text("")
     refused = refusal(site.repo().fetch)
     assert refused.reason == "CredentialsMissing"
@@ -162,7 +162,7 @@ def test_a_token_whose_file_is_empty_is_said_before_anything_is_sent(site: Site)
         (429, "RemoteUnavailable", "429"),
     ],
 )
-def test_a40_what_a_host_answers_is_told_without_the_token(site: Site, status: int, reason: str, word: str) -> None:
+def test_a40_https_errors_do_not_contain_the_token(site: Site, status: int, reason: str, word: str) -> None:
     repo = site.repo()
     head = repo.fetch()
     site.host.answer = lambda handler: refuse(handler, status, f"you sent {handler.headers['Authorization']} {TOKEN}")
@@ -176,21 +176,19 @@ def test_a40_what_a_host_answers_is_told_without_the_token(site: Site, status: i
 
 
 @pytest.mark.parametrize("where", ["in the refs", "in the pack"])
-def test_half_an_answer_leaves_everything_as_it_was(site: Site, where: str) -> None:
+def test_https_answer_that_is_cut_off_changes_nothing(site: Site, where: str) -> None:
     repo = site.repo()
     head = repo.fetch()
     before = _files(site.clone)
     latest = site.remote.write({"base/more": b"x" * 500}, "more")
     site.host.answer = lambda handler: _half(handler, 200) if _is(handler, where) else False
     assert refusal(repo.fetch).reason == "RemoteUnavailable"
-    assert (repo.head(), _files(site.clone)) == (head, before), "nothing stays of it"
+    assert (repo.head(), _files(site.clone)) == (head, before), "no partial files are left"
     site.host.answer = lambda _: False
     assert repo.fetch() == latest
 
 
-def test_a40_a_host_that_hangs_is_left_and_nothing_of_the_token_shows_meanwhile(
-    site: Site, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a40_https_token_is_not_visible_while_a_host_hangs(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     repo = site.repo(seconds=3)
     head = repo.fetch()
@@ -215,7 +213,7 @@ def test_a40_a_host_that_hangs_is_left_and_nothing_of_the_token_shows_meanwhile(
     assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
 
 
-def test_through_a_proxy_that_learns_nothing(site: Site) -> None:
+def test_https_proxy_sees_only_the_address_of_the_host(site: Site) -> None:
     connections: list[str] = []
     with forwarding(connections) as proxy:
         access = GitAccess(token=SecretFiles([site.token], [], {}), ca_file=site.authority.file, proxy=proxy)
@@ -223,11 +221,11 @@ def test_through_a_proxy_that_learns_nothing(site: Site) -> None:
         assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
         repo.close()
     assert set(connections) == {f"127.0.0.1:{site.host.port}"}
-    assert refusal(repo.fetch).reason == "RemoteUnavailable", "there is no way around it"
+    assert refusal(repo.fetch).reason == "RemoteUnavailable", "git does not bypass the proxy"
     repo.close()
 
 
-def test_a_host_that_goes_away_and_comes_back(tmp_path: Path) -> None:
+def test_https_host_that_is_down_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
     site = Site(tmp_path)
     context = site.authority.issue()
     with serving_https(site.host, context):
@@ -242,21 +240,23 @@ def test_a_host_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     repo.close()
 
 
-class TestProof:
-    """A51: the host proves itself, and only it gets the token."""
+class TestHttpsCertificate:
+    """A51: the certificate of the host is verified, and only this host gets the token."""
 
-    def test_a51_a_certificate_of_an_unknown_authority(self, site: Site) -> None:
+    def test_a51_certificate_of_an_unknown_authority_is_refused(self, site: Site) -> None:
         other = Authority(site.directory / "other")
         self._is_refused(site, lambda: site.repo(ca_file=other.file).fetch())
 
-    def test_a51_without_an_authority_of_our_own_the_system_s_count(self, site: Site) -> None:
+    def test_a51_certificate_is_verified_by_the_system_without_a_ca_file(self, site: Site) -> None:
         access = GitAccess(token=SecretFiles([site.token], [], {}))
         repo = GitConfigRepo(site.host.url(), "main", site.clone, GitOptions(access=access))
         self._is_refused(site, repo.fetch)
         repo.close()
 
     @pytest.mark.parametrize(("address", "days"), [("127.0.0.1", -1), ("127.0.0.2", 30)])
-    def test_a51_an_expired_certificate_and_one_for_another_name(self, tmp_path: Path, address: str, days: int) -> None:
+    def test_a51_certificate_that_is_expired_or_of_another_name_is_refused(
+        self, tmp_path: Path, address: str, days: int
+    ) -> None:
         site = Site(tmp_path)
         with serving_https(site.host, site.authority.issue(address=address, days=days)):
             repo = site.repo()
@@ -265,7 +265,7 @@ class TestProof:
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     @pytest.mark.parametrize("phase", ["GET", "POST"])
-    def test_a51_a_redirect_to_another_host_is_not_followed(self, site: Site, status: int, phase: str) -> None:
+    def test_a51_redirect_to_another_host_is_not_followed(self, site: Site, status: int, phase: str) -> None:
         elsewhere = HttpsHost(site.host.directory)
         repo = site.repo()
         head = repo.fetch()
@@ -284,13 +284,13 @@ class TestProof:
     @pytest.mark.parametrize(
         "target", ["file://{}/srv/config.git/info/refs", "http://127.0.0.1:9/", "/other.git/info/refs"]
     )
-    def test_a51_a_redirect_to_a_file_or_a_weaker_scheme(self, site: Site, target: str) -> None:
+    def test_a51_redirect_to_a_file_or_to_http_is_refused(self, site: Site, target: str) -> None:
         location = target.format(site.directory)
         site.host.answer = lambda handler: refuse(handler, 302, headers={"Location": location})
         assert refusal(site.repo().fetch).reason == "RedirectRefused"
         assert not site.clone.exists()
 
-    def test_a51_a_submodule_or_an_alternate_that_a_host_names_is_not_asked(self, site: Site) -> None:
+    def test_a51_submodules_and_alternates_of_the_repo_are_not_fetched(self, site: Site) -> None:
         elsewhere = HttpsHost(site.host.directory)
         with serving_https(elsewhere, site.authority.issue()):
             listed = f'[submodule "x"]\n\tpath = x\n\turl = https://127.0.0.1:{elsewhere.port}/config.git\n'.encode()
@@ -307,7 +307,7 @@ class TestProof:
 
 
 def _is(handler: BaseHTTPRequestHandler, where: str) -> bool:
-    """The second POST of protocol 2 brings the pack; both go to the same path."""
+    """Tell if the request is for the refs or for the pack. In protocol 2 a POST brings the pack, to the same path."""
     return handler.command == "GET" if where == "in the refs" else handler.command == "POST"
 
 

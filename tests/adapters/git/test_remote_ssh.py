@@ -66,8 +66,8 @@ def refusal(attempt: Callable[[], object], reason: str) -> str:
 
 
 @pytest.mark.parametrize("site", [True, False], indirect=True)
-def test_fetch_commit_and_tags_with_a_key(site: Site) -> None:
-    """False: the host lets GIT_PROTOCOL not through, as sshd does unless it is told to."""
+def test_ssh_fetch_commit_and_tags_with_a_key(site: Site) -> None:
+    """False: the host does not pass GIT_PROTOCOL on. This is the default of sshd."""
     repo = site.repo()
     parent = repo.fetch()
     head = repo.commit(parent, [edit()])
@@ -80,20 +80,20 @@ def test_fetch_commit_and_tags_with_a_key(site: Site) -> None:
     assert repo.fetch() == theirs
 
 
-def test_the_short_form_of_an_ssh_url(site: Site) -> None:
-    """git@host:path knows no port, so nobody answers at 22: but it is ssh that says so."""
+def test_ssh_url_of_the_short_form_is_accepted(site: Site) -> None:
+    """git@host:path has no port, so the host cannot be reached. The error comes from ssh."""
     said = refusal(site.repo("git@localhost.invalid:srv/config.git").fetch, "RemoteUnavailable")
     assert "localhost.invalid" in said
 
 
-def test_a50_an_unknown_host_key_is_refused(site: Site) -> None:
+def test_a50_host_key_that_is_unknown_is_refused(site: Site) -> None:
     site.known_hosts.write_text(f"elsewhere.example {public(site.host.key).read_text()}")
     said = refusal(site.repo().fetch, "HostKeyRefused")
     assert "repo.credentials.knownHosts" in said
-    assert site.known_hosts.read_text().startswith("elsewhere.example"), "nothing is learned"
+    assert site.known_hosts.read_text().startswith("elsewhere.example"), "ssh does not add the host key"
 
 
-def test_a50_a_changed_host_key_is_refused_until_it_is_pinned(site: Site) -> None:
+def test_a50_host_key_that_changed_is_refused_until_it_is_pinned(site: Site) -> None:
     repo = site.repo()
     head = repo.fetch()
     pinned = site.known_hosts.read_text()
@@ -107,15 +107,15 @@ def test_a50_a_changed_host_key_is_refused_until_it_is_pinned(site: Site) -> Non
     assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
 
 
-def test_a50_no_other_file_and_no_agent_speaks_for_a_host(tmp_path: Path, site: Site) -> None:
-    """The pinned file alone counts: without it the same host is a stranger."""
+def test_a50_host_key_is_verified_only_by_the_pinned_file(tmp_path: Path, site: Site) -> None:
+    """Without the pinned file the key of the same host is refused: no other file and no agent counts."""
     access = GitAccess(key=site.key)
     repo = GitConfigRepo(site.host.url(), "main", tmp_path / "other/clone", GitOptions(access=access))
     refusal(repo.fetch, "HostKeyRefused")
     repo.close()
 
 
-def test_a_key_that_the_host_does_not_know(site: Site) -> None:
+def test_ssh_key_that_the_host_does_not_accept_is_an_error(site: Site) -> None:
     repo = site.repo()
     repo.fetch()
     known = site.key.read_bytes()
@@ -123,11 +123,11 @@ def test_a_key_that_the_host_does_not_know(site: Site) -> None:
     said = refusal(repo.fetch, "AuthenticationFailed")
     assert f"does not accept the key {site.key}" in said
     site.key.write_bytes(known)
-    assert repo.fetch() == site.remote.head(), "a key that was put back, or rotated, is read by itself"
+    assert repo.fetch() == site.remote.head(), "a restored or rotated key is read without a restart"
 
 
 @pytest.mark.parametrize("trouble", ["open to others", "no key", "gone"])
-def test_a_key_that_ssh_does_not_take(site: Site, trouble: str) -> None:
+def test_ssh_key_that_ssh_cannot_use_is_an_error(site: Site, trouble: str) -> None:
     if trouble == "open to others":
         site.key.chmod(0o644)
     elif trouble == "no key":
@@ -140,11 +140,11 @@ def test_a_key_that_ssh_does_not_take(site: Site, trouble: str) -> None:
     assert "mode 0400" in said
 
 
-def test_a_repository_that_is_not_there(site: Site) -> None:
+def test_ssh_repository_that_does_not_exist_is_an_error(site: Site) -> None:
     refusal(site.repo(site.host.url("other.git")).fetch, "RepositoryNotFound")
 
 
-def test_a_host_that_goes_away_and_comes_back(tmp_path: Path) -> None:
+def test_ssh_host_that_is_down_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
     site = Site(tmp_path)
     with serving_ssh(site.host):
         site.known_hosts.write_text(site.host.known_hosts())
@@ -157,15 +157,15 @@ def test_a_host_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     repo.close()
 
 
-def test_a_host_that_says_nothing(site: Site) -> None:
+def test_ssh_host_that_is_silent_is_a_timeout(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"ssh://git@127.0.0.1:{silent.getsockname()[1]}/srv/config.git"
         assert "did not finish within 2 s" in refusal(site.repo(url, seconds=2).fetch, "GitTimeout")
 
 
 @pytest.mark.parametrize("path", ["-oProxyCommand=touch owned", "/srv/`touch owned`", "/srv/$(touch owned)", "/a'b"])
-def test_a53_a_path_never_reaches_a_shell(site: Site, path: str, tmp_path: Path) -> None:
-    """Where the URL is not refused at once it names a repository that is not there."""
+def test_a53_ssh_path_never_reaches_a_shell(site: Site, path: str, tmp_path: Path) -> None:
+    """Each URL is refused at once, or names a repository that does not exist."""
     with pytest.raises((Rejected, Unavailable)) as caught:
         site.repo(f"ssh://git@127.0.0.1:{site.host.port}/{path}").fetch()
     assert caught.value.reason in {"UnsafeUrl", "RepositoryNotFound"}

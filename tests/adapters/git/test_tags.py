@@ -1,4 +1,4 @@
-"""Tags of a real remote, signed by real keys: what is asked for, by whom, and what does not count."""
+"""Tags of a real remote, signed with real keys: their fields, signers, and malformed tags."""
 
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.worlds.git import Remote, git
 
 
 class Place:
-    """A remote, a person with a clone and keys, and the controller's side."""
+    """A remote, a person with a clone and keys, and the config repo of the controller."""
 
     def __init__(self, directory: Path) -> None:
         self.remote = Remote(directory / "remote.git", {"environments/pipeline.yaml": b"x\n"})
@@ -44,7 +44,7 @@ class Place:
         return git(self.clone, "rev-parse", f"refs/tags/{name}")
 
     def odd(self, name: str, *, seconds: str = "1700000000", message: bytes = b"x\n") -> None:
-        """A tag as no git would make it."""
+        """Push a malformed tag that git itself would not write."""
         head = f"object {self.remote.head()}\ntype commit\ntag {name}\ntagger Eve <eve@example> {seconds} +0000\n\n"
         directory, raw = self.remote.directory, head.encode() + message
         made = git(directory, "hash-object", "--literally", "-t", "tag", "-w", "--stdin", stdin=raw)
@@ -61,7 +61,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     made.repo.close()
 
 
-def test_an_annotated_tag_is_read_whole(place: Place) -> None:
+def test_tags_that_are_annotated_are_read_with_all_fields(place: Place) -> None:
     made = place.tag("promote/prod/friday", message="out with it\n\nServices: order")
     place.tag("v1.0")
     (found,) = place.seen().values()
@@ -72,7 +72,7 @@ def test_an_annotated_tag_is_read_whole(place: Place) -> None:
     assert found.tagged_at is not None
 
 
-def test_signatures_count_by_the_file_of_allowed_signers(place: Place) -> None:
+def test_tag_signatures_are_verified_by_the_allowed_signers(place: Place) -> None:
     for who in ("li", "eve"):
         place.tag(f"approve/prod/friday/{who}", by=who)
     seen = place.seen()
@@ -85,7 +85,7 @@ def test_signatures_count_by_the_file_of_allowed_signers(place: Place) -> None:
     assert seen["approve/prod/friday/eve"].signer == "eve@example"
 
 
-def test_a_tag_that_was_tampered_with_has_no_signer(place: Place) -> None:
+def test_tag_that_was_tampered_with_has_no_signer(place: Place) -> None:
     place.tag("promote/prod/friday", by="li")
     raw = git(place.clone, "cat-file", "tag", "promote/prod/friday").replace("please", "now, please") + "\n"
     forged = git(place.clone, "hash-object", "-t", "tag", "-w", "--stdin", stdin=raw.encode())
@@ -95,7 +95,7 @@ def test_a_tag_that_was_tampered_with_has_no_signer(place: Place) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["253402300800", "99999999999999999999", "-1"])
-def test_a_date_that_cannot_be_is_that_tags_own_trouble(place: Place, seconds: str) -> None:
+def test_tag_with_an_impossible_date_hides_no_other_tag(place: Place, seconds: str) -> None:
     place.tag("promote/prod/friday")
     place.odd("promote/prod/far", seconds=seconds)
     seen = place.seen()
@@ -103,20 +103,20 @@ def test_a_date_that_cannot_be_is_that_tags_own_trouble(place: Place, seconds: s
     assert seen["promote/prod/far"].tagged_at is None
 
 
-def test_a_message_with_a_zero_byte_hides_no_other_tag(place: Place) -> None:
+def test_tag_with_a_zero_byte_hides_no_other_tag(place: Place) -> None:
     place.tag("promote/prod/friday")
     place.odd("promote/prod/odd", message=b"a\0\1b\0\1c\n")
     assert "promote/prod/friday" in place.seen()
 
 
-def test_a_signed_tag_under_another_name_says_its_own(place: Place) -> None:
+def test_tag_pushed_under_another_name_has_its_signed_name_inside(place: Place) -> None:
     place.tag("promote/test/friday", by="li")
     place.push("promote/test/friday", "promote/prod/friday")
     found = place.seen()["promote/prod/friday"]
     assert (found.signer, found.name_inside) == ("li@example", "promote/test/friday")
 
 
-def test_moved_deleted_and_lightweight_tags(place: Place) -> None:
+def test_tags_that_are_moved_deleted_or_lightweight_are_seen(place: Place) -> None:
     first = place.tag("promote/prod/friday", message="one")
     assert place.seen()["promote/prod/friday"].id == first
     second = place.tag("promote/prod/friday", message="two")
@@ -128,7 +128,7 @@ def test_moved_deleted_and_lightweight_tags(place: Place) -> None:
     assert not light.is_annotated
 
 
-def test_commits_that_are_only_written_are_read_and_published_later(place: Place) -> None:
+def test_commits_that_are_written_locally_can_be_published_later(place: Place) -> None:
     head = place.remote.head()
     first = place.repo.write(head, [NewCommit({"a": b"1"}, "one\n", START)])
     second = place.repo.write(first, [NewCommit({"b": first.encode()}, "two\n", START)])

@@ -1,4 +1,4 @@
-"""How requests behave when the other side is slow, busy or silent: a small real HTTP server that does as told."""
+"""Requests to an API server that is slow, busy or silent: a small real HTTP server with adjustable answers."""
 
 import json
 import threading
@@ -16,8 +16,8 @@ from gitops.core.errors import Unavailable
 
 
 class Server(ThreadingHTTPServer):
-    """`throttled`: how many requests are answered 429 first; `retry_after` is what they are told; `silent`: accepts a
-    request and answers only when the test is over; `gate` holds answers back until it is set.
+    """HTTP server. `throttled`: number of requests that it answers with 429 first, with `retry_after` as Retry-After.
+    `gate` holds answers back until it is set.
     """
 
     daemon_threads = True
@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the base class gives it
-        """Tests are quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def access(server: Server, tmp_path: Path) -> ClusterAccess:
 THING = ApiRequest("GET", "/thing", "Thing a")
 
 
-def test_a_busy_server_is_asked_again_when_it_says_so(server: Server, access: ClusterAccess) -> None:
+def test_request_is_retried_after_the_time_of_retry_after(server: Server, access: ClusterAccess) -> None:
     server.throttled = 2
     begun = time.monotonic()
     assert KubernetesApi(access).request(THING).body == {"kind": "Thing"}
@@ -93,7 +93,7 @@ def test_a_busy_server_is_asked_again_when_it_says_so(server: Server, access: Cl
 
 
 @pytest.mark.parametrize(("throttled", "retry_after"), [(3, "0.1"), (1, "60")], ids=["again and again", "much later"])
-def test_a_server_that_stays_busy_is_unavailable(
+def test_request_to_a_server_that_stays_busy_is_unavailable(
     server: Server, access: ClusterAccess, throttled: int, retry_after: str
 ) -> None:
     server.throttled, server.retry_after = throttled, retry_after
@@ -104,7 +104,7 @@ def test_a_server_that_stays_busy_is_unavailable(
     assert time.monotonic() - begun < 5.0
 
 
-def test_a_silent_server_is_unavailable_in_time(server: Server, access: ClusterAccess) -> None:
+def test_request_to_a_silent_server_is_unavailable_after_its_time_limit(server: Server, access: ClusterAccess) -> None:
     server.gate.clear()
     begun = time.monotonic()
     with pytest.raises(Unavailable, match="did not answer"):
@@ -112,7 +112,7 @@ def test_a_silent_server_is_unavailable_in_time(server: Server, access: ClusterA
     assert time.monotonic() - begun < 2.0
 
 
-def test_no_more_requests_than_agreed_are_under_way_except_urgent_ones(server: Server, access: ClusterAccess) -> None:
+def test_requests_in_parallel_are_limited_except_urgent_ones(server: Server, access: ClusterAccess) -> None:
     api = KubernetesApi(access, parallel=2)
     server.gate.clear()
     with ThreadPoolExecutor(8) as threads:
@@ -127,7 +127,7 @@ def test_no_more_requests_than_agreed_are_under_way_except_urgent_ones(server: S
     assert server.most == 3
 
 
-def test_a_server_that_is_not_there_is_unavailable(server: Server, access: ClusterAccess) -> None:
+def test_request_to_a_missing_server_is_unavailable(server: Server, access: ClusterAccess) -> None:
     server.server_close()
     with pytest.raises(Unavailable, match="did not answer") as caught:
         KubernetesApi(access).request(THING)

@@ -1,4 +1,4 @@
-"""Parents are ApplySets that only we write, one writer at a time."""
+"""ApplySet parents: only this controller writes them, one writer at a time."""
 
 import shutil
 import subprocess
@@ -27,7 +27,7 @@ def parents(kubernetes_world: KubernetesWorld) -> KubernetesApplySets:
 
 @pytest.fixture
 def overlay(control_plane: SharedControlPlane) -> str:
-    """A name of this test's own."""
+    """Return an overlay name that only this test uses."""
     return control_plane.namespace("parents") + "/order"
 
 
@@ -50,7 +50,7 @@ def raw(kubernetes_world: KubernetesWorld, overlay: str) -> client.V1ConfigMap:
     return client.CoreV1Api(kubernetes_world.console).read_namespaced_config_map(parent_name(overlay), NAMESPACE)
 
 
-def test_what_is_written_is_read_back(parents: KubernetesApplySets, overlay: str) -> None:
+def test_applyset_is_read_back_as_written(parents: KubernetesApplySets, overlay: str) -> None:
     assert parents.read(overlay) is None
     written = parents.write(parent(overlay, member("order")))
     assert parents.read(overlay) == written
@@ -58,7 +58,7 @@ def test_what_is_written_is_read_back(parents: KubernetesApplySets, overlay: str
     assert parents.read(overlay) == again != written
 
 
-def test_the_labels_and_annotations_are_those_of_the_applyset_specification(
+def test_applyset_parent_has_the_labels_and_annotations_of_the_specification(
     kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
 ) -> None:
     cluster_scoped = Member(Key("", "PersistentVolume", "", "files"), "v1")
@@ -73,7 +73,7 @@ def test_the_labels_and_annotations_are_those_of_the_applyset_specification(
     }
 
 
-def test_the_namespace_is_made_and_restricted(
+def test_applyset_namespace_is_created_with_restricted_pod_security(
     kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
 ) -> None:
     parents.write(parent(overlay))
@@ -81,7 +81,7 @@ def test_the_namespace_is_made_and_restricted(
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_of_two_writers_the_slower_one_must_read_again(parents: KubernetesApplySets, overlay: str) -> None:
+def test_applyset_write_of_the_slower_writer_is_a_conflict(parents: KubernetesApplySets, overlay: str) -> None:
     base = parents.write(parent(overlay))
     winner = parents.write(replace(base, members={member("order").key: member("order")}))
     with pytest.raises(Conflict):
@@ -91,7 +91,7 @@ def test_of_two_writers_the_slower_one_must_read_again(parents: KubernetesApplyS
     assert parents.read(overlay) == winner
 
 
-def test_a_parent_that_is_gone_is_a_conflict(
+def test_applyset_write_to_a_deleted_parent_is_a_conflict(
     kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
 ) -> None:
     base = parents.write(parent(overlay))
@@ -107,7 +107,7 @@ def test_a_parent_that_is_gone_is_a_conflict(
         {"applyset.kubernetes.io/tooling": "kubectl/v1.32"},
     ],
 )
-def test_a_parent_of_others_is_refused_and_left_alone(
+def test_applyset_parent_of_another_tool_is_refused_and_unchanged(
     kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str, annotation: dict[str, str]
 ) -> None:
     parents.write(parent(overlay, member("order")))
@@ -124,7 +124,7 @@ def test_a_parent_of_others_is_refused_and_left_alone(
     assert raw(kubernetes_world, overlay) == before
 
 
-def test_a_damaged_parent_is_named_and_hides_no_other(
+def test_applyset_parent_that_is_damaged_is_named_and_hides_no_other(
     kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
 ) -> None:
     sound = parents.write(parent(overlay.partition("/")[0]))
@@ -140,7 +140,7 @@ def test_a_damaged_parent_is_named_and_hides_no_other(
     assert overlay not in everything
 
 
-def test_500_members_stay_far_below_what_a_config_map_holds(
+def test_applyset_of_500_members_fits_into_a_config_map(
     kubernetes_world: KubernetesWorld, parents: KubernetesApplySets, overlay: str
 ) -> None:
     written = parents.write(parent(overlay, *(member(f"a-service-with-a-long-name-{n:03}") for n in range(500))))
@@ -148,7 +148,9 @@ def test_500_members_stay_far_below_what_a_config_map_holds(
     assert parents.read(overlay) == written
 
 
-def test_a_request_is_seen_by_the_next_reader_and_moves_the_fence(parents: KubernetesApplySets, overlay: str) -> None:
+def test_reconcile_request_is_read_and_makes_older_writes_a_conflict(
+    parents: KubernetesApplySets, overlay: str
+) -> None:
     base = parents.write(parent(overlay))
     at = now()
     parents.request(overlay, at)
@@ -160,27 +162,27 @@ def test_a_request_is_seen_by_the_next_reader_and_moves_the_fence(parents: Kuber
     assert parents.write(read).requested_at == at.isoformat()
 
 
-def test_a_request_for_what_was_never_applied_says_so(parents: KubernetesApplySets, overlay: str) -> None:
+def test_reconcile_request_for_an_unknown_overlay_is_refused(parents: KubernetesApplySets, overlay: str) -> None:
     with pytest.raises(Rejected, match=overlay) as caught:
         parents.request(overlay, now())
     assert caught.value.reason == "NotFound"
 
 
 @pytest.mark.parametrize("name", ["x?fieldManager=y", "x#y", "../../secrets/x", "x%2fy"])
-def test_a_name_from_somewhere_is_never_a_path_or_a_query(parents: KubernetesApplySets, name: str) -> None:
+def test_reconcile_request_name_is_never_a_path_or_a_query(parents: KubernetesApplySets, name: str) -> None:
     with pytest.raises(Rejected) as caught:
         parents.request(name, now())
-    assert caught.value.reason in {"NotFound", "BadRequest"}  # the latter: no object can be called so
+    assert caught.value.reason in {"NotFound", "BadRequest"}  # BadRequest: the name is not valid for any object
 
 
-def test_kubectl_refuses_to_prune_by_our_parent(
+def test_applyset_parent_is_refused_by_kubectl_prune(
     control_plane: SharedControlPlane,
     kubernetes_world: KubernetesWorld,
     parents: KubernetesApplySets,
     overlay: str,
     tmp_path: Path,
 ) -> None:
-    """By the rule of the specification (another tooling is not touched), and by kubectl itself where there is one."""
+    """The specification forbids kubectl to touch another tooling. kubectl itself is run if it is installed."""
     namespace = overlay.partition("/")[0]
     name = parent_name(overlay)
     part_of = applyset_id(name, NAMESPACE)

@@ -1,4 +1,4 @@
-"""What the whole design relies on, shown on a real API server: server-side apply, ownership, fences, kind errors."""
+"""The cluster adapter on a real API server: server-side apply, field ownership, preconditions, errors of kinds."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ def read(kubernetes_world: KubernetesWorld, wanted: Manifest) -> Body:
     return body
 
 
-def test_applying_the_same_again_changes_nothing(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+def test_apply_of_the_same_manifest_changes_nothing(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     wanted = config_map("settings", namespace, {"a": "1"})
     first = kubernetes_world.cluster.apply(wanted, "")
     again = kubernetes_world.cluster.apply(wanted, version_of(first))
@@ -55,14 +55,16 @@ def test_applying_the_same_again_changes_nothing(kubernetes_world: KubernetesWor
     assert fingerprint(again) == fingerprint(first) != ""
 
 
-def test_a_preview_shows_what_would_be_and_changes_nothing(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+def test_preview_shows_the_result_and_changes_nothing(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     before = kubernetes_world.cluster.apply(config_map("settings", namespace, {"a": "1"}), "")
     wanted = config_map("settings", namespace, {"a": "2"})
     assert kubernetes_world.cluster.preview(wanted, version_of(before))["data"] == {"a": "2"}
     assert read(kubernetes_world, wanted) == before
 
 
-def test_an_edit_by_another_takes_the_field_out_of_our_entry(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+def test_ownership_of_a_field_is_lost_by_another_manager_s_edit(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
     wanted = config_map("settings", namespace, {"a": "1", "b": "1"})
     ours = fingerprint(kubernetes_world.cluster.apply(wanted, ""))
     kubernetes_world.edit("settings", namespace, {"a": "2"})
@@ -74,7 +76,9 @@ def test_an_edit_by_another_takes_the_field_out_of_our_entry(kubernetes_world: K
     assert fingerprint(healed) == ours
 
 
-def test_a_removed_field_leaves_our_entry_and_comes_back(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+def test_ownership_of_a_removed_field_returns_with_the_next_apply(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
     wanted = config_map("settings", namespace, {"a": "1", "b": "1"})
     ours = fingerprint(kubernetes_world.cluster.apply(wanted, ""))
     kubernetes_world.edit("settings", namespace, {"a": None})
@@ -82,7 +86,7 @@ def test_a_removed_field_leaves_our_entry_and_comes_back(kubernetes_world: Kuber
     assert fingerprint(kubernetes_world.cluster.apply(wanted, "")) == ours
 
 
-def test_a_field_that_another_added_survives_every_apply_and_is_named(
+def test_ownership_of_a_field_that_another_manager_added_stays_there(
     kubernetes_world: KubernetesWorld, namespace: str
 ) -> None:
     wanted = config_map("settings", namespace, {"a": "1"})
@@ -94,7 +98,7 @@ def test_a_field_that_another_added_survives_every_apply_and_is_named(
     assert [(each.field, each.manager) for each in foreign] == [("/data/DEBUG", "console")]
 
 
-def test_a_status_written_by_another_is_no_drift(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+def test_status_written_by_a_controller_is_no_drift(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     wanted = deployment("order", namespace)
     before = kubernetes_world.cluster.apply(wanted, "")
     client.AppsV1Api(kubernetes_world.console).patch_namespaced_deployment_status(
@@ -106,7 +110,7 @@ def test_a_status_written_by_another_is_no_drift(kubernetes_world: KubernetesWor
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
 
 
-def test_an_outdated_resource_version_is_a_conflict_and_nothing_is_written(
+def test_apply_with_an_outdated_resource_version_is_a_conflict(
     kubernetes_world: KubernetesWorld, namespace: str
 ) -> None:
     planned_from = kubernetes_world.cluster.apply(config_map("settings", namespace, {"a": "1"}), "")
@@ -119,9 +123,7 @@ def test_an_outdated_resource_version_is_a_conflict_and_nothing_is_written(
     assert read(kubernetes_world, wanted)["data"] == {"a": "2"}
 
 
-def test_an_object_that_vanished_is_created_whatever_its_resource_version_was(
-    kubernetes_world: KubernetesWorld, namespace: str
-) -> None:
+def test_apply_creates_an_object_that_was_deleted(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     """The API server compares resourceVersions of existing objects only."""
     wanted = config_map("settings", namespace, {"a": "1"})
     planned_from = kubernetes_world.cluster.apply(wanted, "")
@@ -130,8 +132,10 @@ def test_an_object_that_vanished_is_created_whatever_its_resource_version_was(
     assert created["metadata"]["uid"] != planned_from["metadata"]["uid"]
 
 
-def test_what_is_to_be_created_is_never_taken_over(kubernetes_world: KubernetesWorld, namespace: str) -> None:
-    """An object of the same name has another resourceVersion than NOWHERE; one of another type of storage too."""
+def test_apply_that_creates_never_takes_over_an_existing_object(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
+    """An existing object has another resourceVersion than NOWHERE. This holds for each storage of the API server."""
     service = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -148,7 +152,7 @@ def test_what_is_to_be_created_is_never_taken_over(kubernetes_world: KubernetesW
         assert "taken" not in (read(kubernetes_world, wanted)["metadata"].get("labels") or {})
 
 
-def test_delete_needs_the_uid_that_was_meant(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+def test_delete_needs_the_right_uid(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     wanted = config_map("settings", namespace, {"a": "1"})
     uid = kubernetes_world.cluster.apply(wanted, "")["metadata"]["uid"]
     with pytest.raises(Conflict):
@@ -159,21 +163,21 @@ def test_delete_needs_the_uid_that_was_meant(kubernetes_world: KubernetesWorld, 
     kubernetes_world.cluster.delete(wanted.key, "v1", uid=uid)
 
 
-def test_scopes_are_the_servers(kubernetes_world: KubernetesWorld) -> None:
+def test_kind_scope_is_read_from_the_server(kubernetes_world: KubernetesWorld) -> None:
     assert kubernetes_world.cluster.is_namespaced(("apps/v1", "Deployment"))
     assert not kubernetes_world.cluster.is_namespaced(("v1", "Namespace"))
 
 
 @pytest.mark.parametrize("kind", [("nowhere.example/v1", "Thing"), ("apps/v1", "Thing"), ("apps/v9", "Deployment")])
-def test_a_kind_that_is_not_served_is_named(kubernetes_world: KubernetesWorld, kind: tuple[str, str]) -> None:
+def test_kind_that_is_not_served_is_an_error_that_names_it(
+    kubernetes_world: KubernetesWorld, kind: tuple[str, str]
+) -> None:
     with pytest.raises(Rejected, match=kind[1]) as caught:
         kubernetes_world.cluster.is_namespaced(kind)
     assert caught.value.reason == "NoMatches"
 
 
-def test_a_kind_is_known_as_soon_as_its_crd_is_served_and_no_longer(
-    kubernetes_world: KubernetesWorld, namespace: str
-) -> None:
+def test_kind_is_known_exactly_while_its_crd_is_served(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     group = f"{namespace}.example"
     definition = manifest(_definition(group))
     assert not _is_served(kubernetes_world, group)
@@ -203,7 +207,7 @@ def _definition(group: str) -> dict[str, Any]:
 
 
 def _is_served(kubernetes_world: KubernetesWorld, group: str) -> bool:
-    """Some milliseconds after the CRD is Established; the adapter asks again each time, nobody refreshes it."""
+    """Ask if the kind is served: some milliseconds after the CRD is Established. The adapter asks again each time."""
     try:
         return kubernetes_world.cluster.is_namespaced((f"{group}/v1", "Thing"))
     except Rejected:
@@ -219,7 +223,7 @@ def _is_served(kubernetes_world: KubernetesWorld, group: str) -> bool:
     ],
     ids=["wrong type", "unknown field", "invalid"],
 )
-def test_what_is_wrong_with_a_manifest_is_said(
+def test_apply_of_an_invalid_manifest_names_the_field(
     kubernetes_world: KubernetesWorld, namespace: str, wanted: Any, said: str
 ) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": namespace}, **wanted}
@@ -229,7 +233,7 @@ def test_what_is_wrong_with_a_manifest_is_said(
     assert CANARY not in str(caught.value)
 
 
-def test_a_missing_namespace_is_not_a_missing_kind(kubernetes_world: KubernetesWorld) -> None:
+def test_apply_to_a_missing_namespace_is_not_found(kubernetes_world: KubernetesWorld) -> None:
     with pytest.raises(Rejected, match="nowhere") as caught:
         kubernetes_world.cluster.apply(config_map("settings", "nowhere", {}), "")
     assert caught.value.reason == "NotFound"
@@ -246,7 +250,7 @@ def test_a_missing_namespace_is_not_a_missing_kind(kubernetes_world: KubernetesW
     ],
     ids=["base64", "type", "key", "kind of secret", "field"],
 )
-def test_no_refused_secret_tells_its_value(
+def test_secret_that_is_refused_is_not_shown_in_the_error(
     kubernetes_world: KubernetesWorld, namespace: str, content: dict[str, Any]
 ) -> None:
     with pytest.raises(Rejected) as caught:
@@ -254,8 +258,10 @@ def test_no_refused_secret_tells_its_value(
     assert_silent(caught.value)
 
 
-def test_a_secret_that_admission_quotes_stays_secret(kubernetes_world: KubernetesWorld, namespace: str) -> None:
-    """An admission policy that repeats what it was shown, as people write them to debug."""
+def test_secret_that_an_admission_policy_quotes_is_not_shown_in_the_error(
+    kubernetes_world: KubernetesWorld, namespace: str
+) -> None:
+    """The admission policy quotes the object in its message, as people write policies to debug."""
     _refuse_and_quote_secrets(kubernetes_world, namespace)
     refused = secret("login", namespace, stringData={"password": CANARY})
     error = refusal(lambda: kubernetes_world.cluster.apply(refused, ""))
@@ -292,7 +298,7 @@ def assert_silent(error: GitopsError) -> None:
         chain = chain.__cause__ or chain.__context__
 
 
-def test_the_refused_change_of_a_job_does_not_dump_its_template(
+def test_apply_refused_by_an_immutable_field_does_not_dump_it(
     kubernetes_world: KubernetesWorld, namespace: str
 ) -> None:
     kubernetes_world.cluster.apply(_job(namespace, "old"), "")
@@ -308,7 +314,7 @@ def _job(namespace: str, value: str) -> Manifest:
     return manifest({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec})
 
 
-def test_a_namespace_that_is_going_away_is_waited_for(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+def test_apply_to_a_terminating_namespace_is_unavailable(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     core = client.CoreV1Api(kubernetes_world.console)
     held = {"metadata": {"name": "held", "finalizers": ["test.example/hold"]}}
     core.create_namespaced_config_map(namespace, held)
@@ -320,7 +326,7 @@ def test_a_namespace_that_is_going_away_is_waited_for(kubernetes_world: Kubernet
         core.patch_namespaced_config_map("held", namespace, {"metadata": {"finalizers": None}})
 
 
-def test_an_admission_webhook_that_does_not_answer_is_waited_for(
+def test_apply_with_a_silent_admission_webhook_is_unavailable(
     kubernetes_world: KubernetesWorld, namespace: str
 ) -> None:
     rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["configmaps"]}]
@@ -342,7 +348,7 @@ def test_an_admission_webhook_that_does_not_answer_is_waited_for(
     assert "failed calling webhook" in error.message
 
 
-def test_references_are_those_of_what_lives(kubernetes_world: KubernetesWorld, namespace: str) -> None:
+def test_references_are_those_of_pods_and_live_workloads(kubernetes_world: KubernetesWorld, namespace: str) -> None:
     client.CoreV1Api(kubernetes_world.console).create_namespaced_pod(
         namespace,
         {
@@ -360,7 +366,7 @@ def test_references_are_those_of_what_lives(kubernetes_world: KubernetesWorld, n
     assert set(kubernetes_world.cluster.references(namespace)) == {
         Key("", "Secret", namespace, "of-pod"),
         Key("", "ConfigMap", namespace, "mounted"),
-        Key("", "ConfigMap", namespace, "kube-root-ca.crt"),  # the token volume that every pod is given
+        Key("", "ConfigMap", namespace, "kube-root-ca.crt"),  # of the token volume that every pod has
         Key("", "ConfigMap", namespace, "of-job"),
     }
 
@@ -370,9 +376,7 @@ def _with_env(config_map_name: str) -> dict[str, Any]:
     return {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
 
 
-def test_a_new_token_is_taken_from_the_file_when_the_old_one_is_refused(
-    control_plane: SharedControlPlane, tmp_path: Path
-) -> None:
+def test_token_is_read_again_when_the_old_one_is_refused(control_plane: SharedControlPlane, tmp_path: Path) -> None:
     rotated = tmp_path / "kubeconfig"
     content = json.loads(control_plane.kubeconfig.read_text())
     token, content["users"][0]["user"]["token"] = content["users"][0]["user"]["token"], "expired"

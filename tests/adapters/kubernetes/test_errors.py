@@ -1,4 +1,4 @@
-"""Every answer of an API server is named by what should happen next. Bodies as recorded from 1.36, shortened."""
+"""Failures of an API server become errors that say what happens next. Bodies were recorded from 1.36 and shortened."""
 
 import json
 from typing import Any
@@ -56,7 +56,9 @@ OVER_QUOTA = {"message": "exceeded quota: env, requested: cpu=2", "reason": "For
         (failure(504, {"reason": "Timeout"}), Unavailable, "Timeout"),
     ],
 )
-def test_verdict(given: ApiFailure, kind: type[GitopsError], reason: str) -> None:
+def test_api_failure_becomes_the_right_error_and_reason(
+    given: ApiFailure, kind: type[GitopsError], reason: str
+) -> None:
     error = translate(given)
     assert (type(error), error.reason) == (kind, reason)
     assert "ConfigMap dev/settings" in error.message
@@ -71,13 +73,13 @@ def test_verdict(given: ApiFailure, kind: type[GitopsError], reason: str) -> Non
         (failure(503, b""), None),
     ],
 )
-def test_how_long_to_wait(given: ApiFailure, seconds: float | None) -> None:
+def test_api_failure_has_the_time_of_retry_after(given: ApiFailure, seconds: float | None) -> None:
     error = translate(given)
     assert isinstance(error, Unavailable)
     assert error.retry_after == seconds
 
 
-def test_of_a_secret_only_the_names_of_its_fields_are_told() -> None:
+def test_api_failure_of_a_secret_names_only_its_fields() -> None:
     causes = [
         {"field": "data[hunter2]", "message": "Invalid value: hunter2"},
         {"field": "type", "message": "hunter2"},
@@ -89,7 +91,7 @@ def test_of_a_secret_only_the_names_of_its_fields_are_told() -> None:
     assert "at data, type" in message
 
 
-def test_long_words_are_cut_and_dumps_left_out() -> None:
+def test_api_failure_message_is_cut_and_has_no_dump() -> None:
     said = {"message": 'a: Invalid value: {"x": {"y": "hunter2"}}: is immutable' + "!" * 5000, "reason": "Invalid"}
     message = translate(failure(422, said)).message
     assert "a: Invalid value: …: is immutable!!!" in message

@@ -1,4 +1,4 @@
-"""A kubeconfig is somebody's input: it may not run programs or switch the server's proof off unless we say so."""
+"""A kubeconfig is input: it may run programs or disable TLS verification only if the configuration allows it."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def kubeconfig(directory: Path, *, cluster: dict[str, Any] | None = None, user: 
     return path
 
 
-def test_the_current_context_or_the_named_one_is_taken(tmp_path: Path) -> None:
+def test_kubeconfig_uses_the_current_or_the_named_context(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path)
     for context, token in (("", "Bearer t"), ("y", "Bearer of-other")):
         loaded = ClusterAccess(path, context).load()
@@ -34,7 +34,7 @@ def test_the_current_context_or_the_named_one_is_taken(tmp_path: Path) -> None:
         assert loaded.verify_ssl
 
 
-def test_a52_no_program_is_run_to_log_in_unless_allowed(tmp_path: Path) -> None:
+def test_a52_kubeconfig_runs_no_program_unless_allowed(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     plugin = {
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -57,7 +57,9 @@ def test_a52_no_program_is_run_to_log_in_unless_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cluster", [{"insecure-skip-tls-verify": True}, {"server": "http://192.0.2.1:8080"}])
-def test_a52_a_server_that_proves_nothing_is_refused_unless_allowed(tmp_path: Path, cluster: dict[str, Any]) -> None:
+def test_a52_kubeconfig_without_tls_verification_is_refused_unless_allowed(
+    tmp_path: Path, cluster: dict[str, Any]
+) -> None:
     path = kubeconfig(tmp_path, cluster=cluster)
     with pytest.raises(Rejected) as caught:
         ClusterAccess(path).load()
@@ -65,7 +67,7 @@ def test_a52_a_server_that_proves_nothing_is_refused_unless_allowed(tmp_path: Pa
     assert ClusterAccess(path, allow_insecure=True).load().host.endswith(("6443", "8080"))
 
 
-def test_what_is_wrong_is_named(tmp_path: Path) -> None:
+def test_kubeconfig_errors_name_the_file_or_context(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere"
     with pytest.raises(Rejected, match="nowhere"):
         ClusterAccess(missing).load()
@@ -78,13 +80,13 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         ClusterAccess(empty).load()
 
 
-def test_outside_a_pod_there_is_no_service_account() -> None:
+def test_kubeconfig_is_needed_outside_a_pod() -> None:
     with pytest.raises(Rejected, match="service account of this pod") as caught:
         ClusterAccess().load()
     assert caught.value.reason == "InvalidKubeconfig"
 
 
-def test_the_stamp_changes_with_the_file_and_with_the_token_beside_it(tmp_path: Path) -> None:
+def test_kubeconfig_stamp_changes_with_the_file_and_its_token_file(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("first")
     access = ClusterAccess(kubeconfig(tmp_path, user={"tokenFile": "token"}))

@@ -1,4 +1,4 @@
-"""One leader at a time; a leader that ends gives way at once, one that vanishes after its term."""
+"""Leader election: one leader at a time. A leader that stops releases the Lease, a lost leader's Lease expires."""
 
 import json
 import time
@@ -38,7 +38,7 @@ def api(control_plane: SharedControlPlane) -> Iterator[KubernetesApi]:
 
 @pytest.fixture
 def enter(api: KubernetesApi, name: str) -> Iterator[Callable[..., LeaderElection]]:
-    """Starts candidates, and stops those that still run."""
+    """Return a function that starts candidates. Stops those that still run after the test."""
     leaders: list[LeaderElection] = []
 
     def enter(identity: str, ear: Ear[str], over: KubernetesApi = api) -> LeaderElection:
@@ -53,7 +53,7 @@ def enter(api: KubernetesApi, name: str) -> Iterator[Callable[..., LeaderElectio
 
 @dataclass(frozen=True)
 class Told:
-    """Implements ports.LeadershipListener."""
+    """Record starts and stops of leadership. Implements ports.LeadershipListener."""
 
     identity: str
     ear: Ear[str]
@@ -69,7 +69,7 @@ def stored(control_plane: SharedControlPlane, name: str) -> client.V1LeaseSpec:
     return client.CoordinationV1Api(control_plane.api).read_namespaced_lease(name, NAMESPACE).spec
 
 
-def test_the_first_leads_and_gives_way_at_once(
+def test_lease_is_taken_by_the_first_and_released_at_stop(
     control_plane: SharedControlPlane, enter: Callable[..., LeaderElection], name: str
 ) -> None:
     ear: Ear[str] = Ear()
@@ -88,7 +88,7 @@ def test_the_first_leads_and_gives_way_at_once(
     assert stored(control_plane, name).holder_identity == ""
 
 
-def test_a_term_is_renewed_for_as_long_as_the_leader_lives(
+def test_lease_is_renewed_as_long_as_the_leader_runs(
     control_plane: SharedControlPlane, enter: Callable[..., LeaderElection], name: str
 ) -> None:
     ear: Ear[str] = Ear()
@@ -104,7 +104,7 @@ def test_a_term_is_renewed_for_as_long_as_the_leader_lives(
     assert leader.is_leader()
 
 
-def test_a_leader_that_cannot_renew_steps_down_before_another_may_begin(
+def test_lease_that_cannot_be_renewed_is_given_up_before_it_expires(
     control_plane: SharedControlPlane, enter: Callable[..., LeaderElection], tmp_path: Path
 ) -> None:
     with over_a_line(control_plane, tmp_path) as (line, over):
@@ -120,10 +120,10 @@ def test_a_leader_that_cannot_renew_steps_down_before_another_may_begin(
 
 
 @pytest.mark.parametrize("skew", [-3600.0, 3600.0])
-def test_a_wrong_clock_neither_keeps_nor_takes_a_lease(
+def test_lease_does_not_depend_on_the_clocks_of_others(
     api: KubernetesApi, enter: Callable[..., LeaderElection], name: str, skew: float
 ) -> None:
-    """The other's renewals count as they are seen, whatever time they carry: client-go's rule."""
+    """A renewal counts from the time it is seen, not from the time that it carries. client-go has the same rule."""
     claimed = (now() + timedelta(seconds=skew)).isoformat(timespec="microseconds")
     spec = {"holderIdentity": "gone", "leaseDurationSeconds": 1, "renewTime": claimed, "acquireTime": claimed}
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}, "spec": spec}

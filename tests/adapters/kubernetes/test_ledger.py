@@ -1,4 +1,4 @@
-"""The ledger survives its writers, stays within what a ConfigMap holds, and costs its writer no reading."""
+"""The ledger outlives its writers and fits into a ConfigMap. The leader reads it from memory."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ def record(number: int, message: str = "") -> Record:
     return Record(at, revision, Sync.SYNCED, Health.HEALTHY, "Synced", message, {"configured": 1}, images)
 
 
-def test_a_follower_reads_what_the_leader_wrote(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+def test_ledger_of_a_follower_reads_the_leader_s_writes(kubernetes_world: KubernetesWorld, overlay: str) -> None:
     leader, follower = ledger(kubernetes_world, is_writer=True), ledger(kubernetes_world, is_writer=False)
     assert follower.read(overlay) is None
     leader.write(status(overlay), record(1))
@@ -59,7 +59,7 @@ def test_a_follower_reads_what_the_leader_wrote(kubernetes_world: KubernetesWorl
     assert follower.read_all()[overlay] == leader.read_all()[overlay] == expected
 
 
-def test_a_new_leader_goes_on_with_the_history_it_finds(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+def test_ledger_of_a_new_leader_continues_the_history(kubernetes_world: KubernetesWorld, overlay: str) -> None:
     old, new = ledger(kubernetes_world, is_writer=True), ledger(kubernetes_world, is_writer=True)
     old.write(status(overlay), record(1))
     new.read_all()
@@ -70,7 +70,9 @@ def test_a_new_leader_goes_on_with_the_history_it_finds(kubernetes_world: Kubern
     assert [each.at for each in found[1]] == [record(n).at for n in (3, 2, 1)]
 
 
-def test_who_leads_again_reads_what_the_other_one_wrote(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+def test_ledger_of_a_leader_that_returns_reads_the_other_leader_s_writes(
+    kubernetes_world: KubernetesWorld, overlay: str
+) -> None:
     first, second = ledger(kubernetes_world, is_writer=True), ledger(kubernetes_world, is_writer=True)
     first.write(status(overlay), record(1))
     first.write_proofs(overlay, Proofs(BEGUN))
@@ -83,8 +85,8 @@ def test_who_leads_again_reads_what_the_other_one_wrote(kubernetes_world: Kubern
     assert first.read_all()[overlay] == (status(overlay, Health.DEGRADED), (record(2), record(1)))
 
 
-def test_the_leader_reads_without_asking(kubernetes_world: KubernetesWorld, overlay: str) -> None:
-    """Seen by what it does not notice: a status that somebody deletes under it."""
+def test_ledger_of_the_leader_reads_from_memory(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+    """The leader does not notice that its ConfigMap is deleted, so it did not read it."""
     leader = ledger(kubernetes_world, is_writer=True)
     leader.read_all()
     leader.write(status(overlay), record(1))
@@ -94,7 +96,7 @@ def test_the_leader_reads_without_asking(kubernetes_world: KubernetesWorld, over
     assert ledger(kubernetes_world, is_writer=False).read(overlay) is not None
 
 
-def test_the_history_keeps_the_newest_hundred(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+def test_ledger_history_keeps_the_newest_hundred(kubernetes_world: KubernetesWorld, overlay: str) -> None:
     leader = ledger(kubernetes_world, is_writer=True)
     for number in range(103):
         leader.write(status(overlay), record(number))
@@ -103,7 +105,9 @@ def test_the_history_keeps_the_newest_hundred(kubernetes_world: KubernetesWorld,
     assert [each.at for each in found[1]] == [record(n).at for n in range(102, 2, -1)]
 
 
-def test_much_text_is_kept_small_and_never_refused(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+def test_ledger_of_much_text_stays_below_the_limit_of_a_config_map(
+    kubernetes_world: KubernetesWorld, overlay: str
+) -> None:
     leader = ledger(kubernetes_world, is_writer=True)
     for number in range(30):
         leader.write(status(overlay, objects=1000), record(number, "long " * 5000))
@@ -116,9 +120,7 @@ def test_much_text_is_kept_small_and_never_refused(kubernetes_world: KubernetesW
     assert len(found[1]) < 30
 
 
-def test_what_is_not_readable_is_written_anew_and_hides_no_other(
-    kubernetes_world: KubernetesWorld, overlay: str
-) -> None:
+def test_ledger_that_is_damaged_is_replaced_and_hides_no_other(kubernetes_world: KubernetesWorld, overlay: str) -> None:
     leader, other = ledger(kubernetes_world, is_writer=True), overlay.partition("/")[0]
     leader.write(status(overlay), record(1))
     leader.write(status(other), record(1))
@@ -133,7 +135,7 @@ def test_what_is_not_readable_is_written_anew_and_hides_no_other(
     assert ledger(kubernetes_world, is_writer=False).read(overlay) is not None
 
 
-def test_another_repos_ledger_is_left_alone(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+def test_ledger_of_another_repo_is_refused_and_unchanged(kubernetes_world: KubernetesWorld, overlay: str) -> None:
     theirs = ledger(kubernetes_world, is_writer=True, repo="https://git.example/other.git")
     theirs.write(status(overlay), record(1))
     ours = ledger(kubernetes_world, is_writer=True)
@@ -144,7 +146,7 @@ def test_another_repos_ledger_is_left_alone(kubernetes_world: KubernetesWorld, o
     assert theirs.read(overlay) == (status(overlay), (record(1),))
 
 
-def test_proofs_are_kept_beside_the_status_and_survive_it(kubernetes_world: KubernetesWorld, overlay: str) -> None:
+def test_ledger_keeps_proofs_when_the_status_changes(kubernetes_world: KubernetesWorld, overlay: str) -> None:
     leader, follower = ledger(kubernetes_world, is_writer=True), ledger(kubernetes_world, is_writer=False)
     proofs = Proofs(BEGUN, (Proof("order", record(1).images["order"], "files", "own", Revision("a", "b"), 3.5),))
     leader.write_proofs(overlay, proofs)

@@ -1,11 +1,11 @@
-"""The watches tell what happened, at once and only once, through restarts, cut lines and lost history."""
+"""The watcher reports each change once: at once, and also after a cut connection, a restart or lost history."""
 
 import json
 import queue
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,14 +14,11 @@ from kubernetes import client, config
 from structlog.testing import capture_logs
 
 from gitops.adapters.kubernetes.applysets import KubernetesApplySets
-from gitops.adapters.kubernetes.discovery import ApiResource
-from gitops.adapters.kubernetes.live_members import LiveMembers
 from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.core.errors import Unavailable
 from gitops.core.health import Health
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL, Parent
-from gitops.core.ownership.live_object import Observed
 from gitops.local.cluster import binaries
 from gitops.local.cluster.control_plane import ControlPlane
 from tests.worlds.control_plane import SharedControlPlane
@@ -49,7 +46,7 @@ def namespace(control_plane: SharedControlPlane) -> str:
 
 @pytest.fixture
 def part_of(namespace: str) -> str:
-    """Of this test alone: a watch sees the whole cluster."""
+    """Return an ApplySet id that only this test uses. A watch sees the whole cluster."""
     return f"applyset-{namespace}-v1"
 
 
@@ -60,7 +57,7 @@ def told(part_of: str) -> Ear[Key]:
 
 @dataclass(frozen=True, slots=True)
 class ApplySetEar:
-    """Hears the changes of one ApplySet."""
+    """Listener for the changes of one ApplySet."""
 
     part_of: str
     heard: Ear[Key]
@@ -78,7 +75,7 @@ def watcher(kubernetes_world: KubernetesWorld, part_of: str, told: Ear[Key]) -> 
     watcher.stop()
 
 
-def test_what_is_there_is_known_when_watch_returns(
+def test_watch_knows_existing_objects_when_it_returns(
     kubernetes_world: KubernetesWorld, watcher: Watcher, namespace: str, part_of: str
 ) -> None:
     applied = [kubernetes_world.cluster.apply(config_map(f"c{n}", namespace, {}, part_of), "") for n in range(3)]
@@ -90,7 +87,7 @@ def test_what_is_there_is_known_when_watch_returns(
     }
 
 
-def test_an_edit_in_a_console_is_told_within_a_moment_and_names_its_author(
+def test_watch_reports_an_edit_at_once_with_its_field_manager(
     kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
 ) -> None:
     wanted = config_map("settings", namespace, {"a": "1"}, part_of)
@@ -107,7 +104,7 @@ def test_an_edit_in_a_console_is_told_within_a_moment_and_names_its_author(
     assert ("/data/DEBUG", "console") in {(each.field, each.manager) for each in after.foreign}
 
 
-def test_noise_is_not_told(
+def test_watch_does_not_report_changes_of_unowned_annotations(
     kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
 ) -> None:
     quiet, loud = (config_map(name, namespace, {"a": "1"}, part_of) for name in ("quiet", "loud"))
@@ -125,7 +122,7 @@ def test_noise_is_not_told(
     assert watcher.members(part_of)[quiet.key].resource_version != version
 
 
-def test_what_is_deleted_relabelled_or_moved_is_told(
+def test_watch_reports_deleted_and_relabelled_objects(
     kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
 ) -> None:
     gone, freed = (config_map(name, namespace, {}, part_of) for name in ("gone", "freed"))
@@ -140,7 +137,7 @@ def test_what_is_deleted_relabelled_or_moved_is_told(
     assert watcher.members(part_of) == {}
 
 
-def test_both_overlays_hear_of_an_object_that_changes_hands(
+def test_watch_reports_an_object_that_moves_to_both_overlays(
     kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
 ) -> None:
     wanted = config_map("moved", namespace, {}, part_of)
@@ -152,7 +149,7 @@ def test_both_overlays_hear_of_an_object_that_changes_hands(
     assert wanted.key in watcher.members(f"{part_of}-other")
 
 
-def test_health_comes_by_itself(
+def test_watch_reports_changes_of_health(
     kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
 ) -> None:
     watcher.watch([("apps", "v1", "Deployment")])
@@ -165,7 +162,7 @@ def test_health_comes_by_itself(
     assert healths[0] is Health.PROGRESSING
 
 
-def test_a_noted_object_is_known_before_its_event(
+def test_watch_knows_a_noted_object_before_its_event(
     kubernetes_world: KubernetesWorld, watcher: Watcher, namespace: str, part_of: str
 ) -> None:
     watcher.watch(CONFIG_MAPS)
@@ -174,85 +171,41 @@ def test_a_noted_object_is_known_before_its_event(
     assert watcher.members(part_of)[wanted.key].uid == seen.uid
 
 
-def test_kinds_that_are_not_served_are_left_out(watcher: Watcher) -> None:
+def test_watch_leaves_out_kinds_that_are_not_served(watcher: Watcher) -> None:
     watcher.watch([("nowhere.example", "v1", "Thing"), *CONFIG_MAPS])
     assert list(watcher.states()) == ["ConfigMap"]
 
 
-def test_stop_does_not_wait_for_the_server(watcher: Watcher) -> None:
+def test_watch_stop_does_not_wait_for_the_server(watcher: Watcher) -> None:
     watcher.watch([*CONFIG_MAPS, ("", "v1", "Secret"), ("", "v1", "Service"), ("apps", "v1", "Deployment")])
     begun = time.monotonic()
     watcher.stop()
     assert time.monotonic() - begun < 1.0
 
 
-def test_a_request_on_a_parent_is_heard_once_and_of_our_repo_only(
+def test_watch_requests_reports_each_request_of_its_repo_once(
     kubernetes_world: KubernetesWorld, watcher: Watcher, namespace: str
 ) -> None:
     repo = f"https://git.example/{namespace}.git"
     parents = {name: KubernetesApplySets(kubernetes_world.api, repo=name) for name in (repo, f"{repo}-other")}
     for name, overlay in ((repo, namespace), (f"{repo}-other", f"{namespace}-other")):
         parents[name].write(Parent(overlay, name))
-    parents[repo].request(namespace, now())  # before we listen: whoever starts looks at everything anyway
+    parents[repo].request(namespace, now())  # before the watch: a controller that starts reconciles everything anyway
     asked: Ear[str] = Ear()
     watcher.watch_requests(repo, asked)
     parents[f"{repo}-other"].request(f"{namespace}-other", now())
     parent = parents[repo].read(namespace)
     assert parent is not None
-    parents[repo].write(parent)  # a write that is no request
+    parents[repo].write(parent)  # a write that is not a request
     parents[repo].request(namespace, now())
     assert asked.next() == namespace
     with pytest.raises(queue.Empty):
         asked.next(0.0)
 
 
-def seen(name: str, version: int, **more: object) -> Observed:
-    base = Observed(Key("", "ConfigMap", "dev", name), "uid", str(version), part_of=PART_OF)
-    return replace(base, **more)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def heard() -> Ear[Change]:
-    return Ear()
-
-
-@pytest.fixture
-def members(heard: Ear[Change]) -> LiveMembers:
-    return LiveMembers(ApiResource("", "v1", "ConfigMap", "configmaps", namespaced=True), MANAGER, heard)
-
-
-def test_the_event_of_what_was_noted_is_no_news(members: LiveMembers, heard: Ear[Change]) -> None:
-    members.note(seen("mine", 7, fingerprint="new"))
-    members.changed(seen("mine", 7, fingerprint="new"))
-    with pytest.raises(queue.Empty):
-        heard.next(0.0)
-
-
-def test_a_late_note_does_not_bring_back_what_is_gone(members: LiveMembers) -> None:
-    members.replaced([seen("mine", 5)], "6")
-    members.deleted(seen("mine", 9))
-    members.moved("9")
-    members.note(seen("mine", 8))
-    assert members.of(PART_OF) == []
-
-
-def test_a_list_older_than_a_note_does_not_remove_it(members: LiveMembers) -> None:
-    members.note(seen("mine", 8))
-    members.replaced([], "7")
-    assert [key.name for key, _ in members.of(PART_OF)] == ["mine"]
-    members.replaced([], "9")
-    assert members.of(PART_OF) == []
-
-
-def test_an_old_event_does_not_undo_a_note(members: LiveMembers) -> None:
-    members.note(seen("mine", 8, fingerprint="new"))
-    members.changed(seen("mine", 7, fingerprint="old"))
-    assert members.of(PART_OF)[0][1].fingerprint == "new"
-
-
 @contextmanager
 def plane_behind_a_line(directory: Path) -> Iterator[tuple[ControlPlane, Line, Path]]:
-    """An API server of our own, and a kubeconfig that leads to it over a line that can be cut."""
+    """Start an API server for this test, and a kubeconfig that reaches it over a connection that the test can cut."""
     plane = ControlPlane(directory, binaries.ensure_all(), with_controllers=False)
     plane.start()
     content = json.loads(plane.kubeconfig.read_text())
@@ -267,7 +220,7 @@ def plane_behind_a_line(directory: Path) -> Iterator[tuple[ControlPlane, Line, P
         plane.stop()
 
 
-def test_what_happened_while_nobody_looked_is_told_afterwards(tmp_path: Path) -> None:
+def test_watch_reports_changes_made_while_it_was_down(tmp_path: Path) -> None:
     with plane_behind_a_line(tmp_path) as (plane, line, kubeconfig), following(plane, kubeconfig) as found:
         direct, watcher, told = found
         wanted = {name: config_map(name, "default", {"a": "1"}) for name in ("gone", "edited", "late", "kept")}
@@ -276,19 +229,19 @@ def test_what_happened_while_nobody_looked_is_told_afterwards(tmp_path: Path) ->
         watcher.watch(CONFIG_MAPS)
         assert {told.next()[1].name for _ in wanted} == set(wanted)
 
-        # The line is cut: the same history goes on when it is mended.
+        # The connection is cut. When it is back, the watch continues with the same history.
         line.cut()
         _delete(direct, "gone")
         direct.edit("edited", "default", {"a": "2"})
         line.mend()
         assert told.until((PART_OF, wanted["edited"].key))[0] == (PART_OF, wanted["gone"].key)
 
-        # The server forgets its history while we are away: 410, a new list, compared with what we knew.
+        # The server loses its history meanwhile: 410, so the watcher lists again and compares.
         line.cut()
         _delete(direct, "late")
         plane.stop()
         eventually(lambda: watcher.states()["ConfigMap"].failing_since is not None)
-        with pytest.raises(Unavailable):  # no pass decides on an old picture
+        with pytest.raises(Unavailable):  # no pass may decide on an outdated list
             watcher.watch(CONFIG_MAPS)
         with capture_logs() as logged:
             plane.start()
@@ -299,7 +252,7 @@ def test_what_happened_while_nobody_looked_is_told_afterwards(tmp_path: Path) ->
         watcher.watch(CONFIG_MAPS)
 
 
-def test_a_server_that_is_down_is_unavailable_at_once_and_found_again(tmp_path: Path) -> None:
+def test_watch_of_a_server_that_is_down_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
     with plane_behind_a_line(tmp_path) as (plane, line, kubeconfig), following(plane, kubeconfig) as found:
         _, watcher, _ = found
         line.cut()
@@ -311,7 +264,7 @@ def test_a_server_that_is_down_is_unavailable_at_once_and_found_again(tmp_path: 
 
 @contextmanager
 def following(plane: ControlPlane, kubeconfig: Path) -> Iterator[tuple[KubernetesWorld, Watcher, Ear[Change]]]:
-    """The kubernetes_world as it is, and a watcher that sees it through `kubeconfig`."""
+    """Start a watcher that uses `kubeconfig`, next to a world with a direct connection."""
     console = config.new_client_from_config(str(plane.kubeconfig))
     told: Ear[Change] = Ear()
     seen_through = KubernetesWorld.of(kubeconfig, console)

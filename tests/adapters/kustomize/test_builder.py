@@ -1,4 +1,4 @@
-"""A real kustomize, under the limits that it runs under in production."""
+"""The builder with a real kustomize, under the limits of production; and its cache of renders."""
 
 import multiprocessing
 import os
@@ -44,7 +44,7 @@ def refusal(kustomize: Kustomize, files: dict[str, str]) -> Rejected:
     return caught.value
 
 
-def test_renders_what_kustomize_renders(kustomize: Kustomize) -> None:
+def test_builder_renders_an_overlay_with_its_base(kustomize: Kustomize) -> None:
     files = {
         f"{APP}/kustomization.yaml": b"namespace: shop-dev\nresources: [../../base]\npatches: [{path: p.yaml}]\n",
         f"{APP}/p.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {more: '1'}\n",
@@ -57,7 +57,7 @@ def test_renders_what_kustomize_renders(kustomize: Kustomize) -> None:
     )
 
 
-def test_equal_keys_start_no_second_build_and_a_restart_starts_none(binary: Path, tmp_path: Path) -> None:
+def test_render_of_a_known_key_is_cached_also_after_a_restart(binary: Path, tmp_path: Path) -> None:
     first = Kustomize(binary, tmp_path).render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
     again = Kustomize(binary, tmp_path)
     assert again.cached("key") == first
@@ -65,7 +65,7 @@ def test_equal_keys_start_no_second_build_and_a_restart_starts_none(binary: Path
     assert again.cached("other") is None
 
 
-def test_another_version_of_kustomize_shares_no_cache(binary: Path, tmp_path: Path) -> None:
+def test_render_cache_is_not_shared_by_two_versions_of_kustomize(binary: Path, tmp_path: Path) -> None:
     Kustomize(binary, tmp_path / "cache").render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
     other = tmp_path / "kustomize"
     other.write_text(f'#!/bin/sh\n[ "$1" = version ] && echo v0.0.1 || exec {binary} "$@"\n')
@@ -73,7 +73,7 @@ def test_another_version_of_kustomize_shares_no_cache(binary: Path, tmp_path: Pa
     assert Kustomize(other, tmp_path / "cache").cached("key") is None
 
 
-def test_errors_are_kustomize_s_own_words_without_our_paths(kustomize: Kustomize, tmp_path: Path) -> None:
+def test_build_error_has_kustomize_s_message_without_local_paths(kustomize: Kustomize, tmp_path: Path) -> None:
     error = refusal(kustomize, {"kustomization.yaml": "resources: [missing.yaml]"})
     assert error.reason == "BuildFailed"
     assert error.message.startswith("environments/dev: kustomize: accumulating resources")
@@ -171,7 +171,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a41_an_error_tells_what_is_wrong_and_no_content(fault: str, kustomize: Kustomize, tmp_path: Path) -> None:
+def test_a41_build_error_has_the_cause_and_no_content(fault: str, kustomize: Kustomize, tmp_path: Path) -> None:
     files, cause = FAULTS[fault]
     message = refusal(kustomize, files).message
     assert cause in message
@@ -181,7 +181,7 @@ def test_a41_an_error_tells_what_is_wrong_and_no_content(fault: str, kustomize: 
     assert len(message) < 700
 
 
-def test_the_cause_deep_in_a_base_is_told(kustomize: Kustomize, tmp_path: Path) -> None:
+def test_build_error_has_the_cause_deep_in_a_base(kustomize: Kustomize, tmp_path: Path) -> None:
     files = {
         f"{APP}/kustomization.yaml": b"resources: [../../base]",
         "base/kustomization.yaml": b"resources: [missing.yaml]",
@@ -192,21 +192,21 @@ def test_the_cause_deep_in_a_base_is_told(kustomize: Kustomize, tmp_path: Path) 
     assert str(tmp_path) not in caught.value.message
 
 
-def test_nothing_is_left_behind(kustomize: Kustomize) -> None:
+def test_build_leaves_no_files(kustomize: Kustomize) -> None:
     kustomize.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
     with pytest.raises(Rejected):
         kustomize.render(source({"kustomization.yaml": "resources: [missing.yaml]"}, "other"))
     assert list(kustomize.builds.iterdir()) == []
 
 
-def test_the_cache_is_private(kustomize: Kustomize, tmp_path: Path) -> None:
+def test_render_cache_is_private(kustomize: Kustomize, tmp_path: Path) -> None:
     kustomize.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
     renders = tmp_path / "cache" / "renders"
     assert stat.S_IMODE(renders.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in renders.iterdir()} == {0o600}
 
 
-def test_leftovers_of_killed_runs_are_swept_but_not_those_of_the_living(binary: Path, tmp_path: Path) -> None:
+def test_build_directories_of_dead_processes_are_removed(binary: Path, tmp_path: Path) -> None:
     first = Kustomize(binary, tmp_path)
     dead = multiprocessing.get_context("spawn").Process(target=os.getpid)
     dead.start()
@@ -218,7 +218,7 @@ def test_leftovers_of_killed_runs_are_swept_but_not_those_of_the_living(binary: 
     shutil.rmtree(first.builds)
 
 
-def test_a_scratch_directory_that_somebody_else_could_read_is_not_used(binary: Path, tmp_path: Path) -> None:
+def test_build_directory_that_others_can_read_is_not_used(binary: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     first = Kustomize(binary, tmp_path / "cache", scratch=scratch)
@@ -232,7 +232,7 @@ def test_a_scratch_directory_that_somebody_else_could_read_is_not_used(binary: P
     assert none.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
 
 
-def test_builds_in_parallel(kustomize: Kustomize) -> None:
+def test_builds_run_in_parallel(kustomize: Kustomize) -> None:
     def build(number: int) -> bytes:
         files = {"kustomization.yaml": f"namePrefix: n{number}-\nresources: [a]", "a": CONFIG}
         return kustomize.render(source(files, key=str(number)))
@@ -242,13 +242,13 @@ def test_builds_in_parallel(kustomize: Kustomize) -> None:
     assert all(f"name: n{number}-a\n" in text.decode() for number, text in enumerate(texts))
 
 
-def test_no_kustomize(tmp_path: Path) -> None:
+def test_builder_without_kustomize_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="does not run"):
         Kustomize(tmp_path / "missing", tmp_path / "cache")
 
 
 class Clone:
-    """A git repo whose URL, given to kustomize as a base, runs a command that makes `marker` (default flags)."""
+    """A git repo. Its URL as a base makes kustomize (default flags) run a command that creates `marker`."""
 
     def __init__(self, directory: Path) -> None:
         self.marker = directory / "marker"
@@ -271,14 +271,14 @@ def clone(tmp_path: Path) -> Clone:
     return Clone(tmp_path)
 
 
-def test_a20_the_attack_works_on_a_bare_kustomize(clone: Clone, binary: Path, tmp_path: Path) -> None:
-    """Otherwise the two tests below would prove nothing."""
+def test_a20_clone_attack_works_on_kustomize_alone(clone: Clone, binary: Path, tmp_path: Path) -> None:
+    """Proves that the attack of the two tests below works without protection."""
     (tmp_path / "kustomization.yaml").write_text(clone.kustomization)
     subprocess.run([binary, "build", tmp_path], check=False, capture_output=True)
     assert clone.marker.exists()
 
 
-def test_a20_the_attack_is_refused_by_the_guard_with_its_line(clone: Clone) -> None:
+def test_a20_clone_attack_is_refused_by_the_guard_with_its_line(clone: Clone) -> None:
     tree = {f"{APP}/kustomization.yaml": Blob("100644", "1")}
     with pytest.raises(Rejected) as caught:
         guard.closure(tree, {"1": b"# one\n" + clone.kustomization.encode()}.__getitem__, APP)
@@ -286,12 +286,12 @@ def test_a20_the_attack_is_refused_by_the_guard_with_its_line(clone: Clone) -> N
     assert not clone.marker.exists()
 
 
-def test_a25_the_attack_finds_nothing_to_run_even_past_the_guard(clone: Clone, kustomize: Kustomize) -> None:
+def test_a25_clone_attack_without_the_guard_finds_no_program_to_run(clone: Clone, kustomize: Kustomize) -> None:
     assert refusal(kustomize, {"kustomization.yaml": clone.kustomization}).reason == "BuildFailed"
     assert not clone.marker.exists()
 
 
-def test_a25_a_build_has_no_network_unless_it_says_so(kustomize: Kustomize) -> None:
+def test_a25_build_has_no_network_unless_it_reports_one(kustomize: Kustomize) -> None:
     asked = []
 
     class Page(BaseHTTPRequestHandler):
@@ -311,14 +311,14 @@ def test_a25_a_build_has_no_network_unless_it_says_so(kustomize: Kustomize) -> N
     assert bool(asked) is kustomize.has_network
 
 
-def test_a25_without_the_means_to_take_the_network_away_builds_go_on(binary: Path, tmp_path: Path) -> None:
+def test_a25_build_works_where_the_network_cannot_be_removed(binary: Path, tmp_path: Path) -> None:
     kustomize = Kustomize(binary, tmp_path / "cache", scratch=tmp_path, programs=str(tmp_path))
     assert kustomize.has_network
     assert kustomize.render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
 
 
-def test_a25_the_environment_is_ours_alone(binary: Path, tmp_path: Path) -> None:
-    """Seen through a program that stands in for kustomize and renders its own environment."""
+def test_a25_build_inherits_no_environment_variables(binary: Path, tmp_path: Path) -> None:
+    """A program in place of kustomize prints its own environment."""
     spy = tmp_path / "spy"
     spy.write_text(f'#!/bin/sh\n[ "$1" = version ] && exec {binary} version\nexport -p\n')
     spy.chmod(0o755)
@@ -335,20 +335,20 @@ def bomb(levels: int) -> str:
     return CONFIG + "\n".join(lines)
 
 
-def test_a23_a25_memory_is_bounded(binary: Path, tmp_path: Path) -> None:
+def test_a23_a25_build_memory_is_limited(binary: Path, tmp_path: Path) -> None:
     kustomize = Kustomize(binary, tmp_path, RenderLimits(memory=300 << 20))
     error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": bomb(9)})
     assert (error.reason, "300 MiB of memory" in error.message) == ("LimitExceeded", True)
 
 
-def test_a25_output_is_bounded(binary: Path, tmp_path: Path) -> None:
+def test_a25_build_output_is_limited(binary: Path, tmp_path: Path) -> None:
     kustomize = Kustomize(binary, tmp_path, RenderLimits(output=64 << 10))
     error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": CONFIG + "  long: " + "x" * 100_000})
     assert error.reason == "LimitExceeded"
 
 
-def test_a25_a_file_that_a_build_writes_is_bounded_and_its_directories_go(binary: Path, tmp_path: Path) -> None:
-    """Seen through a program that stands in for kustomize and fills its private directory for temporary files."""
+def test_a25_build_files_are_limited_and_removed(binary: Path, tmp_path: Path) -> None:
+    """A program in place of kustomize fills its private directory for temporary files."""
     filler = tmp_path / "filler"
     filler.write_text(
         f'#!/bin/sh\n[ "$1" = version ] && exec {binary} version\n'
@@ -361,13 +361,13 @@ def test_a25_a_file_that_a_build_writes_is_bounded_and_its_directories_go(binary
     assert list(kustomize.builds.iterdir()) == []
 
 
-def test_a23_a25_cpu_time_is_bounded(binary: Path, tmp_path: Path) -> None:
+def test_a23_a25_build_cpu_time_is_limited(binary: Path, tmp_path: Path) -> None:
     kustomize = Kustomize(binary, tmp_path, RenderLimits(memory=8 << 30, cpu_seconds=1))
     error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": bomb(12)})
     assert (error.reason, "more than 1 s of CPU" in error.message) == ("LimitExceeded", True)
 
 
-def test_a25_a_build_that_hangs_is_ended_with_all_that_it_started(binary: Path, tmp_path: Path) -> None:
+def test_a25_build_that_hangs_is_ended_with_its_children(binary: Path, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     slow = tmp_path / "slow"
     slow.write_text(
@@ -381,7 +381,7 @@ def test_a25_a_build_that_hangs_is_ended_with_all_that_it_started(binary: Path, 
 
 
 def _ends(pid: int) -> bool:
-    """Waits for the end of a process that is none of our children."""
+    """Wait for the end of a process that is not a child of this one. Returns False after 20 s."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -392,21 +392,21 @@ def _ends(pid: int) -> bool:
         os.close(process)
 
 
-def test_a21_a_file_outside_the_tree_is_never_written(kustomize: Kustomize, tmp_path: Path) -> None:
+def test_a21_build_never_writes_a_file_outside_the_tree(kustomize: Kustomize, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="outside the config repo"):
         kustomize.render(Source(APP, {"../../evil": b"x"}, "k"))
     assert not list(tmp_path.rglob("evil*"))
 
 
 class TestRenderCache:
-    def test_what_is_damaged_is_no_hit(self, tmp_path: Path) -> None:
+    def test_render_cache_misses_a_damaged_entry(self, tmp_path: Path) -> None:
         RenderCache(tmp_path).write("a", b"text")
         (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:-1])
         assert RenderCache(tmp_path).read("a") is None
         (tmp_path / "a").write_bytes(b"")
         assert RenderCache(tmp_path).read("a") is None
 
-    def test_memory_forgets_what_was_used_longest_ago(self, tmp_path: Path) -> None:
+    def test_render_cache_in_memory_evicts_the_least_recently_used(self, tmp_path: Path) -> None:
         cache = RenderCache(tmp_path, memory=250)
         for key in "abc":
             cache.write(key, b"x" * 100)
@@ -415,7 +415,7 @@ class TestRenderCache:
             path.unlink()
         assert [key for key in "abc" if cache.read(key)] == ["a", "c"]
 
-    def test_the_disk_forgets_what_was_written_longest_ago(self, tmp_path: Path) -> None:
+    def test_render_cache_on_disk_evicts_the_oldest(self, tmp_path: Path) -> None:
         cache = RenderCache(tmp_path, disk=1_000)
         for number in range(20):
             cache.write(str(number), b"x" * 100)
@@ -424,7 +424,7 @@ class TestRenderCache:
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1_000
         assert kept == list(range(20 - len(kept), 20))
 
-    def test_a_disk_that_fails_costs_speed_only(self, tmp_path: Path) -> None:
+    def test_render_cache_works_without_its_disk(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         cache = RenderCache(tmp_path / "file" / "below")
         cache.write("a", b"text")

@@ -1,8 +1,7 @@
-"""What a kustomization can make kustomize fetch or run, tried on the real program, and then on ours.
+"""The guard against kustomizations that make kustomize fetch or run something, with the real kustomize.
 
-Each attack is built twice. By kustomize alone, on the files as they were written: it must work, or its test would
-prove nothing. Then by the same program, as free as before, on what the guard lets through: nothing is fetched and
-nothing run.
+Each attack is built twice. First kustomize alone builds the files as written: the attack must work, or its test would
+prove nothing. Then the same program, with no more limits, builds the output of the guard: it fetches and runs nothing.
 """
 
 import base64
@@ -39,7 +38,7 @@ Files = Mapping[str, str]
 
 @dataclass
 class Outside:
-    """Everything that a build must not touch: a server on this machine, and a `git` that says that it ran."""
+    """The things that a build must not touch: a server on this machine, and a `git` that leaves a file when it runs."""
 
     directory: Path
     port: int
@@ -47,7 +46,7 @@ class Outside:
 
     @property
     def url(self) -> str:
-        """Of a length that base64 needs no padding for."""
+        """URL of the server. Its length needs no padding in base64."""
         url = f"http://127.0.0.1:{self.port}/x"
         return url + "x" * (-len(url) % 3)
 
@@ -62,7 +61,7 @@ class Outside:
 
 @pytest.fixture(scope="module")
 def requests() -> Iterator[tuple[int, list[str]]]:
-    """The port of a server, and the paths that it was asked for."""
+    """Start a server. Yields its port and the list of paths that were requested."""
     asked: list[str] = []
 
     class Page(BaseHTTPRequestHandler):
@@ -102,7 +101,7 @@ def binary() -> Path:
 def build(
     binary: Path, files: Mapping[str, bytes], directory: Path, built: str = OVERLAY
 ) -> subprocess.CompletedProcess[bytes]:
-    """By kustomize as people run it: with network, with a `git`, without limits."""
+    """Run kustomize as people do: with network, with a `git`, without limits."""
     for path, data in files.items():
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_bytes(data)
@@ -117,7 +116,7 @@ def written(files: Files) -> dict[str, bytes]:
 
 
 def let_through(files: Files) -> Mapping[str, bytes]:
-    """What the guard hands on. Raises: Rejected."""
+    """Return the files as the guard passes them on. Raises: Rejected."""
     trees = Trees()
     return guard.source(guard.closure(trees.tree(files), trees.read, OVERLAY), trees.read).files
 
@@ -211,7 +210,9 @@ def aimed(files: Files, url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_a22_a24_a26_what_kustomize_fetches_is_refused_with_its_line(name: str, outside: Outside, binary: Path) -> None:
+def test_a22_a24_a26_guard_refuses_every_field_that_kustomize_fetches(
+    name: str, outside: Outside, binary: Path
+) -> None:
     files = aimed(ATTACKS[name], outside.url)
     build(binary, written(files), outside.directory / "alone")
     assert outside.asked, "the attack does not work"
@@ -239,7 +240,7 @@ ADDRESSES = [
     "github.com/a/b",
     "GitHub.com/a/b",
     "github.com:a/b",
-    "g\u0130thub.com/a/b",  # an I with a dot, which Go takes for an i
+    "g\u0130thub.com/a/b",  # a dotted capital I, which Go folds to i
     "org-1@github.com:a/b",
     "git::github.com/a/b",
     "https://127.0.0.1:1/a/_git/b/c",
@@ -253,7 +254,9 @@ CLONED = [
 
 
 @pytest.mark.parametrize(("field", "address"), CLONED)
-def test_a20_no_field_clones(field: str, address: str, outside: Outside, binary: Path) -> None:
+def test_a20_guard_refuses_every_address_that_kustomize_clones(
+    field: str, address: str, outside: Outside, binary: Path
+) -> None:
     files = aimed({FILE: DIRECTORIES[field]}, address)
     build(binary, written(files), outside.directory / "alone")
     assert outside.ran, "kustomize does not take this for an address"
@@ -263,7 +266,7 @@ def test_a20_no_field_clones(field: str, address: str, outside: Outside, binary:
     assert caught.value.reason == "RemoteRefused"
 
 
-# -- A27: the same, spelled so that a reader of YAML may see something else
+# -- A27: the same, in spellings that another YAML parser may read differently
 
 FETCH = "configMapGenerator: [{name: g, files: ['{url}']}]\n"
 SPELLED = {
@@ -312,14 +315,14 @@ SPELLED = {
 
 
 @pytest.mark.parametrize("name", SPELLED)
-def test_a27_no_spelling_hides_an_address(name: str, outside: Outside, binary: Path) -> None:
+def test_a27_guard_refuses_an_address_in_every_spelling(name: str, outside: Outside, binary: Path) -> None:
     encoded = base64.b64encode(outside.url.encode()).decode()
     escaped = "".join(f"\\u{ord(character):04x}" for character in outside.url)
     files = {
         path: text.replace("{base64}", encoded).replace("{escaped}", escaped)
         for path, text in aimed(SPELLED[name], outside.url).items()
     }
-    files[f"{OVERLAY}/{encoded}"] = CONFIG  # so that the path, as it is written, is there
+    files[f"{OVERLAY}/{encoded}"] = CONFIG  # so that the path exists as it is written
     build(binary, written(files), outside.directory / "alone")
     assert outside.asked, "the attack does not work"
     outside.asked.clear()
@@ -329,8 +332,8 @@ def test_a27_no_spelling_hides_an_address(name: str, outside: Outside, binary: P
     assert outside.is_untouched
 
 
-def test_a27_what_is_built_is_what_was_read(outside: Outside, binary: Path) -> None:
-    """Texts of every kind of character come out of kustomize as the guard read them."""
+def test_a27_guard_reads_the_same_texts_as_kustomize(outside: Outside, binary: Path) -> None:
+    """Kustomize renders texts with every kind of character as the guard read them."""
     texts = [
         "yes",
         "1.10",
@@ -359,7 +362,7 @@ def yaml_quoted(text: str) -> str:
     return '"' + "".join(c if c.isalnum() else f"\\U{ord(c):08x}" for c in text) + '"'
 
 
-# -- A21, A28: out of the tree, and links
+# -- A21, A28: paths out of the tree, and symlinks
 
 OUTWARD = {
     "a directory beside the repo": ({FILE: "resources: [../../../other]"}, "OutsideTree"),
@@ -391,7 +394,7 @@ OUTWARD = {
 
 
 @pytest.mark.parametrize("name", OUTWARD)
-def test_a21_nothing_outside_the_tree_or_in_another_environment_is_read(name: str, tmp_path: Path) -> None:
+def test_a21_guard_refuses_paths_out_of_the_tree_and_into_other_environments(name: str, tmp_path: Path) -> None:
     files, reason = OUTWARD[name]
     with pytest.raises(Rejected) as caught:
         let_through({path: text.replace("{other}", str(tmp_path)) for path, text in files.items()})
@@ -400,8 +403,8 @@ def test_a21_nothing_outside_the_tree_or_in_another_environment_is_read(name: st
     assert caught.value.place.line == 1
 
 
-def test_a21_kustomize_alone_reads_the_neighbour(binary: Path, tmp_path: Path) -> None:
-    """Otherwise the test above would prove nothing."""
+def test_a21_kustomize_without_the_guard_reads_a_directory_beside_the_repo(binary: Path, tmp_path: Path) -> None:
+    """Proves that the attack of the test above works without the guard."""
     files = {"../other/kustomization.yaml": b"resources: [a]", "../other/a": CONFIG.encode()}
     files[FILE] = b"resources: [../../../other]"
     assert b"name: a" in build(binary, files, tmp_path / "ours").stdout
@@ -426,14 +429,14 @@ RUN = {
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_a24_nothing_is_run(name: str) -> None:
+def test_a24_guard_refuses_helm_executables_and_functions(name: str) -> None:
     text, config, reason = RUN[name]
     with pytest.raises(Rejected) as caught:
         let_through({FILE: text, f"{OVERLAY}/g": config})
     assert (caught.value.reason, caught.value.place and caught.value.place.line is not None) == (reason, True)
 
 
-def test_a24_a_function_that_a_builtin_plugin_carries_is_not_run(outside: Outside, binary: Path) -> None:
+def test_a24_function_in_a_builtin_plugin_is_not_run(outside: Outside, binary: Path) -> None:
     run = outside.directory / "ours" / OVERLAY / "run.sh"
     config = plugin("HashTransformer", "").replace("{name: x}", f"{{name: x, {FUNCTION}}}")
     files = {FILE: "resources: [a]\ntransformers: [g]", f"{OVERLAY}/g": config, f"{OVERLAY}/a": CONFIG}
@@ -445,7 +448,7 @@ def test_a24_a_function_that_a_builtin_plugin_carries_is_not_run(outside: Outsid
     assert outside.is_untouched
 
 
-# -- the list is complete
+# -- the guard knows all fields of the pinned release
 
 
 @pytest.fixture(scope="session")
@@ -453,7 +456,7 @@ def source() -> KustomizeSource:
     return KustomizeSource.of_the_pinned_release()
 
 
-def test_a26_the_guard_knows_every_field_of_the_pinned_kustomize(source: KustomizeSource) -> None:
+def test_a26_guard_knows_every_field_of_the_pinned_kustomize(source: KustomizeSource) -> None:
     structs = {**source.structs("types"), **source.structs("internal/builtins")}
     assert source.fields(structs, "Kustomization") == set(file_references.KUSTOMIZATION)
     assert source.fields(structs, "SecretArgs") == set(file_references.GENERATOR)
@@ -470,8 +473,8 @@ def test_a26_the_guard_knows_every_field_of_the_pinned_kustomize(source: Kustomi
             assert source.fields(structs, f"{kind}Plugin") - {"metadata"} <= set(shape), kind
 
 
-def test_a26_the_guard_knows_every_place_where_the_pinned_kustomize_reads(source: KustomizeSource) -> None:
-    """A release that reads files in one more place needs a look at what names them."""
+def test_a26_guard_knows_every_place_where_the_pinned_kustomize_reads_files(source: KustomizeSource) -> None:
+    """If a release reads files in one more place, check which field names them."""
     assert source.loads() == {
         "internal/accumulator/loadconfigfromcrds.go": 1,  # crds
         "internal/builtins/HelmChartInflationGenerator.go": 3,  # refused
@@ -490,11 +493,11 @@ def test_a26_the_guard_knows_every_place_where_the_pinned_kustomize_reads(source
     }
 
 
-# -- a directory whose name is an address
+# -- a directory with the name of an address
 
 
 @pytest.mark.parametrize("directory", ["github.com/a/b", "-h", "--help"])
-def test_a20_a_directory_may_be_named_like_an_address_or_an_option(
+def test_a20_guard_allows_a_directory_named_like_an_address_or_an_option(
     directory: str, outside: Outside, binary: Path
 ) -> None:
     trees = Trees()
@@ -505,7 +508,7 @@ def test_a20_a_directory_may_be_named_like_an_address_or_an_option(
     assert outside.is_untouched
 
 
-# -- nothing else changes
+# -- the guard changes nothing else
 
 EXAMPLE = {
     str(file.relative_to(ROOT)): file.read_text()
@@ -516,7 +519,7 @@ EXAMPLE = {
 
 
 @pytest.mark.parametrize("path", ["base", "base/platform", "environments/dev", "environments/prod", "deploy"])
-def test_what_is_let_through_renders_byte_for_byte_as_it_was_written(path: str, binary: Path, tmp_path: Path) -> None:
+def test_guard_output_of_the_example_renders_byte_for_byte_the_same(path: str, binary: Path, tmp_path: Path) -> None:
     trees = Trees()
     passed = guard.source(guard.closure(trees.tree(EXAMPLE), trees.read, path), trees.read).files
     as_written = {name: EXAMPLE[name].encode() for name in passed}
@@ -545,10 +548,10 @@ STYLES = st.fixed_dictionaries(
 
 @settings(max_examples=40, derandomize=True, database=None)
 @given(annotations=st.dictionaries(st.from_regex(r"k[a-z]{0,7}", fullmatch=True), SCALARS, max_size=5), style=STYLES)
-def test_texts_in_any_style_render_as_they_were_written(
+def test_guard_output_of_texts_in_any_style_renders_the_same(
     annotations: dict[str, str], style: dict[str, Any], binary: Path
 ) -> None:
-    """Of keys that YAML 1.1 takes for booleans (`y`) kustomize makes an error; to the guard they are words."""
+    """For keys that are booleans in YAML 1.1 (`y`) kustomize fails. The guard reads them as text."""
     literals = [f"{key}={value}".replace("\n", " ") for key, value in annotations.items()]
     value = {
         "resources": ["a"],
@@ -573,12 +576,12 @@ yes no on off y n Y N Yes YES No NO On ON Off OFF true True TRUE false False FAL
 12345678901234567890 123456789012345678901 1:30 190:20:30 2020-01-01x 20-01-01 = << inf nan word
 """
 PLAIN = tuple(_PLAIN.split())
-"""What people write without quotes, and YAML 1.1, YAML 1.2 or Go's parsers take for something else than text."""
+"""Scalars that people write without quotes and that YAML 1.1, YAML 1.2 or Go's parsers may not read as text."""
 
 
 @pytest.mark.parametrize("where", ["in a file", "inline"])
-def test_plain_scalars_of_plugin_configs_render_as_they_were_written(where: str, binary: Path, tmp_path: Path) -> None:
-    """Kustomize reads them with a parser of its own, to which `on` is text."""
+def test_guard_output_of_plain_scalars_in_plugins_renders_the_same(where: str, binary: Path, tmp_path: Path) -> None:
+    """Kustomize reads plugin configs with another parser, which reads `on` as text."""
     annotations = "".join(f"  k{number}: {value}\n" for number, value in enumerate(PLAIN))
     labels = "  on: yes\n  y: 'off'\n  off: 1_000\n"
     configs = [
@@ -597,7 +600,7 @@ def test_plain_scalars_of_plugin_configs_render_as_they_were_written(where: str,
 
 @settings(max_examples=40, derandomize=True, database=None)
 @given(plain=st.from_regex(r"[0-9a-fA-FxXoOyYnN+.:_~=-]{1,8}", fullmatch=True) | st.sampled_from(PLAIN))
-def test_a_plain_scalar_of_a_plugin_config_renders_as_written_or_is_refused(plain: str, binary: Path) -> None:
+def test_guard_output_of_a_plain_scalar_in_a_plugin_renders_the_same_or_is_refused(plain: str, binary: Path) -> None:
     config = plugin(
         "AnnotationsTransformer", f"annotations: {{k: {plain} }}\nfieldSpecs: [{METADATA.format('annotations')}]"
     )

@@ -1,4 +1,4 @@
-"""The Harbor adapter against a server that answers as Harbor's API does (harbor_world says how far)."""
+"""The Harbor adapter against a server that answers as Harbor's API does. tests/worlds/harbor.py says how far."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def name(world: Harbor) -> str:
     return f"{world.host}/{REPOSITORY}"
 
 
-def test_tags_come_with_digest_and_push_time_the_newest_first(world: Harbor) -> None:
+def test_harbor_tags_have_digest_and_push_time_newest_first(world: Harbor) -> None:
     first = world.push(REPOSITORY, "1.4.0", at(1.005))
     second = world.push(REPOSITORY, "1.5.0", at(2))
     world.retag(REPOSITORY, first, "stable", at(3))
@@ -50,7 +50,7 @@ def test_tags_come_with_digest_and_push_time_the_newest_first(world: Harbor) -> 
     assert "/projects/tuling/repositories/print%252Fprint-api/artifacts?" in world.asked[0]
 
 
-def test_every_page_is_read_and_what_has_no_tag_is_not_asked_for(world: Harbor) -> None:
+def test_harbor_tags_are_read_from_every_page_without_untagged_artifacts(world: Harbor) -> None:
     for number in range(250):
         world.push(REPOSITORY, f"1.0.{number}", at(number))
         world.push(REPOSITORY, "latest", at(number + 0.5), f"untagged {number}")
@@ -58,7 +58,7 @@ def test_every_page_is_read_and_what_has_no_tag_is_not_asked_for(world: Harbor) 
     assert len(world.asked) == 3
 
 
-def test_what_was_pushed_before_is_left_out_when_that_is_asked_for(world: Harbor) -> None:
+def test_harbor_tags_can_be_limited_by_push_time(world: Harbor) -> None:
     for number in range(250):
         world.push(REPOSITORY, f"1.0.{number}", at(number))
     found = asked(world).tags(name(world), at(240))
@@ -66,7 +66,7 @@ def test_what_was_pushed_before_is_left_out_when_that_is_asked_for(world: Harbor
     assert len(world.asked) == 1
 
 
-def test_one_tag_is_told_with_the_time_at_which_it_came_there(world: Harbor) -> None:
+def test_harbor_tag_has_the_time_of_its_last_move(world: Harbor) -> None:
     first = world.push(REPOSITORY, "latest", at(1), "one")
     world.push(REPOSITORY, "latest", at(2), "two")
     world.retag(REPOSITORY, first, "latest", at(3))
@@ -74,7 +74,7 @@ def test_one_tag_is_told_with_the_time_at_which_it_came_there(world: Harbor) -> 
     assert asked(world).tagged(name(world), "absent") is None
 
 
-def test_a_digest_is_there_with_or_without_a_tag_until_it_is_deleted(world: Harbor) -> None:
+def test_harbor_has_a_digest_until_it_is_deleted(world: Harbor) -> None:
     found = world.push(REPOSITORY, "latest", at(1), "one")
     world.push(REPOSITORY, "latest", at(2), "two")
     assert asked(world).has(name(world), found)
@@ -84,7 +84,7 @@ def test_a_digest_is_there_with_or_without_a_tag_until_it_is_deleted(world: Harb
 
 
 def counted(severity: str, total: int, **findings: int) -> dict[str, object]:
-    """As Harbor 2 tells findings: to it, Unknown is no worse than None."""
+    """Return a scan overview of Harbor 2 with counts. Harbor ranks Unknown no worse than None."""
     words = {word.rstrip("_"): number for word, number in findings.items()}
     counts = {"total": total, "fixable": 0, "summary": words}
     return {REPORT: {"scan_status": "Success", "severity": severity, "complete_percent": 100, "summary": counts}}
@@ -128,18 +128,18 @@ def counted(severity: str, total: int, **findings: int) -> dict[str, object]:
         (counted("Low", 2, Low=1, Appalling=1), Scan(ScanState.DONE, None)),
     ],
 )
-def test_what_a_scan_came_to(world: Harbor, overview: dict[str, object] | None, scan: Scan) -> None:
+def test_harbor_scan_has_state_and_severity(world: Harbor, overview: dict[str, object] | None, scan: Scan) -> None:
     found = world.push(REPOSITORY, "1.0.0", at(1), scans=overview)
     assert asked(world).scan(name(world), found) == scan
 
 
-def test_a_scan_of_what_is_not_there_is_refused(world: Harbor) -> None:
+def test_harbor_scan_of_a_missing_image_is_refused(world: Harbor) -> None:
     with pytest.raises(Rejected) as refused:
         asked(world).scan(name(world), digest("nothing"))
     assert refused.value.reason == "NotFound"
 
 
-def test_labels_are_those_of_the_image_and_of_an_index_those_of_its_first_image(world: Harbor) -> None:
+def test_harbor_labels_of_an_index_are_those_of_its_first_image(world: Harbor) -> None:
     labels = {"org.opencontainers.image.revision": "0123abc"}
     plain = world.push(REPOSITORY, "1.0.0", at(1), labels=labels)
     children = [
@@ -151,7 +151,7 @@ def test_labels_are_those_of_the_image_and_of_an_index_those_of_its_first_image(
     assert asked(world).describe(name(world), index) == ImageDescription(labels)
 
 
-def test_a_rotated_password_is_used_at_once(world: Harbor) -> None:
+def test_harbor_password_that_is_rotated_is_used_at_once(world: Harbor) -> None:
     world.push(REPOSITORY, "1.0.0", at(1))
     known = ["an old secret"]
     found = HarborRegistry(RegistryAccess(world.host, world.url, lambda: (USER, known[0]), seconds=10.0))
@@ -167,7 +167,7 @@ def test_a_rotated_password_is_used_at_once(world: Harbor) -> None:
     ("status", "reason"),
     [(403, "Forbidden"), (404, "NotFound"), (429, "TooManyRequests"), (500, "RegistryFailed"), (302, "BadAnswer")],
 )
-def test_refusals_are_told_apart(world: Harbor, status: int, reason: str) -> None:
+def test_harbor_errors_have_a_reason_by_status(world: Harbor, status: int, reason: str) -> None:
     world.status = status
     with pytest.raises((Rejected, Unavailable)) as refused:
         asked(world).tags(name(world))
@@ -175,7 +175,7 @@ def test_refusals_are_told_apart(world: Harbor, status: int, reason: str) -> Non
     assert isinstance(refused.value, Unavailable) == (status in {429, 500})
 
 
-def test_a_404_that_is_not_harbor_s_is_no_word_on_an_image(world: Harbor) -> None:
+def test_harbor_404_of_another_server_is_a_bad_answer(world: Harbor) -> None:
     world.push(REPOSITORY, "1.0.0", at(1))
     elsewhere = HarborRegistry(
         RegistryAccess(world.host, f"{world.url}/proxied", lambda: (USER, PASSWORD), seconds=10.0)
@@ -185,7 +185,7 @@ def test_a_404_that_is_not_harbor_s_is_no_word_on_an_image(world: Harbor) -> Non
     assert refused.value.reason == "BadAnswer"
 
 
-def test_a_name_that_is_none_never_becomes_a_path(world: Harbor) -> None:
+def test_harbor_refuses_an_invalid_image_name(world: Harbor) -> None:
     for image in ("tuling", f"{world.host}/tuling", f"{world.host}/tuling/../x", f"{world.host}/tuling/a?b=c"):
         with pytest.raises(Rejected) as refused:
             asked(world).tags(image)
@@ -193,7 +193,7 @@ def test_a_name_that_is_none_never_becomes_a_path(world: Harbor) -> None:
     assert not world.asked
 
 
-def test_more_tags_than_anybody_keeps_are_refused_however_they_are_spread(world: Harbor) -> None:
+def test_harbor_refuses_more_than_50000_tags(world: Harbor) -> None:
     for number in range(6):
         found = world.push(REPOSITORY, f"1.0.{number}", at(number))
         artifact = next(each for each in world.repositories[REPOSITORY] if each.digest == found)
@@ -209,7 +209,7 @@ def test_more_tags_than_anybody_keeps_are_refused_however_they_are_spread(world:
 
 
 @pytest.mark.parametrize("when", ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00"])
-def test_a_time_that_no_clock_shows_is_none(when: str) -> None:
+def test_harbor_push_time_out_of_range_is_none(when: str) -> None:
     page = json.dumps([{"digest": digest("x"), "push_time": when, "tags": [{"name": "1.0.0", "push_time": when}]}])
     with serving(lambda handler: said(handler, 200, page.encode())) as (host, _):
         found = HarborRegistry(RegistryAccess(host, f"http://{host}")).tags(f"{host}/{REPOSITORY}")

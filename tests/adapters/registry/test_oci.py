@@ -1,4 +1,4 @@
-"""The OCI adapter against the real registry, with images pushed into it, and against answers that no good one gives."""
+"""The OCI adapter against the real registry with pushed images, and against servers that give wrong answers."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ from tests.worlds import distribution as registry_world
 from tests.worlds.distribution import PASSWORD, USER, RegistryWorld, registry
 from tests.worlds.registry_server import said, serving
 
-pytestmark = pytest.mark.timeout(1500)  # the first of them may have to build the registry, on a busy machine
+pytestmark = pytest.mark.timeout(1500)  # the first test may have to build the registry, on a busy machine
 LABELS = {"org.opencontainers.image.revision": "0123456789abcdef", "maintainer": "print team"}
 NOBODY = "sha256:" + "0" * 64
 
@@ -40,7 +40,7 @@ def asked(world: RegistryWorld, credentials: Callable[[], tuple[str, str] | None
     return OciRegistry(RegistryAccess(world.host, world.url, credentials, seconds=10.0))
 
 
-def test_tags_are_told_by_name_and_digests_when_asked_for(world: RegistryWorld) -> None:
+def test_oci_tags_are_names_and_a_single_tag_has_its_digest(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/print-api"
     digests = {tag: world.push("tuling/print-api", tag) for tag in ("1.4.0", "1.5.0", "main")}
     found = asked(world)
@@ -49,14 +49,14 @@ def test_tags_are_told_by_name_and_digests_when_asked_for(world: RegistryWorld) 
     assert found.tagged(image, "9.9.9") is None
 
 
-def test_every_page_of_tags_is_read(world: RegistryWorld) -> None:
+def test_oci_tags_are_read_from_every_page(world: RegistryWorld) -> None:
     digest = world.push("tuling/many", "t0")
     for number in range(1, 1005):
         world.retag("tuling/many", digest, f"t{number}")
     assert len(asked(world).tags(f"{world.host}/tuling/many")) == 1005
 
 
-def test_a_moved_tag_is_told_with_its_new_digest(world: RegistryWorld) -> None:
+def test_oci_tag_that_moved_has_its_new_digest(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/moved"
     first = world.push("tuling/moved", "latest", of="one")
     found = asked(world)
@@ -66,7 +66,7 @@ def test_a_moved_tag_is_told_with_its_new_digest(world: RegistryWorld) -> None:
     assert found.has(image, first)
 
 
-def test_a_digest_that_was_deleted_is_not_there(world: RegistryWorld) -> None:
+def test_oci_has_a_digest_until_it_is_deleted(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/deleted"
     digest = world.push("tuling/deleted", "1.0.0")
     found = asked(world)
@@ -76,7 +76,7 @@ def test_a_digest_that_was_deleted_is_not_there(world: RegistryWorld) -> None:
     assert not found.has(f"{world.host}/tuling/never-there", digest)
 
 
-def test_labels_come_from_the_config_and_of_an_index_from_its_first_image(world: RegistryWorld) -> None:
+def test_oci_labels_of_an_index_are_those_of_its_first_image(world: RegistryWorld) -> None:
     plain = world.push("tuling/labelled", "1.0.0", LABELS)
     index = world.push_index("tuling/labelled", "2.0.0", LABELS)
     found = asked(world)
@@ -85,7 +85,7 @@ def test_labels_come_from_the_config_and_of_an_index_from_its_first_image(world:
     assert found.has(f"{world.host}/tuling/labelled", index)
 
 
-def test_a_repository_that_is_not_there_is_refused_and_so_are_scans(world: RegistryWorld) -> None:
+def test_oci_refuses_missing_repositories_invalid_names_and_scans(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/never-there"
     for ask, reason in (
         (lambda: asked(world).tags(image), "NotFound"),
@@ -98,7 +98,7 @@ def test_a_repository_that_is_not_there_is_refused_and_so_are_scans(world: Regis
         assert refused.value.reason == reason
 
 
-def test_basic_authentication_with_the_password_of_now(tmp_path: Path) -> None:
+def test_oci_basic_authentication_uses_the_current_password(tmp_path: Path) -> None:
     with registry(tmp_path, registry_world.htpasswd(tmp_path)) as world:
         image, digest = f"{world.host}/tuling/print-api", world.push("tuling/print-api", "1.0.0")
         known = [("lockstep", "an old one")]
@@ -117,7 +117,7 @@ def test_basic_authentication_with_the_password_of_now(tmp_path: Path) -> None:
 
 
 def _certificate(directory: Path) -> tuple[Path, Path]:
-    """A key, and a certificate that it signed itself."""
+    """Write a key and its self-signed certificate."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.fromtimestamp(time.time(), UTC)
@@ -145,7 +145,7 @@ def _encoded(content: bytes) -> str:
 
 
 def _token(key: Path, certificate: Path, scope: str) -> str:
-    """As a token server signs it: https://distribution.github.io/distribution/spec/auth/jwt/."""
+    """Sign a token as a token server does: https://distribution.github.io/distribution/spec/auth/jwt/."""
     der = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(serialization.Encoding.DER)
     header = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der).decode()]}
     kind, name, actions = scope.split(":")
@@ -159,7 +159,7 @@ def _token(key: Path, certificate: Path, scope: str) -> str:
     return f"{signed}.{_encoded(signature)}"
 
 
-def test_a_token_of_a_server_that_lockstep_yaml_names(tmp_path: Path) -> None:
+def test_oci_token_is_fetched_from_a_server_of_the_configuration(tmp_path: Path) -> None:
     key, certificate = _certificate(tmp_path)
 
     def give(handler: BaseHTTPRequestHandler) -> None:
@@ -199,7 +199,7 @@ def test_a_token_of_a_server_that_lockstep_yaml_names(tmp_path: Path) -> None:
             ], "one token serves until it ends"
 
 
-# -- what no good registry says
+# -- wrong answers
 
 
 @contextmanager
@@ -219,19 +219,19 @@ def outcome(answer: Callable[[BaseHTTPRequestHandler], None], seconds: float = 5
     "realm",
     ["http://169.254.169.254/token", "https://evil.example/token", "https://user@evil.example", "file:///etc/passwd"],
 )
-def test_a_token_server_that_nobody_named_is_not_asked(realm: str) -> None:
+def test_oci_token_server_outside_the_configuration_is_not_asked(realm: str) -> None:
     failed = outcome(lambda handler: said(handler, 401, WWW_Authenticate=f'Bearer realm="{realm}",service="x"'))
     assert failed.reason == "HostNotAllowed"
 
 
-def test_a_redirect_to_another_host_is_not_followed_and_gets_no_credentials() -> None:
+def test_oci_redirect_to_another_host_is_not_followed() -> None:
     with serving(lambda handler: said(handler, 200, b'{"tags": ["1.0.0"]}')) as (elsewhere, seen):
         failed = outcome(lambda handler: said(handler, 307, Location=f"http://{elsewhere}/v2/x"))
     assert failed.reason == "HostNotAllowed"
     assert not seen
 
 
-def test_storage_that_is_named_is_read_without_credentials(tmp_path: Path) -> None:
+def test_oci_storage_of_the_configuration_gets_no_credentials(tmp_path: Path) -> None:
     key, certificate = _certificate(tmp_path)
     config = b'{"config": {"Labels": {"a": "b"}}}'
     manifest = json.dumps({"config": {"digest": registry_world.digest_of(config)}}).encode()
@@ -256,13 +256,13 @@ def test_storage_that_is_named_is_read_without_credentials(tmp_path: Path) -> No
     assert all("Authorization" not in headers for _, headers in seen)
 
 
-def test_content_that_is_not_what_its_digest_says_is_refused() -> None:
+def test_oci_content_with_another_digest_is_refused() -> None:
     with lying(lambda handler: said(handler, 200, b'{"config": {}}')) as found, pytest.raises(Rejected) as refused:
         found.describe("registry.example/tuling/x", NOBODY)
     assert refused.value.reason == "BadAnswer"
 
 
-def test_a_404_of_something_else_is_no_word_on_an_image() -> None:
+def test_oci_404_of_another_server_is_a_bad_answer() -> None:
     with lying(lambda handler: said(handler, 404, b"<html>nginx</html>")) as found, pytest.raises(Rejected) as refused:
         found.has("registry.example/tuling/x", NOBODY)
     assert refused.value.reason == "BadAnswer"
@@ -279,7 +279,7 @@ def test_a_404_of_something_else_is_no_word_on_an_image() -> None:
         (301, b"", "BadAnswer"),
     ],
 )
-def test_answers_are_told_apart(status: int, body: bytes, reason: str) -> None:
+def test_oci_errors_have_a_reason_by_status(status: int, body: bytes, reason: str) -> None:
     failed = outcome(lambda handler: said(handler, status, body, Retry_After="7"))
     assert failed.reason == reason
     assert isinstance(failed, Unavailable) == (status in {429, 502})
@@ -287,7 +287,7 @@ def test_answers_are_told_apart(status: int, body: bytes, reason: str) -> None:
         assert failed.retry_after == 7.0
 
 
-def test_a40_what_a_registry_repeats_of_our_credentials_is_not_passed_on() -> None:
+def test_a40_oci_errors_do_not_contain_credentials() -> None:
     def echo(handler: BaseHTTPRequestHandler) -> None:
         sent = handler.headers.get("Authorization", "")
         if not sent:
@@ -303,7 +303,7 @@ def test_a40_what_a_registry_repeats_of_our_credentials_is_not_passed_on() -> No
     assert len(str(failed)) < 600
 
 
-def test_an_answer_without_end_is_given_up() -> None:
+def test_oci_answer_that_never_ends_is_a_timeout() -> None:
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000000")
@@ -320,8 +320,8 @@ def test_an_answer_without_end_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_headers_without_end_are_given_up(tmp_path: Path, scheme: str) -> None:
-    """Each byte is in time, and all of them together never."""
+def test_oci_headers_that_never_end_are_a_timeout(tmp_path: Path, scheme: str) -> None:
+    """Each byte arrives in time, so only a limit on the whole answer ends it."""
     ticks, gave_up = threading.Event(), threading.Event()
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
@@ -343,7 +343,7 @@ def test_headers_without_end_are_given_up(tmp_path: Path, scheme: str) -> None:
         assert gave_up.wait(20), "the connection stays open"
 
 
-def test_more_tags_than_anybody_keeps_are_refused_on_one_page_too() -> None:
+def test_oci_refuses_more_than_50000_tags() -> None:
     page = json.dumps({"tags": [f"1.0.{number}" for number in range(50_001)]}).encode()
     failed = outcome(lambda handler: said(handler, 200, page))
     assert failed.reason == "TooManyTags"
@@ -361,8 +361,8 @@ def test_more_tags_than_anybody_keeps_are_refused_on_one_page_too() -> None:
         "//x",
     ],
 )
-def test_what_is_no_url_is_like_no_other(url: str) -> None:
-    """Neither like the registry's nor like a host that was named with a port that no host has."""
+def test_oci_invalid_url_is_never_an_allowed_host(url: str) -> None:
+    """An invalid URL equals neither the registry's host nor another allowed host, even one with an invalid port."""
     for own in ("https://registry.example", "https://registry.example:70000"):
         access = RegistryAccess("registry.example", own, other_hosts=frozenset({"auth.example:70000"}))
         with pytest.raises(Rejected) as refused:
@@ -371,8 +371,8 @@ def test_what_is_no_url_is_like_no_other(url: str) -> None:
         assert "pw" not in str(refused.value)
 
 
-def test_who_has_a_token_and_is_refused_has_no_wrong_password(tmp_path: Path) -> None:
-    """A registry says 401 also to a good account that may not read one repository."""
+def test_oci_401_with_a_token_is_forbidden(tmp_path: Path) -> None:
+    """A registry also answers 401 to a valid account that may not read one repository."""
     key, certificate = _certificate(tmp_path)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -390,14 +390,14 @@ def test_who_has_a_token_and_is_refused_has_no_wrong_password(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("status", "asked_for"), [(401, 1), (429, 1), (503, 1), (404, 2)])
-def test_only_what_may_be_absent_is_asked_for_twice(status: int, asked_for: int) -> None:
+def test_oci_asks_again_only_after_a_404(status: int, asked_for: int) -> None:
     with serving(lambda handler: said(handler, status, b"{}")) as (host, seen):
         with pytest.raises(GitopsError):
             OciRegistry(RegistryAccess(host, f"http://{host}")).has(f"{host}/tuling/x", NOBODY)
         assert len(seen) == asked_for
 
 
-def test_an_answer_that_is_too_large_is_given_up() -> None:
+def test_oci_answer_that_is_too_large_is_refused() -> None:
     def flood(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(1 << 40))
@@ -411,7 +411,7 @@ def test_an_answer_that_is_too_large_is_given_up() -> None:
     assert outcome(flood, seconds=30.0).reason == "BadAnswer"
 
 
-def test_a_registry_that_is_not_there_is_unavailable() -> None:
+def test_oci_registry_that_is_down_is_unavailable() -> None:
     with serving(lambda handler: said(handler, 200)) as (host, _):
         pass
     found = OciRegistry(RegistryAccess(host, f"http://{host}", seconds=1.0))
@@ -420,7 +420,7 @@ def test_a_registry_that_is_not_there_is_unavailable() -> None:
     assert gone.value.reason == "RegistryUnreachable"
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused_with_a_hint(tmp_path: Path) -> None:
+def test_oci_certificate_of_an_unknown_authority_is_refused_with_a_hint(tmp_path: Path) -> None:
     key, certificate = _certificate(tmp_path)
     with serving(lambda handler: said(handler, 200, b'{"tags": []}'), (key, certificate)) as (host, seen):
         image = f"{host}/tuling/x"
