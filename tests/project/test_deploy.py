@@ -158,7 +158,7 @@ def test_deploy_permissions_are_enough_for_the_whole_example(cluster: dynamic.Dy
 def test_way_out_of_operations_md_hands_over_to_kubectl_and_back(
     plane: ControlPlane, cluster: dynamic.DynamicClient, synced: Path, kustomize: Path, tmp_path: Path
 ) -> None:
-    """The script of the page hands over to kubectl, which prunes only what git removed. Lockstep adopts again afterwards."""
+    """The script of the page hands over to kubectl, which prunes only what git removed. Then Lockstep adopts again."""
     shutil.copytree(ROOT / "base", tmp_path / "base")
     shutil.copytree(ROOT / "environments", tmp_path / "environments")
     quota = tmp_path / "environments/prod/kustomization.yaml"

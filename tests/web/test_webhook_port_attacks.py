@@ -202,9 +202,7 @@ def test_a02_out_of_files_closes_the_longest_idle_and_does_not_spin(tmp_path: Pa
             idle.enter_context(connect(door.hooks))
         until(lambda: door.open_files() == door.most_files())
         waiting = idle.enter_context(connect(door.page))
-        waiting.sendall(
-            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-        )  # this port has no idle connection to close: it has to wait
+        waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")  # this port has no idle connection to close
         spent = door.cpu_seconds()
         waiting.settimeout(3)
         with pytest.raises(TimeoutError):
