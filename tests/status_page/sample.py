@@ -18,11 +18,11 @@ from gitops.core.images.reference import Image
 from gitops.core.objects import Key
 from gitops.core.promotion.lineage import RepoHistory
 from gitops.core.revision import Revision
+from gitops.core.sync.field_change import FieldChange
 from gitops.core.sync.status import (
     Action,
     Condition,
     Drift,
-    FieldChange,
     ObjectStatus,
     PendingRequest,
     Record,

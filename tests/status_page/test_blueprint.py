@@ -14,7 +14,8 @@ from gitops.core.errors import Unavailable
 from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.images.reference import Image
 from gitops.core.promotion.lineage import LineageEntry
-from gitops.core.sync.status import FieldChange, ObjectStatus
+from gitops.core.sync.field_change import FieldChange
+from gitops.core.sync.status import ObjectStatus
 from gitops.status_page import ControllerTrouble
 from tests.status_page import past, sample
 from tests.status_page.reading import Markup, json

@@ -6,13 +6,16 @@ The controller asks its clone, `lockstep check` the repository on the disk (firs
 import posixpath
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from gitops.adapters.git import dates
-from gitops.adapters.git.clone import Clone
 from gitops.adapters.git.process import LOCAL_LIMIT, Git, GitResult, sanitize
 from gitops.adapters.git.refs import check_revision
 from gitops.core.config_repo.commits import PastCommit
 from gitops.core.errors import Rejected, Unavailable
+
+if TYPE_CHECKING:  # a command on a work tree starts without the clone and the remote
+    from gitops.adapters.git.clone import Clone
 
 # NUL is the one character that no message can hold. The paths come behind the format.
 _LOG = "%x00%H%x00%ct%x00%an <%ae>%x00%s%x00%(trailers:only=true,unfold=true)%x00"
@@ -23,7 +26,7 @@ _MOST_ANSWERS = 50_000
 class CloneHistory:
     """The history of the trunk in a clone. Thread-safe. The methods are those of ports.ConfigRepo."""
 
-    def __init__(self, clone: Clone) -> None:
+    def __init__(self, clone: "Clone") -> None:
         self._clone = clone
         # A commit id names the whole past, so an answer stays true after the trunk was rewritten. Errors are not kept.
         self._ancestry = lru_cache(_MOST_ANSWERS)(self._ask_ancestry)

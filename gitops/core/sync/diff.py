@@ -10,8 +10,8 @@ from gitops.core.objects import Body
 from gitops.core.ownership import fields
 from gitops.core.parsing import quantities
 from gitops.core.sync import masking
+from gitops.core.sync.field_change import FieldChange
 from gitops.core.sync.masking import MASK
-from gitops.core.sync.status import FieldChange
 
 _BOOKKEEPING = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 _LONGEST = 200

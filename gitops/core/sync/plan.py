@@ -15,7 +15,8 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Member
 from gitops.core.ownership.field_removal import Operation
 from gitops.core.ownership.live_object import Observed
-from gitops.core.sync.status import Action, Drift, FieldChange
+from gitops.core.sync.field_change import FieldChange
+from gitops.core.sync.status import Action, Drift
 
 
 class Cause(StrEnum):

@@ -13,6 +13,7 @@ from gitops.core.images.reference import Image
 from gitops.core.objects import Key
 from gitops.core.parsing.json_records import JsonRecord
 from gitops.core.revision import Revision
+from gitops.core.sync.field_change import FieldChange
 
 
 class Sync(StrEnum):
@@ -49,17 +50,6 @@ class Drift:
     @property
     def is_open(self) -> bool:
         return self.kind != "healed"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldChange:
-    """One leaf that a plan changes. Values of Secrets and credentials are masked (`***`). None = the field does not
-    exist.
-    """
-
-    field: str
-    old: str | None
-    new: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from gitops.core.health import Health
 from gitops.core.objects import Key
-from gitops.core.sync.status import Action, Drift, FieldChange, ObjectStatus, Sync
+from gitops.core.sync.field_change import FieldChange
+from gitops.core.sync.status import Action, Drift, ObjectStatus, Sync
 from gitops.status_page.safe_text import LONG, MASK, clean
 
 _MOST_CHANGES = 30

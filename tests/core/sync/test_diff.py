@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gitops.core.ownership import fields
 from gitops.core.sync import diff
-from gitops.core.sync.status import FieldChange
+from gitops.core.sync.field_change import FieldChange
 from tests import ROOT
 
 BODIES = ROOT / "tests/core/ownership/managed_fields"

@@ -9,8 +9,9 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Member
 from gitops.core.ownership.live_object import Observed
 from gitops.core.sync import plan
+from gitops.core.sync.field_change import FieldChange
 from gitops.core.sync.plan import Cause, Configure, Create, Outcome, Policy, Prune, Skipped, Unchanged
-from gitops.core.sync.status import Action, Drift, FieldChange
+from gitops.core.sync.status import Action, Drift
 
 APP = Key("apps", "Deployment", "tuling-dev", "order")
 OLD = Key("", "ConfigMap", "tuling-dev", "order-config-2t9b5g7h4k")

@@ -8,13 +8,13 @@ from gitops.core.health import Health
 from gitops.core.images.reference import Image
 from gitops.core.objects import Key
 from gitops.core.revision import Revision
+from gitops.core.sync.field_change import FieldChange
 from gitops.core.sync.status import (
     HISTORY_JSON,
     STATUS_JSON,
     Action,
     Condition,
     Drift,
-    FieldChange,
     ObjectStatus,
     PendingRequest,
     Record,

@@ -7,8 +7,9 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Member
 from gitops.core.ownership.live_object import Observed
 from gitops.core.sync import withholding
+from gitops.core.sync.field_change import FieldChange
 from gitops.core.sync.plan import Cause, Configure, Create, Prune, Skipped, Step, Strip, Unchanged
-from gitops.core.sync.status import Drift, FieldChange
+from gitops.core.sync.status import Drift
 
 APP = Key("apps", "Deployment", "shop-dev", "order")
 MANIFEST = Manifest(APP, {}, "hash")
