@@ -21,7 +21,7 @@ def write(directory: Path, text: str) -> Path:
     return path
 
 
-def mistakes(directory: Path, text: str, environ: dict[str, str] | None = None) -> str:
+def load_error(directory: Path, text: str, environ: dict[str, str] | None = None) -> str:
     with pytest.raises(Rejected) as caught:
         config.load(write(directory, text), environ or {})
     assert caught.value.reason == "InvalidConfiguration"
@@ -69,7 +69,7 @@ def test_durations_have_a_unit(tmp_path: Path, text: str, expected: float) -> No
 
 @pytest.mark.parametrize("text", ["5", "5 s", "s", "-1s", "1e9s", "1w", "[]", '"５s"'])
 def test_durations_without_a_unit_are_refused(tmp_path: Path, text: str) -> None:
-    assert "lockstep.yaml:2: poll: write a number and a unit" in mistakes(tmp_path, MINIMAL + f"poll: {text}\n")
+    assert "lockstep.yaml:2: poll: write a number and a unit" in load_error(tmp_path, MINIMAL + f"poll: {text}\n")
 
 
 def test_addresses_are_host_and_port(tmp_path: Path) -> None:
@@ -77,8 +77,8 @@ def test_addresses_are_host_and_port(tmp_path: Path) -> None:
     assert loaded.listen.webhooks == config.Address(host="::", port=80)
     assert loaded.listen.page == config.Address(host="0.0.0.0", port=0)
     assert loaded.listen.metrics == config.Address(host="127.0.0.1", port=8082)
-    assert "write host:port" in mistakes(tmp_path, MINIMAL + "listen: {page: 8080}\n")
-    assert "write host:port" in mistakes(tmp_path, MINIMAL + "listen: {page: 'x:99999'}\n")
+    assert "write host:port" in load_error(tmp_path, MINIMAL + "listen: {page: 8080}\n")
+    assert "write host:port" in load_error(tmp_path, MINIMAL + "listen: {page: 'x:99999'}\n")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_addresses_are_host_and_port(tmp_path: Path) -> None:
     ["ext::sh -c x", "--upload-pack=x", "https://git.example.internal", "ftp://x/y", "config", "https://a@b@c/d", ""],
 )
 def test_repo_url_of_unknown_form_is_refused(tmp_path: Path, url: str) -> None:
-    assert "lockstep.yaml:2: repo.url: write an https://" in mistakes(tmp_path, f"repo:\n  url: '{url}'\n")
+    assert "lockstep.yaml:2: repo.url: write an https://" in load_error(tmp_path, f"repo:\n  url: '{url}'\n")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_repo_url_that_the_clone_would_refuse_is_refused_at_the_start(tmp_path: 
     """The clone has the same rule. An alias is only compared, so it may have any form."""
     with pytest.raises(Rejected):
         check_url(url)
-    said = mistakes(tmp_path, f"repo:\n  url: '{url}'\n")
+    said = load_error(tmp_path, f"repo:\n  url: '{url}'\n")
     assert "lockstep.yaml:2: repo.url: write an https:// URL" in said
     assert "hunter2" not in said
     if "hunter2" not in url:
@@ -114,7 +114,7 @@ def test_repo_url_that_the_clone_would_refuse_is_refused_at_the_start(tmp_path: 
 
 
 def test_repo_url_with_a_password_is_refused_without_showing_it(tmp_path: Path) -> None:
-    said = mistakes(tmp_path, "repo:\n  url: https://bot:hunter2@git.example.internal/x.git\n")
+    said = load_error(tmp_path, "repo:\n  url: https://bot:hunter2@git.example.internal/x.git\n")
     assert "take the password out" in said
     assert "hunter2" not in said
 
@@ -133,7 +133,7 @@ senders:
 workers: 0
 lissten: {}
 """
-    said = mistakes(tmp_path, text)
+    said = load_error(tmp_path, text)
     assert said.startswith("lockstep.yaml:3: repo.trunk: write the name of a branch")
     for part in (
         "line 6: senders.harbor.kind: Input should be 'harbor', 'github', 'gitlab', 'gitea'",
@@ -146,20 +146,20 @@ lissten: {}
 
 
 def test_secret_written_into_the_file_is_refused_without_showing_it(tmp_path: Path) -> None:
-    said = mistakes(tmp_path, MINIMAL + "senders:\n  harbor:\n    kind: harbor\n    secrets:\n      - hunter2\n")
+    said = load_error(tmp_path, MINIMAL + "senders:\n  harbor:\n    kind: harbor\n    secrets:\n      - hunter2\n")
     assert "lockstep.yaml:6: senders.harbor.secrets.0: write fields here" in said
     assert "hunter2" not in said
 
 
 @pytest.mark.parametrize("source", ["{}", "{file: a, env: B}"])
 def test_secret_has_exactly_one_source(tmp_path: Path, source: str) -> None:
-    said = mistakes(tmp_path, MINIMAL + f"senders: {{h: {{kind: harbor, secrets: [{source}]}}}}\n")
+    said = load_error(tmp_path, MINIMAL + f"senders: {{h: {{kind: harbor, secrets: [{source}]}}}}\n")
     assert "give either `file:` or `env:`" in said
 
 
 def test_secret_that_is_missing_is_refused_at_the_start(tmp_path: Path) -> None:
     text = MINIMAL + "senders:\n  h:\n    kind: harbor\n    secrets: [{file: gone}, {env: NOT_SET}]\n"
-    said = mistakes(tmp_path, text)
+    said = load_error(tmp_path, text)
     assert said.startswith(f"lockstep.yaml:5: senders.h.secrets: file {tmp_path}/gone is empty or cannot be read")
     assert "environment variable NOT_SET is empty" in said
 
@@ -188,7 +188,7 @@ def test_secret_that_is_missing_is_refused_at_the_start(tmp_path: Path) -> None:
     ],
 )
 def test_a30_invalid_configuration_is_refused_with_its_reason(tmp_path: Path, text: str, expected: str) -> None:
-    assert expected in mistakes(tmp_path, text)
+    assert expected in load_error(tmp_path, text)
 
 
 def test_configuration_file_that_is_missing_is_an_error_that_names_the_option(tmp_path: Path) -> None:
@@ -259,9 +259,9 @@ def test_repo_credentials_are_read_for_ssh_and_https(tmp_path: Path) -> None:
 def test_repo_credentials_that_cannot_be_used_are_refused_at_the_start(tmp_path: Path, repo: str, said: str) -> None:
     for name in ("key", "hosts"):
         (tmp_path / name).write_text("hunter2\n")
-    told = mistakes(tmp_path, f"repo: {repo}\n")
-    assert said in told
-    assert "hunter2" not in told
+    error = load_error(tmp_path, f"repo: {repo}\n")
+    assert said in error
+    assert "hunter2" not in error
 
 
 def test_secret_that_is_rotated_counts_at_once(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_secret_file_is_not_read_beyond_its_limit(tmp_path: Path) -> None:
 def test_registry_secrets_must_exist_and_are_read_again(tmp_path: Path) -> None:
     registry = "  harbor.example:8443: {kind: harbor, username: {file: name}, password: {env: ROBOT}, caFile: ca.pem}\n"
     text = MINIMAL + "registries:\n" + registry
-    said = mistakes(tmp_path, text)
+    said = load_error(tmp_path, text)
     for missing in (f"file {tmp_path / 'name'}", "environment variable ROBOT", f"file {tmp_path / 'ca.pem'}"):
         assert f"registries.harbor.example:8443: {missing} is empty or cannot be read; put it there" in said
     (tmp_path / "name").write_text("robot$one\n")
@@ -337,7 +337,7 @@ def test_registry_secrets_must_exist_and_are_read_again(tmp_path: Path) -> None:
     ],
 )
 def test_registry_errors_name_the_field_without_its_value(tmp_path: Path, registry: str, said: str) -> None:
-    found = mistakes(tmp_path, MINIMAL + f"registries: {{r.example: {registry}}}\n")
+    found = load_error(tmp_path, MINIMAL + f"registries: {{r.example: {registry}}}\n")
     assert said in found
     assert "hunter2" not in found
     assert "secret@" not in found

@@ -36,20 +36,20 @@ class Network:
     policies: Sequence[Body]
 
     def allows(self, source: Peer, target: Peer, port: Port) -> bool:
-        return self._opens("Egress", source, target, port) and self._opens("Ingress", target, source, port)
+        return self._is_open("Egress", source, target, port) and self._is_open("Ingress", target, source, port)
 
-    def _opens(self, direction: str, subject: Peer, other: Peer, port: Port) -> bool:
+    def _is_open(self, direction: str, subject: Peer, other: Peer, port: Port) -> bool:
         """Tell if one side allows the connection. Policies add up. A pod that no policy selects is open."""
-        effective = [policy for policy in self._selecting(subject) if direction in _directions(policy)]
+        effective = [policy for policy in self._select_policies(subject) if direction in _directions(policy)]
         listening = other if direction == "Egress" else subject
         rules = [rule for policy in effective for rule in policy["spec"].get(direction.lower(), [])]
         return not effective or any(
-            self._admits(rule.get("to" if direction == "Egress" else "from"), subject, other)
-            and _serves(rule.get("ports"), listening, port)
+            self._is_admitted(rule.get("to" if direction == "Egress" else "from"), subject, other)
+            and _is_allowed_port(rule.get("ports"), listening, port)
             for rule in rules
         )
 
-    def _selecting(self, pod: Peer) -> list[Body]:
+    def _select_policies(self, pod: Peer) -> list[Body]:
         return [
             policy
             for policy in self.policies
@@ -57,12 +57,12 @@ class Network:
             and is_selected(policy["spec"].get("podSelector", {}), pod.labels)
         ]
 
-    def _admits(self, peers: Sequence[Body] | None, subject: Peer, other: Peer) -> bool:
+    def _is_admitted(self, peers: Sequence[Body] | None, subject: Peer, other: Peer) -> bool:
         return not peers or any(self._is_peer(peer, subject, other) for peer in peers)
 
     def _is_peer(self, peer: Body, subject: Peer, other: Peer) -> bool:
         if "ipBlock" in peer:
-            return _in_block(peer["ipBlock"], other.address)
+            return _is_in_block(peer["ipBlock"], other.address)
         if not other.namespace:
             return False
         if "namespaceSelector" in peer:
@@ -75,11 +75,11 @@ class Network:
 def is_selected(selector: Body, labels: Mapping[str, str]) -> bool:
     """Tell if a label selector selects the labels. The empty selector selects everything."""
     return selector.get("matchLabels", {}).items() <= labels.items() and all(
-        _holds(expression, labels) for expression in selector.get("matchExpressions", [])
+        _is_true(expression, labels) for expression in selector.get("matchExpressions", [])
     )
 
 
-def _holds(expression: Body, labels: Mapping[str, str]) -> bool:
+def _is_true(expression: Body, labels: Mapping[str, str]) -> bool:
     value = labels.get(expression["key"])
     match expression["operator"]:
         case "In":
@@ -100,7 +100,7 @@ def _directions(policy: Body) -> Sequence[str]:
     return spec.get("policyTypes") or default
 
 
-def _serves(ports: Sequence[Body] | None, listening: Peer, port: Port) -> bool:
+def _is_allowed_port(ports: Sequence[Body] | None, listening: Peer, port: Port) -> bool:
     return not ports or any(_is_port(entry, listening, port) for entry in ports)
 
 
@@ -114,7 +114,7 @@ def _is_port(entry: Body, listening: Peer, port: Port) -> bool:
     return first is None or first <= port.number <= entry.get("endPort", first)
 
 
-def _in_block(block: Body, address: str) -> bool:
+def _is_in_block(block: Body, address: str) -> bool:
     where = ip_address(address)
     return where in ip_network(block["cidr"]) and not any(
         where in ip_network(excepted) for excepted in block.get("except", [])

@@ -206,7 +206,7 @@ class TestPods:
 class TestReferences:
     def test_references_of_pods_all_exist(self, environment: Rendered, platform: Rendered) -> None:
         for body in environment.of("Deployment").values():
-            for kind, name in _references(pod_spec(body)):
+            for kind, name in _list_references(pod_spec(body)):
                 known = environment.has(kind, name) or platform.has(kind, name)
                 assert known or (kind, name) in FROM_OUTSIDE, f"{body['metadata']['name']}: no {kind} {name}"
 
@@ -349,7 +349,7 @@ def _volume(deployment: Body, name: str) -> dict[str, Any]:
     return dict(volume)
 
 
-def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _list_references(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield kind and name of each object that must exist before this pod can start."""
     yield "PriorityClass", spec["priorityClassName"]
     if "serviceAccountName" in spec:
@@ -357,12 +357,12 @@ def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for secret in spec["imagePullSecrets"]:
         yield "Secret", secret["name"]
     for app in [*spec["containers"], *spec.get("initContainers", [])]:
-        yield from _variables(app)
+        yield from _list_variable_sources(app)
     for volume in spec["volumes"]:
-        yield from _mounted(volume)
+        yield from _list_mounted(volume)
 
 
-def _variables(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _list_variable_sources(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for source in [*app.get("envFrom", []), *(entry.get("valueFrom", {}) for entry in app.get("env", []))]:
         for key, kind in (("configMapRef", "ConfigMap"), ("configMapKeyRef", "ConfigMap"), ("secretRef", "Secret"),
                           ("secretKeyRef", "Secret")):  # fmt: skip
@@ -370,7 +370,7 @@ def _variables(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield kind, source[key]["name"]
 
 
-def _mounted(volume: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _list_mounted(volume: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "persistentVolumeClaim" in volume:
         yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
     for source in [volume, *volume.get("projected", {}).get("sources", [])]:

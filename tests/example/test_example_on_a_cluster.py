@@ -55,7 +55,7 @@ def test_services_of_every_environment_become_available(
 def test_example_applied_again_changes_nothing(cluster: dynamic.DynamicClient, applied: tuple[Body, ...]) -> None:
     for body in applied:
         before, after = _read(cluster, body), _apply(cluster, body)
-        assert _declared(after) == _declared(before), f"{body['kind']} {body['metadata']['name']}"
+        assert _strip_server_fields(after) == _strip_server_fields(before), f"{body['kind']} {body['metadata']['name']}"
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_roles_of_each_group_match_the_matrix(
     for environment in ENVIRONMENTS:
         role = allowed.get(environment)
         may = {
-            "look": _may(cluster, group, environment, "list", "pods"),
-            "restart": _may(cluster, group, environment, "delete", "pods"),
-            "open a shell": _may(cluster, group, environment, "create", "pods", "exec"),
-            "edit": _may(cluster, group, environment, "patch", "deployments"),
-            "read secrets": _may(cluster, group, environment, "get", "secrets"),
+            "look": _is_allowed(cluster, group, environment, "list", "pods"),
+            "restart": _is_allowed(cluster, group, environment, "delete", "pods"),
+            "open a shell": _is_allowed(cluster, group, environment, "create", "pods", "exec"),
+            "edit": _is_allowed(cluster, group, environment, "patch", "deployments"),
+            "read secrets": _is_allowed(cluster, group, environment, "get", "secrets"),
         }
         assert may == {
             "look": role is not None,
@@ -111,7 +111,7 @@ def _read(cluster: dynamic.DynamicClient, body: Body) -> dict[str, Any]:
     return dict(found.to_dict())
 
 
-def _declared(body: Mapping[str, Any]) -> dict[str, Any]:
+def _strip_server_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body without the fields that the API server and the controllers write."""
     own = {"managedFields", "resourceVersion", "annotations"}
     metadata = {key: value for key, value in body["metadata"].items() if key not in own}
@@ -124,7 +124,7 @@ def _is_available(deployment: Any) -> bool:
     return seen and any(entry.type == "Available" and entry.status == "True" for entry in conditions)
 
 
-def _may(cluster: dynamic.DynamicClient, group: str, environment: str, *action: str) -> bool:
+def _is_allowed(cluster: dynamic.DynamicClient, group: str, environment: str, *action: str) -> bool:
     verb, resource, subresource = (*action, "")[:3]
     attributes = {
         "namespace": f"tuling-{environment}",

@@ -63,7 +63,7 @@ variations:
 _SEVERAL = YamlLimits(size=8 << 20, documents=10_000, nodes=2_000_000)
 
 
-def taken(read: Callable[[], T]) -> T | None:
+def try_read(read: Callable[[], T]) -> T | None:
     """Call `read`. Returns None if it refuses the input."""
     try:
         return read()
@@ -83,7 +83,7 @@ def walk(data: bytes) -> None:
     given = {FILE: parts[0], f"{DEV.path}/g": parts[1], "base/kustomization.yaml": parts[2]}
     for path, content in given.items():
         tree |= trees.tree({path: text(content)})
-    found = taken(lambda: guard.closure(tree, trees.read, DEV.path))
+    found = try_read(lambda: guard.closure(tree, trees.read, DEV.path))
     if found is None:
         return
     source = guard.source(found, trees.read)
@@ -103,7 +103,7 @@ def references(data: bytes, path: str, *, is_plugin: bool) -> tuple[FileReferenc
 
 def edit(data: bytes) -> None:
     """Edit an overlay: only one image differs afterwards, and a second edit changes nothing."""
-    edited = taken(lambda: image_edit.set_image(data, IMAGE, FILE))
+    edited = try_read(lambda: image_edit.set_image(data, IMAGE, FILE))
     if edited is None:
         return
     before, after = values(data), values(edited)
@@ -112,7 +112,7 @@ def edit(data: bytes) -> None:
     assert len([entry for entry in entries if entry not in expected]) <= 1
     assert len(entries) - len(expected) in {0, 1}
     assert image_edit.set_image(edited, IMAGE, FILE) == edited
-    declared = taken(lambda: image_edit.images(edited, FILE))  # None: another entry was wrong before, and still is
+    declared = try_read(lambda: image_edit.images(edited, FILE))  # None: another entry was wrong before, and still is
     assert declared is None or IMAGE in declared
 
 
@@ -121,7 +121,7 @@ def values(data: bytes) -> dict[str, Any]:
 
 
 def read_pipeline(data: bytes) -> None:
-    found = taken(lambda: pipeline.parse(data))
+    found = try_read(lambda: pipeline.parse(data))
     if found is not None:
         paths = [f"environments/{name}/kustomization.yaml" for name in found.environments]
         assert {each.environment for each in layout.overlays(found, paths)} <= {*found.environments, "platform"}
@@ -130,13 +130,13 @@ def read_pipeline(data: bytes) -> None:
 
 def read_release(data: bytes) -> None:
     """Parse a release: its text parses to an equal release."""
-    found = taken(lambda: release.parse_release(data, "release.yaml"))
+    found = try_read(lambda: release.parse_release(data, "release.yaml"))
     if found is not None:
         assert release.parse_release(release.release_text(found), "release.yaml") == found
 
 
 def read_hold(data: bytes) -> None:
-    found = taken(lambda: release.parse_hold(data, "hold.yaml"))
+    found = try_read(lambda: release.parse_hold(data, "hold.yaml"))
     if found is not None:
         assert release.parse_hold(release.hold_text(found), "hold.yaml") == found
         found.is_in_force(WHEN)
@@ -166,10 +166,10 @@ def read_render(data: bytes) -> None:
         manifests.without_owned_replicas(found)
 
 
-def judge(data: bytes) -> None:
+def survey_renders(data: bytes) -> None:
     """Survey two renders for the contract: any two objects give a verdict."""
     own, _, reference = data.partition(b"\0")
-    found = [taken(lambda each=each: parsed(each)) for each in (own, reference or own)]  # type: ignore[misc]
+    found = [try_read(lambda each=each: parse_manifests(each)) for each in (own, reference or own)]  # type: ignore[misc]
     bodies = [[manifest.body for manifest in each or ()] for each in found]
     surveyed = survey.survey(survey.SurveyInput("dev", "dev", bodies[0], "base", bodies[1]), RULES)
     across.check_all([surveyed, surveyed], RULES, None)
@@ -177,12 +177,12 @@ def judge(data: bytes) -> None:
         assert str(violation)
 
 
-def parsed(data: bytes) -> tuple[manifests.Manifest, ...]:
+def parse_manifests(data: bytes) -> tuple[manifests.Manifest, ...]:
     return manifests.parse(data, DEV, cluster_scoped.is_namespaced)
 
 
 def read_image(data: bytes) -> None:
-    found = taken(lambda: images.parse(text(data)))
+    found = try_read(lambda: images.parse(text(data)))
     assert found is None or str(found) == text(data)
 
 
@@ -226,8 +226,8 @@ def read_lockstep(data: bytes) -> None:
 def read_delivery(data: bytes) -> None:
     """Parse a body for every sender, under the headers of each sample: accepted or refused."""
     for sample in samples.ALL.values():
-        for body in (data, spliced(sample.delivery.body, data)):
-            found = taken(lambda sample=sample, body=body: sample.kind.parse(sample.delivery.headers, body))  # type: ignore[misc]
+        for body in (data, splice(sample.delivery.body, data)):
+            found = try_read(lambda sample=sample, body=body: sample.kind.parse(sample.delivery.headers, body))  # type: ignore[misc]
             assert found is None or found.id is None or found.id.isprintable()
 
 
@@ -235,7 +235,7 @@ def deliver(data: bytes) -> None:
     """Post a body to the webhook endpoint, signed as its sender signs, and unsigned."""
     chosen = [*samples.ALL.values()][len(data) % len(samples.ALL)]
     world = world_of(chosen)
-    for body in (data, spliced(chosen.delivery.body, data)):
+    for body in (data, splice(chosen.delivery.body, data)):
         assert is_answer(post(world, chosen, body))
         assert is_answer(world.client.post("/hooks/it", data=body, headers=chosen.delivery.headers).status_code)
 
@@ -244,7 +244,7 @@ def is_answer(status: int) -> bool:
     return status // 100 in {2, 4} or status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
-def spliced(body: bytes, data: bytes) -> bytes:
+def splice(body: bytes, data: bytes) -> bytes:
     """Replace the fields of a delivery by values of other types."""
     with suppress(ValueError, RecursionError):
         before, fields = json.loads(body), json.loads(data)
@@ -254,7 +254,7 @@ def spliced(body: bytes, data: bytes) -> bytes:
     return data
 
 
-def hear_git(data: bytes) -> None:
+def translate_git(data: bytes) -> None:
     """Translate output of git and its host: a verdict on a push, and one line for a message."""
     said = text(data)
     found = git_push.parse_verdict(GitResult(1, data, said))
@@ -286,7 +286,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "release": read_release,
     "hold": read_hold,
     "render": read_render,
-    "judge": judge,
+    "judge": survey_renders,
     "image": read_image,
     "message": write_message,
     "request": read_request,
@@ -294,6 +294,6 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "lockstep": read_lockstep,
     "delivery": read_delivery,
     "door": deliver,
-    "git": hear_git,
+    "git": translate_git,
     "labels": read_labels,
 }

@@ -134,14 +134,14 @@ def synced(
     """
     directory = tmp_path_factory.mktemp("controller")
     _prepare(plane, cluster, installed, directory)
-    with _running(directory) as page:
+    with _run_controller(directory) as page:
         _await_namespaces(cluster)
-        assert not _settled(cluster) & set(ENVIRONMENTS), "nothing may be written before the bindings"
+        assert not _list_settled(cluster) & set(ENVIRONMENTS), "nothing may be written before the bindings"
         for body in bindings.objects:
             _apply(cluster, body)
         _await_settled(cluster)
-        told = json.loads(urllib3.request("GET", f"{page}/api/v1/status").data)
-        assert told["controller"]["troubles"] == []
+        shown = json.loads(urllib3.request("GET", f"{page}/api/v1/status").data)
+        assert shown["controller"]["troubles"] == []
     return directory
 
 
@@ -170,14 +170,14 @@ def test_way_out_of_operations_md_hands_over_to_kubectl_and_back(
         "PATH": f"{kustomize.parent}:{os.defpath}",
         "HOME": str(tmp_path),
     }
-    before = _members(cluster)
+    before = _list_members(cluster)
     done = subprocess.run(
         ["sh", "-ec", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert before - _members(cluster) == {"ResourceQuota compute"}
+    assert before - _list_members(cluster) == {"ResourceQuota compute"}
     client.CoreV1Api(cluster.client).delete_namespaced_config_map("lockstep.prod", "tuling-prod")
-    with _running(synced):
+    with _run_controller(synced):
         for event in watch.Watch().stream(
             client.CoreV1Api(cluster.client).list_namespaced_resource_quota, "tuling-prod", timeout_seconds=60
         ):
@@ -186,7 +186,7 @@ def test_way_out_of_operations_md_hands_over_to_kubectl_and_back(
         else:
             raise AssertionError("the ResourceQuota was not created again")
         _await_settled(cluster)
-    assert _members(cluster) == before
+    assert _list_members(cluster) == before
 
 
 ALLOWED = [
@@ -229,20 +229,20 @@ def test_a33_deploy_permissions_allow_no_more_than_needed(
     for body in bindings.objects:
         _apply(cluster, body)
     _await_aggregation(cluster, installed)
-    assert _may(cluster, action) is (action in ALLOWED)
+    assert _is_allowed(cluster, action) is (action in ALLOWED)
 
 
 def _prepare(plane: ControlPlane, cluster: dynamic.DynamicClient, deploy: Rendered, directory: Path) -> None:
     """Write the configuration of deploy/ into `directory`, with paths and addresses that work outside of a pod."""
     _await_aggregation(cluster, deploy)
-    wanted = _configuration(deploy, directory)
-    wanted["cluster"] = {"kubeconfig": str(_kubeconfig(plane, cluster, directory))}
+    wanted = _make_configuration(deploy, directory)
+    wanted["cluster"] = {"kubeconfig": str(_write_kubeconfig(plane, cluster, directory))}
     config_repo.create(ROOT, directory / "config.git")
     (directory / "lockstep.yaml").write_text(json.dumps(wanted))
 
 
 @contextmanager
-def _running(directory: Path) -> Iterator[str]:
+def _run_controller(directory: Path) -> Iterator[str]:
     """Run a controller in a process of its own. Yields the address of its status page."""
     file = directory / "lockstep.yaml"
     with (directory / "controller.log").open("ab") as log:
@@ -254,7 +254,7 @@ def _running(directory: Path) -> Iterator[str]:
         process.wait(40)
 
 
-def _configuration(deploy: Rendered, directory: Path) -> dict[str, Any]:
+def _make_configuration(deploy: Rendered, directory: Path) -> dict[str, Any]:
     wanted: dict[str, Any] = yaml.safe_load(next(iter(deploy.of("ConfigMap").values()))["data"]["lockstep.yaml"])
     wanted["repo"] = {"url": str(directory / "config.git"), "trunk": wanted["repo"]["trunk"]}
     wanted["state"] = str(directory / "state")
@@ -268,7 +268,7 @@ def _configuration(deploy: Rendered, directory: Path) -> dict[str, Any]:
     return wanted
 
 
-def _kubeconfig(plane: ControlPlane, cluster: dynamic.DynamicClient, directory: Path) -> Path:
+def _write_kubeconfig(plane: ControlPlane, cluster: dynamic.DynamicClient, directory: Path) -> Path:
     """Write a kubeconfig with a token of the ServiceAccount, as a pod has it."""
     core: Any = client.CoreV1Api(cluster.client)
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
@@ -280,7 +280,7 @@ def _kubeconfig(plane: ControlPlane, cluster: dynamic.DynamicClient, directory: 
     return target
 
 
-def _members(cluster: dynamic.DynamicClient) -> set[str]:
+def _list_members(cluster: dynamic.DynamicClient) -> set[str]:
     """List members of ApplySets in prod, of some kinds, as `Kind name`."""
     kinds = [
         ("v1", "ResourceQuota"),
@@ -308,12 +308,12 @@ def _await_settled(cluster: dynamic.DynamicClient) -> None:
     """Wait until the ledgers have every overlay as Synced and Healthy."""
     core = client.CoreV1Api(cluster.client)
     for _ in watch.Watch().stream(core.list_namespaced_config_map, SYSTEM, timeout_seconds=100):
-        if _settled(cluster) == set(OVERLAYS):
+        if _list_settled(cluster) == set(OVERLAYS):
             return
-    raise AssertionError(f"Synced and Healthy are only {_settled(cluster)}")
+    raise AssertionError(f"Synced and Healthy are only {_list_settled(cluster)}")
 
 
-def _settled(cluster: dynamic.DynamicClient) -> set[str]:
+def _list_settled(cluster: dynamic.DynamicClient) -> set[str]:
     ledgers = client.CoreV1Api(cluster.client).list_namespaced_config_map(SYSTEM, label_selector=LEDGER_LABEL).items
     statuses = [STATUS_JSON.validate_json(unpack(found.data["status"])) for found in ledgers]
     return {each.overlay for each in statuses if (each.sync, each.health) == (Sync.SYNCED, Health.HEALTHY)}
@@ -339,7 +339,7 @@ def _await_aggregation(cluster: dynamic.DynamicClient, deploy: Rendered) -> None
     raise AssertionError(f"ClusterRoles that were not aggregated: {missing}")
 
 
-def _may(cluster: dynamic.DynamicClient, action: tuple[str, str, str, str, str]) -> bool:
+def _is_allowed(cluster: dynamic.DynamicClient, action: tuple[str, str, str, str, str]) -> bool:
     verb, group, resource, namespace, name = action
     resource, _, subresource = resource.partition("/")
     attributes = {

@@ -32,11 +32,11 @@ class Instruction:
 
 @pytest.fixture(scope="module")
 def instructions() -> tuple[Instruction, ...]:
-    return tuple(_instructions((ROOT / "Dockerfile").read_text()))
+    return tuple(_parse_instructions((ROOT / "Dockerfile").read_text()))
 
 
 @pytest.fixture(scope="module")
-def room() -> Iterator[Path]:
+def workspace() -> Iterator[Path]:
     """Directory that every user can read, unlike pytest's own directories."""
     with tempfile.TemporaryDirectory(prefix="lockstep-image-") as name:
         Path(name).chmod(0o755)
@@ -44,9 +44,9 @@ def room() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def wheel(room: Path) -> Path:
+def wheel(workspace: Path) -> Path:
     """Build the wheel as the stage `environment` does, from the files that the Dockerfile copies and no others."""
-    source = room / "src"
+    source = workspace / "src"
     source.mkdir()
     for path in ("pyproject.toml", "README.md", "LICENSE"):
         (source / path).write_bytes((ROOT / path).read_bytes())
@@ -57,28 +57,39 @@ def wheel(room: Path) -> Path:
     for path in filter(lambda name: (ROOT / name).exists(), listed.stdout.splitlines()):
         (source / path).parent.mkdir(parents=True, exist_ok=True)
         (source / path).write_bytes((ROOT / path).read_bytes())
-    _run([sys.executable, "-m", "venv", str(room / "build")])
-    pip = str(room / "build/bin/pip")
+    _run([sys.executable, "-m", "venv", str(workspace / "build")])
+    pip = str(workspace / "build/bin/pip")
     _run([pip, "install", "--quiet", "--require-hashes", "-r", str(ROOT / "requirements-build.txt")])
-    _run([pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(room / "out"), str(source)])
-    [made] = (room / "out").glob("*.whl")
+    _run(
+        [
+            pip,
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            str(workspace / "out"),
+            str(source),
+        ]
+    )
+    [made] = (workspace / "out").glob("*.whl")
     return made
 
 
 @pytest.fixture(scope="module")
-def lockstep(room: Path, wheel: Path) -> Path:
+def lockstep(workspace: Path, wheel: Path) -> Path:
     """Install the environment of the image. Returns its `lockstep` command."""
-    _run([sys.executable, "-m", "venv", str(room / "lockstep")])
-    pip = str(room / "lockstep/bin/pip")
+    _run([sys.executable, "-m", "venv", str(workspace / "lockstep")])
+    pip = str(workspace / "lockstep/bin/pip")
     _run([pip, "install", "--quiet", "--require-hashes", "-r", str(ROOT / "requirements.txt")])
     _run([pip, "install", "--quiet", "--no-deps", str(wheel)])
-    return room / "lockstep/bin/lockstep"
+    return workspace / "lockstep/bin/lockstep"
 
 
 def test_wheel_contains_every_file_of_the_status_page(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     page = ROOT / "gitops/status_page"
-    wanted = {str(file.relative_to(ROOT)) for kind in ("templates", "static") for file in _files(page / kind)}
+    wanted = {str(file.relative_to(ROOT)) for kind in ("templates", "static") for file in _list_files(page / kind)}
     assert wanted
     assert wanted <= held
 
@@ -92,20 +103,22 @@ def test_wheel_contains_the_code_and_nothing_else(wheel: Path) -> None:
 
 
 @pytest.mark.parametrize("argument", [["--help"], ["run", "--help"], ["diff", "--help"]])
-def test_command_runs_as_any_user_without_a_writable_directory(lockstep: Path, room: Path, argument: list[str]) -> None:
+def test_command_runs_as_any_user_without_a_writable_directory(
+    lockstep: Path, workspace: Path, argument: list[str]
+) -> None:
     """There is no home, no environment and no writable directory. Tests that run as root switch to another user."""
-    done = _run_as_nobody([str(lockstep), *argument], room)
+    done = _run_as_nobody([str(lockstep), *argument], workspace)
     assert (done.stderr, done.returncode) == ("", 0)
     assert "Usage" in done.stdout
 
 
-def test_command_without_a_configuration_names_the_missing_file(lockstep: Path, room: Path) -> None:
-    done = _run_as_nobody([str(lockstep), "run", "--config", "/etc/lockstep/lockstep.yaml"], room)
+def test_command_without_a_configuration_names_the_missing_file(lockstep: Path, workspace: Path) -> None:
+    done = _run_as_nobody([str(lockstep), "run", "--config", "/etc/lockstep/lockstep.yaml"], workspace)
     assert done.returncode == 2
     assert done.stderr.startswith("lockstep: InvalidConfiguration: /etc/lockstep/lockstep.yaml:")
 
 
-def test_environment_has_every_import_from_the_lock_file_alone(lockstep: Path, room: Path) -> None:
+def test_environment_has_every_import_from_the_lock_file_alone(lockstep: Path, workspace: Path) -> None:
     modules = [
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
         for top in ("gitops", "webhooks")
@@ -113,22 +126,22 @@ def test_environment_has_every_import_from_the_lock_file_alone(lockstep: Path, r
         if file.name not in {"__init__.py", "__main__.py"}
     ]
     program = f"import importlib\nfor name in {modules!r}: importlib.import_module(name)"
-    done = _run_as_nobody([str(lockstep.with_name("python")), "-c", program], room)
+    done = _run_as_nobody([str(lockstep.with_name("python")), "-c", program], workspace)
     assert (done.stderr, done.returncode) == ("", 0)
 
 
 def test_user_is_a_number_and_not_root(instructions: tuple[Instruction, ...]) -> None:
     """Kubernetes can check runAsNonRoot only if the user is a number."""
-    assert [found.text for found in _last(instructions, "USER")] == [f"{UID}:{UID}"]
+    assert [found.text for found in _filter_last_stage(instructions, "USER")] == [f"{UID}:{UID}"]
     deployed = (ROOT / "deploy/deployment.yaml").read_text()
     assert f"runAsUser: {UID}" in deployed
     assert f"mountPath: {STATE}" in deployed
-    assert [found.text for found in _last(instructions, "WORKDIR")] == [STATE]
+    assert [found.text for found in _filter_last_stage(instructions, "WORKDIR")] == [STATE]
 
 
 def test_entrypoint_needs_no_shell(instructions: tuple[Instruction, ...]) -> None:
     for word in ("ENTRYPOINT", "CMD"):
-        [found] = _last(instructions, word)
+        [found] = _filter_last_stage(instructions, word)
         assert found.text.startswith("["), f"{word} in its shell form"
 
 
@@ -184,7 +197,7 @@ def test_python_version_is_supported(instructions: tuple[Instruction, ...]) -> N
     assert int(version[1]) >= 11
 
 
-def _instructions(text: str) -> Iterator[Instruction]:
+def _parse_instructions(text: str) -> Iterator[Instruction]:
     joined = re.sub(r"\\\n", " ", "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
     stage = ""
     for line in filter(None, map(str.strip, joined.splitlines())):
@@ -194,11 +207,11 @@ def _instructions(text: str) -> Iterator[Instruction]:
         yield Instruction(stage, word, " ".join(rest.split()))
 
 
-def _last(instructions: tuple[Instruction, ...], word: str) -> list[Instruction]:
+def _filter_last_stage(instructions: tuple[Instruction, ...], word: str) -> list[Instruction]:
     return [found for found in instructions if found.stage == "" and found.word == word]
 
 
-def _files(directory: Path) -> list[Path]:
+def _list_files(directory: Path) -> list[Path]:
     return [file for file in directory.rglob("*") if file.is_file()]
 
 
@@ -213,9 +226,9 @@ def _is_for_everybody() -> bool:
     return all(directory.stat().st_mode & 0o001 for directory in interpreter.parents)
 
 
-def _run_as_nobody(command: list[str], room: Path) -> "subprocess.CompletedProcess[str]":
+def _run_as_nobody(command: list[str], workspace: Path) -> "subprocess.CompletedProcess[str]":
     """Run the command as another user, with the environment of the image, in a read-only directory."""
-    where = room / "read-only"
+    where = workspace / "read-only"
     where.mkdir(mode=0o555, exist_ok=True)
     identity = {"user": UID, "group": UID, "extra_groups": []} if os.geteuid() == 0 and _is_for_everybody() else {}
     environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "TERM": "dumb"}

@@ -65,7 +65,7 @@ def head(length: int, secret: str = recorded.HARBOR_SECRET.decode(), path: str =
     return "\n".join([f"POST {path} HTTP/1.1", *lines])
 
 
-def on_the_wire() -> bytes:
+def encode_delivery() -> bytes:
     return head(len(PUSH.body)).replace("\n", "\r\n").encode() + b"\r\n\r\n" + PUSH.body
 
 
@@ -87,7 +87,7 @@ def test_webhook_deliveries_wait_at_once_and_are_all_answered(port: int, inbox: 
     with contextlib.ExitStack() as storm:
         clients = [storm.enter_context(connect(port)) for _ in range(STORM)]
         for client in clients:
-            client.sendall(on_the_wire())
+            client.sendall(encode_delivery())
         assert inbox.all_here.wait(20)
         assert ask(page_port, "GET / HTTP/1.1\nHost: x").body == b"page"
         assert ask(port, "GET /healthz HTTP/1.1\nHost: x").body == b"ok\n"
@@ -123,6 +123,6 @@ def test_webhook_deliveries_on_one_connection_are_answered_one_by_one(port: int,
     inbox.release.set()
     with connect(port) as client:
         for _ in range(2):
-            client.sendall(on_the_wire())
+            client.sendall(encode_delivery())
             assert read_answer(client).status == 200
     assert inbox.entered == 2

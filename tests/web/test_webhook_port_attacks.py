@@ -41,7 +41,7 @@ WELL_FORMED = "X-Hub-Signature-256: sha256=" + "0" * 64
 JSON = "Content-Type: application/json"
 
 
-def genuine(port: int) -> Answer:
+def send_genuine(port: int) -> Answer:
     """Send a webhook as Harbor does, with the right secret."""
     with connect(port) as client:
         client.sendall(head("/hooks/harbor", JSON, BEARER, f"Content-Length: {len(PUSH.body)}") + PUSH.body)
@@ -53,11 +53,11 @@ def page(port: int) -> Answer:
 
 
 def assert_both_serve(door: DoorProcess) -> None:
-    assert genuine(door.hooks).status == 200
+    assert send_genuine(door.hooks).status == 200
     assert page(door.page).body == b"page"
 
 
-def push_in(client: socket.socket, piece: bytes, door: DoorProcess) -> int:
+def send_until_closed(client: socket.socket, piece: bytes, door: DoorProcess) -> int:
     """Send up to 100 MiB until the server closes the connection. Returns the peak of its resident memory in bytes."""
     peak = door.resident()
     with contextlib.suppress(ConnectionError, BrokenPipeError):
@@ -88,7 +88,7 @@ def test_a01_body_of_100_mebibytes_is_cut_off_and_does_not_stay_in_memory(
     piece = b"10000\r\n" + PIECE + b"\r\n" if framing == "chunked" else PIECE
     with connect(door.hooks) as client:
         client.sendall(head(path, JSON, shown, length))
-        peak = push_in(client, piece, door)
+        peak = send_until_closed(client, piece, door)
     assert peak - before < 2 * cap
     assert_both_serve(door)
 
@@ -130,7 +130,7 @@ def test_a01_large_bodies_with_forged_signatures_do_not_fill_the_memory(tmp_path
         clients = [held.enter_context(connect(door.hooks)) for _ in range(2)]
         for client in clients:
             client.sendall(announced + PIECE)
-        assert genuine(door.hooks).status == 200
+        assert send_genuine(door.hooks).status == 200
         third = ask(door.hooks, announced.decode().rstrip().replace("\r\n", "\n"))
         assert (third.status, json.loads(third.body)["error"]["reason"]) == (503, "Busy")
         clients[0].close()
@@ -197,7 +197,7 @@ def test_a02_out_of_files_closes_the_longest_idle_and_does_not_spin(tmp_path: Pa
         for _ in range(100):
             idle.enter_context(connect(door.hooks))
         for _ in range(20):
-            assert genuine(door.hooks).status == 200
+            assert send_genuine(door.hooks).status == 200
         for _ in range(5):
             idle.enter_context(connect(door.hooks))
         until(lambda: door.open_files() == door.most_files())
@@ -208,7 +208,7 @@ def test_a02_out_of_files_closes_the_longest_idle_and_does_not_spin(tmp_path: Pa
         with pytest.raises(TimeoutError):
             waiting.recv(1, socket.MSG_PEEK)
         assert door.cpu_seconds() - spent < 0.5
-        assert genuine(door.hooks).status == 200  # its file is free afterwards
+        assert send_genuine(door.hooks).status == 200  # its file is free afterwards
         waiting.settimeout(20)
         assert read_answer(waiting).status == 200
         assert 1 <= sum("too many open files" in line for line in door.logged()) <= 2, "one line for each listener"

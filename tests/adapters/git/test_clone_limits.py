@@ -22,7 +22,7 @@ SMALL, LARGEST = 1000, 100_000
 DEV = "environments/dev/kustomization.yaml"
 
 
-def noise(size: int, seed: int) -> bytes:
+def incompressible(size: int, seed: int) -> bytes:
     """Return bytes that do not compress."""
     return random.Random(seed).randbytes(size)
 
@@ -30,7 +30,7 @@ def noise(size: int, seed: int) -> bytes:
 class Site:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.remote = Remote(directory / "srv/config.git", {DEV: b"a: 1\n", "base/crd.yaml": noise(5000, 0)})
+        self.remote = Remote(directory / "srv/config.git", {DEV: b"a: 1\n", "base/crd.yaml": incompressible(5000, 0)})
         self.authority = Authority(directory / "authority")
         self.host = HttpsHost(directory / "srv")
         self.clone = directory / "state/clone"
@@ -68,12 +68,12 @@ def requests(site: Site, work: Callable[[], object]) -> int:
 
 def test_a31_clone_leaves_large_files_of_the_past_on_the_remote(site: Site) -> None:
     for number in range(30):
-        site.remote.write({"base/dump.bin": noise(50_000, number)}, f"dump {number}")
+        site.remote.write({"base/dump.bin": incompressible(50_000, number)}, f"dump {number}")
     site.remote.write({"base/dump.bin": b"small now"}, "the end of it")
     repo = site.repo()
     head = repo.fetch()
     assert site.size() < 60_000, "of one and a half million bytes"
-    assert content(repo, "base/crd.yaml") == noise(5000, 0)
+    assert content(repo, "base/crd.yaml") == incompressible(5000, 0)
     assert content(repo, "base/dump.bin") == b"small now"
     assert len(repo.history("base/dump.bin", 100)) == 31
     assert repo.is_ancestor(git(site.remote.directory, "rev-list", "--max-parents=0", "main"), head)
@@ -83,7 +83,9 @@ def test_a31_fetch_brings_all_files_that_the_head_needs(site: Site) -> None:
     repo = site.repo()
     repo.fetch()
     assert requests(site, lambda: content(repo, "base/crd.yaml")) == 0
-    site.remote.write({"base/crd.yaml": noise(6000, 1), "environments/dev/large.yaml": noise(50_000, 2)}, "more")
+    site.remote.write(
+        {"base/crd.yaml": incompressible(6000, 1), "environments/dev/large.yaml": incompressible(50_000, 2)}, "more"
+    )
     fetching = requests(site, repo.fetch)
     assert requests(site, lambda: (content(repo, "base/crd.yaml"), content(repo, "environments/dev/large.yaml"))) == 0
     site.remote.write({DEV: b"a: 2\n"}, "a small one")
@@ -100,11 +102,13 @@ def test_a31_fetch_brings_a_large_file_that_is_added_again(site: Site) -> None:
     git(site.remote.directory, "update-ref", "refs/heads/main", back)
     assert repo.fetch() == back
     assert requests(site, lambda: content(repo, "base/crd.yaml")) == 0
-    assert content(repo, "base/crd.yaml") == noise(5000, 0)
+    assert content(repo, "base/crd.yaml") == incompressible(5000, 0)
 
 
 def test_a31_large_files_of_an_old_base_come_in_one_exchange(site: Site) -> None:
-    old = site.remote.write({f"base/crds/{number}.yaml": noise(5000, number + 10) for number in range(20)}, "old")
+    old = site.remote.write(
+        {f"base/crds/{number}.yaml": incompressible(5000, number + 10) for number in range(20)}, "old"
+    )
     site.remote.write({f"base/crds/{number}.yaml": b"small" for number in range(20)}, "new")
     repo = site.repo()
     repo.fetch()
@@ -112,16 +116,19 @@ def test_a31_large_files_of_an_old_base_come_in_one_exchange(site: Site) -> None
     once = requests(site, lambda: repo.read(tree["base/crds/0.yaml"].id))
     assert 0 < once <= 3
     assert requests(site, lambda: [repo.read(found.id) for path, found in tree.items() if path != DEV]) == 0
-    assert content(repo, "base/crds/7.yaml", old) == noise(5000, 17)
+    assert content(repo, "base/crds/7.yaml", old) == incompressible(5000, 17)
 
 
 def test_a31_large_file_outside_the_overlays_is_fetched_when_it_is_read(site: Site) -> None:
-    site.remote.write({"shared.env": noise(5000, 1), "docs/film": noise(50_000, 2), "docs/long": b"x" * 200_000}, "x")
+    site.remote.write(
+        {"shared.env": incompressible(5000, 1), "docs/film": incompressible(50_000, 2), "docs/long": b"x" * 200_000},
+        "x",
+    )
     repo = site.repo()
     repo.fetch()
     assert site.size() < 50_000
-    assert content(repo, "docs/film") == noise(50_000, 2)
-    assert content(repo, "shared.env") == noise(5000, 1)
+    assert content(repo, "docs/film") == incompressible(50_000, 2)
+    assert content(repo, "shared.env") == incompressible(5000, 1)
     for _ in range(2):
         with pytest.raises(Rejected) as caught:
             content(repo, "docs/long")
@@ -130,10 +137,10 @@ def test_a31_large_file_outside_the_overlays_is_fetched_when_it_is_read(site: Si
 
 def test_a31_host_without_partial_clone_sends_all_files(site: Site) -> None:
     git(site.remote.directory, "config", "uploadpack.allowFilter", "false")
-    site.remote.write({"docs/film": noise(50_000, 2)}, "film")
+    site.remote.write({"docs/film": incompressible(50_000, 2)}, "film")
     repo = site.repo()
     repo.fetch()
-    assert content(repo, "base/crd.yaml") == noise(5000, 0)
+    assert content(repo, "base/crd.yaml") == incompressible(5000, 0)
     assert requests(site, lambda: content(repo, "docs/film")) == 0
 
 
@@ -142,15 +149,15 @@ def test_a31_host_without_single_objects_sends_the_whole_history(site: Site) -> 
     key = key_pair(site.directory / "key")
     host = SshHost(site.host.directory, key_pair(site.directory / "host"), public(key), passes_protocol=False)
     old = site.remote.head()
-    site.remote.write({"base/crd.yaml": noise(6000, 1)}, "new")
+    site.remote.write({"base/crd.yaml": incompressible(6000, 1)}, "new")
     known_hosts = site.directory / "known_hosts"
     with serving_ssh(host):
         known_hosts.write_text(host.known_hosts())
         options = GitOptions(limits=GitLimits(LARGEST, SMALL), access=GitAccess(key=key, known_hosts=known_hosts))
         repo = GitConfigRepo(host.url(), "main", site.clone, options)
         repo.fetch()
-        assert content(repo, "base/crd.yaml") == noise(6000, 1)
-        assert content(repo, "base/crd.yaml", old) == noise(5000, 0)
+        assert content(repo, "base/crd.yaml") == incompressible(6000, 1)
+        assert content(repo, "base/crd.yaml", old) == incompressible(5000, 0)
         repo.close()
 
 
@@ -169,7 +176,7 @@ def test_a31_large_files_on_the_remote_are_readable_after_housekeeping(site: Sit
     repo.fetch()
     assert len(list(loose.glob("??/*"))) < 100
     assert content(repo, DEV) == b"a: 2\n"
-    assert content(repo, "base/crd.yaml", first) == noise(5000, 0)
+    assert content(repo, "base/crd.yaml", first) == incompressible(5000, 0)
     assert repo.head() == latest
 
 
@@ -177,7 +184,7 @@ def test_a31_fetch_above_the_exchange_limit_is_refused(site: Site) -> None:
     """If the environments need the files, the old head stays. Other files are left out at the second fetch."""
     repo = site.repo(exchange=200_000)
     head = repo.fetch()
-    site.remote.write({f"base/{number}.bin": noise(90_000, number) for number in range(5)}, "far too much")
+    site.remote.write({f"base/{number}.bin": incompressible(90_000, number) for number in range(5)}, "far too much")
     for _ in range(2):
         with pytest.raises(Unavailable) as caught:
             repo.fetch()
@@ -188,7 +195,7 @@ def test_a31_fetch_above_the_exchange_limit_is_refused(site: Site) -> None:
     mended = site.remote.write({**{f"base/{number}.bin": b"" for number in range(5)}, DEV: b"a: 2\n"}, "mended")
     assert repo.fetch() == mended, "files of the commits in between are not fetched"
     assert content(repo, DEV) == b"a: 2\n"
-    site.remote.write({f"docs/{number}.bin": noise(90_000, number) for number in range(5)}, "beside")
+    site.remote.write({f"docs/{number}.bin": incompressible(90_000, number) for number in range(5)}, "beside")
     with pytest.raises(Unavailable):
         repo.fetch()
     assert repo.fetch() == site.remote.head()
@@ -197,7 +204,7 @@ def test_a31_fetch_above_the_exchange_limit_is_refused(site: Site) -> None:
 def test_a31_fetch_from_a_host_that_never_ends_is_a_timeout(site: Site) -> None:
     repo = site.repo(seconds=2)
     head = repo.fetch()
-    site.remote.write({"base/film": noise(90_000, 1)}, "film")
+    site.remote.write({"base/film": incompressible(90_000, 1)}, "film")
     site.host.holding = threading.Event()
     with pytest.raises(Unavailable) as caught:
         repo.fetch()
@@ -207,7 +214,7 @@ def test_a31_fetch_from_a_host_that_never_ends_is_a_timeout(site: Site) -> None:
     site.host.holding.set()
     site.host.holding = None
     assert repo.fetch() == site.remote.head()
-    assert content(repo, "base/film") == noise(90_000, 1)
+    assert content(repo, "base/film") == incompressible(90_000, 1)
 
 
 def test_a31_tree_with_too_many_files_is_refused(site: Site) -> None:
@@ -228,7 +235,7 @@ def test_a31_tree_with_too_many_files_is_refused(site: Site) -> None:
     assert content(repo, DEV, head) == b"a: 1\n"
 
 
-def bomb(remote: Remote, inner: str, *, levels: int) -> str:
+def commit_bomb(remote: Remote, inner: str, *, levels: int) -> str:
     """Commit a tree bomb of a few kilobytes: each directory contains the one below ten times."""
     for _ in range(levels):
         entries = "".join(f"040000 tree {inner}\td{number}\n" for number in range(10))
@@ -241,7 +248,7 @@ def test_a31_tree_bomb_is_refused_while_it_is_counted(site: Site, entry: str) ->
     """The tree has ten thousand million paths. To read it would block all other reads."""
     blob = git(site.remote.directory, "rev-parse", f"main:{DEV}")
     leaf = git(site.remote.directory, "mktree", stdin=entry.format(blob=blob).encode())
-    commit = bomb(site.remote, leaf, levels=10)
+    commit = commit_bomb(site.remote, leaf, levels=10)
     repo = site.repo()
     head = repo.fetch()
     git(site.remote.directory, "update-ref", "refs/heads/main", commit)
@@ -257,17 +264,17 @@ def test_a31_tree_bomb_does_not_block_reads_of_large_files(site: Site) -> None:
     old = site.remote.head()
     leaf = git(site.remote.directory, "mktree")
     site.remote.write({"base/crd.yaml": b"small"}, "away")
-    commit = bomb(site.remote, leaf, levels=10)
+    commit = commit_bomb(site.remote, leaf, levels=10)
     git(site.remote.directory, "update-ref", "refs/heads/main", commit)
     repo = site.repo()
     repo.fetch()
     tree = repo.tree(old)
     with pytest.raises(Rejected):
         repo.tree(commit)
-    assert repo.read(tree["base/crd.yaml"].id) == noise(5000, 0)
+    assert repo.read(tree["base/crd.yaml"].id) == incompressible(5000, 0)
 
 
-def clones(site: Site) -> list[int]:
+def clone_inode(site: Site) -> list[int]:
     """Return the inode of the clone's directory. It changes with a new clone."""
     return [site.clone.stat().st_ino]
 
@@ -279,14 +286,14 @@ def test_a31_large_file_of_an_unknown_commit_is_fetched_alone(site: Site) -> Non
     blob = git(site.remote.directory, "rev-parse", f"{old}:base/crd.yaml")
     repo = site.repo()
     repo.fetch()
-    before = clones(site)
-    assert repo.read(blob) == noise(5000, 0)
-    assert clones(site) == before
+    before = clone_inode(site)
+    assert repo.read(blob) == incompressible(5000, 0)
+    assert clone_inode(site) == before
 
 
 def test_a31_large_files_of_a_commit_in_use_come_together(site: Site) -> None:
     """Trees of a thousand other commits are read, and its own tree in between."""
-    old = site.remote.write({"base/crds/a": noise(5000, 1), "base/crds/b": noise(5000, 2)}, "old")
+    old = site.remote.write({"base/crds/a": incompressible(5000, 1), "base/crds/b": incompressible(5000, 2)}, "old")
     site.remote.write({"base/crds/a": b"small", "base/crds/b": b"small"}, "new")
     stream = b"".join(
         b"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\n"
@@ -310,7 +317,7 @@ def test_a31_large_file_that_the_host_no_longer_has_is_missing_not_too_large(sit
     key = key_pair(site.directory / "key")
     host = SshHost(site.host.directory, key_pair(site.directory / "host"), public(key), passes_protocol=False)
     site.remote.write({"base/crd.yaml": b"small"}, "nothing that the head needs is large")
-    old = site.remote.write({"docs/film": noise(50_000, 2)}, "film")
+    old = site.remote.write({"docs/film": incompressible(50_000, 2)}, "film")
     rewritten = git(site.remote.directory, "commit-tree", f"{old}~1^{{tree}}", "-m", "another history")
     known_hosts = site.directory / "known_hosts"
     with serving_ssh(host):
@@ -322,14 +329,14 @@ def test_a31_large_file_that_the_host_no_longer_has_is_missing_not_too_large(sit
         tree = repo.tree(old)
         git(site.remote.directory, "update-ref", "refs/heads/main", rewritten)
         repo.fetch()
-        before = clones(site)
+        before = clone_inode(site)
         with pytest.raises(Unavailable) as caught:
             repo.read(tree["docs/film"].id)
         assert caught.value.reason == "ObjectMissing"
-        assert clones(site) == before
+        assert clone_inode(site) == before
         git(site.remote.directory, "update-ref", "refs/heads/main", old)
         repo.fetch()
-        assert repo.read(tree["docs/film"].id) == noise(50_000, 2)
+        assert repo.read(tree["docs/film"].id) == incompressible(50_000, 2)
 
 
 def test_a31_head_after_a_killed_fetch_is_the_last_complete_one(site: Site) -> None:
@@ -337,7 +344,7 @@ def test_a31_head_after_a_killed_fetch_is_the_last_complete_one(site: Site) -> N
     first = site.repo()
     complete = first.fetch()
     first.close()
-    site.remote.write({"base/crd.yaml": noise(6000, 1)}, "another")
+    site.remote.write({"base/crd.yaml": incompressible(6000, 1)}, "another")
     commands = 0
 
     def cut(handler: BaseHTTPRequestHandler) -> bool:
@@ -353,11 +360,11 @@ def test_a31_head_after_a_killed_fetch_is_the_last_complete_one(site: Site) -> N
     site.host.answer = lambda handler: refuse(handler, 503)
     restarted = site.repo()
     assert restarted.head() == complete
-    assert content(restarted, "base/crd.yaml") == noise(5000, 0)
+    assert content(restarted, "base/crd.yaml") == incompressible(5000, 0)
     site.host.answer = lambda _: False
     assert restarted.fetch() == site.remote.head()
     assert requests(site, lambda: content(restarted, "base/crd.yaml")) == 0
-    assert content(restarted, "base/crd.yaml") == noise(6000, 1)
+    assert content(restarted, "base/crd.yaml") == incompressible(6000, 1)
 
 
 def test_a31_head_after_a_restart_without_the_remote_is_the_pushed_one(site: Site) -> None:

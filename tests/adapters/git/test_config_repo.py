@@ -342,7 +342,7 @@ def test_controller_killed_during_a_push_leaves_a_usable_clone(tmp_path: Path, r
     _kill_pushes(clone)
     remote.hook("pre-receive", "exit 0\n")
     (clone / "packed-refs.lock").touch()
-    _await(lambda: _opens(repo))
+    _await(lambda: _can_fetch(repo))
     assert repo.commit(repo.fetch(), [edit()]) == remote.head()
     assert remote.subjects() == ["dev: app 2", "the first commit"]
     assert not list(clone.rglob("*.lock"))
@@ -660,16 +660,16 @@ def _await(holds: object, seconds: float = 30) -> None:
 
 
 def _await_end(pid: int) -> None:
-    def ended() -> bool:
+    def is_ended() -> bool:
         try:
             return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
         except (FileNotFoundError, ProcessLookupError):
             return True
 
-    _await(ended)
+    _await(is_ended)
 
 
-def _opens(repo: GitConfigRepo) -> bool:
+def _can_fetch(repo: GitConfigRepo) -> bool:
     try:
         repo.fetch()
     except Unavailable:

@@ -179,11 +179,11 @@ def test_a40_https_errors_do_not_contain_the_token(site: Site, status: int, reas
 def test_https_answer_that_is_cut_off_changes_nothing(site: Site, where: str) -> None:
     repo = site.repo()
     head = repo.fetch()
-    before = _files(site.clone)
+    before = _list_files(site.clone)
     latest = site.remote.write({"base/more": b"x" * 500}, "more")
-    site.host.answer = lambda handler: _half(handler, 200) if _is(handler, where) else False
+    site.host.answer = lambda handler: _send_half(handler, 200) if _is_request_for(handler, where) else False
     assert refusal(repo.fetch).reason == "RemoteUnavailable"
-    assert (repo.head(), _files(site.clone)) == (head, before), "no partial files are left"
+    assert (repo.head(), _list_files(site.clone)) == (head, before), "no partial files are left"
     site.host.answer = lambda _: False
     assert repo.fetch() == latest
 
@@ -207,7 +207,11 @@ def test_a40_https_token_is_not_visible_while_a_host_hangs(site: Site, caplog: p
     site.host.answer = lambda _: False
     assert any("fetch" in line for line in seen)
     assert any("git-remote-https" in line or "remote-https" in line for line in seen)
-    everything = [caplog.text, *seen, *(file.read_bytes().decode(errors="replace") for file in _all(site.clone.parent))]
+    everything = [
+        caplog.text,
+        *seen,
+        *(file.read_bytes().decode(errors="replace") for file in _walk_files(site.clone.parent)),
+    ]
     assert not [form for form in forms() for text in everything if form in text]
     eventually(lambda: not any("remote-https" in line for line in command_lines(site.directory)))
     assert repo.commit(repo.fetch(), [edit()]) == site.remote.head()
@@ -245,12 +249,12 @@ class TestHttpsCertificate:
 
     def test_a51_certificate_of_an_unknown_authority_is_refused(self, site: Site) -> None:
         other = Authority(site.directory / "other")
-        self._is_refused(site, lambda: site.repo(ca_file=other.file).fetch())
+        self._assert_refused(site, lambda: site.repo(ca_file=other.file).fetch())
 
     def test_a51_certificate_is_verified_by_the_system_without_a_ca_file(self, site: Site) -> None:
         access = GitAccess(token=SecretFiles([site.token], [], {}))
         repo = GitConfigRepo(site.host.url(), "main", site.clone, GitOptions(access=access))
-        self._is_refused(site, repo.fetch)
+        self._assert_refused(site, repo.fetch)
         repo.close()
 
     @pytest.mark.parametrize(("address", "days"), [("127.0.0.1", -1), ("127.0.0.2", 30)])
@@ -260,7 +264,7 @@ class TestHttpsCertificate:
         site = Site(tmp_path)
         with serving_https(site.host, site.authority.issue(address=address, days=days)):
             repo = site.repo()
-            self._is_refused(site, repo.fetch)
+            self._assert_refused(site, repo.fetch)
             repo.close()
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -299,19 +303,19 @@ class TestHttpsCertificate:
             assert repo.fetch() == site.remote.head()
             assert elsewhere.asked == []
 
-    def _is_refused(self, site: Site, attempt: Callable[[], object]) -> None:
+    def _assert_refused(self, site: Site, attempt: Callable[[], object]) -> None:
         refused = refusal(attempt)
         assert refused.reason == "CertificateRefused"
         assert "repo.caFile" in refused.message
         assert site.host.asked == [], "nothing was sent"
 
 
-def _is(handler: BaseHTTPRequestHandler, where: str) -> bool:
+def _is_request_for(handler: BaseHTTPRequestHandler, where: str) -> bool:
     """Tell if the request is for the refs or for the pack. In protocol 2 a POST brings the pack, to the same path."""
     return handler.command == "GET" if where == "in the refs" else handler.command == "POST"
 
 
-def _half(handler: BaseHTTPRequestHandler, size: int) -> bool:
+def _send_half(handler: BaseHTTPRequestHandler, size: int) -> bool:
     handler.send_response(200)
     handler.send_header("Content-Type", "application/x-git-upload-pack-result")
     handler.send_header("Content-Length", str(size * 2))
@@ -320,9 +324,9 @@ def _half(handler: BaseHTTPRequestHandler, size: int) -> bool:
     return True
 
 
-def _all(directory: Path) -> Iterator[Path]:
+def _walk_files(directory: Path) -> Iterator[Path]:
     return (file for file in directory.rglob("*") if file.is_file())
 
 
-def _files(directory: Path) -> set[Path]:
-    return set(_all(directory))
+def _list_files(directory: Path) -> set[Path]:
+    return set(_walk_files(directory))

@@ -43,14 +43,14 @@ class Place:
         git(self.clone, "push", "--quiet", "--force", "origin", f"refs/tags/{name}:refs/tags/{ref or name}")
         return git(self.clone, "rev-parse", f"refs/tags/{name}")
 
-    def odd(self, name: str, *, seconds: str = "1700000000", message: bytes = b"x\n") -> None:
+    def push_malformed(self, name: str, *, seconds: str = "1700000000", message: bytes = b"x\n") -> None:
         """Push a malformed tag that git itself would not write."""
         head = f"object {self.remote.head()}\ntype commit\ntag {name}\ntagger Eve <eve@example> {seconds} +0000\n\n"
         directory, raw = self.remote.directory, head.encode() + message
         made = git(directory, "hash-object", "--literally", "-t", "tag", "-w", "--stdin", stdin=raw)
         git(directory, "update-ref", f"refs/tags/{name}", made)
 
-    def seen(self) -> dict[str, SignedTag]:
+    def read_tags(self) -> dict[str, SignedTag]:
         return {tag.name: tag for tag in self.repo.tags(["promote/", "approve/"])}
 
 
@@ -64,7 +64,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def test_tags_that_are_annotated_are_read_with_all_fields(place: Place) -> None:
     made = place.tag("promote/prod/friday", message="out with it\n\nServices: order")
     place.tag("v1.0")
-    (found,) = place.seen().values()
+    (found,) = place.read_tags().values()
     assert (found.name, found.name_inside, found.id) == ("promote/prod/friday", "promote/prod/friday", made)
     assert found.commit == place.remote.head()
     assert found.message == "out with it\n\nServices: order\n"
@@ -75,12 +75,12 @@ def test_tags_that_are_annotated_are_read_with_all_fields(place: Place) -> None:
 def test_tag_signatures_are_verified_by_the_allowed_signers(place: Place) -> None:
     for who in ("li", "eve"):
         place.tag(f"approve/prod/friday/{who}", by=who)
-    seen = place.seen()
+    seen = place.read_tags()
     assert seen["approve/prod/friday/li"].signer == "li@example"
     assert seen["approve/prod/friday/li"].message == "please\n"
     assert seen["approve/prod/friday/eve"].signer is None
     place.allow("eve")
-    seen = place.seen()
+    seen = place.read_tags()
     assert seen["approve/prod/friday/li"].signer is None
     assert seen["approve/prod/friday/eve"].signer == "eve@example"
 
@@ -91,40 +91,40 @@ def test_tag_that_was_tampered_with_has_no_signer(place: Place) -> None:
     forged = git(place.clone, "hash-object", "-t", "tag", "-w", "--stdin", stdin=raw.encode())
     git(place.clone, "update-ref", "refs/tags/promote/prod/friday", forged)
     place.push("promote/prod/friday")
-    assert place.seen()["promote/prod/friday"].signer is None
+    assert place.read_tags()["promote/prod/friday"].signer is None
 
 
 @pytest.mark.parametrize("seconds", ["253402300800", "99999999999999999999", "-1"])
 def test_tag_with_an_impossible_date_hides_no_other_tag(place: Place, seconds: str) -> None:
     place.tag("promote/prod/friday")
-    place.odd("promote/prod/far", seconds=seconds)
-    seen = place.seen()
+    place.push_malformed("promote/prod/far", seconds=seconds)
+    seen = place.read_tags()
     assert seen["promote/prod/friday"].tagged_at is not None
     assert seen["promote/prod/far"].tagged_at is None
 
 
 def test_tag_with_a_zero_byte_hides_no_other_tag(place: Place) -> None:
     place.tag("promote/prod/friday")
-    place.odd("promote/prod/odd", message=b"a\0\1b\0\1c\n")
-    assert "promote/prod/friday" in place.seen()
+    place.push_malformed("promote/prod/odd", message=b"a\0\1b\0\1c\n")
+    assert "promote/prod/friday" in place.read_tags()
 
 
 def test_tag_pushed_under_another_name_has_its_signed_name_inside(place: Place) -> None:
     place.tag("promote/test/friday", by="li")
     place.push("promote/test/friday", "promote/prod/friday")
-    found = place.seen()["promote/prod/friday"]
+    found = place.read_tags()["promote/prod/friday"]
     assert (found.signer, found.name_inside) == ("li@example", "promote/test/friday")
 
 
 def test_tags_that_are_moved_deleted_or_lightweight_are_seen(place: Place) -> None:
     first = place.tag("promote/prod/friday", message="one")
-    assert place.seen()["promote/prod/friday"].id == first
+    assert place.read_tags()["promote/prod/friday"].id == first
     second = place.tag("promote/prod/friday", message="two")
-    assert place.seen()["promote/prod/friday"].id == second != first
+    assert place.read_tags()["promote/prod/friday"].id == second != first
     git(place.clone, "push", "--quiet", "origin", ":refs/tags/promote/prod/friday")
     git(place.clone, "tag", "promote/prod/light")
     place.push("promote/prod/light")
-    (light,) = place.seen().values()
+    (light,) = place.read_tags().values()
     assert not light.is_annotated
 
 

@@ -43,7 +43,7 @@ def enter(api: KubernetesApi, name: str) -> Iterator[Callable[..., LeaderElectio
 
     def enter(identity: str, ear: Ear[str], over: KubernetesApi = api) -> LeaderElection:
         leaders.append(LeaderElection(over, name, LeaseCandidate(identity, TERMS), clock=WorldClock()))
-        leaders[-1].start(Told(identity, ear))
+        leaders[-1].start(LeadershipRecorder(identity, ear))
         return leaders[-1]
 
     yield enter
@@ -52,7 +52,7 @@ def enter(api: KubernetesApi, name: str) -> Iterator[Callable[..., LeaderElectio
 
 
 @dataclass(frozen=True)
-class Told:
+class LeadershipRecorder:
     """Record starts and stops of leadership. Implements ports.LeadershipListener."""
 
     identity: str
@@ -65,7 +65,7 @@ class Told:
         self.ear(f"{self.identity} off")
 
 
-def stored(control_plane: SharedControlPlane, name: str) -> client.V1LeaseSpec:
+def read_lease(control_plane: SharedControlPlane, name: str) -> client.V1LeaseSpec:
     return client.CoordinationV1Api(control_plane.api).read_namespaced_lease(name, NAMESPACE).spec
 
 
@@ -77,15 +77,15 @@ def test_lease_is_taken_by_the_first_and_released_at_stop(
     assert ear.next() == "first on"
     second = enter("second", ear)
     assert (first.is_leader(), second.is_leader()) == (True, False)
-    assert stored(control_plane, name).holder_identity == "first"
+    assert read_lease(control_plane, name).holder_identity == "first"
     begun = time.monotonic()
     first.stop()
     assert [ear.next(), ear.next()] == ["first off", "second on"]
     assert time.monotonic() - begun < TERMS.duration
     assert (first.is_leader(), second.is_leader()) == (False, True)
-    assert stored(control_plane, name).lease_transitions == 2
+    assert read_lease(control_plane, name).lease_transitions == 2
     second.stop()
-    assert stored(control_plane, name).holder_identity == ""
+    assert read_lease(control_plane, name).holder_identity == ""
 
 
 def test_lease_is_renewed_as_long_as_the_leader_runs(
@@ -95,10 +95,10 @@ def test_lease_is_renewed_as_long_as_the_leader_runs(
     leader = enter("first", ear)
     assert ear.next() == "first on"
     enter("second", ear)
-    acquired = stored(control_plane, name)
+    acquired = read_lease(control_plane, name)
     long_after = acquired.acquire_time + timedelta(seconds=2 * TERMS.duration)
-    eventually(lambda: stored(control_plane, name).renew_time > long_after)
-    renewed = stored(control_plane, name)
+    eventually(lambda: read_lease(control_plane, name).renew_time > long_after)
+    renewed = read_lease(control_plane, name)
     assert (renewed.holder_identity, renewed.acquire_time) == ("first", acquired.acquire_time)
     assert renewed.lease_transitions == 1
     assert leader.is_leader()
@@ -107,7 +107,7 @@ def test_lease_is_renewed_as_long_as_the_leader_runs(
 def test_lease_that_cannot_be_renewed_is_given_up_before_it_expires(
     control_plane: SharedControlPlane, enter: Callable[..., LeaderElection], tmp_path: Path
 ) -> None:
-    with over_a_line(control_plane, tmp_path) as (line, over):
+    with connect_over_line(control_plane, tmp_path) as (line, over):
         ear: Ear[str] = Ear()
         cut_off = enter("cut off", ear, over)
         assert ear.next() == "cut off on"
@@ -136,7 +136,7 @@ def test_lease_does_not_depend_on_the_clocks_of_others(
 
 
 @contextmanager
-def over_a_line(control_plane: SharedControlPlane, directory: Path) -> Iterator[tuple[Line, KubernetesApi]]:
+def connect_over_line(control_plane: SharedControlPlane, directory: Path) -> Iterator[tuple[Line, KubernetesApi]]:
     content = json.loads(control_plane.kubeconfig.read_text())
     cluster = content["clusters"][0]["cluster"]
     line = Line(urlsplit(cluster["server"]).port or 0)

@@ -51,7 +51,7 @@ def part_of(namespace: str) -> str:
 
 
 @pytest.fixture
-def told(part_of: str) -> Ear[Key]:
+def changes(part_of: str) -> Ear[Key]:
     return Ear()
 
 
@@ -68,8 +68,8 @@ class ApplySetEar:
 
 
 @pytest.fixture
-def watcher(kubernetes_world: KubernetesWorld, part_of: str, told: Ear[Key]) -> Iterator[Watcher]:
-    ear = ApplySetEar(part_of, told)
+def watcher(kubernetes_world: KubernetesWorld, part_of: str, changes: Ear[Key]) -> Iterator[Watcher]:
+    ear = ApplySetEar(part_of, changes)
     watcher = Watcher(kubernetes_world.discovery, manager=MANAGER, clock=WorldClock(), listener=ear)
     yield watcher
     watcher.stop()
@@ -88,16 +88,16 @@ def test_watch_knows_existing_objects_when_it_returns(
 
 
 def test_watch_reports_an_edit_at_once_with_its_field_manager(
-    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, changes: Ear[Key], namespace: str, part_of: str
 ) -> None:
     wanted = config_map("settings", namespace, {"a": "1"}, part_of)
     kubernetes_world.cluster.apply(wanted, "")
     watcher.watch(CONFIG_MAPS)
     before = watcher.members(part_of)[wanted.key]
-    told.until(wanted.key)
+    changes.until(wanted.key)
     begun = time.monotonic()
     kubernetes_world.edit("settings", namespace, {"a": "2", "DEBUG": "1"})
-    assert told.next() == wanted.key
+    assert changes.next() == wanted.key
     assert time.monotonic() - begun < 1.0
     after = watcher.members(part_of)[wanted.key]
     assert after.fingerprint != before.fingerprint
@@ -105,59 +105,59 @@ def test_watch_reports_an_edit_at_once_with_its_field_manager(
 
 
 def test_watch_does_not_report_changes_of_unowned_annotations(
-    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, changes: Ear[Key], namespace: str, part_of: str
 ) -> None:
     quiet, loud = (config_map(name, namespace, {"a": "1"}, part_of) for name in ("quiet", "loud"))
     for wanted in (quiet, loud):
         kubernetes_world.cluster.apply(wanted, "")
     watcher.watch(CONFIG_MAPS)
-    assert {told.next(), told.next()} == {quiet.key, loud.key}
+    assert {changes.next(), changes.next()} == {quiet.key, loud.key}
     version = watcher.members(part_of)[quiet.key].resource_version
     note = {"metadata": {"annotations": {"some-controller.example/seen-at": "now"}}}
     client.CoreV1Api(kubernetes_world.console).patch_namespaced_config_map(
         "quiet", namespace, note, field_manager="controller"
     )
     kubernetes_world.edit("loud", namespace, {"a": "2"})
-    assert told.next() == loud.key
+    assert changes.next() == loud.key
     assert watcher.members(part_of)[quiet.key].resource_version != version
 
 
 def test_watch_reports_deleted_and_relabelled_objects(
-    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, changes: Ear[Key], namespace: str, part_of: str
 ) -> None:
     gone, freed = (config_map(name, namespace, {}, part_of) for name in ("gone", "freed"))
     uids = [kubernetes_world.cluster.apply(wanted, "")["metadata"]["uid"] for wanted in (gone, freed)]
     watcher.watch(CONFIG_MAPS)
-    assert {told.next(), told.next()} == {gone.key, freed.key}
+    assert {changes.next(), changes.next()} == {gone.key, freed.key}
     kubernetes_world.cluster.delete(gone.key, "v1", uid=uids[0])
-    assert told.next() == gone.key
+    assert changes.next() == gone.key
     label = {"metadata": {"labels": {PART_OF_LABEL: None}}}
     client.CoreV1Api(kubernetes_world.console).patch_namespaced_config_map("freed", namespace, label)
-    assert told.next() == freed.key
+    assert changes.next() == freed.key
     assert watcher.members(part_of) == {}
 
 
 def test_watch_reports_an_object_that_moves_to_both_overlays(
-    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, changes: Ear[Key], namespace: str, part_of: str
 ) -> None:
     wanted = config_map("moved", namespace, {}, part_of)
     kubernetes_world.cluster.apply(wanted, "")
     watcher.watch(CONFIG_MAPS)
-    assert told.next() == wanted.key
+    assert changes.next() == wanted.key
     kubernetes_world.cluster.apply(config_map("moved", namespace, {}, f"{part_of}-other"), "")
-    assert told.next() == wanted.key
+    assert changes.next() == wanted.key
     assert wanted.key in watcher.members(f"{part_of}-other")
 
 
 def test_watch_reports_changes_of_health(
-    kubernetes_world: KubernetesWorld, watcher: Watcher, told: Ear[Key], namespace: str, part_of: str
+    kubernetes_world: KubernetesWorld, watcher: Watcher, changes: Ear[Key], namespace: str, part_of: str
 ) -> None:
     watcher.watch([("apps", "v1", "Deployment")])
     wanted = deployment("order", namespace, replicas=1, part_of=part_of)
     watcher.note(kubernetes_world.cluster.apply(wanted, ""))
     healths = [watcher.members(part_of)[wanted.key].health]
     while healths[-1] is not Health.HEALTHY:
-        assert told.next() == wanted.key
+        assert changes.next() == wanted.key
         healths.append(watcher.members(part_of)[wanted.key].health)
     assert healths[0] is Health.PROGRESSING
 
@@ -204,7 +204,7 @@ def test_watch_requests_reports_each_request_of_its_repo_once(
 
 
 @contextmanager
-def plane_behind_a_line(directory: Path) -> Iterator[tuple[ControlPlane, Line, Path]]:
+def start_plane_behind_line(directory: Path) -> Iterator[tuple[ControlPlane, Line, Path]]:
     """Start an API server for this test, and a kubeconfig that reaches it over a connection that the test can cut."""
     plane = ControlPlane(directory, binaries.ensure_all(), with_controllers=False)
     plane.start()
@@ -221,20 +221,20 @@ def plane_behind_a_line(directory: Path) -> Iterator[tuple[ControlPlane, Line, P
 
 
 def test_watch_reports_changes_made_while_it_was_down(tmp_path: Path) -> None:
-    with plane_behind_a_line(tmp_path) as (plane, line, kubeconfig), following(plane, kubeconfig) as found:
-        direct, watcher, told = found
+    with start_plane_behind_line(tmp_path) as (plane, line, kubeconfig), start_watcher(plane, kubeconfig) as found:
+        direct, watcher, changes = found
         wanted = {name: config_map(name, "default", {"a": "1"}) for name in ("gone", "edited", "late", "kept")}
         for each in wanted.values():
             direct.cluster.apply(each, "")
         watcher.watch(CONFIG_MAPS)
-        assert {told.next()[1].name for _ in wanted} == set(wanted)
+        assert {changes.next()[1].name for _ in wanted} == set(wanted)
 
         # The connection is cut. When it is back, the watch continues with the same history.
         line.cut()
         _delete(direct, "gone")
         direct.edit("edited", "default", {"a": "2"})
         line.mend()
-        assert told.until((PART_OF, wanted["edited"].key))[0] == (PART_OF, wanted["gone"].key)
+        assert changes.until((PART_OF, wanted["edited"].key))[0] == (PART_OF, wanted["gone"].key)
 
         # The server loses its history meanwhile: 410, so the watcher lists again and compares.
         line.cut()
@@ -246,14 +246,14 @@ def test_watch_reports_changes_made_while_it_was_down(tmp_path: Path) -> None:
         with capture_logs() as logged:
             plane.start()
             line.mend()
-            assert told.next() == (PART_OF, wanted["late"].key)
+            assert changes.next() == (PART_OF, wanted["late"].key)
         assert "watch starts over with a list" in {each["event"] for each in logged}
         assert {key.name for key in watcher.members(PART_OF)} == {"edited", "kept"}
         watcher.watch(CONFIG_MAPS)
 
 
 def test_watch_of_a_server_that_is_down_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
-    with plane_behind_a_line(tmp_path) as (plane, line, kubeconfig), following(plane, kubeconfig) as found:
+    with start_plane_behind_line(tmp_path) as (plane, line, kubeconfig), start_watcher(plane, kubeconfig) as found:
         _, watcher, _ = found
         line.cut()
         with pytest.raises(Unavailable, match="did not answer"):
@@ -263,15 +263,15 @@ def test_watch_of_a_server_that_is_down_is_unavailable_until_it_is_back(tmp_path
 
 
 @contextmanager
-def following(plane: ControlPlane, kubeconfig: Path) -> Iterator[tuple[KubernetesWorld, Watcher, Ear[Change]]]:
+def start_watcher(plane: ControlPlane, kubeconfig: Path) -> Iterator[tuple[KubernetesWorld, Watcher, Ear[Change]]]:
     """Start a watcher that uses `kubeconfig`, next to a world with a direct connection."""
     console = config.new_client_from_config(str(plane.kubeconfig))
-    told: Ear[Change] = Ear()
+    changes: Ear[Change] = Ear()
     seen_through = KubernetesWorld.of(kubeconfig, console)
     seen_through.discovery.resource("", "v1", "ConfigMap")
-    watcher = Watcher(seen_through.discovery, manager=MANAGER, clock=WorldClock(), listener=told)
+    watcher = Watcher(seen_through.discovery, manager=MANAGER, clock=WorldClock(), listener=changes)
     try:
-        yield KubernetesWorld.of(plane.kubeconfig, console), watcher, told
+        yield KubernetesWorld.of(plane.kubeconfig, console), watcher, changes
     finally:
         watcher.stop()
 

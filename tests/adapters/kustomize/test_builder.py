@@ -329,7 +329,7 @@ def test_a25_build_inherits_no_environment_variables(binary: Path, tmp_path: Pat
     assert "export PATH=''" in text or 'export PATH=""' in text
 
 
-def bomb(levels: int) -> str:
+def yaml_bomb(levels: int) -> str:
     lines = ["  a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
     return CONFIG + "\n".join(lines)
@@ -337,7 +337,7 @@ def bomb(levels: int) -> str:
 
 def test_a23_a25_build_memory_is_limited(binary: Path, tmp_path: Path) -> None:
     kustomize = Kustomize(binary, tmp_path, RenderLimits(memory=300 << 20))
-    error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": bomb(9)})
+    error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": yaml_bomb(9)})
     assert (error.reason, "300 MiB of memory" in error.message) == ("LimitExceeded", True)
 
 
@@ -363,7 +363,7 @@ def test_a25_build_files_are_limited_and_removed(binary: Path, tmp_path: Path) -
 
 def test_a23_a25_build_cpu_time_is_limited(binary: Path, tmp_path: Path) -> None:
     kustomize = Kustomize(binary, tmp_path, RenderLimits(memory=8 << 30, cpu_seconds=1))
-    error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": bomb(12)})
+    error = refusal(kustomize, {"kustomization.yaml": "resources: [a]", "a": yaml_bomb(12)})
     assert (error.reason, "more than 1 s of CPU" in error.message) == ("LimitExceeded", True)
 
 
@@ -377,10 +377,10 @@ def test_a25_build_that_hangs_is_ended_with_its_children(binary: Path, tmp_path:
     slow.chmod(0o755)
     error = refusal(Kustomize(slow, tmp_path / "cache", RenderLimits(seconds=1)), {"kustomization.yaml": ""})
     assert (error.reason, "longer than 1 s" in error.message) == ("LimitExceeded", True)
-    assert all(_ends(int(pid)) for pid in pids.read_text().split())
+    assert all(_await_end(int(pid)) for pid in pids.read_text().split())
 
 
-def _ends(pid: int) -> bool:
+def _await_end(pid: int) -> bool:
     """Wait for the end of a process that is not a child of this one. Returns False after 20 s."""
     try:
         process = os.pidfd_open(pid)

@@ -1,6 +1,6 @@
 """The guard against kustomizations that make kustomize fetch or run something, with the real kustomize.
 
-Each attack is built twice. First kustomize alone builds the files as written: the attack must work, or its test would
+Each attack is built twice. First kustomize alone builds the files as encode: the attack must work, or its test would
 prove nothing. Then the same program, with no more limits, builds the output of the guard: it fetches and runs nothing.
 """
 
@@ -111,11 +111,11 @@ def build(
     )
 
 
-def written(files: Files) -> dict[str, bytes]:
+def encode(files: Files) -> dict[str, bytes]:
     return {path: text.encode() for path, text in files.items()}
 
 
-def let_through(files: Files) -> Mapping[str, bytes]:
+def pass_guard(files: Files) -> Mapping[str, bytes]:
     """Return the files as the guard passes them on. Raises: Rejected."""
     trees = Trees()
     return guard.source(guard.closure(trees.tree(files), trees.read, OVERLAY), trees.read).files
@@ -125,7 +125,7 @@ def plugin(kind: str, fields: str) -> str:
     return f"apiVersion: builtin\nkind: {kind}\nmetadata: {{name: x}}\n{fields}\n"
 
 
-def indented(text: str) -> str:
+def indent(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
@@ -169,14 +169,14 @@ PLUGINS = {
 }
 
 
-def fetching() -> Iterator[tuple[str, dict[str, str]]]:
+def list_attacks() -> Iterator[tuple[str, dict[str, str]]]:
     for name, text in FIELDS.items():
         yield name, {FILE: text}
     for section, kind, fields in sorted(PLUGINS):
         start = "" if section == "generators" else "resources: [a]\n"
         config = plugin(kind, fields)
         yield f"{kind} in a file of {section}, {fields}", {FILE: f"{start}{section}: [g]", f"{OVERLAY}/g": config}
-        yield f"{kind} in {section} itself, {fields}", {FILE: f"{start}{section}:\n- |\n{indented(config)}"}
+        yield f"{kind} in {section} itself, {fields}", {FILE: f"{start}{section}:\n- |\n{indent(config)}"}
         behind = plugin("AnnotationsTransformer", "annotations: {a: b}") if section != "generators" else GENERATES
         yield (
             f"{kind} behind another one of {section}, {fields}",
@@ -202,10 +202,10 @@ NESTED = {
     "a kustomization.yml": {f"{OVERLAY}/kustomization.yml": FETCHES},
     "a Kustomization": {f"{OVERLAY}/Kustomization": FETCHES},
 }
-ATTACKS = dict(fetching())
+ATTACKS = dict(list_attacks())
 
 
-def aimed(files: Files, url: str) -> dict[str, str]:
+def aim(files: Files, url: str) -> dict[str, str]:
     return {f"{OVERLAY}/a": CONFIG, **{path: text.replace("{url}", url) for path, text in files.items()}}
 
 
@@ -213,12 +213,12 @@ def aimed(files: Files, url: str) -> dict[str, str]:
 def test_a22_a24_a26_guard_refuses_every_field_that_kustomize_fetches(
     name: str, outside: Outside, binary: Path
 ) -> None:
-    files = aimed(ATTACKS[name], outside.url)
-    build(binary, written(files), outside.directory / "alone")
+    files = aim(ATTACKS[name], outside.url)
+    build(binary, encode(files), outside.directory / "alone")
     assert outside.asked, "the attack does not work"
 
     with pytest.raises(Rejected) as caught:
-        let_through(files)
+        pass_guard(files)
     assert caught.value.reason in {"RemoteRefused", "PluginRefused"}
     place = caught.value.place
     assert place is not None
@@ -257,12 +257,12 @@ CLONED = [
 def test_a20_guard_refuses_every_address_that_kustomize_clones(
     field: str, address: str, outside: Outside, binary: Path
 ) -> None:
-    files = aimed({FILE: DIRECTORIES[field]}, address)
-    build(binary, written(files), outside.directory / "alone")
+    files = aim({FILE: DIRECTORIES[field]}, address)
+    build(binary, encode(files), outside.directory / "alone")
     assert outside.ran, "kustomize does not take this for an address"
 
     with pytest.raises(Rejected) as caught:
-        let_through(files)
+        pass_guard(files)
     assert caught.value.reason == "RemoteRefused"
 
 
@@ -283,7 +283,7 @@ SPELLED = {
     },
     "a plugin behind a false separator, in the kustomization": {
         FILE: "resources: [a]\ntransformers:\n- |\n"
-        + indented(plugin("HashTransformer", "---#: '") + plugin("PatchTransformer", 'path: "{url}"') + "# '\n"),
+        + indent(plugin("HashTransformer", "---#: '") + plugin("PatchTransformer", 'path: "{url}"') + "# '\n"),
     },
     "a List of plugins": {
         FILE: "generators: [g]",
@@ -320,15 +320,15 @@ def test_a27_guard_refuses_an_address_in_every_spelling(name: str, outside: Outs
     escaped = "".join(f"\\u{ord(character):04x}" for character in outside.url)
     files = {
         path: text.replace("{base64}", encoded).replace("{escaped}", escaped)
-        for path, text in aimed(SPELLED[name], outside.url).items()
+        for path, text in aim(SPELLED[name], outside.url).items()
     }
     files[f"{OVERLAY}/{encoded}"] = CONFIG  # so that the path exists as it is written
-    build(binary, written(files), outside.directory / "alone")
+    build(binary, encode(files), outside.directory / "alone")
     assert outside.asked, "the attack does not work"
     outside.asked.clear()
 
     with suppress(Rejected):
-        build(binary, let_through(files), outside.directory / "ours")
+        build(binary, pass_guard(files), outside.directory / "ours")
     assert outside.is_untouched
 
 
@@ -349,16 +349,16 @@ def test_a27_guard_reads_the_same_texts_as_kustomize(outside: Outside, binary: P
         "\\",
         "---",
     ]
-    quoted = [yaml_quoted(text) for text in texts]
+    quoted = [quote_yaml(text) for text in texts]
     entries = ", ".join(f"{number}-key: {text}" for number, text in enumerate(quoted))
     files = {FILE: f"resources: [a]\ncommonAnnotations: {{{entries}}}", f"{OVERLAY}/a": CONFIG}
-    done = build(binary, let_through(files), outside.directory / "ours")
+    done = build(binary, pass_guard(files), outside.directory / "ours")
     assert done.returncode == 0, done.stderr
     (rendered,) = yaml_reader.documents(done.stdout, "rendered", YamlLimits())
     assert list(rendered.value["metadata"]["annotations"].values()) == texts
 
 
-def yaml_quoted(text: str) -> str:
+def quote_yaml(text: str) -> str:
     return '"' + "".join(c if c.isalnum() else f"\\U{ord(c):08x}" for c in text) + '"'
 
 
@@ -397,7 +397,7 @@ OUTWARD = {
 def test_a21_guard_refuses_paths_out_of_the_tree_and_into_other_environments(name: str, tmp_path: Path) -> None:
     files, reason = OUTWARD[name]
     with pytest.raises(Rejected) as caught:
-        let_through({path: text.replace("{other}", str(tmp_path)) for path, text in files.items()})
+        pass_guard({path: text.replace("{other}", str(tmp_path)) for path, text in files.items()})
     assert caught.value.reason == reason
     assert caught.value.place is not None
     assert caught.value.place.line == 1
@@ -432,7 +432,7 @@ RUN = {
 def test_a24_guard_refuses_helm_executables_and_functions(name: str) -> None:
     text, config, reason = RUN[name]
     with pytest.raises(Rejected) as caught:
-        let_through({FILE: text, f"{OVERLAY}/g": config})
+        pass_guard({FILE: text, f"{OVERLAY}/g": config})
     assert (caught.value.reason, caught.value.place and caught.value.place.line is not None) == (reason, True)
 
 
@@ -440,7 +440,7 @@ def test_a24_function_in_a_builtin_plugin_is_not_run(outside: Outside, binary: P
     run = outside.directory / "ours" / OVERLAY / "run.sh"
     config = plugin("HashTransformer", "").replace("{name: x}", f"{{name: x, {FUNCTION}}}")
     files = {FILE: "resources: [a]\ntransformers: [g]", f"{OVERLAY}/g": config, f"{OVERLAY}/a": CONFIG}
-    passed = dict(let_through(files))
+    passed = dict(pass_guard(files))
     run.parent.mkdir(parents=True)
     run.write_text(f"#!/bin/sh\n: > {outside.directory / 'git-ran'}\n")
     run.chmod(0o755)
@@ -561,8 +561,8 @@ def test_guard_output_of_texts_in_any_style_renders_the_same(
     }
     files = {FILE: yaml.safe_dump(value, **style), f"{OVERLAY}/a": CONFIG}
     with TemporaryDirectory() as directory:
-        theirs = build(binary, written(files), Path(directory) / "theirs")
-        ours = build(binary, let_through(files), Path(directory) / "ours")
+        theirs = build(binary, encode(files), Path(directory) / "theirs")
+        ours = build(binary, pass_guard(files), Path(directory) / "ours")
     assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
 
 
@@ -592,8 +592,8 @@ def test_guard_output_of_plain_scalars_in_plugins_renders_the_same(where: str, b
     if where == "inline":
         entries = "".join("- |\n  " + config.replace("\n", "\n  ") + "\n" for config in configs)
         files = {FILE: f"resources: [a]\ntransformers:\n{entries}", f"{OVERLAY}/a": CONFIG}
-    theirs = build(binary, written(files), tmp_path / "theirs")
-    ours = build(binary, let_through(files), tmp_path / "ours")
+    theirs = build(binary, encode(files), tmp_path / "theirs")
+    ours = build(binary, pass_guard(files), tmp_path / "ours")
     assert b'"on": "yes"' in theirs.stdout
     assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
 
@@ -607,11 +607,11 @@ def test_guard_output_of_a_plain_scalar_in_a_plugin_renders_the_same_or_is_refus
     files = {FILE: "resources: [a]\ntransformers: [t]", f"{OVERLAY}/a": CONFIG, f"{OVERLAY}/t": config}
     passed: Mapping[str, bytes] = {}
     with suppress(Rejected):
-        passed = let_through(files)
+        passed = pass_guard(files)
     if not passed:
         return
     with TemporaryDirectory() as directory:
-        theirs = build(binary, written(files), Path(directory) / "theirs")
+        theirs = build(binary, encode(files), Path(directory) / "theirs")
         ours = build(binary, passed, Path(directory) / "ours")
     assert theirs.returncode != 0 or ours.stdout == theirs.stdout
 

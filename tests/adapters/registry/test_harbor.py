@@ -26,7 +26,7 @@ def world() -> Iterator[Harbor]:
         yield made
 
 
-def asked(world: Harbor) -> HarborRegistry:
+def connect(world: Harbor) -> HarborRegistry:
     return HarborRegistry(RegistryAccess(world.host, world.url, lambda: (USER, PASSWORD), seconds=10.0))
 
 
@@ -42,7 +42,7 @@ def test_harbor_tags_have_digest_and_push_time_newest_first(world: Harbor) -> No
     first = world.push(REPOSITORY, "1.4.0", at(1.005))
     second = world.push(REPOSITORY, "1.5.0", at(2))
     world.retag(REPOSITORY, first, "stable", at(3))
-    assert asked(world).tags(name(world)) == [
+    assert connect(world).tags(name(world)) == [
         TaggedImage("stable", first, at(3)),
         TaggedImage("1.5.0", second, at(2)),
         TaggedImage("1.4.0", first, at(1.005)),
@@ -54,14 +54,14 @@ def test_harbor_tags_are_read_from_every_page_without_untagged_artifacts(world: 
     for number in range(250):
         world.push(REPOSITORY, f"1.0.{number}", at(number))
         world.push(REPOSITORY, "latest", at(number + 0.5), f"untagged {number}")
-    assert len(asked(world).tags(name(world))) == 251
+    assert len(connect(world).tags(name(world))) == 251
     assert len(world.asked) == 3
 
 
 def test_harbor_tags_can_be_limited_by_push_time(world: Harbor) -> None:
     for number in range(250):
         world.push(REPOSITORY, f"1.0.{number}", at(number))
-    found = asked(world).tags(name(world), at(240))
+    found = connect(world).tags(name(world), at(240))
     assert [each.tag for each in found] == [f"1.0.{number}" for number in range(249, 239, -1)]
     assert len(world.asked) == 1
 
@@ -70,20 +70,20 @@ def test_harbor_tag_has_the_time_of_its_last_move(world: Harbor) -> None:
     first = world.push(REPOSITORY, "latest", at(1), "one")
     world.push(REPOSITORY, "latest", at(2), "two")
     world.retag(REPOSITORY, first, "latest", at(3))
-    assert asked(world).tagged(name(world), "latest") == TaggedImage("latest", first, at(3))
-    assert asked(world).tagged(name(world), "absent") is None
+    assert connect(world).tagged(name(world), "latest") == TaggedImage("latest", first, at(3))
+    assert connect(world).tagged(name(world), "absent") is None
 
 
 def test_harbor_has_a_digest_until_it_is_deleted(world: Harbor) -> None:
     found = world.push(REPOSITORY, "latest", at(1), "one")
     world.push(REPOSITORY, "latest", at(2), "two")
-    assert asked(world).has(name(world), found)
+    assert connect(world).has(name(world), found)
     world.delete(REPOSITORY, found)
-    assert not asked(world).has(name(world), found)
-    assert not asked(world).has(f"{world.host}/tuling/never-there", found)
+    assert not connect(world).has(name(world), found)
+    assert not connect(world).has(f"{world.host}/tuling/never-there", found)
 
 
-def counted(severity: str, total: int, **findings: int) -> dict[str, object]:
+def count_findings(severity: str, total: int, **findings: int) -> dict[str, object]:
     """Return a scan overview of Harbor 2 with counts. Harbor ranks Unknown no worse than None."""
     words = {word.rstrip("_"): number for word, number in findings.items()}
     counts = {"total": total, "fixable": 0, "summary": words}
@@ -118,24 +118,24 @@ def counted(severity: str, total: int, **findings: int) -> dict[str, object]:
         ),
         ({REPORT: {"scan_status": "Running", "severity": "Low", "complete_percent": 50}}, Scan(ScanState.RUNNING)),
         ({REPORT: {"scan_status": "Success", "severity": "Low", "complete_percent": 50}}, Scan(ScanState.FAILED)),
-        (counted("None", 0), Scan(ScanState.DONE, ScanSeverity.NONE)),
-        (counted("None", 3, Unknown=3), Scan(ScanState.DONE, None)),
-        (counted("Low", 10, Low=1, Unknown=9), Scan(ScanState.DONE, None)),
-        (counted("None", 3), Scan(ScanState.DONE, None)),
-        (counted("None", 2, None_=2), Scan(ScanState.DONE, None)),
-        (counted("Low", 1, Low=1, Unknown=0), Scan(ScanState.DONE, ScanSeverity.LOW)),
-        (counted("Low", 2, Low=1, Critical=1), Scan(ScanState.DONE, ScanSeverity.CRITICAL)),
-        (counted("Low", 2, Low=1, Appalling=1), Scan(ScanState.DONE, None)),
+        (count_findings("None", 0), Scan(ScanState.DONE, ScanSeverity.NONE)),
+        (count_findings("None", 3, Unknown=3), Scan(ScanState.DONE, None)),
+        (count_findings("Low", 10, Low=1, Unknown=9), Scan(ScanState.DONE, None)),
+        (count_findings("None", 3), Scan(ScanState.DONE, None)),
+        (count_findings("None", 2, None_=2), Scan(ScanState.DONE, None)),
+        (count_findings("Low", 1, Low=1, Unknown=0), Scan(ScanState.DONE, ScanSeverity.LOW)),
+        (count_findings("Low", 2, Low=1, Critical=1), Scan(ScanState.DONE, ScanSeverity.CRITICAL)),
+        (count_findings("Low", 2, Low=1, Appalling=1), Scan(ScanState.DONE, None)),
     ],
 )
 def test_harbor_scan_has_state_and_severity(world: Harbor, overview: dict[str, object] | None, scan: Scan) -> None:
     found = world.push(REPOSITORY, "1.0.0", at(1), scans=overview)
-    assert asked(world).scan(name(world), found) == scan
+    assert connect(world).scan(name(world), found) == scan
 
 
 def test_harbor_scan_of_a_missing_image_is_refused(world: Harbor) -> None:
     with pytest.raises(Rejected) as refused:
-        asked(world).scan(name(world), digest("nothing"))
+        connect(world).scan(name(world), digest("nothing"))
     assert refused.value.reason == "NotFound"
 
 
@@ -147,8 +147,8 @@ def test_harbor_labels_of_an_index_are_those_of_its_first_image(world: Harbor) -
         {"parent_id": 2, "child_id": 1, "child_digest": plain, "platform": {"os": "linux", "OsFeatures": []}},
     ]
     index = world.push(REPOSITORY, "1.0.0-all", at(2), children=children)
-    assert asked(world).describe(name(world), plain) == ImageDescription(labels)
-    assert asked(world).describe(name(world), index) == ImageDescription(labels)
+    assert connect(world).describe(name(world), plain) == ImageDescription(labels)
+    assert connect(world).describe(name(world), index) == ImageDescription(labels)
 
 
 def test_harbor_password_that_is_rotated_is_used_at_once(world: Harbor) -> None:
@@ -170,7 +170,7 @@ def test_harbor_password_that_is_rotated_is_used_at_once(world: Harbor) -> None:
 def test_harbor_errors_have_a_reason_by_status(world: Harbor, status: int, reason: str) -> None:
     world.status = status
     with pytest.raises((Rejected, Unavailable)) as refused:
-        asked(world).tags(name(world))
+        connect(world).tags(name(world))
     assert refused.value.reason == reason
     assert isinstance(refused.value, Unavailable) == (status in {429, 500})
 
@@ -188,7 +188,7 @@ def test_harbor_404_of_another_server_is_a_bad_answer(world: Harbor) -> None:
 def test_harbor_refuses_an_invalid_image_name(world: Harbor) -> None:
     for image in ("tuling", f"{world.host}/tuling", f"{world.host}/tuling/../x", f"{world.host}/tuling/a?b=c"):
         with pytest.raises(Rejected) as refused:
-            asked(world).tags(image)
+            connect(world).tags(image)
         assert refused.value.reason == "InvalidImage"
     assert not world.asked
 
@@ -199,12 +199,12 @@ def test_harbor_refuses_more_than_50000_tags(world: Harbor) -> None:
         artifact = next(each for each in world.repositories[REPOSITORY] if each.digest == found)
         artifact.tags |= {f"build-{number}-{each}": at(number) for each in range(8_400)}
     with pytest.raises(Rejected) as refused:
-        asked(world).tags(name(world))
+        connect(world).tags(name(world))
     assert refused.value.reason == "TooManyTags"
     assert "more than 50000 tags" in str(refused.value)
     artifact.tags |= {f"more-{each}": at(1) for each in range(1_700)}
     with pytest.raises(Rejected) as refused:
-        asked(world).tagged(name(world), "1.0.5")
+        connect(world).tagged(name(world), "1.0.5")
     assert refused.value.reason == "BadAnswer"
 
 

@@ -36,14 +36,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryWorld]:
         yield found
 
 
-def asked(world: RegistryWorld, credentials: Callable[[], tuple[str, str] | None] = lambda: None) -> OciRegistry:
+def connect(world: RegistryWorld, credentials: Callable[[], tuple[str, str] | None] = lambda: None) -> OciRegistry:
     return OciRegistry(RegistryAccess(world.host, world.url, credentials, seconds=10.0))
 
 
 def test_oci_tags_are_names_and_a_single_tag_has_its_digest(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/print-api"
     digests = {tag: world.push("tuling/print-api", tag) for tag in ("1.4.0", "1.5.0", "main")}
-    found = asked(world)
+    found = connect(world)
     assert {each.tag for each in found.tags(image)} == {"1.4.0", "1.5.0", "main"}
     assert found.tagged(image, "1.5.0") == TaggedImage("1.5.0", digests["1.5.0"])
     assert found.tagged(image, "9.9.9") is None
@@ -53,13 +53,13 @@ def test_oci_tags_are_read_from_every_page(world: RegistryWorld) -> None:
     digest = world.push("tuling/many", "t0")
     for number in range(1, 1005):
         world.retag("tuling/many", digest, f"t{number}")
-    assert len(asked(world).tags(f"{world.host}/tuling/many")) == 1005
+    assert len(connect(world).tags(f"{world.host}/tuling/many")) == 1005
 
 
 def test_oci_tag_that_moved_has_its_new_digest(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/moved"
     first = world.push("tuling/moved", "latest", of="one")
-    found = asked(world)
+    found = connect(world)
     assert found.tagged(image, "latest") == TaggedImage("latest", first)
     second = world.push("tuling/moved", "latest", of="two")
     assert found.tagged(image, "latest") == TaggedImage("latest", second)
@@ -69,7 +69,7 @@ def test_oci_tag_that_moved_has_its_new_digest(world: RegistryWorld) -> None:
 def test_oci_has_a_digest_until_it_is_deleted(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/deleted"
     digest = world.push("tuling/deleted", "1.0.0")
-    found = asked(world)
+    found = connect(world)
     assert found.has(image, digest)
     world.delete("tuling/deleted", digest)
     assert not found.has(image, digest)
@@ -79,7 +79,7 @@ def test_oci_has_a_digest_until_it_is_deleted(world: RegistryWorld) -> None:
 def test_oci_labels_of_an_index_are_those_of_its_first_image(world: RegistryWorld) -> None:
     plain = world.push("tuling/labelled", "1.0.0", LABELS)
     index = world.push_index("tuling/labelled", "2.0.0", LABELS)
-    found = asked(world)
+    found = connect(world)
     assert found.describe(f"{world.host}/tuling/labelled", plain) == ImageDescription(LABELS)
     assert found.describe(f"{world.host}/tuling/labelled", index) == ImageDescription(LABELS)
     assert found.has(f"{world.host}/tuling/labelled", index)
@@ -88,10 +88,10 @@ def test_oci_labels_of_an_index_are_those_of_its_first_image(world: RegistryWorl
 def test_oci_refuses_missing_repositories_invalid_names_and_scans(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/never-there"
     for ask, reason in (
-        (lambda: asked(world).tags(image), "NotFound"),
-        (lambda: asked(world).scan(image, NOBODY), "Unsupported"),
-        (lambda: asked(world).tags(f"{world.host}/tuling/../../etc"), "InvalidImage"),
-        (lambda: asked(world).tagged(image, "a/../b"), "InvalidImage"),
+        (lambda: connect(world).tags(image), "NotFound"),
+        (lambda: connect(world).scan(image, NOBODY), "Unsupported"),
+        (lambda: connect(world).tags(f"{world.host}/tuling/../../etc"), "InvalidImage"),
+        (lambda: connect(world).tagged(image, "a/../b"), "InvalidImage"),
     ):
         with pytest.raises(Rejected) as refused:
             ask()
@@ -102,7 +102,7 @@ def test_oci_basic_authentication_uses_the_current_password(tmp_path: Path) -> N
     with registry(tmp_path, registry_world.htpasswd(tmp_path)) as world:
         image, digest = f"{world.host}/tuling/print-api", world.push("tuling/print-api", "1.0.0")
         known = [("lockstep", "an old one")]
-        found = asked(world, lambda: known[0])
+        found = connect(world, lambda: known[0])
         with pytest.raises(Rejected) as refused:
             found.tags(image)
         assert refused.value.reason == "Unauthorized"
@@ -110,13 +110,13 @@ def test_oci_basic_authentication_uses_the_current_password(tmp_path: Path) -> N
         known[0] = (USER, PASSWORD)
         assert found.tagged(image, "1.0.0") == TaggedImage("1.0.0", digest)
         with pytest.raises(Rejected, match="no such user"):
-            asked(world).tags(image)
+            connect(world).tags(image)
 
 
 # -- tokens
 
 
-def _certificate(directory: Path) -> tuple[Path, Path]:
+def _write_certificate(directory: Path) -> tuple[Path, Path]:
     """Write a key and its self-signed certificate."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
@@ -140,11 +140,11 @@ def _certificate(directory: Path) -> tuple[Path, Path]:
     return key, certificate
 
 
-def _encoded(content: bytes) -> str:
+def _encode(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def _token(key: Path, certificate: Path, scope: str) -> str:
+def _sign_token(key: Path, certificate: Path, scope: str) -> str:
     """Sign a token as a token server does: https://distribution.github.io/distribution/spec/auth/jwt/."""
     der = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(serialization.Encoding.DER)
     header = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der).decode()]}
@@ -152,21 +152,21 @@ def _token(key: Path, certificate: Path, scope: str) -> str:
     now = int(time.time())
     claims = {"iss": "token-server", "sub": USER, "aud": "tests", "iat": now, "nbf": now - 10, "exp": now + 300}
     claims |= {"jti": "1", "access": [{"type": kind, "name": name, "actions": actions.split(",")}]}
-    signed = f"{_encoded(json.dumps(header).encode())}.{_encoded(json.dumps(claims).encode())}"
+    signed = f"{_encode(json.dumps(header).encode())}.{_encode(json.dumps(claims).encode())}"
     private = serialization.load_pem_private_key(key.read_bytes(), None)
     assert isinstance(private, rsa.RSAPrivateKey)
     signature = private.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-    return f"{signed}.{_encoded(signature)}"
+    return f"{signed}.{_encode(signature)}"
 
 
 def test_oci_token_is_fetched_from_a_server_of_the_configuration(tmp_path: Path) -> None:
-    key, certificate = _certificate(tmp_path)
+    key, certificate = _write_certificate(tmp_path)
 
     def give(handler: BaseHTTPRequestHandler) -> None:
         query = parse_qs(urlsplit(handler.path).query)
         expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         granted = handler.headers["Authorization"] == expected
-        body = json.dumps({"token": _token(key, certificate, query["scope"][0]), "expires_in": 300}).encode()
+        body = json.dumps({"token": _sign_token(key, certificate, query["scope"][0]), "expires_in": 300}).encode()
         said(handler, 200, body) if granted else said(handler, 401)
 
     with serving(give, (key, certificate)) as (tokens, seen):
@@ -179,7 +179,7 @@ def test_oci_token_is_fetched_from_a_server_of_the_configuration(tmp_path: Path)
             }
         }
         with registry(tmp_path, auth) as world:
-            world.authorize(_token(key, certificate, "repository:tuling/print-api:pull,push"))
+            world.authorize(_sign_token(key, certificate, "repository:tuling/print-api:pull,push"))
             digest = world.push("tuling/print-api", "1.0.0")
             image = f"{world.host}/tuling/print-api"
             access = RegistryAccess(world.host, world.url, lambda: (USER, PASSWORD), certificate, 10.0)
@@ -203,13 +203,13 @@ def test_oci_token_is_fetched_from_a_server_of_the_configuration(tmp_path: Path)
 
 
 @contextmanager
-def lying(answer: Callable[[BaseHTTPRequestHandler], None], seconds: float = 5.0) -> Iterator[OciRegistry]:
+def serve_answer(answer: Callable[[BaseHTTPRequestHandler], None], seconds: float = 5.0) -> Iterator[OciRegistry]:
     with serving(answer) as (host, _):
         yield OciRegistry(RegistryAccess(host, f"http://{host}", lambda: (USER, PASSWORD), None, seconds))
 
 
-def outcome(answer: Callable[[BaseHTTPRequestHandler], None], seconds: float = 5.0) -> GitopsError:
-    with lying(answer, seconds) as found, pytest.raises(GitopsError) as failed:
+def read_error(answer: Callable[[BaseHTTPRequestHandler], None], seconds: float = 5.0) -> GitopsError:
+    with serve_answer(answer, seconds) as found, pytest.raises(GitopsError) as failed:
         found.tags("registry.example/tuling/print-api")
     assert PASSWORD not in str(failed.value)
     return failed.value
@@ -220,19 +220,19 @@ def outcome(answer: Callable[[BaseHTTPRequestHandler], None], seconds: float = 5
     ["http://169.254.169.254/token", "https://evil.example/token", "https://user@evil.example", "file:///etc/passwd"],
 )
 def test_oci_token_server_outside_the_configuration_is_not_asked(realm: str) -> None:
-    failed = outcome(lambda handler: said(handler, 401, WWW_Authenticate=f'Bearer realm="{realm}",service="x"'))
+    failed = read_error(lambda handler: said(handler, 401, WWW_Authenticate=f'Bearer realm="{realm}",service="x"'))
     assert failed.reason == "HostNotAllowed"
 
 
 def test_oci_redirect_to_another_host_is_not_followed() -> None:
     with serving(lambda handler: said(handler, 200, b'{"tags": ["1.0.0"]}')) as (elsewhere, seen):
-        failed = outcome(lambda handler: said(handler, 307, Location=f"http://{elsewhere}/v2/x"))
+        failed = read_error(lambda handler: said(handler, 307, Location=f"http://{elsewhere}/v2/x"))
     assert failed.reason == "HostNotAllowed"
     assert not seen
 
 
 def test_oci_storage_of_the_configuration_gets_no_credentials(tmp_path: Path) -> None:
-    key, certificate = _certificate(tmp_path)
+    key, certificate = _write_certificate(tmp_path)
     config = b'{"config": {"Labels": {"a": "b"}}}'
     manifest = json.dumps({"config": {"digest": registry_world.digest_of(config)}}).encode()
 
@@ -257,13 +257,19 @@ def test_oci_storage_of_the_configuration_gets_no_credentials(tmp_path: Path) ->
 
 
 def test_oci_content_with_another_digest_is_refused() -> None:
-    with lying(lambda handler: said(handler, 200, b'{"config": {}}')) as found, pytest.raises(Rejected) as refused:
+    with (
+        serve_answer(lambda handler: said(handler, 200, b'{"config": {}}')) as found,
+        pytest.raises(Rejected) as refused,
+    ):
         found.describe("registry.example/tuling/x", NOBODY)
     assert refused.value.reason == "BadAnswer"
 
 
 def test_oci_404_of_another_server_is_a_bad_answer() -> None:
-    with lying(lambda handler: said(handler, 404, b"<html>nginx</html>")) as found, pytest.raises(Rejected) as refused:
+    with (
+        serve_answer(lambda handler: said(handler, 404, b"<html>nginx</html>")) as found,
+        pytest.raises(Rejected) as refused,
+    ):
         found.has("registry.example/tuling/x", NOBODY)
     assert refused.value.reason == "BadAnswer"
 
@@ -280,7 +286,7 @@ def test_oci_404_of_another_server_is_a_bad_answer() -> None:
     ],
 )
 def test_oci_errors_have_a_reason_by_status(status: int, body: bytes, reason: str) -> None:
-    failed = outcome(lambda handler: said(handler, status, body, Retry_After="7"))
+    failed = read_error(lambda handler: said(handler, status, body, Retry_After="7"))
     assert failed.reason == reason
     assert isinstance(failed, Unavailable) == (status in {429, 502})
     if isinstance(failed, Unavailable):
@@ -296,7 +302,7 @@ def test_a40_oci_errors_do_not_contain_credentials() -> None:
         message = f"user {USER} password {PASSWORD} header {sent}\n{'long ' * 500}"
         said(handler, 403, json.dumps({"errors": [{"code": "DENIED", "message": message}]}).encode())
 
-    failed = outcome(echo)
+    failed = read_error(echo)
     assert failed.reason == "Forbidden"
     assert "password *** header Basic ***" in str(failed)
     assert base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode() not in str(failed)
@@ -316,7 +322,7 @@ def test_oci_answer_that_never_ends_is_a_timeout() -> None:
         except OSError:
             handler.close_connection = True
 
-    assert outcome(drip, seconds=0.5).reason == "Timeout"
+    assert read_error(drip, seconds=0.5).reason == "Timeout"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -334,7 +340,7 @@ def test_oci_headers_that_never_end_are_a_timeout(tmp_path: Path, scheme: str) -
             gave_up.set()
         handler.close_connection = True
 
-    pair = _certificate(tmp_path) if scheme == "https" else None
+    pair = _write_certificate(tmp_path) if scheme == "https" else None
     with serving(drip, pair) as (host, _):
         found = OciRegistry(RegistryAccess(host, f"{scheme}://{host}", ca_file=pair[1] if pair else None, seconds=0.5))
         with pytest.raises(Unavailable) as failed:
@@ -345,7 +351,7 @@ def test_oci_headers_that_never_end_are_a_timeout(tmp_path: Path, scheme: str) -
 
 def test_oci_refuses_more_than_50000_tags() -> None:
     page = json.dumps({"tags": [f"1.0.{number}" for number in range(50_001)]}).encode()
-    failed = outcome(lambda handler: said(handler, 200, page))
+    failed = read_error(lambda handler: said(handler, 200, page))
     assert failed.reason == "TooManyTags"
     assert "more than 50000 tags" in str(failed)
 
@@ -373,7 +379,7 @@ def test_oci_invalid_url_is_never_an_allowed_host(url: str) -> None:
 
 def test_oci_401_with_a_token_is_forbidden(tmp_path: Path) -> None:
     """A registry also answers 401 to a valid account that may not read one repository."""
-    key, certificate = _certificate(tmp_path)
+    key, certificate = _write_certificate(tmp_path)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if handler.path.startswith("/token"):
@@ -408,7 +414,7 @@ def test_oci_answer_that_is_too_large_is_refused() -> None:
         except OSError:
             handler.close_connection = True
 
-    assert outcome(flood, seconds=30.0).reason == "BadAnswer"
+    assert read_error(flood, seconds=30.0).reason == "BadAnswer"
 
 
 def test_oci_registry_that_is_down_is_unavailable() -> None:
@@ -421,7 +427,7 @@ def test_oci_registry_that_is_down_is_unavailable() -> None:
 
 
 def test_oci_certificate_of_an_unknown_authority_is_refused_with_a_hint(tmp_path: Path) -> None:
-    key, certificate = _certificate(tmp_path)
+    key, certificate = _write_certificate(tmp_path)
     with serving(lambda handler: said(handler, 200, b'{"tags": []}'), (key, certificate)) as (host, seen):
         image = f"{host}/tuling/x"
         with pytest.raises(Unavailable) as refused:
