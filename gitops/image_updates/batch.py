@@ -47,8 +47,10 @@ _MOST_REMEMBERED = 20_000
 
 @dataclass(slots=True)
 class BatchCache:
-    """Results of earlier batches, which save time. `pipelines` and `names` by blob id. `again`: by overlay and image,
-    the time at which the deployed image was pushed once more; no commit records that.
+    """Results of earlier batches, which save time. Only the committer's thread uses them, so there is no lock.
+
+    `pipelines` and `names` are by blob id. `again`: by overlay and image, the time at which the deployed image was
+    pushed once more; no commit records that.
     """
 
     pipelines: dict[str, Pipeline] = field(default_factory=dict)

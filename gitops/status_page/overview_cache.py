@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from cachetools import LRUCache
 from werkzeug.wrappers import Response
 
 if TYPE_CHECKING:
@@ -46,14 +47,15 @@ class OverviewCache:
         self._clock = clock
         self._busy_until = clock()
         self._lock = threading.Lock()
-        self._kept: dict[_Key, _Rendered] = {}
+        self._kept: LRUCache[_Key, _Rendered] = LRUCache(_MOST)
         self._renewing: set[_Key] = set()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "GET" or environ["PATH_INFO"] != "/" or not self._is_under_load():
             return self._app(environ, start_response)
         key = (environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-        kept = self._kept.get(key)
+        with self._lock:
+            kept = self._kept.get(key)
         age = self._clock() - kept.at if kept else _OLDEST
         if kept is None or age >= _OLDEST:
             kept = self._render(key, _without_conditions(environ))
@@ -74,8 +76,6 @@ class OverviewCache:
         made = _Rendered(began, answer.status, tuple(answer.headers), answer.get_data())
         if answer.status_code == 200:
             with self._lock:
-                if len(self._kept) >= _MOST and key not in self._kept:
-                    self._kept.clear()
                 self._kept[key] = made
         return made
 

@@ -102,3 +102,12 @@ def test_overview_cache_is_bounded(page: Page) -> None:
         page.look(f"/?n={number}")
     assert page.look("/?n=49") == "/ en 50"
     assert page.look("/?n=0") == "/ en 51"
+
+
+def test_overview_cache_drops_the_one_that_was_not_read_for_longest(page: Page) -> None:
+    for number in range(8):
+        page.look(f"/?n={number}")
+    assert page.look("/?n=0") == "/ en 1"
+    page.look("/?n=8")
+    assert page.look("/?n=0") == "/ en 1"
+    assert page.look("/?n=1") == "/ en 10"

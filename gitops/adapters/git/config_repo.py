@@ -5,6 +5,7 @@ reaches, which no reader sees, and lock files, which the next owner of the direc
 """
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -129,7 +130,8 @@ class _CloneReader:
     def __init__(self, clone: Clone, history: CloneHistory) -> None:
         self._clone = clone
         self._history = history
-        self._too_large: LRUCache[str, None] = LRUCache(_MOST_TOO_LARGE)
+        self._too_large: LRUCache[str, bool] = LRUCache(_MOST_TOO_LARGE)
+        self._lock = threading.Lock()  # of the cache: the clone's lock is held during a fetch
 
     def tree(self, revision: str) -> Tree:
         check_revision(revision)
@@ -142,9 +144,10 @@ class _CloneReader:
 
     def read(self, blob: str) -> bytes:
         check_revision(blob)
-        largest = self._clone.options.limits.largest_file
-        if blob in self._too_large:
-            raise too_large(blob, largest)
+        with self._lock:
+            is_too_large = self._too_large.get(blob, False)
+        if is_too_large:
+            raise too_large(blob, self._clone.options.limits.largest_file)
         try:
             return self._clone.objects().blob(blob)
         except MissingObject:
@@ -179,5 +182,6 @@ class _CloneReader:
         """Explains why a fetch did not bring a file. TooLarge, which is final, needs proof that the remote has it."""
         if not (is_known or self._clone.is_missing(blob)):
             return Unavailable("ObjectMissing", f"object {blob} is missing in the clone and on the remote")
-        self._too_large[blob] = None
+        with self._lock:
+            self._too_large[blob] = True
         return too_large(blob, self._clone.options.limits.largest_file)
