@@ -21,7 +21,8 @@ from gitops.core.image_updates.events import ImagePushed
 from gitops.core.kustomize.image_edit import images
 from gitops.image_updates.batch import ImageSources
 from gitops.image_updates.committer import CommitPace, Committer, CommitterParties
-from tests.worlds.clocks import ReadClock
+from tests.worlds import clocks
+from tests.worlds.clocks import WorldClock
 from tests.worlds.git import Remote, git
 from tests.worlds.image_sources import Half, KnownImages, UsedImages
 
@@ -71,9 +72,9 @@ class World:
         self,
         used: UsedImages = lambda _overlay, _image: None,
         pace: CommitPace | None = None,
-        now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC),
+        now: Callable[[], datetime] = clocks.now,
     ) -> Committer:
-        known, clock = KnownImages(used, self.revisions), ReadClock(now, time.monotonic)
+        known, clock = KnownImages(used, self.revisions), WorldClock(now)
         parties = CommitterParties(self.repo, ImageSources(known, known), self, clock, Half())
         committer = Committer(parties, pace or CommitPace(first_retry=0.02, last_retry=0.1))
         self.repo.fetch()
@@ -482,16 +483,15 @@ def test_several_controllers_lose_no_edit_of_each_other(tmp_path: Path) -> None:
 
 
 CONTROLLER = """
-import sys, time
-from datetime import UTC, datetime
+import sys
 from pathlib import Path
 from tests.image_updates.test_committer import accept, pushed, Silence
 from tests.image_updates.test_committer import Committer, CommitterParties, GitConfigRepo, ImageSources
-from tests.worlds.clocks import ReadClock
+from tests.worlds.clocks import WorldClock
 from tests.worlds.image_sources import Half, KnownImages
 
 repo = GitConfigRepo(sys.argv[1], "main", Path(sys.argv[2]))
-clock = ReadClock(lambda: datetime.fromtimestamp(time.time(), UTC), time.monotonic)
+clock = WorldClock()
 committer = Committer(CommitterParties(repo, ImageSources(KnownImages()), Silence(), clock, Half()))
 while True:
     try:

@@ -19,9 +19,10 @@ from gitops.core.sync import plan
 from gitops.core.sync.plan import Create, Outcome, Policy, Skipped, Strip
 from gitops.core.sync.status import Action
 from gitops.reconcile.executor import ApplyScope, Executor
+from tests.worlds.clocks import WorldClock
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import MANAGER, KubernetesWorld, eventually
-from tests.worlds.ports import Claims, Leader, WorldClock
+from tests.worlds.ports import Claims, Leader
 
 APPLYSET = applyset_of("dev")
 

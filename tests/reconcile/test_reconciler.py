@@ -32,10 +32,11 @@ from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
 from gitops.reconcile.status_writer import StatusWriter
 from gitops.render.builds import Builds
 from tests.worlds import kubernetes as kubernetes_world
+from tests.worlds.clocks import WorldClock
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.git import Remote
 from tests.worlds.kubernetes import MANAGER
-from tests.worlds.ports import HashKey, Leader, WorldClock
+from tests.worlds.ports import HashKey, Leader
 
 PIPELINE = """environments:
   {env}: {{namespace: {namespace}, images: newest}}

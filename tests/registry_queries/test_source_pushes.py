@@ -18,7 +18,7 @@ from gitops.registry_queries.source_pushes import MOST_KEPT, SourcePushes
 from gitops.web.apps import Probes, create_webhook_app
 from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import RecordingInbox
-from tests.worlds.clocks import ReadClock
+from tests.worlds.clocks import WorldClock
 from tests.worlds.registries import Asking
 from webhooks.limits import Rate
 from webhooks.receivers import WebhookInputs
@@ -74,7 +74,7 @@ class World:
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 23, 8, tzinfo=UTC)
         self.declared: pipeline.Pipeline | None = PIPELINE
-        self.pushes = SourcePushes(_Head(self), ReadClock(lambda: self.now))
+        self.pushes = SourcePushes(_Head(self), WorldClock(lambda: self.now))
         sender = Sender("git", KINDS["github"], lambda: (SECRET,), 1 << 20, Rate(per_second=1000, burst=1000))
         inputs = WebhookInputs(
             senders={"git": sender},

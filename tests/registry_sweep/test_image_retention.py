@@ -18,7 +18,7 @@ from gitops.core.sync.missing_images import IN_REACH, IN_USE, PULLABLE, MissingI
 from gitops.core.sync.status import Record, Sync, SyncStatus
 from gitops.core.sync.summary import PassResults
 from gitops.registry_sweep.image_retention import ImageRetention, RetainedImages
-from tests.worlds.clocks import ReadClock
+from tests.worlds.clocks import WorldClock
 from tests.worlds.harbor import digest
 from tests.worlds.sweeps import Shelf, refused, wanting
 
@@ -53,7 +53,7 @@ class World:
         self.elapsed = 0.0
         self.told: list[frozenset[str]] = []
         self.pool = ThreadPoolExecutor(2)
-        clock = ReadClock(lambda: NOW, lambda: self.elapsed)
+        clock = WorldClock(lambda: NOW, lambda: self.elapsed)
         self.retention = ImageRetention({HOST: self.shelf, **others}, self, self, clock)
 
     def look_at(self, overlays: Collection[str]) -> None:

@@ -13,7 +13,7 @@ from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.sync.missing_images import NeededImages
 from gitops.registry_sweep.image_retention import ImageRetention
 from gitops.registry_sweep.schedule import SweepSchedule, SweepTerms
-from tests.worlds.clocks import ReadClock
+from tests.worlds.clocks import WorldClock
 from tests.worlds.image_sources import Half
 from tests.worlds.sweeps import Shelf, SweepWorld, at, pipeline_text, until, wanting
 
@@ -31,9 +31,9 @@ class Rig:
         self.seen: list[RegistryState] = []
         self.clock_ahead = 0.0
         self.asked_busy = self.asked_to_lead = 0
-        clock = ReadClock(self.world.time, time.monotonic)
+        clock = WorldClock(self.world.time)
         retention = ImageRetention({HOST: self.shelf}, self, self, clock)
-        ahead = ReadClock(self.world.time, lambda: time.monotonic() + self.clock_ahead)
+        ahead = WorldClock(self.world.time, lambda: time.monotonic() + self.clock_ahead)
         terms = SweepTerms(self, self, self.world, ahead, Half(), self)
         self.retention = retention
         self.sweeping = SweepSchedule(self.world.sweeper({HOST: self.shelf}, retention), retention, terms)

@@ -24,8 +24,8 @@ from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.status_page import ControllerState, PageInputs, Statuses, blueprint
 from gitops.web.apps import Probes, create_page_app
 from tests.status_page.reading import json, visible_text
-from tests.worlds.clocks import ReadClock
-from tests.worlds.ports import Names, WorldClock
+from tests.worlds.clocks import WorldClock
+from tests.worlds.ports import Names
 from tests.worlds.promotion import HOST, SETTINGS, PromotionWorld, image, overlay, pipeline, world
 from tests.worlds.registries import REVISION
 
@@ -46,7 +46,7 @@ class RealSource:
         comparer = ParityComparer(place.repo, place.renderer, RenderCache(place.directory / "surveys"))
         means = ParityParties(comparer, place.desired, self._questions, WorldClock(lambda: place.now))
         self.parity_queue = ParityQueue(means)
-        self.pushes = SourcePushes(place.desired, ReadClock(lambda: place.now))
+        self.pushes = SourcePushes(place.desired, WorldClock(lambda: place.now))
 
     @property
     def queue(self) -> list[str]:

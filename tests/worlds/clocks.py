@@ -1,17 +1,29 @@
-"""A clock that a test reads from wherever it keeps its time."""
+"""The clock of tests: the real time, or the time that a test keeps."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 
-def _standing() -> float:
-    return 0.0
+def now() -> datetime:
+    """The real time, aware, in UTC."""
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class ReadClock:
-    """Implements ports.Clock by two functions."""
+class WorldClock:
+    """Implements ports.Clock by two functions. Each reads the real time unless a test passes its own."""
 
-    now: Callable[[], datetime]
-    monotonic: Callable[[], float] = _standing
+    now: Callable[[], datetime] = now
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds that only the test moves, for `monotonic` of a clock."""
+
+    seconds: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds

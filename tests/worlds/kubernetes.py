@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -28,10 +27,6 @@ from tests.worlds.control_plane import SharedControlPlane
 MANAGER = "lockstep-test"
 PART_OF = "applyset-test-v1"
 Heard = TypeVar("Heard")
-
-
-def now() -> datetime:
-    return datetime.fromtimestamp(time.time(), UTC)
 
 
 @dataclass(frozen=True, slots=True)

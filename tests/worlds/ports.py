@@ -1,26 +1,9 @@
 """The smallest implementations of the Protocols between workflows (gitops/ports/between.py)."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from gitops.core.objects import Key
 from gitops.reconcile.leader_relay import LeaderRelay
-from tests.worlds.kubernetes import now
-
-
-@dataclass(frozen=True, slots=True)
-class WorldClock:
-    """Implements ports.Clock: the real time, or the wall-clock time that a test sets."""
-
-    wall: Callable[[], datetime] = now
-
-    def now(self) -> datetime:
-        return self.wall()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from gitops.promotion.pending import PublishedNotes
 from gitops.promotion.promoter import Promoter, PromoterParties
 from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 from gitops.render.builds import Builds
-from tests.worlds.clocks import ReadClock
+from tests.worlds.clocks import WorldClock
 from tests.worlds.git import Remote, git
 from tests.worlds.ports import HashKey
 from tests.worlds.registries import Asking
@@ -163,7 +163,7 @@ class PromotionWorld:
             ScopeRules(ScopeCeilings(), HashKey()),
         )
         self.desired.refresh()
-        clock = ReadClock(lambda: self.now)
+        clock = WorldClock(lambda: self.now)
         self.recorder = ProofRecorder(
             ProofSources(
                 ledger=self.shelf, desired=self.desired, cluster=self, repo=self.repo, clock=clock, observation=self

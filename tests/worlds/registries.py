@@ -12,7 +12,7 @@ from gitops.promotion.gate_facts import ImageQueries
 from gitops.registry_queries.build_origins import Origins
 from gitops.registry_queries.query_cache import KnownRegistries, QueryParties
 from gitops.registry_queries.scans import Scans
-from tests.worlds.clocks import ReadClock
+from tests.worlds.clocks import WorldClock
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -90,7 +90,7 @@ class Asking:
         self.gone: set[Image] = set()
         self._waiting: deque[tuple[_HandQueue, str]] = deque()
         queues = [_HandQueue(self._waiting), _HandQueue(self._waiting)]
-        known, clock = KnownRegistries(self.hosts), ReadClock(now)
+        known, clock = KnownRegistries(self.hosts), WorldClock(now)
         self.scans = Scans(QueryParties(known, queues[0], clock, self))
         self.origins = Origins(QueryParties(known, queues[1], clock, self))
         queues[0].run, queues[1].run = self.scans.work, self.origins.work

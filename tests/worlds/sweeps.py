@@ -26,7 +26,7 @@ from gitops.ports import Registry
 from gitops.registry_sweep.declared_images import DeclaredImages
 from gitops.registry_sweep.image_retention import ImageRetention
 from gitops.registry_sweep.sweeper import Sweeper, SweeperParties
-from tests.worlds.clocks import ReadClock
+from tests.worlds.clocks import WorldClock, now
 from tests.worlds.git import Remote, git
 from tests.worlds.harbor import digest
 from tests.worlds.image_sources import Half, KnownImages
@@ -122,11 +122,11 @@ class SweepWorld:
         limits = GitLimits(fetch=30.0, push=30.0)
         self.repo = GitConfigRepo(self.remote.url, "main", directory / "clone", GitOptions(limits=limits))
         self.repo.fetch()
-        self.now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC)
+        self.now: Callable[[], datetime] = now
         self.elapsed = 0.0
         self.handed_in: list[Event] = []
         self.before_handing_in: Callable[[], None] = lambda: None
-        clock = ReadClock(self.time, time.monotonic)
+        clock = WorldClock(self.time)
         parties = CommitterParties(self.repo, ImageSources(KnownImages()), self, clock, Half())
         self.committer = Committer(parties, CommitPace(first_retry=0.02, last_retry=0.1))
         self.committer.start()
@@ -140,7 +140,7 @@ class SweepWorld:
                 head=self,
                 declared=DeclaredImages(self.repo, self),
                 retention=retention,
-                clock=ReadClock(self.time, lambda: self.elapsed),
+                clock=WorldClock(self.time, lambda: self.elapsed),
             )
         )
         self._sweepers.append(made)

@@ -11,8 +11,8 @@ from gitops.desired.desired_state import DesiredState
 from gitops.reconcile.admission import OverlayAdmission
 from gitops.reconcile.pass_memory import OverlayMemory
 from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
-from tests.worlds.kubernetes import now
-from tests.worlds.ports import Leader, WorldClock
+from tests.worlds.clocks import WorldClock, now
+from tests.worlds.ports import Leader
 
 _REPO = "repo"
 

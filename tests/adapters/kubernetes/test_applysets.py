@@ -14,8 +14,9 @@ from gitops.core.errors import Conflict, Rejected
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Member, Parent, applyset_id, parent_name
 from gitops.core.revision import Revision
+from tests.worlds.clocks import now
 from tests.worlds.control_plane import SharedControlPlane
-from tests.worlds.kubernetes import KubernetesWorld, now
+from tests.worlds.kubernetes import KubernetesWorld
 
 REPO = "https://git.example/shop.git"
 

@@ -17,9 +17,9 @@ from gitops.adapters.kubernetes.api import KubernetesApi
 from gitops.adapters.kubernetes.kubeconfig import ClusterAccess
 from gitops.adapters.kubernetes.lease import LeaderElection, LeaseCandidate, LeaseTerms
 from gitops.adapters.kubernetes.state_namespace import NAMESPACE
+from tests.worlds.clocks import WorldClock, now
 from tests.worlds.control_plane import SharedControlPlane
-from tests.worlds.kubernetes import Ear, Line, eventually, now
-from tests.worlds.ports import WorldClock
+from tests.worlds.kubernetes import Ear, Line, eventually
 
 TERMS = LeaseTerms(duration=1.5, deadline=1.0, retry=0.2)
 

@@ -15,9 +15,10 @@ from gitops.core.objects import Key
 from gitops.core.promotion.proof import Proof, Proofs
 from gitops.core.revision import Revision
 from gitops.core.sync.status import ObjectStatus, Record, Sync, SyncStatus
+from tests.worlds.clocks import WorldClock
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import KubernetesWorld
-from tests.worlds.ports import Leader, WorldClock
+from tests.worlds.ports import Leader
 
 REPO = "https://git.example/shop.git"
 BEGUN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

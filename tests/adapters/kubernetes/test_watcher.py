@@ -21,6 +21,7 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL, Parent
 from gitops.local.cluster import binaries
 from gitops.local.cluster.control_plane import ControlPlane
+from tests.worlds.clocks import WorldClock
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import (
     MANAGER,
@@ -33,7 +34,6 @@ from tests.worlds.kubernetes import (
     eventually,
     now,
 )
-from tests.worlds.ports import WorldClock
 
 CONFIG_MAPS = [("", "v1", "ConfigMap")]
 Change = tuple[str, Key]
