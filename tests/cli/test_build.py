@@ -1,5 +1,5 @@
-"""`lockstep build` prints what runs, byte for byte: the two commits that are locked, put together by hand, rendered by
-kustomize itself.
+"""`lockstep build` prints the render that runs, byte for byte. The tests compose the two locked commits themselves and
+render them with kustomize.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from tests.worlds.promotion import PromotionWorld, overlay, world
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[PromotionWorld]:
-    """Test was given order 1.2.0 by a promotion."""
+    """Order 1.2.0 was promoted to test."""
     with world(tmp_path) as made:
         made.soak()
         made.push_image("order", 2)
@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
 
 
 def by_hand(place: PromotionWorld, name: str, revision: Revision) -> bytes:
-    """The base commit's tree, with environments/ replaced by the overlay's directory of the overlay commit."""
+    """Render the base commit's tree with the overlay's directory of the overlay commit in it."""
     tree = place.directory / f"tree-{name}-{revision}"
     tree.mkdir()
     for commit, paths in ((revision.base, ["base"]), (revision.overlay, [f"environments/{name}"])):
@@ -41,14 +41,14 @@ def kustomize(directory: Path) -> bytes:
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
-def test_a_locked_environment(place: PromotionWorld) -> None:
+def test_build_of_a_locked_environment_composes_its_two_commits(place: PromotionWorld) -> None:
     applied = place.desired.at_head("test").revision
     built = place.desired.build("test")
     assert built == by_hand(place, "test", applied)
     assert applied.base != applied.overlay
 
 
-def test_the_trunk_moves_on_and_what_runs_stays(place: PromotionWorld) -> None:
+def test_build_of_a_locked_environment_does_not_follow_the_trunk(place: PromotionWorld) -> None:
     before = place.desired.build("test")
     applied = place.desired.at_head("test").revision
     place.edit_base("order", "new")

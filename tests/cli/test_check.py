@@ -1,4 +1,4 @@
-"""`lockstep check` where it runs: as a git hook of a real server, in a shell, for programs."""
+"""`lockstep check` where it runs: in a pre-receive hook of a real git server, in a shell, and for programs."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ BROKEN = overlay("prod", more="labels: [{pairs: {tier: gold}}]\n")
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the hook finds: lockstep and kustomize by name, and a home of its own."""
+    """Variables of the hook: a PATH with lockstep and kustomize, and a home directory of its own."""
     home = tmp_path_factory.mktemp("home")
     tools = home / "bin"
     tools.mkdir()
@@ -33,7 +33,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A clone of a server that has the files."""
+    """A clone of a git server that has the files of `judged_repo`."""
     remote = Remote(tmp_path / "server.git", {path: text.encode() for path, text in files().items()})
     git(tmp_path, "clone", "--quiet", str(remote.directory), "work")
     return tmp_path / "work"
@@ -44,7 +44,7 @@ def run(environment: Mapping[str, str], directory: Path, *command: str) -> subpr
 
 
 def documented_hook() -> str:
-    """The script of docs/contract.md, as people copy it."""
+    """Read the hook's script from docs/contract.md, as people copy it."""
     return "#!/bin/sh" + DOCS.read_text().partition("```sh\n#!/bin/sh")[2].partition("```")[0]
 
 
@@ -55,7 +55,7 @@ def pushed(environment: Mapping[str, str], work: Path, changed: Mapping[str, str
     return run(environment, work, "git", "push", "--quiet", "origin", "main")
 
 
-class TestPreReceive:
+class TestPreReceiveHook:
     @pytest.fixture
     def guarded(self, work: Path) -> Path:
         hook = work.parent / "server.git/hooks/pre-receive"
@@ -64,13 +64,15 @@ class TestPreReceive:
         hook.chmod(0o755)
         return work
 
-    def test_lets_in_what_keeps_the_contract(self, guarded: Path, environment: dict[str, str]) -> None:
+    def test_hook_accepts_a_push_that_keeps_the_contract(self, guarded: Path, environment: dict[str, str]) -> None:
         base = {"base/order/deployment.yaml": DEPLOYMENT.replace("envoy:1.30", "envoy:1.31")}
         done = pushed(environment, guarded, base)
         assert done.returncode == 0, done.stderr
         assert git(guarded, "ls-remote", "origin", "main").split()[0] == git(guarded, "rev-parse", "HEAD")
 
-    def test_refuses_what_breaks_it_and_says_why(self, guarded: Path, environment: dict[str, str]) -> None:
+    def test_hook_refuses_a_push_that_breaks_the_contract_and_says_why(
+        self, guarded: Path, environment: dict[str, str]
+    ) -> None:
         before = git(guarded, "ls-remote", "origin", "main")
         done = pushed(environment, guarded, {PROD: BROKEN})
         assert done.returncode != 0
@@ -78,15 +80,15 @@ class TestPreReceive:
         assert f"{PROD}:7" in done.stderr
         assert git(guarded, "ls-remote", "origin", "main") == before
 
-    def test_other_branches_are_free(self, guarded: Path, environment: dict[str, str]) -> None:
+    def test_hook_accepts_any_push_to_other_branches(self, guarded: Path, environment: dict[str, str]) -> None:
         git(guarded, "checkout", "--quiet", "-b", "idea")
         (guarded / PROD).write_text(BROKEN)
         git(guarded, "commit", "--quiet", "--all", "--message", "an idea")
         assert run(environment, guarded, "git", "push", "--quiet", "origin", "idea").returncode == 0
 
 
-class TestCommand:
-    def test_exit_codes(self, work: Path, environment: dict[str, str]) -> None:
+class TestCheckCommand:
+    def test_check_exit_codes(self, work: Path, environment: dict[str, str]) -> None:
         assert run(environment, work, "lockstep", "check").returncode == 0
         (work / PROD).write_text(BROKEN)
         assert run(environment, work, "lockstep", "check").returncode == 1
@@ -96,14 +98,14 @@ class TestCommand:
         assert failed.returncode == 2
         assert "InvalidPipeline" in failed.stderr
 
-    def test_uncommitted_files_count(self, work: Path, environment: dict[str, str]) -> None:
+    def test_check_reads_uncommitted_files(self, work: Path, environment: dict[str, str]) -> None:
         (work / PROD).write_text(overlay("prod").replace("[../../base]", "[../../base, extra.yaml]"))
         (work / "environments/prod/extra.yaml").write_text("{apiVersion: v1, kind: Service, metadata: {name: extra}}\n")
         done = run(environment, work, "lockstep", "check")
         assert done.returncode == 1
         assert "most probably set in environments/prod/extra.yaml" in done.stdout
 
-    def test_json(self, work: Path, environment: dict[str, str]) -> None:
+    def test_check_prints_json(self, work: Path, environment: dict[str, str]) -> None:
         (work / PROD).write_text(BROKEN)
         done = run(environment, work, "lockstep", "check", "--format", "json")
         report = json.loads(done.stdout)
@@ -112,7 +114,7 @@ class TestCommand:
         found = {(each["object"]["kind"], each["field"], each["file"]) for each in prod["now"]["violations"]}
         assert ("Deployment", "/metadata/labels/tier", PROD) in found
 
-    def test_notes_for_a_ci(self, work: Path, environment: dict[str, str]) -> None:
+    def test_check_prints_github_annotations(self, work: Path, environment: dict[str, str]) -> None:
         first = git(work, "rev-parse", "HEAD")
         (work / "environments/test/release.yaml").write_text(f"base: {first}\noverlay: {first}\nwaived: adoption\n")
         (work / "environments/test/kustomization.yaml").write_text(BROKEN.replace("prod", "test"))
@@ -128,7 +130,7 @@ class TestCommand:
         assert waiting
         assert all("::test after the next promotions: " in note for note in waiting)
 
-    def test_parity(self, work: Path, environment: dict[str, str]) -> None:
+    def test_parity_exit_codes_and_json(self, work: Path, environment: dict[str, str]) -> None:
         assert run(environment, work, "lockstep", "parity", "dev", "prod").returncode == 0
         (work / PROD).write_text(BROKEN)
         done = run(environment, work, "lockstep", "parity", "dev", "prod", "--format", "json")

@@ -1,4 +1,4 @@
-"""`lockstep init` on repos in the layouts that people have, with real git and kustomize."""
+"""`lockstep init` on repos in common layouts, with real git and real kustomize."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,7 +101,7 @@ def declared(people: People) -> pipeline.Pipeline:
 
 
 @pytest.mark.parametrize("repo_layout", LAYOUTS)
-def test_check_passes_right_after_init_and_fails_at_an_undeclared_difference(
+def test_init_is_followed_by_a_check_that_passes_until_a_difference_is_undeclared(
     repo_layout: str, tmp_path: Path, kustomize: Path
 ) -> None:
     files, overlays, reference = LAYOUTS[repo_layout]
@@ -122,7 +122,7 @@ def test_check_passes_right_after_init_and_fails_at_an_undeclared_difference(
     assert "/metadata/annotations/undeclared" in checked.said
 
 
-def test_each_variation_is_needed(tmp_path: Path, kustomize: Path) -> None:
+def test_init_proposes_only_variations_that_are_needed(tmp_path: Path, kustomize: Path) -> None:
     people = made(tmp_path, kustomize, {**WITH_COMPONENT, **at("overlays/qa", overlay("qa", more=NEW_OBJECT))})
     people.write({"overlays/qa/extra.yaml": "{apiVersion: v1, kind: Service, metadata: {name: extra}}\n"})
     assert people.lockstep("init").code == 0
@@ -140,7 +140,7 @@ def test_each_variation_is_needed(tmp_path: Path, kustomize: Path) -> None:
 NEW_OBJECT = "- extra.yaml\n"
 
 
-def test_the_second_run_locks_later_environments_to_the_commit(tmp_path: Path, kustomize: Path) -> None:
+def test_init_run_again_locks_later_environments_to_the_commit(tmp_path: Path, kustomize: Path) -> None:
     people = made(tmp_path, kustomize, SINGLE)
     assert people.lockstep("init").code == 0
     early = people.lockstep("init")
@@ -159,7 +159,7 @@ def test_the_second_run_locks_later_environments_to_the_commit(tmp_path: Path, k
     assert git(people.root, "status", "--porcelain") == ""
 
 
-def test_equal_repos_give_equal_files(tmp_path: Path, kustomize: Path) -> None:
+def test_init_writes_equal_files_for_equal_repos(tmp_path: Path, kustomize: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     one, two = made(tmp_path / "a", kustomize, SERVICES), made(tmp_path / "b", kustomize, SERVICES)
@@ -167,7 +167,7 @@ def test_equal_repos_give_equal_files(tmp_path: Path, kustomize: Path) -> None:
     assert one.files() == two.files()
 
 
-def test_print_writes_nothing(tmp_path: Path, kustomize: Path) -> None:
+def test_init_print_writes_nothing(tmp_path: Path, kustomize: Path) -> None:
     people = made(tmp_path, kustomize, SINGLE)
     ran = people.lockstep("init", "--print")
     assert ran.code == 0
@@ -175,8 +175,8 @@ def test_print_writes_nothing(tmp_path: Path, kustomize: Path) -> None:
     assert people.files() == SINGLE
 
 
-def test_nothing_is_overwritten(tmp_path: Path, kustomize: Path) -> None:
-    """environments/base cannot stay there, so that the overlays beside it would have to change."""
+def test_init_overwrites_nothing(tmp_path: Path, kustomize: Path) -> None:
+    """A base in environments/base has to move, so the overlays beside it would have to change."""
     files = {**at("environments/base", base())}
     files |= at("environments/dev", overlay("dev", "../base")) | at("environments/prod", overlay("prod", "../base"))
     people = made(tmp_path, kustomize, files)
@@ -194,7 +194,7 @@ def test_nothing_is_overwritten(tmp_path: Path, kustomize: Path) -> None:
     assert people.lockstep("init", "--output", str(tmp_path / "new")).code == 1
 
 
-def test_output_holds_all_that_is_read_and_no_more(tmp_path: Path, kustomize: Path) -> None:
+def test_init_output_holds_only_the_files_that_are_read(tmp_path: Path, kustomize: Path) -> None:
     people = made(tmp_path, kustomize, {**SHARED, "README.md": "hello\n"})
     assert people.lockstep("init", "--output", str(tmp_path / "new")).code == 0
     new = People(tmp_path / "new", people.environment)
@@ -203,7 +203,7 @@ def test_output_holds_all_that_is_read_and_no_more(tmp_path: Path, kustomize: Pa
     assert sorted(kept) == sorted(path for path in SHARED if path.startswith("components/"))
 
 
-def test_a_remote_resource_is_told_and_the_others_go_on(tmp_path: Path, kustomize: Path) -> None:
+def test_init_reports_a_remote_resource_and_onboards_the_other_environments(tmp_path: Path, kustomize: Path) -> None:
     remote = overlay("prod", more="- https://user:secret@github.com/org/repo?ref=v1\n")
     people = made(tmp_path, kustomize, {**SINGLE, **at("overlays/prod", remote)})
     ran = people.lockstep("init")
@@ -215,8 +215,8 @@ def test_a_remote_resource_is_told_and_the_others_go_on(tmp_path: Path, kustomiz
     assert people.lockstep("check").code == 0
 
 
-class TestNames:
-    """An environment that names another one is never blessed."""
+class TestForeignNames:
+    """`lockstep init` never accepts an environment that names another one."""
 
     FILES: Mapping[str, str] = {
         **SINGLE,
@@ -227,14 +227,14 @@ class TestNames:
         ),
     }
 
-    def test_its_place(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_foreign_name_is_reported_with_its_object(self, tmp_path: Path, kustomize: Path) -> None:
         people = made(tmp_path, kustomize, self.FILES)
         ran = people.lockstep("init")
         assert ran.code == 1
         assert "prod: names qa: Deployment api" in ran.said
         assert people.lockstep("check").code == 1
 
-    def test_it_is_not_locked(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_foreign_name_prevents_the_lock(self, tmp_path: Path, kustomize: Path) -> None:
         people = made(tmp_path, kustomize, self.FILES)
         people.lockstep("init")
         people.commit()
@@ -243,7 +243,7 @@ class TestNames:
         assert "nothing was locked" in ran.said
         assert not [path for path in people.files() if path.endswith("release.yaml")]
 
-    def test_a_person_may_say_that_it_is_meant(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_foreign_name_is_allowed_by_the_proposed_line(self, tmp_path: Path, kustomize: Path) -> None:
         people = made(tmp_path, kustomize, self.FILES)
         people.lockstep("init")
         text = people.files()[pipeline.FILE]
@@ -264,7 +264,7 @@ class TestServices:
             **at("overlays/prod", overlay("prod", more=self.IMAGES.format(tag="1.4.2", digest=digest))),
         }
 
-    def test_pinned_images_are_services(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_services_are_found_from_pinned_images(self, tmp_path: Path, kustomize: Path) -> None:
         people = made(tmp_path, kustomize, self.files(f", digest: '{DIGEST}'"))
         assert people.lockstep("init").code == 0
         found = declared(people)
@@ -274,7 +274,7 @@ class TestServices:
         assert [each.host for each in found.registries] == ["r.example"]
         assert found.variations == ()
 
-    def test_loose_ones_vary_in_their_tags_only(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_services_are_only_proposed_for_images_without_a_digest(self, tmp_path: Path, kustomize: Path) -> None:
         people = made(tmp_path, kustomize, self.files())
         assert people.lockstep("init").code == 0
         assert declared(people).services == {}
@@ -287,8 +287,8 @@ class TestServices:
         assert people.lockstep("check").code == 1
 
 
-class TestDecisions:
-    def test_namespaces(self, tmp_path: Path, kustomize: Path) -> None:
+class TestInitOptions:
+    def test_option_namespace_is_asked_for_where_none_is_set(self, tmp_path: Path, kustomize: Path) -> None:
         bare = {path: text.replace("namespace: shop-", "# ") for path, text in SINGLE.items()}
         people = made(tmp_path, kustomize, bare)
         ran = people.lockstep("init")
@@ -299,7 +299,7 @@ class TestDecisions:
         assert people.lockstep("init", *chosen).code == 0
         assert [each.namespace for each in declared(people).environments.values()] == ["x-dev", "x-qa", "x-prod"]
 
-    def test_the_order(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_option_order_is_asked_for_where_names_do_not_tell(self, tmp_path: Path, kustomize: Path) -> None:
         files = {**at("base", base()), **at("overlays/eu", overlay("eu")), **at("overlays/us", overlay("us"))}
         people = made(tmp_path, kustomize, files)
         ran = people.lockstep("init")
@@ -308,7 +308,7 @@ class TestDecisions:
         assert people.lockstep("init", "--order", "us,eu").code == 0
         assert {name: each.after for name, each in declared(people).environments.items()} == {"us": None, "eu": "us"}
 
-    def test_environments_by_name(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_option_environment_names_directories(self, tmp_path: Path, kustomize: Path) -> None:
         files = {**at("base", base()), **at("one/here", overlay("a")), **at("two/there", overlay("b"))}
         people = made(tmp_path, kustomize, files)
         assert people.lockstep("init").code == 1
@@ -316,7 +316,9 @@ class TestDecisions:
         assert ran.code == 0, ran.said
         assert declared(people).order == ("first", "last")
 
-    def test_the_same_thing_for_two_clusters(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_option_path_is_asked_for_where_each_cluster_has_the_same_environments(
+        self, tmp_path: Path, kustomize: Path
+    ) -> None:
         files = {**at("base", base())}
         for cluster in ("asia", "eu"):
             for name in ("dev", "prod"):
@@ -327,7 +329,7 @@ class TestDecisions:
         assert "`lockstep init clusters/asia`" in ran.said
         assert people.lockstep("init", "clusters/asia").code == 0
 
-    def test_one_namespace_means_two_clusters(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_option_context_is_set_where_environments_share_a_namespace(self, tmp_path: Path, kustomize: Path) -> None:
         files = {**at("base", base()), **at("overlays/dev", overlay("x")), **at("overlays/prod", overlay("x"))}
         people = made(tmp_path, kustomize, files)
         assert people.lockstep("init").code == 0
@@ -339,31 +341,33 @@ class TestDecisions:
     @pytest.mark.parametrize(
         ("option", "value"), [("environment", "dev"), ("environment", "Dev=x"), ("namespace", "dev=A_b")]
     )
-    def test_a_wrong_option(self, option: str, value: str, tmp_path: Path, kustomize: Path) -> None:
+    def test_option_with_a_wrong_value_is_refused(
+        self, option: str, value: str, tmp_path: Path, kustomize: Path
+    ) -> None:
         people = made(tmp_path, kustomize, SINGLE)
         ran = people.lockstep("init", f"--{option}", value)
         assert (ran.code, "InvalidOption" in ran.said) == (2, True)
 
 
-class TestCannot:
-    def test_without_kustomizations(self, tmp_path: Path, kustomize: Path) -> None:
+class TestInitRefusals:
+    def test_init_is_refused_without_kustomizations(self, tmp_path: Path, kustomize: Path) -> None:
         ran = made(tmp_path, kustomize, {"charts/api/Chart.yaml": "name: api\n"}).lockstep("init")
         assert (ran.code, "NoEnvironments" in ran.said) == (2, True)
 
-    def test_outside_git(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_init_is_refused_outside_git(self, tmp_path: Path, kustomize: Path) -> None:
         people = made(tmp_path, kustomize, SINGLE)
         (tmp_path / "elsewhere").mkdir()
         ran = people.lockstep("init", str(tmp_path / "elsewhere"))
         assert (ran.code, "git init" in ran.said) == (2, True)
 
-    def test_below_the_root_of_a_repository(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_init_is_refused_below_the_root_of_a_git_repository(self, tmp_path: Path, kustomize: Path) -> None:
         files = {f"deploy/{path}": text for path, text in IN_PLACE.items()}
         people = made(tmp_path, kustomize, files)
         ran = people.lockstep("init", "deploy")
         assert (ran.code, "is not the root of a git repository" in ran.said) == (2, True)
         assert people.files() == files
 
-    def test_a_bare_repository_without_output(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_init_is_refused_in_a_bare_repository_without_output(self, tmp_path: Path, kustomize: Path) -> None:
         people = made(tmp_path, kustomize, SINGLE)
         git(tmp_path, "clone", "--quiet", "--bare", str(people.root), "bare.git")
         ran = people.lockstep("init", str(tmp_path / "bare.git"))
@@ -371,12 +375,12 @@ class TestCannot:
         assert people.lockstep("init", str(tmp_path / "bare.git"), "--output", str(tmp_path / "new")).code == 0
         assert (tmp_path / "new/environments/prod/kustomization.yaml").exists()
 
-    def test_an_unknown_base(self, tmp_path: Path, kustomize: Path) -> None:
+    def test_init_is_refused_with_an_unknown_base(self, tmp_path: Path, kustomize: Path) -> None:
         ran = made(tmp_path, kustomize, SINGLE).lockstep("init", "--base", "nowhere")
         assert (ran.code, "there is no kustomization in nowhere" in ran.said) == (2, True)
 
 
-def test_a_declared_prefix_is_no_difference(tmp_path: Path, kustomize: Path) -> None:
+def test_init_declares_a_prefix_instead_of_a_variation(tmp_path: Path, kustomize: Path) -> None:
     files = {**at("base", base()), "base/service.yaml": "{apiVersion: v1, kind: Service, metadata: {name: api}}\n"}
     files["base/kustomization.yaml"] = "resources: [deployment.yaml, service.yaml]\n"
     for name in ("dev", "prod"):
@@ -387,7 +391,7 @@ def test_a_declared_prefix_is_no_difference(tmp_path: Path, kustomize: Path) -> 
     assert declared(people).variations == ()
 
 
-def test_cluster_wide_kinds_are_allowed_by_name(tmp_path: Path, kustomize: Path) -> None:
+def test_init_allows_cluster_scoped_kinds_by_name(tmp_path: Path, kustomize: Path) -> None:
     files = {**at("base", base()), "base/ns.yaml": "{apiVersion: v1, kind: Namespace, metadata: {name: any}}\n"}
     files["base/kustomization.yaml"] = "resources: [deployment.yaml, ns.yaml]\n"
     files |= at("overlays/dev", overlay("dev")) | at("overlays/prod", overlay("prod"))
@@ -397,8 +401,8 @@ def test_cluster_wide_kinds_are_allowed_by_name(tmp_path: Path, kustomize: Path)
     assert declared(people).environments["prod"].sync.allow.cluster == ("Namespace",)
 
 
-def test_environments_without_a_base(tmp_path: Path, kustomize: Path) -> None:
-    """They are compared with each other."""
+def test_init_compares_environments_without_a_base(tmp_path: Path, kustomize: Path) -> None:
+    """Without a base the environments are compared with each other."""
     files: dict[str, str] = {}
     for name in ("dev", "prod"):
         more = REPLICAS if name == "prod" else ""

@@ -28,7 +28,7 @@ PERSON = {
 
 
 def lockstep(place: PromotionWorld, *arguments: str, code: int = 0) -> str:
-    """Runs the command as a person with their own git; what was pushed is taken in."""
+    """Run the command as a person with their own git, then fetch the commits that it pushed."""
     ran = subprocess.run(
         [sys.executable, "-m", "gitops", *arguments, "--repo", place.remote.url],
         env={**os.environ, **PERSON},  # noqa: TID251 - a person's environment
@@ -44,14 +44,14 @@ def lockstep(place: PromotionWorld, *arguments: str, code: int = 0) -> str:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[PromotionWorld]:
-    """Test has had two releases: what it began with, and order 1.2.0 with an edit of base."""
+    """Dev, test and prod run the images that they were onboarded with, and those are proven."""
     with world(tmp_path) as made:
         made.soak()
         yield made
 
 
 def release_two(place: PromotionWorld) -> tuple[bytes, bytes]:
-    """What test renders before and after it."""
+    """Promote order 1.2.0 and an edit of base to test. Return the render of test before and after that."""
     before = place.desired.build("test")
     place.push_image("order", 2)
     place.edit_base("print", "new")
@@ -63,7 +63,7 @@ def release_two(place: PromotionWorld) -> tuple[bytes, bytes]:
     return before, after
 
 
-def test_a_rollback_restores_every_byte_and_automation_never_undoes_it(place: PromotionWorld) -> None:
+def test_rollback_restores_every_byte_and_automation_never_undoes_it(place: PromotionWorld) -> None:
     before, _ = release_two(place)
     said = lockstep(place, "rollback", "test", "--reason", "orders were lost")
     assert said.startswith("test: roll back test to ")
@@ -88,7 +88,7 @@ def test_a_rollback_restores_every_byte_and_automation_never_undoes_it(place: Pr
     assert place.note("test", "print") == "newer"
 
 
-def test_back_again_goes_further_back_and_never_forward(place: PromotionWorld) -> None:
+def test_rollback_run_again_goes_further_back_and_never_forward(place: PromotionWorld) -> None:
     before, second = release_two(place)
     place.push_image("order", 3)
     place.soak()
@@ -100,7 +100,7 @@ def test_back_again_goes_further_back_and_never_forward(place: PromotionWorld) -
     assert "no release before this one" in lockstep(place, "rollback", "test", code=2)
 
 
-def test_back_to_a_named_commit(place: PromotionWorld) -> None:
+def test_rollback_goes_to_a_named_commit(place: PromotionWorld) -> None:
     first = place.remote.head()
     before, _ = release_two(place)
     place.push_image("order", 3)
@@ -110,7 +110,7 @@ def test_back_to_a_named_commit(place: PromotionWorld) -> None:
     assert "is not a commit" in lockstep(place, "rollback", "test", "--to", "v9", code=2)
 
 
-def test_the_first_environment_goes_back_and_follows_the_trunk_again(place: PromotionWorld) -> None:
+def test_rollback_of_the_first_environment_ends_with_resume(place: PromotionWorld) -> None:
     before = place.desired.build("dev")
     place.push_image("order", 2)
     lockstep(place, "rollback", "dev")
@@ -124,7 +124,7 @@ def test_the_first_environment_goes_back_and_follows_the_trunk_again(place: Prom
     assert _written(place, 3).startswith("dev: order 1.3.0")
 
 
-def test_settings_and_files_of_the_overlay_go_back_too(place: PromotionWorld) -> None:
+def test_rollback_restores_settings_and_files_of_the_overlay(place: PromotionWorld) -> None:
     first = place.remote.head()
     before = place.desired.build("test")
     edited = overlay("test", level="debug").replace(b"../../base]", b"../../base, extra.yaml]")
@@ -139,7 +139,7 @@ def test_settings_and_files_of_the_overlay_go_back_too(place: PromotionWorld) ->
     assert [path.rpartition("/")[2] for path in listed] == ["hold.yaml", "kustomization.yaml", "release.yaml"]
 
 
-def test_hold_and_resume(place: PromotionWorld) -> None:
+def test_hold_stops_promotions_until_resume(place: PromotionWorld) -> None:
     lockstep(place, "hold", "test", "--reason", "stocktaking", "--for", "2h")
     place.push_image("order", 2)
     place.soak()
@@ -151,7 +151,7 @@ def test_hold_and_resume(place: PromotionWorld) -> None:
     assert "overlays are dev, test, prod" in lockstep(place, "hold", "live", "--reason", "x", code=2)
 
 
-def test_promote_asks_by_a_tag(place: PromotionWorld) -> None:
+def test_promote_pushes_a_request_tag(place: PromotionWorld) -> None:
     place.push_image("order", 2)
     place.push_image("print", 2)
     place.soak()
@@ -165,7 +165,7 @@ def test_promote_asks_by_a_tag(place: PromotionWorld) -> None:
     assert "--skip-gate takes one of soak" in lockstep(place, "promote", "prod", "--skip-gate", "soak", code=2)
 
 
-def test_an_emergency_skips_a_gate_by_name_and_that_stays_visible(tmp_path: Path) -> None:
+def test_promote_skips_a_gate_by_name_and_the_release_records_it(tmp_path: Path) -> None:
     with world(tmp_path, pipeline(prod="when: requested, soak: 1h")) as place:
         place.soak()
         place.push_image("order", 2)
@@ -180,7 +180,7 @@ def test_an_emergency_skips_a_gate_by_name_and_that_stays_visible(tmp_path: Path
 
 
 def _written(place: PromotionWorld, number: int) -> str:
-    """What the committer would answer to a push of this build of order."""
+    """Return the sentence that the committer would answer to a push of this build of order."""
     found = image("order", number)
     event = ImagePushed(found.name, found.tag or "", found.digest or "", datetime(2026, 11, 1, tzinfo=UTC))
     draft = ImageBatch(place.repo, place.remote.head(), ImageSources(KnownImages()), BatchCache())
@@ -189,19 +189,19 @@ def _written(place: PromotionWorld, number: int) -> str:
     return draft.sentence(outcomes, place.remote.head())
 
 
-def test_a_reason_has_a_bound(place: PromotionWorld) -> None:
+def test_reason_is_refused_if_it_is_too_long(place: PromotionWorld) -> None:
     head = place.remote.head()
     for arguments in (("hold", "test", "--reason", "x" * 1001), ("rollback", "test", "--reason", "x" * 1001)):
         assert "at least 1 and at most 1000 characters" in lockstep(place, *arguments, code=2)
     assert place.remote.head() == head
 
 
-class TestWhatWasNeverLetIn:
-    """A person wrote a release for test by hand: it was refused, and then reverted."""
+class TestRollbackToRefusedRelease:
+    """A person wrote a release for test by hand. Admission refused it, and the person reverted it."""
 
     @pytest.fixture
     def refused(self, place: PromotionWorld) -> str:
-        """The commit of it."""
+        """The commit of the refused release."""
         place.push_image("order", 2)
         place.push_image("print", 2)
         place.soak()
@@ -212,14 +212,18 @@ class TestWhatWasNeverLetIn:
         place.write({"environments/test/release.yaml": good}, "Revert")
         return commit
 
-    def test_is_not_gone_back_to(self, place: PromotionWorld, refused: str) -> None:
+    def test_rollback_to_a_release_that_was_never_admitted_is_refused(
+        self, place: PromotionWorld, refused: str
+    ) -> None:
         head = place.remote.head()
         said = lockstep(place, "rollback", "test", "--to", refused, "--reason", "x", code=2)
         base = released(place, refused).base
         assert f"NeverProven: test was never let in as it is at {refused[:12]}: dev has not proven base {base}." in said
         assert place.remote.head() == head
 
-    def test_is_gone_back_to_when_it_is_waived_by_name(self, place: PromotionWorld, refused: str) -> None:
+    def test_rollback_to_a_release_that_was_never_admitted_needs_waivers_by_name(
+        self, place: PromotionWorld, refused: str
+    ) -> None:
         base = released(place, refused).base or ""
         assert "--reason" in lockstep(place, "rollback", "test", "--to", refused, "--waive", base, code=2)
         lockstep(place, "rollback", "test", "--to", refused, "--waive", base, "--reason", "it is the lesser evil")
@@ -228,20 +232,20 @@ class TestWhatWasNeverLetIn:
         assert (release.base, release.has_proven_base, release.admits_base()) == (base, False, True)
         assert release.admits("order", image("order", 2).digest or "")
 
-    def test_is_passed_over_on_the_way_back(self, place: PromotionWorld, refused: str) -> None:
-        """Also when it is what git says now."""
+    def test_rollback_skips_releases_that_were_never_admitted(self, place: PromotionWorld, refused: str) -> None:
+        """The refused release is skipped even if it stands on the trunk now."""
         place.write({"environments/test/release.yaml": place.remote.read("environments/test/release.yaml", refused)})
         lockstep(place, "rollback", "test")
         assert place.note("test", "print") == ""
         assert place.runs("test") == {"order": "1.2.0", "print": "1.2.0"}
         assert released(place).has_proven_base
 
-    def test_an_environment_that_had_no_release_is_not_gone_back_to(self, place: PromotionWorld) -> None:
+    def test_rollback_to_a_commit_without_a_release_is_refused(self, place: PromotionWorld) -> None:
         first = git(place.remote.directory, "rev-list", "--max-parents=0", "main")
         assert "NeverProven" in lockstep(place, "rollback", "test", "--to", first, code=2)
 
 
-def test_what_was_adopted_stays_waived_by_its_word(place: PromotionWorld) -> None:
+def test_rollback_to_the_first_release_keeps_its_waiver(place: PromotionWorld) -> None:
     adopted = released(place)
     release_two(place)
     lockstep(place, "rollback", "test")

@@ -1,4 +1,4 @@
-"""`lockstep sweep` as people call it: a process of its own, a real remote, a Harbor that answers as one does."""
+"""`lockstep sweep` as people run it: a process of its own, a real git remote, and an imitation of Harbor's API."""
 
 import subprocess
 import sys
@@ -89,7 +89,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield Place(tmp_path, registry)
 
 
-def test_it_prints_what_was_found_and_what_came_of_it(place: Place) -> None:
+def test_sweep_prints_each_image_found_and_its_outcome(place: Place) -> None:
     newest = place.registry.push("tuling/print-api", "1.6.0", at(1))
     place.registry.push("tuling/unused", "latest", at(2))
     place.registry.push("tuling/design", "main", at(3))
@@ -110,7 +110,7 @@ def test_it_prints_what_was_found_and_what_came_of_it(place: Place) -> None:
     assert place.remote.head() == head
 
 
-def test_what_it_cannot_do_is_said_without_the_password(place: Place) -> None:
+def test_sweep_says_why_it_failed_without_the_password(place: Place) -> None:
     place.registry.password = "another one"
     done = place.run()
     assert done.returncode == 2
@@ -132,7 +132,7 @@ def test_what_it_cannot_do_is_said_without_the_password(place: Place) -> None:
     )
 
 
-def test_a_registry_that_nobody_knows_keeps_no_other_from_being_swept(place: Place) -> None:
+def test_sweep_skips_an_unknown_registry_and_sweeps_the_others(place: Place) -> None:
     text = pipeline_text(place.registry.host, POLICIES).decode()
     text = text.replace(f"'{place.registry.host}/tuling/unused'", "'other.example/tuling/unused'")
     place.remote.write({pipeline.FILE: text.encode()}, "another registry")
@@ -143,7 +143,7 @@ def test_a_registry_that_nobody_knows_keeps_no_other_from_being_swept(place: Pla
     assert place.deployed() == {"print-api": "1.6.0"}
 
 
-def test_what_was_committed_before_the_registry_failed_is_printed(place: Place) -> None:
+def test_sweep_prints_commits_made_before_the_registry_failed(place: Place) -> None:
     place.registry.push("tuling/print-api", "1.6.0", at(1))
     place.registry.push("tuling/design", "latest", at(2))
     place.registry.failing.add("/repositories/design/")

@@ -1,4 +1,4 @@
-"""`lockstep check` on real files, with real git and kustomize."""
+"""The checker behind `lockstep check` and the parity of two overlays, with real git and real kustomize."""
 
 import shutil
 from dataclasses import replace
@@ -27,14 +27,14 @@ def repo(tmp_path: Path, binary: Path) -> JudgedRepo:
     return made(tmp_path, binary)
 
 
-def test_equal_environments_pass(repo: JudgedRepo) -> None:
+def test_check_passes_equal_environments(repo: JudgedRepo) -> None:
     report = repo.check()
     assert report.passes(ahead=True)
     assert [each.overlay.name for each in report.checked] == ["dev", "test", "prod"]
     assert all(not each.now.violations for each in report.checked)
 
 
-def test_the_example_passes_without_a_warning(repo: JudgedRepo, tmp_path: Path) -> None:
+def test_check_passes_the_example_without_a_warning(repo: JudgedRepo, tmp_path: Path) -> None:
     for name in ("base", "environments"):
         shutil.copytree(ROOT / name, tmp_path / "example" / name)
     report = replace(repo, root=tmp_path / "example").check()
@@ -145,7 +145,7 @@ WAYS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_of_breaking_parity_is_caught(repo: JudgedRepo, way: str) -> None:
+def test_check_finds_every_way_of_breaking_parity(repo: JudgedRepo, way: str) -> None:
     changed, expected = WAYS[way]
     repo.write(changed)
     report = repo.check()
@@ -176,8 +176,8 @@ def test_violations_of_a_missing_setting_and_a_shared_one(repo: JudgedRepo) -> N
     assert repo.said("prod") == [("MissingSetting", "ConfigMap", "/data/*/DB")]
 
 
-class TestRevisions:
-    def test_a_locked_environment_is_judged_as_it_runs_and_as_it_will(self, repo: JudgedRepo) -> None:
+class TestCheckedRevisions:
+    def test_check_judges_a_locked_environment_as_it_runs_and_as_promoted(self, repo: JudgedRepo) -> None:
         first = git(repo.root, "rev-parse", "HEAD")
         for name in ("test", "prod"):
             repo.release(name, first)
@@ -190,21 +190,21 @@ class TestRevisions:
         assert report.passes(ahead=False)
         assert not report.passes(ahead=True)
 
-    def test_a_commit_instead_of_the_files(self, repo: JudgedRepo) -> None:
+    def test_check_reads_a_commit_instead_of_the_files(self, repo: JudgedRepo) -> None:
         repo.append(PROD, PATCH)
         assert repo.check("HEAD").passes(ahead=True)
         repo.commit()
         assert not repo.check("HEAD").passes(ahead=True)
         assert repo.check("HEAD~1").passes(ahead=True)
 
-    def test_what_is_ignored_by_git_is_not_there(self, repo: JudgedRepo) -> None:
+    def test_check_does_not_read_files_that_git_ignores(self, repo: JudgedRepo) -> None:
         repo.write({".gitignore": "secret.yaml\n", "environments/prod/secret.yaml": SERVICE})
         repo.write({PROD: overlay("prod").replace("[../../base]", "[../../base, secret.yaml]")})
         [prod] = [each.now for each in repo.check().checked if each.overlay.name == "prod"]
         assert prod.refusal is not None
         assert prod.refusal.reason == "MissingFile"
 
-    def test_a_commit_that_a_shallow_clone_lacks_cannot_be_judged(self, repo: JudgedRepo, tmp_path: Path) -> None:
+    def test_check_refuses_a_shallow_clone_without_the_locked_commit(self, repo: JudgedRepo, tmp_path: Path) -> None:
         first = git(repo.root, "rev-parse", "HEAD")
         repo.release("prod", first)
         repo.commit()
@@ -214,7 +214,7 @@ class TestRevisions:
         assert caught.value.reason == "MissingObject"
         assert "full history" in caught.value.message
 
-    def test_a_broken_overlay_leaves_the_others_judged(self, repo: JudgedRepo) -> None:
+    def test_check_judges_the_others_beside_a_broken_overlay(self, repo: JudgedRepo) -> None:
         repo.write({"environments/dev/kustomization.yaml": "resources: [nowhere]\n"})
         report = repo.check()
         assert [each.now.refusal.reason if each.now.refusal else "" for each in report.checked] == [
@@ -224,8 +224,8 @@ class TestRevisions:
         ]
 
 
-class TestOneOverlayForEachService:
-    def test_is_compared_with_the_base_of_its_name(self, repo: JudgedRepo) -> None:
+class TestServiceOverlays:
+    def test_service_overlay_is_compared_with_the_base_of_its_name(self, repo: JudgedRepo) -> None:
         shutil.rmtree(repo.root / "environments/prod")
         own = overlay("prod").replace("../../base", "../../../base/order").partition("configMapGenerator")[0]
         repo.write({"environments/prod/order/kustomization.yaml": own})
@@ -235,20 +235,20 @@ class TestOneOverlayForEachService:
 
 
 class TestParity:
-    def test_equal_but_for_what_is_declared(self, repo: JudgedRepo) -> None:
+    def test_parity_calls_a_variation_declared(self, repo: JudgedRepo) -> None:
         repo.write({PROD: overlay("prod", more="replicas: [{name: order, count: 3}]\n")})
         pair = repo.parity("dev", "prod")
         assert [(str(each.status), each.field, each.rule) for each in pair.findings] == [
             ("declared", "/spec/replicas", "replicas")
         ]
 
-    def test_an_image_that_waits_for_its_promotion(self, repo: JudgedRepo) -> None:
+    def test_parity_calls_an_image_that_waits_for_promotion_pending(self, repo: JudgedRepo) -> None:
         repo.write({PROD: overlay("prod", "old")})
         pair = repo.parity("dev", "prod")
         assert [(str(each.status), each.field) for each in pair.findings] == [("pending", f"{CONTAINER}/image")]
         assert pair.is_equal
 
-    def test_a_base_that_waits_for_its_promotion(self, repo: JudgedRepo) -> None:
+    def test_parity_calls_a_base_that_waits_for_promotion_pending(self, repo: JudgedRepo) -> None:
         repo.release("prod", git(repo.root, "rev-parse", "HEAD"))
         repo.commit("lock prod")
         repo.write({"base/order/deployment.yaml": DEPLOYMENT + "      hostname: order\n"})
@@ -260,7 +260,7 @@ class TestParity:
         assert [line.partition(" ")[2] for line in pair.commits] == ["orders get a host name"]
         assert pair.is_equal
 
-    def test_a_promotion_that_would_not_render_is_undeclared(self, repo: JudgedRepo) -> None:
+    def test_parity_calls_a_promotion_that_would_not_render_undeclared(self, repo: JudgedRepo) -> None:
         repo.write(
             {
                 PROD: overlay(
@@ -276,23 +276,23 @@ class TestParity:
         assert "does not render" in pair.trouble
         assert not pair.is_equal
 
-    def test_names_that_there_are_not(self, repo: JudgedRepo) -> None:
+    def test_parity_refuses_an_unknown_environment(self, repo: JudgedRepo) -> None:
         with pytest.raises(Rejected) as caught:
             repo.parity("dev", "stage")
         assert caught.value.reason == "NotFound"
 
 
-def test_a_survey_is_worked_out_once(repo: JudgedRepo, tmp_path: Path) -> None:
+def test_survey_is_made_once(repo: JudgedRepo, tmp_path: Path) -> None:
     repo.check()
     stored = {file.name for file in (tmp_path / "surveys").iterdir()}
     repo.append("environments/pipeline.yaml", "# a comment\n")
     repo.check()
-    assert len(list((tmp_path / "surveys").iterdir())) == 2 * len(stored) == 8  # three, and that the schemas are some
+    assert len(list((tmp_path / "surveys").iterdir())) == 2 * len(stored) == 8  # three surveys, and the schemas
     repo.check()
     assert len(list((tmp_path / "surveys").iterdir())) == 8
 
 
-def test_what_another_kustomize_renders_is_surveyed_again(repo: JudgedRepo, tmp_path: Path) -> None:
+def test_survey_is_made_again_for_another_kustomize(repo: JudgedRepo, tmp_path: Path) -> None:
     repo.check()
     stored = len(list((tmp_path / "surveys").iterdir()))
     binary = tmp_path / "another-kustomize"
@@ -303,7 +303,7 @@ def test_what_another_kustomize_renders_is_surveyed_again(repo: JudgedRepo, tmp_
     assert len(list((tmp_path / "surveys").iterdir())) == stored + 3
 
 
-def test_what_is_no_config_repo(tmp_path: Path, repo: JudgedRepo) -> None:
+def test_check_refuses_a_directory_that_is_no_config_repo(tmp_path: Path, repo: JudgedRepo) -> None:
     with pytest.raises(Rejected) as caught:
         replace(repo, root=tmp_path / "surveys").check()
     assert caught.value.reason == "NoConfigRepo"

@@ -1,5 +1,5 @@
-"""The six invariants of the contract: each is broken once, as people break them, and `lockstep check` says what is
-wrong, where, and what to do, in words that need no manual. The story is one repo: order 1.4.2 runs in dev, test, prod.
+"""The six invariants of the contract. Each test breaks one, as people do, and `lockstep check` says what is wrong,
+where, and what to do. All tests begin with one repo: order 1.4.2 runs in dev, test and prod.
 """
 
 import subprocess
@@ -25,7 +25,7 @@ admission:
 
 @pytest.fixture
 def repo(tmp_path: Path) -> JudgedRepo:
-    """Test and prod are locked to the tree that they were adopted with."""
+    """Test and prod are locked to the tree that they were onboarded with."""
     found = made(tmp_path, binaries.ensure("kustomize"))
     first = git(found.root, "rev-parse", "HEAD")
     for name in ("test", "prod"):
@@ -35,7 +35,7 @@ def repo(tmp_path: Path) -> JudgedRepo:
 
 
 def lockstep(repo: JudgedRepo, *arguments: str) -> tuple[int, str]:
-    """Exit code, and what a person reads."""
+    """Run the command; return its exit code and its output."""
     home = str(repo.root.parent)
     environment = {"PATH": "/usr/bin:/bin", "HOME": home, "LOCKSTEP_KUSTOMIZE": str(binaries.ensure("kustomize"))}
     command = [sys.executable, "-m", "gitops", *arguments]
@@ -45,7 +45,7 @@ def lockstep(repo: JudgedRepo, *arguments: str) -> tuple[int, str]:
 
 
 def refused(repo: JudgedRepo, *words: str) -> str:
-    """What `lockstep check` says; it must refuse, and say all of these."""
+    """Run `lockstep check`, which must refuse and print all `words`. Return its output."""
     code, said = lockstep(repo, "check")
     assert code == 1, said
     missing = [each for each in words if each not in said]
@@ -54,14 +54,14 @@ def refused(repo: JudgedRepo, *words: str) -> str:
 
 
 def released(repo: JudgedRepo, more: str) -> str:
-    """Prod's release.yaml names the head; returns it."""
+    """Commit a release.yaml for prod that names the head. Return that head."""
     head = git(repo.root, "rev-parse", "HEAD")
     repo.write({RELEASE: f"base: {head}\noverlay: {head}\n{more}"})
     repo.commit("prod by hand")
     return head
 
 
-def test_nothing_is_broken_at_first(repo: JudgedRepo) -> None:
+def test_invariants_hold_at_first(repo: JudgedRepo) -> None:
     code, said = lockstep(repo, "check")
     assert code == 0
     assert said.splitlines() == [
@@ -70,10 +70,10 @@ def test_nothing_is_broken_at_first(repo: JudgedRepo) -> None:
     ]
 
 
-class TestOneAProvenBase:
+class TestInvariantOneProvenBase:
     """1. Every environment runs a base that is on the trunk, and that the environment before it has proven."""
 
-    def test_a_base_that_nobody_has_proven(self, repo: JudgedRepo) -> None:
+    def test_unproven_base_is_refused(self, repo: JudgedRepo) -> None:
         repo.write({"base/order/deployment.yaml": DEPLOYMENT.replace("envoy:1.30", "envoy:1.31")})
         repo.commit("a new proxy")
         head = released(repo, "waived: adoption\n")
@@ -88,7 +88,7 @@ class TestOneAProvenBase:
             f'`waived: {{"{head}": "<why>"}}`',
         )
 
-    def test_the_evidence_of_another_base_is_none(self, repo: JudgedRepo) -> None:
+    def test_evidence_of_another_base_does_not_count(self, repo: JudgedRepo) -> None:
         proven = git(repo.root, "rev-parse", "HEAD")
         evidence = ADMISSION.format(base=proven, digest=DIGEST["new"])
         released(repo, evidence)
@@ -99,7 +99,7 @@ class TestOneAProvenBase:
         said = refused(repo, "test has never proven this base", f"holds evidence for base {proven[:12]} only")
         assert "order" not in said.partition("forbid")[2]
 
-    def test_a_base_that_is_not_on_the_trunk(self, repo: JudgedRepo) -> None:
+    def test_base_off_the_trunk_is_refused(self, repo: JudgedRepo) -> None:
         git(repo.root, "checkout", "--quiet", "-b", "idea")
         repo.write({"base/order/deployment.yaml": DEPLOYMENT.replace("envoy:1.30", "envoy:1.31")})
         elsewhere = repo.commit("an idea")
@@ -115,7 +115,7 @@ class TestOneAProvenBase:
             "promote again (`lockstep promote prod`)",
         )
 
-    def test_a_word_alone_where_nobody_can_tell_which_release_was_the_first(self, tmp_path: Path) -> None:
+    def test_waiver_without_a_name_is_refused_if_the_first_release_is_unknown(self, tmp_path: Path) -> None:
         repo = made(tmp_path, binaries.ensure("kustomize"))
         first = git(repo.root, "rev-parse", "HEAD")
         repo.write({RELEASE: "base: soon\n"})
@@ -135,8 +135,8 @@ class TestOneAProvenBase:
         repo.write({RELEASE: f'base: {first}\noverlay: {first}\nwaived: {{"{first}": x, "{DIGEST["new"]}": x}}\n'})
         assert lockstep(repo, "check")[0] == 0
 
-    def test_a_base_that_the_trunk_has_lost_and_a_ref_keeps(self, repo: JudgedRepo) -> None:
-        """The one that test and prod were adopted with."""
+    def test_base_lost_by_the_trunk_is_a_warning_while_a_ref_keeps_it(self, repo: JudgedRepo) -> None:
+        """The lost base is the one that test and prod were onboarded with."""
         lost = git(repo.root, "rev-parse", "HEAD~1")
         git(repo.root, "checkout", "--quiet", "--orphan", "rewritten")
         repo.commit("a history of its own")
@@ -148,14 +148,14 @@ class TestOneAProvenBase:
         git(repo.root, "update-ref", "-d", f"refs/lockstep/base/{lost}")
         refused(repo, "forbid: Release prod  /base", "this commit of release.yaml is not on the trunk")
 
-    def test_no_base_at_all(self, repo: JudgedRepo) -> None:
+    def test_environment_without_a_release_is_judged_as_it_would_be_released(self, repo: JudgedRepo) -> None:
         (repo.root / RELEASE).unlink()
         repo.write({"environments/pipeline.yaml": PIPELINE})
         code, said = lockstep(repo, "check")
         assert (code, "prod: ok (1 declared difference) (not released yet: judged as" in said) == (0, True)
 
 
-def test_two_a_difference_that_nobody_declared(repo: JudgedRepo) -> None:
+def test_invariant_two_undeclared_difference_is_refused(repo: JudgedRepo) -> None:
     """2. The rendered difference from base lies within the declared variations."""
     (repo.root / "environments/dev/pause.yaml").write_text("- {op: add, path: /spec/paused, value: true}\n")
     repo.append("environments/dev/kustomization.yaml", "patches: [{target: {kind: Deployment}, path: pause.yaml}]\n")
@@ -171,7 +171,7 @@ def test_two_a_difference_that_nobody_declared(repo: JudgedRepo) -> None:
     )
 
 
-def test_three_a_required_key_that_is_not_set(repo: JudgedRepo) -> None:
+def test_invariant_three_missing_required_key_is_refused(repo: JudgedRepo) -> None:
     """3. Required keys are set."""
     repo.write({"environments/dev/kustomization.yaml": overlay("dev").replace("DB=db-of-dev", "B=db-of-dev")})
     refused(
@@ -182,7 +182,7 @@ def test_three_a_required_key_that_is_not_set(repo: JudgedRepo) -> None:
     )
 
 
-def test_three_a_value_that_two_environments_share(repo: JudgedRepo) -> None:
+def test_invariant_three_shared_distinct_value_is_refused(repo: JudgedRepo) -> None:
     """3. Distinct values are distinct."""
     repo.write({"environments/dev/kustomization.yaml": overlay("dev").replace("DB=db-of-dev", "DB=10.0.0.7")})
     repo.write({"environments/test/kustomization.yaml": overlay("test").replace("DB=db-of-test", "DB=10.0.0.7")})
@@ -199,7 +199,7 @@ def test_three_a_value_that_two_environments_share(repo: JudgedRepo) -> None:
     )
 
 
-def test_four_an_environment_that_names_another(repo: JudgedRepo) -> None:
+def test_invariant_four_name_of_another_environment_is_refused(repo: JudgedRepo) -> None:
     """4. No environment names another."""
     wrong = overlay("dev").replace("DB=db-of-dev", "DB=mysql.shop-prod.svc")
     repo.write({"environments/dev/kustomization.yaml": wrong})
@@ -213,10 +213,10 @@ def test_four_an_environment_that_names_another(repo: JudgedRepo) -> None:
     )
 
 
-class TestFiveAProvenDigest:
-    """5. Every image of a declared service is pinned, and enters only when the environment before has proven it."""
+class TestInvariantFiveProvenDigest:
+    """5. Every image of a declared service is pinned, and is admitted only if the environment before has proven it."""
 
-    def test_an_image_without_a_digest(self, repo: JudgedRepo) -> None:
+    def test_image_without_a_digest_is_refused(self, repo: JudgedRepo) -> None:
         loose = overlay("dev").replace(f', digest: "{DIGEST["new"]}"', "")
         repo.write({"environments/dev/kustomization.yaml": loose})
         refused(
@@ -227,7 +227,7 @@ class TestFiveAProvenDigest:
             "set newTag and digest under `images:`",
         )
 
-    def test_a_digest_that_nobody_has_proven(self, repo: JudgedRepo) -> None:
+    def test_unproven_digest_is_refused(self, repo: JudgedRepo) -> None:
         repo.write({PROD: overlay("prod", "old").replace("1.4.2", "1.4.3")})
         repo.commit("prod: order 1.4.3")
         head = git(repo.root, "rev-parse", "HEAD")
@@ -242,8 +242,8 @@ class TestFiveAProvenDigest:
             f'`waived: {{"{DIGEST["old"]}": "<why>"}}`',
         )
 
-    def test_is_let_in_by_name_and_with_a_reason(self, repo: JudgedRepo) -> None:
-        """What the message above tells to write down works, and only for what it names."""
+    def test_unproven_digest_is_admitted_by_a_waiver_that_names_it(self, repo: JudgedRepo) -> None:
+        """The waiver that the message of the test above proposes works, and only for the digest that it names."""
         repo.write({PROD: overlay("prod", "old").replace("1.4.2", "1.4.3")})
         repo.commit("prod: order 1.4.3")
         head = git(repo.root, "rev-parse", "HEAD")
@@ -257,7 +257,7 @@ class TestFiveAProvenDigest:
         refused(repo, f"prod: sha256:{'c' * 64}", "test has never proven order 1.4.2 with this digest")
 
 
-def test_six_parity(repo: JudgedRepo) -> None:
+def test_invariant_six_parity_shows_undeclared_differences(repo: JudgedRepo) -> None:
     """6. For any two environments, rendered differences = declared variations + pending promotion + nothing."""
     repo.write(
         {"environments/dev/kustomization.yaml": overlay("dev", "old", more="replicas: [{name: order, count: 2}]\n")}

@@ -1,4 +1,4 @@
-"""Parity is worked out once per head, elsewhere; whoever asks gets what is known, and asking costs next to nothing."""
+"""The parity queue compares each pair once per head, in a worker. A caller gets the known answer at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ PENDING = ParityFinding(DifferenceStatus.PENDING, Key("", "ConfigMap", "x", "y")
 
 @dataclass
 class World:
-    """A trunk, a queue that is worked off by hand, and a comparison that takes `seconds`."""
+    """A trunk, a queue that the test works off, and a comparison that takes `seconds`."""
 
     head: str = "one"
     seconds: float = 3.0
@@ -51,7 +51,7 @@ class World:
         return [EnvironmentPair(a, b, self.found)]
 
     def work(self) -> None:
-        """Everything that waits, whenever it may run."""
+        """Compare every waiting pair; move the clock on to the time when each may run."""
         while self.queue:
             wait = self.comparisons.work(self.queue[0])
             if wait is None:
@@ -71,7 +71,7 @@ class _Trunk:
         return {}
 
 
-def test_the_first_answer_is_that_it_is_being_worked_out_and_the_next_one_is_there() -> None:
+def test_parity_is_queued_by_the_first_question_and_known_by_the_next() -> None:
     world = World()
     first = world.comparisons.of("dev", "prod")
     assert (first.compared, first.is_current, first.asked_at) == (None, False, NOW)
@@ -88,7 +88,7 @@ def test_the_first_answer_is_that_it_is_being_worked_out_and_the_next_one_is_the
     }
 
 
-def test_however_many_ask_each_pair_is_compared_once_per_head() -> None:
+def test_parity_of_a_pair_is_compared_once_per_head() -> None:
     world = World()
     for _ in range(50):
         world.comparisons.of("dev", "prod")
@@ -100,7 +100,7 @@ def test_however_many_ask_each_pair_is_compared_once_per_head() -> None:
     assert world.queue == []
 
 
-def test_after_a_commit_the_old_answer_stays_until_the_new_one_is_there() -> None:
+def test_parity_of_the_old_head_is_shown_until_the_new_one_is_known() -> None:
     world = World()
     world.comparisons.of("dev", "prod")
     world.work()
@@ -115,13 +115,13 @@ def test_after_a_commit_the_old_answer_stays_until_the_new_one_is_there() -> Non
     assert new.head == "two"
 
 
-def test_to_look_whether_something_is_known_asks_for_nothing() -> None:
+def test_parity_known_does_not_queue_a_comparison() -> None:
     world = World()
     assert world.comparisons.known("dev", "prod").asked_at is None
     assert world.queue == []
 
 
-def test_what_waits_and_what_is_kept_is_bounded() -> None:
+def test_parity_queue_and_its_answers_are_bounded() -> None:
     world = World(seconds=0.0)
     pairs = [(f"a{number}", f"b{number}") for number in range(500)]
     states = [world.comparisons.of(*pair) for pair in pairs]
@@ -134,7 +134,7 @@ def test_what_waits_and_what_is_kept_is_bounded() -> None:
     assert sum(world.comparisons.known(*pair).compared is not None for pair in pairs) == MOST_KEPT
 
 
-def test_the_worker_rests_as_long_as_it_worked() -> None:
+def test_parity_worker_rests_as_long_as_it_worked() -> None:
     world = World(seconds=3.0)
     world.comparisons.of("dev", "test")
     world.comparisons.of("dev", "prod")
@@ -143,7 +143,7 @@ def test_the_worker_rests_as_long_as_it_worked() -> None:
     assert world.compared == [("one", "dev", "test")]
 
 
-def test_what_cannot_be_compared_counts_as_undeclared_and_says_why() -> None:
+def test_parity_that_is_refused_counts_as_undeclared_and_says_why() -> None:
     world = World(wrong=Rejected("InvalidPipeline", "line 3: no"))
     world.comparisons.of("dev", "prod")
     world.work()
@@ -153,7 +153,7 @@ def test_what_cannot_be_compared_counts_as_undeclared_and_says_why() -> None:
     assert found.counts[DifferenceStatus.UNDECLARED] == 1
 
 
-def test_what_passes_is_tried_again_by_the_queue() -> None:
+def test_parity_that_is_unavailable_is_tried_again_by_the_queue() -> None:
     world = World(wrong=Unavailable("GitFailed", "not now"))
     world.comparisons.of("dev", "prod")
     with pytest.raises(Unavailable):
@@ -165,13 +165,13 @@ def test_what_passes_is_tried_again_by_the_queue() -> None:
     assert world.comparisons.of("dev", "prod").is_current
 
 
-def test_before_the_first_fetch_nothing_is_asked_for() -> None:
+def test_parity_is_not_queued_before_the_first_fetch() -> None:
     world = World(head="")
     assert world.comparisons.of("dev", "prod").asked_at is None
     assert world.queue == []
 
 
-def test_a_huge_answer_is_cut_to_what_matters_most() -> None:
+def test_parity_with_many_findings_keeps_the_undeclared_ones() -> None:
     world = World(found=(PENDING,) * 2000 + (UNDECLARED,))
     world.comparisons.of("dev", "prod")
     world.work()

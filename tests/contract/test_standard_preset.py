@@ -1,5 +1,5 @@
-"""`preset: standard` through real git and real kustomize: the faults that public config repos hold are found, and what
-nearly all of them have differently for good reasons is not in the way.
+"""`preset: standard` with real git and real kustomize. It finds faults that public config repos contain, and allows the
+differences that nearly all of them have for good reasons.
 """
 
 from pathlib import Path
@@ -127,7 +127,7 @@ def repo(tmp_path: Path) -> JudgedRepo:
     return found
 
 
-def test_nothing_is_said_of_what_nearly_everybody_varies(repo: JudgedRepo) -> None:
+def test_standard_preset_allows_common_differences(repo: JudgedRepo) -> None:
     repo.write({"base/kinds.yaml": KINDS, PROD: overlay("prod", more=LEGITIMATE)})
     text = (repo.root / BASE).read_text()
     repo.write({BASE: text.replace("[order]", "[order, kinds.yaml]")})
@@ -192,7 +192,7 @@ def _filled(changed: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_of_public_repos_is_found(repo: JudgedRepo, fault: str) -> None:
+def test_standard_preset_finds_a_fault_of_public_repos(repo: JudgedRepo, fault: str) -> None:
     before, wrong, expected = FAULTS[fault]
     repo.write(_filled(before))
     assert not [each for each in repo.violations("prod") if each.forbids]

@@ -1,4 +1,6 @@
-"""The contract in a controller: what an overlay is charged with, whether it is let in. Real git, real kustomize."""
+"""Admission in a controller: which overlay a violation is charged to, and whether a pass admits the overlay's head.
+Real git, real kustomize.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,7 +41,7 @@ class Kinds:
 
 
 class Overtaken(DesiredState):
-    """A new head is taken in between a question about an overlay and the one about all of them."""
+    """Takes in a new head between the question about one overlay and the question about all of them."""
 
     meanwhile: Callable[[], object] | None = None
 
@@ -51,7 +53,7 @@ class Overtaken(DesiredState):
 
 
 class Controller:
-    """Chooses targets as passes do. `applied`: what each overlay runs, as the parents of a leader tell."""
+    """Chooses sync targets as passes do. `applied` maps each overlay -> the revision that it runs."""
 
     def __init__(self, origin: JudgedRepo, directory: Path) -> None:
         self.origin = origin
@@ -60,7 +62,7 @@ class Controller:
         self.start()
 
     def start(self) -> None:
-        """As after a restart: nothing is remembered but what lies on the disk and what was applied."""
+        """Start anew, as after a restart: only the files on disk and the applied revisions are kept."""
         cluster: Any = Kinds()
         rules = ScopeRules(ScopeCeilings(), HashKey())
         builds = Builds(self.repo, self.origin.kustomize)
@@ -75,7 +77,7 @@ class Controller:
         return head
 
     def release_prod(self) -> None:
-        """As it lies there now; that nobody has proven it is waived."""
+        """Release prod as it stands on the trunk now, with waivers for its unproven base and image."""
         head = self.take_in()
         text = f'base: {head}\noverlay: {head}\nwaived: {{"{head}": try it, "{DIGEST["new"]}": try it}}\n'
         self.origin.write({"environments/prod/release.yaml": text})
@@ -85,7 +87,7 @@ class Controller:
         return self.targets.target(name)
 
     def apply(self, *names: str) -> None:
-        """A pass over each: what is let in is what runs."""
+        """Make a pass over each overlay: an admitted revision is the one that runs."""
         for name in names:
             chosen = self.target(name)
             if chosen.stall is None and chosen.desired is not None:
@@ -98,7 +100,7 @@ class Controller:
 
 @pytest.fixture
 def controller(tmp_path: Path) -> Iterator[Controller]:
-    """Both dev and prod run what they should; test is left out to have less to write."""
+    """Dev and prod run their desired revisions. Test is left out to keep the files short."""
     origin = made(tmp_path, binaries.ensure("kustomize"))
     git(origin.root, "config", "uploadpack.allowFilter", "true")
     origin.write({PIPELINE: (origin.root / PIPELINE).read_text().replace("after: test}", "after: dev}")})
@@ -110,13 +112,13 @@ def controller(tmp_path: Path) -> Iterator[Controller]:
     found.repo.close()
 
 
-def test_what_is_within_the_variations_is_let_in(controller: Controller) -> None:
+def test_admission_admits_an_overlay_within_the_variations(controller: Controller) -> None:
     assert controller.reasons("dev", "prod") == {}
     assert controller.target("dev").warnings == ()
     assert controller.applied.keys() == {"dev", "prod"}
 
 
-def test_what_is_not_keeps_what_it_has_and_says_where_and_what_to_do(controller: Controller) -> None:
+def test_admission_refuses_an_undeclared_difference_and_keeps_what_runs(controller: Controller) -> None:
     ran = controller.applied["dev"]
     controller.origin.append(DEV, PATCH)
     controller.take_in()
@@ -130,7 +132,7 @@ def test_what_is_not_keeps_what_it_has_and_says_where_and_what_to_do(controller:
     assert controller.reasons("prod") == {}
 
 
-def test_a_release_that_the_trunk_has_lost_goes_on_with_a_warning_while_a_ref_keeps_it(
+def test_admission_warns_of_a_release_off_the_trunk_while_a_ref_keeps_it(
     controller: Controller, tmp_path: Path
 ) -> None:
     lost = controller.applied["prod"].base
@@ -156,7 +158,7 @@ def test_a_release_that_the_trunk_has_lost_goes_on_with_a_warning_while_a_ref_ke
     assert controller.reasons("dev", "prod") == {"prod": "NotOnTrunk"}
 
 
-def test_a_variation_on_the_trunk_mends_it(controller: Controller) -> None:
+def test_admission_follows_a_variation_that_is_added_on_the_trunk(controller: Controller) -> None:
     controller.origin.append(DEV, PATCH)
     controller.take_in()
     assert controller.reasons("dev") == {"dev": "ContractViolated"}
@@ -165,7 +167,7 @@ def test_a_variation_on_the_trunk_mends_it(controller: Controller) -> None:
     assert controller.reasons("dev") == {}
 
 
-def test_what_runs_is_never_stopped_by_a_rule_that_came_later(controller: Controller) -> None:
+def test_admission_never_stops_what_runs_for_a_newer_rule(controller: Controller) -> None:
     text = (controller.origin.root / PIPELINE).read_text()
     controller.origin.write({PIPELINE: text.replace("required: [DB]", "schema: {type: string, pattern: '^jdbc:'}")})
     controller.take_in()
@@ -177,14 +179,14 @@ def test_what_runs_is_never_stopped_by_a_rule_that_came_later(controller: Contro
     assert controller.reasons("dev") == {"dev": "ContractViolated"}
 
 
-def test_the_overlay_that_changed_is_charged(controller: Controller) -> None:
+def test_admission_charges_a_shared_value_to_the_overlay_that_changed(controller: Controller) -> None:
     controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "db-of-prod")})
     controller.take_in()
     assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}
 
 
-def test_it_is_found_though_nobody_has_looked_at_the_other_one_yet(controller: Controller) -> None:
-    """After a restart: a controller that judges dev first must know prod all the same."""
+def test_admission_finds_a_shared_value_before_a_pass_over_the_other_overlay(controller: Controller) -> None:
+    """After a restart, a controller that judges dev first must know prod's values all the same."""
     controller.origin.write({DEV: overlay("dev").replace("db-of-dev", "db-of-prod")})
     controller.take_in()
     controller.start()
@@ -192,7 +194,7 @@ def test_it_is_found_though_nobody_has_looked_at_the_other_one_yet(controller: C
     assert controller.reasons("dev") == {"dev": "ContractViolated"}
 
 
-def test_when_both_changed_the_earlier_one_is_charged(controller: Controller) -> None:
+def test_admission_charges_the_earlier_environment_if_both_changed(controller: Controller) -> None:
     controller.origin.write({
         DEV: overlay("dev").replace("db-of-dev", "one-for-all"),
         PROD: overlay("prod").replace("db-of-prod", "one-for-all"),
@@ -201,7 +203,7 @@ def test_when_both_changed_the_earlier_one_is_charged(controller: Controller) ->
     assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}
 
 
-def test_another_ones_change_mends_it_and_it_is_asked_again(controller: Controller) -> None:
+def test_admission_judges_again_after_another_overlay_changed(controller: Controller) -> None:
     controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "main")})
     controller.release_prod()
     controller.apply("prod")
@@ -217,7 +219,7 @@ def test_another_ones_change_mends_it_and_it_is_asked_again(controller: Controll
     assert controller.targets.breached == frozenset()
 
 
-def test_who_was_refused_is_not_let_in_by_another_ones_change(controller: Controller) -> None:
+def test_admission_keeps_refusing_an_overlay_though_another_one_changed(controller: Controller) -> None:
     controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
     controller.release_prod()
     assert controller.reasons("dev", "prod") == {"prod": "ContractViolated"}
@@ -226,14 +228,14 @@ def test_who_was_refused_is_not_let_in_by_another_ones_change(controller: Contro
     assert controller.reasons("dev", "prod") == {"prod": "ContractViolated"}
 
 
-def test_what_runs_counts_though_its_overlay_is_broken_now(controller: Controller) -> None:
+def test_admission_compares_with_what_runs_though_that_overlay_is_broken_now(controller: Controller) -> None:
     controller.origin.write({DEV: "resources: [nowhere.yaml]\n"})
     controller.origin.write({PROD: overlay("prod").replace("db-of-prod", "db-of-dev")})
     controller.release_prod()
     assert controller.reasons("dev", "prod") == {"dev": "MissingFile", "prod": "ContractViolated"}
 
 
-def test_a_comment_stops_nobody(controller: Controller) -> None:
+def test_admission_ignores_a_comment(controller: Controller) -> None:
     text = (controller.origin.root / PIPELINE).read_text()
     controller.origin.write({PIPELINE: text.replace("required: [DB]", "schema: {type: string, pattern: '^jdbc:'}")})
     controller.origin.append(DEV, "# a word about it\n")
@@ -243,7 +245,7 @@ def test_a_comment_stops_nobody(controller: Controller) -> None:
     assert any("/data/DB" in said for said in target.warnings)
 
 
-def test_an_overlay_that_is_gone_charges_nobody(controller: Controller) -> None:
+def test_admission_ignores_an_overlay_that_is_gone(controller: Controller) -> None:
     controller.reasons("dev", "prod")
     text = (controller.origin.root / PIPELINE).read_text()
     git(controller.origin.root, "rm", "-r", "--quiet", "environments/prod")
@@ -254,15 +256,15 @@ def test_an_overlay_that_is_gone_charges_nobody(controller: Controller) -> None:
     assert controller.reasons("dev") == {}
 
 
-def test_a_broken_neighbour_stops_nobody(controller: Controller) -> None:
+def test_admission_ignores_an_overlay_that_does_not_render(controller: Controller) -> None:
     controller.origin.write({"environments/test/kustomization.yaml": "resources: [nowhere.yaml]\n"})
     controller.origin.release("test", controller.take_in())
     controller.take_in()
     assert controller.reasons("dev", "prod", "test") == {"test": "MissingFile"}
 
 
-def test_a_change_that_only_the_reference_reads_counts(controller: Controller) -> None:
-    """Here dev takes one directory of base and leaves the other one out."""
+def test_admission_notices_a_change_that_only_the_reference_reads(controller: Controller) -> None:
+    """Dev takes one directory of base and leaves the other one out."""
     base = "resources: [order, more]\nconfigMapGenerator:\n- {name: settings, literals: [A=b]}\n"
     own = (
         overlay("dev")
@@ -282,7 +284,7 @@ def test_a_change_that_only_the_reference_reads_counts(controller: Controller) -
     assert any("Service" in said and "two" in said for said in controller.target("dev").warnings)
 
 
-def test_without_a_reference_nothing_new_is_let_in(controller: Controller) -> None:
+def test_admission_admits_nothing_new_without_a_reference(controller: Controller) -> None:
     text = (controller.origin.root / PIPELINE).read_text()
     controller.origin.write({PIPELINE: f"reference: nowhere\n{text}"})
     controller.take_in()
@@ -293,7 +295,7 @@ def test_without_a_reference_nothing_new_is_let_in(controller: Controller) -> No
     assert controller.reasons("dev", "prod") == {"dev": "NoReference"}
 
 
-def test_in_observe_mode_it_is_shown_and_stops_nothing(controller: Controller) -> None:
+def test_admission_only_warns_in_observe_mode(controller: Controller) -> None:
     text = (controller.origin.root / PIPELINE).read_text()
     controller.origin.write({PIPELINE: text.replace("images: newest}", "images: newest, sync: {mode: observe}}")})
     controller.origin.append(DEV, PATCH)
@@ -303,7 +305,7 @@ def test_in_observe_mode_it_is_shown_and_stops_nothing(controller: Controller) -
     assert any("/spec/paused" in said for said in target.warnings)
 
 
-def test_a_new_head_in_between_does_not_let_the_old_one_in(controller: Controller) -> None:
+def test_admission_judges_the_new_head_if_it_arrives_in_between(controller: Controller) -> None:
     good = (controller.origin.root / DEV).read_text()
     controller.origin.append(DEV, PATCH)
     controller.take_in()
@@ -315,7 +317,7 @@ def test_a_new_head_in_between_does_not_let_the_old_one_in(controller: Controlle
     assert target.desired.revision.base == controller.repo.head()
 
 
-def test_an_overlay_that_leaves_in_between_is_looked_at_again(controller: Controller) -> None:
+def test_admission_is_repeated_if_the_overlay_leaves_in_between(controller: Controller) -> None:
     git(controller.origin.root, "rm", "-r", "--quiet", "environments/dev")
     controller.desired.meanwhile = controller.take_in
     with pytest.raises(Conflict):
