@@ -1,4 +1,6 @@
-"""What git wants, over real git and real kustomize: the revision rule, what a new head touches, broken heads."""
+"""The desired state from real git and real kustomize: the revision rule, the overlays that a new head touches, broken
+heads.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +52,7 @@ TREE = {
 
 
 class Kinds:
-    """The only thing that is asked of a cluster here: which kinds it serves. `missing` are not."""
+    """The part of a cluster that these tests need: which kinds it serves. It does not serve those in `missing`."""
 
     def __init__(self) -> None:
         self.missing: set[str] = set()
@@ -62,7 +64,7 @@ class Kinds:
 
 
 class Place:
-    """A remote, and a controller's view of it."""
+    """A git remote, and a controller's view of it."""
 
     def __init__(self, directory: Path) -> None:
         self.remote = Remote(directory / "remote.git", TREE)
@@ -72,7 +74,7 @@ class Place:
         self.desired = self.fresh()
 
     def fresh(self, context: str | None = None) -> DesiredState:
-        """As after a restart: nothing is remembered but the renders on disk."""
+        """Make a desired state as after a restart: only the renders on disk are kept."""
         cluster: Any = self.kinds
         renderer = Kustomize(binaries.ensure("kustomize"), self.directory / "renders")
         return DesiredState(
@@ -104,7 +106,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     made.repo.close()
 
 
-def test_the_first_environment_is_the_trunks_head(place: Place) -> None:
+def test_revision_of_the_first_environment_is_the_trunks_head(place: Place) -> None:
     assert place.refresh() == {"dev", "prod"}
     wanted = place.desired.at_head("dev")
     assert wanted.revision == Revision(place.remote.head(), place.remote.head())
@@ -113,14 +115,14 @@ def test_the_first_environment_is_the_trunks_head(place: Place) -> None:
     assert manifest.body["metadata"]["labels"][PART_OF_LABEL] == applyset_of("dev")
 
 
-def test_a_later_environment_runs_nothing_until_it_is_released(place: Place) -> None:
+def test_revision_of_a_later_environment_needs_a_release(place: Place) -> None:
     place.refresh()
     with pytest.raises(Rejected, match=r"environments/prod/release\.yaml") as refused:
         place.desired.at_head("prod")
     assert refused.value.reason == "NotReleased"
 
 
-def test_a_released_environment_keeps_base_and_settings_of_its_release(place: Place) -> None:
+def test_revision_of_a_released_environment_keeps_base_and_settings(place: Place) -> None:
     first = place.remote.head()
     place.push(place.release(first, first))
     before = place.desired.at_head("prod").manifests
@@ -135,7 +137,7 @@ def test_a_released_environment_keeps_base_and_settings_of_its_release(place: Pl
     assert "paused" in place.desired.at_head("dev").manifests[0].body["spec"]
 
 
-def test_a_new_head_touches_only_what_reaches_the_edit(place: Place) -> None:
+def test_new_head_touches_only_overlays_that_reach_the_edit(place: Place) -> None:
     place.refresh()
     place.desired.at_head("dev")
     assert place.push({"README.md": b"hello"}) == {"prod"}  # refused so far, so it is looked at every time
@@ -143,14 +145,14 @@ def test_a_new_head_touches_only_what_reaches_the_edit(place: Place) -> None:
     assert place.tag("dev") == "1.0.1"
 
 
-def test_an_unrelated_commit_renders_the_very_same_objects(place: Place) -> None:
+def test_new_head_without_an_edit_of_the_overlay_keeps_its_objects(place: Place) -> None:
     place.refresh()
     before = place.desired.at_head("dev")
     place.push({"README.md": b"hello"})
     assert place.desired.at_head("dev") is before
 
 
-def test_a_second_kustomization_beside_the_first_is_seen(place: Place) -> None:
+def test_new_head_touches_an_overlay_by_a_second_kustomization_file(place: Place) -> None:
     place.refresh()
     place.desired.at_head("dev")
     assert "dev" in place.push({"base/app/Kustomization": b"resources: []\n"})
@@ -158,7 +160,7 @@ def test_a_second_kustomization_beside_the_first_is_seen(place: Place) -> None:
         place.desired.at_head("dev")
 
 
-def test_a_broken_pipeline_stalls_every_overlay_and_keeps_the_last_valid_one(place: Place) -> None:
+def test_broken_pipeline_stalls_every_overlay_and_keeps_the_last_valid_one(place: Place) -> None:
     place.refresh()
     place.push({"environments/pipeline.yaml": b"environments: [broken\n"})
     with pytest.raises(Rejected, match=r"environments/pipeline\.yaml:"):
@@ -174,7 +176,7 @@ def test_a_broken_pipeline_stalls_every_overlay_and_keeps_the_last_valid_one(pla
     assert place.tag("dev") == "1.0.0"
 
 
-def test_what_was_admitted_last_can_be_had_while_the_head_is_broken(place: Place) -> None:
+def test_admitted_revision_renders_while_the_head_is_broken(place: Place) -> None:
     place.refresh()
     good = place.desired.at_head("dev")
     place.push({"environments/dev/kustomization.yaml": b"resources: [missing.yaml]\n"})
@@ -184,8 +186,8 @@ def test_what_was_admitted_last_can_be_had_while_the_head_is_broken(place: Place
     assert last.manifests == good.manifests
 
 
-def test_what_was_admitted_last_does_not_hide_what_the_head_reads(place: Place) -> None:
-    """A pass renders both while the head is refused; a commit to a file that only the head reads is seen."""
+def test_admitted_revision_does_not_hide_edits_of_files_that_only_the_head_reads(place: Place) -> None:
+    """A pass renders both revisions while the head is refused. A commit to a file of the head alone is noticed."""
     place.refresh()
     good = place.desired.at_head("dev")
     more = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\ndata: {level: debug}\n"
@@ -197,7 +199,7 @@ def test_what_was_admitted_last_does_not_hide_what_the_head_reads(place: Place) 
     assert {"level": "info"} in [body.get("data") for body in bodies]
 
 
-def test_overlays_that_were_never_applied_are_not_rendered_to_judge_another_one(place: Place) -> None:
+def test_applied_overlays_are_the_only_ones_rendered_to_judge_another_one(place: Place) -> None:
     place.refresh()
     assert place.desired.resolve_applied(set()) == {"dev": None, "prod": None}
     assert place.desired.known("dev") is None
@@ -206,7 +208,7 @@ def test_overlays_that_were_never_applied_are_not_rendered_to_judge_another_one(
     assert (found.head, found.desired) == (place.desired.head(), place.desired.at_head("dev"))
 
 
-def test_a_release_that_is_not_on_the_trunk_is_refused(place: Place) -> None:
+def test_release_off_the_trunk_is_refused(place: Place) -> None:
     first = place.remote.head()
     stray = place.remote.write(TREE, "a history of its own", start=None)
     assert stray != first
@@ -216,8 +218,8 @@ def test_a_release_that_is_not_on_the_trunk_is_refused(place: Place) -> None:
     assert refused.value.reason in {"NotOnTrunk", "UnknownRevision"}
 
 
-class TestARewrittenTrunk:
-    """prod is locked to a commit that a force-push has taken from the trunk."""
+class TestRewrittenTrunk:
+    """Prod is locked to a commit that a force-push removed from the trunk."""
 
     def rewrite(self, place: Place, *, keep: bool) -> tuple[str, frozenset[str]]:
         first = place.remote.head()
@@ -229,14 +231,14 @@ class TestARewrittenTrunk:
         place.remote.write(files, "a history of its own", start=None)
         return first, place.refresh()
 
-    def test_what_a_ref_keeps_goes_on(self, place: Place) -> None:
+    def test_rewritten_trunk_leaves_a_release_that_a_ref_keeps(self, place: Place) -> None:
         first, touched = self.rewrite(place, keep=True)
         assert touched == {"dev", "prod"}
         assert place.desired.at_head("prod").off_trunk == {first}
         assert place.tag("prod") == "1.0.0"
         assert place.desired.at_head("dev").off_trunk == frozenset()
 
-    def test_from_a_clone_that_is_made_anew_too(self, place: Place) -> None:
+    def test_rewritten_trunk_leaves_a_kept_release_in_a_new_clone_too(self, place: Place) -> None:
         first, _ = self.rewrite(place, keep=True)
         git(place.remote.directory, "gc", "--quiet", "--prune=now")
         place.repo.close()
@@ -246,7 +248,7 @@ class TestARewrittenTrunk:
         assert place.desired.at_head("prod").off_trunk == {first}
         assert place.tag("prod") == "1.0.0"
 
-    def test_what_no_ref_keeps_is_refused_until_one_does(self, place: Place) -> None:
+    def test_rewritten_trunk_refuses_a_release_until_a_ref_keeps_it(self, place: Place) -> None:
         first, _ = self.rewrite(place, keep=False)
         with pytest.raises(Rejected, match=rf"commit {first[:12]} of release\.yaml is not on the trunk") as refused:
             place.desired.at_head("prod")
@@ -256,7 +258,7 @@ class TestARewrittenTrunk:
         assert place.tag("prod") == "1.0.0"
 
 
-def test_an_overlay_that_left_git_is_named_once(place: Place) -> None:
+def test_overlay_that_left_git_is_touched_once(place: Place) -> None:
     place.refresh()
     place.desired.at_head("dev")
     pipeline = PIPELINE.replace(b"  prod: {namespace: shop-prod, after: dev}\n", b"")
@@ -264,7 +266,7 @@ def test_an_overlay_that_left_git_is_named_once(place: Place) -> None:
     assert set(place.desired.overlays()) == {"dev"}
 
 
-def test_the_scope_of_a_kind_that_is_not_served_yet_is_asked_for_again(place: Place) -> None:
+def test_scope_of_a_kind_that_is_not_served_yet_is_asked_for_again(place: Place) -> None:
     place.kinds.missing = {"Widget"}
     widget = b"apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: w}\n"
     place.push({"base/app/widget.yaml": widget, "base/app/kustomization.yaml": b"resources: [app.yaml, widget.yaml]\n"})
@@ -285,14 +287,14 @@ def test_build_prints_what_is_deployed(place: Place) -> None:
 APP = "registry.example/app"
 
 
-def test_the_images_in_use_are_those_of_the_render(place: Place) -> None:
+def test_images_in_use_are_those_of_the_render(place: Place) -> None:
     place.refresh()
     assert place.desired.images_in_use("dev", APP) == {APP}
     assert place.desired.images_in_use("dev", "registry.example/other") == {APP}
 
 
-def test_senders_of_an_image_that_was_in_use_wait_for_no_render(place: Place) -> None:
-    """A head that does not render shows where the answer comes from."""
+def test_images_in_use_before_are_known_without_a_render(place: Place) -> None:
+    """The head does not render, so the answer comes from the render before it."""
     place.refresh()
     place.desired.at_head("dev")
     place.push({"base/app/app.yaml": b"kind: [", "environments/dev/kustomization.yaml": overlay("dev", "2.0.0")})
@@ -301,14 +303,14 @@ def test_senders_of_an_image_that_was_in_use_wait_for_no_render(place: Place) ->
     assert place.desired.images_in_use("dev", "registry.example/other") is None
 
 
-def test_an_image_that_came_into_use_is_seen_at_once(place: Place) -> None:
+def test_images_in_use_since_the_new_head_are_known_at_once(place: Place) -> None:
     place.refresh()
     assert place.desired.images_in_use("dev", "registry.example/other") == {APP}
     place.push({"base/app/app.yaml": BASE["base/app/app.yaml"].replace(APP.encode(), b"registry.example/other")})
     assert place.desired.images_in_use("dev", "registry.example/other") == {"registry.example/other"}
 
 
-def test_what_belongs_into_another_cluster_is_left_alone(place: Place) -> None:
+def test_overlay_of_another_cluster_is_refused(place: Place) -> None:
     elsewhere = PIPELINE.replace(b"images: newest}", b"images: newest, context: shanghai}")
     place.push({"environments/pipeline.yaml": elsewhere})
     with pytest.raises(Rejected, match=r"dev belongs into the cluster `shanghai`") as refused:

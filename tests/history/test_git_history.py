@@ -1,4 +1,4 @@
-"""The environments' past as real git has it: read once, and then only what is new."""
+"""The history of environments from real git: a head is read once, and the next one costs only its new commits."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.worlds.promotion import PromotionWorld, overlay, world
 
 
 class Counting:
-    """The world's config repo, which notes how many commits it was asked for."""
+    """The world's config repo. It records how many commits each call asked for."""
 
     def __init__(self, place: PromotionWorld) -> None:
         self._repo = place.repo
@@ -29,7 +29,7 @@ class Counting:
 
 
 class Reading(GitHistory):
-    """It reads at once whatever it asks to read; `asked` counts how often."""
+    """Reads at once when it queues a read. `asked` counts the queued reads."""
 
     def __init__(self, repo: ConfigRepo, trunk: TrunkHead) -> None:
         self.questions = Names()
@@ -64,7 +64,7 @@ def chronicle(place: PromotionWorld, counting: Counting) -> Reading:
     return Reading(repo, place.desired)
 
 
-def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: PromotionWorld, chronicle: GitHistory) -> None:
+def test_history_entry_of_a_promotion_holds_its_release(place: PromotionWorld, chronicle: GitHistory) -> None:
     place.push_image("order", 2)
     place.soak()
     past = chronicle.past()
@@ -78,7 +78,7 @@ def test_a_promotion_is_an_entry_with_the_release_that_it_left(place: PromotionW
     assert past.entries[0].subject == "test: order 1.2.0 from dev"
 
 
-def test_a_head_is_read_once_and_the_next_one_costs_its_own_commits(
+def test_history_reads_a_head_once_and_then_only_new_commits(
     place: PromotionWorld, chronicle: GitHistory, counting: Counting
 ) -> None:
     first = chronicle.past()
@@ -92,7 +92,7 @@ def test_a_head_is_read_once_and_the_next_one_costs_its_own_commits(
     assert second.entries[0].subject == "order 2"
 
 
-def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: PromotionWorld) -> None:
+def test_history_answers_a_view_at_once_and_queues_a_new_head(place: PromotionWorld) -> None:
     questions = Names()
     chronicle, asked = GitHistory(place.repo, place.desired, questions), questions.names
     assert (chronicle.past().head, asked) == ("", [QUESTION])
@@ -104,7 +104,9 @@ def test_a_view_waits_for_nothing_and_asks_for_what_is_new(place: PromotionWorld
     assert asked == [QUESTION, QUESTION]
 
 
-def test_a_rewritten_trunk_is_read_anew(place: PromotionWorld, chronicle: GitHistory, counting: Counting) -> None:
+def test_history_of_a_rewritten_trunk_is_read_anew(
+    place: PromotionWorld, chronicle: GitHistory, counting: Counting
+) -> None:
     chronicle.past()
     tree = {path: place.remote.read(path) for path in git(
         place.remote.directory, "ls-tree", "-r", "--name-only", "main").splitlines()}  # fmt: skip
@@ -116,7 +118,7 @@ def test_a_rewritten_trunk_is_read_anew(place: PromotionWorld, chronicle: GitHis
     assert counting.asked[-1] == counting.asked[0]
 
 
-def test_a_merged_branch_with_older_commits_is_not_overlooked(place: PromotionWorld, chronicle: GitHistory) -> None:
+def test_history_holds_older_commits_of_a_merged_branch(place: PromotionWorld, chronicle: GitHistory) -> None:
     chronicle.past()
     place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug")}, "newer")
     chronicle.past()
@@ -134,7 +136,7 @@ def test_a_merged_branch_with_older_commits_is_not_overlooked(place: PromotionWo
     assert {"older", "newer"} <= {entry.subject for entry in chronicle.past().entries}
 
 
-def test_a_hold_and_its_end_are_told_from_what_stands_there(place: PromotionWorld, chronicle: GitHistory) -> None:
+def test_history_recognises_a_hold_and_its_end(place: PromotionWorld, chronicle: GitHistory) -> None:
     hold = b"who: Anna\nwhy: a freeze\nsince: 2026-03-05T00:00:00Z\n"
     place.write({"environments/prod/hold.yaml": hold}, "freeze")
     held = chronicle.past()
@@ -151,7 +153,7 @@ def test_a_hold_and_its_end_are_told_from_what_stands_there(place: PromotionWorl
     assert chronicle.past().holds == {}
 
 
-def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: PromotionWorld, chronicle: GitHistory) -> None:
+def test_history_leaves_out_a_release_that_cannot_be_read(place: PromotionWorld, chronicle: GitHistory) -> None:
     place.write({"environments/prod/release.yaml": b"base: [nonsense"}, "a mistake")
     past = chronicle.past()
 
@@ -160,7 +162,7 @@ def test_what_nobody_can_read_is_left_to_the_pass_that_says_so(place: PromotionW
     assert "test" in past.releases
 
 
-def test_of_a_long_past_with_large_releases_the_newest_are_kept(place: PromotionWorld, chronicle: GitHistory) -> None:
+def test_history_keeps_only_the_newest_of_large_releases(place: PromotionWorld, chronicle: GitHistory) -> None:
     many = "".join(f"    s{number}: {{digest: 'sha256:{number:064x}'}}\n" for number in range(8000))
     first = place.desired.head()
     for number in range(5):

@@ -43,7 +43,7 @@ BASE = {
 
 
 def features(chance: random.Random) -> Iterator[tuple[str, object]]:
-    """(field, entry) of a kustomization, each as likely as not."""
+    """Yield (field, entry) pairs of a kustomization, each with a chance of one half."""
     name = chance.choice(["api", "web"])
     container = {"name": "app", "env": [{"name": chance.choice("ABCDE"), "value": chance.choice("xyz")}]}
     sidecar = {"name": "sidecar", "image": "envoy:1.30", "args": ["-v"]}
@@ -122,8 +122,8 @@ def test_onboarding_of_generated_overlays(seed: int, tmp_path: Path, binary: Pat
         assert not world.passes(files), variations[number]
 
 
-def test_overlays_that_are_generated_differ() -> None:
-    """The test above has something to do."""
+def test_generated_overlays_differ() -> None:
+    """The ten seeds of `test_onboarding_of_generated_overlays` give ten different repos."""
     assert len({yaml.safe_dump(generated(seed)) for seed in range(10)}) == 10
 
 
@@ -145,7 +145,7 @@ def test_onboarding_leaves_out_a_service_of_another_namespace(tmp_path: Path, bi
     assert found.report.passes(ahead=True)
 
 
-def test_base_may_be_chosen(tmp_path: Path, binary: Path) -> None:
+def test_base_may_be_chosen_by_option(tmp_path: Path, binary: Path) -> None:
     files = {**generated(1), "other/kustomization.yaml": "resources: [../base]\n"}
     found = World(tmp_path, binary, files).onboard(EnvironmentOptions(base="other"))
     assert found.declared.reference == "other"
@@ -153,7 +153,7 @@ def test_base_may_be_chosen(tmp_path: Path, binary: Path) -> None:
 
 
 def test_namespace_may_be_one_without_objects(tmp_path: Path, binary: Path) -> None:
-    """What a person says stands; check tells what is outside."""
+    """The option wins, and check reports the objects outside of that namespace."""
     found = World(tmp_path, binary, generated(1)).onboard(EnvironmentOptions(namespaces={"dev": "elsewhere"}))
     refused = {each.overlay.name: each.now.refusal and each.now.refusal.reason for each in found.report.checked}
     assert refused == {"dev": "OutOfScope", "staging": None, "production": None}

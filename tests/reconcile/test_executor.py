@@ -1,4 +1,4 @@
-"""Plans carried out on a real API server: what is created, taken over, given away, stripped, refused and pruned."""
+"""Plans executed on a real API server: objects created, adopted, handed over, stripped, refused and pruned."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ APPLYSET = applyset_of("dev")
 
 @dataclass
 class Bench:
-    """An executor, and what it has applied so far."""
+    """An executor and its cluster."""
 
     world: KubernetesWorld
     watcher: Watcher
@@ -75,7 +75,7 @@ class Bench:
         return self.watcher.members(APPLYSET)[wanted.key]
 
     def until_calm(self, wanted: Manifest) -> None:
-        """Rolled out, so that no controller writes a status between a read and a write any more."""
+        """Wait until the workload is rolled out, so that no controller writes a status between a read and a write."""
         self.watcher.watch({(wanted.key.group, wanted.version, wanted.key.kind)})
         eventually(lambda: wanted.key in self.watcher.members(APPLYSET))
         eventually(lambda: self.observed(wanted).health is Health.HEALTHY)
@@ -91,7 +91,7 @@ def bench(control_plane: SharedControlPlane, kubernetes_world: KubernetesWorld) 
     watcher.stop()
 
 
-def test_what_is_applied_is_unchanged_afterwards(bench: Bench) -> None:
+def test_applied_object_is_unchanged_in_the_next_plan(bench: Bench) -> None:
     wanted = [bench.deployment()]
     steps, outcomes, members = bench.run(wanted, {}, Policy(), bench.scope(*wanted))
     assert steps == (Create(wanted[0]),)
@@ -99,7 +99,7 @@ def test_what_is_applied_is_unchanged_afterwards(bench: Bench) -> None:
     assert bench.planned(wanted, members, Policy()) == (plan.Unchanged(wanted[0].key),)
 
 
-def test_what_a_killed_pass_applied_is_recognised_without_a_write(bench: Bench) -> None:
+def test_applied_object_of_a_killed_pass_is_recognised_without_a_write(bench: Bench) -> None:
     wanted = [bench.deployment()]
     bench.run(wanted, {}, Policy(), bench.scope(*wanted))
     ahead = {wanted[0].key: Member(wanted[0].key, "v1")}
@@ -110,7 +110,7 @@ def test_what_a_killed_pass_applied_is_recognised_without_a_write(bench: Bench) 
     assert bench.live().metadata.generation == 1
 
 
-def test_fields_that_others_added_are_stripped_and_ours_stay(bench: Bench) -> None:
+def test_foreign_fields_are_stripped_and_ours_stay(bench: Bench) -> None:
     wanted = [bench.deployment()]
     _, _, members = bench.run(wanted, {}, Policy(), bench.scope(*wanted))
     added = {
@@ -129,7 +129,7 @@ def test_fields_that_others_added_are_stripped_and_ours_stay(bench: Bench) -> No
     assert bench.live().spec.template.spec.containers[0].image == "registry.example/app:1"
 
 
-def test_without_being_asked_fields_of_others_are_left_alone(bench: Bench) -> None:
+def test_foreign_fields_are_left_alone_without_the_policy(bench: Bench) -> None:
     wanted = [bench.deployment()]
     _, _, members = bench.run(wanted, {}, Policy(), bench.scope(*wanted))
     client.AppsV1Api(bench.world.console).patch_namespaced_deployment(
@@ -139,7 +139,7 @@ def test_without_being_asked_fields_of_others_are_left_alone(bench: Bench) -> No
     assert not any(isinstance(step, Strip) for step in steps)
 
 
-def test_replicas_are_handed_to_an_autoscaler_without_a_drop_to_one(bench: Bench) -> None:
+def test_replicas_are_handed_to_an_autoscaler_without_a_drop_to_one_pod(bench: Bench) -> None:
     first = [bench.deployment()]
     _, _, members = bench.run(first, {}, Policy(), bench.scope(*first))
     spec = {name: value for name, value in first[0].body["spec"].items() if name != "replicas"}
@@ -155,7 +155,7 @@ def test_replicas_are_handed_to_an_autoscaler_without_a_drop_to_one(bench: Bench
     assert bench.live().spec.replicas == 5
 
 
-def test_an_object_of_another_tool_is_refused_by_its_name_and_stays(bench: Bench) -> None:
+def test_object_of_another_tool_is_refused_until_it_may_be_adopted(bench: Bench) -> None:
     wanted = bench.deployment()
     theirs: dict[str, Any] = {**wanted.body, "spec": {**wanted.body["spec"], "replicas": 1}}
     theirs["metadata"] = {
@@ -175,7 +175,7 @@ def test_an_object_of_another_tool_is_refused_by_its_name_and_stays(bench: Bench
     assert bench.live().spec.replicas == 3
 
 
-def test_a34_an_object_of_another_overlay_is_refused(bench: Bench) -> None:
+def test_a34_object_of_another_overlay_is_refused(bench: Bench) -> None:
     mine = bench.deployment()
     theirs = manifests.with_part_of(Manifest(mine.key, {**mine.body}, ""), applyset_of("test"))
     bench.world.cluster.apply(theirs, "")
@@ -185,7 +185,9 @@ def test_a34_an_object_of_another_overlay_is_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("absent_too", [True, False])
-def test_what_appears_before_it_is_created_is_examined_and_not_overwritten(bench: Bench, *, absent_too: bool) -> None:
+def test_object_that_appears_before_its_creation_is_examined_and_not_overwritten(
+    bench: Bench, *, absent_too: bool
+) -> None:
     mine = bench.deployment()
     scope = bench.scope(mine)
     steps = bench.executor.examine(bench.planned([mine], {}, Policy()), scope, absent_too=absent_too)
@@ -197,7 +199,7 @@ def test_what_appears_before_it_is_created_is_examined_and_not_overwritten(bench
     assert bench.live().metadata.labels[PART_OF_LABEL] == applyset_of("test")
 
 
-def test_what_nobody_else_claims_is_taken_over_in_the_pass_that_finds_it(bench: Bench) -> None:
+def test_object_without_an_owner_is_adopted_in_the_pass_that_finds_it(bench: Bench) -> None:
     mine = bench.deployment()
     body = {**mine.body, "metadata": {"name": "app", "namespace": bench.namespace}}
     client.AppsV1Api(bench.world.console).create_namespaced_deployment(bench.namespace, body)
@@ -209,7 +211,7 @@ def test_what_nobody_else_claims_is_taken_over_in_the_pass_that_finds_it(bench: 
     assert outcome.member.uid == bench.live().metadata.uid
 
 
-def test_one_bad_object_fails_alone_with_the_servers_words(bench: Bench) -> None:
+def test_object_that_the_server_refuses_fails_alone_with_its_message(bench: Bench) -> None:
     good = bench.deployment()
     bad = bench.labelled(
         {
@@ -226,7 +228,7 @@ def test_one_bad_object_fails_alone_with_the_servers_words(bench: Bench) -> None
     assert bad.key in members
 
 
-def test_a_workload_waits_for_a_configmap_that_could_not_be_applied(bench: Bench) -> None:
+def test_workload_waits_for_a_configmap_that_could_not_be_applied(bench: Bench) -> None:
     config = bench.labelled(
         {
             "apiVersion": "v1",
@@ -244,7 +246,7 @@ def test_a_workload_waits_for_a_configmap_that_could_not_be_applied(bench: Bench
     assert outcomes[wanted[0].key].message == f"waits: {config.key} could not be applied"
 
 
-def test_a_member_that_left_git_is_pruned_and_one_with_prune_disabled_is_forgotten(bench: Bench) -> None:
+def test_prune_deletes_a_member_that_left_git_unless_its_annotation_disables_that(bench: Bench) -> None:
     def config(name: str, **annotations: str) -> Manifest:
         metadata = {"name": name, "namespace": bench.namespace, "annotations": annotations}
         return bench.labelled({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}})

@@ -1,4 +1,4 @@
-"""What passes remember: of a parent that is stored, of a write that failed, of a term that ended."""
+"""The memory of passes: a stored parent, a write that failed, a term of leading that ended."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Passes over real git, real kustomize and a real API server: what must hold when something goes wrong in between."""
+"""Passes over real git, real kustomize and a real API server, with faults in between."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +46,7 @@ variations:
 
 
 class LosingAnswers(KubernetesCluster):
-    """The API server does what it is asked; its answer to the next write is lost on the way when `lose` is set."""
+    """The API server carries out each write. While `lose` is set, its answers are lost."""
 
     lose = False
 
@@ -59,11 +59,11 @@ class LosingAnswers(KubernetesCluster):
 
 class Quiet:
     def announce(self, overlay: str, record: Record) -> None:
-        """Nobody listens to Events here."""
+        """Drop the Event."""
 
 
 class Site:
-    """One environment with an overlay per service; everything real."""
+    """One environment with an overlay for each service, on real git, real kustomize and a real API server."""
 
     def __init__(self, control_plane: SharedControlPlane, directory: Path) -> None:
         self.namespace = control_plane.namespace("reconciler")
@@ -89,7 +89,7 @@ class Site:
         self.start()
 
     def start(self) -> None:
-        """A new leader: it knows what the cluster and the repo hold, and nothing else."""
+        """Start a new leader: it knows only the cluster and the config repo."""
         ledger = KubernetesLedger(self.api, repo=self.remote.url, leadership=Leader(), clock=WorldClock())
         self.reporter = StatusWriter(ledger, Quiet(), WorldClock())
         world = ReconcilerParties(
@@ -110,7 +110,7 @@ class Site:
         return PIPELINE.format(env=self.env, namespace=namespace).encode()
 
     def push(self, **overlays: dict[str, Any] | str) -> None:
-        """Each overlay holds ConfigMaps: name -> value, or `name!wave` to give one a wave annotation."""
+        """Push overlays of ConfigMaps: name -> value, or the text of the manifests."""
         files: dict[str, bytes] = {}
         for overlay, maps in overlays.items():
             path = f"environments/{self.env}/{overlay}"
@@ -157,7 +157,7 @@ def site(control_plane: SharedControlPlane, tmp_path: Path) -> Iterator[Site]:
     made.close()
 
 
-def test_a_lost_answer_and_a_revert_do_not_leave_the_content_in_between(site: Site) -> None:
+def test_pass_after_a_lost_answer_and_a_revert_restores_the_content(site: Site) -> None:
     site.push(a={"settings": "one"})
     site.look_at("a")
     site.push(a={"settings": "two"})
@@ -173,7 +173,7 @@ def test_a_lost_answer_and_a_revert_do_not_leave_the_content_in_between(site: Si
     assert site.ready("a")[0] is Sync.SYNCED
 
 
-def test_an_object_that_moves_between_overlays_is_never_gone(site: Site) -> None:
+def test_object_that_moves_between_overlays_is_never_deleted(site: Site) -> None:
     site.push(a={"moves": "1", "stays": "1"}, b={"other": "1"})
     site.look_at("a")
     site.look_at("b")
@@ -186,7 +186,7 @@ def test_an_object_that_moves_between_overlays_is_never_gone(site: Site) -> None
     assert (site.ready("a")[0], site.ready("b")[0]) == (Sync.SYNCED, Sync.SYNCED)
 
 
-def test_a34_an_object_in_two_overlays_keeps_its_first_owner_over_a_restart(site: Site) -> None:
+def test_a34_object_in_two_overlays_keeps_its_first_owner_over_a_restart(site: Site) -> None:
     site.push(a={"shared": "a"})
     site.look_at("a")
     site.push(b={"shared": "b"})
@@ -198,7 +198,7 @@ def test_a34_an_object_in_two_overlays_keeps_its_first_owner_over_a_restart(site
         site.start()
 
 
-def test_a_pass_that_cannot_even_plan_says_so_and_leaves_what_runs(site: Site) -> None:
+def test_pass_that_cannot_plan_says_so_and_leaves_what_runs(site: Site) -> None:
     site.push(a={"settings": "one"})
     site.look_at("a")
     broken = config_maps({"settings": "two"}).replace(
@@ -210,7 +210,7 @@ def test_a_pass_that_cannot_even_plan_says_so_and_leaves_what_runs(site: Site) -
     assert site.live("settings").data == {"value": "one"}
 
 
-def test_a_narrower_pipeline_counts_at_once(site: Site) -> None:
+def test_pass_applies_a_narrower_pipeline_at_once(site: Site) -> None:
     site.push(a={"settings": "one"})
     site.look_at("a")
     elsewhere = f"{site.namespace}-new"
@@ -221,7 +221,7 @@ def test_a_narrower_pipeline_counts_at_once(site: Site) -> None:
     assert site.live("settings").data == {"value": "one"}
 
 
-def test_an_overlay_that_left_git_stays_and_is_called_an_orphan(site: Site) -> None:
+def test_overlay_that_left_git_stays_and_is_called_orphaned(site: Site) -> None:
     site.push(a={"settings": "one"}, b={"other": "1"})
     site.look_at("a")
     tree = {"environments/pipeline.yaml": site.pipeline(site.namespace)}

@@ -1,4 +1,4 @@
-"""What a push, a scan and a deletion make the controller look at, over a real config repo."""
+"""The triggers: which queues and overlays a push, a scan or a deletion wakes. Real config repo."""
 
 import sys
 import threading
@@ -25,7 +25,7 @@ DEPLOYED, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 @dataclass
 class World:
-    """One config repo, and who is told to look at what."""
+    """One config repo, the woken queue, and the overlays that the leader was told."""
 
     place: Place
     tasks: Names = field(default_factory=Names)
@@ -58,21 +58,21 @@ def push(ref: str | None, after: str | None = "f" * 40) -> ConfigPushed:
     return ConfigPushed(URLS, ref, after)
 
 
-def test_a_new_head_of_the_trunk_is_fetched_here_and_by_the_leader(world: World) -> None:
+def test_trunk_push_is_fetched_here_and_by_the_leader(world: World) -> None:
     assert world.hints().config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
     assert world.looked == ["fetch"]
     assert world.told == [("dev", "prod")]
 
 
-def test_a_head_that_is_known_already_costs_no_fetch_and_is_told_to_the_leader(world: World) -> None:
-    """A replica that follows may know it before the one that leads."""
+def test_trunk_push_of_a_known_head_costs_no_fetch_and_is_told_to_the_leader(world: World) -> None:
+    """A follower may know the head before the leader does."""
     head = world.place.desired.head()
     assert world.hints().config_pushed(push("refs/heads/main", head)) == f"already at {head[:12]}"
     assert not world.looked
     assert world.told == [("dev", "prod")]
 
 
-def test_a_head_that_comes_back_by_force_while_another_is_on_its_way_in_is_fetched(world: World) -> None:
+def test_trunk_push_back_to_a_known_head_is_fetched_while_another_one_is_due(world: World) -> None:
     hints, head = world.hints(), world.place.desired.head()
     hints.config_pushed(push("refs/heads/main", "b" * 40))
     assert hints.config_pushed(push("refs/heads/main", head)) == "looking at the trunk's new head"
@@ -82,7 +82,7 @@ def test_a_head_that_comes_back_by_force_while_another_is_on_its_way_in_is_fetch
     assert world.looked == ["fetch"] * 4
 
 
-def test_a_trunk_that_was_deleted_or_forced_back_is_looked_at(world: World) -> None:
+def test_trunk_push_that_deletes_or_forces_back_is_fetched(world: World) -> None:
     for after in (None, "0" * 39 + "1"):
         assert world.hints().config_pushed(push("refs/heads/main", after)) == "looking at the trunk's new head"
     assert world.looked == ["fetch", "fetch"]
@@ -90,29 +90,29 @@ def test_a_trunk_that_was_deleted_or_forced_back_is_looked_at(world: World) -> N
 
 @pytest.mark.parametrize("tag", ["promote/prod/42", "approve/prod/42"])
 @pytest.mark.parametrize("after", ["f" * 40, None], ids=["made", "deleted"])
-def test_what_people_ask_for_by_tag_is_looked_at(world: World, tag: str, after: str | None) -> None:
+def test_request_tag_push_reads_the_tags(world: World, tag: str, after: str | None) -> None:
     assert world.hints().config_pushed(push(f"refs/tags/{tag}", after)) == "looking at what was asked for"
     assert world.looked == ["tags"]
     assert world.told == [("prod",)]
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/feature/x", "refs/heads/mainly", "refs/tags/v1.0.0", "refs/tags/promoted"])
-def test_every_other_ref_is_answered_with_the_reason(world: World, ref: str) -> None:
+def test_push_of_another_ref_is_answered_with_the_reason(world: World, ref: str) -> None:
     assert world.hints().config_pushed(push(ref)) == f"{ref} is not the trunk; nothing depends on it"
     assert not world.looked
 
 
-def test_a_push_that_does_not_say_what_moved_makes_everything_be_looked_at(world: World) -> None:
+def test_push_without_a_ref_looks_at_everything(world: World) -> None:
     assert world.hints().config_pushed(push(None, None)).startswith("looking at everything")
     assert world.looked == ["fetch"]
 
 
-def test_an_environment_that_nobody_knows_is_told_to_nobody(world: World) -> None:
+def test_request_tag_of_an_unknown_environment_wakes_no_overlay(world: World) -> None:
     world.hints().config_pushed(push("refs/tags/promote/moon/1"))
     assert world.told == [()]
 
 
-def test_a_scan_makes_the_promotions_be_looked_at(world: World) -> None:
+def test_scan_wakes_the_promoter(world: World) -> None:
     answer = world.hints().registry_news(ImageScanned(IMAGE, OTHER))
     assert answer == f"looking at what waits for the scan of {IMAGE} (bbbbbbbbbbbb)"
     assert world.looked == ["promote"]
@@ -125,7 +125,7 @@ def deploy(place: Place, environment: str, digest: str) -> None:
     place.push({file: f"namespace: shop-{environment}\nresources: [../../base/app]\n{entry}\n".encode()})
 
 
-def test_a_deleted_image_that_is_deployed_is_answered_and_logged_with_its_overlays(world: World) -> None:
+def test_deletion_of_a_deployed_image_is_answered_and_logged_with_its_overlays(world: World) -> None:
     hints = world.hints()
     gone = ImageDeleted(IMAGE, DEPLOYED, "1.0.0")
     assert hints.registry_news(gone) == LOOKING
@@ -148,7 +148,7 @@ def test_a_deleted_image_that_is_deployed_is_answered_and_logged_with_its_overla
 
 
 class UnreadableTrees:
-    """A clone that is being fetched: whoever reads it would wait."""
+    """A clone during a fetch: a reader would have to wait."""
 
     def tree(self, revision: str) -> Tree:
         raise AssertionError(revision)
@@ -157,13 +157,13 @@ class UnreadableTrees:
         raise AssertionError(blob)
 
 
-def test_whoever_tells_of_a_deletion_never_waits_for_the_clone(world: World) -> None:
+def test_deletion_is_answered_without_waiting_for_the_clone(world: World) -> None:
     hints = Triggers(UnreadableTrees(), "main", world.place.desired, world.tasks, world.relay)
     for _ in range(3):
         assert hints.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
 
 
-def test_deletions_that_come_at_the_same_time_are_each_warned_of_once(world: World) -> None:
+def test_deletions_at_the_same_time_are_each_answered_with_their_overlays(world: World) -> None:
     for environment in ("dev", "prod"):
         deploy(world.place, environment, DEPLOYED)
     hints = world.hints()
@@ -180,7 +180,7 @@ def test_deletions_that_come_at_the_same_time_are_each_warned_of_once(world: Wor
     assert all(answer.startswith("dev, prod: names") for answer in answers)
 
 
-def test_before_the_first_fetch_nothing_is_known_and_nothing_breaks(tmp_path: Path) -> None:
+def test_triggers_work_before_the_first_fetch(tmp_path: Path) -> None:
     place = Place(tmp_path)
     world = World(place)
     hints = world.hints()
@@ -191,8 +191,8 @@ def test_before_the_first_fetch_nothing_is_known_and_nothing_breaks(tmp_path: Pa
     place.repo.close()
 
 
-def test_pushes_during_a_pass_make_exactly_one_more_and_none_is_lost(world: World) -> None:
-    """A hook that arrives while the head is being read must not be lost, and a hundred must not make a hundred."""
+def test_pushes_during_a_fetch_cause_exactly_one_more(world: World) -> None:
+    """A delivery that arrives during a fetch is not lost, and a hundred deliveries do not cause a hundred fetches."""
     place, passes = world.place, list[str]()
     entered, leave, done = threading.Event(), threading.Event(), threading.Semaphore(0)
 
