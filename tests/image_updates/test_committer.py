@@ -1,4 +1,6 @@
-"""The write path with real git remotes: what is acknowledged is on the remote, once, and nobody's commit is lost."""
+"""The committer with real git remotes: each acknowledged change is on the remote exactly once, and no commit of another
+writer is lost.
+"""
 
 import hashlib
 import random
@@ -109,7 +111,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Waits for a state of the world that another thread brings about."""
+    """Wait until `holds` is true, which another thread brings about."""
     end, tick = time.monotonic() + seconds, threading.Event()
     while not holds():
         assert time.monotonic() < end, "it did not come about"
@@ -121,7 +123,7 @@ def accept(committer: Committer, event: ImagePushed, deadline: float = 30) -> st
     return answer
 
 
-def test_an_answer_means_that_the_commit_is_on_the_remote(world: World) -> None:
+def test_answer_means_that_the_commit_is_on_the_remote(world: World) -> None:
     committer = world.committer()
     before = world.remote.read("environments/dev/kustomization.yaml")
 
@@ -139,7 +141,7 @@ def test_an_answer_means_that_the_commit_is_on_the_remote(world: World) -> None:
     assert [(revision, changes[0].target.overlay) for revision, changes in world.rechecked] == [(head, "dev")]
 
 
-def test_a_commit_names_the_commit_that_its_image_was_built_from_where_that_is_known(world: World) -> None:
+def test_commit_names_the_build_origin_of_its_image_if_it_is_known(world: World) -> None:
     committer = world.committer()
     accept(committer, pushed("order", "1.5.0"))
     assert "Lockstep-Source-Revision" not in git(world.remote.directory, "log", "-1", "--format=%B", "main")
@@ -149,14 +151,14 @@ def test_a_commit_names_the_commit_that_its_image_was_built_from_where_that_is_k
     assert f"Lockstep-Source-Revision: {'ab' * 20}" in trailers.splitlines()
 
 
-def test_a06_a_repeated_event_makes_no_second_commit(world: World) -> None:
+def test_a06_repeated_event_makes_no_second_commit(world: World) -> None:
     committer = world.committer()
     accept(committer, pushed("print-api", "1.5.0"))
     assert accept(committer, pushed("print-api", "1.5.0")).startswith("dev: print-api is at 1.5.0")
     assert len(world.remote.subjects()) == 2
 
 
-def test_what_is_older_or_not_followed_is_answered_with_the_reason(world: World) -> None:
+def test_event_that_changes_nothing_is_answered_with_the_reason(world: World) -> None:
     committer = world.committer(used=lambda *_: {f"{HOST}/print-api"})
     accept(committer, pushed("print-api", "1.5.0"))
     head = world.remote.head()
@@ -170,7 +172,7 @@ def test_what_is_older_or_not_followed_is_answered_with_the_reason(world: World)
     assert world.remote.head() == head
 
 
-def test_a06_a_replayed_push_does_not_undo_a_rollback_by_hand(world: World) -> None:
+def test_a06_replayed_push_does_not_undo_a_manual_rollback(world: World) -> None:
     committer = world.committer()
     before = world.remote.read("environments/dev/kustomization.yaml")
     accept(committer, pushed("print-api", "1.5.0"))
@@ -179,7 +181,7 @@ def test_a06_a_replayed_push_does_not_undo_a_rollback_by_hand(world: World) -> N
     assert world.deployed()["print-api"] == "1.0.0"
 
 
-def test_the_registry_s_time_decides_between_pushes_of_one_tag(tmp_path: Path) -> None:
+def test_push_time_of_the_registry_decides_between_pushes_of_one_tag(tmp_path: Path) -> None:
     files = {
         "environments/pipeline.yaml": pipeline(["print-api"], "{follow: main}"),
         "environments/dev/kustomization.yaml": kustomization(["print-api"]),
@@ -193,11 +195,11 @@ def test_the_registry_s_time_decides_between_pushes_of_one_tag(tmp_path: Path) -
     world.close()
 
 
-def test_a_held_environment_is_left_alone_until_the_hold_ends(world: World) -> None:
+def test_hold_keeps_new_images_out_until_it_ends(world: World) -> None:
     committer = world.committer()
     hold = b"who: ann\nwhy: demo\nsince: 2026-01-01T00:00:00Z\n"
     world.remote.write({"environments/dev/hold.yaml": hold}, "hold")
-    # The committer has not seen this head: a push that loses the race must find the hold.
+    # The committer has not fetched this head. Its push fails with a conflict, and then it must find the hold.
     assert accept(committer, pushed("print-api", "1.5.0")).startswith("held by ann: no new images in dev until")
     world.remote.write({"environments/dev/hold.yaml": b"who: ann\n"}, "a hold that cannot be read")
     assert "hold.yaml:1: `why` is missing" in accept(committer, pushed("print-api", "1.5.0"))
@@ -205,7 +207,7 @@ def test_a_held_environment_is_left_alone_until_the_hold_ends(world: World) -> N
     assert "in the config repo" in accept(committer, pushed("print-api", "1.5.0"))
 
 
-def test_a_malformed_overlay_is_answered_with_file_and_line(world: World) -> None:
+def test_malformed_overlay_is_answered_with_file_and_line(world: World) -> None:
     world.remote.write({"environments/dev/kustomization.yaml": b"images:\n- name: [\n"}, "oops")
     head = world.remote.head()
     answer = accept(world.committer(), pushed("print-api", "1.5.0"))
@@ -213,7 +215,7 @@ def test_a_malformed_overlay_is_answered_with_file_and_line(world: World) -> Non
     assert world.remote.head() == head
 
 
-def test_an_overlay_for_each_service_is_found_by_its_image(tmp_path: Path) -> None:
+def test_service_overlay_is_found_by_its_image(tmp_path: Path) -> None:
     files = {"environments/pipeline.yaml": pipeline(["print-api", "order"])}
     files["environments/dev/first/kustomization.yaml"] = kustomization(["print-api"])
     files["environments/dev/order/kustomization.yaml"] = b"resources: [../../../base/order]\n"
@@ -226,7 +228,7 @@ def test_an_overlay_for_each_service_is_found_by_its_image(tmp_path: Path) -> No
     world.close()
 
 
-def test_a_storm_loses_nothing_and_commits_only_final_values(tmp_path: Path) -> None:
+def test_storm_loses_no_event_and_commits_only_final_values(tmp_path: Path) -> None:
     names = [f"service-{number}" for number in range(SERVICES)]
     files = {"environments/pipeline.yaml": pipeline(names), "environments/dev/kustomization.yaml": kustomization(names)}
     world = World(tmp_path, files)
@@ -241,7 +243,7 @@ def test_a_storm_loses_nothing_and_commits_only_final_values(tmp_path: Path) -> 
     world.close()
 
 
-def test_a_writer_who_pushes_all_the_time_loses_no_commit_and_costs_no_edit(tmp_path: Path, world: World) -> None:
+def test_conflicts_with_a_busy_writer_lose_no_commit_and_no_change(tmp_path: Path, world: World) -> None:
     other = tmp_path / "other"
     git(tmp_path, "clone", "--quiet", world.remote.url, str(other))
     stop = threading.Event()
@@ -278,7 +280,7 @@ def _pushes(clone: Path) -> bool:
     return True
 
 
-def test_a_refusing_host_is_quoted_and_what_it_refused_is_tried_again(world: World) -> None:
+def test_push_refusal_is_quoted_and_tried_again(world: World) -> None:
     hook = world.remote.hook("pre-receive", "echo 'branch main is protected' >&2; exit 1\n")
     committer = world.committer()
     with pytest.raises(Unavailable, match="branch main is protected") as caught:
@@ -293,7 +295,7 @@ def test_a_refusing_host_is_quoted_and_what_it_refused_is_tried_again(world: Wor
     assert committer.waiting == 0
 
 
-def test_a_remote_that_comes_back_gets_what_came_meanwhile(world: World) -> None:
+def test_remote_that_comes_back_gets_all_waiting_changes(world: World) -> None:
     committer = world.committer()
     away = world.remote.directory.with_name("away.git")
     world.remote.directory.rename(away)
@@ -307,14 +309,14 @@ def test_a_remote_that_comes_back_gets_what_came_meanwhile(world: World) -> None
     until(lambda: committer.trouble is None)
 
 
-def test_a_full_queue_is_refused_at_once(world: World) -> None:
+def test_full_inbox_refuses_a_delivery_at_once(world: World) -> None:
     committer = world.committer(pace=CommitPace(most_events=1))
     with pytest.raises(Unavailable) as caught:
         committer.accept([pushed("print-api", "1.5.0"), pushed("order", "1.5.0")], delivery="d", deadline=5)
     assert caught.value.reason == "QueueFull"
 
 
-def test_what_cannot_be_in_time_is_told_so_at_once_and_kept(world: World) -> None:
+def test_delivery_that_cannot_be_in_time_is_refused_at_once_and_kept(world: World) -> None:
     hook = world.remote.hook("pre-receive", "exit 1\n")
     committer = world.committer(pace=CommitPace(first_retry=4, last_retry=4))
     with pytest.raises(Unavailable):
@@ -328,7 +330,7 @@ def test_what_cannot_be_in_time_is_told_so_at_once_and_kept(world: World) -> Non
     until(lambda: world.deployed() == {"print-api": "1.5.0", "order": "1.5.0"})
 
 
-def test_a13_repetitions_of_what_cannot_be_committed_do_not_fill_the_queue(world: World) -> None:
+def test_a13_repeated_deliveries_do_not_fill_the_inbox_while_the_remote_is_away(world: World) -> None:
     committer = world.committer(pace=CommitPace(first_retry=2, last_retry=2))
     away = world.remote.directory.with_name("away.git")
     world.remote.directory.rename(away)
@@ -346,8 +348,8 @@ def test_a13_repetitions_of_what_cannot_be_committed_do_not_fill_the_queue(world
     until(lambda: world.deployed()["print-api"] == "1.5.0")
 
 
-def test_one_delivery_that_cannot_be_decided_does_not_keep_the_others(world: World) -> None:
-    """A bug, told by the answer and the log. What waits with it is committed, and what comes later is too."""
+def test_delivery_that_raises_a_bug_does_not_stop_the_others(world: World) -> None:
+    """The answer and the log report the bug. Deliveries beside it and after it are committed."""
     is_deciding, both_wait = threading.Event(), threading.Event()
 
     def used(_overlay: str, image: str) -> set[str] | None:
@@ -378,7 +380,7 @@ def test_one_delivery_that_cannot_be_decided_does_not_keep_the_others(world: Wor
     until(lambda: committer.waiting == 0)
 
 
-def test_a_crowd_is_seen_while_many_wait_and_is_over_with_its_commit(world: World) -> None:
+def test_crowded_inbox_is_reported_until_its_commit(world: World) -> None:
     committer = world.committer()
     away = world.remote.directory.with_name("away.git")
     world.remote.directory.rename(away)
@@ -394,7 +396,7 @@ def test_a_crowd_is_seen_while_many_wait_and_is_over_with_its_commit(world: Worl
     assert world.deployed()["order"] == "1.1.59"
 
 
-def test_stop_finishes_what_waits_and_takes_no_more(world: World) -> None:
+def test_stop_commits_waiting_events_and_refuses_new_ones(world: World) -> None:
     committer = world.committer()
     world.remote.hook("pre-receive", "sleep 0.3\n")
     with ThreadPoolExecutor(1) as senders:
@@ -407,7 +409,7 @@ def test_stop_finishes_what_waits_and_takes_no_more(world: World) -> None:
     assert caught.value.reason == "Stopping"
 
 
-def test_stop_abandons_what_a_dead_remote_does_not_take(world: World) -> None:
+def test_stop_abandons_events_that_the_remote_refuses(world: World) -> None:
     committer = world.committer()
     world.remote.hook("pre-receive", "exit 1\n")
     with pytest.raises(Unavailable):
@@ -416,7 +418,7 @@ def test_stop_abandons_what_a_dead_remote_does_not_take(world: World) -> None:
     assert world.deployed()["print-api"] == "1.0.0"
 
 
-def test_a_service_that_was_declared_a_moment_ago_is_known(world: World) -> None:
+def test_service_that_was_just_declared_is_known(world: World) -> None:
     committer = world.committer()
     names = ["print-api", "order", "travel"]
     world.remote.write({"environments/pipeline.yaml": pipeline(names)}, "travel, too")
@@ -424,7 +426,7 @@ def test_a_service_that_was_declared_a_moment_ago_is_known(world: World) -> None
     assert world.deployed()["travel"] == "1.5.0"
 
 
-def test_one_delivery_gets_one_sentence_for_each_event(world: World) -> None:
+def test_delivery_gets_one_sentence_for_each_event(world: World) -> None:
     events = [pushed("print-api", "1.5.0"), pushed("unknown", "1.0.0"), pushed("print-api", "1.6.0", after=1)]
     answers = world.committer().accept(events, delivery="d", deadline=30)
     assert [answer.partition(" (")[0] for answer in answers] == [
@@ -436,7 +438,7 @@ def test_one_delivery_gets_one_sentence_for_each_event(world: World) -> None:
     assert len(world.remote.subjects()) == 2
 
 
-def test_an_older_push_behind_a_newer_one_in_one_batch_changes_nothing(world: World) -> None:
+def test_batch_ignores_an_older_push_behind_a_newer_one(world: World) -> None:
     events = [
         pushed("print-api", "1.6.0", after=1),
         pushed("print-api", "1.5.0"),
@@ -449,7 +451,7 @@ def test_an_older_push_behind_a_newer_one_in_one_batch_changes_nothing(world: Wo
     assert world.deployed()["print-api"] == "1.6.0"
 
 
-def test_a_lost_answer_of_the_remote_makes_no_second_commit(world: World) -> None:
+def test_lost_answer_of_the_remote_makes_no_second_commit(world: World) -> None:
     committer = world.committer()
     world.remote.hook("reference-transaction", "cat > /dev/null; [ $1 != committed ] || kill -9 $PPID\n")
     assert "in the config repo" in accept(committer, pushed("print-api", "1.5.0"))
@@ -457,7 +459,7 @@ def test_a_lost_answer_of_the_remote_makes_no_second_commit(world: World) -> Non
     assert len(world.remote.subjects()) == 2
 
 
-def test_several_controllers_lose_no_edit_of_each_other(tmp_path: Path) -> None:
+def test_controllers_beside_each_other_lose_no_change(tmp_path: Path) -> None:
     names = [f"service-{number}" for number in range(12)]
     files = {"environments/pipeline.yaml": pipeline(names), "environments/dev/kustomization.yaml": kustomization(names)}
     world = World(tmp_path, files)
@@ -507,7 +509,7 @@ for minor in range(int(sys.argv[3]), 1000):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_was_acknowledged_before_a_kill_is_there_exactly_once(tmp_path: Path, world: World, seed: int) -> None:
+def test_kill_keeps_each_acknowledged_commit_exactly_once(tmp_path: Path, world: World, seed: int) -> None:
     moment = random.Random(seed)
     minor = 1
     for _ in range(4):
@@ -515,14 +517,14 @@ def test_what_was_acknowledged_before_a_kill_is_there_exactly_once(tmp_path: Pat
         subjects = " ".join(world.remote.subjects())
         for number in acknowledged:
             assert subjects.count(f"print-api 1.{number}.0 ") == 1
-        minor = acknowledged[-1] + 1  # the one that was under way is sent again, as its sender would
-    # Everything that a ref reaches is there. What no ref reaches may be half: the kill also hits the server's side of
-    # a push, which moves objects in before it moves the ref.
+        minor = acknowledged[-1] + 1  # the event under way is sent again, as its sender would
+    # Every object that a ref reaches is complete. Unreachable objects may be incomplete: the kill also hits the
+    # server's side of a push, which moves objects in before it moves the ref.
     assert git(world.remote.directory, "rev-list", "--objects", "--quiet", "--all") == ""
 
 
 def _run_until_killed(url: str, clone: Path, minor: int, moment: random.Random) -> list[int]:
-    """Runs a controller in its own process, kills it at a random moment, and returns what it had acknowledged."""
+    """Run a controller in its own process, kill it at a random moment, and return the versions that it acknowledged."""
     command = [sys.executable, "-c", CONTROLLER, url, str(clone), str(minor)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as controller:
         assert controller.stderr is not None

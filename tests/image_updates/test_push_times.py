@@ -1,4 +1,4 @@
-"""Which push of a tag is the newest, while clocks differ and deliveries are late: over a real git remote."""
+"""Push times: which push of a tag is the newest while clocks differ and deliveries are late. Real git remote."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,7 +22,7 @@ class Follower:
         self.committer = self.world.committer(now=lambda: self.now)
 
     def hear(self, digest: str, claimed: int, *, at: int) -> str:
-        """A delivery, `claimed` seconds by the registry's clock, that comes when ours is at `at`."""
+        """Accept a delivery whose push time is `claimed` seconds by the registry's clock, when ours is at `at`."""
         self.now = START + timedelta(seconds=at)
         return accept(self.committer, pushed("order", "main", after=claimed, digest=digest))
 
@@ -37,13 +37,13 @@ def follower(tmp_path: Path) -> Iterator[Follower]:
     made.world.close()
 
 
-def test_a06_two_swapped_deliveries_of_a_clock_that_is_ahead_end_at_the_newer_push(follower: Follower) -> None:
+def test_a06_swapped_deliveries_of_a_clock_ahead_end_at_the_newer_push(follower: Follower) -> None:
     follower.hear(SECOND, 9, at=0)
     assert "superseded" in follower.hear(FIRST, 8, at=1)
     assert follower.deployed() == SECOND
 
 
-def test_a06_an_old_delivery_of_a_clock_that_is_ahead_does_not_come_back(follower: Follower) -> None:
+def test_a06_replayed_delivery_of_a_clock_ahead_does_not_come_back(follower: Follower) -> None:
     follower.hear(FIRST, 300, at=0)
     follower.hear(SECOND, 370, at=70)
     assert "written before and has been replaced" in follower.hear(FIRST, 300, at=150)
@@ -51,7 +51,7 @@ def test_a06_an_old_delivery_of_a_clock_that_is_ahead_does_not_come_back(followe
 
 
 @pytest.mark.parametrize("ahead", [120, 3600], ids=["by minutes", "by an hour"])
-def test_a06_a_retry_of_a_clock_that_is_ahead_does_not_undo_what_a_person_took_back(tmp_path: Path, ahead: int) -> None:
+def test_a06_replayed_delivery_of_a_clock_ahead_does_not_undo_a_revert_by_hand(tmp_path: Path, ahead: int) -> None:
     world, now = World(tmp_path), [START]
     committer = world.committer(now=lambda: now[0])
     before = world.remote.read(FILE)
@@ -64,13 +64,13 @@ def test_a06_a_retry_of_a_clock_that_is_ahead_does_not_undo_what_a_person_took_b
     world.close()
 
 
-def test_a_clock_that_is_hours_ahead_does_not_win_for_ever(follower: Follower) -> None:
+def test_push_time_of_a_clock_hours_ahead_does_not_win_for_ever(follower: Follower) -> None:
     follower.hear(FIRST, 7200, at=0)
     assert "is in the config repo" in follower.hear(SECOND, 30, at=30)
     assert follower.deployed() == SECOND
 
 
-def test_a06_a_tag_that_came_back_is_known_to_be_newer_than_what_comes_late(follower: Follower) -> None:
+def test_a06_tag_that_came_back_is_newer_than_a_late_delivery(follower: Follower) -> None:
     follower.hear(FIRST, 0, at=0)
     assert "already" in follower.hear(FIRST, 300, at=301)
     follower.world.remote.write({"note": b"x"}, "another head")
@@ -81,8 +81,8 @@ def test_a06_a_tag_that_came_back_is_known_to_be_newer_than_what_comes_late(foll
     assert follower.deployed() == SECOND
 
 
-def test_a06_a_tag_that_came_back_within_one_batch_is_written_with_its_newer_time(follower: Follower) -> None:
-    """The commit tells it, so that it is known after a restart too."""
+def test_a06_tag_that_came_back_within_one_batch_is_committed_with_its_newer_time(follower: Follower) -> None:
+    """The commit holds the time, so that it is known after a restart too."""
     pushes = [
         pushed("order", "main", after=after, digest=digest)
         for digest, after in ((FIRST, 0), (FIRST, 300), (SECOND, 200))

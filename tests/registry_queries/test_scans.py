@@ -1,4 +1,4 @@
-"""What registries are asked of scans and labels: in the background, once, bounded, and never from a stale memory."""
+"""Queries for scans and labels: made in the background, once, bounded, and never answered by a stale entry."""
 
 import itertools
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Place(Asking):
         super().__init__(lambda: self.now, ["harbor.example"])
 
     def told(self) -> ScanAnswer:
-        """After the registry has answered what it was asked by this."""
+        """Ask for the scan, let the queue work, and return the answer then."""
         self.scans.of(APP)
         self.work()
         return self.scans.of(APP)
@@ -48,7 +48,7 @@ def place() -> Place:
     return Place()
 
 
-def test_nobody_waits_for_a_registry_and_it_is_asked_once(place: Place) -> None:
+def test_scan_query_does_not_wait_and_is_made_once(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
     assert [place.scans.of(APP) for _ in range(3)] == [ScanAnswer()] * 3
     assert place.questions() == 0
@@ -70,7 +70,7 @@ def test_nobody_waits_for_a_registry_and_it_is_asked_once(place: Place) -> None:
         (Rejected("Unauthorized", "no such account"), ScanUnknown.REFUSED, "no such account"),
     ],
 )
-def test_a_registry_that_does_not_tell_says_why(
+def test_scan_query_without_an_answer_says_why(
     place: Place, answer: Rejected | Unavailable, unknown: ScanUnknown, why: str
 ) -> None:
     place.registry.scans[APP.digest or ""] = answer
@@ -79,14 +79,14 @@ def test_a_registry_that_does_not_tell_says_why(
     assert told.again_at is not None
 
 
-def test_what_no_registry_of_ours_has_is_never_asked(place: Place) -> None:
+def test_scan_query_is_not_made_for_unknown_registries_and_unpinned_images(place: Place) -> None:
     assert place.scans.of(Image("elsewhere.example/app", "1", APP.digest)).unknown is ScanUnknown.NO_REGISTRY
     assert place.scans.of(Image(APP.name, "1.4.2")).unknown is ScanUnknown.UNPINNED
     assert place.origins.of(Image("elsewhere.example/app", "1", APP.digest)) is None
     assert not place.work()
 
 
-def test_an_answer_is_asked_for_again_while_somebody_looks_and_counts_for_minutes_only(place: Place) -> None:
+def test_scan_answer_is_refreshed_while_it_is_used_and_expires_after_minutes(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
     place.told()
     place.now += ASKED_EVERY
@@ -101,7 +101,7 @@ def test_an_answer_is_asked_for_again_while_somebody_looks_and_counts_for_minute
     assert (place.scans.of(APP).scan, place.questions()) == (done(ScanSeverity.CRITICAL), 3)
 
 
-def test_a_clock_that_is_set_back_makes_no_answer_count_longer(place: Place) -> None:
+def test_scan_answer_does_not_count_longer_if_the_clock_is_set_back(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
     place.told()
     place.now -= timedelta(hours=1)
@@ -110,14 +110,14 @@ def test_a_clock_that_is_set_back_makes_no_answer_count_longer(place: Place) -> 
     assert place.scans.of(APP).scan == done(ScanSeverity.LOW)
 
 
-def test_nobody_is_asked_again_when_nobody_looks(place: Place) -> None:
+def test_scan_query_is_not_repeated_without_a_caller(place: Place) -> None:
     place.told()
     place.now += timedelta(hours=1)
     assert not place.work()
     assert place.questions() == 1
 
 
-def test_an_announced_scan_is_asked_for_at_once_whatever_the_registry_calls_itself(place: Place) -> None:
+def test_scan_event_refreshes_the_answer_under_any_name_of_the_registry(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
     place.told()
     place.registry.rated(APP, ScanSeverity.HIGH)
@@ -128,7 +128,7 @@ def test_an_announced_scan_is_asked_for_at_once_whatever_the_registry_calls_itse
     assert place.scans.of(APP).scan == done(ScanSeverity.HIGH)
 
 
-def test_an_answer_that_was_under_way_during_the_announcement_does_not_count(place: Place) -> None:
+def test_scan_event_discards_an_answer_under_way(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
 
     def rescanned() -> None:
@@ -141,7 +141,7 @@ def test_an_answer_that_was_under_way_during_the_announcement_does_not_count(pla
     assert place.questions() == 2
 
 
-def test_news_of_which_only_another_replica_knows_more_outdate_every_answer(place: Place) -> None:
+def test_scan_answers_are_outdated_by_news_of_another_replica(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
     assert place.told().scan == done(ScanSeverity.LOW)
     place.registry.rated(APP, ScanSeverity.CRITICAL)
@@ -157,7 +157,7 @@ def test_news_of_which_only_another_replica_knows_more_outdate_every_answer(plac
     assert place.scans.of(APP).scan == done(ScanSeverity.HIGH)
 
 
-def test_news_do_not_make_a_registry_that_is_down_be_asked_more_often(place: Place) -> None:
+def test_scan_query_of_a_registry_that_is_down_is_not_hurried_by_news(place: Place) -> None:
     place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
     assert place.told().unknown is ScanUnknown.UNREACHABLE
     place.scans.outdate()
@@ -165,7 +165,7 @@ def test_news_do_not_make_a_registry_that_is_down_be_asked_more_often(place: Pla
     assert place.questions() == 1
 
 
-def test_a_question_that_a_bug_has_ended_can_be_put_again(place: Place) -> None:
+def test_scan_query_that_a_bug_ended_can_be_made_again(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
     place.scans.of(APP)
 
@@ -179,7 +179,7 @@ def test_a_question_that_a_bug_has_ended_can_be_put_again(place: Place) -> None:
     assert place.told().scan == done(ScanSeverity.LOW)
 
 
-def test_a_registry_that_is_down_is_asked_ever_less(place: Place) -> None:
+def test_scan_query_of_a_registry_that_is_down_backs_off(place: Place) -> None:
     place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
     asked_at = []
     for _ in range(3600):
@@ -194,13 +194,13 @@ def test_a_registry_that_is_down_is_asked_ever_less(place: Place) -> None:
     assert place.told().scan == done(ScanSeverity.NONE)
 
 
-def test_a_registry_that_says_when_is_asked_no_earlier(place: Place) -> None:
+def test_scan_query_respects_retry_after(place: Place) -> None:
     place.registry.scans[APP.digest or ""] = Unavailable("TooManyRequests", "later", retry_after=120)
     told = place.told()
     assert told.again_at == place.now + timedelta(seconds=120)
 
 
-def test_the_promoter_is_told_when_the_answer_is_another_one_and_not_else(place: Place) -> None:
+def test_scan_answer_wakes_the_promoter_only_if_it_changed(place: Place) -> None:
     place.told()
     for scan, answers in (
         (Scan(ScanState.ABSENT), 1),
@@ -215,7 +215,7 @@ def test_the_promoter_is_told_when_the_answer_is_another_one_and_not_else(place:
         assert place.answers == answers
 
 
-def test_what_waits_is_bounded(place: Place) -> None:
+def test_scan_queries_that_wait_are_bounded(place: Place) -> None:
     many = [Image(APP.name, None, f"sha256:{number:064x}") for number in range(query_cache.MOST_WAITING + 5)]
     for image in many:
         place.scans.of(image)
@@ -226,7 +226,7 @@ def test_what_waits_is_bounded(place: Place) -> None:
     assert place.questions() == query_cache.MOST_WAITING + 1
 
 
-def test_what_is_kept_is_bounded(place: Place) -> None:
+def test_scan_answers_that_are_kept_are_bounded(place: Place) -> None:
     for number in range(2_001):
         place.scans.of(Image(APP.name, None, f"sha256:{number:064x}"))
         place.work()
@@ -250,11 +250,11 @@ STEPS = st.one_of(
 
 
 @given(steps=st.lists(STEPS, max_size=30), limit=st.sampled_from(ScanSeverity))
-def test_whatever_happens_the_gate_is_open_only_for_a_good_and_fresh_answer(
+def test_scan_gate_passes_only_with_a_good_and_fresh_answer(
     steps: list[tuple[str, object]], limit: ScanSeverity
 ) -> None:
-    """An answer opens the gate when the registry gave it minutes ago at most, it is done, rated and good enough, and
-    nothing was announced since.
+    """An answer passes the gate if the registry gave it within `COUNTS_FOR`, the scan is done, its rating is within the
+    limit, and no scan was announced since.
     """
     place = Place()
     given_at, given_answer = None, None
@@ -285,7 +285,7 @@ def test_whatever_happens_the_gate_is_open_only_for_a_good_and_fresh_answer(
             assert abs(place.now - given_at) <= COUNTS_FOR
 
 
-def test_labels_are_asked_for_once_for_ever(place: Place) -> None:
+def test_labels_are_queried_once(place: Place) -> None:
     place.registry.built_from(APP, source="https://git.example/team/app")
     assert (place.origins.of(APP), place.origins.revision(APP)) == (None, "")
     place.work()
@@ -295,7 +295,7 @@ def test_labels_are_asked_for_once_for_ever(place: Place) -> None:
     assert not place.work()
 
 
-def test_labels_that_could_not_be_read_are_asked_for_later(place: Place) -> None:
+def test_labels_that_could_not_be_read_are_queried_again_later(place: Place) -> None:
     place.registry.labels[APP.digest or ""] = Unavailable("Timeout", "no answer")
     place.origins.foresee([APP])
     place.work()

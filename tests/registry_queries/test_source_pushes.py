@@ -1,4 +1,4 @@
-"""Pushes to what services are built from, as the door hears of them: shown, and nothing else."""
+"""Pushes to the sources of services, as the webhook port receives them: the page shows them, and that is all."""
 
 import hashlib
 import hmac
@@ -46,12 +46,12 @@ def _watch(event: str, _details: object) -> None:
         _CALLS.append(event)
 
 
-sys.addaudithook(_watch)  # Python tells of every socket, look-up and process; a hook stays for the whole run
+sys.addaudithook(_watch)  # Python audits every socket, look-up and process; a hook stays for the whole run
 
 
 @contextmanager
 def watching() -> Iterator[list[str]]:
-    """Names of what this process asks of the outside meanwhile."""
+    """Collect the audit events of sockets, look-ups and processes meanwhile."""
     _CALLS.clear()
     _state["is_watching"] = True
     try:
@@ -61,7 +61,7 @@ def watching() -> Iterator[list[str]]:
 
 
 class _Head:
-    """The part of ports.ConfigHead that pushes need."""
+    """The part of ports.ConfigHead that SourcePushes needs."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -107,7 +107,7 @@ def world() -> World:
     return World()
 
 
-def test_a_push_to_a_source_is_heard_of_for_each_service_that_is_built_from_it(world: World) -> None:
+def test_source_push_is_kept_for_each_service_that_is_built_from_it(world: World) -> None:
     said = world.post("https://x@GIT.example:443/team/print.git")
     assert said == "the push is to the source of print; the page shows it until there is an image of it"
     assert world.pushes.of("print") == (SourcePush(SHA, "refs/heads/main", world.now),)
@@ -130,15 +130,15 @@ def test_a_push_to_a_source_is_heard_of_for_each_service_that_is_built_from_it(w
         "--upload-pack=touch x",
     ],
 )
-def test_a08_a_push_to_a_look_alike_of_a_source_is_ignored_and_nothing_of_it_is_fetched(world: World, url: str) -> None:
+def test_a08_source_push_of_a_look_alike_is_ignored_and_never_fetched(world: World, url: str) -> None:
     with watching() as calls:
         said = world.post(url)
     assert said == "the push is to another repository than the config repo"
     assert (world.pushes.of("print"), calls) == ((), [])
 
 
-def test_a08_nothing_of_a_push_to_a_source_is_fetched_or_resolved(world: World) -> None:
-    """No look-up, no connection, no process; and no registry is asked either."""
+def test_a08_source_push_is_never_fetched_or_resolved(world: World) -> None:
+    """A source push causes no look-up, no connection, no process and no registry query."""
     asking = Asking(lambda: world.now, ["r.example"])
     with watching() as calls:
         assert world.post("https://git.example/team/print").startswith("the push is to the source of print")
@@ -151,20 +151,20 @@ def test_a08_nothing_of_a_push_to_a_source_is_fetched_or_resolved(world: World) 
 @pytest.mark.parametrize(
     ("ref", "after"), [("refs/heads/main", "0" * 40), ("refs/notes/x", SHA), ("refs/heads/../x", SHA)]
 )
-def test_a_push_without_a_commit_to_show_is_answered_and_forgotten(world: World, ref: str, after: str) -> None:
+def test_source_push_without_a_commit_is_answered_and_not_kept(world: World, ref: str, after: str) -> None:
     event = ConfigPushed(("https://git.example/team/print",), ref, None if after == "0" * 40 else after)
     assert world.pushes.on_source_push(event) == "the push is to the source of print; there is no commit to show"
     assert world.pushes.of("print") == ()
 
 
 @pytest.mark.parametrize("after", ["", "main", "<script>", "A" * 40, "a" * 41])
-def test_what_is_no_commit_id_is_not_kept(world: World, after: str) -> None:
+def test_source_push_without_a_full_commit_id_is_not_kept(world: World, after: str) -> None:
     event = ConfigPushed(("https://git.example/team/print",), "refs/heads/main", after)
     assert "no commit to show" in (world.pushes.on_source_push(event) or "")
     assert world.pushes.of("print") == ()
 
 
-def test_the_newest_few_are_kept_and_a_repeated_delivery_changes_nothing(world: World) -> None:
+def test_source_pushes_are_bounded_and_ignore_a_replay(world: World) -> None:
     for number in range(1, 1001):
         world.now += timedelta(seconds=1)
         world.hear(number)
@@ -176,7 +176,7 @@ def test_the_newest_few_are_kept_and_a_repeated_delivery_changes_nothing(world: 
     assert [push.ref for push in world.pushes.of("print")][:2] == ["refs/tags/v1", "refs/heads/main"]
 
 
-def test_a_service_that_is_gone_takes_its_pushes_along(world: World) -> None:
+def test_source_pushes_of_a_service_that_is_gone_are_dropped(world: World) -> None:
     world.hear(1)
     text = b"services:\n  lib: {image: r.example/l, tags: {semver: '>=1'}, source: https://git.example/team/lib}\n"
     world.declared = pipeline.parse(text + b"environments:\n  dev: {namespace: dev}\n")
@@ -184,6 +184,6 @@ def test_a_service_that_is_gone_takes_its_pushes_along(world: World) -> None:
     assert (world.pushes.of("print"), len(world.pushes.of("lib"))) == ((), 1)
 
 
-def test_without_a_pipeline_nothing_is_a_source(world: World) -> None:
+def test_source_push_is_unknown_without_a_pipeline(world: World) -> None:
     world.declared = None
     assert "another repository" in world.post("https://git.example/team/print")

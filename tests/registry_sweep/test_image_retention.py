@@ -1,4 +1,4 @@
-"""Images that are gone: told where they are needed, as soon as a registry says so, and no longer than that is true."""
+"""Image retention: an image that its registry lost is reported in each overlay that needs it, until it is back."""
 
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +40,7 @@ USED, BEFORE, PROVEN = image("print-api", "1.4.2"), image("print-api", "1.4.1"),
 
 
 class World:
-    """`needs` is what overlays need; `told` are the overlays that were told to be looked at."""
+    """`needs` holds the images that overlays need; `told` holds the overlays that were woken."""
 
     def __init__(self, others: Mapping[str, Shelf] = MappingProxyType({})) -> None:
         self.shelf = Shelf()
@@ -79,14 +79,14 @@ def world() -> Iterator[World]:
     made.pool.shutdown()
 
 
-def test_nothing_is_said_before_anybody_has_looked(world: World) -> None:
+def test_missing_images_are_unknown_before_the_first_check(world: World) -> None:
     assert world.missing() is None
     world.check()
     assert world.missing() == MissingImages()
     assert world.told == [frozenset({"prod", "dev"})]
 
 
-def test_an_image_in_use_that_is_gone_is_told_before_a_node_needs_it(world: World) -> None:
+def test_missing_image_in_use_is_reported_until_it_is_back(world: World) -> None:
     world.check()
     world.told.clear()
     world.shelf.digests.discard(missing_images.pinned_name(USED))
@@ -105,7 +105,7 @@ def test_an_image_in_use_that_is_gone_is_told_before_a_node_needs_it(world: Worl
     assert world.missing() == MissingImages()
 
 
-def test_what_a_rollback_may_need_is_told_apart_and_asked_for_once_an_hour(world: World) -> None:
+def test_missing_rollback_image_has_its_own_reason_and_is_checked_hourly(world: World) -> None:
     world.check()
     world.shelf.digests.discard(missing_images.pinned_name(BEFORE))
     world.check()
@@ -118,7 +118,7 @@ def test_what_a_rollback_may_need_is_told_apart_and_asked_for_once_an_hour(world
     assert "a rollback to it would not start" in found.message
 
 
-def test_who_rolls_forward_does_not_miss_it_any_more(world: World) -> None:
+def test_missing_image_is_forgotten_after_a_roll_forward(world: World) -> None:
     world.shelf.digests.discard(missing_images.pinned_name(USED))
     world.check()
     new = image("print-api", "1.4.3")
@@ -130,7 +130,7 @@ def test_who_rolls_forward_does_not_miss_it_any_more(world: World) -> None:
     assert world.told == [frozenset({"prod", "dev"})]
 
 
-def test_a_deletion_that_is_announced_is_looked_at_at_once(world: World) -> None:
+def test_deletion_event_is_checked_at_once_and_not_believed(world: World) -> None:
     world.check()
     world.shelf.asked.clear()
     world.retention.check(image("gallery", "1.0.0").name, image("gallery", "1.0.0").digest or "")
@@ -144,7 +144,7 @@ def test_a_deletion_that_is_announced_is_looked_at_at_once(world: World) -> None
     assert found.reason == IN_REACH
 
 
-def test_what_was_proven_and_is_gone_is_told_apart_and_known_to_the_gate(world: World) -> None:
+def test_missing_proven_image_has_its_own_reason_and_is_known_to_the_gate(world: World) -> None:
     world.needs["prod"] = replace(world.needs["prod"], proven=frozenset({USED, PROVEN}))
     world.check()
     found = world.missing()
@@ -161,14 +161,14 @@ def test_what_was_proven_and_is_gone_is_told_apart_and_known_to_the_gate(world: 
     assert not world.retention.is_absent(PROVEN)
 
 
-def test_what_runs_is_told_before_what_was_proven_and_that_before_what_ran() -> None:
+def test_missing_images_in_use_come_before_proven_ones_and_rollback_images() -> None:
     sentences = ("a sentence",)
     assert MissingImages(sentences, sentences, sentences).reason == "ImageMissing"
     assert MissingImages((), sentences, sentences).reason == "ProvenImageMissing"
     assert MissingImages((), sentences).reason == "RollbackImageMissing"
 
 
-def test_after_news_of_another_replica_also_what_nobody_uses_yet_is_asked_for_soon(world: World) -> None:
+def test_missing_proven_image_is_checked_soon_after_news_of_another_replica(world: World) -> None:
     world.needs["prod"] = replace(world.needs["prod"], proven=frozenset({PROVEN}))
     world.shelf.digests.add(missing_images.pinned_name(PROVEN))
     world.check()
@@ -182,7 +182,7 @@ def test_after_news_of_another_replica_also_what_nobody_uses_yet_is_asked_for_so
     assert world.retention.is_absent(PROVEN)
 
 
-def test_an_overlay_is_judged_without_a_registry_that_was_never_reached() -> None:
+def test_missing_images_are_known_without_a_registry_that_was_never_reached() -> None:
     world = World({"other.example": Shelf()})
     elsewhere = image("order", "1.0.0", "other.example")
     world.needs["prod"] = NeededImages(frozenset({USED, elsewhere}))
@@ -198,7 +198,7 @@ def test_an_overlay_is_judged_without_a_registry_that_was_never_reached() -> Non
 
 
 class Accounts:
-    """What a ledger tells of one overlay."""
+    """A ledger that holds the proofs of one overlay."""
 
     def __init__(self, proofs: Proofs) -> None:
         self._proofs = proofs
@@ -215,7 +215,7 @@ class NothingRendered:
         return None
 
 
-def test_the_ledger_tells_what_was_proven() -> None:
+def test_needed_images_include_proven_ones_of_the_ledger() -> None:
     def proof(found: Image, healthy_since: datetime | None) -> Proof:
         return Proof("print-api", found, "", "", Revision("a" * 40, "a" * 40), healthy_since=healthy_since)
 
@@ -224,12 +224,12 @@ def test_the_ledger_tells_what_was_proven() -> None:
     assert needed.of("dev").names == {missing_images.pinned_name(PROVEN)}
 
 
-def test_what_a_sweep_has_seen_is_not_asked_for_again(world: World) -> None:
+def test_check_does_not_ask_for_images_that_the_sweep_has_seen(world: World) -> None:
     world.check(frozenset({missing_images.pinned_name(USED), missing_images.pinned_name(BEFORE)}))
     assert [about for _, about in world.shelf.asked] == [missing_images.pinned_name(image("order", "1.0.0"))]
 
 
-def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World) -> None:
+def test_missing_images_stay_as_known_while_the_registry_is_down(world: World) -> None:
     world.check()
     world.shelf.error = Unavailable("RegistryUnreachable", "no answer")
     with pytest.raises(Unavailable):
@@ -239,19 +239,19 @@ def test_a_registry_that_does_not_answer_says_nothing_of_any_image(world: World)
     assert world.missing() is None
 
 
-def test_an_image_that_may_not_be_read_is_no_missing_one(world: World) -> None:
+def test_image_that_may_not_be_read_is_not_missing(world: World) -> None:
     world.shelf.errors[missing_images.pinned_name(USED)] = refused("Forbidden")
     (sentence,) = world.retention.check_all(HOST, frozenset(), world.pool)
     assert sentence.startswith(f"unknown whether it has {USED.name}@sha256:{USED.short_digest}")
     assert world.missing() == MissingImages()
 
 
-def test_of_images_in_registries_that_nobody_knows_nothing_is_said(world: World) -> None:
+def test_missing_images_of_unknown_registries_are_unknown(world: World) -> None:
     world.check()
     assert world.retention.missing(wanting("prod", {image("print-api", "1.4.2", "other.example")})) is None
 
 
-def test_a_rollback_may_need_the_newest_images_that_ran_before() -> None:
+def test_rollback_images_are_the_newest_that_ran_before() -> None:
     tags = [image("print-api", f"1.{number}.0") for number in range(9, 0, -1)]
     undigested = Image(f"{HOST}/tuling/order", "main")
     history = [record(tags[0], undigested), record(tags[0]), *(record(tag) for tag in tags[1:])]
@@ -260,7 +260,7 @@ def test_a_rollback_may_need_the_newest_images_that_ran_before() -> None:
     )
 
 
-# -- what becomes of it in a status
+# -- missing images in a status
 
 
 def summarised(found: MissingImages | None, previous: SyncStatus | None = None) -> SyncStatus:
@@ -271,7 +271,7 @@ def summarised(found: MissingImages | None, previous: SyncStatus | None = None) 
 GONE = MissingImages(in_use=("prod: print-api 1.4.2 is no longer in harbor.example",))
 
 
-def test_a_status_has_a_condition_and_the_history_a_line() -> None:
+def test_status_has_a_condition_and_a_record_for_missing_images() -> None:
     fine = summarised(MissingImages())
     gone = summarised(GONE, fine)
     condition = gone.condition(PULLABLE)
@@ -288,13 +288,13 @@ def test_a_status_has_a_condition_and_the_history_a_line() -> None:
     assert summary.record(gone, summarised(GONE, gone), {}) is None
 
 
-def test_what_is_missing_is_told_also_with_a_pass_that_did_something() -> None:
+def test_record_of_a_pass_with_changes_names_missing_images_too() -> None:
     line = summary.record(summarised(MissingImages()), summarised(GONE), {"configured": 1})
     assert line is not None
     assert (line.reason, line.message) == ("Unknown", GONE.message)
 
 
-def test_a_new_leader_keeps_what_is_known_until_it_has_looked() -> None:
+def test_status_keeps_missing_images_until_a_new_leader_has_checked() -> None:
     gone = summarised(GONE)
     assert summarised(None, gone).condition(PULLABLE) == gone.condition(PULLABLE)
     assert summarised(None).condition(PULLABLE) is None

@@ -1,4 +1,4 @@
-"""When registries are swept, and when not."""
+"""The schedule of sweeps: when a registry is swept, and when not."""
 
 import time
 from collections.abc import Collection, Iterator
@@ -21,7 +21,7 @@ HOST = "registry.example"
 
 
 class Rig:
-    """A sweeping whose leadership and whose senders a test sets."""
+    """A sweep schedule; the test sets whether it leads and how many senders wait."""
 
     def __init__(self, directory: Path) -> None:
         self.world = SweepWorld(directory, HOST, pipeline_text(HOST, registry=", aliases: ['10.0.0.1:30002']"))
@@ -72,7 +72,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     made.close()
 
 
-def test_who_leads_sweeps_and_tells_how_it_went(rig: Rig) -> None:
+def test_schedule_sweeps_as_leader_and_reports_the_result(rig: Rig) -> None:
     rig.sweeping.look_everywhere()
     until(lambda: bool(rig.seen))
     assert rig.world.deployed()["print-api"].digest == rig.digest
@@ -80,7 +80,7 @@ def test_who_leads_sweeps_and_tells_how_it_went(rig: Rig) -> None:
     assert rig.retention.missing(wanting("dev", rig.world.deployed().values())) is not None
 
 
-def test_who_follows_does_not(rig: Rig) -> None:
+def test_schedule_does_not_sweep_as_follower(rig: Rig) -> None:
     rig.leads = False
     rig.sweeping.look_everywhere()
     until(lambda: rig.asked_to_lead > 0)
@@ -90,7 +90,7 @@ def test_who_follows_does_not(rig: Rig) -> None:
     assert not rig.seen
 
 
-def test_senders_go_first(rig: Rig) -> None:
+def test_schedule_lets_waiting_senders_go_first(rig: Rig) -> None:
     rig.is_busy = True
     rig.sweeping.look_everywhere()
     until(lambda: rig.asked_busy > 0)
@@ -99,7 +99,7 @@ def test_senders_go_first(rig: Rig) -> None:
     until(lambda: bool(rig.seen))
 
 
-def test_a_failing_sweep_is_told_and_tried_again(rig: Rig) -> None:
+def test_schedule_reports_a_failing_sweep_and_tries_again(rig: Rig) -> None:
     rig.shelf.error = Unavailable("RegistryUnreachable", "no answer", retry_after=0.0)
     rig.sweeping.look_everywhere()
     until(lambda: bool(rig.seen))
@@ -109,7 +109,7 @@ def test_a_failing_sweep_is_told_and_tried_again(rig: Rig) -> None:
     until(lambda: rig.seen[-1].swept_at is not None)
 
 
-def test_a_deletion_is_looked_at_by_the_name_that_manifests_use(rig: Rig) -> None:
+def test_schedule_checks_a_deletion_under_the_name_that_manifests_use(rig: Rig) -> None:
     rig.sweeping.look_everywhere()
     until(lambda: bool(rig.seen))
     rig.shelf.digests.clear()
@@ -125,7 +125,7 @@ def test_a_deletion_is_looked_at_by_the_name_that_manifests_use(rig: Rig) -> Non
     assert rig.retention.missing(wanted) is None
 
 
-def test_news_of_another_replica_make_one_sweep_soon_and_one_a_minute_at_most(rig: Rig) -> None:
+def test_schedule_sweeps_once_a_minute_at_most_for_news_of_another_replica(rig: Rig) -> None:
     rig.sweeping.look_again()
     until(lambda: bool(rig.seen))
     rig.shelf.digests.clear()
@@ -134,14 +134,14 @@ def test_news_of_another_replica_make_one_sweep_soon_and_one_a_minute_at_most(ri
     assert rig.sweeping.depth() == 1, "the second one waits, whatever the first one has planned"
     assert len(rig.seen) == 1
     rig.clock_ahead = 61.0
-    rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)  # so that the queue looks at its clock
+    rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)  # makes the queue read its clock
     until(lambda: len(rig.seen) == 2)
     found = rig.retention.missing(wanting("dev", rig.world.deployed().values()))
     assert found is not None
     assert found.reason == "ImageMissing"
 
 
-def test_a_sweep_that_is_wanted_more_often_does_not_wait_for_its_old_time(rig: Rig) -> None:
+def test_schedule_follows_a_shorter_interval_at_once(rig: Rig) -> None:
     rig.sweeping.look_everywhere()
     until(lambda: bool(rig.seen))
     rig.sweeping.hurry()
@@ -152,7 +152,7 @@ def test_a_sweep_that_is_wanted_more_often_does_not_wait_for_its_old_time(rig: R
     assert rig.seen[-1].every == timedelta(minutes=1)
 
 
-def test_a_registry_s_wish_for_patience_is_granted_within_bounds(rig: Rig) -> None:
+def test_schedule_respects_retry_after_within_bounds(rig: Rig) -> None:
     rig.shelf.error = Unavailable("TooManyRequests", "slow down", retry_after=3600.0)
     rig.sweeping.look_everywhere()
     until(lambda: bool(rig.seen))

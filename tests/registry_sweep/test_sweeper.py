@@ -1,4 +1,4 @@
-"""Sweeps with real git remotes: what webhooks did not bring, a sweep brings, as the same commits."""
+"""Sweeps with real git remotes: a sweep makes the commits that lost webhooks would have made."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -64,8 +64,8 @@ def filled() -> Shelf:
     return shelf
 
 
-def test_a_day_without_webhooks_ends_in_the_same_commits(tmp_path: Path, registry: Harbor) -> None:
-    """One controller hears every webhook; the other was down, and sweeps when it starts."""
+def test_sweep_after_a_day_without_webhooks_makes_the_same_commits(tmp_path: Path, registry: Harbor) -> None:
+    """One controller receives every webhook. The other was down, and sweeps when it starts."""
     for service, tag, minutes, content in DAY:
         registry.push(f"tuling/{service}", tag, at(minutes), content)
     heard, down = SweepWorld(tmp_path / "heard", registry.host), SweepWorld(tmp_path / "down", registry.host)
@@ -84,7 +84,7 @@ def test_a_day_without_webhooks_ends_in_the_same_commits(tmp_path: Path, registr
     down.close()
 
 
-def test_webhooks_that_come_late_after_a_sweep_change_nothing(tmp_path: Path, registry: Harbor) -> None:
+def test_sweep_is_not_changed_by_late_webhooks(tmp_path: Path, registry: Harbor) -> None:
     for service, tag, minutes, content in DAY:
         registry.push(f"tuling/{service}", tag, at(minutes), content)
     world = SweepWorld(tmp_path / "late", registry.host)
@@ -95,8 +95,8 @@ def test_webhooks_that_come_late_after_a_sweep_change_nothing(tmp_path: Path, re
     world.close()
 
 
-@pytest.mark.timeout(1500)  # it may have to build the registry
-def test_an_oci_registry_is_caught_up_with_as_far_as_it_tells(tmp_path: Path) -> None:
+@pytest.mark.timeout(1500)  # the registry may have to be built
+def test_sweep_of_an_oci_registry_finds_the_newest_tags(tmp_path: Path) -> None:
     policies = {name: POLICIES[name] for name in ("print-api", "order", "design")}
     with registry_world.registry(tmp_path) as images:
         digests = {tag: images.push(f"tuling/{service}", tag, of=content) for service, tag, _, content in DAY}
@@ -113,7 +113,7 @@ def test_an_oci_registry_is_caught_up_with_as_far_as_it_tells(tmp_path: Path) ->
         world.close()
 
 
-def test_what_is_deployed_already_is_not_handed_in(world: SweepWorld) -> None:
+def test_sweep_does_not_hand_in_deployed_images(world: SweepWorld) -> None:
     shelf = filled()
     sweeper = world.sweeper({HOST: shelf})
     sweeper.sweep(HOST)
@@ -124,7 +124,7 @@ def test_what_is_deployed_already_is_not_handed_in(world: SweepWorld) -> None:
     assert len(shelf.asked) == len(NEWEST), "one request for each service"
 
 
-def test_between_whole_looks_only_what_was_pushed_since_is_looked_at(world: SweepWorld) -> None:
+def test_sweep_between_full_ones_asks_only_for_newer_pushes(world: SweepWorld) -> None:
     shelf, now = filled(), [at(60)]
     world.now = lambda: now[0]
     sweeper = world.sweeper({HOST: shelf})
@@ -138,8 +138,8 @@ def test_between_whole_looks_only_what_was_pushed_since_is_looked_at(world: Swee
     assert world.deployed()["print-api"].tag == "1.7.0"
 
 
-def test_a_tag_that_was_added_to_an_old_image_is_found_within_the_hour(world: SweepWorld, registry: Harbor) -> None:
-    """Harbor sends no webhook for it, and sorts it where the image was pushed."""
+def test_sweep_finds_a_new_tag_of_an_old_image_within_the_hour(world: SweepWorld, registry: Harbor) -> None:
+    """Harbor sends no webhook for such a tag, and sorts it by the push time of the image."""
     harbor_image = HarborRegistry(RegistryAccess(HOST, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
     old = registry.push("tuling/print-api", "1.0.0", at(0))
     for number in range(150):
@@ -155,7 +155,7 @@ def test_a_tag_that_was_added_to_an_old_image_is_found_within_the_hour(world: Sw
     assert (world.deployed()["print-api"].tag, world.deployed()["print-api"].digest) == ("1.2.0", old)
 
 
-def test_a_followed_tag_that_went_back_is_followed(world: SweepWorld, registry: Harbor) -> None:
+def test_sweep_follows_a_tag_that_moved_back(world: SweepWorld, registry: Harbor) -> None:
     harbor_image = HarborRegistry(RegistryAccess(HOST, registry.url, lambda: (USER, PASSWORD), seconds=10.0))
     one = registry.push("tuling/design", "latest", at(1), "one")
     two = registry.push("tuling/design", "latest", at(2), "two")
@@ -167,7 +167,7 @@ def test_a_followed_tag_that_went_back_is_followed(world: SweepWorld, registry: 
     assert world.deployed()["design"].digest == one
 
 
-def test_a_held_environment_stays_held_and_is_caught_up_with_afterwards(world: SweepWorld) -> None:
+def test_sweep_waits_for_the_end_of_a_hold(world: SweepWorld) -> None:
     shelf, now = filled(), [at(60)]
     world.now = lambda: now[0]
     hold = b"who: ann\nwhy: demo\nsince: 2026-01-01T00:00:00Z\n"
@@ -183,7 +183,7 @@ def test_a_held_environment_stays_held_and_is_caught_up_with_afterwards(world: S
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST
 
 
-def test_what_a_rollback_abandoned_stays_abandoned(world: SweepWorld) -> None:
+def test_sweep_does_not_bring_back_a_rejected_image(world: SweepWorld) -> None:
     shelf = filled()
     abandoned = shelf.tagged_at[image("print-api"), "1.6.0"].digest
     rejected = f"rejected: [{{service: print-api, digest: '{abandoned}'}}]\n".encode()
@@ -194,7 +194,7 @@ def test_what_a_rollback_abandoned_stays_abandoned(world: SweepWorld) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-3, 0, 3])
-def test_a_revert_by_hand_stays_though_the_webhook_s_clock_was_another(world: SweepWorld, seconds: int) -> None:
+def test_sweep_does_not_undo_a_revert_by_hand_though_clocks_differ(world: SweepWorld, seconds: int) -> None:
     before = world.remote.read(OVERLAY)
     shelf = Shelf()
     pushed = shelf.push(image("print-api"), "1.6.0", at(2) + timedelta(seconds=seconds))
@@ -210,7 +210,7 @@ def _outcome(world: SweepWorld, shelf: Shelf, service: str) -> str:
     return next(each.outcome for each in world.sweeper({HOST: shelf}).sweep(HOST, [service]))
 
 
-def test_without_push_times_a_revert_by_hand_stays_too(world: SweepWorld) -> None:
+def test_sweep_does_not_undo_a_revert_by_hand_without_push_times(world: SweepWorld) -> None:
     before = world.remote.read(OVERLAY)
     shelf = Shelf(has_times=False)
     shelf.push(image("design"), "latest", at(1))
@@ -220,7 +220,7 @@ def test_without_push_times_a_revert_by_hand_stays_too(world: SweepWorld) -> Non
     assert "was written before and has been replaced since" in _outcome(world, shelf, "design")
 
 
-def test_order_by_push_time_is_refused_where_there_is_none_and_the_others_go_on(world: SweepWorld) -> None:
+def test_sweep_refuses_order_pushed_without_push_times_and_sweeps_the_others(world: SweepWorld) -> None:
     shelf = Shelf(has_times=False)
     for service, tag, minutes, content in DAY:
         shelf.push(image(service), tag, at(minutes), content)
@@ -233,8 +233,8 @@ def test_order_by_push_time_is_refused_where_there_is_none_and_the_others_go_on(
     assert sorted(world.deployed()) == ["design", "order", "print-api"]
 
 
-def test_a_push_that_comes_while_a_registry_without_push_times_is_swept_wins(world: SweepWorld) -> None:
-    """The sweep has seen the older one, and hands it in after the webhook of the newer one."""
+def test_sweep_without_push_times_yields_to_a_push_meanwhile(world: SweepWorld) -> None:
+    """The sweep has seen the older image, and hands it in after the webhook of the newer one."""
     shelf = Shelf(has_times=False)
     shelf.push(image("design"), "latest", at(1), "older")
     newer = digest("newer")
@@ -248,7 +248,7 @@ def test_a_push_that_comes_while_a_registry_without_push_times_is_swept_wins(wor
     assert world.deployed()["design"].digest == newer
 
 
-def test_one_tag_alone_needs_no_push_time_however_often_it_is_looked_at(world: SweepWorld) -> None:
+def test_sweep_without_push_times_accepts_a_single_tag(world: SweepWorld) -> None:
     shelf = Shelf(has_times=False)
     shelf.push(image("gallery"), "build-1", at(1))
     sweeper = world.sweeper({HOST: shelf})
@@ -257,7 +257,7 @@ def test_one_tag_alone_needs_no_push_time_however_often_it_is_looked_at(world: S
         assert world.deployed()["gallery"].tag == "build-1"
 
 
-def test_a_repository_that_does_not_exist_yet_is_a_note_and_no_failure(world: SweepWorld) -> None:
+def test_sweep_notes_a_repository_that_does_not_exist_yet(world: SweepWorld) -> None:
     shelf = filled()
     shelf.error = refused("NotFound")
     sweeper = world.sweeper({HOST: shelf})
@@ -267,7 +267,7 @@ def test_a_repository_that_does_not_exist_yet_is_a_note_and_no_failure(world: Sw
     assert len(state.notes) == 4
 
 
-def test_a_project_that_the_robot_may_not_read_keeps_nothing_else_from_being_found(world: SweepWorld) -> None:
+def test_sweep_notes_a_forbidden_project_and_sweeps_the_others(world: SweepWorld) -> None:
     shelf = filled()
     shelf.errors[image("order")] = refused("Forbidden")
     sweeper = world.sweeper({HOST: shelf})
@@ -281,7 +281,7 @@ def test_a_project_that_the_robot_may_not_read_keeps_nothing_else_from_being_fou
 
 
 @pytest.mark.parametrize("error", [Unavailable("RegistryUnreachable", "no answer"), refused("Unauthorized")])
-def test_a_failing_registry_is_told_with_its_reason_until_it_answers(
+def test_sweep_state_shows_a_failing_registry_until_it_answers(
     world: SweepWorld, error: Unavailable | Rejected
 ) -> None:
     shelf, other = filled(), Shelf()
@@ -302,7 +302,7 @@ def test_a_failing_registry_is_told_with_its_reason_until_it_answers(
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST
 
 
-def test_a_sweep_whose_commit_does_not_get_through_is_made_up_for_and_no_failure_of_the_registry(
+def test_sweep_whose_commit_is_refused_is_repeated_and_not_the_registrys_failure(
     world: SweepWorld,
 ) -> None:
     hook = world.remote.hook("pre-receive", "echo not today; exit 1\n")
@@ -316,7 +316,7 @@ def test_a_sweep_whose_commit_does_not_get_through_is_made_up_for_and_no_failure
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST
 
 
-def test_projects_that_the_robot_may_not_read_do_no_harm_wherever_their_services_stand(world: SweepWorld) -> None:
+def test_sweep_notes_several_forbidden_projects_in_any_order(world: SweepWorld) -> None:
     shelf = filled()
     for service in list(POLICIES)[:3]:
         shelf.errors[image(service)] = refused("Forbidden")
@@ -328,7 +328,7 @@ def test_projects_that_the_robot_may_not_read_do_no_harm_wherever_their_services
     assert sorted(world.deployed()) == ["design"]
 
 
-def test_a_wrong_password_is_not_tried_for_every_service(tmp_path: Path) -> None:
+def test_sweep_does_not_try_a_wrong_password_for_every_service(tmp_path: Path) -> None:
     policies = {f"service-{number}": "{follow: latest}" for number in range(40)}
     world = SweepWorld(tmp_path, HOST, pipeline_text(HOST, policies), kustomization(HOST, policies))
     shelf = Shelf()
@@ -339,7 +339,7 @@ def test_a_wrong_password_is_not_tried_for_every_service(tmp_path: Path) -> None
     world.close()
 
 
-def test_what_was_found_before_a_registry_failed_is_told(world: SweepWorld) -> None:
+def test_sweep_reports_services_found_before_the_registry_failed(world: SweepWorld) -> None:
     shelf = filled()
     shelf.errors[image("design")] = Unavailable("RegistryUnreachable", "no answer")
     told: list[str] = []
@@ -355,7 +355,7 @@ def test_what_was_found_before_a_registry_failed_is_told(world: SweepWorld) -> N
     assert told
 
 
-def test_a_sweep_that_ends_because_the_controller_stops_is_no_failure(world: SweepWorld) -> None:
+def test_sweep_that_is_halted_is_not_a_failure(world: SweepWorld) -> None:
     sweeper = world.sweeper({HOST: filled()})
     sweeper.halt()
     with pytest.raises(Unavailable) as stopped:
@@ -364,7 +364,7 @@ def test_a_sweep_that_ends_because_the_controller_stops_is_no_failure(world: Swe
     assert sweeper.states()[0].failing_since is None
 
 
-def test_a_bug_in_a_sweep_is_told(world: SweepWorld) -> None:
+def test_sweep_state_shows_a_bug(world: SweepWorld) -> None:
     class Broken(Shelf):
         def tagged(self, image: str, tag: str) -> TaggedImage | None:
             raise OverflowError
@@ -377,7 +377,7 @@ def test_a_bug_in_a_sweep_is_told(world: SweepWorld) -> None:
     assert state.failing_since is not None
 
 
-def test_a_registry_that_is_slow_holds_up_no_other_one(tmp_path: Path) -> None:
+def test_sweep_of_a_slow_registry_does_not_delay_another(tmp_path: Path) -> None:
     policies = {**{f"service-{number}": "{follow: latest}" for number in range(8)}, "elsewhere": "{follow: latest}"}
     text = pipeline_text(HOST, policies).replace(
         b"registry.example/tuling/elsewhere", b"other.example/tuling/elsewhere"
@@ -409,7 +409,7 @@ def test_a_registry_that_is_slow_holds_up_no_other_one(tmp_path: Path) -> None:
         world.close()
 
 
-def test_a_registry_that_nobody_can_ask_is_named(tmp_path: Path) -> None:
+def test_sweep_state_names_a_registry_without_configuration(tmp_path: Path) -> None:
     text = pipeline_text(HOST, registry=", sweep: {every: 5m}")
     world = SweepWorld(tmp_path, HOST, text)
     (state,) = world.sweeper({}).states()
@@ -420,7 +420,7 @@ def test_a_registry_that_nobody_can_ask_is_named(tmp_path: Path) -> None:
     world.close()
 
 
-def test_some_services_can_be_swept_alone(world: SweepWorld) -> None:
+def test_sweep_may_be_limited_to_services(world: SweepWorld) -> None:
     shelf = filled()
     world.sweeper({HOST: shelf}).sweep(HOST, ["order"])
     assert {about for _, about in shelf.asked} == {image("order")}
