@@ -26,7 +26,7 @@ def digest_of(content: bytes) -> str:
 
 
 class RegistryWorld:
-    """One registry. `host` is host:port, as manifests would say it; `url` where its API is."""
+    """One registry. `host` is host:port, as in image names; `url` is the address of its API."""
 
     def __init__(self, host: str, authorization: Mapping[str, str]) -> None:
         self.host = host
@@ -38,16 +38,16 @@ class RegistryWorld:
         self._http.clear()
 
     def authorize(self, token: str) -> None:
-        """What is pushed from now on is pushed with it."""
+        """Use this token for every later request."""
         self._authorization = {"Authorization": f"Bearer {token}"}
 
     def push(self, repository: str, tag: str, labels: Mapping[str, str] | None = None, *, of: str = "") -> str:
-        """An image, another one for each `of` or tag; returns its digest."""
+        """Push an image whose content depends on `of`, or else on the tag. Return its digest."""
         manifest = self._image(repository, of or tag, labels or {})
         return self._put(repository, tag, manifest, MANIFEST)
 
     def push_index(self, repository: str, tag: str, labels: Mapping[str, str]) -> str:
-        """An index as docker's builder makes it: an attestation, and an image."""
+        """Push an index as docker's builder makes it: an attestation and an image."""
         attestation = self._image(repository, f"{tag}-attestation", {})
         image = self._image(repository, f"{tag}-amd64", labels)
         entries = [(attestation, {"os": "unknown", "architecture": "unknown"}), (image, {"os": "linux"})]
@@ -64,7 +64,7 @@ class RegistryWorld:
         return self._put(repository, tag, json.dumps(index).encode(), INDEX)
 
     def retag(self, repository: str, digest: str, tag: str) -> None:
-        """The same content under one more tag."""
+        """Give the same manifest one more tag."""
         answer = self._send("GET", f"{repository}/manifests/{digest}", headers={"Accept": MANIFEST})
         self._put(repository, tag, answer.data, MANIFEST)
 
@@ -105,7 +105,7 @@ class RegistryWorld:
 
 @contextmanager
 def registry(directory: Path, auth: Mapping[str, Any] | None = None) -> Iterator[RegistryWorld]:
-    """A registry that keeps its images below `directory`; with `auth` as its configuration says it."""
+    """Run a registry that keeps its images below `directory`. `auth` is that section of its configuration."""
     settings: dict[str, Any] = {
         "version": 0.1,
         "log": {"level": "info", "formatter": "json"},
@@ -144,7 +144,7 @@ def _basic() -> Mapping[str, str]:
 
 
 def _listening(process: subprocess.Popen[bytes]) -> tuple[str, threading.Thread]:
-    """Its host:port, from its log: it took a free one. The log is read to its end, so that nobody waits for that."""
+    """Read host:port from the registry's log: it chose a free one. The log is drained, so that it never blocks."""
     found: queue.Queue[str] = queue.Queue()
 
     def read() -> None:

@@ -15,7 +15,7 @@ _ENVIRONMENT = {
 
 
 def git(directory: Path, *arguments: str, stdin: bytes = b"") -> str:
-    """Runs git as a person would; fails loudly."""
+    """Run git as a person would. Return its output; fail on an exit code other than 0."""
     finished = subprocess.run(
         ["git", "-C", str(directory), *arguments], env=_ENVIRONMENT, input=stdin, capture_output=True, check=False
     )
@@ -24,7 +24,7 @@ def git(directory: Path, *arguments: str, stdin: bytes = b"") -> str:
 
 
 def command_lines(below: Path) -> list[str]:
-    """Of the git processes that a controller started whose clone lies below this directory."""
+    """List the git processes of the controller whose clone lies below this directory."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -36,7 +36,7 @@ def command_lines(below: Path) -> list[str]:
 
 
 class Remote:
-    """A bare repository that allows what hosts allow: partial clones, pushes that are compared and swapped."""
+    """A bare repository with the features of git hosts: partial clones, pushes with compare-and-swap."""
 
     def __init__(self, directory: Path, files: dict[str, bytes] | None = None) -> None:
         self.directory = directory
@@ -62,11 +62,11 @@ class Remote:
         ).stdout
 
     def subjects(self) -> list[str]:
-        """Newest first."""
+        """List the subjects of the trunk's commits, newest first."""
         return git(self.directory, "log", "--format=%s", "main").splitlines()
 
     def write(self, files: dict[str, bytes], message: str, *, start: str | None = "refs/heads/main") -> str:
-        """Commits on the server itself; `start` None makes a history of its own (a force-push)."""
+        """Commit on the server itself. With `start` None the commit has no parent (a force-push)."""
         known = start is not None and git(self.directory, "for-each-ref", start) != ""
         stream = b"commit refs/heads/main\ncommitter A Person <person@example.org> 1700000000 +0000\n"
         stream += b"data %d\n%s\n" % (len(message.encode()), message.encode())

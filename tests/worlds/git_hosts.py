@@ -1,6 +1,6 @@
 """Real git hosts on loopback: git's own http-backend behind TLS, git's own programs behind an ssh server.
 
-The https host asks for a user and a token, and can be told to misbehave in the ways that hosts do.
+The https host requires a user and a token. A test can make it misbehave as real hosts do.
 """
 
 import base64
@@ -35,7 +35,7 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM": "
 
 
 class Authority:
-    """Signs certificates that are valid on 127.0.0.1. `file`: its own, for whoever is to trust it."""
+    """Signs certificates that are valid on 127.0.0.1. `file` is its own certificate, for clients that trust it."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class Authority:
         self.file.write_bytes(mine.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     def issue(self, *, address: str = "127.0.0.1", days: int = 30) -> ssl.SSLContext:
-        """A server's certificate; negative `days`: it expired that long ago."""
+        """Sign a server's certificate. With negative `days` it expired that long ago."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
         made = _certificate(name, self._name, key.public_key(), days=days)
@@ -90,9 +90,9 @@ class Asked:
 
 @dataclass(slots=True)
 class HttpsHost:
-    """Serves the repositories below a directory. `accounts`: user -> token, changed at any time; None: no log-in.
-    `answer`: what it does instead of serving; it is given the request and returns whether it answered. `holding`: half
-    of each answer is sent, the other half not before this is set.
+    """Serves the repositories below a directory. `accounts` maps user -> token and may change at any time; with None a
+    client needs no token. `answer` may answer a request instead, and returns whether it did. With `holding`, the second
+    half of each answer is sent only after that event is set.
     """
 
     directory: Path
@@ -108,7 +108,7 @@ class HttpsHost:
 
 @contextmanager
 def serving_https(host: HttpsHost, context: ssl.SSLContext) -> Iterator[HttpsHost]:
-    """On the host's own port, or on a free one the first time."""
+    """Run the host on its own port; the first time a free port is chosen."""
     server = _Server(("127.0.0.1", host.port), type("Handler", (_Handler,), {"host": host}))
     server.context = context
     host.port = server.server_address[1]
@@ -128,14 +128,14 @@ class _Server(ThreadingHTTPServer):
     context: ssl.SSLContext
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """The handshake happens in the request's own thread: who is slow there holds up nobody."""
+        """Do the TLS handshake in the request's own thread, so that a slow client delays no other one."""
         try:
             wrapped = self.context.wrap_socket(request, server_side=True)
         except (ssl.SSLError, OSError):  # a client that does not trust us hangs up
             return
         try:
             super().finish_request(wrapped, client_address)
-        except OSError:  # it was killed, or cut off by a test
+        except OSError:  # the client was killed, or a test cut the connection
             pass
         finally:
             wrapped.close()
@@ -221,7 +221,7 @@ def _headers(accounts: Mapping[str, str]) -> Iterator[str]:
 def refuse(
     handler: BaseHTTPRequestHandler, status: int, text: str = "", headers: Mapping[str, str] | None = None
 ) -> bool:
-    """Answers with this status; a git client shows plain text to its user."""
+    """Answer with this status. A git client shows plain text to its user."""
     handler.send_response(status)
     for name, value in {"Content-Type": "text/plain", "Content-Length": str(len(text)), **(headers or {})}.items():
         handler.send_header(name, value)
@@ -232,7 +232,7 @@ def refuse(
 
 @contextmanager
 def forwarding(connections: list[str]) -> Iterator[str]:
-    """An HTTP proxy that knows CONNECT (RFC 9110, 9.3.6) and writes down where to; yields its URL."""
+    """Run an HTTP proxy that supports CONNECT (RFC 9110, 9.3.6) and records the targets. Yield its URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Proxy", (_Proxy,), {"connections": connections}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -274,8 +274,8 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 @dataclass(slots=True)
 class SshHost:
-    """`key` is its own, `clients` a file with the public keys of those who may come. `passes_protocol`: whether
-    GIT_PROTOCOL gets through (AcceptEnv of sshd); without it git speaks protocol 0.
+    """`key` is the host key, `clients` a file with the public keys of clients. `passes_protocol`: whether it accepts
+    GIT_PROTOCOL (AcceptEnv of sshd); without it git speaks protocol 0.
     """
 
     directory: Path
@@ -296,7 +296,7 @@ def public(key: Path) -> Path:
 
 
 def key_pair(file: Path) -> Path:
-    """Writes a private key as ssh-keygen would, and its public half beside it."""
+    """Write a private key as ssh-keygen would, and its public key beside it."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(file)
     key.write_public_key(public(file))
@@ -306,7 +306,7 @@ def key_pair(file: Path) -> Path:
 
 @contextmanager
 def serving_ssh(host: SshHost) -> Iterator[SshHost]:
-    """On the host's own port, or on a free one the first time."""
+    """Run the host on its own port; the first time a free port is chosen."""
     passed = "GIT_PROTOCOL" if host.passes_protocol else ""
     program = [
         sys.executable,

@@ -1,9 +1,9 @@
-"""A server that answers as Harbor's API v2.0 does, as far as the adapter asks. It is written after Harbor's swagger
-and its handlers, and is not Harbor, which needs databases that are not to be had here.
+"""An imitation of Harbor's API v2.0, as far as the adapter uses it. It follows Harbor's swagger file and handlers.
+Harbor itself needs databases that are not available here.
 
-What it takes over: names of repositories are decoded twice; artifacts are sorted by push time and paged with
-X-Total-Count and Link; `q=tags=*` leaves out what has no tag; a tag that moves gets a new push time, one that stays
-does not; errors are {"errors": [{"code", "message"}]}.
+It imitates these details: names of repositories are decoded twice; artifacts are sorted by push time and paged with
+X-Total-Count and Link; `q=tags=*` leaves out untagged artifacts; only a tag that moves gets a new push time; errors are
+{"errors": [{"code", "message"}]}.
 """
 
 import base64
@@ -36,8 +36,8 @@ class Artifact:
 
 
 class Harbor:
-    """`host` is host:port. Repositories are `project/name`, the name may hold slashes. `status`: answers everything
-    with that, when it is set; paths with one of `failing` in them are a 500. `asked`: paths and queries, in order.
+    """`host` is host:port. Repositories are `project/name`, and the name may hold slashes. If `status` is set, every
+    answer has it; paths that contain one of `failing` get a 500. `asked` holds paths and queries, in order.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Harbor:
         return f"http://{self.host}"
 
     def push(self, repository: str, tag: str, at: datetime, content: str = "", **kept: Any) -> str:
-        """`docker push`; the content is the tag's own unless said otherwise."""
+        """Imitate `docker push`. Without `content` the image depends on the tag."""
         found = digest(f"{repository}:{content or tag}")
         artifacts = self.repositories.setdefault(repository, [])
         artifact = next((each for each in artifacts if each.digest == found), None)
@@ -64,7 +64,7 @@ class Harbor:
         return found
 
     def retag(self, repository: str, found: str, tag: str, at: datetime) -> None:
-        """A tag that is added in Harbor's page or API: no webhook tells of it."""
+        """Add a tag as Harbor's page or API does, which sends no webhook."""
         for artifact in self.repositories[repository]:
             if artifact.digest != found:
                 artifact.tags.pop(tag, None)
@@ -74,7 +74,7 @@ class Harbor:
     def delete(self, repository: str, found: str) -> None:
         self.repositories[repository] = [each for each in self.repositories[repository] if each.digest != found]
 
-    # -- what it answers
+    # -- answers
 
     def answer(self, target: str, authorization: str) -> tuple[int, Any, dict[str, str]]:
         self.asked.append(target)
@@ -116,7 +116,7 @@ class Harbor:
 
 
 def _artifact(artifact: Artifact, query: Mapping[str, str]) -> dict[str, Any]:
-    """As Harbor words it: null where there is nothing, times with milliseconds."""
+    """Format an artifact as Harbor does: null for empty lists, times with milliseconds."""
     tags = [
         {"id": 1, "artifact_id": 1, "repository_id": 1, "name": name, "immutable": False, **_times(at)}
         for name, at in artifact.tags.items()
@@ -160,7 +160,7 @@ def _error(code: str, message: str) -> dict[str, Any]:
 
 @contextmanager
 def harbor() -> Iterator[Harbor]:
-    """One that listens on loopback."""
+    """Run an imitation of Harbor on loopback."""
     made = Harbor()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""What is known of images beyond the config repo, as a test says it."""
+"""Facts about images from outside of the config repo, as a test sets them."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ def _unknown(_overlay: str, _image: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class KnownImages:
-    """Implements ports.ImageUse and ports.SourceRevisions. `used`: (overlay, image) -> images of its containers;
-    `revisions`: digest -> commit.
+    """Implements ports.ImageUse and ports.SourceRevisions. `used` maps (overlay, image) -> images of its containers;
+    `revisions` maps digest -> commit.
     """
 
     used: UsedImages = _unknown
@@ -30,7 +30,7 @@ class KnownImages:
 
 
 class Half(Random):
-    """Draws the middle, always."""
+    """A random source that always draws 0.5."""
 
     def random(self) -> float:
         return 0.5

@@ -1,4 +1,4 @@
-"""A small config repo on a disk, in git, judged by the real parties: two services, three environments."""
+"""A small config repo on disk, in git, with two services and three environments. The real workflows check it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,13 +104,13 @@ class JudgedRepo:
             return Checker(tree, surveyor, tree).check(tree.head(revision))
 
     def violations(self, environment: str) -> tuple[Violation, ...]:
-        """Those of an overlay as it would run now; fails when it was refused."""
+        """List the violations of an overlay as it would run now. Fail if its render was refused."""
         [found] = [each.now for each in self.check().checked if each.overlay.name == environment]
         assert found.refusal is None, found.refusal
         return found.violations
 
     def said(self, environment: str) -> list[tuple[str, str, str]]:
-        """(reason, kind, field)."""
+        """List each violation as (reason, kind, field)."""
         return sorted((str(each.kind), each.key.kind, each.field) for each in self.violations(environment))
 
     def parity(self, a: str, b: str) -> EnvironmentPair:
@@ -128,7 +128,7 @@ class JudgedRepo:
 
 
 def made(root: Path, binary: Path) -> JudgedRepo:
-    """Committed once."""
+    """Make the repo, with one commit."""
     repo = JudgedRepo(root / "repo", Kustomize(binary, root / "cache"), RenderCache(root / "surveys"))
     repo.root.mkdir()
     git(repo.root, "init", "--quiet", "--initial-branch=main")

@@ -1,4 +1,4 @@
-"""What the tests of the Kubernetes adapters share: manifests, an ear for callbacks, and a line that can be cut."""
+"""Shared by tests of the Kubernetes adapters: manifests, a recorder of callbacks, and a connection that can be cut."""
 
 import queue
 import socket
@@ -31,7 +31,7 @@ Heard = TypeVar("Heard")
 
 @dataclass(frozen=True, slots=True)
 class KubernetesWorld:
-    """The adapters over one API server, beside the official typed clients that play everybody else."""
+    """The adapters over one API server, and the official typed client for writes of other people and controllers."""
 
     api: KubernetesApi
     discovery: Discovery
@@ -45,7 +45,7 @@ class KubernetesWorld:
         return cls(api, discovery, KubernetesCluster(discovery, manager=MANAGER), console)
 
     def edit(self, name: str, namespace: str, data: Mapping[str, str | None]) -> None:
-        """What somebody does to a ConfigMap in a console."""
+        """Edit a ConfigMap as a person would in a console."""
         client.CoreV1Api(self.console).patch_namespaced_config_map(
             name, namespace, {"data": dict(data)}, field_manager="console"
         )
@@ -53,14 +53,14 @@ class KubernetesWorld:
 
 @pytest.fixture(scope="session")
 def kubernetes_world(control_plane: SharedControlPlane) -> Iterator[KubernetesWorld]:
-    """The one for all tests of a session: they keep apart by namespaces, as those of the control plane do."""
+    """One world for all tests of a session. Each test has namespaces of its own."""
     world = KubernetesWorld.of(control_plane.kubeconfig, control_plane.api)
     yield world
     world.api.close()
 
 
 class Ear(Generic[Heard]):
-    """A callback that remembers its calls in order."""
+    """A callback that records its calls in order."""
 
     def __init__(self) -> None:
         self._calls: queue.Queue[Heard] = queue.Queue()
@@ -69,19 +69,19 @@ class Ear(Generic[Heard]):
         self._calls.put(arguments[0] if len(arguments) == 1 else arguments)
 
     def object_changed(self, part_of: str, key: Key) -> None:
-        """As a ports.LiveListener."""
+        """Implements ports.LiveListener."""
         self(part_of, key)
 
     def pass_requested(self, overlay: str) -> None:
-        """As a PassRequestListener."""
+        """Implements PassRequestListener."""
         self(overlay)
 
     def next(self, seconds: float = 20.0) -> Heard:
-        """The next call not seen yet. Raises queue.Empty."""
+        """Return the next call. Raises queue.Empty."""
         return self._calls.get(timeout=seconds)
 
     def until(self, wanted: Heard, seconds: float = 20.0) -> list[Heard]:
-        """All calls up to and with the wanted one."""
+        """Return all calls up to and including `wanted`."""
         heard: list[Heard] = []
         while not heard or heard[-1] != wanted:
             heard.append(self.next(seconds))
@@ -89,7 +89,7 @@ class Ear(Generic[Heard]):
 
 
 def eventually(is_so: Callable[[], bool], seconds: float = 20.0) -> None:
-    """For what nobody tells: asks again and again, politely."""
+    """Poll until `is_so` is true, for states that no callback reports."""
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline
@@ -97,7 +97,7 @@ def eventually(is_so: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 def refusal(attempt: Callable[[], object], seconds: float = 20.0) -> GitopsError:
-    """The error of the first attempt that fails: what a server was told takes a moment to come into force."""
+    """Repeat `attempt` until it fails, and return its error: a server takes a moment to apply a change."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -140,7 +140,7 @@ def deployment(name: str, namespace: str, *, replicas: int = 0, part_of: str = P
 
 
 class Line:
-    """A TCP line to an API server that can be cut and mended. `port` is its near end, on 127.0.0.1."""
+    """A TCP proxy to an API server that can be cut and restored. `port` is its own port on 127.0.0.1."""
 
     def __init__(self, far_port: int) -> None:
         self._far_port = far_port
@@ -153,7 +153,7 @@ class Line:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Breaks every connection and refuses new ones."""
+        """Break every connection and refuse new ones."""
         self._whole.clear()
         with self._lock:
             sockets, self._sockets = self._sockets, []

@@ -1,4 +1,4 @@
-"""The source of the pinned kustomize, as the Go toolchain keeps or fetches it, read as far as these tests need it."""
+"""The source of the pinned kustomize, from the Go toolchain's module cache, read as far as the tests need it."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class KustomizeSource:
 
     @classmethod
     def of_the_pinned_release(cls) -> "KustomizeSource":
-        """The program is built from this very module, so it is there, or the machine that builds can fetch it."""
+        """Find the module. kustomize is built from it, so it is in the cache, or this machine can fetch it."""
         places = binaries.Places(os.environ)  # noqa: TID251 - where Go and its modules are
         release = binaries.version(binaries.Program("api", _API, _API), places.module)
         console = Console(stderr=True)
@@ -45,19 +45,19 @@ class KustomizeSource:
         return cls(Path(json.loads(answer.stdout)["Dir"]))
 
     def files(self) -> Iterator[Path]:
-        """What a build may run: no tests, and not the command `localize`."""
+        """List the files that a build may run: no tests, and not the command `localize`."""
         for file in sorted(self.directory.rglob("*.go")):
             inside = file.relative_to(self.directory).parts
             if not file.name.endswith("_test.go") and not {"testutils", "localizer"} & set(inside):
                 yield file
 
     def structs(self, folder: str) -> Mapping[str, str]:
-        """Name of a struct type -> the lines between its braces."""
+        """Map the name of each struct type -> the lines between its braces."""
         files = sorted((self.directory / folder).glob("*.go"))
         return {match[1]: match[2] for file in files for match in _STRUCT.finditer(file.read_text())}
 
     def fields(self, structs: Mapping[str, str], struct: str) -> set[str]:
-        """The names under which JSON sets the fields of a struct, those of embedded ones included."""
+        """List the JSON names of a struct's fields, with those of embedded structs."""
         found: set[str] = set()
         for line in structs[struct].splitlines():
             match = _FIELD.match(line)
@@ -71,14 +71,14 @@ class KustomizeSource:
         return found
 
     def loads(self) -> Mapping[str, int]:
-        """File -> how many times it asks a loader for a file or a directory."""
+        """Map each file -> how many times it calls a loader for a file or a directory."""
         counted = {
             str(file.relative_to(self.directory)): len(_LOADS.findall(file.read_text())) for file in self.files()
         }
         return {file: count for file, count in counted.items() if count}
 
     def plugin_kinds(self) -> set[str]:
-        """The kinds that `apiVersion: builtin` may name."""
+        """List the kinds that `apiVersion: builtin` may name."""
         text = (self.directory / "internal/plugins/builtinhelpers/builtins.go").read_text()
         enumerated = re.search(r"^const \(\n(.*?)^\)", text, re.MULTILINE | re.DOTALL)
         assert enumerated

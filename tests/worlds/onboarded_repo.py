@@ -1,4 +1,4 @@
-"""Repos of kustomizations as people have them, in git, onboarded by the real command."""
+"""Repos of kustomizations in common layouts, in git, onboarded by the real command."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def deployment(name: str = "api") -> str:
 
 
 def base(name: str = "api") -> dict[str, str]:
-    """A base directory's files."""
+    """Return the files of a base directory."""
     return {"kustomization.yaml": "resources: [deployment.yaml]\n", "deployment.yaml": deployment(name)}
 
 
@@ -82,13 +82,13 @@ class People:
         return Ran(done.returncode, done.stdout + done.stderr)
 
     def files(self) -> dict[str, str]:
-        """Everything outside .git."""
+        """Map each file outside of .git -> its text."""
         found = sorted(path for path in self.root.rglob("*") if path.is_file() and ".git" not in path.parts)
         return {path.relative_to(self.root).as_posix(): path.read_text() for path in found}
 
 
 def made(root: Path, kustomize: Path, files: Mapping[str, str]) -> People:
-    """Committed once."""
+    """Make the repo, with one commit."""
     (root / "repo").mkdir()
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(root), "LOCKSTEP_KUSTOMIZE": str(kustomize)}
     people = People(root / "repo", {**environment, "PYTHONPATH": str(ROOT)})

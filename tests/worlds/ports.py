@@ -27,7 +27,7 @@ class Names:
 
 
 class ToldLeader(LeaderRelay):
-    """The relay of a replica that follows; keeps the overlays that are named, one tuple for each call."""
+    """The leader relay of a follower. It records the named overlays, one tuple for each call."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []

@@ -1,6 +1,6 @@
-"""Builds the programs that the tests run, before any test has a time limit: `python -m tests.worlds.programs`.
+"""Build the programs that the tests run, before a test's time limit counts: `python -m tests.worlds.programs`.
 
-Programs that are there already are left as they are. The first run on a machine takes about 8 minutes.
+Programs that are built already are kept. The first run on a machine takes about 8 minutes.
 """
 
 from gitops.local.cluster import binaries

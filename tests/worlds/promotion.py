@@ -1,5 +1,5 @@
-"""A config repo with three environments and everything of the promoter's but a cluster: real git, real kustomize, a
-clock that is moved by hand, and passes that end as a test says.
+"""A config repo with three environments, and all that the promoter needs except a cluster: real git, real kustomize, a
+clock that the test moves, and passes whose results the test sets.
 """
 
 import json
@@ -111,8 +111,8 @@ class Shelf:
 
 
 class PromotionWorld:
-    """`observed` is False while nobody can tell how things are; `stopped` are services of which no pod runs;
-    `meanwhile` happens between a decision and its push.
+    """`observed` is False while the controller cannot observe the cluster. `stopped` holds services without a running
+    pod. `meanwhile` is called between a decision and its push.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class PromotionWorld:
         self.begin()
 
     def begin(self) -> None:
-        """As after a restart: what was in memory is gone."""
+        """Start the promoter anew, as after a restart: its memory is empty."""
         cluster: Any = Kinds()
         self.desired = DesiredState(
             self.repo,
@@ -217,7 +217,7 @@ class PromotionWorld:
     def notes_changed(self, overlays: frozenset[str]) -> None:
         self.news.append(overlays)
 
-    # -- what happens
+    # -- events
 
     def write(self, files: Mapping[str, bytes], message: str = "an edit") -> str:
         self.remote.write(dict(files), message)
@@ -237,7 +237,7 @@ class PromotionWorld:
     def run(
         self, *, health: Mapping[str, Health] | None = None, environments: Collection[str] = ("dev", "test")
     ) -> None:
-        """A pass over each overlay: everything is applied, and as healthy as `health` says, by service."""
+        """Make a pass over each overlay: everything is applied. `health` maps service -> health; others are Healthy."""
         for name, found in self.desired.overlays().items():
             if found.environment not in environments:
                 continue
@@ -260,20 +260,20 @@ class PromotionWorld:
             self._report(status)
 
     def _report(self, status: SyncStatus) -> None:
-        """As the reporter does: a line when something was done or is otherwise than before."""
+        """Record the status as the status writer does: a history record if objects or conditions changed."""
         before, history = self.accounts.get(status.overlay, (None, ()))
         is_new = before is None or before.revisions != status.revisions
         line = summary.record(before, status, {"configured": 1} if is_new else {})
         self.accounts[status.overlay] = (status, (line, *history) if line else history)
 
     def pass_time(self, minutes: float) -> None:
-        """Looks every half minute, as the controller does."""
+        """Move the clock on, and let the proof recorder look every half minute, as the controller does."""
         for _ in range(int(minutes * 2)):
             self.now += timedelta(seconds=30)
             self.recorder.look_again()
 
     def look(self) -> None:
-        """Until nothing moves any more, and the registries have told what they were asked."""
+        """Let the promoter look until nothing moves any more and every registry query is answered."""
         self.promoter.read_tags()
         while self.promoter.look() == 0.0 or self.asking.work():
             self.run()
@@ -283,19 +283,19 @@ class PromotionWorld:
         self.pass_time(minutes)
         self.look()
 
-    # -- what came of it
+    # -- results
 
     def processes(self) -> list[str]:
-        """The commands of git that the controller has started so far."""
+        """List the git commands that the controller has started so far."""
         events = (json.loads(line) for line in self.trace.read_text().splitlines())
         return [event["name"] for event in events if event["event"] == "cmd_name" and event["sid"].count("/") == 0]
 
     def runs(self, environment: str) -> dict[str, str | None]:
-        """Service -> tag, of what git wants there."""
+        """Map service -> tag, from the desired state of the environment."""
         return {service: found.tag for service, found in self.desired.at_head(environment).images.items()}
 
     def note(self, environment: str, service: str) -> str:
-        """What base says of a service there."""
+        """Return the annotation `note` that base sets on the service, as the environment renders it."""
         bodies = {each.key.name: each.body for each in self.desired.at_head(environment).manifests}
         return str(bodies[service]["metadata"]["annotations"]["note"])
 
@@ -307,7 +307,7 @@ class PromotionWorld:
         return self.notes.pending(environment).waiting
 
     def last(self) -> str:
-        """The message of the trunk's last commit."""
+        """Return the message of the trunk's last commit."""
         return git(self.remote.directory, "log", "-1", "--format=%B", "main")
 
     def subjects(self, count: int) -> list[str]:
@@ -331,7 +331,7 @@ def world(
     overlays: Mapping[str, bytes] | None = None,
     base: Mapping[str, bytes] | None = None,
 ) -> Iterator[PromotionWorld]:
-    """`overlays`: name -> kustomization; by default each environment is one. `base`: path -> text, everything else."""
+    """`overlays` maps name -> kustomization; by default each environment is one. `base` maps path -> text."""
     made = PromotionWorld(directory, declared or pipeline(), overlays, base)
     try:
         yield made

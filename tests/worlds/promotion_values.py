@@ -1,4 +1,4 @@
-"""Literal values that the rules of promotion are tried with: two services, three commits, one target overlay."""
+"""Literal values for the tests of the promotion rules: two services, three commits, one target overlay."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ OLD, NEW, NEWEST = "1" * 40, "2" * 40, "3" * 40
 
 @dataclass(frozen=True, slots=True)
 class ClosuresByBase:
-    """BaseClosures as a literal."""
+    """Implements BaseClosures with a literal."""
 
     known: Mapping[str, Mapping[str, str]]
 
@@ -30,7 +30,7 @@ class ClosuresByBase:
 
 @dataclass(frozen=True, slots=True)
 class NewServicesByBase:
-    """NewServices as a literal."""
+    """Implements NewServices with a literal."""
 
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""A registry that knows what a test says, and queues whose work is done when a test says so."""
+"""A registry whose answers a test sets, and queues that work when a test lets them."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,8 @@ def done(severity: ScanSeverity | None) -> Scan:
 
 
 class FakeRegistry:
-    """`scans` and `labels` by digest; an error in their place is raised. `asked` counts the questions of each kind;
-    `meanwhile` happens while one is being answered.
+    """`scans` and `labels` map digest -> answer, or an error to raise. `asked` records the queries; `meanwhile`
+    runs during each query.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class FakeRegistry:
 
 
 class _HandQueue:
-    """Implements ports.Queue: `work` runs what waits when a test says so."""
+    """Implements ports.Queue. A test calls `work` to run the waiting names."""
 
     def __init__(self, waiting: deque[tuple["_HandQueue", str]]) -> None:
         self._waiting = waiting
@@ -79,8 +79,8 @@ class _HandQueue:
 
 
 class Asking:
-    """Scans and origins over one registry, which `hosts` lead to; `work` does what waits, and says whether there was
-    anything. `answers` counts new answers about scans and origins. `gone`: images that the registry has lost.
+    """Scans and build origins from one registry, which serves `hosts`. `work` runs the waiting queries and returns
+    whether there were any. `answers` counts new answers. `gone` holds images that the registry has lost.
     """
 
     def __init__(self, now: Callable[[], datetime], hosts: Sequence[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""A server on loopback that answers a registry's client as a test says."""
+"""A server on loopback whose answers to a registry's client a test sets."""
 
 import ssl
 import threading
@@ -12,7 +12,7 @@ from pathlib import Path
 def serving(
     answer: Callable[[BaseHTTPRequestHandler], None], tls: tuple[Path, Path] | None = None
 ) -> Iterator[tuple[str, list[tuple[str, Mapping[str, str]]]]]:
-    """host:port of a server on loopback, and what it was asked: path and headers."""
+    """A server on loopback: its host:port, and the path and headers of each request."""
     seen: list[tuple[str, Mapping[str, str]]] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,5 +1,5 @@
-"""An ssh server that runs git's own programs, as a process of its own: `python -m tests.worlds.ssh_server`. It prints
-its port, and ends when its input does.
+"""An ssh server that runs git's own programs, in a process of its own: `python -m tests.worlds.ssh_server`. It prints
+its port, and ends when its standard input does.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM": "
 
 
 async def _serve(port: str, host_key: str, clients: str, passed: str) -> None:
-    """`passed`: variables of the client's environment that get through, as sshd's AcceptEnv says."""
+    """`passed` names the variables that are accepted from the client, as AcceptEnv of sshd does."""
     server = await asyncssh.listen(
         "127.0.0.1",
         int(port),
@@ -28,7 +28,7 @@ async def _serve(port: str, host_key: str, clients: str, passed: str) -> None:
     sys.stdout.write(f"{server.get_port()}\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
-    os._exit(0)  # whatever hangs
+    os._exit(0)  # also if a connection hangs
 
 
 async def _run(process: "asyncssh.SSHServerProcess[bytes]", passed: list[str]) -> None:
@@ -62,7 +62,7 @@ async def _feed(client: "asyncssh.SSHReader[bytes]", program: asyncio.StreamWrit
 
 
 async def _pass_on(program: asyncio.StreamReader, client: "asyncssh.SSHWriter[bytes]") -> None:
-    """To the end: what is only on its way when the program's exit is told never arrives."""
+    """Pass on all output. Output that is still on its way when the client learns of the exit never arrives."""
     with contextlib.suppress(ConnectionError, asyncssh.Error):
         while written := await program.read(65536):
             client.write(written)

@@ -1,4 +1,4 @@
-"""Checks literals by the contract: objects as YAML, the reference beside them, the variations of a pipeline."""
+"""The contract applied to literals: objects as YAML, a reference, and the variations of a pipeline."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ def contract(variations: str = "[]", *, environments: str = ENVIRONMENTS, servic
 
 
 def bodies(text: str, namespace: str) -> list[Body]:
-    """Objects without a namespace get this one, as the manifests of an overlay do."""
+    """Read objects from YAML. Those without a namespace get this one, as the manifests of an overlay do."""
     found: list[Any] = list(yaml.safe_load_all(text))
     return [{**body, "metadata": {"namespace": namespace, **body["metadata"]}} for body in found if body]
 
@@ -38,19 +38,19 @@ def survey_of(own: str, reference: str, rules: RuleBook, environment: str = "pro
 
 
 def rows_of(violations: tuple[Violation, ...]) -> list[tuple[str, str, str]]:
-    """(reason, severity, field), in the order of the fields."""
+    """List each violation as (reason, severity, field), in the order of the fields."""
     return sorted((str(each.kind), str(each.severity), each.field) for each in violations)
 
 
 def check_alone(own: str, reference: str, rules: RuleBook, environment: str = "prod") -> list[tuple[str, str, str]]:
-    """The violations of one environment by itself."""
+    """List the violations of one environment by itself."""
     return rows_of(survey_of(own, reference, rules, environment).violations)
 
 
 def check_together(
     owns: Mapping[str, str], reference: str, rules: RuleBook, changed: set[str] | None = None
 ) -> dict[str, list[tuple[str, str, str]]]:
-    """Overlay -> its violations beside the others; overlays without violations are left out."""
+    """Map each overlay -> its violations beside the others; overlays without violations are left out."""
     surveys = [survey_of(own, reference, rules, environment) for environment, own in owns.items()]
     found = check_all(surveys, rules, changed)
     return {name: rows_of(violations) for name, violations in found.items() if violations}

@@ -65,8 +65,8 @@ def kustomization(host: str, policies: Mapping[str, str] = POLICIES) -> bytes:
 
 
 class Shelf:
-    """A Registry in memory, where only what it holds and what it was asked matters. Without times it tells digests one
-    by one, as registries of kind oci do.
+    """Implements Registry in memory, and records the queries. Without push times it answers one digest at a time, as
+    registries of kind oci do.
     """
 
     def __init__(self, *, has_times: bool = True) -> None:
@@ -112,7 +112,7 @@ class Shelf:
 
 
 class SweepWorld:
-    """Closed by `close`. `handed_in`: what sweeps gave to the committer."""
+    """Closed by `close`. `handed_in` holds the events that sweeps gave to the committer."""
 
     def __init__(self, directory: Path, host: str, text: bytes = b"", overlay: bytes = b"") -> None:
         self.host = host
@@ -153,7 +153,7 @@ class SweepWorld:
         pass
 
     def accept(self, events: Sequence[Event], *, delivery: str, deadline: float, cause: str = "") -> Sequence[str]:
-        """ports.Inbox: the committer's, with a record of what came in."""
+        """Implements ports.Inbox: record the events and pass them to the committer."""
         self.handed_in += events
         self.before_handing_in()
         return self.committer.accept(events, delivery=delivery, deadline=deadline, cause=cause)
@@ -180,7 +180,7 @@ class SweepWorld:
         return len(self.remote.subjects())
 
     def trailers(self, *, but: Collection[str] = ()) -> set[tuple[str, ...]]:
-        """Of every commit below environments/, in no order."""
+        """List the trailers of every commit below environments/, in no order."""
         log = git(self.remote.directory, "log", "--format=%(trailers:unfold)%x00", "main")
         found = [block.strip().splitlines() for block in log.split("\x00") if block.strip()]
         return {tuple(line for line in lines if line.partition(":")[0] not in but) for lines in found}
@@ -193,7 +193,7 @@ class SweepWorld:
 
 
 def wanting(overlay: str, wanted: Collection[Image]) -> Desired:
-    """An overlay that uses these images, each in a Deployment of its own."""
+    """Make the desired state of an overlay that uses these images, each in a Deployment of its own."""
     manifests = []
     for number, image in enumerate(sorted(wanted)):
         containers = [{"name": "app", "image": str(image)}]
@@ -220,7 +220,7 @@ def refused(reason: str) -> Rejected:
 
 
 def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Waits for what another thread brings about."""
+    """Wait until `holds` is true, which another thread brings about."""
     end, tick = time.monotonic() + seconds, threading.Event()
     while not holds():
         assert time.monotonic() < end, "it did not come about"

@@ -1,4 +1,4 @@
-"""What passes work towards: a reconciler that looks at git and at what was applied, and applies nothing."""
+"""Sync targets of passes: a reconciler that reads git and the applied revisions, and applies nothing."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -18,7 +18,7 @@ _REPO = "repo"
 
 
 class Targets:
-    """`applied`: overlay -> the revision that it runs, as the parents in the cluster tell a new leader."""
+    """`applied` maps overlay -> the revision that it runs, as a new leader reads it from the parents."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Targets:
 
 
 class _Stored:
-    """What the cluster stores, as far as choosing a target needs it: the parents."""
+    """The stored parents: the part of the cluster that choosing a target needs."""
 
     def __init__(self, applied: Mapping[str, Revision]) -> None:
         self._applied = applied

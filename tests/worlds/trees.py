@@ -15,7 +15,7 @@ class Link:
 
 @dataclass
 class Trees:
-    """A store of blobs; `tree` adds a tree, `read` is what guards and composers are given."""
+    """A store of blobs. `tree` adds a tree; `read` is the BlobReader of guards and composers."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
     reads: list[str] = field(default_factory=list)

@@ -1,6 +1,6 @@
-"""The listeners that strangers can reach, webhooks and page, as a process of its own: what they cost can be measured.
+"""The listeners that strangers can reach, webhooks and page, in a process of their own: their cost can be measured.
 
-Every sender of the tests is configured; what is handed in counts as committed. Run as a module it prints its ports, and
+Every sender of the tests is configured, and each event counts as committed. Run as a module it prints its ports, and
 ends when its standard input does.
 """
 
@@ -36,7 +36,7 @@ class AcceptingInbox:
 
 @dataclass(frozen=True)
 class DoorProcess:
-    """A running one. `log` is its standard error, `scratch` the only directory for temporary files that it knows."""
+    """A running process. `log` is its standard error, `scratch` its only directory for temporary files."""
 
     pid: int
     hooks: int
@@ -45,7 +45,7 @@ class DoorProcess:
     scratch: Path
 
     def resident(self) -> int:
-        """Bytes in memory."""
+        """Read the resident memory of the process, in bytes."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE_SIZE
 
     def cpu_seconds(self) -> float:
@@ -56,7 +56,7 @@ class DoorProcess:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def most_files(self) -> int:
-        """How many may be open."""
+        """Read the limit of open files."""
         (line,) = (each for each in Path(f"/proc/{self.pid}/limits").read_text().splitlines() if "open files" in each)
         return int(line.split()[3])
 
@@ -82,7 +82,7 @@ def running(directory: Path, **limits: int) -> Iterator[DoorProcess]:
 
 
 def serve(wanted: Mapping[str, int]) -> None:
-    """`files` is how many may be open from the start, `more_files` how many besides those that are once it listens."""
+    """`files` limits the open files from the start; `more_files` limits those beyond the ones open once it listens."""
     limits = dict(wanted)
     files, more_files = limits.pop("files", 0), limits.pop("more_files", 0)
     configure(LogOutput(sys.stderr, "lockstep", style="json"))
