@@ -56,5 +56,5 @@ def test_build_of_a_locked_environment_does_not_follow_the_trunk(place: Promotio
     assert place.desired.build("test") == before
     assert place.desired.at_head("test").revision == applied
     head = Revision(place.remote.head(), place.remote.head())
-    assert by_hand(place, "test", head) != before, "it would be something else with the newest of both"
-    assert place.desired.build("dev") == by_hand(place, "dev", head), "which is what follows the trunk"
+    assert by_hand(place, "test", head) != before, "the newest of both commits renders differently"
+    assert place.desired.build("dev") == by_hand(place, "dev", head), "dev follows the trunk"

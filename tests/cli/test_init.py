@@ -114,7 +114,9 @@ def test_init_is_followed_by_a_check_that_passes_until_a_difference_is_undeclare
     assert all(str(each.sync.mode) == "observe" for each in found.environments.values())
     checked = people.lockstep("check")
     assert checked.code == 0, checked.said
-    assert {path: text for path, text in people.files().items() if path in files} == files, "what was there stays"
+    assert {path: text for path, text in people.files().items() if path in files} == files, (
+        "existing files are not changed"
+    )
     file = f"environments/{overlays[-1]}/kustomization.yaml"
     people.write({file: f"{people.files()[file]}\ncommonAnnotations: {{undeclared: 'yes'}}\n"})
     checked = people.lockstep("check")

@@ -183,10 +183,10 @@ def _written(place: PromotionWorld, number: int) -> str:
     """Return the sentence that the committer would answer to a push of this build of order."""
     found = image("order", number)
     event = ImagePushed(found.name, found.tag or "", found.digest or "", datetime(2026, 11, 1, tzinfo=UTC))
-    draft = ImageBatch(place.repo, place.remote.head(), ImageSources(KnownImages()), BatchCache())
-    outcomes = draft.take(event, "a test", place.now)
-    draft.commits()
-    return draft.sentence(outcomes, place.remote.head())
+    batch = ImageBatch(place.repo, place.remote.head(), ImageSources(KnownImages()), BatchCache())
+    outcomes = batch.take(event, "a test", place.now)
+    batch.commits()
+    return batch.sentence(outcomes, place.remote.head())
 
 
 def test_reason_is_refused_if_it_is_too_long(place: PromotionWorld) -> None:

@@ -59,15 +59,15 @@ def counting(place: PromotionWorld) -> Counting:
 
 
 @pytest.fixture
-def chronicle(place: PromotionWorld, counting: Counting) -> Reading:
+def history(place: PromotionWorld, counting: Counting) -> Reading:
     repo: Any = counting
     return Reading(repo, place.desired)
 
 
-def test_history_entry_of_a_promotion_holds_its_release(place: PromotionWorld, chronicle: GitHistory) -> None:
+def test_history_entry_of_a_promotion_holds_its_release(place: PromotionWorld, history: GitHistory) -> None:
     place.push_image("order", 2)
     place.soak()
-    past = chronicle.past()
+    past = history.past()
 
     assert past.head == place.remote.head()
     assert [read_action(entry) for entry in past.entries[:2]] == [LineageAction.PROMOTION, None]
@@ -79,14 +79,14 @@ def test_history_entry_of_a_promotion_holds_its_release(place: PromotionWorld, c
 
 
 def test_history_reads_a_head_once_and_then_only_new_commits(
-    place: PromotionWorld, chronicle: GitHistory, counting: Counting
+    place: PromotionWorld, history: GitHistory, counting: Counting
 ) -> None:
-    first = chronicle.past()
-    assert chronicle.past() is first
+    first = history.past()
+    assert history.past() is first
     assert len(counting.asked) == 1
 
     place.push_image("order", 2)
-    second = chronicle.past()
+    second = history.past()
     assert counting.asked[1] < counting.asked[0]
     assert second.entries[1:] == first.entries
     assert second.entries[0].subject == "order 2"
@@ -94,34 +94,34 @@ def test_history_reads_a_head_once_and_then_only_new_commits(
 
 def test_history_answers_a_view_at_once_and_queues_a_new_head(place: PromotionWorld) -> None:
     questions = Names()
-    chronicle, asked = GitHistory(place.repo, place.desired, questions), questions.names
-    assert (chronicle.past().head, asked) == ("", [QUESTION])
-    chronicle.read()
-    assert (chronicle.past().head, asked) == (place.desired.head(), [QUESTION])
+    history, asked = GitHistory(place.repo, place.desired, questions), questions.names
+    assert (history.past().head, asked) == ("", [QUESTION])
+    history.read()
+    assert (history.past().head, asked) == (place.desired.head(), [QUESTION])
 
     place.push_image("order", 2)
-    assert chronicle.past().head != place.desired.head()
+    assert history.past().head != place.desired.head()
     assert asked == [QUESTION, QUESTION]
 
 
 def test_history_of_a_rewritten_trunk_is_read_anew(
-    place: PromotionWorld, chronicle: GitHistory, counting: Counting
+    place: PromotionWorld, history: GitHistory, counting: Counting
 ) -> None:
-    chronicle.past()
+    history.past()
     tree = {path: place.remote.read(path) for path in git(
         place.remote.directory, "ls-tree", "-r", "--name-only", "main").splitlines()}  # fmt: skip
     place.remote.write(tree, "another history", start=None)
     place.repo.fetch()
     place.desired.refresh()
 
-    assert [entry.subject for entry in chronicle.past().entries] == ["another history"]
+    assert [entry.subject for entry in history.past().entries] == ["another history"]
     assert counting.asked[-1] == counting.asked[0]
 
 
-def test_history_holds_older_commits_of_a_merged_branch(place: PromotionWorld, chronicle: GitHistory) -> None:
-    chronicle.past()
+def test_history_holds_older_commits_of_a_merged_branch(place: PromotionWorld, history: GitHistory) -> None:
+    history.past()
     place.write({"environments/dev/kustomization.yaml": overlay("dev", level="debug")}, "newer")
-    chronicle.past()
+    history.past()
     person, date = place.person, "2001-01-01T00:00:00+00:00"
     git(person, "fetch", "--quiet", "origin")
     git(person, "checkout", "--quiet", "-B", "main", "origin/main~1")
@@ -133,13 +133,13 @@ def test_history_holds_older_commits_of_a_merged_branch(place: PromotionWorld, c
     place.repo.fetch()
     place.desired.refresh()
 
-    assert {"older", "newer"} <= {entry.subject for entry in chronicle.past().entries}
+    assert {"older", "newer"} <= {entry.subject for entry in history.past().entries}
 
 
-def test_history_recognises_a_hold_and_its_end(place: PromotionWorld, chronicle: GitHistory) -> None:
+def test_history_recognises_a_hold_and_its_end(place: PromotionWorld, history: GitHistory) -> None:
     hold = b"who: Anna\nwhy: a freeze\nsince: 2026-03-05T00:00:00Z\n"
     place.write({"environments/prod/hold.yaml": hold}, "freeze")
-    held = chronicle.past()
+    held = history.past()
     assert (read_action(held.entries[0]), held.holds["prod"].why) == (LineageAction.HOLD, "a freeze")
 
     git(place.person, "fetch", "--quiet", "origin")
@@ -149,20 +149,20 @@ def test_history_recognises_a_hold_and_its_end(place: PromotionWorld, chronicle:
     git(place.person, "push", "--quiet", "origin", "main")
     place.repo.fetch()
     place.desired.refresh()
-    assert read_action(chronicle.past().entries[0]) is LineageAction.RESUME
-    assert chronicle.past().holds == {}
+    assert read_action(history.past().entries[0]) is LineageAction.RESUME
+    assert history.past().holds == {}
 
 
-def test_history_leaves_out_a_release_that_cannot_be_read(place: PromotionWorld, chronicle: GitHistory) -> None:
+def test_history_leaves_out_a_release_that_cannot_be_read(place: PromotionWorld, history: GitHistory) -> None:
     place.write({"environments/prod/release.yaml": b"base: [nonsense"}, "a mistake")
-    past = chronicle.past()
+    past = history.past()
 
     assert past.entries[0].releases == {}
     assert "prod" not in past.releases
     assert "test" in past.releases
 
 
-def test_history_keeps_only_the_newest_of_large_releases(place: PromotionWorld, chronicle: GitHistory) -> None:
+def test_history_keeps_only_the_newest_of_large_releases(place: PromotionWorld, history: GitHistory) -> None:
     many = "".join(f"    s{number}: {{digest: 'sha256:{number:064x}'}}\n" for number in range(8000))
     first = place.desired.head()
     for number in range(5):
@@ -170,6 +170,6 @@ def test_history_keeps_only_the_newest_of_large_releases(place: PromotionWorld, 
             f"base: {first}\noverlay: {first}\nadmission:\n  source: dev\n  request: r{number}\n  services:\n{many}"
         )
         place.write({"environments/prod/release.yaml": release.encode()}, f"release {number}")
-    read = [entry for entry in chronicle.past().entries if entry.subject.startswith("release ")]
+    read = [entry for entry in history.past().entries if entry.subject.startswith("release ")]
 
     assert [bool(entry.releases) for entry in read] == [True, True, True, False, False]

@@ -101,7 +101,7 @@ class TestReleaseWrittenByHand:
         assert "test has never proven order 1.3.0 with this digest" in target.stall.message
         assert f'`waived: {{"{image("order", 3).digest}": "<why>"}}`' in target.stall.message
         assert target.desired is not None
-        assert target.desired.revision == applied, "what runs is healed meanwhile"
+        assert target.desired.revision == applied, "the applied revision is healed meanwhile"
 
     def test_release_by_hand_is_admitted_if_each_part_is_waived_by_name(self, place: PromotionWorld) -> None:
         applied = place.desired.at_head("prod").revision
@@ -115,7 +115,7 @@ class TestReleaseWrittenByHand:
         place.push_image("order", 4, "prod")
         release_by_hand(place, waived, base=head)
         later = chosen(place, applied)
-        assert later.stall is not None, "a waiver is for what it names, and nobody inherits it"
+        assert later.stall is not None, "a waiver counts only for the digest or commit that it names"
         assert "order 1.4.0" in later.stall.message
 
     def test_release_by_hand_that_is_applied_already_is_not_stopped(self, place: PromotionWorld) -> None:
@@ -139,7 +139,7 @@ class TestReleaseWrittenByHand:
         release_by_hand(place, base=place.desired.at_head("prod").revision.base)
         place.tag("promote/prod/one", "x\n\nServices: order")
         place.look()
-        assert place.runs("prod")["print"] == "1.3.0", "it is what git says, though no pass lets it in"
+        assert place.runs("prod")["print"] == "1.3.0", "the trunk has this image, though admission refuses it"
         assert place.subjects(1) == ["prod by hand"]
         assert any("print: runs by a release.yaml without evidence" in each for each in place.waiting("prod"))
 

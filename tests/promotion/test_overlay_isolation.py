@@ -109,7 +109,9 @@ def test_request_for_all_services_waits_for_those_that_would_move(place: Promoti
     _hold(place)
     place.tag("promote/prod/first")
     place.look()
-    assert place.runs("prod/order") == {"order": "1.2.0"}, "print has nothing newer, so its hold holds nothing"
+    assert place.runs("prod/order") == {"order": "1.2.0"}, (
+        "print has no newer image, so its hold does not delay the request"
+    )
     for service in SERVICES:
         push_image(place, service, 3)
     place.soak()

@@ -121,7 +121,7 @@ def test_settings_on_the_trunk_follow_by_themselves_except_in_the_last_environme
     place.write({f"environments/{name}/kustomization.yaml": overlay(name, level="debug") for name in ("test", "prod")})
     place.look()
     assert (place.level("test"), place.level("prod")) == ("debug", "info")
-    assert "test" in place.touched[-1], "nobody else would look at it: the head is known already"
+    assert "test" in place.touched[-1], "no other queue would look at test: the head is known already"
     assert place.subjects(1) == ["test: settings of the trunk"]
 
 
@@ -419,7 +419,7 @@ class TestLeaderTerms:
     def test_leader_reads_proofs_again_after_another_term(self, proven: PromotionWorld) -> None:
         self._led_by_another(proven)
         written = proven.shelf.kept["dev"]
-        assert proven.promoter.look() is None, "it leads again, but has read nothing yet"
+        assert proven.promoter.look() is None, "this replica leads again, but has not read the ledger yet"
         proven.recorder.look_again()
         proven.run()
         assert proven.recorder.proofs("dev") is None

@@ -150,7 +150,7 @@ def test_evidence_of_another_environment_does_not_count(place: PromotionWorld) -
     place.run()
     place.tag("promote/prod/one", "x\n\nServices: order")
     place.look()
-    assert place.subjects(1) == ["prod by hand"], "and no promotion admits it"
+    assert place.subjects(1) == ["prod by hand"], "no promotion admits the release"
     assert any("stands in release.yaml, but test has never proven it" in each for each in place.waiting("prod"))
 
 
@@ -185,4 +185,4 @@ def test_waiver_for_onboarding_does_not_count_again_through_a_merged_old_branch(
     place.run()
     place.tag("promote/prod/one", "x\n\nServices: order")
     place.look()
-    assert place.subjects(1) == ["merge side"], "no promotion builds on it either"
+    assert place.subjects(1) == ["merge side"], "no promotion builds on the release either"

@@ -213,7 +213,7 @@ def test_admission_judges_again_after_another_overlay_changed(controller: Contro
     assert controller.targets.breached == {"dev"}
     controller.origin.write({PROD: overlay("prod")})
     controller.release_prod()
-    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}, "prod still runs it"
+    assert controller.reasons("dev", "prod") == {"dev": "ContractViolated"}, "prod still runs the shared value"
     controller.apply("prod")
     assert controller.reasons("dev", "prod") == {}
     assert controller.targets.breached == frozenset()
@@ -280,7 +280,7 @@ def test_admission_notices_a_change_that_only_the_reference_reads(controller: Co
     assert controller.target("dev").warnings == ()
     controller.origin.write({"base/more/one.yaml": service("two")})
     controller.take_in()
-    assert controller.desired.at_head("dev").key == ran, "dev reads none of it"
+    assert controller.desired.at_head("dev").key == ran, "dev reads no file of the changed directory"
     assert any("Service" in said and "two" in said for said in controller.target("dev").warnings)
 
 
@@ -288,7 +288,7 @@ def test_admission_admits_nothing_new_without_a_reference(controller: Controller
     text = (controller.origin.root / PIPELINE).read_text()
     controller.origin.write({PIPELINE: f"reference: nowhere\n{text}"})
     controller.take_in()
-    assert controller.reasons("dev", "prod") == {}, "what runs goes on"
+    assert controller.reasons("dev", "prod") == {}, "running revisions are not stopped"
     assert any("nowhere" in said for said in controller.target("dev").warnings)
     controller.origin.append(DEV, "replicas: [{name: order, count: 2}]\n")
     controller.take_in()

@@ -39,7 +39,7 @@ class World:
     def told(self) -> list[tuple[str, ...]]:
         return self.relay.told
 
-    def hints(self) -> Triggers:
+    def triggers(self) -> Triggers:
         return Triggers(self.place.repo, "main", self.place.desired, self.tasks, self.relay)
 
 
@@ -59,7 +59,7 @@ def push(ref: str | None, after: str | None = "f" * 40) -> ConfigPushed:
 
 
 def test_trunk_push_is_fetched_here_and_by_the_leader(world: World) -> None:
-    assert world.hints().config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
+    assert world.triggers().config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
     assert world.looked == ["fetch"]
     assert world.told == [("dev", "prod")]
 
@@ -67,53 +67,53 @@ def test_trunk_push_is_fetched_here_and_by_the_leader(world: World) -> None:
 def test_trunk_push_of_a_known_head_costs_no_fetch_and_is_told_to_the_leader(world: World) -> None:
     """A follower may know the head before the leader does."""
     head = world.place.desired.head()
-    assert world.hints().config_pushed(push("refs/heads/main", head)) == f"already at {head[:12]}"
+    assert world.triggers().config_pushed(push("refs/heads/main", head)) == f"already at {head[:12]}"
     assert not world.looked
     assert world.told == [("dev", "prod")]
 
 
 def test_trunk_push_back_to_a_known_head_is_fetched_while_another_one_is_due(world: World) -> None:
-    hints, head = world.hints(), world.place.desired.head()
-    hints.config_pushed(push("refs/heads/main", "b" * 40))
-    assert hints.config_pushed(push("refs/heads/main", head)) == "looking at the trunk's new head"
-    assert hints.config_pushed(push("refs/heads/main", head)).startswith("already at")
-    hints.config_pushed(push(None))
-    assert hints.config_pushed(push("refs/heads/main", head)) == "looking at the trunk's new head"
+    triggers, head = world.triggers(), world.place.desired.head()
+    triggers.config_pushed(push("refs/heads/main", "b" * 40))
+    assert triggers.config_pushed(push("refs/heads/main", head)) == "looking at the trunk's new head"
+    assert triggers.config_pushed(push("refs/heads/main", head)).startswith("already at")
+    triggers.config_pushed(push(None))
+    assert triggers.config_pushed(push("refs/heads/main", head)) == "looking at the trunk's new head"
     assert world.looked == ["fetch"] * 4
 
 
 def test_trunk_push_that_deletes_or_forces_back_is_fetched(world: World) -> None:
     for after in (None, "0" * 39 + "1"):
-        assert world.hints().config_pushed(push("refs/heads/main", after)) == "looking at the trunk's new head"
+        assert world.triggers().config_pushed(push("refs/heads/main", after)) == "looking at the trunk's new head"
     assert world.looked == ["fetch", "fetch"]
 
 
 @pytest.mark.parametrize("tag", ["promote/prod/42", "approve/prod/42"])
 @pytest.mark.parametrize("after", ["f" * 40, None], ids=["made", "deleted"])
 def test_request_tag_push_reads_the_tags(world: World, tag: str, after: str | None) -> None:
-    assert world.hints().config_pushed(push(f"refs/tags/{tag}", after)) == "looking at what was asked for"
+    assert world.triggers().config_pushed(push(f"refs/tags/{tag}", after)) == "looking at what was asked for"
     assert world.looked == ["tags"]
     assert world.told == [("prod",)]
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/feature/x", "refs/heads/mainly", "refs/tags/v1.0.0", "refs/tags/promoted"])
 def test_push_of_another_ref_is_answered_with_the_reason(world: World, ref: str) -> None:
-    assert world.hints().config_pushed(push(ref)) == f"{ref} is not the trunk; nothing depends on it"
+    assert world.triggers().config_pushed(push(ref)) == f"{ref} is not the trunk; nothing depends on it"
     assert not world.looked
 
 
 def test_push_without_a_ref_looks_at_everything(world: World) -> None:
-    assert world.hints().config_pushed(push(None, None)).startswith("looking at everything")
+    assert world.triggers().config_pushed(push(None, None)).startswith("looking at everything")
     assert world.looked == ["fetch"]
 
 
 def test_request_tag_of_an_unknown_environment_wakes_no_overlay(world: World) -> None:
-    world.hints().config_pushed(push("refs/tags/promote/moon/1"))
+    world.triggers().config_pushed(push("refs/tags/promote/moon/1"))
     assert world.told == [()]
 
 
 def test_scan_wakes_the_promoter(world: World) -> None:
-    answer = world.hints().registry_news(ImageScanned(IMAGE, OTHER))
+    answer = world.triggers().registry_news(ImageScanned(IMAGE, OTHER))
     assert answer == f"looking at what waits for the scan of {IMAGE} (bbbbbbbbbbbb)"
     assert world.looked == ["promote"]
     assert world.told == [("dev", "prod")]
@@ -126,24 +126,24 @@ def deploy(place: Place, environment: str, digest: str) -> None:
 
 
 def test_deletion_of_a_deployed_image_is_answered_and_logged_with_its_overlays(world: World) -> None:
-    hints = world.hints()
+    triggers = world.triggers()
     gone = ImageDeleted(IMAGE, DEPLOYED, "1.0.0")
-    assert hints.registry_news(gone) == LOOKING
-    hints.take_in()
-    assert hints.registry_news(gone) == f"no overlay of the trunk names {IMAGE} (aaaaaaaaaaaa)"
+    assert triggers.registry_news(gone) == LOOKING
+    triggers.take_in()
+    assert triggers.registry_news(gone) == f"no overlay of the trunk names {IMAGE} (aaaaaaaaaaaa)"
     for environment in ("dev", "prod"):
         deploy(world.place, environment, DEPLOYED)
     with capture_logs() as logs:
-        assert {hints.registry_news(gone) for _ in range(3)} == {LOOKING}
+        assert {triggers.registry_news(gone) for _ in range(3)} == {LOOKING}
         assert not logs
-        hints.take_in()
-        (answer,) = {hints.registry_news(gone) for _ in range(3)}
+        triggers.take_in()
+        (answer,) = {triggers.registry_news(gone) for _ in range(3)}
     assert answer.startswith(f"dev, prod: names {IMAGE} (aaaaaaaaaaaa), which the registry no longer has")
     assert [entry["deployed_in"] for entry in logs] == ["dev, prod"]
     deploy(world.place, "prod", OTHER)
-    assert hints.registry_news(gone) == LOOKING
-    hints.take_in()
-    assert hints.registry_news(gone).startswith(f"dev: names {IMAGE}")
+    assert triggers.registry_news(gone) == LOOKING
+    triggers.take_in()
+    assert triggers.registry_news(gone).startswith(f"dev: names {IMAGE}")
     assert set(world.looked) == {"refresh"}
 
 
@@ -158,23 +158,23 @@ class UnreadableTrees:
 
 
 def test_deletion_is_answered_without_waiting_for_the_clone(world: World) -> None:
-    hints = Triggers(UnreadableTrees(), "main", world.place.desired, world.tasks, world.relay)
+    triggers = Triggers(UnreadableTrees(), "main", world.place.desired, world.tasks, world.relay)
     for _ in range(3):
-        assert hints.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
+        assert triggers.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
 
 
 def test_deletions_at_the_same_time_are_each_answered_with_their_overlays(world: World) -> None:
     for environment in ("dev", "prod"):
         deploy(world.place, environment, DEPLOYED)
-    hints = world.hints()
-    hints.registry_news(ImageDeleted(IMAGE, DEPLOYED))
-    hints.take_in()
+    triggers = world.triggers()
+    triggers.registry_news(ImageDeleted(IMAGE, DEPLOYED))
+    triggers.take_in()
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         with capture_logs(), ThreadPoolExecutor(8) as pool:
             news = [ImageDeleted(f"{IMAGE}-{number}", DEPLOYED) for number in range(4000)]
-            answers = list(pool.map(hints.registry_news, news))
+            answers = list(pool.map(triggers.registry_news, news))
     finally:
         sys.setswitchinterval(before)
     assert all(answer.startswith("dev, prod: names") for answer in answers)
@@ -183,10 +183,10 @@ def test_deletions_at_the_same_time_are_each_answered_with_their_overlays(world:
 def test_triggers_work_before_the_first_fetch(tmp_path: Path) -> None:
     place = Place(tmp_path)
     world = World(place)
-    hints = world.hints()
-    assert hints.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
-    hints.take_in()
-    assert hints.config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
+    triggers = world.triggers()
+    assert triggers.registry_news(ImageDeleted(IMAGE, DEPLOYED)) == LOOKING
+    triggers.take_in()
+    assert triggers.config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
     assert world.looked == ["refresh", "fetch"]
     place.repo.close()
 
@@ -205,20 +205,20 @@ def test_pushes_during_a_fetch_cause_exactly_one_more(world: World) -> None:
 
     backoff = Backoff(lambda: 0.0, first=0.01, most=0.05)
     queue = Workqueue(backoff=backoff, clock=time.monotonic, workers=2)
-    hints = Triggers(place.repo, "main", place.desired, queue, ToldLeader())
+    triggers = Triggers(place.repo, "main", place.desired, queue, ToldLeader())
     queue.start(work)
     try:
-        hints.config_pushed(push("refs/heads/main"))
+        triggers.config_pushed(push("refs/heads/main"))
         assert entered.wait(20)
         for count in range(100):
             if count % 20 == 0:
                 place.remote.write({"note": str(count).encode()}, f"push {count}")
-            hints.config_pushed(push("refs/heads/main", place.remote.head()))
+            triggers.config_pushed(push("refs/heads/main", place.remote.head()))
         leave.set()
         assert done.acquire(timeout=20)
         assert done.acquire(timeout=20)
         assert place.desired.head() == place.remote.head()
-        assert hints.config_pushed(push("refs/heads/main", place.remote.head())).startswith("already at")
+        assert triggers.config_pushed(push("refs/heads/main", place.remote.head())).startswith("already at")
         queue.add("fence")
         assert done.acquire(timeout=20)
         assert passes == ["fetch", "fetch", "fence"]

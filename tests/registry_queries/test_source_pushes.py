@@ -145,7 +145,7 @@ def test_a08_source_push_is_never_fetched_or_resolved(world: World) -> None:
     assert (calls, asking.registry.asked, asking.work()) == ([], [], False)
     with watching() as calls:
         socket.getaddrinfo("127.0.0.1", 80)
-    assert "socket.getaddrinfo" in calls, "what is looked up would have been seen"
+    assert "socket.getaddrinfo" in calls, "the audit hook sees a look-up"
 
 
 @pytest.mark.parametrize(

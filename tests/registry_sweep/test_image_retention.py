@@ -134,9 +134,9 @@ def test_deletion_event_is_checked_at_once_and_not_believed(world: World) -> Non
     world.check()
     world.shelf.asked.clear()
     world.retention.check(image("gallery", "1.0.0").name, image("gallery", "1.0.0").digest or "")
-    assert not world.shelf.asked, "nobody needs it"
+    assert not world.shelf.asked, "no overlay needs it"
     world.retention.check(USED.name, USED.digest or "")
-    assert world.missing() == MissingImages(), "the registry has it: who says that it was deleted is not believed"
+    assert world.missing() == MissingImages(), "the registry has it, so the deletion event is wrong"
     world.shelf.digests.discard(missing_images.pinned_name(BEFORE))
     world.retention.check(BEFORE.name, BEFORE.digest or "")
     found = world.missing()
@@ -278,7 +278,7 @@ def test_status_has_a_condition_and_a_record_for_missing_images() -> None:
     assert condition is not None
     assert (condition.status, condition.reason, condition.message) == (False, IN_USE, GONE.message)
     assert condition.since == NOW + timedelta(minutes=5)
-    assert (gone.sync, gone.health) == (fine.sync, fine.health), "what runs, runs on"
+    assert (gone.sync, gone.health) == (fine.sync, fine.health), "sync and health do not change"
     line = summary.record(fine, gone, {})
     assert line is not None
     assert (line.reason, line.message) == (IN_USE, GONE.message)

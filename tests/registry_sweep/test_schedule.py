@@ -131,7 +131,7 @@ def test_schedule_sweeps_once_a_minute_at_most_for_news_of_another_replica(rig: 
     rig.shelf.digests.clear()
     for _ in range(20):
         rig.sweeping.look_again()
-    assert rig.sweeping.depth() == 1, "the second one waits, whatever the first one has planned"
+    assert rig.sweeping.depth() == 1, "the second sweep waits, whatever the first one has planned"
     assert len(rig.seen) == 1
     rig.clock_ahead = 61.0
     rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)  # makes the queue read its clock

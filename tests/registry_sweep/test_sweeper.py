@@ -177,7 +177,9 @@ def test_sweep_waits_for_the_end_of_a_hold(world: SweepWorld) -> None:
     assert all("held by ann" in each.outcome for each in found)
     assert not world.deployed()
     now[0], world.elapsed = at(100), 2400.0
-    assert all("held by ann" in each.outcome for each in sweeper.sweep(HOST)), "remembered, though not pushed since"
+    assert all("held by ann" in each.outcome for each in sweeper.sweep(HOST)), (
+        "the sweeper remembers the image, though it was not pushed since"
+    )
     world.remote.write({"environments/dev/hold.yaml": hold + b"until: 2026-02-01T00:00:00Z\n"}, "the hold is over")
     sweeper.sweep(HOST)
     assert {name: held.tag for name, held in world.deployed().items()} == NEWEST

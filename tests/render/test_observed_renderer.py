@@ -30,7 +30,7 @@ class Kitchen:
         self.seen.append((result, seconds))
 
 
-def test_a_render_is_built_once_and_then_a_hit() -> None:
+def test_render_is_built_once_and_then_a_hit() -> None:
     kitchen = Kitchen()
     renderer = ObservedRenderer(kitchen, kitchen, lambda: kitchen.time)
     source = Source(".", {}, "good")
@@ -39,7 +39,7 @@ def test_a_render_is_built_once_and_then_a_hit() -> None:
     assert kitchen.seen == [("built", 2.0), ("hit", 0.0), ("hit", 0.0)]
 
 
-def test_a_failed_render_is_reported_and_raised() -> None:
+def test_render_that_failed_is_reported_and_raised() -> None:
     kitchen = Kitchen()
     renderer = ObservedRenderer(kitchen, kitchen, lambda: kitchen.time)
     with pytest.raises(Rejected, match="no such file"):
