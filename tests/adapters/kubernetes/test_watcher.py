@@ -21,7 +21,7 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import PART_OF_LABEL, Parent
 from gitops.local.cluster import binaries
 from gitops.local.cluster.control_plane import ControlPlane
-from tests.worlds.clocks import WorldClock
+from tests.worlds.clocks import WorldClock, now
 from tests.worlds.control_plane import SharedControlPlane
 from tests.worlds.kubernetes import (
     MANAGER,
@@ -32,7 +32,6 @@ from tests.worlds.kubernetes import (
     config_map,
     deployment,
     eventually,
-    now,
 )
 
 CONFIG_MAPS = [("", "v1", "ConfigMap")]
