@@ -1,11 +1,9 @@
 """Rate limits: a token bucket for requests, and a tally that keeps repeated log lines to one a minute."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
-Clock = Callable[[], float]
-"""Monotonic seconds."""
+from gitops.ports import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +22,12 @@ class TokenBucket:
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens = float(rate.burst)
-        self._at = clock()
+        self._at = clock.monotonic()
 
     def take(self) -> float:
         """Takes a token and returns 0.0; without a token, returns the seconds until the next one."""
         with self._lock:
-            now = self._clock()
+            now = self._clock.monotonic()
             self._tokens = min(self._rate.burst, self._tokens + (now - self._at) * self._rate.per_second)
             self._at = now
             if self._tokens >= 1:
@@ -54,7 +52,7 @@ class Tally:
     def due(self, key: str) -> int:
         """The count to log now, this event included; 0 if nothing is to be logged yet."""
         with self._lock:
-            now = self._clock()
+            now = self._clock.monotonic()
             since, unlogged = self._open.get(key, (-self.WINDOW, 0))
             if key in self._open and now - since < self.WINDOW:
                 self._open[key] = (since, unlogged + 1)

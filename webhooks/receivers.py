@@ -16,8 +16,8 @@ The rules are elsewhere: auth.py authenticates, senders/ parses, and the committ
 
 import math
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 from flask import Blueprint, Response, g, jsonify, request
@@ -27,17 +27,17 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from gitops.core.errors import GitopsError, Rejected, Unavailable
 from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
 from gitops.core.parsing.git_urls import GitUrl, names_any
-from gitops.ports import Inbox
+from gitops.ports import Clock, DeliveryObserver, Inbox, WebhookEvents
 from webhooks import bodies
 from webhooks.auth import Request
 from webhooks.deliveries import Delivery
-from webhooks.limits import Clock, Rate, Tally, TokenBucket
+from webhooks.limits import Rate, Tally, TokenBucket
 from webhooks.replays import Replays
 from webhooks.sender import Sender, largest_body
 from webhooks.senders.kinds import KINDS, MEBIBYTE
 
 ARRIVED = "lockstep.arrived"
-"""WSGI environ key: the time of the request's first byte, in the clock's seconds. A server that knows it sets it."""
+"""WSGI environ key: the time of the request's first byte, in monotonic seconds. A server that knows it sets it."""
 
 _UNAUTHENTICATED = Rate(per_second=50, burst=200)
 _RETRY_AFTER = 5.0
@@ -50,23 +50,17 @@ _log = structlog.get_logger(__name__)
 class WebhookInputs:
     """Everything that the endpoint needs from the rest of the controller.
 
-    `repos` are the URLs of the one config repo. Three functions take an event and return one sentence for the answer;
-    none of them blocks: `on_config_push` a push to the config repo, `on_registry_news` a scan or a deletion,
-    `on_source_push` a push to any other repository (None if no service is built from it). `observe` is called with
-    (sender's name, HTTP status, seconds) after each answer; the name is empty for an unauthenticated request. `now` is
-    in seconds since 1970. `deadline` is in seconds and counts from ARRIVED.
+    `inbox` takes in pushed images, `events` everything else. `repos` are the URLs of the one config repo. `deadline` is
+    in seconds and counts from ARRIVED.
     """
 
     senders: Mapping[str, Sender]
     inbox: Inbox
     repos: frozenset[GitUrl]
-    on_config_push: Callable[[ConfigPushed], str]
-    on_registry_news: Callable[[ImageScanned | ImageDeleted], str]
-    observe: Callable[[str, int, float], None]
+    events: WebhookEvents
+    observer: DeliveryObserver
     clock: Clock
-    now: Callable[[], float]
     deadline: float = 2.5
-    on_source_push: Callable[[ConfigPushed], str | None] = lambda _event: None
 
 
 def blueprint(inputs: WebhookInputs) -> Blueprint:
@@ -87,14 +81,13 @@ class _Endpoint:
         self._tally = Tally(inputs.clock)
         self._replays = Replays()
         # An unknown sender name takes the same time and gets the same answer as a wrong secret.
-        unknown_secret = (secrets.token_bytes(32),)
-        self._unknown = Sender("", KINDS["github"], lambda: unknown_secret, MEBIBYTE, _UNAUTHENTICATED)
+        self._unknown = Sender("", KINDS["github"], _UnknownSecret(), MEBIBYTE, _UNAUTHENTICATED)
 
     def receive(self, name: str) -> Response:
         sender = self._inputs.senders.get(name, self._unknown)
         headers = {key.lower(): value for key, value in request.headers}
         body = self._read()
-        received = Request(headers, body, self._inputs.now())
+        received = Request(headers, body, self._inputs.clock.now().timestamp())
         if not sender.is_authentic(received):
             return self._refuse_unauthenticated()
         g.sender = sender.name
@@ -102,8 +95,8 @@ class _Endpoint:
             return self._receive_authentic(sender, received)
 
     def observe(self, response: Response) -> Response:
-        seconds = max(0.0, self._inputs.clock() - self._note_arrival())
-        self._inputs.observe(g.get("sender", ""), response.status_code, seconds)
+        seconds = max(0.0, self._inputs.clock.monotonic() - self._note_arrival())
+        self._inputs.observer.delivery_answered(g.get("sender", ""), response.status_code, seconds)
         return response
 
     def _read(self) -> bytes:
@@ -164,7 +157,7 @@ class _Endpoint:
             raise Unavailable(error.reason, error.message) from error
 
     def _commit(self, pushed: list[ImagePushed]) -> list[str]:
-        left = self._inputs.deadline - (self._inputs.clock() - self._note_arrival())
+        left = self._inputs.deadline - (self._inputs.clock.monotonic() - self._note_arrival())
         if left <= 0:
             raise Unavailable("DeadlineExceeded", "the delivery waited too long for a free thread")
         delivery = structlog.contextvars.get_contextvars()["delivery"]
@@ -172,14 +165,14 @@ class _Endpoint:
 
     def _pass_on_other(self, event: ConfigPushed | ImageScanned | ImageDeleted) -> str:
         if not isinstance(event, ConfigPushed):
-            return self._inputs.on_registry_news(event)
+            return self._inputs.events.registry_news(event)
         if not names_any(event.urls, self._inputs.repos):
-            sentence = self._inputs.on_source_push(event)
+            sentence = self._inputs.events.source_pushed(event)
             return sentence or "the push is to another repository than the config repo"
-        return self._inputs.on_config_push(event)
+        return self._inputs.events.config_pushed(event)
 
     def _note_arrival(self) -> float:
-        arrived: float = request.environ.setdefault(ARRIVED, self._inputs.clock())
+        arrived: float = request.environ.setdefault(ARRIVED, self._inputs.clock.monotonic())
         return arrived
 
     def _refuse_unauthenticated(self) -> Response:
@@ -197,6 +190,16 @@ class _Endpoint:
                 "delivery refused", status=answer.status_code, count=count, answer=answer.get_data(as_text=True)
             )
         return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _UnknownSecret:
+    """Implements ports.WebhookSecrets: a secret that nobody knows."""
+
+    value: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    def read(self) -> Sequence[bytes]:
+        return (self.value,)
 
 
 def _is_json(content_type: str) -> bool:

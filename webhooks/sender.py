@@ -1,8 +1,9 @@
 """A configured sender: its name in the URL /hooks/<name>, its kind, its secrets and its limits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from gitops.ports import WebhookSecrets
 from webhooks.auth import UNAUTHENTICATED_BYTES, Request
 from webhooks.limits import Rate
 from webhooks.senders.kinds import KINDS, SenderKind
@@ -10,23 +11,23 @@ from webhooks.senders.kinds import KINDS, SenderKind
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """`secrets` is called at every request, so that a rotated secret needs no restart. `largest_body` is in bytes."""
+    """`largest_body` is in bytes."""
 
     name: str
     kind: SenderKind
-    secrets: Callable[[], Sequence[bytes]]
+    secrets: WebhookSecrets
     largest_body: int
     rate: Rate
 
     def is_authentic(self, request: Request) -> bool:
-        return self.kind.scheme.is_authentic(self.secrets(), request)
+        return self.kind.scheme.is_authentic(self.secrets.read(), request)
 
     def signs_id(self, request: Request) -> bool:
         """True if the sender's signature covers the delivery's id; False if the id is only an unsigned header."""
-        return self.kind.signs_id(self.secrets(), request)
+        return self.kind.signs_id(self.secrets.read(), request)
 
     def is_bearer(self, headers: Mapping[str, str]) -> bool:
-        return self.kind.scheme.is_bearer(self.secrets, headers)
+        return self.kind.scheme.is_bearer(self.secrets.read, headers)
 
 
 def largest_body(senders: Mapping[str, Sender]) -> int:

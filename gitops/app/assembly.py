@@ -56,12 +56,10 @@ from gitops.status_page.blueprint import blueprint
 from gitops.status_page.overview_cache import OverviewCache
 from gitops.status_page.source import PageInputs
 from gitops.web import apps
-from gitops.web.apps import Listeners, Probes
+from gitops.web.apps import Listeners
 from webhooks.receivers import WebhookInputs
 from webhooks.sender import Sender
 
-_MANY_SENDERS = 20
-"""So many wait in a storm, and a sweep would only find what they bring."""
 _random = random.SystemRandom()
 
 
@@ -270,15 +268,11 @@ def _listeners(
         senders=senders,
         inbox=work.committer,
         repos=config.repo.remotes(),
-        on_config_push=work.triggers.config_pushed,
-        on_registry_news=news.registry_news,
-        observe=base.metrics.delivery,
-        clock=clock.monotonic,
-        now=lambda: clock.now().timestamp(),
+        events=news,
+        observer=base.metrics,
+        clock=clock,
         deadline=config.webhooks.deadline.total_seconds(),
-        on_source_push=work.facts.pushes.on_source_push,
     )
-    probes = Probes(alive=status.dead_loops, ready=status.unready)
-    pages = apps.create_page_app(blueprint(PageInputs(status, clock.now)), probes)
-    page = OverviewCache(pages, lambda: work.committer.waiting >= _MANY_SENDERS, clock.monotonic)
-    return apps.listeners(config, inputs, page, base.collector, probes)
+    pages = apps.create_page_app(blueprint(PageInputs(status, clock)), status)
+    page = OverviewCache(pages, work.committer, clock)
+    return apps.listeners(config, inputs, page, base.collector, status)

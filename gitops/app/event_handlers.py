@@ -10,7 +10,7 @@ import structlog
 
 from gitops.app.image_facts import ImageFacts
 from gitops.core.image_updates.changes import Change
-from gitops.core.image_updates.events import ImageDeleted, ImageScanned
+from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageScanned
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import applyset_of
 from gitops.desired.desired_state import DesiredState
@@ -134,7 +134,7 @@ class LeadershipChanges:
 
 @dataclass(frozen=True, slots=True)
 class OutsideTriggers:
-    """News from registries, and requests for a pass."""
+    """Implements ports.WebhookEvents, and takes in requests for a pass."""
 
     facts: ImageFacts
     sweeps: SweepSchedule
@@ -144,8 +144,13 @@ class OutsideTriggers:
     tasks: Queue
     passes: OverlayQueue
 
+    def config_pushed(self, event: ConfigPushed) -> str:
+        return self.triggers.config_pushed(event)
+
+    def source_pushed(self, event: ConfigPushed) -> str | None:
+        return self.facts.pushes.source_pushed(event)
+
     def registry_news(self, event: ImageScanned | ImageDeleted) -> str:
-        """A webhook of a registry. The sentence says what the controller does about it."""
         if isinstance(event, ImageScanned):
             self.facts.registries.scans.announced(event)
         else:

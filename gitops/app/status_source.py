@@ -125,7 +125,7 @@ class ControllerStatus:
         ]
         return found
 
-    # -- probes
+    # -- ports.Probes
 
     def dead_loops(self) -> Sequence[str]:
         return self._loops.dead()

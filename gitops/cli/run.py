@@ -62,7 +62,7 @@ def _await(reading: socket.socket) -> None:
 def _read_secrets(settings: Config, senders: Mapping[str, Sender]) -> logs.Secrets:
     access = wiring.access(settings.repo)
     passwords = [each.password.current() for each in settings.registries.values() if each.password]
-    sources: list[Callable[[], Sequence[bytes]]] = [*(sender.secrets for sender in senders.values()), *passwords]
+    sources: list[Callable[[], Sequence[bytes]]] = [*(sender.secrets.read for sender in senders.values()), *passwords]
     return lambda: [
         *access.secret_forms(),
         *(value.decode("utf-8", "replace") for source in sources for value in source()),

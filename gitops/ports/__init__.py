@@ -12,6 +12,7 @@ from gitops.ports.between import (
     CommitSubjects,
     ConfigHead,
     ContractCheck,
+    DeliveryObserver,
     EnvironmentComparer,
     ImageAvailability,
     ImageUse,
@@ -25,6 +26,7 @@ from gitops.ports.between import (
     PassQueue,
     PassRequester,
     PendingPromotions,
+    Probes,
     PromotionListener,
     Queue,
     SecretHashKey,
@@ -33,6 +35,8 @@ from gitops.ports.between import (
     SyncObserver,
     TermState,
     TrunkHead,
+    WebhookEvents,
+    WebhookSecrets,
 )
 from gitops.ports.outside import (
     NOWHERE,
@@ -66,6 +70,7 @@ __all__ = [
     "ConfigHead",
     "ConfigRepo",
     "ContractCheck",
+    "DeliveryObserver",
     "EnvironmentComparer",
     "EventRecorder",
     "GitObserver",
@@ -84,6 +89,7 @@ __all__ = [
     "PassQueue",
     "PassRequester",
     "PendingPromotions",
+    "Probes",
     "PromotionListener",
     "ProofLedger",
     "Queue",
@@ -98,4 +104,6 @@ __all__ = [
     "TermState",
     "Trees",
     "TrunkHead",
+    "WebhookEvents",
+    "WebhookSecrets",
 ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # an implementation of one port does not load the types of th
     from gitops.core.config_repo.pipeline import Pipeline
     from gitops.core.contract.parity import EnvironmentPair
     from gitops.core.image_updates.changes import Change
+    from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageScanned
     from gitops.core.image_updates.sweep import RegistryState
     from gitops.core.images.reference import Image
     from gitops.core.objects import Key
@@ -244,3 +245,48 @@ class EnvironmentComparer(Protocol):
 
     def parity(self, head: str, a: str, b: str) -> Sequence[EnvironmentPair]:
         """One pair for each service. Raises: Rejected, Unavailable."""
+
+
+class WebhookEvents(Protocol):
+    """Takes in the events of webhook deliveries that ask for no commit. Each method returns at once, with one sentence
+    for the answer to the sender. Thread-safe.
+    """
+
+    def config_pushed(self, event: ConfigPushed) -> str:
+        """A push to the config repo."""
+
+    def source_pushed(self, event: ConfigPushed) -> str | None:
+        """A push to any other repository; None when pipeline.yaml builds no service from it."""
+
+    def registry_news(self, event: ImageScanned | ImageDeleted) -> str:
+        """A scan of an image, or a deletion, in a registry."""
+
+
+class WebhookSecrets(Protocol):
+    """The secrets of one webhook sender. Thread-safe."""
+
+    def read(self) -> Sequence[bytes]:
+        """The secrets as they are now, several during a rotation. Called at every request, so that a rotated secret
+        needs no restart.
+        """
+
+
+class DeliveryObserver(Protocol):
+    """Counts the answers to webhook deliveries. Thread-safe."""
+
+    def delivery_answered(self, sender: str, status: int, seconds: float) -> None:
+        """`sender` is empty when the request was not authentic; `status` is that of HTTP; `seconds` since the first
+        byte of the request. Returns at once.
+        """
+
+
+class Probes(Protocol):
+    """The faults of this process, for /healthz and /readyz: one short text each, never a value; empty when there are
+    none. Thread-safe.
+    """
+
+    def dead_loops(self) -> Sequence[str]:
+        """The loops that ended or hang: only a restart helps."""
+
+    def unready(self) -> Sequence[str]:
+        """The reasons why the process cannot do its work now."""

@@ -26,7 +26,7 @@ class SourcePushes:
         self._pushes: dict[str, tuple[SourcePush, ...]] = {}
         self._lock = threading.Lock()
 
-    def on_source_push(self, event: ConfigPushed) -> str | None:
+    def source_pushed(self, event: ConfigPushed) -> str | None:
         """A sentence about the effect of the push; None when pipeline.yaml builds no service from its repository."""
         declared = self._head.pipeline()
         services = build_origin.built_from(event.urls, declared) if declared else ()

@@ -94,8 +94,8 @@ class Metrics:
             self.reconcile_seconds, self.sync, self.health, self.observed_at, self.drifts, self.writes,
         )  # fmt: skip
 
-    def delivery(self, sender: str, status: int, seconds: float) -> None:
-        """`sender` is empty for a stranger."""
+    def delivery_answered(self, sender: str, status: int, seconds: float) -> None:
+        """`sender` is empty for a request that was not authentic."""
         self.deliveries.labels(sender, str(status)).inc()
         self.delivery_seconds.labels(sender).observe(seconds)
 

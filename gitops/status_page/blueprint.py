@@ -62,7 +62,7 @@ class _ReleaseRoutes:
 
     def __init__(self, inputs: PageInputs, responses: PageResponses) -> None:
         self._source = inputs.source
-        self._now = inputs.now
+        self._clock = inputs.clock
         self._responses = responses
 
     def pairs(self) -> Response:
@@ -122,7 +122,7 @@ class _ReleaseRoutes:
 
     def _show_promotions(self) -> PromotionsView:
         statuses, pipeline = self._source.statuses(), self._source.pipeline()
-        return promotions.show_promotions(statuses, pipeline, self._source.past(), self._now())
+        return promotions.show_promotions(statuses, pipeline, self._source.past(), self._clock.now())
 
     def _show_service(self, name: str) -> service_images.ServiceView:
         statuses, pipeline = self._source.statuses(), self._source.pipeline()
@@ -133,7 +133,7 @@ class _ReleaseRoutes:
 
 def blueprint(inputs: PageInputs) -> Blueprint:
     """The page and its JSON API, to be registered without a prefix."""
-    made, responses = Blueprint("status_page", __name__, template_folder="templates"), PageResponses(inputs.now)
+    made, responses = Blueprint("status_page", __name__, template_folder="templates"), PageResponses(inputs.clock)
     pages, releases = _StatusRoutes(inputs, responses), _ReleaseRoutes(inputs, responses)
     overlays = ("<environment>", "<environment>/<service>")
     routes: list[tuple[str, str, _View]] = [

@@ -3,7 +3,7 @@ and under this load the rendering thread waits often for its turn; viewers get t
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 from werkzeug.wrappers import Response
 
+from gitops.ports import Backlog, Clock
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+_MANY_WAITING = 20
+"""So many deliveries wait only under load."""
 _FRESH = 1.0
 """Seconds. An older overview is still served, and a thread renders a new one."""
 _OLDEST = 5.0
@@ -28,7 +32,7 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Rendered:
-    """One rendered overview; `at` is in the clock's seconds."""
+    """One rendered overview; `at` is in monotonic seconds."""
 
     at: float
     status: str
@@ -37,15 +41,15 @@ class _Rendered:
 
 
 class OverviewCache:
-    """A WSGI application around the page's. Thread-safe. `clock` returns monotonic seconds. If `is_busy` has returned
-    False for 3 s, the page itself answers every request.
+    """A WSGI application around the page's. Thread-safe. `deliveries` are those that wait for their commit. When
+    fewer than 20 have waited for 3 s, the page itself answers every request.
     """
 
-    def __init__(self, app: "WSGIApplication", is_busy: Callable[[], bool], clock: Callable[[], float]) -> None:
+    def __init__(self, app: "WSGIApplication", deliveries: Backlog, clock: Clock) -> None:
         self._app = app
-        self._is_busy = is_busy
+        self._deliveries = deliveries
         self._clock = clock
-        self._busy_until = clock()
+        self._busy_until = clock.monotonic()
         self._lock = threading.Lock()
         self._kept: LRUCache[_Key, _Rendered] = LRUCache(_MOST)
         self._renewing: set[_Key] = set()
@@ -56,7 +60,7 @@ class OverviewCache:
         key = (environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT_LANGUAGE", ""))
         with self._lock:
             kept = self._kept.get(key)
-        age = self._clock() - kept.at if kept else _OLDEST
+        age = self._clock.monotonic() - kept.at if kept else _OLDEST
         if kept is None or age >= _OLDEST:
             kept = self._render(key, _without_conditions(environ))
         elif age >= _FRESH:
@@ -65,13 +69,13 @@ class OverviewCache:
         return answer.make_conditional(environ)(environ, start_response)
 
     def _is_under_load(self) -> bool:
-        now = self._clock()
-        if self._is_busy():
+        now = self._clock.monotonic()
+        if self._deliveries.waiting >= _MANY_WAITING:
             self._busy_until = now + _CALM_AFTER
         return now < self._busy_until
 
     def _render(self, key: _Key, environ: "WSGIEnvironment") -> _Rendered:
-        began = self._clock()
+        began = self._clock.monotonic()
         answer = Response.from_app(self._app, environ, buffered=True)
         made = _Rendered(began, answer.status, tuple(answer.headers), answer.get_data())
         if answer.status_code == 200:

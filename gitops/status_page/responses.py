@@ -4,9 +4,7 @@ A page has a weak ETag of the data shown, not of its text, so "3 min ago" becomi
 polls with If-None-Match and gets 304 while the data is unchanged. Browsers store nothing (no-store).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from importlib import resources
 from typing import Any
@@ -15,6 +13,7 @@ from flask import Response, abort, render_template, request
 from werkzeug.exceptions import NotFound
 
 from gitops.core.errors import GitopsError, Unavailable
+from gitops.ports import Clock
 from gitops.status_page import json_format, safe_text
 from gitops.status_page.page_context import PageContext, page_context
 from gitops.status_page.source import ControllerState
@@ -36,10 +35,10 @@ class _ErrorPage:
 
 
 class PageResponses:
-    """Makes the Flask responses. `now` returns the time, aware, in UTC."""
+    """Makes the Flask responses."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._assets = {name: resources.files(__package__).joinpath("static", name).read_bytes() for name in _ASSETS}
         self._build = sha256(b"".join(self._assets.values())).hexdigest()[:12]
 
@@ -83,7 +82,7 @@ class PageResponses:
         return response
 
     def _context(self, commit_url: str = "") -> PageContext:
-        return page_context(request, now=self._now(), build=self._build, commit_url=commit_url)
+        return page_context(request, now=self._clock.now(), build=self._build, commit_url=commit_url)
 
 
 def as_json(value: object) -> Response:

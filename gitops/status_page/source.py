@@ -1,6 +1,6 @@
 """The data that the page shows, as Protocols and values. The page never reads the cluster or the config repo itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -12,6 +12,7 @@ from gitops.core.image_updates.sweep import RegistryState
 from gitops.core.images.reference import Image
 from gitops.core.promotion.lineage import RepoHistory
 from gitops.core.sync.status import Record, SyncStatus
+from gitops.ports import Clock
 
 Statuses = Mapping[str, tuple[SyncStatus, Sequence[Record]]]
 """Overlay name -> its current status and its history, newest first, as `Ledger.read_all` returns them."""
@@ -79,7 +80,7 @@ class StatusSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PageInputs:
-    """Everything that the page needs from the rest of the controller. `now` returns the time, aware, in UTC."""
+    """Everything that the page needs from the rest of the controller."""
 
     source: StatusSource
-    now: Callable[[], datetime]
+    clock: Clock

@@ -12,13 +12,15 @@ from werkzeug.exceptions import HTTPException
 
 from gitops.config import model as config
 from gitops.core.errors import Rejected
+from gitops.ports import Probes
+from gitops.runtime.secret_files import SecretFiles
 from gitops.web.connection import SECURITY_HEADERS
 from gitops.web.listener import Listener, ListenerLimits
 from webhooks import receivers
 from webhooks.limits import Rate
 from webhooks.receivers import WebhookInputs
 from webhooks.sender import Sender, body_limit
-from webhooks.senders.kinds import KINDS
+from webhooks.senders.kinds import KINDS, SenderKind
 
 _log = structlog.get_logger(__name__)
 
@@ -26,17 +28,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 _PAGE_THREADS = 8
-
-Probe = Callable[[], Sequence[str]]
-"""Returns the faults, one short text each (names of loops, never values); empty when all is well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probes:
-    """`alive`: every loop of the process runs; if not, a restart helps. `ready`: the process can do its work now."""
-
-    alive: Probe
-    ready: Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +91,25 @@ def _sender(name: str, sender: config.SenderConfig, environ: Mapping[str, str]) 
     if flaw := next(filter(None, map(kind.secret_flaw, secrets())), None):
         raise Rejected("InvalidConfiguration", f"senders.{name}.secrets: one {flaw}")
     rate = Rate(sender.rate.per_second, sender.rate.burst)
-    return Sender(name, kind, _Rotated(name, secrets, kind.secret_flaw), sender.largest_body or kind.largest_body, rate)
+    return Sender(name, kind, _RotatedSecrets(name, secrets, kind), sender.largest_body or kind.largest_body, rate)
 
 
-class _Rotated:
-    """Secrets that may change at any time. One that can be none is logged once, when it appears: from then on its
-    sender is refused, and nothing else would say why.
+class _RotatedSecrets:
+    """Implements ports.WebhookSecrets: secrets that may change at any time. A secret that no request can match is
+    logged once, when it appears: from then on its sender is refused, and no other log line says why.
     """
 
-    def __init__(self, name: str, secrets: Callable[[], Sequence[bytes]], flaw: Callable[[bytes], str | None]) -> None:
+    def __init__(self, name: str, secrets: SecretFiles, kind: SenderKind) -> None:
         self._name = name
         self._secrets = secrets
-        self._flaw = flaw
-        self._told: list[str] = []
+        self._kind = kind
+        self._logged: list[str] = []
 
-    def __call__(self) -> Sequence[bytes]:
+    def read(self) -> Sequence[bytes]:
         values = self._secrets()
-        flaws = [flaw for flaw in map(self._flaw, values) if flaw]
-        if flaws != self._told:
-            self._told = flaws
+        flaws = [flaw for flaw in map(self._kind.secret_flaw, values) if flaw]
+        if flaws != self._logged:
+            self._logged = flaws
             for flaw in flaws:
                 _log.error("a secret was changed into one that proves nothing", sender=self._name, flaw=f"one {flaw}")
         return values
@@ -160,11 +151,11 @@ def _add_security_headers(response: Response) -> Response:
 
 
 def _add_probes(app: Flask, probes: Probes) -> None:
-    for path, probe in (("/healthz", probes.alive), ("/readyz", probes.ready)):
+    for path, probe in (("/healthz", probes.dead_loops), ("/readyz", probes.unready)):
         app.add_url_rule(path, path[1:], _answer_of(probe), methods=["GET"], provide_automatic_options=False)
 
 
-def _answer_of(probe: Probe) -> Callable[[], Response]:
+def _answer_of(probe: Callable[[], Sequence[str]]) -> Callable[[], Response]:
     def answer() -> Response:
         wrong = probe()
         text = "".join(f"{line}\n" for line in wrong) or "ok\n"

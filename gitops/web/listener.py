@@ -23,6 +23,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
 from gitops.core.errors import Rejected
+from gitops.runtime.clock import SystemClock
 from gitops.web import fd_limit as descriptors
 from gitops.web.connection import LONGEST_HEADER, BodyLimit, Connection, RequestParser, no_body
 from gitops.web.worker_pool import Dispatcher
@@ -165,7 +166,7 @@ class _Server(TcpWSGIServer):
         server.waking = threading.Lock()
         server.is_closed = False
         server.is_expected = server.skips_turn = False
-        server.tally = Tally(time.monotonic)
+        server.tally = Tally(SystemClock())
         server.channel_class = Connection
         server.make_parser = lambda adjustments: RequestParser(adjustments, limits.body, server.has_room)
         return server

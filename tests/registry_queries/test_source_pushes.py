@@ -15,13 +15,12 @@ from gitops.core.config_repo import pipeline
 from gitops.core.image_updates.build_origin import SourcePush
 from gitops.core.image_updates.events import ConfigPushed
 from gitops.registry_queries.source_pushes import MOST_KEPT, SourcePushes
-from gitops.web.apps import Probes, create_webhook_app
-from tests.webhooks.test_limits import Clock
+from gitops.web.apps import create_webhook_app
 from tests.webhooks.test_receivers import RecordingInbox
 from tests.worlds.clocks import WorldClock
 from tests.worlds.registries import Asking
+from tests.worlds.webhooks import FixedProbes, FixedSecrets, RecordedEvents, WebhookParties
 from webhooks.limits import Rate
-from webhooks.receivers import WebhookInputs
 from webhooks.sender import Sender
 from webhooks.senders.kinds import KINDS
 
@@ -70,24 +69,25 @@ class _Head:
         return self._world.declared
 
 
+class _SourceEvents(RecordedEvents):
+    """Hands pushes to source repositories on."""
+
+    def __init__(self, pushes: SourcePushes) -> None:
+        super().__init__()
+        self._pushes = pushes
+
+    def source_pushed(self, event: ConfigPushed) -> str | None:
+        return self._pushes.source_pushed(event)
+
+
 class World:
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 23, 8, tzinfo=UTC)
         self.declared: pipeline.Pipeline | None = PIPELINE
         self.pushes = SourcePushes(_Head(self), WorldClock(lambda: self.now))
-        sender = Sender("git", KINDS["github"], lambda: (SECRET,), 1 << 20, Rate(per_second=1000, burst=1000))
-        inputs = WebhookInputs(
-            senders={"git": sender},
-            inbox=RecordingInbox(),
-            repos=frozenset(),
-            on_config_push=str,
-            on_registry_news=str,
-            now=Clock(),
-            observe=lambda *_: None,
-            clock=Clock(),
-            on_source_push=self.pushes.on_source_push,
-        )
-        self.client = create_webhook_app(inputs, Probes(alive=tuple, ready=tuple)).test_client()
+        sender = Sender("git", KINDS["github"], FixedSecrets((SECRET,)), 1 << 20, Rate(per_second=1000, burst=1000))
+        inputs = WebhookParties(events=_SourceEvents(self.pushes)).inputs({"git": sender}, RecordingInbox())
+        self.client = create_webhook_app(inputs, FixedProbes()).test_client()
 
     def post(self, url: str, ref: str = "refs/heads/main", after: str = SHA) -> str:
         body = json.dumps({"ref": ref, "after": after, "repository": {"clone_url": url}, "deleted": False}).encode()
@@ -99,7 +99,7 @@ class World:
         return str(result)
 
     def hear(self, number: int, ref: str = "refs/heads/main") -> None:
-        self.pushes.on_source_push(ConfigPushed(("https://git.example/team/print",), ref, f"{number:040x}"))
+        self.pushes.source_pushed(ConfigPushed(("https://git.example/team/print",), ref, f"{number:040x}"))
 
 
 @pytest.fixture
@@ -153,14 +153,14 @@ def test_a08_source_push_is_never_fetched_or_resolved(world: World) -> None:
 )
 def test_source_push_without_a_commit_is_answered_and_not_kept(world: World, ref: str, after: str) -> None:
     event = ConfigPushed(("https://git.example/team/print",), ref, None if after == "0" * 40 else after)
-    assert world.pushes.on_source_push(event) == "the push is to the source of print; there is no commit to show"
+    assert world.pushes.source_pushed(event) == "the push is to the source of print; there is no commit to show"
     assert world.pushes.of("print") == ()
 
 
 @pytest.mark.parametrize("after", ["", "main", "<script>", "A" * 40, "a" * 41])
 def test_source_push_without_a_full_commit_id_is_not_kept(world: World, after: str) -> None:
     event = ConfigPushed(("https://git.example/team/print",), "refs/heads/main", after)
-    assert "no commit to show" in (world.pushes.on_source_push(event) or "")
+    assert "no commit to show" in (world.pushes.source_pushed(event) or "")
     assert world.pushes.of("print") == ()
 
 

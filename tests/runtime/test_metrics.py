@@ -50,8 +50,8 @@ def test_overlay_metrics_show_exactly_one_sync_and_one_health() -> None:
 def test_delivery_metrics_count_by_sender_and_status() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    metrics.delivery("harbor", 200, 0.1)
-    metrics.delivery("", 401, 0.001)
+    metrics.delivery_answered("harbor", 200, 0.1)
+    metrics.delivery_answered("", 401, 0.001)
     assert registry.get_sample_value("lockstep_deliveries_total", {"sender": "harbor", "status": "200"}) == 1
     assert registry.get_sample_value("lockstep_delivery_seconds_count", {"sender": ""}) == 1
 

@@ -10,10 +10,12 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, sync_playwright
 
 from gitops.status_page import PageInputs, blueprint
-from gitops.web.apps import Probes, create_page_app
+from gitops.web.apps import create_page_app
 from gitops.web.listener import Listener
 from tests.status_page import past
 from tests.status_page.sample import NOW, Source
+from tests.worlds.clocks import WorldClock
+from tests.worlds.webhooks import FixedProbes
 
 _QUIET = (
     "--headless",
@@ -34,15 +36,15 @@ def source() -> Source:
 
 @pytest.fixture
 def client(source: Source) -> FlaskClient:
-    page = blueprint(PageInputs(source, lambda: NOW))
-    return create_page_app(page, Probes(alive=tuple, ready=tuple)).test_client()
+    page = blueprint(PageInputs(source, WorldClock(lambda: NOW)))
+    return create_page_app(page, FixedProbes()).test_client()
 
 
 @pytest.fixture
 def address(source: Source) -> Iterator[str]:
     """The page behind the listener that serves it in production."""
-    page = blueprint(PageInputs(source, lambda: NOW))
-    listener = Listener(create_page_app(page, Probes(alive=tuple, ready=tuple)), "127.0.0.1", 0)
+    page = blueprint(PageInputs(source, WorldClock(lambda: NOW)))
+    listener = Listener(create_page_app(page, FixedProbes()), "127.0.0.1", 0)
     host, port = listener.start()
     yield f"http://{host}:{port}"
     listener.stop()

@@ -9,20 +9,21 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from gitops.status_page.overview_cache import OverviewCache
+from tests.worlds.clocks import Stopwatch, WorldClock
 
 
 class Page:
-    """Counts what it renders; `gate` holds it up."""
+    """Counts what it renders, and is the backlog of deliveries; `gate` holds it up."""
 
     def __init__(self) -> None:
-        self.now = 0.0
-        self.is_busy = True
+        self.stopwatch = Stopwatch(0.0)
+        self.waiting = 20
         self.rendered = 0
         self.status = 200
         self.gate = threading.Event()
         self.gate.set()
         self.made = threading.Semaphore(0)
-        self.client = Client(OverviewCache(self, lambda: self.is_busy, lambda: self.now))
+        self.client = Client(OverviewCache(self, self, WorldClock(monotonic=self.stopwatch)))
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         assert self.gate.wait(20)
@@ -44,22 +45,22 @@ def page() -> Page:
 
 
 def test_overview_is_rendered_for_each_request_without_load(page: Page) -> None:
-    page.is_busy = False
+    page.waiting = 19
     assert [page.look(), page.look()] == ["/ en 1", "/ en 2"]
 
 
 def test_overview_is_shared_for_a_second_under_load(page: Page) -> None:
     assert [page.look(), page.look()] == ["/ en 1", "/ en 1"]
-    page.is_busy = False
+    page.waiting = 19
     assert page.look() == "/ en 1"
-    page.now = 3.0
+    page.stopwatch.seconds = 3.0
     assert page.look() == "/ en 2"
 
 
 def test_overview_older_than_a_second_is_served_and_renewed_once(page: Page) -> None:
     page.look()
     assert page.made.acquire(timeout=20)
-    page.now = 1.5
+    page.stopwatch.seconds = 1.5
     page.gate.clear()
     assert [page.look() for _ in range(3)] == ["/ en 1"] * 3
     page.gate.set()
@@ -71,7 +72,7 @@ def test_overview_older_than_a_second_is_served_and_renewed_once(page: Page) -> 
 
 def test_overview_that_is_too_old_is_waited_for(page: Page) -> None:
     page.look()
-    page.now = 5.0
+    page.stopwatch.seconds = 5.0
     assert page.look() == "/ en 2"
 
 

@@ -22,12 +22,13 @@ from gitops.core.sync.status import Sync, SyncStatus
 from gitops.history.git_history import GitHistory
 from gitops.registry_queries.source_pushes import SourcePushes
 from gitops.status_page import ControllerState, PageInputs, Statuses, blueprint
-from gitops.web.apps import Probes, create_page_app
+from gitops.web.apps import create_page_app
 from tests.status_page.reading import json, visible_text
 from tests.worlds.clocks import WorldClock
 from tests.worlds.ports import Names
 from tests.worlds.promotion import HOST, SETTINGS, PromotionWorld, image, overlay, pipeline, world
 from tests.worlds.registries import REVISION
+from tests.worlds.webhooks import FixedProbes
 
 STRAY = """patches:
 - target: {kind: Deployment, name: print}
@@ -109,8 +110,8 @@ def real(place: PromotionWorld) -> RealSource:
 
 @pytest.fixture
 def page(place: PromotionWorld, real: RealSource) -> FlaskClient:
-    made = blueprint(PageInputs(real, lambda: place.now))
-    return create_page_app(made, Probes(alive=tuple, ready=tuple)).test_client()
+    made = blueprint(PageInputs(real, WorldClock(lambda: place.now)))
+    return create_page_app(made, FixedProbes()).test_client()
 
 
 def test_release_is_followed_from_dev_to_prod(place: PromotionWorld, page: FlaskClient) -> None:
@@ -145,9 +146,9 @@ def test_source_commit_is_followed_to_its_image_and_the_environments(tmp_path: P
         place.asking.serve(HOST)
         place.soak()
         real = RealSource(place)
-        views = blueprint(PageInputs(real, lambda: place.now))
-        page = create_page_app(views, Probes(alive=tuple, ready=tuple)).test_client()
-        said = real.pushes.on_source_push(ConfigPushed((f"{source}.git",), "refs/heads/main", REVISION))
+        views = blueprint(PageInputs(real, WorldClock(lambda: place.now)))
+        page = create_page_app(views, FixedProbes()).test_client()
+        said = real.pushes.source_pushed(ConfigPushed((f"{source}.git",), "refs/heads/main", REVISION))
         assert said == "the push is to the source of order; the page shows it until there is an image of it"
         assert f"{REVISION[:12]} main no image names this commit yet; pushed just now" in visible_text(
             page, "/images/order"

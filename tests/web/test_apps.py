@@ -1,6 +1,5 @@
 """The WSGI applications: headers of every answer, errors without details, probes, senders of the configuration."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,15 @@ from structlog.testing import capture_logs
 
 from gitops.config import model as config
 from gitops.core.errors import Rejected
-from gitops.web.apps import Probes, create_metrics_app, create_page_app, create_webhook_app, senders
+from gitops.ports import Probes
+from gitops.web.apps import create_metrics_app, create_page_app, create_webhook_app, senders
 from gitops.web.connection import SECURITY_HEADERS
 from tests.webhooks import samples
-from tests.webhooks.test_limits import Clock
 from tests.webhooks.test_receivers import SENDERS, RecordingInbox
-from webhooks.receivers import WebhookInputs
+from tests.worlds.webhooks import FixedProbes, WebhookParties
 from webhooks.senders.kinds import KINDS, MEBIBYTE
 
-WELL = Probes(alive=list, ready=list)
+WELL = FixedProbes()
 
 
 def page() -> Blueprint:
@@ -34,7 +33,7 @@ def page_client(probes: Probes = WELL) -> FlaskClient:
 
 
 def webhook_client(probes: Probes = WELL) -> FlaskClient:
-    inputs = WebhookInputs(SENDERS, RecordingInbox(), frozenset(), str, str, lambda *_: None, Clock(), Clock())
+    inputs = WebhookParties().inputs(SENDERS, RecordingInbox())
     return create_webhook_app(inputs, probes).test_client()
 
 
@@ -84,10 +83,7 @@ def test_a44_error_page_shows_no_exception() -> None:
 
 @pytest.mark.parametrize("build", [page_client, webhook_client])
 def test_probes_say_what_is_wrong(build: type) -> None:
-    def stuck() -> Sequence[str]:
-        return ["the committer has not turned for 90 s"]
-
-    client = build(Probes(alive=stuck, ready=list))
+    client = build(FixedProbes(dead=["the committer has not turned for 90 s"]))
     response = client.get("/healthz")
     assert (response.status_code, response.text) == (503, "the committer has not turned for 90 s\n")
     assert (client.get("/readyz").status_code, client.get("/readyz").text) == (200, "ok\n")
@@ -121,7 +117,7 @@ def test_senders_of_every_kind_have_a_parser_and_a_body_limit() -> None:
         "bitbucket-data-center": MEBIBYTE,
         "cloudevents": MEBIBYTE,
     }
-    assert {sender.secrets() for sender in made.values()} == {(b"s3cr3t",)}
+    assert {sender.secrets.read() for sender in made.values()} == {(b"s3cr3t",)}
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ", "whsec_c2hvcnQ=", "whsec_!!!!"])
@@ -130,7 +126,7 @@ def test_senders_refuse_an_invalid_signing_token_at_the_start(secret: str) -> No
     with pytest.raises(Rejected, match=r"senders\.git-host\.secrets.*copy the whole token") as refused:
         senders(configured, {"SECRET": secret})
     assert secret == "whsec_" or secret not in str(refused.value)
-    assert senders(configured, {"SECRET": "a plain token"})["git-host"].secrets() == (b"a plain token",)
+    assert senders(configured, {"SECRET": "a plain token"})["git-host"].secrets.read() == (b"a plain token",)
 
 
 def test_senders_log_an_invalid_rotated_signing_token_once(tmp_path: Path) -> None:
@@ -139,13 +135,13 @@ def test_senders_log_an_invalid_rotated_signing_token_once(tmp_path: Path) -> No
     configured = {"git-host": config.SenderConfig(kind="gitlab", secrets=(config.SecretSource(file=file),))}
     sender = senders(configured, {})["git-host"]
     with capture_logs() as logs:
-        sender.secrets()
+        sender.secrets.read()
         assert not logs
         for text in ("whsec_bm9uZQ==", samples.SIGNING_SECRET.decode(), "whsec_bm9uZQ=="):
             file.with_name("next").write_text(text)
             file.with_name("next").rename(file)
             for _ in range(3):
-                sender.secrets()
+                sender.secrets.read()
     assert [entry["sender"] for entry in logs] == ["git-host", "git-host"]
     assert "copy the whole token" in logs[0]["flaw"]
     assert "bm9uZQ" not in str(logs)

@@ -5,7 +5,6 @@ requests, and of the WSGI server itself.
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +13,17 @@ import pytest
 from flask import Blueprint
 from prometheus_client import CollectorRegistry
 
-from gitops.web.apps import Probes, create_metrics_app, create_page_app, create_webhook_app
+from gitops.web.apps import create_metrics_app, create_page_app, create_webhook_app
 from gitops.web.connection import SECURITY_HEADERS
 from gitops.web.listener import Listener, ListenerLimits
 from tests.web.test_listener import Answer, ask
 from tests.web.test_webhook_port import WaitingInbox, head
 from tests.webhooks.test_receivers import PUSH, SENDERS
-from webhooks.receivers import WebhookInputs
+from tests.worlds.webhooks import FixedProbes, WebhookParties
 from webhooks.sender import body_limit
 
-WELL = Probes(alive=tuple, ready=tuple)
-SICK = Probes(alive=lambda: ["a loop is stuck"], ready=lambda: ["a loop is stuck"])
+WELL = FixedProbes()
+SICK = FixedProbes(["a loop is stuck"], ["a loop is stuck"])
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def ports() -> Iterator[Ports]:
         page.add_url_rule(path, path, view, provide_automatic_options=False)
     inbox = WaitingInbox()
     inbox.release.set()
-    door = WebhookInputs(SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20)
+    door = WebhookParties(deadline=20).inputs(SENDERS, inbox)
     limits = {"webhooks": ListenerLimits(body=body_limit(SENDERS))}
     applications: dict[str, Any] = {
         "page": create_page_app(page, WELL),
@@ -135,10 +134,11 @@ SERVES = """
 import sys
 from flask import Blueprint
 from gitops.web.listener import Listener
-from gitops.web.apps import Probes, create_page_app
+from gitops.web.apps import create_page_app
+from tests.worlds.webhooks import FixedProbes
 page = Blueprint("page", "page")
 page.add_url_rule("/broken", "broken", lambda: 1 / 0)
-listener = Listener(create_page_app(page, Probes(alive=tuple, ready=tuple)), "127.0.0.1", 0)
+listener = Listener(create_page_app(page, FixedProbes()), "127.0.0.1", 0)
 print(listener.start()[1], flush=True)
 sys.stdin.read()
 listener.stop(within=1)

@@ -16,9 +16,10 @@ import pytest
 from flask import Blueprint, Flask, request
 
 from gitops.core.errors import Rejected
-from gitops.web.apps import Probes, create_page_app
+from gitops.web.apps import create_page_app
 from gitops.web.connection import SECURITY_HEADERS
 from gitops.web.listener import Listener, ListenerLimits
+from tests.worlds.webhooks import FixedProbes
 from webhooks.receivers import ARRIVED
 
 MEBIBYTE = 1024 * 1024
@@ -206,7 +207,7 @@ def test_a02_idle_connections_block_no_other_client(start: Start) -> None:
     """Half of the 1000 connections send nothing, half stop in a header, on the webhook port and on the page's port."""
     page = Blueprint("page", __name__)
     page.add_url_rule("/", "index", lambda: "page")
-    page_port = start(create_page_app(page, Probes(alive=list, ready=list)), idle=60, arrival=60)
+    page_port = start(create_page_app(page, FixedProbes()), idle=60, arrival=60)
     hooks_port = start(Echo().app(), idle=60, arrival=60)
     with contextlib.ExitStack() as idle:
         for count in range(1000):

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,16 +10,16 @@ from flask import Blueprint
 
 from gitops.core.errors import Unavailable
 from gitops.core.image_updates.events import Event
-from gitops.web.apps import Probes, create_page_app, create_webhook_app
+from gitops.web.apps import create_page_app, create_webhook_app
 from gitops.web.connection import SECURITY_HEADERS
 from gitops.web.listener import Listener, ListenerLimits
 from tests.web.test_listener import MEBIBYTE, ask, connect, is_closed, read_answer, resident
 from tests.webhooks import recorded
 from tests.webhooks.test_receivers import PUSH, SENDERS
-from webhooks.receivers import WebhookInputs
+from tests.worlds.webhooks import FixedProbes, WebhookParties
 from webhooks.sender import body_limit
 
-WELL = Probes(alive=list, ready=list)
+WELL = FixedProbes()
 STORM = 1000
 
 
@@ -51,9 +50,7 @@ def inbox() -> WaitingInbox:
 
 @pytest.fixture
 def port(inbox: WaitingInbox) -> Iterator[int]:
-    inputs = WebhookInputs(
-        SENDERS, inbox, frozenset(), str, str, lambda *_: None, time.monotonic, time.time, deadline=20
-    )
+    inputs = WebhookParties(deadline=20).inputs(SENDERS, inbox)
     limits = ListenerLimits(threads=STORM + 24, body=body_limit(SENDERS), arrival=30, idle=30)
     listener = Listener(create_webhook_app(inputs, WELL), "127.0.0.1", 0, limits)
     yield listener.start()[1]

@@ -21,6 +21,7 @@ from tests.webhooks.samples import Sample
 from tests.webhooks.senders.test_senders import MOVED
 from tests.webhooks.test_bodies import WRONG
 from tests.webhooks.test_receivers import World, build
+from tests.worlds.webhooks import FixedSecrets
 from webhooks.limits import Rate
 from webhooks.sender import Sender
 from webhooks.senders.kinds import KINDS
@@ -33,7 +34,7 @@ ALL = list(samples.ALL.values())
 def world_of(sample: Sample) -> World:
     """An endpoint with this sender only, without a rate limit."""
     rate = Rate(per_second=1e9, burst=10**9)
-    return build({"it": Sender("it", sample.kind, lambda: (sample.secret,), sample.kind.largest_body, rate)})
+    return build({"it": Sender("it", sample.kind, FixedSecrets((sample.secret,)), sample.kind.largest_body, rate)})
 
 
 def post(world: World, sample: Sample, body: bytes) -> int:
@@ -53,7 +54,8 @@ def _has_sound_tag(event: ImagePushed | ImageScanned | ImageDeleted) -> bool:
 
 
 def handed_on(world: World) -> list[Event]:
-    return [*world.looked, *world.news, *(event for events, _, _ in world.inbox.accepted for event in events)]
+    accepted = (event for events, _, _ in world.inbox.accepted for event in events)
+    return [*world.events.config_pushes, *world.events.news, *accepted]
 
 
 def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -205,7 +207,7 @@ def test_a09_hostile_ref_in_any_place_is_no_event(sample: Sample) -> None:
     for path in named:
         for evil in EVIL_REFS:
             assert post(world, sample, json.dumps(replaced(document, path, evil)).encode()) in {200, 400}
-    assert {event.ref for event in world.looked} <= {
+    assert {event.ref for event in world.events.config_pushes} <= {
         None,
         *NAMES_OF_REFS,
         *(f"refs/tags/{name}" for name in NAMES_OF_REFS),

@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,16 +15,17 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from gitops.core.errors import GitopsError, Rejected, Unavailable
-from gitops.core.image_updates.events import ConfigPushed, Event, Ignored, ImageDeleted, ImagePushed, ImageScanned
+from gitops.core.image_updates.events import Event, Ignored, ImageDeleted, ImagePushed
 from gitops.core.parsing import git_urls
 from gitops.runtime.metrics import Metrics
-from gitops.web.apps import Probes, create_webhook_app
+from gitops.web.apps import create_webhook_app
 from tests.webhooks import recorded, samples
-from tests.webhooks.test_limits import Clock
+from tests.worlds.clocks import Stopwatch, WorldClock
+from tests.worlds.webhooks import FixedProbes, FixedSecrets, RecordedEvents, WebhookParties
 from webhooks.auth import UNAUTHENTICATED_BYTES
 from webhooks.deliveries import Delivery
 from webhooks.limits import Rate
-from webhooks.receivers import ARRIVED, WebhookInputs
+from webhooks.receivers import ARRIVED
 from webhooks.sender import Sender, body_limit
 from webhooks.senders.kinds import KINDS, MEBIBYTE, SenderKind
 
@@ -53,9 +55,8 @@ class World:
 
     client: FlaskClient
     inbox: RecordingInbox
-    clock: Clock
-    looked: list[ConfigPushed]
-    news: list[ImageScanned | ImageDeleted]
+    clock: Stopwatch
+    events: RecordedEvents
     registry: CollectorRegistry
 
     def post(self, path: str, delivery: recorded.Recorded = PUSH, **changes: str | None) -> TestResponse:
@@ -71,7 +72,7 @@ class World:
 
 
 def sender(name: str, kind: str, *secrets: bytes, rate: Rate = RATE) -> Sender:
-    return Sender(name, KINDS[kind], lambda: secrets, KINDS[kind].largest_body, rate)
+    return Sender(name, KINDS[kind], FixedSecrets(secrets), KINDS[kind].largest_body, rate)
 
 
 SENDERS = {
@@ -88,29 +89,15 @@ SENDERS = {
 
 
 def build(senders: Mapping[str, Sender]) -> World:
-    inbox, clock, registry = RecordingInbox(), Clock(), CollectorRegistry()
-    looked, news = list[ConfigPushed](), list[ImageScanned | ImageDeleted]()
-
-    def look(event: ConfigPushed) -> str:
-        looked.append(event)
-        return f"{event.ref} moved"
-
-    def hear(event: ImageScanned | ImageDeleted) -> str:
-        news.append(event)
-        return f"{event.image} heard of"
-
-    inputs = WebhookInputs(
-        senders=senders,
-        inbox=inbox,
+    inbox, stopwatch, registry, events = RecordingInbox(), Stopwatch(), CollectorRegistry(), RecordedEvents()
+    parties = WebhookParties(
         repos=frozenset(repo for url in samples.REPOS if (repo := git_urls.parse(url)) is not None),
-        on_config_push=look,
-        on_registry_news=hear,
-        observe=Metrics(registry).delivery,
-        clock=clock,
-        now=lambda: samples.SIGNED_AT,
+        events=events,
+        observer=Metrics(registry),
+        clock=WorldClock(lambda: datetime.fromtimestamp(samples.SIGNED_AT, UTC), stopwatch),
     )
-    app = create_webhook_app(inputs, Probes(alive=list, ready=list))
-    return World(app.test_client(), inbox, clock, looked, news, registry)
+    app = create_webhook_app(parties.inputs(senders, inbox), FixedProbes())
+    return World(app.test_client(), inbox, stopwatch, events, registry)
 
 
 @pytest.fixture
@@ -143,11 +130,11 @@ def test_cloudevent_is_logged_with_its_own_id(world: World) -> None:
 
 
 def test_deadline_counts_from_the_first_byte(world: World) -> None:
-    arrived = {ARRIVED: world.clock.now - 2.0}
+    arrived = {ARRIVED: world.clock.seconds - 2.0}
     headers = {"Authorization": PUSH.headers["authorization"], "Content-Type": "application/json"}
     assert world.client.post("/hooks/harbor", data=PUSH.body, headers=headers, environ_base=arrived).status_code == 200
     assert world.inbox.accepted[0][2] == pytest.approx(0.5)
-    late = {ARRIVED: world.clock.now - 2.6}
+    late = {ARRIVED: world.clock.seconds - 2.6}
     response = world.client.post("/hooks/harbor", data=PUSH.body, headers=headers, environ_base=late)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert len(world.inbox.accepted) == 1
@@ -156,7 +143,7 @@ def test_deadline_counts_from_the_first_byte(world: World) -> None:
 def test_config_push_is_passed_on(world: World) -> None:
     response = world.post("/hooks/git", GIT_PUSH)
     assert (response.status_code, response.get_json()) == (200, {"results": ["refs/heads/main moved"]})
-    assert world.looked[0].after == "30d8cec7604488fda746a59c1a98d82e582304b6"
+    assert world.events.config_pushes[0].after == "30d8cec7604488fda746a59c1a98d82e582304b6"
     assert not world.inbox.accepted
 
 
@@ -175,7 +162,7 @@ def test_a08_repository_that_looks_like_the_config_repo_is_ignored(world: World,
     response = post_signed(world, json.dumps(document).encode())
     assert response.status_code == 200
     assert "another repository" in response.get_json()["results"][0]
-    assert not world.looked
+    assert not world.events.config_pushes
 
 
 def post_signed(world: World, body: bytes, content_type: str = "application/json") -> TestResponse:
@@ -188,8 +175,8 @@ def test_ignored_delivery_is_answered_with_the_reason(world: World) -> None:
     response = world.post("/hooks/github", samples.ALL["github-ping"].delivery)
     assert (response.status_code, response.get_json()) == (200, {"results": ["the webhook works"]})
     assert not (world.inbox.accepted)
-    assert not (world.looked)
-    assert not (world.news)
+    assert not (world.events.config_pushes)
+    assert not (world.events.news)
 
 
 def test_scan_and_deletion_are_passed_on_without_waiting_for_a_commit(world: World) -> None:
@@ -197,7 +184,7 @@ def test_scan_and_deletion_are_passed_on_without_waiting_for_a_commit(world: Wor
     response = world.post("/hooks/harbor", recorded.ALL["harbor-default-DELETE_ARTIFACT"])
     assert response.status_code == 200
     assert "heard of" in response.get_json()["results"][0]
-    assert [type(event) for event in world.news] == [ImageDeleted]
+    assert [type(event) for event in world.events.news] == [ImageDeleted]
 
 
 def test_config_push_is_answered_though_commits_fail(world: World) -> None:
@@ -250,7 +237,7 @@ def test_a03_body_is_not_parsed_before_authentication() -> None:
         return Delivery(None, Ignored("read"))
 
     kind = SenderKind(parse, KINDS["harbor"].scheme, MEBIBYTE)
-    world = build({"harbor": Sender("harbor", kind, lambda: (recorded.HARBOR_SECRET,), MEBIBYTE, RATE)})
+    world = build({"harbor": Sender("harbor", kind, FixedSecrets((recorded.HARBOR_SECRET,)), MEBIBYTE, RATE)})
     assert world.post("/hooks/harbor", authorization="wrong").status_code == 401
     assert not parsed
     assert world.post("/hooks/harbor").status_code == 200
@@ -346,7 +333,7 @@ def test_rate_limit_of_one_sender_is_429_for_this_sender_only(world: World) -> N
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].headers["Retry-After"] == "2"
     assert world.post("/hooks/harbor").status_code == 200
-    world.clock.now += 2
+    world.clock.seconds += 2
     assert world.post("/hooks/slow").status_code == 200
 
 
@@ -356,7 +343,7 @@ def test_a12_unauthenticated_requests_share_a_rate_limit_and_a_log_line(world: W
     assert answers == [401] * 200 + [429] * 100
     assert [entry["event"] for entry in logs] == ["unauthenticated requests refused"]
     assert world.post("/hooks/harbor").status_code == 200
-    world.clock.now += 60
+    world.clock.seconds += 60
     with capture_logs() as logs:
         world.post("/hooks/nobody")
     assert [entry["count"] for entry in logs] == [300]
@@ -390,7 +377,7 @@ def test_a06_replayed_delivery_is_decided_by_its_content_and_logged_once(world: 
         answers = [world.post("/hooks/harbor").get_json() for _ in range(20)]
     assert answers == [{"results": ["committed 1.0.0"]}] * 20
     assert [entry["event"] for entry in logs] == ["delivery answered", "deliveries came again"]
-    world.clock.now += 60
+    world.clock.seconds += 60
     with capture_logs() as logs:
         world.post("/hooks/harbor")
     assert [entry["count"] for entry in logs] == [19]
@@ -419,7 +406,7 @@ def test_a06_signed_id_is_processed_once_unless_it_failed(world: World) -> None:
     assert first.get_json() == {"results": ["refs/heads/main moved"]}
     assert second.status_code == 200
     assert "was answered before" in second.get_json()["results"][0]
-    assert len(world.looked) == 1
+    assert len(world.events.config_pushes) == 1
 
 
 def test_a06_signed_id_counts_only_if_its_signature_is_verified(world: World) -> None:
@@ -428,7 +415,7 @@ def test_a06_signed_id_counts_only_if_its_signature_is_verified(world: World) ->
     by_token = {"x-gitlab-token": samples.WRITTEN_SECRET.decode(), "webhook-signature": "v1," + "A" * 43 + "="}
     assert world.post("/hooks/gitlab", sample.delivery, **by_token).status_code == 200
     assert world.post("/hooks/gitlab", sample.delivery).get_json() == {"results": ["refs/heads/main moved"]}
-    assert len(world.looked) == 2
+    assert len(world.events.config_pushes) == 2
 
 
 def test_a09_invalid_ref_is_answered_200_with_the_reason(world: World) -> None:
@@ -437,7 +424,7 @@ def test_a09_invalid_ref_is_answered_200_with_the_reason(world: World) -> None:
     response = world.post("/hooks/gitlab", replace(sample.delivery, body=body))
     assert response.status_code == 200
     assert response.get_json() == {"results": ["ref 'refs/heads/-x' is not a valid branch or tag name"]}
-    assert not world.looked
+    assert not world.events.config_pushes
 
 
 def test_a06_failed_delivery_is_no_replay_when_it_is_sent_again(world: World) -> None:
@@ -455,7 +442,7 @@ def test_a07_signature_of_another_time_is_401(world: World) -> None:
         changes = {"webhook-timestamp": f"{stamp:.0f}"}
         assert world.post("/hooks/gitlab", sample.delivery, **changes).status_code == 401
     assert world.post("/hooks/gitlab", sample.delivery, **{"webhook-id": "another"}).status_code == 401
-    assert not world.looked
+    assert not world.events.config_pushes
 
 
 def limits() -> Iterator[tuple[str, dict[str, str], int]]:

@@ -9,7 +9,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from flask import Blueprint
 
 from gitops.core.image_updates.events import Event
 from gitops.runtime.logs import LogOutput, configure
-from gitops.web.apps import Probes, create_page_app, create_webhook_app
+from gitops.web.apps import create_page_app, create_webhook_app
 from gitops.web.listener import Listener, ListenerLimits
 from tests import ROOT
 from tests.webhooks.test_receivers import SENDERS
-from webhooks.receivers import WebhookInputs
+from tests.worlds.webhooks import FixedProbes, WebhookParties
 from webhooks.sender import body_limit
 
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
@@ -88,17 +87,7 @@ def serve(wanted: Mapping[str, int]) -> None:
     configure(LogOutput(sys.stderr, "lockstep", style="json"))
     if files:
         _allow_files(files)
-    well = Probes(alive=list, ready=list)
-    inputs = WebhookInputs(
-        senders=SENDERS,
-        inbox=AcceptingInbox(),
-        repos=frozenset(),
-        on_config_push=str,
-        on_registry_news=str,
-        observe=lambda *_: None,
-        clock=time.monotonic,
-        now=time.time,
-    )
+    well, inputs = FixedProbes(), WebhookParties().inputs(SENDERS, AcceptingInbox())
     page = Blueprint("page", __name__)
     page.add_url_rule("/", "index", lambda: "page")
     wide = ListenerLimits(threads=64, body=body_limit(SENDERS), **limits)
