@@ -16,7 +16,7 @@ from gitops.core.objects import Key
 from gitops.core.ownership.applyset import Parent, applyset_of
 from gitops.core.ownership.live_object import Observed
 from gitops.core.revision import Revision
-from gitops.core.sync import heal_backoff, plan, requeue, retention, summary, sync_target, withholding
+from gitops.core.sync import heal_backoff, plan, requeue, retention, summary, withholding
 from gitops.core.sync.desired import Desired
 from gitops.core.sync.plan import Outcome, Plan
 from gitops.core.sync.requeue import RequeueFacts
@@ -39,10 +39,8 @@ from gitops.reconcile.executor import ApplyScope, Executor
 from gitops.reconcile.object_claims import OverlayClaims
 from gitops.reconcile.pass_memory import OverlayMemory, PassMemory
 from gitops.reconcile.status_writer import WRITE_EVERY, StatusWriter
+from gitops.reconcile.target_choice import TargetChoice
 
-_log = structlog.get_logger(__name__)
-
-_TRIES = 20
 _MOST_SENTENCES = 50
 _NO_NEWS = frozenset({"Incomplete", "NotLeading"})
 """Reasons that a pass ends with after its status was reported, or by which nothing changed."""
@@ -93,7 +91,7 @@ class Reconciler:
     def __init__(self, parties: ReconcilerParties) -> None:
         self._parties = parties
         self._desired = parties.desired
-        self._admission = parties.admission
+        self._targets = TargetChoice(parties.desired, parties.admission, parties.clock)
         self._executor = parties.executor
         self._clock = parties.clock
         self._claims = OverlayClaims(parties.desired)
@@ -147,7 +145,10 @@ class Reconciler:
         started = self._clock.monotonic()
         memory = self._memory.of(overlay.name)
         parent = self._parent(overlay.name, memory)
-        work = _Work(self.target(parent, memory), parent, memory)
+        target = self._targets.choose(parent, self._memory.applied)
+        if target.is_breached is not None:
+            memory.is_breached = target.is_breached
+        work = _Work(target, parent, memory)
         rendered = self._clock.monotonic()
         done = self._converge(work)
         took = {"render": rendered - started, "apply": self._clock.monotonic() - rendered}
@@ -157,51 +158,24 @@ class Reconciler:
             memory.healthy_key = desired.key
         return requeue.delay(done.steps, done.outcomes, self._requeue_facts(overlay.name, memory))
 
-    def target(self, parent: Parent, memory: OverlayMemory) -> SyncTarget:
-        """The target of a pass over the parent's overlay. What git wants and the contract that judges it are of one
-        head, also when a new head is taken in meanwhile. Writes nothing.
-
-        Raises: Conflict when heads arrive faster than one can be judged, or the overlay left the trunk; Unavailable.
-        """
-        for _ in range(_TRIES):
-            desired = self._desired.resolve(parent.overlay)
-            verdict = self._admission.judge(desired, parent.applied, self._memory.applied)
-            applied = self._at_applied(desired.overlay, parent) if verdict.refusal else None
-            target = sync_target.choose(desired, verdict, applied, now=self._clock.now())
-            if self._desired.head() == desired.head:
-                break
-        else:
-            raise Conflict("TrunkMoved", "new heads arrive faster than one can be judged")
-        if verdict.is_breached is not None:
-            memory.is_breached = verdict.is_breached
-        if verdict.refusal is not None:
-            _log.warning("stalled", reason=verdict.refusal.reason, message=verdict.refusal.message)
-        return target
-
     def preview(self, name: str) -> tuple[Revision | None, Plan]:
         """The plan of a pass now, with exact differences, and the revision that it is for. Writes nothing.
 
-        Raises: Rejected when a pass would refuse what git asks for.
+        Raises: Rejected when git has no such overlay, or a pass would refuse its desired state.
         """
+        if name not in self._desired.overlays():
+            raise Rejected("NotFound", f"the config repo has no overlay {name}")
         parent = self._parties.parents.read(name) or Parent(name, self._parties.repo_name)
-        desired = self._desired.at_head(name)
-        refusal = self.target(parent, self._memory.of(name)).refusal
+        target = self._targets.choose(parent, self._memory.applied)
+        desired, refusal = target.desired, target.refusal
         if refusal is not None:
             raise Rejected(refusal.reason, refusal.message)
+        if desired is None:
+            return target.revision, ()
         observed = self._observe(desired, parent)
         policy = SyncTarget(desired.overlay, desired.revision, desired).policy(generated=False, tolerated={})
         steps = plan.plan(desired.manifests, parent.members, observed, policy)
         return desired.revision, self._executor.examine(steps, self._scope(desired))
-
-    def _at_applied(self, overlay: Overlay, parent: Parent) -> Desired | None:
-        """The overlay as it was applied last, kept and healed while git's content is refused; None = not known."""
-        try:
-            return self._desired.at(overlay, parent.applied) if parent.applied else None
-        except Rejected as error:
-            _log.warning(
-                "the revision that was applied last does not render any more", reason=error.reason, message=str(error)
-            )
-            return None
 
     def _parent(self, name: str, memory: OverlayMemory) -> Parent:
         found = memory.parent if memory.is_sure else self._parties.parents.read(name)

@@ -1,7 +1,8 @@
 """Passes over real git, real kustomize and a real API server, with faults in between."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.adapters.kustomize.builder import Kustomize
 from gitops.adapters.kustomize.render_cache import RenderCache
 from gitops.contract.head_surveys import HeadSurveys
-from gitops.core.errors import Unavailable
+from gitops.core.errors import Rejected, Unavailable
 from gitops.core.manifests.manifest import Manifest
 from gitops.core.manifests.scope import ScopeCeilings
 from gitops.core.objects import Body
 from gitops.core.ownership.applyset import PART_OF_LABEL, applyset_of
+from gitops.core.revision import Revision
 from gitops.core.sync.status import Record, Sync
+from gitops.core.sync.sync_target import AdmissionVerdict, DesiredAtHead
 from gitops.desired.applied_overlays import AppliedOverlays
 from gitops.desired.desired_state import DesiredState
 from gitops.desired.overlay_render import ScopeRules
@@ -57,6 +60,28 @@ class LosingAnswers(KubernetesCluster):
         return body
 
 
+class OvertakenState(DesiredState):
+    """Calls `meanwhile` once, after it has answered for an overlay and before the contract judges this answer."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def resolve(self, name: str) -> DesiredAtHead:
+        found = super().resolve(name)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return found
+
+
+class ToleratedBreach(OverlayAdmission):
+    """Admits every overlay. While `finds` is set, each has a violation that does not stop it."""
+
+    finds = False
+
+    def judge(self, wanted: DesiredAtHead, last: Revision | None, applied: Mapping[str, Revision]) -> AdmissionVerdict:
+        return replace(super().judge(wanted, last, applied), is_breached=self.finds)
+
+
 class Quiet:
     def announce(self, overlay: str, record: Record) -> None:
         """Drop the Event."""
@@ -82,9 +107,9 @@ class Site:
         self.pool = ThreadPoolExecutor(4)
         renderer = Kustomize(binaries.ensure("kustomize"), directory / "renders")
         builds = Builds(self.repo, renderer)
-        self.desired = DesiredState(self.repo, builds, self.cluster, ScopeRules(ScopeCeilings(), HashKey()))
+        self.desired = OvertakenState(self.repo, builds, self.cluster, ScopeRules(ScopeCeilings(), HashKey()))
         surveys = HeadSurveys(builds, RenderCache(directory / "surveys"))
-        self.admission = OverlayAdmission(self.desired, AppliedOverlays(self.repo, builds), surveys)
+        self.admission = ToleratedBreach(self.desired, AppliedOverlays(self.repo, builds), surveys)
         self.parents = KubernetesApplySets(self.api, repo=self.remote.url)
         self.start()
 
@@ -230,3 +255,31 @@ def test_overlay_that_left_git_stays_and_is_called_orphaned(site: Site) -> None:
     site.look_at("a")
     assert site.ready("a")[1] == "Orphaned"
     assert site.live("settings").data == {"value": "one"}
+
+
+def test_preview_is_of_one_head_also_when_a_new_one_is_taken_in_meanwhile(site: Site) -> None:
+    site.push(a={"settings": "one"})
+    site.desired.meanwhile = lambda: site.push(a={"settings": "one", "more": "two"})
+    revision, steps = site.reconciler.preview(f"{site.env}/a")
+    assert revision is not None
+    assert revision.overlay == site.desired.head()
+    assert {step.key.name for step in steps} == {"settings", "more"}
+
+
+def test_preview_remembers_no_violation_and_a_pass_does(site: Site) -> None:
+    name = f"{site.env}/a"
+    site.push(a={"settings": "one"})
+    site.admission.finds = True
+    site.reconciler.preview(name)
+    assert site.reconciler.breached() == frozenset()
+    site.look_at("a")
+    assert site.reconciler.breached() == {name}
+    site.admission.finds = False
+    site.reconciler.preview(name)
+    assert site.reconciler.breached() == {name}
+
+
+def test_preview_of_an_overlay_that_git_has_not_is_refused(site: Site) -> None:
+    site.push(a={"settings": "one"})
+    with pytest.raises(Rejected, match=f"the config repo has no overlay {site.env}/b"):
+        site.reconciler.preview(f"{site.env}/b")

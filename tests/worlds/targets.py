@@ -1,18 +1,15 @@
-"""Sync targets of passes: a reconciler that reads git and the applied revisions, and applies nothing."""
+"""Sync targets of passes, chosen from git and the applied revisions. Nothing is applied."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 
 from gitops.core.ownership.applyset import Parent
 from gitops.core.revision import Revision
 from gitops.core.sync.sync_target import SyncTarget
 from gitops.desired.desired_state import DesiredState
 from gitops.reconcile.admission import OverlayAdmission
-from gitops.reconcile.pass_memory import OverlayMemory
-from gitops.reconcile.reconciler import Reconciler, ReconcilerParties
+from gitops.reconcile.target_choice import TargetChoice
 from tests.worlds.clocks import WorldClock, now
-from tests.worlds.ports import Leader
 
 _REPO = "repo"
 
@@ -28,43 +25,16 @@ class Targets:
         wall: Callable[[], datetime] = now,
     ) -> None:
         self._applied = applied
-        self._recalled: Mapping[str, Revision] | None = None
-        self._memories: dict[str, OverlayMemory] = {}
-        nothing: Any = _Stored(applied)
-        self._reconciler = Reconciler(
-            ReconcilerParties(
-                desired=desired,
-                admission=admission,
-                live=nothing,
-                parents=nothing,
-                reporter=nothing,
-                executor=nothing,
-                clock=WorldClock(wall),
-                leadership=Leader(),
-                repo_name=_REPO,
-            )
-        )
+        self._breached: dict[str, bool] = {}
+        self._choice = TargetChoice(desired, admission, WorldClock(wall))
 
     def target(self, name: str) -> SyncTarget:
-        if self._recalled != self._applied:
-            self._recalled = dict(self._applied)
-            self._reconciler.recall()
         parent = Parent(name, _REPO, applied=self._applied.get(name))
-        return self._reconciler.target(parent, self._memories.setdefault(name, OverlayMemory()))
+        found = self._choice.choose(parent, dict(self._applied))
+        if found.is_breached is not None:
+            self._breached[name] = found.is_breached
+        return found
 
     @property
     def breached(self) -> frozenset[str]:
-        return frozenset(name for name, memory in self._memories.items() if memory.is_breached)
-
-
-class _Stored:
-    """The stored parents: the part of the cluster that choosing a target needs."""
-
-    def __init__(self, applied: Mapping[str, Revision]) -> None:
-        self._applied = applied
-
-    def read_all(self) -> dict[str, Parent]:
-        return {name: Parent(name, _REPO, applied=revision) for name, revision in self._applied.items()}
-
-    def recall(self) -> None:
-        """There are no statuses."""
+        return frozenset(name for name, is_breached in self._breached.items() if is_breached)

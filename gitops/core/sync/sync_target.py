@@ -47,6 +47,7 @@ class SyncTarget:
     """The state that a pass works towards. `revision`: the commits that git wants. `desired`: the state of these
     commits; if `stall` is a refusal, the state that was applied last, None = unknown. `warnings`: sentences about
     violations that do not stop it. `withheld`: why the plan is shown and not executed, empty = it is executed.
+    `is_breached`: as in the verdict.
     """
 
     overlay: Overlay
@@ -55,6 +56,7 @@ class SyncTarget:
     stall: Stall | None = None
     warnings: tuple[str, ...] = ()
     withheld: str = ""
+    is_breached: bool | None = None
 
     @property
     def refusal(self) -> Stall | None:
@@ -89,9 +91,13 @@ def choose(wanted: DesiredAtHead, verdict: AdmissionVerdict, applied: Desired | 
     refusal = wanted.refusal or verdict.refusal
     if refusal is not None or wanted.desired is None:
         withheld = applied.withheld if applied else ""
-        return SyncTarget(wanted.overlay, wanted.revision, applied, refusal, withheld=withheld)
+        return SyncTarget(
+            wanted.overlay, wanted.revision, applied, refusal, withheld=withheld, is_breached=verdict.is_breached
+        )
     desired, hold = wanted.desired, wanted.desired.holds.in_force(now)
-    target = SyncTarget(wanted.overlay, wanted.revision, desired, None, verdict.warnings, desired.withheld)
+    target = SyncTarget(
+        wanted.overlay, wanted.revision, desired, None, verdict.warnings, desired.withheld, verdict.is_breached
+    )
     if hold is None or not hold.suspend:
         return target
     stall = Stall(SUSPENDED, f"hold.yaml of {hold.who}: {hold.why}")

@@ -41,9 +41,9 @@ def wanted(found: Desired | None, refusal: Stall | None = None) -> DesiredAtHead
     [
         (wanted(NEW), NOTHING, None, SyncTarget(DEV, NEW.revision, NEW)),
         (wanted(NEW), NOTHING, OLD, SyncTarget(DEV, NEW.revision, NEW)),
-        (wanted(NEW), WARNED, OLD, SyncTarget(DEV, NEW.revision, NEW, None, ("a warning",))),
-        (wanted(NEW), REFUSED, OLD, SyncTarget(DEV, NEW.revision, OLD, BREACH)),
-        (wanted(NEW), REFUSED, None, SyncTarget(DEV, NEW.revision, None, BREACH)),
+        (wanted(NEW), WARNED, OLD, SyncTarget(DEV, NEW.revision, NEW, None, ("a warning",), is_breached=True)),
+        (wanted(NEW), REFUSED, OLD, SyncTarget(DEV, NEW.revision, OLD, BREACH, is_breached=True)),
+        (wanted(NEW), REFUSED, None, SyncTarget(DEV, NEW.revision, None, BREACH, is_breached=True)),
         (wanted(None, BROKEN), AdmissionVerdict(BROKEN), OLD, SyncTarget(DEV, NEW.revision, OLD, BROKEN)),
         (wanted(None, BROKEN), AdmissionVerdict(BROKEN), None, SyncTarget(DEV, NEW.revision, None, BROKEN)),
     ],
