@@ -21,7 +21,7 @@ from gitops.app.tasks import Tasks
 from gitops.app.timers import Timers
 from gitops.app.wiring import LiveParts
 from gitops.image_updates.committer import Committer
-from gitops.ports import Clock
+from gitops.ports import Clock, Task
 from gitops.registry_sweep.schedule import SweepSchedule
 from gitops.runtime.loops import Loops
 from gitops.web.apps import Listeners
@@ -81,7 +81,7 @@ class Controller:
         parts.facts.start()
         parts.committer.start()
         parts.sweeps.start()
-        queues.tasks.add("fetch")
+        queues.tasks.add(Task.FETCH)
         parts.leader.start(parts.leadership)
         parts.timers.start()
         self._watch_loops()

@@ -14,7 +14,7 @@ from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageSc
 from gitops.core.objects import Key
 from gitops.core.ownership.applyset import applyset_of
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import Leadership, Queue, TermState
+from gitops.ports import Leadership, Queue, Task, TermState
 from gitops.reconcile.leader_relay import LeaderRelay
 from gitops.reconcile.reconciler import Reconciler
 from gitops.reconcile.status_writer import StatusWriter
@@ -77,9 +77,9 @@ class CommittedImages:
 
     def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
         self._metrics.commits.inc(len(changes))
-        self._tasks.add("refresh")
+        self._tasks.add(Task.REFRESH)
         if was_blocked:
-            self._tasks.add("sweep")  # senders give up after a while: what they had to say is in the registry
+            self._tasks.add(Task.SWEEP)  # senders give up after a while: what they had to say is in the registry
         self._relay.tell(*(change.target.overlay for change in changes))
         _log.info("pushed", revision=head, commits=len(changes))
 
@@ -91,7 +91,7 @@ class ScanAnswers:
         self._tasks = tasks
 
     def answered(self) -> None:
-        self._tasks.add("promote")
+        self._tasks.add(Task.PROMOTE)
 
 
 class PromoterNews:
@@ -105,7 +105,7 @@ class PromoterNews:
 
     def promoted(self, head: str) -> None:  # noqa: ARG002 - "refresh" reads the head
         self._metrics.commits.inc()
-        self._tasks.add("refresh")
+        self._tasks.add(Task.REFRESH)
 
     def head_changed(self, overlays: frozenset[str]) -> None:
         """Overlays with violations are looked at too: a change of another environment may have mended them."""
@@ -124,7 +124,7 @@ class LeadershipChanges:
         self._state = state
 
     def started_leading(self) -> None:
-        self._tasks.add("lead")
+        self._tasks.add(Task.LEAD)
 
     def stopped_leading(self) -> None:
         """While it follows, this replica does not see what others write, so it must not believe its memory later."""
@@ -165,4 +165,4 @@ class OutsideTriggers:
         self.facts.registries.scans.outdate()
         self.sweeps.look_again()
         self.passes.look_at_known([overlay])
-        self.tasks.add("fetch")
+        self.tasks.add(Task.FETCH)

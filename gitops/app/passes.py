@@ -12,7 +12,7 @@ from gitops.core.errors import Conflict, GitopsError
 from gitops.core.sync.summary import Stall
 from gitops.desired.desired_state import DesiredState
 from gitops.image_updates.committer import Committer
-from gitops.ports import Clock, Leadership, Queue
+from gitops.ports import Clock, Leadership, Queue, Task
 from gitops.reconcile.reconciler import Reconciler
 from gitops.reconcile.status_writer import StatusWriter
 from gitops.runtime.metrics import Metrics
@@ -55,7 +55,7 @@ class OverlayPasses:
         before = parties.statuses.status(name)
         again = self._reconcile(name)
         if parties.statuses.status(name) is not before:
-            parties.tasks.add("promote")
+            parties.tasks.add(Task.PROMOTE)
             parties.passes.look_at_known(
                 parties.reconciler.breached() - {name}
             )  # this overlay is what they are compared with
@@ -70,7 +70,7 @@ class OverlayPasses:
         except GitopsError as error:
             outcome = "failed"
             if isinstance(error, Conflict):
-                self._parties.tasks.add("refresh")  # the head that this pass knew may be an old one
+                self._parties.tasks.add(Task.REFRESH)  # the head that this pass knew may be an old one
             raise
         finally:
             if outcome == "bug":

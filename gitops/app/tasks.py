@@ -1,9 +1,9 @@
 """The work of the queue `tasks`: everything that concerns the whole config repo, one task for each name.
 
-fetch    asks the remote of the config repo for its head
+fetch    asks the remote of the config repo for its head; then refresh
 refresh  takes in the head that is known, and looks at the overlays that it may change
-lead     reads what the last leader left in the cluster, then looks at every overlay
-tags     reads the tags of promotion requests and approvals
+lead     reads what the last leader left in the cluster, then looks at every overlay; then refresh
+tags     reads the tags of promotion requests and approvals; then refresh
 promote  decides what may be promoted, and commits it
 tell     asks the replica that leads for a pass over what this one has heard of
 sweep    sweeps every registry
@@ -22,7 +22,7 @@ from gitops.app.event_handlers import OutsideTriggers, OverlayQueue
 from gitops.app.status_source import ControllerStatus
 from gitops.core.errors import Rejected, Unavailable
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import Clock, Leadership, Queue
+from gitops.ports import Clock, Leadership, Queue, Task
 from gitops.promotion.promoter import Promoter
 from gitops.promotion.proof_recorder import ProofRecorder
 from gitops.reconcile.leader_relay import LeaderRelay
@@ -65,24 +65,28 @@ class Tasks:
     def run(self, name: str) -> float | None:
         """Runs one task; returns after how many seconds it wants to run again.
 
-        Raises: Unavailable, Conflict, Rejected when it is to run again with backoff.
+        Raises: Unavailable, Conflict, Rejected when it is to run again with backoff; ValueError if no task has this
+        name.
         """
-        match name:
-            case "fetch":
+        parties = self._parties
+        match Task(name):
+            case Task.FETCH:
                 self.fetch()
-            case "lead":
+                self.refresh()
+            case Task.REFRESH:
+                self.refresh()
+            case Task.LEAD:
                 self.lead()
-            case "tags":
+                self.refresh()
+            case Task.TAGS:
                 self.tags()
-            case "promote":
-                return self._parties.promoter.look()
-            case "tell":
-                self._parties.relay.deliver()
-                return None
-            case "sweep":
-                self._parties.sweeps.look_everywhere()
-                return None
-        self.refresh()
+                self.refresh()
+            case Task.PROMOTE:
+                return parties.promoter.look()
+            case Task.TELL:
+                parties.relay.deliver()
+            case Task.SWEEP:
+                parties.sweeps.look_everywhere()
         return None
 
     def fetch(self) -> None:
@@ -93,7 +97,7 @@ class Tasks:
             raise
         if self._parties.status.remote_answered():
             self._parties.sweeps.look_everywhere()
-        self._parties.tasks.add("tags")
+        self._parties.tasks.add(Task.TAGS)
 
     def refresh(self) -> None:
         parties = self._parties
@@ -104,7 +108,7 @@ class Tasks:
             _log.info("head", revision=parties.desired.head(), overlays=len(touched))
         if touched and self._leadership.is_leader():
             parties.passes.look_at_known(touched | parties.reconciler.breached())
-            parties.tasks.add("promote")
+            parties.tasks.add(Task.PROMOTE)
         parties.triggers.take_in()
 
     def lead(self) -> None:
@@ -120,10 +124,10 @@ class Tasks:
         self.refresh()
         parties.watcher.watch_requests(parties.repo_name, parties.news)
         parties.passes.look_at_known(parties.reconciler.known())
-        parties.tasks.add("tags")
+        parties.tasks.add(Task.TAGS)
         parties.sweeps.look_everywhere()
 
     def tags(self) -> None:
         if self._leadership.is_leader():
             self._parties.promoter.read_tags()
-            self._parties.tasks.add("promote")
+            self._parties.tasks.add(Task.PROMOTE)

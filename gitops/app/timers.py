@@ -3,7 +3,7 @@
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from gitops.app.event_handlers import OverlayQueue
-from gitops.ports import Queue
+from gitops.ports import Queue, Task
 
 RECHECK_SECONDS = 300
 
@@ -20,7 +20,7 @@ class Timers:
     def start(self) -> None:
         poll = self._poll_seconds
         self._scheduler.add_job(
-            self._tasks.add, "interval", args=["fetch"], seconds=poll, jitter=max(1, int(poll / 10))
+            self._tasks.add, "interval", args=[Task.FETCH], seconds=poll, jitter=max(1, int(poll / 10))
         )
         self._scheduler.add_job(self._passes.look_at_all, "interval", seconds=RECHECK_SECONDS, jitter=30)
         self._scheduler.start()

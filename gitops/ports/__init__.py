@@ -56,6 +56,7 @@ from gitops.ports.outside import (
     RenderObserver,
     Trees,
 )
+from gitops.ports.tasks import Task
 
 __all__ = [
     "NOWHERE",
@@ -101,6 +102,7 @@ __all__ = [
     "SourceRevisions",
     "SweepObserver",
     "SyncObserver",
+    "Task",
     "TermState",
     "Trees",
     "TrunkHead",

@@ -5,12 +5,10 @@ from collections import deque
 import structlog
 
 from gitops.core.errors import GitopsError
-from gitops.ports import Clock, Leadership, PassRequester, Queue
+from gitops.ports import Clock, Leadership, PassRequester, Queue, Task
 
 _log = structlog.get_logger(__name__)
 
-TASK = "tell"
-"""The name of the task that calls `deliver`."""
 _MOST_NEWS = 100
 """Overlays that wait to be named to the leader; any one of them makes it fetch the config repo."""
 
@@ -31,7 +29,7 @@ class LeaderRelay:
         """
         if not self._leadership.is_leader():
             self._news.extend(overlays)
-            self._tasks.add(TASK)
+            self._tasks.add(Task.TELL)
 
     def deliver(self) -> None:
         """Asks the leader for a pass over one of the overlays; the leader then fetches the head and sees all."""

@@ -16,7 +16,7 @@ from gitops.core.errors import Rejected
 from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageScanned
 from gitops.core.promotion.requests import APPROVE, PROMOTE
 from gitops.desired.desired_state import DesiredState
-from gitops.ports import Queue, Trees
+from gitops.ports import Queue, Task, Trees
 from gitops.reconcile.leader_relay import LeaderRelay
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Triggers:
             self._fetch(None)
             return "looking at everything: the payload does not say which refs moved"
         if event.ref.startswith(_ASKED):
-            self._tasks.add("tags")
+            self._tasks.add(Task.TAGS)
             self._relay.tell(*self._overlays_of(event.ref.split("/")[3]))
             return "looking at what was asked for"
         if event.ref != self._trunk:
@@ -68,12 +68,12 @@ class Triggers:
         """Takes in a scan or a deletion; returns the answer to its sender, one sentence."""
         short = event.digest.removeprefix("sha256:")[:12]
         if isinstance(event, ImageScanned):
-            self._tasks.add("promote")
+            self._tasks.add(Task.PROMOTE)
             self._tell_leader()
             return f"looking at what waits for the scan of {event.image} ({short})"
         where = self._find_overlays(event)
         if where is None:
-            self._tasks.add("refresh")
+            self._tasks.add(Task.REFRESH)
             return f"looking whether an overlay of the trunk names {event.image} ({short})"
         if not where:
             return f"no overlay of the trunk names {event.image} ({short})"
@@ -110,7 +110,7 @@ class Triggers:
 
     def _fetch(self, head: str | None) -> None:
         self._awaited = head
-        self._tasks.add("fetch")
+        self._tasks.add(Task.FETCH)
         self._tell_leader()
 
     def _tell_leader(self) -> None:
