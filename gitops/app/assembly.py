@@ -28,7 +28,6 @@ from gitops.app.event_handlers import (
 )
 from gitops.app.image_facts import ImageFacts
 from gitops.app.passes import OverlayPasses, PassParties
-from gitops.app.promotion_wiring import PromotionPorts
 from gitops.app.questions import Questions
 from gitops.app.queues import Queues, queues
 from gitops.app.status_source import ControllerStatus, StatusParties
@@ -43,7 +42,7 @@ from gitops.image_updates.batch import ImageSources
 from gitops.image_updates.committer import Committer, CommitterParties
 from gitops.ports import Clock, Leadership, Registry
 from gitops.promotion.pending import PublishedNotes
-from gitops.promotion.promoter import Promoter
+from gitops.promotion.promoter import Promoter, PromoterParties
 from gitops.promotion.proof_recorder import ProofRecorder
 from gitops.reconcile.leader_relay import LeaderRelay
 from gitops.reconcile.reconciler import Reconciler
@@ -185,8 +184,19 @@ def _workflows(base: _Base) -> _Workflows:
     base.metrics.inbox_events.set_function(lambda: committer.waiting)
     for state in WATCH_STATES:
         base.metrics.watches.labels(state).set_function(partial(live.watcher.count, state))
-    news = PromoterNews(tasks, base.passes, reconciler, base.metrics)
-    seams = PromotionPorts(recorder, facts.registries, replica.config.skippable, notes, news)
+    promotion = PromoterParties(
+        repo=base.repo,
+        desired=wanted.desired,
+        recorder=recorder,
+        clock=replica.clock,
+        leadership=replica.leadership,
+        skippable=replica.config.skippable,
+        ledger=reached.ledger,
+        contract=wanted.contract,
+        registries=facts.registries,
+        notes=notes,
+        listener=PromoterNews(tasks, base.passes, reconciler, base.metrics),
+    )
     return _Workflows(
         facts=facts,
         live=live,
@@ -196,7 +206,7 @@ def _workflows(base: _Base) -> _Workflows:
         triggers=Triggers(base.repo, replica.config.repo.trunk, wanted.desired, tasks, relay),
         committer=committer,
         sweeps=_sweeps(base, committer, reconciler, retention),
-        promoter=promotions.promoter(replica, reached, base.repo, wanted, seams),
+        promoter=Promoter(promotion),
     )
 
 

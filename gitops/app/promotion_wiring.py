@@ -1,16 +1,9 @@
-"""Makes the parties of promotions: the recorder of proofs, and the promoter."""
-
-from collections.abc import Collection
-from dataclasses import dataclass
+"""Makes the recorder of proofs. Not here: the promoter (app.assembly)."""
 
 from gitops.adapters.git.config_repo import GitConfigRepo
 from gitops.adapters.kubernetes.watcher import Watcher
 from gitops.app.wiring import ClusterParts, DesiredParts, Replica
-from gitops.core.promotion.gates import Gate
-from gitops.ports import Leadership, PromotionListener
-from gitops.promotion.gate_facts import ImageQueries
-from gitops.promotion.pending import PublishedNotes
-from gitops.promotion.promoter import Promoter, PromoterParties
+from gitops.ports import Leadership
 from gitops.promotion.proof_recorder import ProofRecorder, ProofSources
 
 
@@ -36,36 +29,5 @@ def recorder(
             repo=repo,
             clock=replica.clock,
             observation=WatchedCluster(replica.leadership, watcher),
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionPorts:
-    """Where the promoter reads facts, and where it tells what it did. `skippable`: gates that a request may skip."""
-
-    recorder: ProofRecorder
-    registries: ImageQueries
-    skippable: Collection[Gate]
-    notes: PublishedNotes
-    listener: PromotionListener
-
-
-def promoter(
-    replica: Replica, reached: ClusterParts, repo: GitConfigRepo, wanted: DesiredParts, seams: PromotionPorts
-) -> Promoter:
-    return Promoter(
-        PromoterParties(
-            repo=repo,
-            desired=wanted.desired,
-            recorder=seams.recorder,
-            clock=replica.clock,
-            leadership=replica.leadership,
-            skippable=seams.skippable,
-            ledger=reached.ledger,
-            contract=wanted.contract,
-            registries=seams.registries,
-            notes=seams.notes,
-            listener=seams.listener,
         )
     )

@@ -1,5 +1,5 @@
 """Makes the parties from the configuration, for the controller and for the commands: config repo, cluster, renders,
-passes. Not here: registries (app.registry_wiring) and promotions (app.promotion_wiring).
+passes. Not here: registries (app.registry_wiring) and the recorder of proofs (app.promotion_wiring).
 """
 
 import secrets
