@@ -17,6 +17,7 @@ RULES: Mapping[str, Callable[[Tree], Report]] = {
     "packages have a docstring": docstrings.packages,
     "first words of docstrings": docstrings.first_words,
     "rows of architecture.md": architecture.packages_have_a_row,
+    "webhooks know rules and ports": architecture.webhooks_know_little,
     "links of pages": links.resolve,
     "names of code in pages": code_names.in_pages,
     "names of code in modules": code_names.in_modules,

@@ -1,6 +1,7 @@
 """The WSGI applications: headers of every answer, errors without details, probes, senders of the configuration."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from flask import Blueprint
@@ -98,6 +99,10 @@ def test_a44_metrics_are_on_their_own_port_only() -> None:
     for build in (page_client, webhook_client):
         assert build().get("/metrics").status_code == 404
     assert metrics_client().get("/").status_code == 404
+
+
+def test_kinds_of_senders_are_those_that_the_configuration_can_name() -> None:
+    assert set(get_args(config.SenderConfig.model_fields["kind"].annotation)) == set(KINDS)
 
 
 def test_senders_of_every_kind_have_a_parser_and_a_body_limit() -> None:

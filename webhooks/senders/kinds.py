@@ -1,4 +1,6 @@
-"""The kinds of senders that lockstep.yaml can name: to add one, write its module here and add it to KINDS."""
+"""The kinds of senders that lockstep.yaml can name: to add one, write its module here, add it to KINDS, and
+add its name to the Literal of SenderConfig.kind in gitops/config/model.py.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
