@@ -111,7 +111,7 @@ class _ReleaseRoutes:
         return {name: pipeline.environments[name].after or "" for name in pipeline.order} if pipeline else {}
 
     def _show_pairs(self) -> PairsView:
-        return parity.show_pairs(self._after(), self._source.parity, self._source.known_parity)
+        return parity.show_pairs(self._after(), self._source)
 
     def _show_pair(self, a: str, b: str) -> ParityView:
         """Only environments of pipeline.yaml are compared, so no other name reaches the parity queue."""

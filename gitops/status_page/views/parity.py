@@ -1,11 +1,12 @@
 """The comparison of two environments: each difference, and whether it is declared. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gitops.core.contract.parity import DifferenceStatus, EnvironmentPair, ParityComparison, ParityFinding
 from gitops.status_page.safe_text import LONG, clean
+from gitops.status_page.source import StatusSource
 from gitops.status_page.views.objects import is_secret, show_name, show_value
 from gitops.status_page.views.tones import StatusTone
 
@@ -101,10 +102,8 @@ def show_pair(a: str, b: str, found: ParityComparison) -> ParityView:
     )
 
 
-def show_pairs(
-    after: Mapping[str, str], ask: Callable[[str, str], ParityComparison], know: Callable[[str, str], ParityComparison]
-) -> PairsView:
-    """The summaries of all pairs. Neighbours are compared with `ask`; other pairs show what `know` has already.
+def show_pairs(after: Mapping[str, str], source: StatusSource) -> PairsView:
+    """The summaries of all pairs. Only outdated comparisons of neighbours are queued to be made again.
 
     `after` maps each environment to the one before it (empty for a first one), in the pipeline's order.
     """
@@ -112,7 +111,7 @@ def show_pairs(
     shown = []
     for place, a in enumerate(names):
         for b in names[place + 1 :]:
-            found = ask(a, b) if after[b] == a else know(a, b)
+            found = source.parity(a, b) if after[b] == a else source.known_parity(a, b)
             shown.append(replace(show_pair(a, b, found), pairs=(), left_out=0))
     return PairsView(names, tuple(shown))
 
