@@ -69,6 +69,15 @@ class Follower:
         return False
 
 
+class Operator:
+    """Implements ports.Leadership for `lockstep down`, whose fence is the parent's compare-and-swap: the overlay left
+    git, so no leader works on it.
+    """
+
+    def is_leader(self) -> bool:
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Replica:
     """One process of an installation: its configuration, its clock, and whether it leads."""
@@ -229,6 +238,11 @@ def live(replica: Replica, reached: ClusterParts, listener: LiveListener | None 
     pool = ThreadPoolExecutor(_PARALLEL_WRITES, thread_name_prefix="executor")
     executor = Executor(reached.cluster, watcher, pool, manager=name, leadership=leadership)
     return LiveParts(watcher, executor, pool)
+
+
+def executor(config: Config, reached: ClusterParts, parts: LiveParts, leadership: Leadership) -> Executor:
+    """Another executor over the same watches and threads."""
+    return Executor(reached.cluster, parts.watcher, parts.pool, manager=manager(config), leadership=leadership)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Where the online commands work: a clone of the config repo for this one command, and the cluster of lockstep.yaml.
 
-The clone is a new one, so that a running controller is not disturbed. The commands never lead: what only the leader
-may write, they do not write. Not here: commands that need no cluster (cli.workspace).
+The clone is a new one, so that a running controller is not disturbed. The commands do not lead: what only the leader
+may write, they do not write. `lockstep down` deletes under a fence of its own. Not here: commands that need no cluster
+(cli.workspace).
 """
 
 import tempfile
@@ -38,7 +39,8 @@ class OnlineWorkspace:
 
     def teardown(self) -> Teardown:
         reached, live = self.reached, self.live
-        return Teardown(reached.parents, reached.ledger, live.watcher, live.executor, self.desired.overlays())
+        executor = wiring.executor(self.replica.config, reached, live, wiring.Operator())
+        return Teardown(reached.parents, reached.ledger, live.watcher, executor, self.desired.overlays())
 
 
 @contextmanager
