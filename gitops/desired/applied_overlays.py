@@ -25,12 +25,12 @@ class _Comparison:
 
 
 class AppliedOverlays:
-    """Thread-safe. Compares each overlay once for the same content and revision."""
+    """Thread-safe. Compares each overlay once for the same declaration, content and revision."""
 
     def __init__(self, repo: Trees, builds: Builds) -> None:
         self._repo = repo
         self._builds = builds
-        self._known: dict[str, tuple[str, Revision, _Comparison]] = {}
+        self._known: dict[str, tuple[Overlay, str, Revision, _Comparison]] = {}
 
     def is_same(self, desired: Desired, revision: Revision) -> bool:
         """True when the build of the overlay reads the very same files at another revision as well."""
@@ -57,13 +57,14 @@ class AppliedOverlays:
         if revision == desired.revision:
             return _Comparison(is_same=True)
         known = self._known.get(desired.overlay.name)
-        if known is None or known[:2] != (desired.key, revision):
+        # pipeline.yaml decides the namespace of an overlay, and no key of files tells it
+        if known is None or known[:3] != (desired.overlay, desired.key, revision):
             try:
                 found = self._compare_files(desired, revision)
             except Rejected:  # such as a commit that the clone does not have yet: compared again next time
                 return _Comparison(is_same=False, before=self._before(desired.overlay, revision))
-            self._known[desired.overlay.name] = known = (desired.key, revision, found)
-        return known[2]
+            self._known[desired.overlay.name] = known = (desired.overlay, desired.key, revision, found)
+        return known[3]
 
     def _compare_files(self, desired: Desired, revision: Revision) -> _Comparison:
         tree = compose.compose_at(desired.overlay, revision, self._repo.tree)

@@ -35,14 +35,13 @@ _T_co = TypeVar("_T_co", covariant=True)
 @dataclass(frozen=True, slots=True)
 class QueryAnswer(Generic[_T]):
     """The answer of a registry at that time; `error` is set when it gave none. It is asked again at `again_at`, if a
-    caller wants the answer by then; None = never. `failures`: how often in a row the registry could not be reached.
+    caller wants the answer by then; None = never.
     """
 
     at: datetime
     value: _T | None = None
     error: Rejected | Unavailable | None = None
     again_at: datetime | None = None
-    failures: int = 0
 
     def is_due(self, now: datetime) -> bool:
         """True when it is to be asked again; also for an answer from the future, since a clock was set back."""
@@ -169,19 +168,23 @@ class QueryCache(Generic[_T]):
         except Rejected as error:
             return self._fail(error, _REFUSED_PAUSE)
         except Unavailable as error:
-            failures = (before.failures if before is not None else 0) + 1
-            return self._fail(error, _pause(failures, error.retry_after), failures)
+            return self._fail(error, _pause(before, error.retry_after))
         now, lasts = self._parties.clock.now(), self._query.lasts
         return QueryAnswer(now, value, again_at=None if lasts is None else now + lasts)
 
-    def _fail(self, error: Rejected | Unavailable, pause: timedelta, failures: int = 0) -> QueryAnswer[_T]:
+    def _fail(self, error: Rejected | Unavailable, pause: timedelta) -> QueryAnswer[_T]:
         _log.info("a registry gave no answer", reason=error.reason, message=str(error))
         now = self._parties.clock.now()
-        return QueryAnswer(now, error=error, again_at=now + pause, failures=failures)
+        return QueryAnswer(now, error=error, again_at=now + pause)
 
 
-def _pause(failures: int, retry_after: float | None) -> timedelta:
-    seconds = backoff.pause(failures, first=FIRST_PAUSE.total_seconds(), longest=LONGEST_PAUSE.total_seconds())
+def _pause(before: QueryAnswer[_T] | None, retry_after: float | None) -> timedelta:
+    """The pause after an unavailable registry: the double of the pause before, also if the registry had asked for that
+    pause or had refused.
+    """
+    waited = before.again_at - before.at if before and before.error and before.again_at else timedelta(0)
+    first, longest = FIRST_PAUSE.total_seconds(), LONGEST_PAUSE.total_seconds()
+    seconds = backoff.longer(waited.total_seconds(), first=first, longest=longest)
     patience = min(retry_after or 0.0, _LONGEST_PATIENCE.total_seconds())
     return timedelta(seconds=max(seconds, patience))
 

@@ -200,6 +200,22 @@ def test_scan_query_respects_retry_after(place: Place) -> None:
     assert told.again_at == place.now + timedelta(seconds=120)
 
 
+@pytest.mark.parametrize(
+    ("first", "seconds"),
+    [
+        (Unavailable("TooManyRequests", "later", retry_after=120), 240),
+        (Rejected("Unauthorized", "no such account"), 360),
+    ],
+)
+def test_scan_query_doubles_the_pause_that_the_registry_caused(
+    place: Place, first: Rejected | Unavailable, seconds: int
+) -> None:
+    place.registry.scans[APP.digest or ""] = first
+    place.now = place.told().again_at or place.now
+    place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
+    assert place.told().again_at == place.now + timedelta(seconds=seconds)
+
+
 def test_scan_answer_wakes_the_promoter_only_if_it_changed(place: Place) -> None:
     place.told()
     for scan, answers in (

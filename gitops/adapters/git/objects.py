@@ -6,6 +6,7 @@ A tree is read once and kept by its id, so a new head costs only the trees that 
 import contextlib
 import hashlib
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
@@ -105,7 +106,7 @@ class Objects:
         self._lock = threading.RLock()
         self._small: LRUCache[tuple[str, str], dict[str, Blob]] = LRUCache(_MOST_TREES)
         self._large: LRUCache[tuple[str, str], dict[str, Blob]] = LRUCache(_MOST_LARGE)
-        self._roots: LRUCache[str, str] = LRUCache(_MOST_ROOTS)
+        self._roots: OrderedDict[str, str] = OrderedDict()  # in the order of use, which an LRUCache does not tell
         self._too_many_files: LRUCache[str, None] = LRUCache(_MOST_ROOTS)
         self._directories = 0
         self._small_trees: dict[str, bytes] = {}
@@ -166,6 +167,9 @@ class Objects:
                 raise Rejected("NotACommit", f"{revision} is a {kind}, not a commit")
             root = self._cat_file.read(revision).partition(b"\n")[0].removeprefix(b"tree ").decode()
             self._roots[revision] = root
+            if len(self._roots) > _MOST_ROOTS:
+                self._roots.popitem(last=False)
+        self._roots.move_to_end(revision)
         return root
 
     def _files(self, root: str) -> dict[str, Blob]:
