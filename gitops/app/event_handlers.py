@@ -75,7 +75,7 @@ class CommittedImages:
         self._relay = relay
         self._metrics = metrics
 
-    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+    def on_commit(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
         self._metrics.commits.inc(len(changes))
         self._tasks.add(Task.REFRESH)
         if was_blocked:
@@ -90,7 +90,7 @@ class ScanAnswers:
     def __init__(self, tasks: Queue) -> None:
         self._tasks = tasks
 
-    def answered(self) -> None:
+    def on_answer(self) -> None:
         self._tasks.add(Task.PROMOTE)
 
 
@@ -103,7 +103,7 @@ class PromoterNews:
         self._reconciler = reconciler
         self._metrics = metrics
 
-    def promoted(self, head: str) -> None:  # noqa: ARG002 - "refresh" reads the head
+    def on_promotion(self, head: str) -> None:  # noqa: ARG002 - "refresh" reads the head
         self._metrics.commits.inc()
         self._tasks.add(Task.REFRESH)
 

@@ -96,7 +96,7 @@ class _Printer:
 class _Quiet:
     """Implements ports.CommitListener: the command prints what came of each service."""
 
-    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None: ...
+    def on_commit(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None: ...
 
 
 def _line(found: SweptService) -> str:

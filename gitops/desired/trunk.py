@@ -63,7 +63,7 @@ class Trunk:
                 known.add(commit)
             else:
                 off_trunk.add(commit)
-        lost = off_trunk - set(self._repo.kept()) if off_trunk else set()
+        lost = off_trunk - set(self._repo.read_kept()) if off_trunk else set()
         if lost:
             shown = " and ".join(sorted(commit[:12] for commit in lost))
             message = f"commit {shown} of release.yaml is not on the trunk; promote again from a trunk commit"

@@ -243,7 +243,7 @@ class Committer:
             ]
             delivery.settled.set()
         if commits:
-            self._parties.listener.committed(head, changes, was_blocked=self._trouble is not None)
+            self._parties.listener.on_commit(head, changes, was_blocked=self._trouble is not None)
         return bool(commits)
 
     def _decide(

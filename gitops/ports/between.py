@@ -88,10 +88,10 @@ class PassObserver(Protocol):
 class SyncObserver(Protocol):
     """Counts the writes and the drift of passes."""
 
-    def wrote(self, overlay: str, actions: Mapping[str, int]) -> None:
+    def on_write(self, overlay: str, actions: Mapping[str, int]) -> None:
         """How many objects a pass created, configured, pruned, failed to write; keys are values of Action."""
 
-    def drifted(self, overlay: str, drift: Sequence[Drift]) -> None:
+    def on_drift(self, overlay: str, drift: Sequence[Drift]) -> None:
         """The drift that a pass saw and that the status before it did not show."""
 
 
@@ -154,7 +154,7 @@ class SourceRevisions(Protocol):
 class AnswerListener(Protocol):
     """Learns that a registry gave an answer that is new or changed."""
 
-    def answered(self) -> None:
+    def on_answer(self) -> None:
         """Returns at once."""
 
 
@@ -169,7 +169,7 @@ class Backlog(Protocol):
 class SweepObserver(Protocol):
     """Learns how sweeps of registries fare."""
 
-    def swept(self, state: RegistryState) -> None:
+    def on_sweep(self, state: RegistryState) -> None:
         """The state of one registry after a sweep, whether it failed or not."""
 
 
@@ -190,14 +190,14 @@ class PassQueue(Protocol):
 class CommitListener(Protocol):
     """Learns of commits that the committer pushed."""
 
-    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+    def on_commit(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
         """Called by the committer's thread after the push. `was_blocked`: pushes had failed before this one."""
 
 
 class PromotionListener(Protocol):
     """Learns of the promoter's pushes. Called by the promoter's thread; returns at once."""
 
-    def promoted(self, head: str) -> None:
+    def on_promotion(self, head: str) -> None:
         """A promotion or a rollback was pushed."""
 
     def head_changed(self, overlays: frozenset[str]) -> None:

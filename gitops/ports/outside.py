@@ -77,7 +77,7 @@ class ConfigRepo(Protocol):
         Raises: Rejected(PushRefused) when the host allows no such refs.
         """
 
-    def kept(self) -> Collection[str]:
+    def read_kept(self) -> Collection[str]:
         """The commits that such refs of the remote keep, as of the last fetch."""
 
     def tags(self, prefixes: Sequence[str]) -> Sequence[SignedTag]:
@@ -124,24 +124,24 @@ class Renderer(Protocol):
     def render(self, source: Source) -> bytes:
         """Raises Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) past time or memory."""
 
-    def cached(self, key: str) -> bytes | None:
+    def read_cached(self, key: str) -> bytes | None:
         """The cached render of this key, or None: a hit saves the caller from collecting the files."""
 
 
 class RenderObserver(Protocol):
     """Learns of each render."""
 
-    def rendered(self, result: str, seconds: float) -> None:
+    def on_render(self, result: str, seconds: float) -> None:
         """`result` is `hit` (from the cache), `built` or `failed`."""
 
 
 class GitObserver(Protocol):
     """Learns of each exchange with the remote of the config repo that moves its trunk or ours."""
 
-    def fetched(self, outcome: str, seconds: float) -> None:
+    def on_fetch(self, outcome: str, seconds: float) -> None:
         """`outcome` is `ok` or `failed`."""
 
-    def pushed(self, outcome: str, seconds: float) -> None:
+    def on_push(self, outcome: str, seconds: float) -> None:
         """`outcome` is `ok`, `moved` (another writer was faster), `refused` (by the host) or `failed`."""
 
 
@@ -261,7 +261,7 @@ class Registry(Protocol):
         may be left out, whatever happened to their tags. Digests may be missing.
         """
 
-    def tagged(self, image: str, tag: str) -> TaggedImage | None:
+    def image_of_tag(self, image: str, tag: str) -> TaggedImage | None:
         """The image of a tag now, with its digest; None when there is no such tag."""
 
     def has(self, image: str, digest: str) -> bool:

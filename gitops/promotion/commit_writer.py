@@ -127,7 +127,7 @@ class PromotionWriter:
             _log.warning("push refused", environment=snapshot.name, reason=error.reason, message=str(error))
             self._refusals[key] = refusal = push_refusal.refused(known, str(error), now)
             return refusal
-        self._listener.promoted(head)
+        self._listener.on_promotion(head)
         return None
 
     def _publish(self, head: str, revision: str) -> str:

@@ -42,7 +42,7 @@ class ReleaseRefs:
         if head == self._head:
             return
         named = self._read_named(head)
-        missing = sorted(named - set(self._repo.kept()) - self._refused) if named else []
+        missing = sorted(named - set(self._repo.read_kept()) - self._refused) if named else []
         held = [commit for commit in missing if self._is_on(head, commit)]
         for start in range(0, len(held), _AT_ONCE):
             self._push(held[start : start + _AT_ONCE])

@@ -279,8 +279,8 @@ class Reconciler:
         actions = summary.actions(done.outcomes.values())
         if self._parties.counter is not None:
             before = self._parties.reporter.status(name)
-            self._parties.counter.wrote(name, actions)
-            self._parties.counter.drifted(name, summary.new_drift(results.objects, before))
+            self._parties.counter.on_write(name, actions)
+            self._parties.counter.on_drift(name, summary.new_drift(results.objects, before))
         status = self._parties.reporter.report(results, actions)
         for observer in self._parties.observers:
             observer.observe_pass(desired if target.stall is None else None, status)

@@ -144,7 +144,7 @@ class QueryCache(Generic[_T]):
         if is_outdated:
             return 0.0
         if self._parties.listener is not None and (before is None or _essence(before) != _essence(answer)):
-            self._parties.listener.answered()
+            self._parties.listener.on_answer()
         return None
 
     def _keep(self, key: str, answer: QueryAnswer[_T] | None) -> bool:

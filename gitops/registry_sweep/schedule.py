@@ -127,5 +127,5 @@ class SweepSchedule:
         finally:
             state = next(each for each in self.sweeper.states() if each.host == name)
             self._every[name] = state.every.total_seconds()
-            self._terms.observer.swept(state)
+            self._terms.observer.on_sweep(state)
         return state.every.total_seconds() * (1 - _JITTER / 2 + _JITTER * self._terms.randomness.random())

@@ -210,7 +210,7 @@ class Sweeper:
             raise Unavailable("Stopping", "the controller is stopping")
         registry, policy = self._parties.registries[round_.host], service.tags
         if policy.follow is not None:
-            return registry.tagged(service.image, policy.follow)
+            return registry.image_of_tag(service.image, policy.follow)
         known = self._looked.get(service.image)
         if known is None or known.policy != policy or self._parties.clock.monotonic() - known.whole_at > _WHOLE_EVERY:
             return self._look_at_all(round_, service)
@@ -218,7 +218,7 @@ class Sweeper:
         before = known.best if known.best is not None and known.best.tag not in {each.tag for each in tags} else None
         best = sweep.choose(policy, [*tags, *([before] if before else [])])
         is_remembered = best is not None and best is before and not self._is_declared(round_, service, best)
-        if best is not None and is_remembered and registry.tagged(service.image, best.tag) != best:
+        if best is not None and is_remembered and registry.image_of_tag(service.image, best.tag) != best:
             return self._look_at_all(round_, service)
         best = self._with_digest(registry, service, best)
         self._looked[service.image] = replace(known, since=round_.began - _OVERLAP, best=best)
@@ -239,7 +239,7 @@ class Sweeper:
 
     def _with_digest(self, registry: Registry, service: Service, best: TaggedImage | None) -> TaggedImage | None:
         """The tag with its digest, which not every registry lists."""
-        return registry.tagged(service.image, best.tag) if best is not None and not best.digest else best
+        return registry.image_of_tag(service.image, best.tag) if best is not None and not best.digest else best
 
     def _is_declared(self, round_: _Round, service: Service, best: TaggedImage) -> bool:
         image = Image(service.image, best.tag, best.digest)

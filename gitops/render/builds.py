@@ -34,7 +34,7 @@ class Builds:
 
     def text(self, closure: Closure) -> bytes:
         """The output of kustomize."""
-        known = self.renderer.cached(closure.key)
+        known = self.renderer.read_cached(closure.key)
         return known if known is not None else self.renderer.render(guard.source(closure, self.repo.read))
 
     def images(self, overlay: Overlay, tree: Tree) -> frozenset[Image]:

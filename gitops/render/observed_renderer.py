@@ -18,20 +18,20 @@ class ObservedRenderer:
 
     def render(self, source: Source) -> bytes:
         """Raises as the other renderer does."""
-        known = self.cached(source.key)
+        known = self.read_cached(source.key)
         if known is not None:
             return known
         began = self._clock()
         try:
             text = self._renderer.render(source)
         except GitopsError:
-            self._observer.rendered("failed", self._clock() - began)
+            self._observer.on_render("failed", self._clock() - began)
             raise
-        self._observer.rendered("built", self._clock() - began)
+        self._observer.on_render("built", self._clock() - began)
         return text
 
-    def cached(self, key: str) -> bytes | None:
-        known = self._renderer.cached(key)
+    def read_cached(self, key: str) -> bytes | None:
+        known = self._renderer.read_cached(key)
         if known is not None:
-            self._observer.rendered("hit", 0.0)
+            self._observer.on_render("hit", 0.0)
         return known

@@ -107,29 +107,29 @@ class Metrics:
             self.health.labels(status.overlay, str(health)).set(health == status.health)
         self.observed_at.labels(status.overlay).set(_unix(status.at))
 
-    def swept(self, state: RegistryState) -> None:
+    def on_sweep(self, state: RegistryState) -> None:
         """The gauges of one registry after a sweep."""
         if state.swept_at is not None:
             self.swept_at.labels(state.host).set(_unix(state.swept_at))
         self.sweep_failing.labels(state.host).set(state.failing_since is not None)
 
-    def wrote(self, overlay: str, actions: Mapping[str, int]) -> None:
+    def on_write(self, overlay: str, actions: Mapping[str, int]) -> None:
         for action in _WRITES & actions.keys():
             self.writes.labels(overlay, action).inc(actions[action])
 
-    def drifted(self, overlay: str, drift: Sequence[Drift]) -> None:
+    def on_drift(self, overlay: str, drift: Sequence[Drift]) -> None:
         for each in drift:
             self.drifts.labels(overlay, each.kind).inc()
 
-    def rendered(self, result: str, seconds: float) -> None:
+    def on_render(self, result: str, seconds: float) -> None:
         self.renders.labels(result).inc()
         if result != "hit":
             self.render_seconds.observe(seconds)
 
-    def fetched(self, outcome: str, seconds: float) -> None:
+    def on_fetch(self, outcome: str, seconds: float) -> None:
         self.fetch_seconds.labels(outcome).observe(seconds)
 
-    def pushed(self, outcome: str, seconds: float) -> None:
+    def on_push(self, outcome: str, seconds: float) -> None:
         self.push_seconds.labels(outcome).observe(seconds)
 
     def forget_overlay(self, overlay: str) -> None:

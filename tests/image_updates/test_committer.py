@@ -84,7 +84,7 @@ class World:
         self._committers.append(committer)
         return committer
 
-    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+    def on_commit(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
         self.rechecked.append((head, tuple(changes)))
 
     def deployed(self, file: str = "environments/dev/kustomization.yaml") -> dict[str, str | None]:
@@ -99,7 +99,7 @@ class World:
 class Silence:
     """Implements ports.CommitListener."""
 
-    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+    def on_commit(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
         pass
 
 

@@ -57,7 +57,7 @@ class Rig:
         self.asked_busy += 1
         return 20 if self.is_busy else 19
 
-    def swept(self, state: RegistryState) -> None:
+    def on_sweep(self, state: RegistryState) -> None:
         self.seen.append(state)
 
     def close(self) -> None:

@@ -368,7 +368,7 @@ def test_sweep_that_is_halted_is_not_a_failure(world: SweepWorld) -> None:
 
 def test_sweep_state_shows_a_bug(world: SweepWorld) -> None:
     class Broken(Shelf):
-        def tagged(self, image: str, tag: str) -> TaggedImage | None:
+        def image_of_tag(self, image: str, tag: str) -> TaggedImage | None:
             raise OverflowError
 
     sweeper = world.sweeper({HOST: Broken()})
@@ -388,10 +388,10 @@ def test_sweep_of_a_slow_registry_does_not_delay_another(tmp_path: Path) -> None
     answers, is_asked = threading.Event(), threading.Event()
 
     class Slow(Shelf):
-        def tagged(self, image: str, tag: str) -> TaggedImage | None:
+        def image_of_tag(self, image: str, tag: str) -> TaggedImage | None:
             if len(self.asked) >= 3:
                 is_asked.set()
-            found = super().tagged(image, tag)
+            found = super().image_of_tag(image, tag)
             assert answers.wait(20)
             return found
 

@@ -23,10 +23,10 @@ class Kitchen:
             raise Rejected("BuildFailed", "no such file")
         return self.kept.setdefault(source.key, b"text")
 
-    def cached(self, key: str) -> bytes | None:
+    def read_cached(self, key: str) -> bytes | None:
         return self.kept.get(key)
 
-    def rendered(self, result: str, seconds: float) -> None:
+    def on_render(self, result: str, seconds: float) -> None:
         self.seen.append((result, seconds))
 
 
@@ -34,8 +34,8 @@ def test_render_is_built_once_and_then_a_hit() -> None:
     kitchen = Kitchen()
     renderer = ObservedRenderer(kitchen, kitchen, lambda: kitchen.time)
     source = Source(".", {}, "good")
-    assert renderer.cached("good") is None
-    assert renderer.render(source) == renderer.render(source) == renderer.cached("good") == b"text"
+    assert renderer.read_cached("good") is None
+    assert renderer.render(source) == renderer.render(source) == renderer.read_cached("good") == b"text"
     assert kitchen.seen == [("built", 2.0), ("hit", 0.0), ("hit", 0.0)]
 
 

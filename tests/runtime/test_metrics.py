@@ -58,7 +58,7 @@ def test_delivery_metrics_count_by_sender_and_status() -> None:
 
 def test_write_metrics_count_only_changes_of_the_cluster() -> None:
     registry = CollectorRegistry()
-    Metrics(registry).wrote("dev", {"created": 2, "pruned": 1, "failed": 3, "skipped": 4})
+    Metrics(registry).on_write("dev", {"created": 2, "pruned": 1, "failed": 3, "skipped": 4})
     shown = {
         action: registry.get_sample_value("lockstep_writes_total", {"overlay": "dev", "action": action})
         for action in ("created", "pruned", "failed", "skipped")
@@ -69,8 +69,8 @@ def test_write_metrics_count_only_changes_of_the_cluster() -> None:
 def test_render_metrics_have_no_duration_for_a_cache_hit() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    metrics.rendered("hit", 0.0)
-    metrics.rendered("built", 0.5)
+    metrics.on_render("hit", 0.0)
+    metrics.on_render("built", 0.5)
     assert registry.get_sample_value("lockstep_renders_total", {"result": "hit"}) == 1
     assert registry.get_sample_value("lockstep_render_seconds_count") == 1
 
@@ -79,8 +79,8 @@ def test_overlay_metrics_are_dropped_by_a_replica_that_stops_leading() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.status(STATUS)
-    metrics.wrote("dev", {"created": 1})
-    metrics.drifted("dev", [Drift("/spec", "kubectl-edit", "healed")])
+    metrics.on_write("dev", {"created": 1})
+    metrics.on_drift("dev", [Drift("/spec", "kubectl-edit", "healed")])
     metrics.commits.inc()
     metrics.forget()
     assert b'overlay="' not in generate_latest(registry)

@@ -208,7 +208,7 @@ class PromotionWorld:
         found = [each for name in own for each in self.desired.at_head(name).images.items()]
         return {each for service, each in found if service not in self.stopped}
 
-    def promoted(self, head: str) -> None:
+    def on_promotion(self, head: str) -> None:
         pass
 
     def head_changed(self, overlays: frozenset[str]) -> None:

@@ -36,7 +36,7 @@ class FakeRegistry:
         self.asked.append(("tags", image, ""))
         return ()
 
-    def tagged(self, image: str, tag: str) -> TaggedImage | None:
+    def image_of_tag(self, image: str, tag: str) -> TaggedImage | None:
         self.asked.append(("tagged", image, tag))
         return None
 
@@ -105,7 +105,7 @@ class Asking:
     def is_absent(self, image: Image) -> bool:
         return image in self.gone
 
-    def answered(self) -> None:
+    def on_answer(self) -> None:
         self.answers += 1
 
     def work(self) -> bool:

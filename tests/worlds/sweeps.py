@@ -90,7 +90,7 @@ class Shelf:
             return [TaggedImage(each.tag) for each in found]
         return [each for each in found if since is None or (each.pushed_at or START) >= since]
 
-    def tagged(self, image: str, tag: str) -> TaggedImage | None:
+    def image_of_tag(self, image: str, tag: str) -> TaggedImage | None:
         self._ask("tagged", image)
         return self.tagged_at.get((image, tag))
 
@@ -149,7 +149,7 @@ class SweepWorld:
     def time(self) -> datetime:
         return self.now()
 
-    def committed(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
+    def on_commit(self, head: str, changes: Sequence[Change], *, was_blocked: bool) -> None:
         pass
 
     def accept(self, events: Sequence[Event], *, delivery: str, deadline: float, cause: str = "") -> Sequence[str]:

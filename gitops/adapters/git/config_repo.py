@@ -50,7 +50,7 @@ class GitConfigRepo:
             outcome = "ok"
         finally:
             if self._clone.options.observer is not None:
-                self._clone.options.observer.fetched(outcome, time.monotonic() - began)
+                self._clone.options.observer.on_fetch(outcome, time.monotonic() - began)
         return head
 
     def _fetch(self) -> str:
@@ -106,7 +106,7 @@ class GitConfigRepo:
     def keep(self, revisions: Collection[str]) -> None:
         self._writer.keep(revisions)
 
-    def kept(self) -> frozenset[str]:
+    def read_kept(self) -> frozenset[str]:
         return read_kept(self._clone.git())
 
     def tags(self, prefixes: Sequence[str]) -> Sequence[SignedTag]:

@@ -108,7 +108,7 @@ class TrunkWriter:
             raise
         finally:
             if self._clone.options.observer is not None:
-                self._clone.options.observer.pushed(outcome, time.monotonic() - began)
+                self._clone.options.observer.on_push(outcome, time.monotonic() - began)
 
     def _require_head(self, parent: str) -> None:
         check_revision(parent)

@@ -101,7 +101,7 @@ class Kustomize:
 
         Raises: Rejected(BuildFailed) with kustomize's own words, Rejected(LimitExceeded) above one of the limits.
         """
-        known = self.cached(source.key)
+        known = self.read_cached(source.key)
         if known is not None:
             return known
         try:
@@ -116,7 +116,7 @@ class Kustomize:
         self._cache.write(self._cache_key(source.key), ended.output)
         return ended.output
 
-    def cached(self, key: str) -> bytes | None:
+    def read_cached(self, key: str) -> bytes | None:
         """The manifests of a source with this key, rendered by this version of kustomize, or None."""
         return self._cache.read(self._cache_key(key))
 

@@ -104,7 +104,7 @@ class HarborRegistry:
                     found[tag.tag] = tag
         return sorted(found.values(), key=_order_by_push, reverse=True)
 
-    def tagged(self, image: str, tag: str) -> TaggedImage | None:
+    def image_of_tag(self, image: str, tag: str) -> TaggedImage | None:
         artifact = self._artifact(image, tag, {"with_tag": "true"})
         return next((each for each in _tags(artifact) if each.tag == tag), None) if artifact else None
 

@@ -48,7 +48,7 @@ class OciRegistry:
                 raise _too_many(repository)
         return [TaggedImage(name) for name in names]
 
-    def tagged(self, image: str, tag: str) -> TaggedImage | None:
+    def image_of_tag(self, image: str, tag: str) -> TaggedImage | None:
         digest = self._digest(_repository(image), tag)
         return TaggedImage(tag, digest) if digest else None
 

@@ -84,12 +84,12 @@ class TestReleaseRefs:
         first = repo.fetch()
         second = repo.commit(first, [edit()])
         repo.keep([first, second])
-        assert repo.kept() == {first, second}
+        assert repo.read_kept() == {first, second}
         remote.write(FILES, "a history of its own", start=None)
         git(remote.directory, "gc", "--quiet", "--prune=now")
         fresh = GitConfigRepo(remote.url, "main", tmp_path / "fresh")
         head = fresh.fetch()
-        assert fresh.kept() == {first, second}
+        assert fresh.read_kept() == {first, second}
         assert not fresh.is_ancestor(second, head)
         tree = fresh.tree(second)
         assert fresh.read(tree["environments/dev/kustomization.yaml"].id) == b"a: 2\n"
@@ -98,25 +98,25 @@ class TestReleaseRefs:
     def test_release_refs_follow_the_remote_on_fetch(self, repo: GitConfigRepo, remote: Remote) -> None:
         first = repo.fetch()
         git(remote.directory, "update-ref", f"refs/lockstep/base/{first}", first)
-        assert repo.kept() == frozenset()
+        assert repo.read_kept() == frozenset()
         repo.fetch()
-        assert repo.kept() == {first}
+        assert repo.read_kept() == {first}
         git(remote.directory, "update-ref", "-d", f"refs/lockstep/base/{first}")
         assert repo.fetch() == first
-        assert repo.kept() == frozenset()
+        assert repo.read_kept() == frozenset()
 
     def test_release_ref_that_points_elsewhere_is_ignored(self, repo: GitConfigRepo, remote: Remote) -> None:
         head = remote.write({"a": b"1"}, "another")
         git(remote.directory, "update-ref", f"refs/lockstep/base/{'1' * 40}", head)
         git(remote.directory, "update-ref", "refs/lockstep/base/main", head)
         repo.fetch()
-        assert repo.kept() == frozenset()
+        assert repo.read_kept() == frozenset()
 
     def test_release_refs_can_be_written_again(self, repo: GitConfigRepo) -> None:
         first = repo.fetch()
         repo.keep([first])
         repo.keep([first, repo.commit(first, [edit()])])
-        assert len(repo.kept()) == 2
+        assert len(repo.read_kept()) == 2
 
     def test_release_refs_that_the_host_refuses_are_an_error(self, repo: GitConfigRepo, remote: Remote) -> None:
         first = repo.fetch()
@@ -126,7 +126,7 @@ class TestReleaseRefs:
             repo.keep([first, second])
         assert refused.value.reason == "PushRefused"
         assert repo.fetch() == second
-        assert repo.kept() == {first}
+        assert repo.read_kept() == {first}
 
     def test_release_refs_accept_only_commit_ids(self, repo: GitConfigRepo) -> None:
         repo.fetch()

@@ -96,7 +96,7 @@ def test_https_fetch_commit_and_tags_with_a_token(site: Site) -> None:
     assert head == site.remote.head()
     assert repo.read(repo.tree(head)["environments/dev/kustomization.yaml"].id) == b"a: 2\n"
     repo.keep([parent, head])
-    assert repo.kept() == {parent, head}
+    assert repo.read_kept() == {parent, head}
     git(site.remote.directory, "tag", "--annotate", "--message=go", "promote/prod/1", head)
     assert [tag.name for tag in repo.tags(["promote/"])] == ["promote/prod/1"]
     assert {asked.authorization for asked in site.host.asked} == {

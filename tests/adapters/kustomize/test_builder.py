@@ -60,9 +60,9 @@ def test_builder_renders_an_overlay_with_its_base(kustomize: Kustomize) -> None:
 def test_render_of_a_known_key_is_cached_also_after_a_restart(binary: Path, tmp_path: Path) -> None:
     first = Kustomize(binary, tmp_path).render(source({"kustomization.yaml": "resources: [a]", "a": CONFIG}))
     again = Kustomize(binary, tmp_path)
-    assert again.cached("key") == first
+    assert again.read_cached("key") == first
     assert again.render(source({"kustomization.yaml": "broken: ["})) == first
-    assert again.cached("other") is None
+    assert again.read_cached("other") is None
 
 
 def test_render_cache_is_not_shared_by_two_versions_of_kustomize(binary: Path, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_render_cache_is_not_shared_by_two_versions_of_kustomize(binary: Path, t
     other = tmp_path / "kustomize"
     other.write_text(f'#!/bin/sh\n[ "$1" = version ] && echo v0.0.1 || exec {binary} "$@"\n')
     other.chmod(0o755)
-    assert Kustomize(other, tmp_path / "cache").cached("key") is None
+    assert Kustomize(other, tmp_path / "cache").read_cached("key") is None
 
 
 def test_build_error_has_kustomize_s_message_without_local_paths(kustomize: Kustomize, tmp_path: Path) -> None:

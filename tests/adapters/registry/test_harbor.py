@@ -70,8 +70,8 @@ def test_harbor_tag_has_the_time_of_its_last_move(world: Harbor) -> None:
     first = world.push(REPOSITORY, "latest", at(1), "one")
     world.push(REPOSITORY, "latest", at(2), "two")
     world.retag(REPOSITORY, first, "latest", at(3))
-    assert connect(world).tagged(name(world), "latest") == TaggedImage("latest", first, at(3))
-    assert connect(world).tagged(name(world), "absent") is None
+    assert connect(world).image_of_tag(name(world), "latest") == TaggedImage("latest", first, at(3))
+    assert connect(world).image_of_tag(name(world), "absent") is None
 
 
 def test_harbor_has_a_digest_until_it_is_deleted(world: Harbor) -> None:
@@ -204,7 +204,7 @@ def test_harbor_refuses_more_than_50000_tags(world: Harbor) -> None:
     assert "more than 50000 tags" in str(refused.value)
     artifact.tags |= {f"more-{each}": at(1) for each in range(1_700)}
     with pytest.raises(Rejected) as refused:
-        connect(world).tagged(name(world), "1.0.5")
+        connect(world).image_of_tag(name(world), "1.0.5")
     assert refused.value.reason == "BadAnswer"
 
 

@@ -45,8 +45,8 @@ def test_oci_tags_are_names_and_a_single_tag_has_its_digest(world: RegistryWorld
     digests = {tag: world.push("tuling/print-api", tag) for tag in ("1.4.0", "1.5.0", "main")}
     found = connect(world)
     assert {each.tag for each in found.tags(image)} == {"1.4.0", "1.5.0", "main"}
-    assert found.tagged(image, "1.5.0") == TaggedImage("1.5.0", digests["1.5.0"])
-    assert found.tagged(image, "9.9.9") is None
+    assert found.image_of_tag(image, "1.5.0") == TaggedImage("1.5.0", digests["1.5.0"])
+    assert found.image_of_tag(image, "9.9.9") is None
 
 
 def test_oci_tags_are_read_from_every_page(world: RegistryWorld) -> None:
@@ -60,9 +60,9 @@ def test_oci_tag_that_moved_has_its_new_digest(world: RegistryWorld) -> None:
     image = f"{world.host}/tuling/moved"
     first = world.push("tuling/moved", "latest", of="one")
     found = connect(world)
-    assert found.tagged(image, "latest") == TaggedImage("latest", first)
+    assert found.image_of_tag(image, "latest") == TaggedImage("latest", first)
     second = world.push("tuling/moved", "latest", of="two")
-    assert found.tagged(image, "latest") == TaggedImage("latest", second)
+    assert found.image_of_tag(image, "latest") == TaggedImage("latest", second)
     assert found.has(image, first)
 
 
@@ -91,7 +91,7 @@ def test_oci_refuses_missing_repositories_invalid_names_and_scans(world: Registr
         (lambda: connect(world).tags(image), "NotFound"),
         (lambda: connect(world).scan(image, NOBODY), "Unsupported"),
         (lambda: connect(world).tags(f"{world.host}/tuling/../../etc"), "InvalidImage"),
-        (lambda: connect(world).tagged(image, "a/../b"), "InvalidImage"),
+        (lambda: connect(world).image_of_tag(image, "a/../b"), "InvalidImage"),
     ):
         with pytest.raises(Rejected) as refused:
             ask()
@@ -108,7 +108,7 @@ def test_oci_basic_authentication_uses_the_current_password(tmp_path: Path) -> N
         assert refused.value.reason == "Unauthorized"
         assert "an old one" not in str(refused.value)
         known[0] = (USER, PASSWORD)
-        assert found.tagged(image, "1.0.0") == TaggedImage("1.0.0", digest)
+        assert found.image_of_tag(image, "1.0.0") == TaggedImage("1.0.0", digest)
         with pytest.raises(Rejected, match="no such user"):
             connect(world).tags(image)
 
