@@ -60,7 +60,7 @@ class Report:
     about: Mapping[str, str]
     figures: list[Figure] = field(default_factory=list)
 
-    def missed(self) -> Sequence[Figure]:
+    def over_budget(self) -> Sequence[Figure]:
         return [figure for figure in self.figures if not figure.is_met]
 
     def write(self, file: Path) -> None:
@@ -85,7 +85,7 @@ def print_report(report: Report, console: Console) -> None:
         )
     console.print(table)
     console.print(", ".join(f"{name}: {value}" for name, value in report.about.items()))
-    for figure in report.missed():
+    for figure in report.over_budget():
         over = _amount(figure.value - (figure.budget or 0.0), figure.unit)
         console.print(f"[red]missed[/] {figure.shape}: {figure.what} is {over} over its budget")
 

@@ -37,7 +37,7 @@ def main(config: Path) -> None:
         replica = Replica(settings, SystemClock(), _Leader())
         reached = assembly.reach(replica, assembly.connect(settings))
         renders = assembly.renders(assembly.kustomize(settings, settings.state / "renders"))
-        wanted = assembly.wanted(settings, repo, renders, reached)
+        wanted = assembly.desired_parts(settings, repo, renders, reached)
         desired = wanted.desired
         desired.refresh()
         live = assembly.live(replica, reached)
@@ -45,7 +45,7 @@ def main(config: Path) -> None:
         started = time.perf_counter()
         reconciler.recall()
         recalled = time.perf_counter()
-        names = sorted(reconciler.known())
+        names = sorted(reconciler.known_overlays())
         rounds = []
         for _ in range(1 + _ROUNDS):
             gc.collect()

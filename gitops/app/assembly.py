@@ -135,7 +135,7 @@ def _base(config: Config, identity: str, clock: Clock) -> _Base:
     metrics = Metrics(collector)
     repo = wiring.config_repo(config, config.state / "clone", metrics)
     renders = wiring.renders(wiring.builder(config), metrics)
-    wanted = wiring.wanted(config, repo, renders, reached)
+    wanted = wiring.desired_parts(config, repo, renders, reached)
     made = queues(clock, config.workers)
     metrics.queue_items.set_function(made.overlays.depth)
     metrics.leader.set_function(leader.is_leader)

@@ -110,7 +110,7 @@ class PromoterNews:
     def head_changed(self, overlays: frozenset[str]) -> None:
         """Overlays with violations are looked at too: a change of another environment may have mended them."""
         if overlays:
-            self._passes.look_at_known(overlays | self._reconciler.breached())
+            self._passes.look_at_known(overlays | self._reconciler.breached_overlays())
 
     def notes_changed(self, overlays: frozenset[str]) -> None:
         self._passes.look_at(overlays)

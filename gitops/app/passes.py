@@ -57,7 +57,7 @@ class OverlayPasses:
         if parties.statuses.status(name) is not before:
             parties.tasks.add(Task.PROMOTE)
             parties.passes.look_at_known(
-                parties.reconciler.breached() - {name}
+                parties.reconciler.breached_overlays() - {name}
             )  # this overlay is what they are compared with
         return again
 

@@ -107,7 +107,7 @@ class Tasks:
         if touched:
             _log.info("head", revision=parties.desired.head(), overlays=len(touched))
         if touched and self._leadership.is_leader():
-            parties.passes.look_at_known(touched | parties.reconciler.breached())
+            parties.passes.look_at_known(touched | parties.reconciler.breached_overlays())
             parties.tasks.add(Task.PROMOTE)
         parties.triggers.take_in()
 
@@ -123,7 +123,7 @@ class Tasks:
         parties.reconciler.recall()
         self.refresh()
         parties.watcher.watch_requests(parties.repo_name, parties.news)
-        parties.passes.look_at_known(parties.reconciler.known())
+        parties.passes.look_at_known(parties.reconciler.known_overlays())
         parties.tasks.add(Task.TAGS)
         parties.sweeps.look_everywhere()
 

@@ -223,7 +223,7 @@ class DesiredParts:
     contract: ContractCheck
 
 
-def wanted(config: Config, repo: GitConfigRepo, renders: Renders, reached: ClusterParts) -> DesiredParts:
+def desired_parts(config: Config, repo: GitConfigRepo, renders: Renders, reached: ClusterParts) -> DesiredParts:
     builds = Builds(repo, renders.renderer)
     checker = Checker(repo, Surveyor(builds, renders.surveys))
     desired = DesiredState(repo, builds, reached.cluster, _rules(config, reached))

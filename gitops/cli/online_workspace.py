@@ -52,7 +52,7 @@ def online_workspace(config: Path) -> Iterator[OnlineWorkspace]:
         repo.fetch()
         reached = wiring.reach(replica, wiring.connect(replica.config))
         renders = wiring.renders(wiring.kustomize(replica.config, Path(scratch) / "renders"))
-        wanted = wiring.wanted(replica.config, repo, renders, reached)
+        wanted = wiring.desired_parts(replica.config, repo, renders, reached)
         wanted.desired.refresh()
         live = wiring.live(replica, reached)
         try:

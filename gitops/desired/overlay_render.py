@@ -91,7 +91,7 @@ class OverlayRender:
     def _render(self, overlay: Overlay, declared: Pipeline | None, closure: Closure) -> Rendered:
         text, kinds = self._builds.text(closure), _KindScopes(self._parties.cluster)
         rules = RenderRules(declared, self._rules.ceilings, self._rules.hash_key.read())
-        found = rendering.rendered(text, overlay, rules, kinds.is_namespaced)
+        found = rendering.parse_render(text, overlay, rules, kinds.is_namespaced)
         return replace(found, provisional=bool(kinds.unserved))
 
     def _require_within_reach(self, declared: Pipeline | None, overlay: Overlay) -> None:

@@ -181,7 +181,7 @@ class ImageBatch:
                 self._note_again(key, found)
             if ignored is None:
                 used = self._sources.use.images_in_use(target.overlay, found.image.name)
-                ignored = changes.unused(target, found.image, used)
+                ignored = changes.ignore_unused(target, found.image, used)
             if ignored is not None:
                 return EventOutcome(ignored.reason)
         except Rejected as error:
@@ -222,7 +222,7 @@ class ImageBatch:
             commits = self._repo.history(f"{pipeline.ENVIRONMENTS}/{environment}", _MOST_COMMITS)
             theirs = (commit for commit in reversed(commits) if changes.IMAGE_TRAILER not in commit.trailers)
             self._cache.past[environment] = EnvironmentPast(
-                written=changes.written(commit.trailers for commit in commits),
+                written=changes.read_written(commit.trailers for commit in commits),
                 edited={path: commit.committed_at for commit in theirs for path in commit.paths},
                 whole=len(commits) < _MOST_COMMITS,
             )

@@ -125,7 +125,7 @@ class PromotionWriter:
             head = self._publish(snapshot.head, prepared.revision)
         except Rejected as error:
             _log.warning("push refused", environment=snapshot.name, reason=error.reason, message=str(error))
-            self._refusals[key] = refusal = push_refusal.refused(known, str(error), now)
+            self._refusals[key] = refusal = push_refusal.count_refusal(known, str(error), now)
             return refusal
         self._listener.on_promotion(head)
         return None

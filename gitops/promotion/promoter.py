@@ -172,7 +172,7 @@ class Promoter:
             notes.pend(decided.overlays, pending_request(request, decided.moves, decided.release, decided.obstacles))
             notes.say(decided.overlays, f"request {request.name} waits: {'; '.join(decided.obstacles)}")
             return False
-        promotion = promotion_commits.requested(snapshot.route, request, decided.moves, decided.approvers)
+        promotion = promotion_commits.requested_promotion(snapshot.route, request, decided.moves, decided.approvers)
         return self._commit(snapshot, promotion, self._prepare(snapshot, promotion), notes)
 
     def _read_facts(self, snapshot: EnvironmentSnapshot, terms: PromotionTerms) -> dict[str, OverlayFacts]:
@@ -188,13 +188,13 @@ class Promoter:
         moves = [move for name in snapshot.targets if (move := self._decide_automatic(snapshot, name, notes))]
         if not moves:
             return False
-        promotion = promotion_commits.automatic(snapshot.route, moves)
+        promotion = promotion_commits.automatic_promotion(snapshot.route, moves)
         prepared = self._prepare(snapshot, promotion)
         if prepared.problem and len(moves) > 1:  # one move that would not work keeps no other one back
             moves = self._drop_problems(snapshot, moves, notes)
             if not moves:
                 return False
-            promotion = promotion_commits.automatic(snapshot.route, moves)
+            promotion = promotion_commits.automatic_promotion(snapshot.route, moves)
             prepared = self._prepare(snapshot, promotion)
         return self._commit(snapshot, promotion, prepared, notes)
 
@@ -228,7 +228,7 @@ class Promoter:
         """The moves that would work alone."""
         kept = []
         for move in moves:
-            alone = self._prepare(snapshot, promotion_commits.automatic(snapshot.route, [move]))
+            alone = self._prepare(snapshot, promotion_commits.automatic_promotion(snapshot.route, [move]))
             _note_problem([move.overlay], alone, notes)
             kept += [] if alone.problem else [move]
         return kept

@@ -130,7 +130,7 @@ class ProofRecorder:
         self._state.applied.pop(overlay, None)
         known = self._state.proofs.get(overlay)
         if known is not None:
-            self._state.proofs[overlay] = proof.paused(known, self._sources.clock.now())
+            self._state.proofs[overlay] = proof.pause(known, self._sources.clock.now())
 
     def _read_proofs(self, overlay: str) -> Proofs | None:
         if overlay not in self._state.proofs:
@@ -145,7 +145,7 @@ class ProofRecorder:
         before = self._read_proofs(overlay)
         if not self._sources.observation.is_observing():
             if before is not None:
-                self._state.proofs[overlay] = proof.paused(before, now)
+                self._state.proofs[overlay] = proof.pause(before, now)
             return
         enough = self._longest_soak(applied.environment)
         sighting = ProofSighting(now, applied.running, applied.looks, self._read_ran(overlay, applied, before, now))

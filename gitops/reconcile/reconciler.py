@@ -111,17 +111,17 @@ class Reconciler:
     def has_recalled(self) -> bool:
         return self._memory.is_whole
 
-    def known(self) -> frozenset[str]:
+    def known_overlays(self) -> frozenset[str]:
         """Every overlay that git has now or that was applied before."""
         return self._memory.applied_overlays() | self._desired.overlays().keys()
 
-    def breached(self) -> frozenset[str]:
+    def breached_overlays(self) -> frozenset[str]:
         """Overlays in which the last pass found a violation; a change of another overlay may have mended it."""
         return self._memory.breached() & self._desired.overlays().keys()
 
     def overlay_of(self, applyset: str) -> str | None:
         """The overlay whose objects carry this part-of label."""
-        return next((name for name in self.known() if applyset_of(name) == applyset), None)
+        return next((name for name in self.known_overlays() if applyset_of(name) == applyset), None)
 
     def reconcile(self, name: str) -> float | None:
         """Makes one pass; returns the seconds until the next one, None = when something changes.
@@ -209,7 +209,7 @@ class Reconciler:
         if is_recorded and not any(plan.is_write(step) for step in steps):
             outcomes = self._executor.execute(steps, scope, observed)
             memory.remember(replace(parent, members=plan.members_after(parent.members, outcomes)))
-            memory.tolerated |= plan.tolerated(steps)
+            memory.tolerated |= plan.find_tolerated(steps)
             return _PassResult(steps, outcomes, observed)
         return self._write(work, steps, scope, observed)
 

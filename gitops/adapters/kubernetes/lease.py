@@ -72,7 +72,7 @@ class _ObservedLease:
         duration = max(self._duration, float(self._spec.get("leaseDurationSeconds") or 0))
         return at - self._changed_at >= duration
 
-    def held(self, now: datetime) -> Mapping[str, Any]:
+    def held_spec(self, now: datetime) -> Mapping[str, Any]:
         """The spec with which this replica takes or renews the Lease."""
         time = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
         is_ours = self._spec.get("holderIdentity") == self._identity
@@ -84,7 +84,7 @@ class _ObservedLease:
             "leaseTransitions": int(self._spec.get("leaseTransitions") or 0) + (not is_ours),
         }
 
-    def released(self) -> Mapping[str, Any]:
+    def released_spec(self) -> Mapping[str, Any]:
         """The spec of a released Lease, as client-go writes it: no holder, and a duration of 1 s."""
         return {**self._spec, "holderIdentity": "", "leaseDurationSeconds": 1}
 
@@ -165,7 +165,7 @@ class LeaderElection:
         return state_namespace.read(self._api, path, urgent_seconds=self._request_seconds) or {}
 
     def _take(self, lease: Mapping[str, Any]) -> Mapping[str, Any]:
-        stored = self._store(lease, self._observed.held(self._clock.now()))
+        stored = self._store(lease, self._observed.held_spec(self._clock.now()))
         self._observed.observe(stored, self._clock.monotonic())
         return stored
 
@@ -173,7 +173,7 @@ class LeaderElection:
         if self._held is None:
             return
         try:
-            self._store(self._held, self._observed.released())
+            self._store(self._held, self._observed.released_spec())
         except GitopsError as error:  # the next leader waits until the Lease expires
             _log.warning("lease not released", lease=self._name, reason=error.reason, error=error.message)
 

@@ -158,7 +158,7 @@ def is_pushed_again(found: ImageCandidate, deployed: DeployedImage) -> bool:
     return deployed.pushed_at is not None and found.pushed_at > deployed.pushed_at
 
 
-def unused(target: ChangeTarget, image: Image, used: Collection[str] | None) -> Ignored | None:
+def ignore_unused(target: ChangeTarget, image: Image, used: Collection[str] | None) -> Ignored | None:
     """The reason to leave out a change of an image that no container uses. `used` None: not known yet, so it may."""
     if used is None or image.name in used:
         return None
@@ -185,7 +185,7 @@ def commit_message(change: Change, revision: str = "") -> str:
     return f"{one_line(subject)}\n\nImage: {one_line(str(image))}{was}\n\n{lines}\n"
 
 
-def written(trailers: Iterable[Mapping[str, str]]) -> dict[str, tuple[WrittenImage, ...]]:
+def read_written(trailers: Iterable[Mapping[str, str]]) -> dict[str, tuple[WrittenImage, ...]]:
     """Image -> what Lockstep wrote for it, by the trailers of commits, newest first. Invalid trailers are left out."""
     found: dict[str, tuple[WrittenImage, ...]] = {}
     for commit in trailers:

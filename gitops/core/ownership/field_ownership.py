@@ -18,7 +18,7 @@ def fingerprint(body: Body, manager: str) -> str:
     The API server removes a field from that entry when another manager changes or removes the field. The hash leaves
     out the time and apiVersion of the entry: every apply changes them.
     """
-    tree = managed_fields.applied(body, manager)
+    tree = managed_fields.read_applied(body, manager)
     if tree is None:
         return ""
     return hashlib.sha256(json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
@@ -26,7 +26,7 @@ def fingerprint(body: Body, manager: str) -> str:
 
 def owned_fields(body: Body, manager: str) -> frozenset[str]:
     """The leaf fields that our last apply owns. An atomic mapping or list is one leaf."""
-    return frozenset(managed_fields.leaf_paths(managed_fields.applied(body, manager) or {}))
+    return frozenset(managed_fields.leaf_paths(managed_fields.read_applied(body, manager) or {}))
 
 
 def declared_fields(manifest_body: Body) -> frozenset[str]:

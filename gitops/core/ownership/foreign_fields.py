@@ -60,7 +60,7 @@ def additions(body: Body, manager: str) -> tuple[FieldOwner, ...]:
     defaults, and they are included.
     """
     key = objects.key(body)
-    parts, ours = _PARTS.get((key.group, key.kind), ()), managed_fields.applied(body, manager)
+    parts, ours = _PARTS.get((key.group, key.kind), ()), managed_fields.read_applied(body, manager)
     if ours is None or not parts:
         return ()
     others = [each for each in managed_fields.entries(body) if each.get("manager") != manager]

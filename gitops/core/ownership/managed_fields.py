@@ -39,7 +39,7 @@ def elements(entry: Entry) -> Elements:
     return entry.get("fieldsV1") or {}
 
 
-def applied(body: Body, manager: str) -> Elements | None:
+def read_applied(body: Body, manager: str) -> Elements | None:
     """The fields that a manager owns by apply; None if it never applied this object. A manager has one such entry."""
     for entry in entries(body):
         if (entry.get("manager"), entry.get("operation")) == (manager, "Apply") and not entry.get("subresource"):

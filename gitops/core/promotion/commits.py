@@ -50,14 +50,14 @@ class Promotion:
     revisions: Mapping[str, str] = field(default_factory=dict)
 
 
-def automatic(route: PromotionRoute, moves: Sequence[OverlayMove]) -> Promotion:
+def automatic_promotion(route: PromotionRoute, moves: Sequence[OverlayMove]) -> Promotion:
     """The promotion that automation makes of these moves."""
     asked = "" if route.policy.when == "proven" else "committed on the trunk, "
     cause = f"{asked}proven in {route.source} for {format_duration(route.policy.soak)}"
     return Promotion(route.environment, route.source, tuple(moves), release_hash(route.environment, moves), cause)
 
 
-def requested(
+def requested_promotion(
     route: PromotionRoute, request: PromotionRequest, moves: Sequence[OverlayMove], approvers: frozenset[str]
 ) -> Promotion:
     """The promotion that a request makes of these moves."""

@@ -116,7 +116,7 @@ def observe(before: Proofs | None, sighting: ProofSighting, enough: timedelta) -
     return Proofs(sighting.at, tuple(records), steady)
 
 
-def paused(before: Proofs, at: datetime) -> Proofs:
+def pause(before: Proofs, at: datetime) -> Proofs:
     """The proofs while the services are not observed: clocks stop, and go on with the next good look."""
     return Proofs(at, before.records)
 

@@ -27,7 +27,7 @@ class PushRefusal:
         return f"not promoted: {self.message}; tried again at {self.until:%Y-%m-%d %H:%M} UTC"
 
 
-def refused(before: PushRefusal | None, message: str, now: datetime) -> PushRefusal:
+def count_refusal(before: PushRefusal | None, message: str, now: datetime) -> PushRefusal:
     """The refusal after one more push failed. `before`: the refusal of the same content on the same head, if any."""
     count = before.count + 1 if before is not None else 1
     seconds = backoff.pause(count, first=_FIRST_PAUSE.total_seconds(), longest=_LONGEST_PAUSE.total_seconds())

@@ -252,7 +252,7 @@ def withhold(step: Step, reason: str) -> Step:
     return Skipped(step.key, reason, changes=changes, drift=drift)
 
 
-def tolerated(steps: Plan) -> dict[Key, frozenset[str]]:
+def find_tolerated(steps: Plan) -> dict[Key, frozenset[str]]:
     """Fields of others whose removal a dry run showed to change nothing, by object."""
     return {
         step.key: frozenset(owner.field for owner in step.observed.foreign)

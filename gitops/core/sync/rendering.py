@@ -34,7 +34,7 @@ def parse(text: bytes, overlay: Overlay, rules: RenderRules, is_namespaced: Scop
     return parsed
 
 
-def rendered(text: bytes, overlay: Overlay, rules: RenderRules, is_namespaced: ScopeReader) -> Rendered:
+def parse_render(text: bytes, overlay: Overlay, rules: RenderRules, is_namespaced: ScopeReader) -> Rendered:
     """The manifests as they are applied: with the part-of label of the overlay's ApplySet, and without replicas that an
     autoscaler of the same render owns. Raises: Rejected, as `parse`, and for a sync wave that is no number.
     """

@@ -21,10 +21,10 @@ from gitops.core.image_updates.changes import (
     candidate,
     commit_message,
     decide,
+    ignore_unused,
     one_line,
+    read_written,
     targets,
-    unused,
-    written,
 )
 from gitops.core.image_updates.events import Ignored, ImagePushed
 from gitops.core.images.reference import Image
@@ -165,9 +165,9 @@ def test_any_order_with_any_repetition_ends_at_the_newest_push(pushes: list[tupl
 
 
 def test_an_image_that_no_container_uses_is_named() -> None:
-    assert unused(DEV, FOUND.image, None) is None
-    assert unused(DEV, FOUND.image, {APP}) is None
-    ignored = unused(DEV, FOUND.image, {"other"})
+    assert ignore_unused(DEV, FOUND.image, None) is None
+    assert ignore_unused(DEV, FOUND.image, {APP}) is None
+    ignored = ignore_unused(DEV, FOUND.image, {"other"})
     assert ignored == Ignored(f"no container of overlay dev uses image {APP}")
 
 
@@ -219,7 +219,7 @@ def test_trailers_are_read_back_and_bad_ones_passed_over() -> None:
         {**good, "Lockstep-Pushed-At": "2026-11-01T08:00:00"},
         {**good, "Lockstep-Image": "other:1"},
     ]
-    assert written([*bad, good])[APP] == (WrittenImage(NEW, AT),)
+    assert read_written([*bad, good])[APP] == (WrittenImage(NEW, AT),)
 
 
 # -- tag policies

@@ -49,7 +49,7 @@ def test_managed_field_leaf_paths() -> None:
     ],
 )
 def test_managed_fields_applied_by_us(entry: dict[str, Any], expected: object) -> None:
-    assert managed_fields.applied(body(entry), "us") == expected
+    assert managed_fields.read_applied(body(entry), "us") == expected
 
 
 def test_managed_fields_of_an_object_without_any() -> None:

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from gitops.core.promotion.push_refusal import PushRefusal, refused
+from gitops.core.promotion.push_refusal import PushRefusal, count_refusal
 from tests.worlds.promotion_values import NOW
 
 
 def after(count: int) -> PushRefusal:
     found = None
     for _ in range(count):
-        found = refused(found, "protected branch", NOW)
+        found = count_refusal(found, "protected branch", NOW)
     assert found is not None
     return found
 

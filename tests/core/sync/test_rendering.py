@@ -23,7 +23,7 @@ spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: order}}
 
 
 def test_rendering_labels_manifests_as_members_of_the_overlay() -> None:
-    found = rendering.rendered(DEPLOYMENT.encode(), DEV, RULES, is_namespaced)
+    found = rendering.parse_render(DEPLOYMENT.encode(), DEV, RULES, is_namespaced)
     (manifest,) = found.manifests
     assert manifest.key == Key("apps", "Deployment", "shop-dev", "order")
     assert manifest.body["metadata"]["labels"] == {PART_OF_LABEL: applyset_of("dev")}
@@ -31,7 +31,7 @@ def test_rendering_labels_manifests_as_members_of_the_overlay() -> None:
 
 
 def test_rendering_leaves_out_replicas_that_an_autoscaler_owns() -> None:
-    found = rendering.rendered(f"{DEPLOYMENT}{SCALER}".encode(), DEV, RULES, is_namespaced)
+    found = rendering.parse_render(f"{DEPLOYMENT}{SCALER}".encode(), DEV, RULES, is_namespaced)
     assert found.manifests[0].body["spec"] == {}
     assert found.scaled == {Key("apps", "Deployment", "shop-dev", "order")}
 
@@ -46,4 +46,4 @@ def test_rendering_leaves_out_replicas_that_an_autoscaler_owns() -> None:
 )
 def test_rendering_refusals(metadata: str, reason: str) -> None:
     text = DEPLOYMENT.replace("{name: order}", metadata).encode()
-    assert rejection(lambda: rendering.rendered(text, DEV, RULES, is_namespaced))[0] == reason
+    assert rejection(lambda: rendering.parse_render(text, DEV, RULES, is_namespaced))[0] == reason
