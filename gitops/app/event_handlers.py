@@ -35,18 +35,18 @@ class OverlayQueue:
         self._queue = queue
         self._desired = desired
 
-    def look_at(self, overlays: Collection[str]) -> None:
-        self.look_at_known(frozenset(overlays) & self._desired.overlays().keys())
+    def recheck(self, overlays: Collection[str]) -> None:
+        self.recheck_known(frozenset(overlays) & self._desired.overlays().keys())
 
-    def look_at_known(self, overlays: Collection[str]) -> None:
+    def recheck_known(self, overlays: Collection[str]) -> None:
         """In the order of the pipeline; overlays that git no longer has come last."""
         order = {name: place for place, name in enumerate(self._desired.overlays())}
         for name in sorted(overlays, key=lambda each: order.get(each, len(order))):
             self._queue.add(name)
 
-    def look_at_all(self) -> None:
+    def recheck_all(self) -> None:
         """Every overlay that git has."""
-        self.look_at_known(self._desired.overlays().keys())
+        self.recheck_known(self._desired.overlays().keys())
 
 
 class LiveChanges:
@@ -80,7 +80,7 @@ class CommittedImages:
         self._tasks.add(Task.REFRESH)
         if was_blocked:
             self._tasks.add(Task.SWEEP)  # senders give up after a while: what they had to say is in the registry
-        self._relay.tell(*(change.target.overlay for change in changes))
+        self._relay.request_pass(*(change.target.overlay for change in changes))
         _log.info("pushed", revision=head, commits=len(changes))
 
 
@@ -110,10 +110,10 @@ class PromoterNews:
     def head_changed(self, overlays: frozenset[str]) -> None:
         """Overlays with violations are looked at too: a change of another environment may have mended them."""
         if overlays:
-            self._passes.look_at_known(overlays | self._reconciler.breached_overlays())
+            self._passes.recheck_known(overlays | self._reconciler.breached_overlays())
 
     def notes_changed(self, overlays: frozenset[str]) -> None:
-        self._passes.look_at(overlays)
+        self._passes.recheck(overlays)
 
 
 class LeadershipChanges:
@@ -154,8 +154,8 @@ class OutsideTriggers:
         if isinstance(event, ImageScanned):
             self.facts.registries.scans.announced(event)
         else:
-            self.sweeps.look_at(event.image, event.digest)
-            self.relay.tell(*self.desired.overlays())
+            self.sweeps.check_image(event.image, event.digest)
+            self.relay.request_pass(*self.desired.overlays())
         return self.triggers.registry_news(event)
 
     def pass_requested(self, overlay: str) -> None:
@@ -163,6 +163,6 @@ class OutsideTriggers:
         of news in a registry, and the request does not say which.
         """
         self.facts.registries.scans.outdate()
-        self.sweeps.look_again()
-        self.passes.look_at_known([overlay])
+        self.sweeps.sweep_soon()
+        self.passes.recheck_known([overlay])
         self.tasks.add(Task.FETCH)

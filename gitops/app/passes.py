@@ -56,7 +56,7 @@ class OverlayPasses:
         again = self._reconcile(name)
         if parties.statuses.status(name) is not before:
             parties.tasks.add(Task.PROMOTE)
-            parties.passes.look_at_known(
+            parties.passes.recheck_known(
                 parties.reconciler.breached_overlays() - {name}
             )  # this overlay is what they are compared with
         return again

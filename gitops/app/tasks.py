@@ -82,11 +82,11 @@ class Tasks:
                 self.tags()
                 self.refresh()
             case Task.PROMOTE:
-                return parties.promoter.look()
+                return parties.promoter.promote_all()
             case Task.TELL:
                 parties.relay.deliver()
             case Task.SWEEP:
-                parties.sweeps.look_everywhere()
+                parties.sweeps.sweep_all()
         return None
 
     def fetch(self) -> None:
@@ -96,7 +96,7 @@ class Tasks:
             self._parties.status.remote_failed(error, self._clock.now())
             raise
         if self._parties.status.remote_answered():
-            self._parties.sweeps.look_everywhere()
+            self._parties.sweeps.sweep_all()
         self._parties.tasks.add(Task.TAGS)
 
     def refresh(self) -> None:
@@ -107,7 +107,7 @@ class Tasks:
         if touched:
             _log.info("head", revision=parties.desired.head(), overlays=len(touched))
         if touched and self._leadership.is_leader():
-            parties.passes.look_at_known(touched | parties.reconciler.breached_overlays())
+            parties.passes.recheck_known(touched | parties.reconciler.breached_overlays())
             parties.tasks.add(Task.PROMOTE)
         parties.triggers.take_in()
 
@@ -123,9 +123,9 @@ class Tasks:
         parties.reconciler.recall()
         self.refresh()
         parties.watcher.watch_requests(parties.repo_name, parties.news)
-        parties.passes.look_at_known(parties.reconciler.known_overlays())
+        parties.passes.recheck_known(parties.reconciler.known_overlays())
         parties.tasks.add(Task.TAGS)
-        parties.sweeps.look_everywhere()
+        parties.sweeps.sweep_all()
 
     def tags(self) -> None:
         if self._leadership.is_leader():

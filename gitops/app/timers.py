@@ -22,7 +22,7 @@ class Timers:
         self._scheduler.add_job(
             self._tasks.add, "interval", args=[Task.FETCH], seconds=poll, jitter=max(1, int(poll / 10))
         )
-        self._scheduler.add_job(self._passes.look_at_all, "interval", seconds=RECHECK_SECONDS, jitter=30)
+        self._scheduler.add_job(self._passes.recheck_all, "interval", seconds=RECHECK_SECONDS, jitter=30)
         self._scheduler.start()
 
     def stop(self) -> None:

@@ -181,9 +181,9 @@ class PassRequester(Protocol):
 
 
 class PassQueue(Protocol):
-    """Overlays that this replica is to look at. Returns at once."""
+    """The overlays that this replica rechecks next. Returns at once."""
 
-    def look_at(self, overlays: Collection[str]) -> None:
+    def recheck(self, overlays: Collection[str]) -> None:
         """Overlays that git no longer has are ignored."""
 
 

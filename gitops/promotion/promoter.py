@@ -62,7 +62,7 @@ class PromoterParties:
 
 
 class Promoter:
-    """`look` is called by one thread at a time, the other methods by any."""
+    """`promote_all` is called by one thread at a time, the other methods by any."""
 
     def __init__(self, parties: PromoterParties) -> None:
         repo, desired = parties.repo, parties.desired
@@ -81,7 +81,7 @@ class Promoter:
         if declared is not None and any(found.promote for found in declared.environments.values()):
             self._request_tags.read()
 
-    def look(self) -> float | None:
+    def promote_all(self) -> float | None:
         """Looks at every environment once; returns after how many seconds to look again, None when this replica cannot
         promote.
 
@@ -98,7 +98,7 @@ class Promoter:
         has_moved = False
         for name in declared.order:
             if declared.environments[name].promote is not None:
-                recorder.look_again()  # the environment before may take long, and unobserved time does not soak
+                recorder.observe_again()  # the environment before may take long, and unobserved time does not soak
                 has_moved = self._promote_into(declared, name, notes) or has_moved
         self._refuse_strays(declared, notes)
         self._publish(notes)
@@ -117,7 +117,7 @@ class Promoter:
         strays = self._request_tags.strays(declared)
         for name, environment in declared.environments.items():
             if environment.promote is not None:
-                notes.refuse(self._overlays_of(name), strays)
+                notes.add_refusals(self._overlays_of(name), strays)
 
     def _overlays_of(self, environment: str) -> list[str]:
         return [each.name for each in self._parties.desired.overlays().values() if each.environment == environment]
@@ -128,21 +128,21 @@ class Promoter:
         overlays = self._overlays_of(name)
         obstacle = decision.observe_obstacle(declared.environments[name].sync.mode)
         if obstacle:
-            notes.say(overlays, obstacle)
+            notes.add_sentences(overlays, obstacle)
             return False
         try:
             snapshot = self._snapshots.read(declared, name)
             for overlay, trouble in snapshot.troubles.items():
-                notes.say([overlay], f"nothing can be promoted: {trouble}")
+                notes.add_sentences([overlay], f"nothing can be promoted: {trouble}")
             if any(self._roll_back(declared, snapshot, overlay, notes) for overlay in snapshot.targets):
                 return True
             requests, refused = self._request_tags.requests(declared, name)
-            notes.refuse(overlays, refused)
+            notes.add_refusals(overlays, refused)
             return any(self._promote_requested(snapshot, each, notes) for each in requests) or (
                 self._promote_automatically(snapshot, notes)
             )
         except Rejected as error:
-            notes.say(overlays, f"nothing can be promoted: {error}")
+            notes.add_sentences(overlays, f"nothing can be promoted: {error}")
             return False
 
     def _roll_back(self, declared: Pipeline, snapshot: EnvironmentSnapshot, name: str, notes: PendingNotes) -> bool:
@@ -157,7 +157,7 @@ class Promoter:
 
         prepared = self._writer.prepare(snapshot, f"rollback of {name}", write)
         if prepared.problem:
-            notes.say([name], f"degraded, and not rolled back: {prepared.problem}")
+            notes.add_sentences([name], f"degraded, and not rolled back: {prepared.problem}")
         if not self._push(snapshot, prepared, [name], notes):
             return False
         _log.warning("rolled back by itself", overlay=name, revision=prepared.revision)
@@ -169,8 +169,10 @@ class Promoter:
         approvals, now = self._request_tags.approvals(request), self._parties.clock.now()
         decided = decision.decide_request(request, snapshot.route.policy, facts, approvals, now)
         if not decided.may_move:
-            notes.pend(decided.overlays, pending_request(request, decided.moves, decided.release, decided.obstacles))
-            notes.say(decided.overlays, f"request {request.name} waits: {'; '.join(decided.obstacles)}")
+            notes.add_request(
+                decided.overlays, pending_request(request, decided.moves, decided.release, decided.obstacles)
+            )
+            notes.add_sentences(decided.overlays, f"request {request.name} waits: {'; '.join(decided.obstacles)}")
             return False
         promotion = promotion_commits.requested_promotion(snapshot.route, request, decided.moves, decided.approvers)
         return self._commit(snapshot, promotion, self._prepare(snapshot, promotion), notes)
@@ -200,15 +202,15 @@ class Promoter:
 
     def _decide_automatic(self, snapshot: EnvironmentSnapshot, name: str, notes: PendingNotes) -> OverlayMove | None:
         route, proposed = snapshot.route, self._propose_automatic(snapshot, name)
-        notes.say([name], *proposed.behind, *proposed.obstacles)
+        notes.add_sentences([name], *proposed.behind, *proposed.obstacles)
         has_request = notes.has_request(name)
         chosen = decision.choose_automatic(route, snapshot.targets[name], proposed, has_request=has_request)
-        notes.say([name], *chosen.sentences)
+        notes.add_sentences([name], *chosen.sentences)
         if chosen.move is None:
             return None
         facts, now = self._gate_facts.read(snapshot, chosen.move), self._parties.clock.now()
         decided = decision.decide_automatic(route.policy, chosen.move, proposed, facts, now)
-        notes.say([name], *decided.sentences)
+        notes.add_sentences([name], *decided.sentences)
         return decided.move
 
     def _propose_automatic(self, snapshot: EnvironmentSnapshot, name: str) -> Proposal:
@@ -257,13 +259,13 @@ class Promoter:
             return False
         refusal = self._writer.push(snapshot, prepared, self._parties.clock.now())
         if refusal is not None:
-            notes.say(overlays, str(refusal))
+            notes.add_sentences(overlays, str(refusal))
         return refusal is None
 
 
 def _note_problem(overlays: Sequence[str], prepared: PreparedCommit, notes: PendingNotes) -> None:
     if prepared.problem:
-        notes.say(overlays, f"not promoted, since the result would be wrong: {prepared.problem}")
+        notes.add_sentences(overlays, f"not promoted, since the result would be wrong: {prepared.problem}")
 
 
 def _next_look(declared: Pipeline) -> float:

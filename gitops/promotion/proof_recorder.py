@@ -107,7 +107,7 @@ class ProofRecorder:
             self._state.applied[overlay] = _AppliedRender(desired.overlay.namespace, status.environment, running, looks)
             self._look(overlay)
 
-    def look_again(self) -> None:
+    def observe_again(self) -> None:
         """Time has passed without a pass: services that looked good still do."""
         with self._lock:
             for overlay in list(self._state.applied):

@@ -24,7 +24,7 @@ from gitops.desired.desired_state import DesiredState
 from gitops.ports import ConfigRepo
 from gitops.promotion.overlay_dirs import OverlayDirectories, OverlayDirectory
 from gitops.promotion.proof_recorder import ProofRecorder
-from gitops.promotion.trunk_order import Tagged, TrunkOrder
+from gitops.promotion.trunk_order import CommitOfRequest, TrunkOrder
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MOST_COMMITS = 100
@@ -119,7 +119,7 @@ class EnvironmentSnapshots:
             needs_run=Gate.RAN not in request.waived,
             services=request.services,
             waived="; ".join(f"{gate}: {reason}" for gate, reason in request.waived.items() if gate in skipped),
-            tagged=Tagged(self._order, request.commit),
+            tagged=CommitOfRequest(self._order, request.commit),
         )
 
     def edited_by_people(self, snapshot: EnvironmentSnapshot, name: str) -> Mapping[str, str]:

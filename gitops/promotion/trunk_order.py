@@ -47,7 +47,7 @@ class TrunkOrder:
         return commit in self._trunk
 
 
-class Tagged:
+class CommitOfRequest:
     """Implements TaggedCommit of gitops/core/promotion/inputs.py: the commit that a request tags."""
 
     def __init__(self, order: TrunkOrder, commit: str) -> None:

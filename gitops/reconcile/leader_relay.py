@@ -23,7 +23,7 @@ class LeaderRelay:
         self._clock = clock
         self._news: deque[str] = deque(maxlen=_MOST_NEWS)
 
-    def tell(self, *overlays: str) -> None:
+    def request_pass(self, *overlays: str) -> None:
         """Names overlays to the leader, unless this replica leads. Returns at once: a sender waits for its answer, and
         the API server may be slow.
         """

@@ -54,7 +54,7 @@ class Triggers:
             return "looking at everything: the payload does not say which refs moved"
         if event.ref.startswith(_ASKED):
             self._tasks.add(Task.TAGS)
-            self._relay.tell(*self._overlays_of(event.ref.split("/")[3]))
+            self._relay.request_pass(*self._overlays_of(event.ref.split("/")[3]))
             return "looking at what was asked for"
         if event.ref != self._trunk:
             return f"{event.ref} is not the trunk; nothing depends on it"
@@ -117,7 +117,7 @@ class Triggers:
         """A leader that is asked for a pass fetches the head, reads the tags and looks at promotions. It cannot be
         asked for a pass over an overlay that was never applied, hence several.
         """
-        self._relay.tell(*list(self._desired.overlays())[:_MOST_NAMED])
+        self._relay.request_pass(*list(self._desired.overlays())[:_MOST_NAMED])
 
     def _overlays_of(self, environment: str) -> list[str]:
         """The overlays of an environment; empty for one that git does not know, as a sender may name any."""

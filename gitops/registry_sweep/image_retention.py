@@ -163,7 +163,7 @@ class ImageRetention:
             is_first = host not in self._checked
             self._checked.add(host)
         if gone or is_first:
-            self._passes.look_at(frozenset(needs))
+            self._passes.recheck(frozenset(needs))
 
     def _note(self, name: str, *, is_there: bool) -> None:
         with self._lock:
@@ -175,6 +175,6 @@ class ImageRetention:
                 self._absent.add(name)
         if is_news:
             _log.warning("an image can be pulled again" if is_there else "an image cannot be pulled", image=name)
-            self._passes.look_at(
+            self._passes.recheck(
                 frozenset(overlay for overlay, each in self._needed.everywhere().items() if name in each.names)
             )

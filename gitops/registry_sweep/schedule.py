@@ -72,7 +72,7 @@ class SweepSchedule:
     def is_alive(self) -> bool:
         return self._queue.is_alive()
 
-    def look_everywhere(self) -> None:
+    def sweep_all(self) -> None:
         """Sweeps every registry now: this replica leads from now on, or an outage is over."""
         for state in self.sweeper.states():
             if state.reason == "RegistryUnknown":
@@ -80,7 +80,7 @@ class SweepSchedule:
         for host in self.sweeper.hosts():
             self._queue.add(host)
 
-    def look_again(self) -> None:
+    def sweep_soon(self) -> None:
         """Another replica has news that is not known here: a sweep soon, and one a minute at most."""
         self._retention.outdate()
         now = self._terms.clock.monotonic()
@@ -97,7 +97,7 @@ class SweepSchedule:
             if seconds < self._every.get(state.host, seconds):
                 self._queue.add(state.host)
 
-    def look_at(self, image: str, digest: str) -> None:
+    def check_image(self, image: str, digest: str) -> None:
         """A sender says that an image was deleted: if an overlay needs the image, its registry is asked now. `image`:
         as the registry calls it.
         """

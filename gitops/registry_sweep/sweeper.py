@@ -107,9 +107,9 @@ class _Round:
             self.refusals.append(error)
             unauthorized = sum(each.reason == "Unauthorized" for each in self.refusals)
             if unauthorized >= _MOST_UNAUTHORIZED:
-                self.judge()
+                self.decide_failure()
 
-    def judge(self) -> None:
+    def decide_failure(self) -> None:
         """The whole registry fails when it refuses, and answers for no service."""
         if self.refusals and not self.has_answered:
             self.failure = self.failure or self.refusals[0]
@@ -200,7 +200,7 @@ class Sweeper:
             return found
 
         looks = dict(zip(services, self._pools[round_.host].map(look, services.values()), strict=True))
-        round_.judge()
+        round_.decide_failure()
         return looks
 
     def _look(self, round_: _Round, service: Service) -> TaggedImage | None:

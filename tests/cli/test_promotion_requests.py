@@ -171,7 +171,7 @@ def test_promote_skips_a_gate_by_name_and_the_release_records_it(tmp_path: Path)
         place.push_image("order", 2)
         place.soak()
         place.run()
-        place.recorder.look_again()
+        place.recorder.observe_again()
         lockstep(place, "promote", "prod", "--skip-gate", "soak", "--reason", "production is down")
         place.look()
         assert place.runs("prod")["order"] == "1.2.0"

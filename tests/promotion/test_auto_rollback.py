@@ -94,7 +94,7 @@ def test_auto_rollback_is_decided_again_after_a_conflict(place: PromotionWorld) 
     degrade(place)
     place.remote.write({"README.md": b"hello\n"}, "somebody was faster")
     with pytest.raises(Exception, match="moved"):
-        place.promoter.look()
+        place.promoter.promote_all()
     place.look()
     assert place.runs("test")["order"] == "1.1.0"
     assert place.remote.subjects()[1] == "somebody was faster"
@@ -104,7 +104,7 @@ def test_auto_rollback_yields_to_a_person_who_edited_the_overlay_first(place: Pr
     degrade(place)
     place.remote.write({"environments/test/kustomization.yaml": overlay("test", 2)}, "I look at it")
     with pytest.raises(Exception, match="moved"):
-        place.promoter.look()
+        place.promoter.promote_all()
     place.look()
     assert "roll back" not in "".join(place.remote.subjects())
 
@@ -132,7 +132,7 @@ class TestAutoRollbackLeavesItToPeople:
             place.push_image("order", 2)
             place.run(environments=("dev",))
             place.pass_time(5)
-            assert place.promoter.look() == 0.0
+            assert place.promoter.promote_all() == 0.0
             assert place.runs("test")["order"] == "1.2.0"
             degrade(place, 1, "print")
             self.assert_left(place)
@@ -157,7 +157,7 @@ class TestAutoRollbackLeavesItToPeople:
     def test_auto_rollback_is_not_done_by_a_follower(self, place: PromotionWorld) -> None:
         degrade(place)
         place.leads = False
-        assert place.promoter.look() is None
+        assert place.promoter.promote_all() is None
         self.assert_left(place)
 
 

@@ -33,7 +33,7 @@ def look_once(place: PromotionWorld, minutes: float = 5) -> None:
     place.run(environments=("dev",))
     place.pass_time(minutes)
     place.promoter.read_tags()
-    place.promoter.look()
+    place.promoter.promote_all()
 
 
 @pytest.mark.parametrize("broken", ["test/print", "prod/print"])
@@ -97,7 +97,7 @@ def test_request_for_one_service_does_not_wait_for_another(
     place.desired.refresh()
     place.tag("promote/prod/one", "please\n\nServices: order")
     place.promoter.read_tags()
-    place.promoter.look()
+    place.promoter.promote_all()
     assert place.runs("prod/order") == {"order": "1.2.0"}
     assert git(place.remote.directory, "log", "-1", "--format=%s", "main") == "prod: order 1.2.0 from test"
 
@@ -133,7 +133,7 @@ def test_push_refused_by_the_trunk_is_tried_again_with_backoff(place: PromotionW
     place.pass_time(5)
 
     def looked() -> int:
-        place.promoter.look()
+        place.promoter.promote_all()
         return len(pushes.read_text().split())
 
     assert [looked() for _ in range(3)] == [1, 1, 1]
@@ -148,6 +148,6 @@ def test_push_refused_by_the_trunk_is_tried_again_with_backoff(place: PromotionW
     assert found == [2, 2, 3, 3, 3, 3, 4, 4]
     hook.unlink()
     place.now += timedelta(minutes=8)
-    place.promoter.look()
+    place.promoter.promote_all()
     assert place.runs("test/order") == {"order": "1.2.0"}
     assert place.waiting("test/order") == ()

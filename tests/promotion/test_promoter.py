@@ -185,7 +185,7 @@ def test_promotion_is_decided_again_after_a_conflict(place: PromotionWorld) -> N
     place.pass_time(5)
     place.remote.write({"README.md": b"hello\n"}, "somebody was faster")
     with pytest.raises(Exception, match="moved"):
-        place.promoter.look()
+        place.promoter.promote_all()
     place.look()
     assert place.runs("test")["order"] == "1.2.0"
     assert "test" in place.touched[-1]
@@ -290,7 +290,7 @@ class TestRequests:
         ready.tag("promote/prdo/one")
         ready.tag("promote/prod/basket", "x\n\nServices: basket")
         ready.promoter.read_tags()
-        ready.promoter.look()
+        ready.promoter.promote_all()
         first, *refused = ready.waiting("prod")
         assert first.startswith("order 1.2.0, print 1.2.0: proven in test, waits to be asked for")
         assert len(refused) == 4
@@ -299,13 +299,13 @@ class TestRequests:
         assert sum(f"promote/prdo/one: {asked_for_by}" in said for said in ready.waiting("test")) == 1
         git(ready.person, "push", "--quiet", "origin", *[f":refs/tags/promote/prod/light-{n}" for n in range(10)])
         ready.promoter.read_tags()
-        ready.promoter.look()
+        ready.promoter.promote_all()
         assert ready.waiting("prod")[1:] == (
             "refused: tag promote/prod/basket: no service is called basket",
             f"refused: tag promote/prdo/one: {asked_for_by}, and lead to test, prod",
         )
         ready.now += timedelta(hours=24)
-        ready.promoter.look()
+        ready.promoter.promote_all()
         assert ready.waiting("prod")[1:] == ()
 
     def test_approvals_are_signatures_of_other_people_for_this_release(self, tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_hold_with_an_overlong_reason_is_refused_in_a_short_status(place: Promot
     place.push_image("order", 2)
     place.run(environments=("dev",))
     place.pass_time(5)
-    place.promoter.look()
+    place.promoter.promote_all()
     assert place.waiting("test") == (
         "nothing can be promoted: environments/test/hold.yaml:2: `why` must have at most 1000 characters",
     )
@@ -419,8 +419,8 @@ class TestLeaderTerms:
     def test_leader_reads_proofs_again_after_another_term(self, proven: PromotionWorld) -> None:
         self._led_by_another(proven)
         written = proven.shelf.kept["dev"]
-        assert proven.promoter.look() is None, "this replica leads again, but has not read the ledger yet"
-        proven.recorder.look_again()
+        assert proven.promoter.promote_all() is None, "this replica leads again, but has not read the ledger yet"
+        proven.recorder.observe_again()
         proven.run()
         assert proven.recorder.proofs("dev") is None
         assert proven.shelf.kept["dev"] == written
@@ -438,9 +438,9 @@ class TestLeaderTerms:
         proven.meanwhile = led_by_another
         before = proven.remote.head()
         with pytest.raises(Conflict, match="nothing was promoted"):
-            proven.promoter.look()
+            proven.promoter.promote_all()
         assert proven.remote.head() == before
-        assert proven.promoter.look() == 30.0
+        assert proven.promoter.promote_all() == 30.0
         assert proven.remote.head() == before
 
 

@@ -61,20 +61,20 @@ def place(tmp_path: Path) -> Iterator[PromotionWorld]:
 
 def test_promoter_cost_is_bounded_by_the_bases_of_each_overlay_and_zero_the_second_time(place: PromotionWorld) -> None:
     before = len(place.processes())
-    place.promoter.look()
+    place.promoter.promote_all()
     first = place.processes()[before:]
     # Each of the overlay's own bases is compared with the locked one, with each other and with the trunk.
     pairs = BASES + BASES * (BASES - 1) // 2 + BASES
     assert COUNT * BASES <= first.count("merge-base") <= COUNT * pairs + COUNT
     before = len(place.processes())
-    place.promoter.look()
+    place.promoter.promote_all()
     assert place.processes()[before:] == []
 
 
 def test_promoter_cost_of_a_commit_is_bounded_by_its_change(place: PromotionWorld) -> None:
-    place.promoter.look()
+    place.promoter.promote_all()
     place.write({"environments/dev/service-1/kustomization.yaml": overlay("dev/service-1") + b"# a remark\n"})
     before = len(place.processes())
-    place.promoter.look()
+    place.promoter.promote_all()
     # Did the trunk fast-forward, which requests were carried out, what changed.
     assert len(place.processes()) - before <= 3

@@ -45,7 +45,7 @@ def soak_while_print_is_broken(place: PromotionWorld, minutes: float = 6) -> Non
         place.now += timedelta(seconds=30)
         place.run(health={"print": Health.DEGRADED}, environments=("dev",))
     place.promoter.read_tags()
-    place.promoter.look()
+    place.promoter.promote_all()
 
 
 def released(place: PromotionWorld, file: str = RELEASE) -> Release:
@@ -125,7 +125,7 @@ def test_approval_request_names_a_base_that_is_waived(tmp_path: Path) -> None:
         place.push_image("order", 2)
         place.soak()
         place.run()
-        place.recorder.look_again()
+        place.recorder.observe_again()
         place.tag("promote/prod/one", "x\n\nServices: order")
         place.look()
         [asked] = place.notes.pending("prod").requests

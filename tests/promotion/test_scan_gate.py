@@ -75,11 +75,11 @@ def test_scan_gate_does_not_wait_for_the_answer_of_its_first_query(place: Promot
     place.push_image("order", 2)
     place.run()
     place.pass_time(5)
-    assert place.promoter.look() != 0.0
+    assert place.promoter.promote_all() != 0.0
     assert place.waiting("test")[0].startswith(f"order 1.2.0: {HOST} is being asked for the scan of order 1.2.0")
     assert ("scan", ORDER.name, ORDER.digest) not in place.asking.registry.asked
     assert place.asking.work()
-    assert place.promoter.look() == 0.0
+    assert place.promoter.promote_all() == 0.0
     assert place.runs("test")["order"] == "1.2.0"
 
 

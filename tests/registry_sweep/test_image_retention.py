@@ -56,7 +56,7 @@ class World:
         clock = WorldClock(lambda: NOW, lambda: self.elapsed)
         self.retention = ImageRetention({HOST: self.shelf, **others}, self, self, clock)
 
-    def look_at(self, overlays: Collection[str]) -> None:
+    def recheck(self, overlays: Collection[str]) -> None:
         self.told.append(frozenset(overlays))
 
     def everywhere(self) -> Mapping[str, NeededImages]:

@@ -45,7 +45,7 @@ class Rig:
     def of(self, overlay: str) -> NeededImages:
         return self.everywhere()[overlay]
 
-    def look_at(self, overlays: Collection[str]) -> None:
+    def recheck(self, overlays: Collection[str]) -> None:
         pass
 
     def is_leader(self) -> bool:
@@ -73,7 +73,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 def test_schedule_sweeps_as_leader_and_reports_the_result(rig: Rig) -> None:
-    rig.sweeping.look_everywhere()
+    rig.sweeping.sweep_all()
     until(lambda: bool(rig.seen))
     assert rig.world.deployed()["print-api"].digest == rig.digest
     assert rig.seen[0].swept_at is not None
@@ -82,17 +82,17 @@ def test_schedule_sweeps_as_leader_and_reports_the_result(rig: Rig) -> None:
 
 def test_schedule_does_not_sweep_as_follower(rig: Rig) -> None:
     rig.leads = False
-    rig.sweeping.look_everywhere()
+    rig.sweeping.sweep_all()
     until(lambda: rig.asked_to_lead > 0)
     rig.leads = True
-    rig.sweeping.look_at(f"{HOST}/tuling/print-api", rig.digest)
+    rig.sweeping.check_image(f"{HOST}/tuling/print-api", rig.digest)
     until(lambda: rig.asked_busy > 0)
     assert not rig.seen
 
 
 def test_schedule_lets_waiting_senders_go_first(rig: Rig) -> None:
     rig.is_busy = True
-    rig.sweeping.look_everywhere()
+    rig.sweeping.sweep_all()
     until(lambda: rig.asked_busy > 0)
     assert not rig.shelf.asked
     rig.is_busy = False
@@ -101,7 +101,7 @@ def test_schedule_lets_waiting_senders_go_first(rig: Rig) -> None:
 
 def test_schedule_reports_a_failing_sweep_and_tries_again(rig: Rig) -> None:
     rig.shelf.error = Unavailable("RegistryUnreachable", "no answer", retry_after=0.0)
-    rig.sweeping.look_everywhere()
+    rig.sweeping.sweep_all()
     until(lambda: bool(rig.seen))
     assert rig.seen[0].failing_since is not None
     assert rig.seen[0].reason == "RegistryUnreachable"
@@ -110,10 +110,10 @@ def test_schedule_reports_a_failing_sweep_and_tries_again(rig: Rig) -> None:
 
 
 def test_schedule_checks_a_deletion_under_the_name_that_manifests_use(rig: Rig) -> None:
-    rig.sweeping.look_everywhere()
+    rig.sweeping.sweep_all()
     until(lambda: bool(rig.seen))
     rig.shelf.digests.clear()
-    rig.sweeping.look_at("10.0.0.1:30002/tuling/print-api", rig.digest)
+    rig.sweeping.check_image("10.0.0.1:30002/tuling/print-api", rig.digest)
     wanted = wanting("dev", rig.world.deployed().values())
 
     def reason() -> str:
@@ -126,15 +126,15 @@ def test_schedule_checks_a_deletion_under_the_name_that_manifests_use(rig: Rig) 
 
 
 def test_schedule_sweeps_once_a_minute_at_most_for_news_of_another_replica(rig: Rig) -> None:
-    rig.sweeping.look_again()
+    rig.sweeping.sweep_soon()
     until(lambda: bool(rig.seen))
     rig.shelf.digests.clear()
     for _ in range(20):
-        rig.sweeping.look_again()
+        rig.sweeping.sweep_soon()
     assert rig.sweeping.depth() == 1, "the second sweep waits, whatever the first one has planned"
     assert len(rig.seen) == 1
     rig.clock_ahead = 61.0
-    rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)  # makes the queue read its clock
+    rig.sweeping.check_image(f"{HOST}/tuling/none", rig.digest)  # makes the queue read its clock
     until(lambda: len(rig.seen) == 2)
     found = rig.retention.missing(wanting("dev", rig.world.deployed().values()))
     assert found is not None
@@ -142,7 +142,7 @@ def test_schedule_sweeps_once_a_minute_at_most_for_news_of_another_replica(rig: 
 
 
 def test_schedule_follows_a_shorter_interval_at_once(rig: Rig) -> None:
-    rig.sweeping.look_everywhere()
+    rig.sweeping.sweep_all()
     until(lambda: bool(rig.seen))
     rig.sweeping.hurry()
     assert rig.sweeping.depth() == 1
@@ -154,9 +154,9 @@ def test_schedule_follows_a_shorter_interval_at_once(rig: Rig) -> None:
 
 def test_schedule_respects_retry_after_within_bounds(rig: Rig) -> None:
     rig.shelf.error = Unavailable("TooManyRequests", "slow down", retry_after=3600.0)
-    rig.sweeping.look_everywhere()
+    rig.sweeping.sweep_all()
     until(lambda: bool(rig.seen))
     rig.shelf.error = None
     rig.clock_ahead = 301.0
-    rig.sweeping.look_at(f"{HOST}/tuling/none", rig.digest)
+    rig.sweeping.check_image(f"{HOST}/tuling/none", rig.digest)
     until(lambda: rig.seen[-1].swept_at is not None)

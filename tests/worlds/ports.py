@@ -32,7 +32,7 @@ class ToldLeader(LeaderRelay):
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []
 
-    def tell(self, *overlays: str) -> None:
+    def request_pass(self, *overlays: str) -> None:
         self.told.append(overlays)
 
 

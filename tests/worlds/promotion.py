@@ -270,12 +270,12 @@ class PromotionWorld:
         """Move the clock on, and let the proof recorder look every half minute, as the controller does."""
         for _ in range(int(minutes * 2)):
             self.now += timedelta(seconds=30)
-            self.recorder.look_again()
+            self.recorder.observe_again()
 
     def look(self) -> None:
         """Let the promoter look until nothing moves any more and every registry query is answered."""
         self.promoter.read_tags()
-        while self.promoter.look() == 0.0 or self.asking.work():
+        while self.promoter.promote_all() == 0.0 or self.asking.work():
             self.run()
 
     def soak(self, minutes: float = 5) -> None:

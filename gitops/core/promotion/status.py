@@ -39,16 +39,16 @@ class PendingNotes:
     def __init__(self) -> None:
         self._notes: dict[str, _OverlayNotes] = {}
 
-    def say(self, overlays: Iterable[str], *sentences: str) -> None:
+    def add_sentences(self, overlays: Iterable[str], *sentences: str) -> None:
         for overlay in overlays:
             self._of(overlay).waiting.update(dict.fromkeys(map(_cut, sentences)))
 
-    def refuse(self, overlays: Iterable[str], sentences: Sequence[str]) -> None:
+    def add_refusals(self, overlays: Iterable[str], sentences: Sequence[str]) -> None:
         """Sentences about refused requests: a few are enough to see why."""
         for overlay in overlays if sentences else ():
             self._of(overlay).refused.update(dict.fromkeys(map(_cut, sentences)))
 
-    def pend(self, overlays: Iterable[str], request: PendingRequest) -> None:
+    def add_request(self, overlays: Iterable[str], request: PendingRequest) -> None:
         """A request that waits."""
         shown = replace(request, moves=_bound(request.moves, _MOST_OF_ONE), gates=_bound(request.gates, _MOST_OF_ONE))
         for overlay in overlays:
