@@ -74,7 +74,7 @@ class Passes:
         self.made.append(name)
         return self.result()
 
-    def breached(self) -> frozenset[str]:
+    def breached_overlays(self) -> frozenset[str]:
         return frozenset({"dev", "test"})
 
 

@@ -17,13 +17,13 @@ UNCHANGED: Mapping[str, Any] = {
     "repo.head": HEAD,
     "desired.head": HEAD,
     "desired.refresh": frozenset[str](),
-    "reconciler.breached": frozenset({"test"}),
-    "reconciler.known": frozenset({"dev", "test"}),
+    "reconciler.breached_overlays": frozenset({"test"}),
+    "reconciler.known_overlays": frozenset({"dev", "test"}),
     "status.remote_answered": False,
-    "promoter.look": 7.0,
+    "promoter.promote_all": 7.0,
 }
 QUESTIONS = frozenset(
-    {"repo.head", "desired.head", "reconciler.breached", "reconciler.known", "status.remote_answered"}
+    {"repo.head", "desired.head", "reconciler.breached_overlays", "reconciler.known_overlays", "status.remote_answered"}
 )
 """Calls that change nothing, and so are not recorded."""
 
@@ -101,13 +101,13 @@ def test_task_names_are_those_that_logs_show() -> None:
             "lead",
             [
                 *("ledger.forget", "recorder.recall", "reconciler.recall", *REFRESH),
-                *("watcher.watch_requests the-repo", "passes.look_at_known dev test"),
-                *("tasks.add tags", "sweeps.look_everywhere", *REFRESH),
+                *("watcher.watch_requests the-repo", "passes.recheck_known dev test"),
+                *("tasks.add tags", "sweeps.sweep_all", *REFRESH),
             ],
         ),
         ("tags", ["promoter.read_tags", "tasks.add promote", *REFRESH]),
         ("tell", ["relay.deliver"]),
-        ("sweep", ["sweeps.look_everywhere"]),
+        ("sweep", ["sweeps.sweep_all"]),
     ],
 )
 def test_task_of_the_leader_calls_its_parties_in_order(task: str, expected: list[str]) -> None:
@@ -115,7 +115,7 @@ def test_task_of_the_leader_calls_its_parties_in_order(task: str, expected: list
 
 
 def test_promotion_says_when_it_wants_to_run_again() -> None:
-    assert run("promote") == (7.0, ["promoter.look"])
+    assert run("promote") == (7.0, ["promoter.promote_all"])
 
 
 @pytest.mark.parametrize("task", ["lead", "tags", "refresh"])
@@ -125,7 +125,7 @@ def test_follower_only_takes_in_the_head(task: str) -> None:
 
 def test_refresh_looks_at_changed_overlays_and_at_those_with_violations() -> None:
     touched = {"desired.refresh": frozenset({"dev"})}
-    expected = [*REFRESH[:-1], "passes.look_at_known dev test", "tasks.add promote", REFRESH[-1]]
+    expected = [*REFRESH[:-1], "passes.recheck_known dev test", "tasks.add promote", REFRESH[-1]]
     assert run("refresh", touched) == (None, expected)
     assert run("refresh", touched, leads=False) == (None, [*REFRESH])
 
@@ -140,7 +140,7 @@ def test_fetch_that_fails_is_shown_and_tried_again(error: Exception) -> None:
 
 def test_fetch_that_ends_an_outage_sweeps_the_registries() -> None:
     _, calls = run("fetch", {"status.remote_answered": True})
-    assert calls == ["repo.fetch", "sweeps.look_everywhere", "tasks.add tags", *REFRESH]
+    assert calls == ["repo.fetch", "sweeps.sweep_all", "tasks.add tags", *REFRESH]
 
 
 def test_leader_without_a_head_waits_for_the_first_fetch() -> None:

@@ -271,12 +271,12 @@ def test_preview_remembers_no_violation_and_a_pass_does(site: Site) -> None:
     site.push(a={"settings": "one"})
     site.admission.finds = True
     site.reconciler.preview(name)
-    assert site.reconciler.breached() == frozenset()
+    assert site.reconciler.breached_overlays() == frozenset()
     site.look_at("a")
-    assert site.reconciler.breached() == {name}
+    assert site.reconciler.breached_overlays() == {name}
     site.admission.finds = False
     site.reconciler.preview(name)
-    assert site.reconciler.breached() == {name}
+    assert site.reconciler.breached_overlays() == {name}
 
 
 def test_preview_of_an_overlay_that_git_has_not_is_refused(site: Site) -> None:
