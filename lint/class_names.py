@@ -47,6 +47,19 @@ def in_vocabulary(tree: Tree) -> Report:
     return Report(f"{len({word for *_, word in used})} words in {len(used)} places", tuple(sorted(findings)))
 
 
+def english_in_use(tree: Tree) -> Report:
+    """Every word of the list of English words stands in a class name."""
+    english = [word for word, file in vocabulary.read(tree).allowed.items() if file == vocabulary.ENGLISH]
+    used = {word for module in tree.product for found in module.classes for word in split(found.name)}
+    forms = {form for word in used for form in vocabulary.singulars(word)}
+    findings = (
+        Finding(vocabulary.ENGLISH, 1, f'no class name has the word "{word}". Remove it.')
+        for word in english
+        if word not in forms
+    )
+    return Report(f"{len(english)} words", tuple(findings))
+
+
 def split(name: str) -> tuple[str, ...]:
     """The lower-case words of a CamelCase name: `_OCIRegistry` is oci, registry."""
     return tuple(found.lower() for found in _WORD.findall(name))

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from lint.report import Finding, Report
 from lint.tree import Module, Tree
 
-RIDDLES = ("What", "Whatever", "Who", "Whoever", "Nobody", "Somebody", "Such")
+RIDDLES = ("What", "Whatever", "Who", "Whoever", "Whose", "Nobody", "Somebody", "Everybody", "Such", "Those", "That")
+_NAMES = ("kustomize", "structlog")
+"""Names that begin with a small letter; so may file names, addresses and calls."""
 
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -17,7 +19,7 @@ def first_words(tree: Tree) -> Report:
     findings = (
         Finding(path, line, f'a docstring begins with "{word}". Begin with a verb or with the noun that it is about.')
         for path, line, text in found
-        if (word := text.split(maxsplit=1)[0].rstrip(",:;.")) in RIDDLES
+        if _is_riddle(word := text.split(maxsplit=1)[0].rstrip(",:;."))
     )
     return Report(f"{len(found)} docstrings", tuple(findings))
 
@@ -40,6 +42,12 @@ def _package_complaints(tree: Tree, package: Module) -> Iterator[str]:
         yield "a package without a docstring. Say what it is, what it is not, and where to begin."
     elif begin is None or names.isdisjoint(re.findall(r"\w+", begin[1])):
         yield 'the docstring names no module of the package to begin at. Add "Begin at ...".'
+
+
+def _is_riddle(word: str) -> bool:
+    name = word.removesuffix("'s")
+    is_lower = re.fullmatch(r"[a-z]+", name) is not None and name not in _NAMES
+    return is_lower or word in RIDDLES
 
 
 def _docstrings(module: Module) -> Iterator[tuple[int, str]]:

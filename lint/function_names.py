@@ -31,15 +31,17 @@ def private_verbs(tree: Tree) -> Report:
     return Report(f"{len(found)} private functions", tuple(findings))
 
 
-def _private_functions(module: Module) -> Iterator[ast.FunctionDef]:
+def _private_functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (
         node
         for node in module.nodes
-        if isinstance(node, ast.FunctionDef) and re.match(r"_[a-z]", node.name) and not _is_property(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and re.match(r"_[a-z]", node.name)
+        and not _is_property(node)
     )
 
 
-def _is_property(function: ast.FunctionDef) -> bool:
+def _is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(_name(decorator) in ("property", "cached_property") for decorator in function.decorator_list)
 
 

@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from lint.report import Finding, Report
 from lint.tree import Tree
 
-_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+_LINK = re.compile(r"\[([^\]]*)\]\(<?([^)\s>]+)>?(?:\s+[\"'(][^\n]*?)?\)")
+_OTHERS = re.compile(r"^(\[[^\]]+\]):\s*(\S+)|<(a)\s[^>]*?href=[\"']([^\"']+)", re.MULTILINE)
+"""Definitions of reference links, and links in HTML."""
 _FILE = re.compile(r"[\w/]+\.py")
 _ELSEWHERE = re.compile(r"[a-z]+:")
 
 
 def resolve(tree: Tree) -> Report:
-    found = [(page, line, match) for page, text in tree.pages.items() for line, match in _links(text)]
+    found = [(page, *link) for page, text in tree.pages.items() for link in _links(text)]
     findings = (
         Finding(page, line, message)
-        for page, line, match in found
-        for message in _complaints(tree, page, match[1], match[2])
+        for page, line, shown, target in found
+        for message in _complaints(tree, page, shown, target)
     )
     return Report(f"{len(found)} links in {len(tree.pages)} pages", tuple(findings))
 
@@ -28,10 +30,12 @@ def headings(text: str) -> frozenset[str]:
     return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found)
 
 
-def _links(text: str) -> Iterator[tuple[int, re.Match[str]]]:
-    for match in _LINK.finditer(text):
-        if not _ELSEWHERE.match(match[2]):
-            yield text.count("\n", 0, match.start()) + 1, match
+def _links(text: str) -> Iterator[tuple[int, str, str]]:
+    found = [(match, match[1], match[2]) for match in _LINK.finditer(text)]
+    found += [(match, "", match[2] or match[4]) for match in _OTHERS.finditer(text)]
+    for match, shown, target in found:
+        if not _ELSEWHERE.match(target):
+            yield text.count("\n", 0, match.start()) + 1, shown, target
 
 
 def _complaints(tree: Tree, page: str, shown: str, target: str) -> Iterator[str]:

@@ -37,7 +37,7 @@ class SweepParties:
 
 
 def registries(config: Config) -> Mapping[str, Registry]:
-    """Those of lockstep.yaml, by the host that manifests name."""
+    """Registries of lockstep.yaml, by the host that manifests name."""
     return {host: _KINDS[each.kind](_access(host, each)) for host, each in config.registries.items()}
 
 

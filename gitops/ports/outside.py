@@ -105,7 +105,7 @@ class ReleaseOrigins(Protocol):
         """
 
     def off_trunk(self, head: str, commits: Collection[str]) -> Mapping[str, bool]:
-        """Those of the commits that are not in the history of `head` -> whether a ref of Lockstep's keeps them."""
+        """Commits among `commits` that are not in the history of `head` -> whether a ref of Lockstep's keeps them."""
 
 
 class Cache(Protocol):

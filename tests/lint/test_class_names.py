@@ -81,3 +81,8 @@ def test_the_head_of_a_table_is_no_word() -> None:
         'gitops/a.py:1: class WordNot: "not"',
         'gitops/a.py:1: class WordNot: "word"',
     ]
+
+
+def test_a_word_of_the_list_that_no_class_name_has_is_refused() -> None:
+    found = class_names.english_in_use(_tree("Image", english="image lost")).findings
+    assert [str(finding) for finding in found] == ['lint/english.txt:1: no class name has the word "lost". Remove it.']

@@ -58,3 +58,13 @@ def test_a_package_that_leads_into_itself_is_let_through(begin: str) -> None:
         "gitops/web/sub/c.py": "",
     }
     assert docstrings.packages(Tree(files)).findings == ()
+
+
+@pytest.mark.parametrize("text", ["Those of one host.", "That one.", "Whose it is.", "Everybody waits.", "reads it."])
+def test_pronouns_and_small_letters_are_refused_as_openings(text: str) -> None:
+    assert len(docstrings.first_words(Tree({"gitops/a.py": f'"""{text}"""\n'})).findings) == 1
+
+
+@pytest.mark.parametrize("text", ["kustomize's suffix.", "release.yaml of it.", "start() once.", "a/b.py -> b."])
+def test_names_with_small_letters_are_let_through_as_openings(text: str) -> None:
+    assert docstrings.first_words(Tree({"gitops/a.py": f'"""{text}"""\n'})).findings == ()

@@ -22,3 +22,8 @@ def test_verbs_and_public_functions_are_let_through(name: str) -> None:
 @pytest.mark.parametrize("decorator", ["@property", "@functools.cached_property"])
 def test_a_property_may_be_named_by_a_participle(decorator: str) -> None:
     assert _findings("_written", decorator) == 0
+
+
+def test_an_async_private_function_named_by_a_participle_is_refused() -> None:
+    tree = Tree({"gitops/a.py": "async def _told() -> None: ...\n"})
+    assert len(function_names.private_verbs(tree).findings) == 1

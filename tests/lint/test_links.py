@@ -42,3 +42,10 @@ def test_a_link_that_leads_somewhere_is_let_through(line: str) -> None:
 )
 def test_a_link_that_leads_nowhere_is_refused(line: str, message: str) -> None:
     assert _messages(line) == [f"docs/page.md:3: {message}"]
+
+
+@pytest.mark.parametrize(
+    "line", ['[a](none.md "title")', "[a](<none.md>)", "[a][b]\n\n[b]: none.md", '<a href="none.md">a</a>']
+)
+def test_other_forms_of_a_link_that_leads_nowhere_are_refused(line: str) -> None:
+    assert [message.partition(": ")[2] for message in _messages(line)] == ["none.md: no such file. Correct the link."]

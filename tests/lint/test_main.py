@@ -13,3 +13,9 @@ def test_a_tree_that_breaks_nothing_has_one_line_for_each_rule() -> None:
     lines, is_broken = lint.check(Tree({"README.md": "# Lockstep\n"}))
     assert not is_broken
     assert len(lines) == len(lint.RULES)
+
+
+def test_a_file_that_does_not_parse_is_a_finding() -> None:
+    lines, is_broken = lint.check(Tree({"gitops/a.py": "\ndef (:\n"}))
+    assert is_broken
+    assert lines[0].startswith("gitops/a.py:2: ")

@@ -36,3 +36,8 @@ def test_a_module_of_351_lines_is_refused() -> None:
 def test_the_summary_names_the_largest() -> None:
     tree = Tree({"gitops/a.py": _lines(3), "gitops/b.py": _lines(5)})
     assert sizes.lines_per_module(tree).counted == "2 modules, the largest has 5 lines (gitops/b.py)"
+
+
+def test_lint_itself_has_no_package_of_sixteen_modules() -> None:
+    tree = Tree({f"lint/m{number}.py": "" for number in range(16)})
+    assert len(sizes.modules_per_package(tree).findings) == 1
