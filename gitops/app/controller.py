@@ -29,12 +29,12 @@ from gitops.web.apps import Listeners
 _log = structlog.get_logger(__name__)
 
 _STOP_SECONDS = 15.0
-"""For everything together, so that calls that are under way have the rest of the usual 30 s of grace."""
+"""Seconds for the whole stop. Calls in progress have the rest of the usual grace period of 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the listeners ended up (host, port)."""
+    """The addresses that the listeners bound (host, port)."""
 
     webhooks: tuple[str, int]
     page: tuple[str, int]

@@ -108,7 +108,7 @@ class PromoterNews:
         self._tasks.add(Task.REFRESH)
 
     def head_changed(self, overlays: frozenset[str]) -> None:
-        """Overlays with violations are looked at too: a change of another environment may have mended them."""
+        """Rechecks the overlays, and those with violations: a change of another environment may have fixed them."""
         if overlays:
             self._passes.recheck_known(overlays | self._reconciler.breached_overlays())
 
@@ -127,7 +127,7 @@ class LeadershipChanges:
         self._tasks.add(Task.LEAD)
 
     def stopped_leading(self) -> None:
-        """While it follows, this replica does not see what others write, so it must not believe its memory later."""
+        """Clears what passes remember, because the new leader will change it."""
         for state in self._state:
             state.forget()
 

@@ -20,7 +20,7 @@ from gitops.runtime.metrics import Metrics
 _log = structlog.get_logger(__name__)
 
 _STEP_ASIDE_SECONDS = 0.1
-"""Senders wait three seconds and passes have time; besides, the next commit would make them do their work twice."""
+"""Seconds that a pass waits while senders wait: their commits would make it run again. Senders give up after 3 s."""
 _BUG = Stall("InternalError", "a bug of Lockstep; the controller's log has more. It is tried again")
 
 
@@ -46,10 +46,10 @@ class OverlayPasses:
         self._metrics = metrics
 
     def run(self, name: str) -> float | None:
-        """One pass; returns after how many seconds it wants to run again. Raises as Reconciler.reconcile does."""
+        """Runs one pass; returns the seconds until the next one. Raises as Reconciler.reconcile does."""
         parties = self._parties
         if not (self._leadership.is_leader() and parties.reconciler.has_recalled):
-            return None  # a new leader looks at everything once it has read what others left
+            return None  # after the task `lead` every overlay is rechecked
         if parties.committer.is_crowded():
             return _STEP_ASIDE_SECONDS
         before = parties.statuses.status(name)
@@ -89,7 +89,7 @@ class OverlayPasses:
                 self._metrics.status(status)
 
     def _report_bug(self, name: str) -> None:
-        """The page must not show a status that is older than the last pass, whatever ended that."""
+        """Replaces the status, because the page must not show one that is older than the last pass."""
         overlay = self._parties.desired.overlays().get(name)
         if overlay is not None:
             self._parties.statuses.report_stopped(name, overlay.environment, _BUG)

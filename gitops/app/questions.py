@@ -7,7 +7,7 @@ from gitops.history.git_history import QUESTION, GitHistory
 
 
 class Questions:
-    """For one worker: both parties answer one question at a time."""
+    """Not thread-safe: needs a queue with one worker."""
 
     def __init__(self, history: GitHistory, comparisons: ParityQueue) -> None:
         self._history = history

@@ -1,4 +1,6 @@
-"""The queues of the controller. They carry names only; which work a name stands for, app.controller says."""
+"""The queues of the controller. They carry names only; app.tasks, app.passes and app.questions say what each name
+means.
+"""
 
 import random
 from dataclasses import dataclass
@@ -8,9 +10,9 @@ from gitops.runtime.workqueue import Backoff, Workqueue
 
 _random = random.SystemRandom()
 _FIRST_RETRY = 0.2
-"""Seconds."""
+"""Delay before the first retry, in seconds."""
 _PARALLEL_QUERIES = 2
-"""To registries, of each kind."""
+"""Parallel requests for each kind of query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Queues:
 
 
 def queues(clock: Clock, workers: int) -> Queues:
-    """`workers` is how many passes run at once."""
+    """`workers`: the number of passes that run at once."""
 
     def queue(parallel: int) -> Workqueue:
         backoff = Backoff(_random.random, first=_FIRST_RETRY)

@@ -56,7 +56,7 @@ def sweeper(found: Mapping[str, Registry], given: SweepParties, retention: Image
 def retention(
     found: Mapping[str, Registry], ledger: ProofAccounts, desired: DesiredState, passes: PassQueue, clock: Clock
 ) -> ImageRetention:
-    """`passes`: overlays of which other images can be pulled than before are looked at again."""
+    """`passes`: receives the overlays whose pullable images changed."""
     return ImageRetention(found, RetainedImages(ledger, desired), passes, clock)
 
 
@@ -75,7 +75,7 @@ def _access(host: str, registry: registry_access.RegistryConfig) -> RegistryAcce
     sources = registry.current_secrets()
 
     def credentials() -> tuple[str, str] | None:
-        """As they are now: a file that was replaced is read again."""
+        """Reads the credentials again, so a rotated file counts."""
         values = [next(iter(read()), b"").decode("utf-8", "surrogateescape") for read in sources]
         return (values[0], values[1]) if values else None
 

@@ -216,7 +216,7 @@ def _attempt(
     changed: Collection[str] | None,
     survey: Callable[[OverlayAtTree], Survey | None],
 ) -> Survey | Rejected | None:
-    """The survey, or the refusal in its place; None for the platform."""
+    """Returns the survey, or the refusal in its place; None for the platform."""
     if isinstance(subject, Rejected):
         return subject
     try:
@@ -232,7 +232,7 @@ def _is_platform(subject: OverlayAtTree | Rejected) -> bool:
 
 
 def _is_asked(overlay: Overlay, changed: Collection[str] | None) -> bool:
-    """True when the check cannot do without this overlay."""
+    """True if this overlay must be surveyed."""
     return changed is None or overlay.name in changed
 
 

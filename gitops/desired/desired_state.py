@@ -268,5 +268,5 @@ class DesiredState:
 
 
 def _is_passing(found: Desired | Rejected) -> bool:
-    """True for an answer that may be another next time though the head stays the same."""
+    """True if the answer can change while the head stays."""
     return found.provisional if isinstance(found, Desired) else found.reason in {"LimitExceeded", "NotOnTrunk"}

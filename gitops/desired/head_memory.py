@@ -60,13 +60,13 @@ class HeadMemory:
             },
             desired=_without(touched, self.desired),
             reached=_without(touched, self.reached),
-            rendered={} if now.is_new_pipeline else dict(self.rendered),  # namespaces and scope are in there
+            rendered={} if now.is_new_pipeline else dict(self.rendered),  # pipeline.yaml holds namespaces and scope
             used=_without(touched, self.used),
             used_before={name: used for name, used in self._all_used().items() if name in now.overlays},
         )
 
     def _is_touched(self, name: str, now: HeadLayout) -> bool:
-        """True when an overlay came, went or may render differently. A refused one is looked at every time."""
+        """True if an overlay came, went or may render differently. A refused overlay counts as touched every time."""
         overlay, known, closure = now.overlays.get(name), self.desired.get(name), self.reached.get(name)
         if overlay is None or closure is None or not isinstance(known, Desired):
             return True

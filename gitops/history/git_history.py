@@ -31,10 +31,11 @@ QUESTION = "past"
 
 _NEWS = 50
 _MOST_BYTES = 6 << 20
-"""Of release.yaml, hold.yaml and kustomizations, the newest first. Reading them takes about a second per two MiB."""
+"""The most bytes of file content that are read: release.yaml, hold.yaml and kustomizations, the newest first. Reading
+takes about a second per two MiB."""
 _MOST_PATHS = 5
 _MOST_PARTS = 30_000
-"""Images and their evidence, as releases name them: what is kept of them takes at most some tens of MiB."""
+"""The most images and evidence of releases that are kept; they take some tens of MiB."""
 
 _T = TypeVar("_T")
 
@@ -51,7 +52,7 @@ class GitHistory:
         self._room = 0
 
     def past(self) -> RepoHistory:
-        """The past as it was read last. If that is not of the present head, the rest is read soon."""
+        """The past as read last. If the head has moved since, the queue reads the rest soon."""
         known, head = self._known, self._trunk.head()
         if head and known.head != head:
             self._questions.add(QUESTION)

@@ -48,20 +48,20 @@ class Queue(Protocol):
 
 
 class Loop(Protocol):
-    """A thread, or several, that run as long as the process does."""
+    """One or more threads that run as long as the process."""
 
     def is_alive(self) -> bool:
-        """False when a thread has ended or hangs: only a restart of the process helps."""
+        """False if a thread has ended or hangs: only a restart of the process helps."""
 
 
 class LeadershipListener(Protocol):
-    """Learns when this replica starts and stops to lead. Called in turns by the thread of the election."""
+    """Receives the start and the end of this replica's leadership, in turns, from the thread of the election."""
 
     def started_leading(self) -> None:
-        """Returns at once."""
+        """Called after this replica starts to lead. Must not block."""
 
     def stopped_leading(self) -> None:
-        """Returns at once; the Lease is given back only afterwards."""
+        """Called after this replica stops to lead, before it gives the Lease back. Must not block."""
 
 
 class TermState(Protocol):
@@ -152,7 +152,7 @@ class SourceRevisions(Protocol):
 
 
 class AnswerListener(Protocol):
-    """Learns that a registry gave an answer that is new or changed."""
+    """Receives a call for each new or changed answer of a registry."""
 
     def on_answer(self) -> None:
         """Returns at once."""
@@ -163,11 +163,11 @@ class Backlog(Protocol):
 
     @property
     def waiting(self) -> int:
-        """How many."""
+        """The number of waiting events."""
 
 
 class SweepObserver(Protocol):
-    """Learns how sweeps of registries fare."""
+    """Receives the results of registry sweeps."""
 
     def on_sweep(self, state: RegistryState) -> None:
         """The state of one registry after a sweep, whether it failed or not."""

@@ -129,14 +129,14 @@ class Renderer(Protocol):
 
 
 class RenderObserver(Protocol):
-    """Learns of each render."""
+    """Receives the result of each render."""
 
     def on_render(self, result: str, seconds: float) -> None:
         """`result` is `hit` (from the cache), `built` or `failed`."""
 
 
 class GitObserver(Protocol):
-    """Learns of each exchange with the remote of the config repo that moves its trunk or ours."""
+    """Receives the result of each fetch and push of the config repo."""
 
     def on_fetch(self, outcome: str, seconds: float) -> None:
         """`outcome` is `ok` or `failed`."""
@@ -146,7 +146,7 @@ class GitObserver(Protocol):
 
 
 NOWHERE = "1"
-"""The resourceVersion of no object: a store counts its writes, and the first write is not an object's."""
+"""A resourceVersion that no object can have: the store counts its writes, and its first write is not an object."""
 
 
 class Cluster(Protocol):

@@ -1,4 +1,4 @@
-"""The commit that takes a promotion back automatically: the same as `lockstep rollback` writes, with a hold."""
+"""The commit of an automatic rollback: the same commit as `lockstep rollback` writes, with a hold."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,9 +25,9 @@ class AutoRollback:
     ledger: Ledger
 
     def commit(self, declared: Pipeline, place: Overlay, head: str, now: datetime) -> NewCommit | None:
-        """None when there is no reason to go back, or pipeline.yaml does not want it. The caller looks at holds.
+        """The rollback commit; None if no rollback is due or pipeline.yaml does not enable it. The caller checks holds.
 
-        Raises: Rejected(NothingBefore, NeverProven) when there is a reason but no release to go back to.
+        Raises: Rejected(NothingBefore, NeverProven) if a rollback is due but there is no release to go back to.
         """
         promote = declared.environments[place.environment].promote
         if promote is None or promote.rollback is None:
@@ -46,7 +46,7 @@ class AutoRollback:
         return NewCommit(edits, rollback.message(subject, place.environment, message, cause), now)
 
     def _find_cause(self, place: Overlay, states: PastOverlays, head: str, within: timedelta) -> tuple[str, str] | None:
-        """Why the overlay goes back, and the message of its Ready condition; None when it does not."""
+        """The cause of the rollback, and the message of the Ready condition; None if no rollback is due."""
         status, history = self.ledger.read(place.name) or (None, ())
         if status is None or status.health is not Health.DEGRADED:
             return None

@@ -26,8 +26,8 @@ _MOST_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class PreparedCommit:
-    """Commits in the clone alone, up to `revision`; or the `problem` that their result would have; or neither, when
-    there is nothing to write. `content` names what is written: equal content on an equal head is the same write.
+    """Commits up to `revision`, in the clone alone; or the `problem` of their result; or neither, if there is nothing
+    to write. `content` identifies the write: equal content on an equal head is the same write.
     """
 
     content: str
@@ -36,8 +36,8 @@ class PreparedCommit:
 
 
 class PromotionWriter:
-    """Called by one thread at a time. `listener` learns which overlays a new head may change: the caller that takes in
-    a head has to have them looked at.
+    """Writes and pushes promotions. For one thread at a time. `listener` receives the overlays to recheck: those that a
+    new head may change.
     """
 
     def __init__(
@@ -68,7 +68,10 @@ class PromotionWriter:
             except Rejected as error:
                 self._problems[key] = str(error)
                 _log.warning(
-                    "a promotion would not work", environment=snapshot.name, reason=error.reason, message=str(error)
+                    "the promotion would not render or would break the contract",
+                    environment=snapshot.name,
+                    reason=error.reason,
+                    message=str(error),
                 )
         return PreparedCommit(content, problem=self._problems[key])
 
@@ -108,10 +111,10 @@ class PromotionWriter:
         return revision
 
     def push(self, snapshot: EnvironmentSnapshot, prepared: PreparedCommit, now: datetime) -> PushRefusal | None:
-        """Pushes prepared commits; None when the remote took them. After a refusal the same content is pushed again on
-        this head only when its pause is over.
+        """Pushes prepared commits; returns None if the remote accepted them. After a refusal the same content is pushed
+        again on this head only when its pause is over.
 
-        Raises: Conflict when another replica may lead by now, or the trunk moved (the new head has been taken in then);
+        Raises: Conflict if this replica may no longer lead, or if the trunk moved (the new head is read then);
         Unavailable.
         """
         key = (snapshot.head, prepared.content)
@@ -120,7 +123,9 @@ class PromotionWriter:
         if known is not None and known.forbids(now):
             return known
         if not self._leadership.is_leader():
-            raise Conflict("NotLeading", "another replica may lead by now, and know better; nothing was promoted")
+            raise Conflict(
+                "NotLeading", "this replica may no longer lead; nothing was promoted, and the leader decides again"
+            )
         try:
             head = self._publish(snapshot.head, prepared.revision)
         except Rejected as error:
@@ -131,7 +136,7 @@ class PromotionWriter:
         return None
 
     def _publish(self, head: str, revision: str) -> str:
-        """The new head. Raises: Conflict when the trunk moved; the new head has been taken in then."""
+        """Returns the new head. Raises: Conflict if the trunk moved; the new head is read then."""
         try:
             published = self._repo.publish(head, revision)
         except Conflict:

@@ -1,4 +1,4 @@
-"""The term in which this replica leads, as one look at promotions sees it."""
+"""The term of leadership in which one look at promotions runs."""
 
 from gitops.ports import Leadership
 from gitops.promotion.proof_recorder import ProofRecorder
@@ -7,7 +7,7 @@ from gitops.promotion.proof_recorder import ProofRecorder
 class LeaderTerm:
     """Implements ports.Leadership, more strictly: this replica leads, and has led without a break since `begin`.
 
-    Another replica may have written proofs in between, and what a look found out before would be outdated.
+    Another replica may have written proofs in between, so results from before `begin` may be outdated.
     """
 
     def __init__(self, leadership: Leadership, recorder: ProofRecorder) -> None:
@@ -16,7 +16,7 @@ class LeaderTerm:
         self._term: int | None = None
 
     def begin(self) -> None:
-        """A new look begins, in the present term."""
+        """Begins a new look, in the present term."""
         self._term = self._recorder.term
 
     def is_leader(self) -> bool:

@@ -64,7 +64,9 @@ class PastOverlays:
         return found
 
     def _release(self, place: Overlay, commit: str) -> Release | None:
-        """None also for a release whose base has neither proof nor waiver: the overlay never ran by it."""
+        """The release at a commit; None if it is unreadable. None too if the base has neither proof nor waiver, because
+        the overlay never ran it.
+        """
         try:
             found = self._count_evidence(place, compose.read_release(place, self.trees.tree(commit), self.trees.read))
         except Rejected:

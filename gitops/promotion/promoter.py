@@ -185,14 +185,14 @@ class Promoter:
         return facts
 
     def _promote_automatically(self, snapshot: EnvironmentSnapshot, notes: PendingNotes) -> bool:
-        """Writes what may move without a tag that asks for it."""
+        """Writes the moves that need no request."""
         self._gate_facts.foresee(snapshot)
         moves = [move for name in snapshot.targets if (move := self._decide_automatic(snapshot, name, notes))]
         if not moves:
             return False
         promotion = promotion_commits.automatic_promotion(snapshot.route, moves)
         prepared = self._prepare(snapshot, promotion)
-        if prepared.problem and len(moves) > 1:  # one move that would not work keeps no other one back
+        if prepared.problem and len(moves) > 1:  # a move that does not render must not stop the others
             moves = self._drop_problems(snapshot, moves, notes)
             if not moves:
                 return False
@@ -214,7 +214,9 @@ class Promoter:
         return decided.move
 
     def _propose_automatic(self, snapshot: EnvironmentSnapshot, name: str) -> Proposal:
-        """The proven release; where promotions wait for requests, first what a person's commit asks for."""
+        """Proposes the images of a person's commit if `when: requested` and they are proven; else the newest proven
+        release.
+        """
         source, target, policy = snapshot.sources[name], snapshot.targets[name], snapshot.route.policy
         terms = PromotionTerms(policy.soak)
         if policy.when == "requested":
@@ -227,7 +229,7 @@ class Promoter:
     def _drop_problems(
         self, snapshot: EnvironmentSnapshot, moves: Sequence[OverlayMove], notes: PendingNotes
     ) -> list[OverlayMove]:
-        """The moves that would work alone."""
+        """The moves that render and keep the contract when promoted alone."""
         kept = []
         for move in moves:
             alone = self._prepare(snapshot, promotion_commits.automatic_promotion(snapshot.route, [move]))

@@ -95,7 +95,7 @@ class ProofRecorder:
             return self._terms if self._has_recalled else None
 
     def observe_pass(self, desired: Desired | None, status: SyncStatus) -> None:
-        """One pass is over. `desired` None: the overlay is stalled, so it does not run what git wants."""
+        """Records the result of a pass. `desired` None: the overlay is stalled, so it does not run what git wants."""
         declared, overlay = self._sources.desired.pipeline(), status.overlay
         with self._lock:
             if not self._has_recalled:

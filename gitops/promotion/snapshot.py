@@ -86,7 +86,10 @@ class EnvironmentSnapshots:
         self._cache = _HeadCache()
 
     def read(self, declared: Pipeline, name: str) -> EnvironmentSnapshot:
-        """An overlay that cannot be read is a trouble of that overlay alone. Raises: Rejected, Unavailable."""
+        """Reads one environment. An unreadable overlay goes to `troubles`; the others continue.
+
+        Raises: Rejected, Unavailable.
+        """
         head = self._desired.head()
         self._order.take_in(head)
         if head != self._cache.head:

@@ -15,7 +15,7 @@ class TrunkOrder:
         self._unknown: set[tuple[str, str]] = set()
 
     def take_in(self, head: str) -> None:
-        """Later questions are about this head. Commits that were seen on the trunk stay there while it only grows."""
+        """Sets the head. Commits that are known to be on the trunk stay valid after a fast-forward."""
         if head == self._head:
             return
         has_grown = bool(self._head) and self.is_ancestor(self._head, head)
@@ -32,7 +32,7 @@ class TrunkOrder:
         return self.is_ancestor(than, commit) or (not self._is_on_trunk(than) and self._is_on_trunk(commit))
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        """False also when the repo has lost one of the commits; at a later head it is asked again."""
+        """True if `older` is in the history of `newer`. False too, until the head changes, if the repo lacks one."""
         if (older, newer) in self._unknown:
             return False
         try:

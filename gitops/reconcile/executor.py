@@ -209,7 +209,7 @@ class Executor:
         seen = self._live.note(body)
         kept = _why_kept(step, seen, body, scope)
         if kept:
-            return Outcome(step.key, Action.PRUNED, f"left in place and forgotten: {kept}")
+            return Outcome(step.key, Action.PRUNED, f"not deleted, and removed from the inventory: {kept}")
         self._cluster.delete(step.key, step.member.version, uid=seen.uid)
         _log.info("pruned", object=str(step.key))
         return Outcome(step.key, Action.PRUNED)
@@ -230,7 +230,7 @@ def _why_kept(step: Prune, seen: Observed, body: Body, scope: ApplyScope) -> str
     if seen.part_of != scope.applyset:
         return "it no longer carries the label of this overlay"
     known = {uid for uid in (step.member.uid, step.observed.uid if step.observed else "") if uid}
-    return "somebody made it anew" if known and seen.uid not in known else ""
+    return "it was deleted and created again (another uid)" if known and seen.uid not in known else ""
 
 
 def _to_examine(step: Create | Configure | Strip) -> Create | Configure:

@@ -1,4 +1,4 @@
-"""The memory that passes share, to save requests. All of it can be read or found out again.
+"""The memory that passes share, to save requests. All of it can be read or computed again.
 
 Not here: statuses (status_writer), and what git wants (gitops.desired).
 """
@@ -16,7 +16,8 @@ from gitops.core.revision import Revision
 class OverlayMemory:
     """One overlay. Only its own passes write it, and the workqueue never runs two of them at once.
 
-    `parent`: the ApplySet parent as stored last; `is_sure`: it is, and None means that none is stored. `heals`: when
+    `parent`: the ApplySet parent as stored last; `is_sure`: `parent` is what the cluster stores; None
+    then means no parent. `heals`: when
     each object was healed, in monotonic seconds. `asked_references_at`: when running Pods were asked what they refer
     to. `healthy_key`: the content key at which the overlay was last Synced and Healthy. `tolerated`: fields of others
     whose removal changes nothing. `is_breached`: the last pass found a violation of the contract. `applied` is shared
@@ -46,8 +47,8 @@ class OverlayMemory:
 
 
 class PassMemory:
-    """Thread-safe. It is whole while this replica leads: then an overlay without a parent here has none in the cluster,
-    unless its memory is in doubt; a write that finds one all the same is a Conflict.
+    """Thread-safe. Complete while this replica leads. An overlay without an entry then has no parent, unless a write
+    failed. A write that finds a parent all the same is a Conflict.
     """
 
     def __init__(self) -> None:
@@ -66,11 +67,11 @@ class PassMemory:
         return self._applied
 
     def recall(self, parents: Mapping[str, Parent]) -> None:
-        """Begins anew with all parents that the cluster stores: this replica starts to lead."""
+        """Replaces the memory by all parents that the cluster stores, when this replica starts to lead."""
         self._begin(parents, is_whole=True)
 
     def forget(self) -> None:
-        """Drops everything: other replicas write from now on, unseen here. A pass that still runs remembers nothing."""
+        """Drops everything, because other replicas write from now on. A pass that still runs adds nothing."""
         self._begin({}, is_whole=False)
 
     def _begin(self, parents: Mapping[str, Parent], *, is_whole: bool) -> None:

@@ -43,7 +43,7 @@ from gitops.reconcile.target_choice import TargetChoice
 
 _MOST_SENTENCES = 50
 _NO_NEWS = frozenset({"Incomplete", "NotLeading"})
-"""Reasons that a pass ends with after its status was reported, or by which nothing changed."""
+"""Reasons that are not reported as a stall: the status is written already, or nothing changed."""
 
 
 @dataclass(frozen=True, slots=True)

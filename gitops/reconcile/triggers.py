@@ -41,8 +41,8 @@ class Triggers:
         self._desired = desired
         self._tasks = tasks
         self._relay = relay
-        self._awaited: str | None = ""  # the head pushed last that is not taken in; None: not named
-        self._lock = threading.Lock()  # for the rest
+        self._awaited: str | None = ""  # the head of the last push, not fetched yet; None: the webhook named none
+        self._lock = threading.Lock()  # guards the fields below
         self._named: tuple[str, Mapping[bytes, list[str]]] = ("", {})
         self._unread: deque[ImageDeleted] = deque(maxlen=_MOST_REMEMBERED)
         self._warned: deque[ImageDeleted] = deque(maxlen=_MOST_REMEMBERED)
@@ -103,8 +103,8 @@ class Triggers:
                 self._warn(event, where)
 
     def _is_taken_in(self, head: str) -> bool:
-        """True when this head is the one that was taken in, and no other is awaited. An other one that is awaited means
-        that the trunk was forced back to this head: it is fetched again.
+        """True if this head was read already and no other is expected. If another head is expected, the trunk was
+        force-pushed and is fetched again.
         """
         return head == self._desired.head() and self._awaited in {"", head}
 

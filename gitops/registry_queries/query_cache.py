@@ -111,8 +111,8 @@ class QueryCache(Generic[_T]):
         return found
 
     def forget(self, digest: str) -> None:
-        """A registry announced news of this digest, under any image name: earlier answers are dropped, and an answer
-        that is under way is asked for once more.
+        """Drops earlier answers about this digest, under any image name, because a registry announced news of it. An
+        answer in progress is asked for once more.
         """
         end = f"@{digest}"
         with self._lock:
@@ -121,8 +121,8 @@ class QueryCache(Generic[_T]):
             self._outdated.update(key for key in self._waiting if key.endswith(end))
 
     def outdate(self) -> None:
-        """A registry announced news of an unknown digest: as `forget`, for all. Errors are kept, so that a registry
-        that does not answer is asked no more often than before.
+        """Does the same as `forget` for all digests: a registry announced news of an unknown one. Errors are kept,
+        so that a registry that does not answer is asked no more often than before.
         """
         with self._lock:
             for key in [key for key, found in self._known.items() if found.error is None]:
@@ -131,7 +131,7 @@ class QueryCache(Generic[_T]):
 
     def work(self, key: str) -> float | None:
         """Asks once, within the registry's own limits of time; the queue calls it. Returns 0.0 when the answer was
-        outdated on arrival. Whatever happens, the question can be put again.
+        outdated on arrival. After any error the question may be queued again.
         """
         with self._lock:
             self._outdated.discard(key)
@@ -148,7 +148,7 @@ class QueryCache(Generic[_T]):
         return None
 
     def _keep(self, key: str, answer: QueryAnswer[_T] | None) -> bool:
-        """True when the answer came too late, and the question waits on. `answer` None: a bug prevented one."""
+        """True if the answer was outdated on arrival, so the registry is asked again. `answer` None: a bug."""
         with self._lock:
             if answer is not None and key in self._outdated:
                 return True

@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 _REACH_EVERY = 3600.0
 """Seconds between two checks of images that only a rollback or a promotion may bring; those in use: every sweep."""
 _SOONEST = 900.0
-"""The same, after another replica said that something happened in a registry, unknown what."""
+"""Seconds between two checks after another replica reported news of a registry."""
 
 
 class ProofAccounts(Ledger, ProofLedger, Protocol):

@@ -1,5 +1,5 @@
-"""When registries are swept: when this replica starts to lead, then every few minutes, after an outage, and when a
-webhook says that an image was deleted. Never while many senders wait: a sweep has time, and would find what they push.
+"""The schedule of registry sweeps: when this replica starts to lead, then every few minutes, after an outage, and when
+a webhook reports a deleted image. Sweeps are postponed while many senders wait, because they find the same images.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _MOST_WORKERS = 8
 _JITTER = 0.2
 """Part of the time between two sweeps, so that several installations do not ask at once."""
 _MANY_SENDERS = 20
-"""When so many events wait, as in a storm, a sweep would only find what they bring."""
+"""Sweeps are postponed from this number of waiting senders on: a sweep would only find the images that they report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class SweepSchedule:
             self._queue.add(host, after=self._soon - now)
 
     def hurry(self) -> None:
-        """There may be a new pipeline.yaml: a sweep that it wants more often does not wait for its old time."""
+        """Called after a change of the head. A shorter interval in the new pipeline.yaml takes effect at once."""
         for state in self.sweeper.states():
             seconds = state.every.total_seconds()
             if seconds < self._every.get(state.host, seconds):
@@ -106,7 +106,7 @@ class SweepSchedule:
         self._queue.add(f"{name}@{digest}")
 
     def forget(self) -> None:
-        """Drops all knowledge: this replica stops to lead, so it grows old."""
+        """Drops all results, because they become outdated when this replica stops to lead."""
         self.sweeper.forget()
         self._retention.forget()
 

@@ -1,10 +1,10 @@
-"""How many files and connections the process may have open. Strangers hold connections, so a listener needs a bound."""
+"""The limit of open files and connections. Any client can hold connections, so a listener needs a bound."""
 
 import resource
 from contextlib import suppress
 
 _ENOUGH = 65_536
-"""More is never needed, and some child programs walk through every descriptor that may be open."""
+"""Upper bound: some child programs visit every possible descriptor."""
 _OWN_FILES = 200
 """Descriptors of everything else, at most: pipes of git and kustomize, watches, files."""
 _LISTENERS = 3

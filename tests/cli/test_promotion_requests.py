@@ -80,7 +80,7 @@ def test_rollback_restores_every_byte_and_automation_never_undoes_it(place: Prom
     lockstep(place, "resume", "test")
     place.soak()
     assert place.desired.build("test") == before
-    assert "order 1.2.0 was rolled back here; push another one" in place.waiting("test")
+    assert "order 1.2.0 was rolled back in test: push a new image" in place.waiting("test")
     place.push_image("order", 3)
     place.edit_base("print", "newer")
     place.soak()

@@ -141,7 +141,7 @@ class TestReleaseWrittenByHand:
         place.look()
         assert place.runs("prod")["print"] == "1.3.0", "the trunk has this image, though admission refuses it"
         assert place.subjects(1) == ["prod by hand"]
-        assert any("print: runs by a release.yaml without evidence" in each for each in place.waiting("prod"))
+        assert any("print: its release.yaml has no evidence" in each for each in place.waiting("prod"))
 
 
 class TestNewService:

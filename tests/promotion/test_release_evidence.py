@@ -60,7 +60,7 @@ class TestUnprovenBase:
         assert released(place).base == unproven
         assert not released(place).admits_base()
         assert place.subjects(1) == ["order 3"]
-        said = f"base {unproven[:12]} stands in release.yaml, but dev has never proven it; set it back, or waive it"
+        said = f"base {unproven[:12]} is in release.yaml, but dev has never proven it: set it back, or add a waiver"
         assert any(sentence.startswith(said) for sentence in place.waiting("test"))
 
     def test_unproven_base_is_not_admitted_by_settings_that_follow(self, place: PromotionWorld) -> None:
@@ -151,7 +151,7 @@ def test_evidence_of_another_environment_does_not_count(place: PromotionWorld) -
     place.tag("promote/prod/one", "x\n\nServices: order")
     place.look()
     assert place.subjects(1) == ["prod by hand"], "no promotion admits the release"
-    assert any("stands in release.yaml, but test has never proven it" in each for each in place.waiting("prod"))
+    assert any("is in release.yaml, but test has never proven it" in each for each in place.waiting("prod"))
 
 
 def test_waiver_for_onboarding_does_not_count_again_through_a_merged_old_branch(place: PromotionWorld) -> None:

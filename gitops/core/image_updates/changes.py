@@ -26,7 +26,7 @@ REVISION_TRAILER = "Lockstep-Source-Revision"
 SERVICE_TRAILER = "Lockstep-Service"
 
 SAME_PUSH = timedelta(seconds=60)
-"""Two times of one digest that lie no further apart are of one push."""
+"""Push times of one digest within this distance count as one push."""
 
 _MOST_TEXT = 200
 _BRACKETS = str.maketrans("[]{}", "()()")

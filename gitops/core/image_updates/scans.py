@@ -15,7 +15,7 @@ from gitops.core.images.registry_facts import Scan, ScanSeverity, ScanState
 from gitops.core.parsing import models
 
 ASKED_EVERY = timedelta(minutes=3)
-"""While a promotion waits for it, a registry is asked that often for each scan."""
+"""Interval at which a waiting promotion asks for a scan."""
 COUNTS_FOR = timedelta(minutes=5)
 """An older answer of a registry opens no gate: it may have scanned again since."""
 

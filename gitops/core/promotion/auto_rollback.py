@@ -1,4 +1,4 @@
-"""When a promotion is taken back automatically: it made an overlay Degraded soon after, and is its newest commit.
+"""Decides whether a promotion is rolled back: the overlay became Degraded soon after it, and it is its newest commit.
 
 All of it is read from git and the ledger, so a restart changes nothing: the promotion's commit and time, the overlay's
 history before it, and since when the overlay is Degraded.
@@ -31,8 +31,8 @@ class LastCommit:
 def degraded_after(
     promotion: LastCommit, revision: Revision, status: SyncStatus, history: Sequence[Record]
 ) -> timedelta | None:
-    """How long after the promotion to this revision the overlay became Degraded. `history` newest first. None when it
-    is not Degraded, when it was so before, or when the history does not reach back that far.
+    """The time from the promotion to this revision until the overlay became Degraded. `history`: newest first. None if
+    the overlay is not Degraded, was Degraded before, or the history does not reach back that far.
     """
     at = promotion.committed_at
     if not promotion.is_promotion or status.health is not Health.DEGRADED or status.revisions.rendered != revision:
@@ -49,7 +49,7 @@ def cause(promotion: LastCommit, after: timedelta) -> str:
 
 
 def _find_start(status: SyncStatus, revision: Revision, history: Sequence[Record]) -> datetime:
-    """Since when the overlay is Degraded without a break."""
+    """The time since which the overlay is Degraded without a break."""
     since = status.at
     for record in history:
         if record.health is not Health.DEGRADED or record.revision != revision:

@@ -1,13 +1,13 @@
-"""May this release move to prod? Every reason for and against a promotion, decided from values that were read before.
+"""Decides whether a release may move to the next environment, from values that were read before.
 
 - `observe_obstacle`     an environment in observe mode takes no promotion
-- `decide_request`       a person's tag asks: it moves when nothing stands against it
-- `choose_automatic`     no tag asks: the move that automation may make at all
-- `decide_automatic`     ... and whether it may do so now
+- `decide_request`       a person's tag requests a promotion: it is written if it has no obstacle
+- `choose_automatic`     without a request: the move that pipeline.yaml lets automation make
+- `decide_automatic`     the same move, if it has no obstacle and every gate is open now
 
 The reasons come from proposal.py (what is proven), gates.py (which gates are shut) and requests.py (who approves).
-Not here: reading git, the cluster or registries, and writing commits (gitops/promotion/promoter.py). What a remote that
-refuses the push means: push_refusal.py. When a promotion is taken back: auto_rollback.py.
+Not here: reading git, the cluster or registries, and writing commits (gitops/promotion/promoter.py). A push that
+the remote refuses: push_refusal.py. Automatic rollback: auto_rollback.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,10 @@ from gitops.core.promotion.release import OverlayMove, move_settings, release_ha
 from gitops.core.promotion.requests import Approval, PromotionRequest
 
 NOTHING_NEWER = "nothing newer to promote"
-_UNSIGNED = "the request itself must be signed, so that nobody can approve their own request"
+_UNSIGNED = (
+    "the request must be signed, because an approver may not approve their own request: "
+    "sign the tag, or run `lockstep promote --sign`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class AutomaticDecision:
 
 
 def observe_obstacle(mode: SyncMode) -> str:
-    """Why nothing is promoted into an environment with this sync mode; empty when something may be."""
+    """The reason why this sync mode forbids promotions; empty if it allows them."""
     return "observe mode: nothing is promoted (sync.mode: observe)" if mode is SyncMode.OBSERVE else ""
 
 
@@ -73,10 +76,11 @@ def decide_request(
     approvals: Sequence[Approval],
     now: datetime,
 ) -> RequestDecision:
-    """Whether what a tag asks for is written. Of the overlays that it concerns, only those that would move count.
+    """Decides a request: the moves to write together, or the obstacles. Of the overlays that the request concerns,
+    only those that would move count.
 
-    `overlays`: all of the environment, by name. `approvals`: of this request's name; those of another tag object or of
-    another release do not count.
+    `overlays`: all of the environment, by name. `approvals`: those of this request's name; approvals of another tag
+    object or of another release do not count.
     """
     concerned = _select_concerned(request, overlays)
     moving = {name: each for name, each in concerned.items() if not each.proposal.move.is_empty}
@@ -96,9 +100,9 @@ def decide_request(
 def choose_automatic(
     route: PromotionRoute, target: PromotionTarget, proposal: Proposal, *, has_request: bool
 ) -> AutomaticDecision:
-    """The move that automation may make without a tag that asks: the proposal where pipeline.yaml says `when:
-    proven` or a person's commit asks for it; else at most the overlay's own settings. `has_request`: the page shows a
-    request for this overlay already.
+    """The move that automation may make without a request: the proposal if pipeline.yaml has `when: proven` or a
+    person's commit asks for it; else at most the overlay's own settings. `has_request`: the page shows a request for
+    this overlay already.
     """
     move = proposal.move
     is_release = bool(move.images or move.moves_base)
@@ -113,13 +117,13 @@ def choose_automatic(
 def decide_automatic(
     policy: PromotePolicy, move: OverlayMove, proposal: Proposal, facts: GateFacts, now: datetime
 ) -> AutomaticDecision:
-    """Whether automation writes a move that it may bring: no obstacle, and every gate open."""
+    """Returns the move if there is no obstacle and every gate is open."""
     shut = tuple(f"{summarise([move])}: {gate.message}" for gate in gates.shut(policy, now, facts))
     return AutomaticDecision(None if shut or proposal.obstacles else move, shut)
 
 
 def _select_concerned(request: PromotionRequest, overlays: Mapping[str, OverlayFacts]) -> dict[str, OverlayFacts]:
-    """Overlays that run one of the request's services, or are about to; all overlays where none does."""
+    """The overlays that run one of the request's services, or would run it; all overlays if none does."""
     own = {
         name: each
         for name, each in overlays.items()
@@ -135,7 +139,7 @@ def _missing_services(
     *,
     is_obstructed: bool,
 ) -> list[str]:
-    """Why services that the request names do not move, or why nothing does."""
+    """The reasons why services that the request names do not move, or why nothing moves."""
     missing = request.services - {service for move in moves for service in move.images}
     if moves and not missing:
         return []
@@ -148,7 +152,7 @@ def _missing_services(
 def _shut_gates(
     request: PromotionRequest, policy: PromotePolicy, overlays: Sequence[OverlayFacts], approvers: int, now: datetime
 ) -> Iterator[str]:
-    """Approvals of an unsigned request do not count: one of the approvers could have pushed it."""
+    """The messages of the shut gates. An unsigned request has no approvals: an approver could have pushed it."""
     approved = approvers if request.signer is not None else 0
     for each in overlays:
         facts = replace(each.gates, approved=approved, waived=request.waived)
@@ -156,7 +160,7 @@ def _shut_gates(
 
 
 def _missing_signature(request: PromotionRequest, policy: PromotePolicy) -> list[str]:
-    """Where approvals are wanted, also where the gate is skipped, an unsigned request is refused."""
+    """The obstacle of an unsigned request in an environment with approvals, even if the request skips that gate."""
     return [_UNSIGNED] if policy.approvals.count and request.signer is None else []
 
 

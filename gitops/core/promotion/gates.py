@@ -32,7 +32,8 @@ class Gate(StrEnum):
 
 
 SKIPPABLE = frozenset(Gate) - {Gate.APPROVALS}
-"""Unless lockstep.yaml says otherwise. A person who asks must not be able to skip the approvals of others."""
+"""The gates that a request may skip by default: all but `approvals`, because its author must not bypass the
+approvals of others."""
 
 
 @dataclass(frozen=True, slots=True)

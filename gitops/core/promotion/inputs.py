@@ -1,6 +1,6 @@
 """The inputs of a decision: the proofs of the source environment, the target overlay, and the terms.
 
-The caller has read all of it. Answers that cost a look into git are asked for by the Protocols below, one by one.
+The caller reads them before. The Protocols below read git, so a rule calls them only when it needs the answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class BaseClosures(Protocol):
 
 
 class NewServices(Protocol):
-    """Services that came new into base."""
+    """The services that a base adds to those that the overlay's kustomization names."""
 
     def at(self, base: str) -> frozenset[str]:
         """Services that the overlay would run with this base though its kustomization names no image for them."""
@@ -42,13 +42,13 @@ class TaggedCommit(Protocol):
     """The commit that a request tags."""
 
     def includes(self, revision: Revision) -> bool:
-        """False for a revision that came after the tagged commit."""
+        """False if the revision came after the tagged commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromotionRoute:
-    """Where releases come from and go to, and by which policy. `settings_follow`: automation brings the overlays' own
-    settings from the trunk to the cluster.
+    """The source and the target of releases, and the policy between them. `settings_follow`: automation brings the
+    overlays' own settings from the trunk to the cluster.
     """
 
     environment: str
@@ -95,8 +95,8 @@ class PromotionTarget:
 
 @dataclass(frozen=True, slots=True)
 class PromotionTerms:
-    """Which proofs count. `services`: only these, and digests alone; empty = all, and base. `digests`: service -> the
-    only digest that counts for it. `tagged`: None = no commit was tagged, so everything is early enough. `waived`: a
+    """The proofs that count. `services`: only these, digests alone; empty = all, and base. `digests`: service -> the
+    only digest that counts for it. `tagged`: the commit that limits the time; None = no limit in time. `waived`: a
     person's reason to ask for less than pipeline.yaml does.
     """
 

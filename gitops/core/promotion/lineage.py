@@ -188,7 +188,7 @@ def lineages(entries: Sequence[LineageEntry], service: str, name: str) -> tuple[
 
 
 def _sort(arrivals: Iterable[Arrival], order: Mapping[str, int]) -> tuple[Arrival, ...]:
-    """By the trunk's order, since clocks of committers differ."""
+    """Sorts by the order of the trunk, because committers' clocks differ."""
     return tuple(sorted(arrivals, key=lambda each: order[each.entry.commit]))
 
 

@@ -56,12 +56,15 @@ class Proof:
     ran: bool = False
 
     def is_of(self, running: RunningService) -> bool:
-        """The same key, whatever the tag and the commits are called."""
+        """Compares the key, without tag and revision."""
         key = (running.image.name, running.image.digest, running.closure, running.settings)
         return (self.image.name, self.image.digest, self.closure, self.settings) == key
 
     def is_proven(self, soak: timedelta, *, needs_run: bool = True) -> bool:
-        """Healthy once, not in trouble since, for at least `soak`; and seen running, unless that was waived."""
+        """True if the service was Healthy for `soak` without trouble and a ready pod was seen.
+
+        A waiver (`needs_run` False) replaces the pod.
+        """
         long_enough = self.healthy_since is not None and self.observed >= soak.total_seconds()
         return long_enough and (self.ran or not needs_run)
 
@@ -130,18 +133,18 @@ def look(healths: Collection[Health], *, is_whole: bool) -> ProofLook:
 
 
 def is_settled(proofs: Proofs, enough: timedelta) -> bool:
-    """True when further observation can only take something away."""
+    """True if the newest record of each service is complete: more observation can only reset it."""
     newest = {record.service: record for record in reversed(proofs.records)}
     return all(record.is_proven(enough) for record in newest.values())
 
 
 def is_news(before: Proofs | None, after: Proofs, enough: timedelta) -> bool:
-    """True when a person, or a promotion, would see a difference: not merely some more seconds."""
+    """True if more than the observed seconds changed, so that a person or a promotion would see a difference."""
     return before is None or _essence(before, enough) != _essence(after, enough)
 
 
 def closures(files: Mapping[str, Blob], services: Collection[str], reference: str) -> dict[str, str]:
-    """For each service a hash over the files that it reaches outside environments/: every one that the overlay's build
+    """Service -> a hash over the files that it reaches outside environments/: every file that the overlay's build
     reads, except those in the directory of another service (`<reference>/<service>/`). A service without a directory
     of its own there reaches all of them.
     """

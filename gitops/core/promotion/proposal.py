@@ -1,6 +1,6 @@
 """Which release an overlay would move to: the newest proven images on the newest base that they were proven on.
 
-It is decided from proofs, never from what merely runs. Whether the move is written now is decided in decision.py.
+Only proofs count: an image that runs without a proof does not move. decision.py decides whether the move is written.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,15 +11,15 @@ from gitops.core.promotion.inputs import PromotionSource, PromotionTarget, Promo
 from gitops.core.promotion.proof import Proof
 from gitops.core.promotion.release import OverlayMove, move_to
 
-_UNPROVEN = "runs by a release.yaml without evidence; promote something proven, or waive it there by name"
+_UNPROVEN = "its release.yaml has no evidence: promote a proven release, or add a waiver to release.yaml"
 _NEVER = "the first release needs a proof of every service"
-_UNPROVEN_BASE = "stands in release.yaml, but {} has never proven it; set it back, or waive it there by name"
+_UNPROVEN_BASE = "is in release.yaml, but {} has never proven it: set it back, or add a waiver to release.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """`behind`: why something newer of the source environment stays behind. `obstacles`: why nothing can be written
-    into the overlay, whatever is proven. `is_asked`: a person's commit asks for this move.
+    """`behind`: the reasons why newer images of the source environment do not move. `obstacles`: the reasons that no
+    proof removes. `is_asked`: a person's commit asks for this move.
     """
 
     move: OverlayMove
@@ -145,7 +145,7 @@ def _newcomers(source: PromotionSource, target: PromotionTarget, services: Colle
 def _explain_behind(
     service: str, source: PromotionSource, target: PromotionTarget, terms: PromotionTerms, picked: Proof | None
 ) -> list[str]:
-    """Why the newest image of the service does not move; empty when it moves, or when the target has it."""
+    """The reason why the newest image of the service does not move; empty if it moves, or if the target has it."""
     if terms.services and service not in terms.services:
         return []
     newest = next(iter(source.proofs.get(service, ())), None)
@@ -158,7 +158,7 @@ def _explain_behind(
 def _explain(proof: Proof, source: PromotionSource, target: PromotionTarget, terms: PromotionTerms) -> str:
     where = source.environment
     if target.release.has_rejected(proof.service, proof.image.digest or "", proof.closure):
-        return "was rolled back here; push another one"
+        return f"was rolled back in {target.overlay}: push a new image"
     if not terms.includes(proof.revision):
         return f"came to {where} after the tagged commit"
     if proof.healthy_since is None:
@@ -198,7 +198,7 @@ def _obstacles(
     picks: Mapping[str, Proof],
     move: OverlayMove,
 ) -> Iterator[str]:
-    """Why nothing can be written into the overlay, whatever is proven."""
+    """The obstacles that no proof removes."""
     for service in sorted(edited_by_hand(target).keys() - move.images.keys()):
         yield _explain_edit(service, source, target)
     is_first = target.release.base is None

@@ -98,8 +98,8 @@ def move_settings(target: PromotionTarget) -> OverlayMove:
 
 
 def _keep_evidence(target: PromotionTarget, service: str, closure: str, *, is_new_base: bool = False) -> Evidence:
-    """The evidence of a service whose image stays, or the waiver that stands for it. When base moves on from a waived
-    base, the service takes its files along, and so the waiver of them.
+    """The evidence of a service whose image stays, or the waiver that replaces it. If the old base was waived, the
+    waiver also covers the unchanged files of this service.
     """
     release, digest = target.release, target.locked[service].identity
     known = release.admission.services.get(service) if release.admission else None

@@ -218,7 +218,7 @@ def _why_kept(member: Member, seen: Observed, policy: Policy) -> str:
         (seen.deleting, "is being deleted"),
         (not _is_within(member.key, policy.namespaces), "kept: its namespace does not belong to this overlay any more"),
         (is_generated(member.key) and not policy.generated, RETAINED),
-        (bool(member.uid) and member.uid != seen.uid, "kept: it was deleted and created again by another manager"),
+        (bool(member.uid) and member.uid != seen.uid, "kept: it was deleted and created again (another uid)"),
     )
     return next((reason for applies, reason in reasons if applies), "")
 

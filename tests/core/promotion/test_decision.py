@@ -21,7 +21,10 @@ from tests.worlds.promotion_values import NEW, NOW, SOAK, image, policy, proof, 
 REQUESTED = {"when": "requested"}
 APPROVED = {"when": "requested", "approvals": {"count": 1}}
 HELD = GateFacts(hold=Hold(who="Li", why="stocktaking", since=NOW))
-UNSIGNED = "the request itself must be signed, so that nobody can approve their own request"
+UNSIGNED = (
+    "the request must be signed, because an approver may not approve their own request: "
+    "sign the tag, or run `lockstep promote --sign`"
+)
 
 
 def request(*services: str, signer: str | None = "li@example", **waived: str) -> PromotionRequest:

@@ -114,7 +114,7 @@ def test_what_was_rolled_back_is_never_proposed_again() -> None:
     found = source(proof("order", 3), proof("order", 2))
     moved, _, result = proposed(found, target(None, gone))
     assert moved == {"order": "1.2"}
-    assert result.behind == ("order 1.3 was rolled back here; push another one",)
+    assert result.behind == ("order 1.3 was rolled back in test: push a new image",)
     with_other_files = gone.model_copy(update={"closure": "z"})
     assert proposed(found, target(None, with_other_files))[0] == {"order": "1.3"}
     whatever_files = gone.model_copy(update={"closure": ""})
