@@ -65,7 +65,7 @@ class Names:
         return frozenset(word for text in texts for word in _CAMEL.findall(text))
 
     def has_path(self, path: str) -> bool:
-        """Whether a path, which may have `*` and `{a,b}`, is that of a file or a directory."""
+        """True if a file or a directory has this path, which may have `*` and `{a,b}`."""
         return all(
             any(PurePosixPath(known).match(one) for known in self._tree.paths)
             if "*" in one
@@ -78,7 +78,7 @@ class Names:
         return any(f"/{path}".endswith(f"/{name}") for path in self._tree.files)
 
     def has_dotted(self, name: str) -> bool:
-        """Whether it is a module, or a name that stands in one."""
+        """True for a module, or a name that a module defines."""
         above, _, last = name.rpartition(".")
         if name in self.modules:
             return True

@@ -24,7 +24,7 @@ class Vocabulary:
     refused: Mapping[str, str]
 
     def allows(self, word: str) -> bool:
-        """Whether a lower-case word, or the singular of it, is allowed."""
+        """True if a lower-case word, or its singular, is allowed."""
         return any(form in self.allowed for form in singulars(word))
 
 

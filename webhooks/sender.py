@@ -36,7 +36,7 @@ def largest_body(senders: Mapping[str, Sender]) -> int:
 
 
 def body_limit(senders: Mapping[str, Sender]) -> Callable[[str, Mapping[str, str]], int]:
-    """For a server that can refuse a request while it reads: (path, headers in lower case) -> bytes to read at most.
+    """Returns a limit for a server that refuses while it reads: (path, headers in lower case) -> bytes to read at most.
 
     The limit must not reveal which sender names are configured. A request with a well-formed signature of any scheme
     gets the largest limit of all senders. A request with a sender's bearer secret gets this sender's limit. Every other

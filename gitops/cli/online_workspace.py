@@ -1,4 +1,4 @@
-"""Where the online commands work: a clone of the config repo for this one command, and the cluster of lockstep.yaml.
+"""The workspace of the online commands: a new clone of the config repo, and the cluster of lockstep.yaml.
 
 The clone is a new one, so that a running controller is not disturbed. The commands do not lead: what only the leader
 may write, they do not write. `lockstep down` deletes under a fence of its own. Not here: commands that need no cluster

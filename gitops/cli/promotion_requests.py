@@ -1,4 +1,4 @@
-"""How people request and approve promotions, roll back, and stop or resume automation.
+"""Requests and approves promotions, rolls back, and stops or resumes automation, for a person.
 
 Each is a commit or a tag in the config repo, pushed by the person's own git. So the git host decides what a person may
 do, and the controller learns of it as of any other push.
@@ -50,7 +50,7 @@ class PromotionAsk:
 
 @dataclass(frozen=True, slots=True)
 class HoldAsk:
-    """Why and until when automation stops. With `suspend` the controller applies nothing either."""
+    """The reason and the end of a hold of automation. With `suspend` the controller applies nothing either."""
 
     why: str
     since: datetime
@@ -60,8 +60,8 @@ class HoldAsk:
 
 @dataclass(frozen=True, slots=True)
 class RollbackAsk:
-    """Why to roll back. `to` is a commit, empty = the release before the current one. `waived` are digests and commits
-    that were never proven and are admitted for the same reason.
+    """The reason and the target of a rollback. `to` is a commit, empty = the release before the current one. `waived`
+    are digests and commits that were never proven and are admitted for the same reason.
     """
 
     why: str

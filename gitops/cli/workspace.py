@@ -1,4 +1,4 @@
-"""Where the offline commands work: a config repo on this machine, kustomize, and a cache of earlier results.
+"""The workspace of the offline commands: a config repo on this machine, kustomize, and a cache of earlier results.
 
 They need no cluster and no configuration, so that they run in a git hook and in CI. Renders and surveys are cached in
 the user's cache directory.

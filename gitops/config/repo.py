@@ -28,9 +28,10 @@ SshPath = Annotated[AnchoredPath, AfterValidator(_require_plain)]
 
 
 class RepoCredentials(Section):
-    """For https: `token`, sent as the password of `username` (most hosts accept any name with a token). For ssh:
-    `key`, the file of a private key without a passphrase, and `knownHosts`, the file with the host's public keys; every
-    other key of the host is refused. Lockstep reads the files again for each command, so rotation needs no restart.
+    """The credentials of the config repo. For https: `token`, sent as the password of `username` (most hosts accept any
+    name with a token). For ssh: `key`, the file of a private key without a passphrase, and `knownHosts`, the file with
+    the host's public keys; every other key of the host is refused. Lockstep reads the files again for each command, so
+    rotation needs no restart.
     """
 
     username: Annotated[str, Field(pattern=r"^[^:\x00-\x1f\x7f]{1,255}$")] = "git"

@@ -187,7 +187,7 @@ class Checker:
         return None if _is_platform(subject) else self._surveyor.recall(subject, contract)
 
     def _survey(self, subject: OverlayAtTree, contract: Contract) -> Survey | None:
-        """None for the platform, which is compared with nothing."""
+        """Surveys the overlay; None for the platform, which is compared with nothing."""
         if _is_platform(subject):
             self._surveyor.manifests(subject, contract.pipeline)
             return None

@@ -245,7 +245,9 @@ class ImageBatch:
         return (target.service, image.digest) in abandoned
 
     def _explain_hold(self, overlay: Overlay, now: datetime) -> str:
-        """Why automation writes nothing there; empty when it may. A hold.yaml that cannot be read holds too."""
+        """The reason why automation writes nothing there; empty if it may write. A hold.yaml that cannot be read holds
+        too.
+        """
         try:
             hold = compose.read_holds(overlay, self._tree, self._repo.read).in_force(now)
         except Rejected as error:

@@ -56,7 +56,7 @@ class CommitPace:
 
 @dataclass(frozen=True, slots=True)
 class CommitTrouble:
-    """Why commits do not reach the remote, and since when."""
+    """The reason why commits do not reach the remote, and since when."""
 
     reason: str
     message: str
@@ -120,12 +120,12 @@ class Committer:
 
     @property
     def trouble(self) -> CommitTrouble | None:
-        """Why commits do not reach the remote at the moment; None when they do."""
+        """The reason why commits do not reach the remote now; None if they do."""
         return self._trouble
 
     @property
     def waiting(self) -> int:
-        """The number of events that are not settled yet, also those whose sender was told to send again."""
+        """The number of events that are not settled yet, also those whose sender was asked to send again."""
         return self._waiting
 
     def is_crowded(self) -> bool:

@@ -34,7 +34,7 @@ class Clock(Protocol):
 
 
 class Leadership(Protocol):
-    """Whether this replica may write."""
+    """The right of this replica to write."""
 
     def is_leader(self) -> bool:
         """True while this replica holds the Lease of its installation."""
@@ -102,7 +102,7 @@ class PendingPromotions(Protocol):
 
 
 class Observation(Protocol):
-    """Whether this replica sees how the cluster is: only then the time between two looks is observed time."""
+    """The state of the watches. The time between two looks counts as observed only while they work."""
 
     def is_observing(self) -> bool:
         """True while it leads and its watches work."""
@@ -129,7 +129,7 @@ class ConfigHead(Protocol):
     """The config repo at the head that was taken in last. Reading it asks no remote. Thread-safe."""
 
     def pipeline(self) -> Pipeline | None:
-        """None while pipeline.yaml is missing or invalid."""
+        """The pipeline; None while pipeline.yaml is missing or invalid."""
 
     def overlays(self) -> Mapping[str, Overlay]:
         """Every overlay, by name."""
@@ -211,8 +211,8 @@ class ObjectClaims(Protocol):
     """Which overlay an object belongs to, as git says."""
 
     def claim(self, key: Key, applyset: str) -> str:
-        """Why an object that carries this ApplySet id may not be taken over, as the end of a sentence; empty = its
-        overlay is gone, or wants it no more.
+        """The reason why an object with this ApplySet id may not be taken over, as the end of a sentence; empty = its
+        overlay is gone, or no longer wants it.
         """
 
 

@@ -48,8 +48,8 @@ class ConfigRepo(Protocol):
         """The newest commits of the trunk that touched a file or directory, newest first."""
 
     def trailers(self, key: str, since: str = "") -> frozenset[str]:
-        """Every value of a trailer in the commits of the trunk, whatever path they touched and however they came; only
-        those that are not reachable from `since`, if that commit is known.
+        """Every value of a trailer in the commits of the trunk, of any path and any parent; only those that are not
+        reachable from `since`, if that commit is known.
         """
 
     def first_commit(self, path: str) -> str | None:
@@ -258,14 +258,14 @@ class Registry(Protocol):
 
     def tags(self, image: str, since: datetime | None = None) -> Sequence[TaggedImage]:
         """The tags of a repository, the newest push first where that is known. `since`: images that were pushed before
-        may be left out, whatever happened to their tags. Digests may be missing.
+        may be left out, even if their tags moved since. Digests may be missing.
         """
 
     def image_of_tag(self, image: str, tag: str) -> TaggedImage | None:
         """The image of a tag now, with its digest; None when there is no such tag."""
 
     def has(self, image: str, digest: str) -> bool:
-        """Whether the artifact can be pulled by its digest."""
+        """True if the artifact can be pulled by its digest."""
 
     def scan(self, image: str, digest: str) -> Scan:
         """The result of a vulnerability scan. Raises Rejected(Unsupported) when this kind of registry has no scans."""

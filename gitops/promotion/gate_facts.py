@@ -27,7 +27,9 @@ class ImageQueries:
 
 
 class GateFactsReader:
-    """For one thread. Within one look the same scan has the same answer: the commit names what opened the gate."""
+    """Reads the facts of gates. For one thread. Within one look the same scan has the same answer: the commit names
+    what opened the gate.
+    """
 
     def __init__(self, registries: ImageQueries, clock: Clock) -> None:
         self._registries = registries

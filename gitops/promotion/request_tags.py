@@ -46,7 +46,7 @@ class RequestTags:
         return sorted(found, key=lambda each: each.asked_at), refused
 
     def strays(self, declared: Pipeline) -> list[str]:
-        """Why requests for environments without promotions are refused, in sentences."""
+        """The refusals of requests for environments without promotions, in sentences."""
         promotable = [name for name in declared.order if declared.environments[name].promote is not None]
         names = {requests.environment_of(tag) for tag in self._tags} - {"", *promotable}
         known = f"promotions are asked for by promote/<environment>/<name>, and lead to {', '.join(promotable)}"

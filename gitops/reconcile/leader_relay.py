@@ -37,6 +37,6 @@ class LeaderRelay:
             try:
                 self._requester.request(overlay, self._clock.now())
             except GitopsError as error:  # the leader polls the config repo anyway
-                _log.info("the leader was not told", overlay=overlay, reason=error.reason)
+                _log.info("the leader was not asked for a pass", overlay=overlay, reason=error.reason)
             else:
                 return

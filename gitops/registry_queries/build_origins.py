@@ -28,7 +28,7 @@ class Origins:
         self._queries: QueryCache[BuildOrigin] = QueryCache(parties, LabelsQuery())
 
     def of(self, image: Image) -> BuildOrigin | None:
-        """None while it is not known. Its registry is asked then, if lockstep.yaml knows it."""
+        """The origin of an image; None while it is not known. Its registry is asked then, if lockstep.yaml has it."""
         if not image.digest or self._registries.of(image.name) is None:
             return None
         answer = self._queries.of(image)

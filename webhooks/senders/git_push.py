@@ -57,7 +57,7 @@ def ignore(header: str, event: str) -> Ignored:
 
 
 def _find_flaw(update: RefUpdate) -> str:
-    """Why the update is not passed on; empty for a valid one."""
+    """The reason why the update is not passed on; empty for a valid one."""
     if not git_urls.is_ref(update.ref):
         return f"ref {bodies.quote(update.ref)} is not a valid branch or tag name"
     if update.after is not None and not _OBJECT_ID.fullmatch(update.after):

@@ -19,6 +19,6 @@ def parse(headers: Mapping[str, str], body: bytes) -> Delivery:
 
 
 def parse_forgejo(headers: Mapping[str, str], body: bytes) -> Delivery:
-    """As `parse`."""
+    """Parses as `parse`, from the headers of Forgejo."""
     own_id = bodies.delivery_id(headers.get("x-forgejo-delivery"))
     return Delivery(own_id, github.read_push("X-Forgejo-Event", headers, bodies.decode(body)))

@@ -37,7 +37,7 @@ _REFUSALS = (
     GitRefusal(
         re.compile(r"UNPROTECTED PRIVATE KEY|bad permissions|Load key |no such identity"),
         "KeyUnusable",
-        "ssh cannot use {identity}: it must be a private key without a passphrase, readable by nobody else (mode 0400)",
+        "ssh cannot use {identity}: it must be a private key without a passphrase, for its owner only (mode 0400)",
     ),
     GitRefusal(
         re.compile(

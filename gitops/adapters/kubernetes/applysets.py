@@ -154,7 +154,9 @@ def _group_kinds(members: Iterable[Member]) -> set[str]:
 
 
 def _parse_or_none(body: Mapping[str, Any]) -> Parent | None:
-    """None for a damaged parent: only its own overlay stalls, with the error of KubernetesApplySets.read."""
+    """Parses a parent; None if it is damaged, so that only its own overlay stalls, with the error of
+    KubernetesApplySets.read.
+    """
     try:
         return _parse(body)
     except Rejected:

@@ -51,7 +51,7 @@ def translate(failure: ApiFailure) -> GitopsError:
 
 
 def unreachable(about: str, error: Exception) -> Unavailable:
-    """For a request without an answer. `error` is a urllib3 or TLS error, whose text names host and port only."""
+    """The error of an unanswered request. `error` is a urllib3 or TLS error, whose text names host and port only."""
     detail = re.sub(r"<[^>]* at 0x[0-9a-f]+>|\(?object at 0x[0-9a-f]+\)?", "", str(error)).strip(": ")
     return Unavailable(
         "Unreachable", f"{about}: the API server did not answer ({type(error).__name__}: {detail[:300]})"

@@ -29,8 +29,9 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """In seconds, client-go's defaults; duration > deadline > retry. Other replicas may take a Lease that was not
-    renewed for `duration`. A leader that could not renew for `deadline` steps down. Every replica tries every `retry`.
+    """The times of the election in seconds, client-go's defaults; duration > deadline > retry. Other replicas may take
+    a Lease that was not renewed for `duration`. A leader that could not renew for `deadline` steps down. Every replica
+    tries every `retry`.
     """
 
     duration: float = 15.0

@@ -50,7 +50,7 @@ class RegistryAnswers:
         return Unavailable("Timeout", message)
 
     def unreachable(self, call: RegistryCall, error: Exception) -> Unavailable:
-        """For a request without an answer. It names only the type of the error, whose text would hold the whole URL."""
+        """The error of an unanswered request. It names only the type, because the text would hold the whole URL."""
         kind = type(getattr(error, "reason", None) or error).__name__
         hint = "; does caFile name the authority that signed its certificate?" if "SSL" in kind else ""
         url = self._access.url.rstrip("/") + "/"

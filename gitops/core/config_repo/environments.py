@@ -75,7 +75,7 @@ class RollbackPolicy(StrictModel):
 
 
 class PromotePolicy(StrictModel):
-    """When a proven release is promoted: automatically (`proven`), or when a pushed tag requests it (`requested`).
+    """The policy of promotions: `when` is `proven` (automatic) or `requested` (a pushed tag requests each one).
     `rollback`: None = only a person rolls back.
     """
 

@@ -102,7 +102,7 @@ def without_image(pushes: Sequence[SourcePush], built: Collection[str]) -> tuple
 
 
 def text(revisions: Mapping[str, str]) -> str:
-    """For the trailer of a commit that brings several images, 50 at most: `order=<commit id> print-api=<commit id>`."""
+    """The trailer of a commit that brings several images, 50 at most: `order=<commit id> print-api=<commit id>`."""
     known = [f"{service}={revision}" for service, revision in sorted(revisions.items()) if is_revision(revision)]
     return " ".join(known[:_MOST_NAMED])
 

@@ -44,7 +44,7 @@ class ImageCandidate:
 
 @dataclass(frozen=True, slots=True)
 class ChangeTarget:
-    """Where a candidate would be written."""
+    """The place in the config repo for a candidate."""
 
     environment: str
     overlay: str
@@ -71,7 +71,7 @@ class DeployedImage:
 
     @property
     def pushed_at(self) -> datetime | None:
-        """When the registry got the deployed image; for an image that a person wrote, the time of that commit."""
+        """The time when the registry got the deployed image; for an image that a person wrote, the commit time."""
         if self.image is None or self.image.digest is None:
             return None
         known = (written.pushed_at for written in self.written if written.digest == self.image.digest)
@@ -135,7 +135,7 @@ def targets(
 
 
 def decide(found: ImageCandidate, target: ChangeTarget, deployed: DeployedImage, policy: TagPolicy) -> Ignored | None:
-    """None when the candidate is to be written; else the reason why not."""
+    """Returns None if the candidate is to be written; else the reason why not."""
     now, new = deployed.image, found.image
     where = f"{target.overlay}: {found.service}"
     if now is not None and (now.tag, now.digest) == (new.tag, new.digest):

@@ -23,7 +23,7 @@ _MOST_NAMED = 50
 
 
 class ScanUnknown(StrEnum):
-    """Why the result of a scan is unknown."""
+    """The reason why the result of a scan is unknown."""
 
     UNASKED = "unasked"
     UNPINNED = "unpinned"
@@ -46,7 +46,7 @@ class ScanAnswer:
 
 
 def word(severity: ScanSeverity) -> str:
-    """As pipeline.yaml and Harbor write it."""
+    """The severity as pipeline.yaml and Harbor write it."""
     return severity.name.capitalize()
 
 
@@ -58,7 +58,7 @@ def passes(image: Image, answer: ScanAnswer, limit: ScanSeverity) -> bool:
 
 
 def obstacle(service: str, image: Image, answer: ScanAnswer, limit: ScanSeverity) -> str:
-    """Why the image does not pass, and what would mend that; empty when it passes."""
+    """The reason why the image does not pass, and its fix; empty if it passes."""
     if passes(image, answer, limit):
         return ""
     what, host = f"{service} {_name(image)}", one_line(image.name.partition("/")[0])
@@ -80,7 +80,7 @@ def severities(found: Iterable[tuple[str, ScanAnswer]]) -> dict[str, ScanSeverit
 
 
 def text(found: Mapping[str, ScanSeverity]) -> str:
-    """For a trailer, the worst first, at most 50: `order=High print-api=None`."""
+    """The severities for a trailer, the worst first, at most 50: `order=High print-api=None`."""
     order = sorted(found.items(), key=lambda each: (-each[1], each[0]))[:_MOST_NAMED]
     return " ".join(f"{service}={word(severity)}" for service, severity in order)
 

@@ -19,9 +19,9 @@ from gitops.core.images.registry_facts import TaggedImage
 from gitops.core.parsing.models import format_duration
 
 EVERY = timedelta(minutes=5)
-"""How often a registry is swept when pipeline.yaml does not say."""
+"""The default interval between sweeps of a registry."""
 SHORTEST = timedelta(seconds=30)
-"""The shortest time between two sweeps, whatever pipeline.yaml says."""
+"""The shortest time between two sweeps; pipeline.yaml cannot set less."""
 
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 
@@ -38,7 +38,7 @@ class SweptService:
 
 @dataclass(frozen=True, slots=True)
 class RegistryState:
-    """How the sweeps of one registry fare. `swept_at`: the end of the last one that reached it; `failing_since`: since
+    """The state of one registry's sweeps. `swept_at`: the end of the last one that reached it; `failing_since`: since
     when none does, with `reason` and `message`; a registry that lockstep.yaml does not know has only these two.
     `notes`: troubles of single services.
     """

@@ -47,7 +47,7 @@ class _Comparator:
 
 
 def rank(policy: TagPolicy, tag: str) -> Rank | None:
-    """None when the policy does not follow this tag."""
+    """The rank of a tag under the policy; None if the policy does not follow this tag."""
     if len(tag) > _LONGEST_TAG:
         return None
     if policy.semver is not None:

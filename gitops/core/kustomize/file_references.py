@@ -19,7 +19,7 @@ INLINE_LIMITS = YamlLimits(documents=1_000)
 
 
 class ReferenceUse(Enum):
-    """How kustomize uses a path.
+    """The use that kustomize makes of a path.
 
     DATA: as the bytes of a file. YAML: as a parsed file. DIRECTORY: as a kustomization. RESOURCE: as YAML or DIRECTORY.
     PLUGIN: as a file of plugin configs.

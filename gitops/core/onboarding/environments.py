@@ -103,7 +103,7 @@ def _order(environments: list[str], options: EnvironmentOptions) -> dict[str, st
         return dict(zip(environments, (None, *environments), strict=False))
     if unranked and len(environments) > 1:
         known = ",".join(environments)
-        message = f"the order of {', '.join(environments)} cannot be told from their names. Name it: --order {known}"
+        message = f"the names {', '.join(environments)} do not show an order. Name it: --order {known}"
         raise Rejected("Undecided", message)
     return dict(directory_names.predecessors(environments))
 

@@ -138,7 +138,9 @@ class Lineage:
 
 
 def read_action(entry: LineageEntry) -> LineageAction | None:
-    """None for commits that move no image: of settings, of base, and the first commit of a promotion."""
+    """Reads the action of a commit; None for commits that move no image: of settings, of base, and the first commit of
+    a promotion.
+    """
     written = [found for found in entry.releases.values() if found is not None]
     if entry.releases and RELEASE_TRAILER in entry.trailers:
         return LineageAction.PROMOTION

@@ -1,4 +1,4 @@
-"""When a promotion may go out: cron + duration + time zone, and deny wins over allow.
+"""The windows in which promotions are allowed: cron + duration + time zone, and deny wins over allow.
 
 A window opens at each moment that its cron names on the clocks of its time zone and stays open for its duration in real
 time. Without any `allow` every moment is allowed. Daylight saving as in cron(8): https://github.com/cuu508/cronsim
@@ -40,7 +40,7 @@ def _is_allowed(windows: Windows, now: datetime) -> bool:
 
 
 def _end(windows: Iterable[Window], now: datetime) -> datetime | None:
-    """When the last of the windows that are open now closes."""
+    """The end of the open window that closes last; None if none is open."""
     return max((end for window in windows if (end := _end_of(window, now)) is not None), default=None)
 
 

@@ -20,7 +20,7 @@ from gitops.core.sync.status import Action, Drift
 
 
 class Cause(StrEnum):
-    """Why an object may differ from its manifest.
+    """The reason why an object may differ from its manifest.
 
     MANIFEST: the manifest is new or changed in git. DRIFT: another manager changed our fields, or the object was
     created again. GENERATION: metadata.generation changed and managedFields did not (for example a reordered list).

@@ -1,4 +1,4 @@
-"""When an overlay is looked at again though nothing changed: RequeueAfter of controller-runtime, as a rule. Pure."""
+"""The time until an overlay is rechecked without a change: RequeueAfter of controller-runtime, as a rule. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

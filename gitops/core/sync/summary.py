@@ -31,7 +31,7 @@ from gitops.core.sync.status import (
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Why an overlay cannot be synced to its target. Lockstep still heals the revision that it applied last."""
+    """The reason why an overlay cannot reach its target. Lockstep still heals the revision that it applied last."""
 
     reason: str
     message: str

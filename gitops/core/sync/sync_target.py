@@ -60,7 +60,7 @@ class SyncTarget:
 
     @property
     def refusal(self) -> Stall | None:
-        """Why the pass does not work towards the commits that git wants."""
+        """The reason why the pass does not sync to the commits that git wants."""
         return None if self.stall is None or self.stall.reason == SUSPENDED else self.stall
 
     def policy(self, *, generated: bool, tolerated: Mapping[Key, frozenset[str]]) -> Policy:

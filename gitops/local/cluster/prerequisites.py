@@ -39,8 +39,8 @@ def apply(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> None:
 
 
 def apply_missing(kubeconfig: Path, *, manifests: Path = MANIFESTS) -> Sequence[str]:
-    """For an existing cluster of the user: creates the missing objects, changes no existing one, and returns the names
-    of those that it created. Volumes are left out if their StorageClass exists.
+    """Creates the missing objects in an existing cluster of the user, and returns their names. Changes no existing one.
+    Volumes are left out if their StorageClass exists.
 
     Raises: as apply; Unavailable(NoCluster) if the cluster does not answer or refuses.
     """

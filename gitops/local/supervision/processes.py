@@ -27,7 +27,7 @@ class ProcessIdentity:
 
 
 def identify(pid: int) -> ProcessIdentity | None:
-    """None if there is no process with this pid, or only a zombie."""
+    """The identity of a process; None if no process has this pid, or only a zombie has it."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         # proc(5): the name in parentheses may hold anything, so count fields after the last one: state, ..., starttime

@@ -22,7 +22,7 @@ class Language:
 
     @property
     def tag(self) -> str:
-        """For the lang attribute of HTML (BCP 47)."""
+        """The tag for the lang attribute of HTML (BCP 47)."""
         return "zh-Hans" if self.code == "zh" else "en"
 
     @property
@@ -45,7 +45,7 @@ class Language:
 
 
 def absolute(moment: datetime) -> str:
-    """For people, in seconds: 2026-03-01 09:30:05 UTC."""
+    """The time for people, in seconds: 2026-03-01 09:30:05 UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 

@@ -239,7 +239,7 @@ def _find_arrival(service: str, image: Image, history: Iterable[Record]) -> date
 
 
 def _find_attention(status: SyncStatus) -> Iterable[AttentionItem]:
-    """In this order, each once: Stalled, health, Drifted or OutOfSync, missing images."""
+    """Yields in this order, each once: Stalled, health, Drifted or OutOfSync, missing images."""
     name, ready, stalled = clean(status.overlay), status.condition("Ready"), status.condition("Stalled")
     since, message = (ready.since, clean(ready.message, LONG)) if ready else (status.at, "")
     halted = stalled is not None and stalled.status

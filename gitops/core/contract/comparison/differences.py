@@ -26,7 +26,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ComparedSides:
-    """For each of the two sides the function that takes its environment's own names out of a text."""
+    """The functions that take an environment's own names out of a text, one for each side."""
 
     before: Neutralize
     after: Neutralize

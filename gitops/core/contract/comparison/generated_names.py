@@ -1,7 +1,7 @@
 """Recognizes names that kustomize generated: those that end in a hash of the object's content.
 
 The hash is computed again and compared, so a name written by hand does not pass as generated. An object whose name ends
-in its own hash is addressed by its content, whoever named it.
+in its own hash is addressed by its content, even if a person wrote the name.
 https://github.com/kubernetes-sigs/kustomize/blob/master/api/internal/hasher/hasher.go
 """
 
