@@ -19,7 +19,7 @@ _FIELD = "revisionHistoryLimit"
 
 
 def commits(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
-    """From the start of `git push` of one commit to the Deployment with the new image."""
+    """The time from the start of `git push` of one commit to the Deployment with the new image."""
     build = _FIRST_BUILD["commits"]
     floor = Spread(tuple(_push_directly(world, services, build)))
     with ObjectWatch(world.api, "Deployment", fleet.NAMESPACE) as watch:
@@ -38,7 +38,7 @@ def commits(world: World, running: Controller, services: Sequence[str]) -> Seque
 
 
 def webhooks(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
-    """From the first byte of Harbor's delivery to the Deployment with the new image; the answer comes in between."""
+    """The time from the first byte of Harbor's delivery to the Deployment with the new image, including the answer."""
     build = _FIRST_BUILD["webhooks"]
     floor = Spread(tuple(_push_directly(world, services, build)))
     secret = world.secret(site.HARBOR).read_text()
@@ -61,7 +61,7 @@ def webhooks(world: World, running: Controller, services: Sequence[str]) -> Sequ
 
 
 def drifts(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
-    """From the answer to an edit by another manager to the field with git's value."""
+    """The time from the answer to an edit by another manager to the field with git's value."""
     with ObjectWatch(world.api, "Deployment", FLOOR_NAMESPACE) as watch:
         watch.await_count(len(services))
         floor = Spread(tuple(_heal_directly(world.api, watch, service) for service in _choose(services, _FLOORS)))

@@ -25,7 +25,7 @@ class Spread:
         return max(self.samples)
 
     def percentile(self, percent: float) -> float:
-        """By nearest rank: the smallest sample that is not exceeded by at least `percent` percent of the samples."""
+        """The nearest rank: the smallest sample that is not exceeded by at least `percent` percent of the samples."""
         ordered = sorted(self.samples)
         return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 

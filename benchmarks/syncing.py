@@ -20,7 +20,7 @@ _MEGABYTE = 1_000_000
 
 
 def first_sync(world: World, running: Controller, services: Sequence[str]) -> Sequence[Figure]:
-    """From the push of a commit with all services to a cluster that had none of them."""
+    """The time from the push of a commit with all services to a cluster that had none of them."""
     floor = _apply_directly(world, services)
     world.fleet.write(services)
     count = len(services)
@@ -77,7 +77,7 @@ def unchanged(world: World, overlays: int) -> Sequence[Figure]:
 
 
 def restart(running: Controller, overlays: int) -> Sequence[Figure]:
-    """From the start of the process to the end of the first pass over every overlay."""
+    """The time from the start of the process to the end of the first pass over every overlay."""
     ready = running.await_answering() - running.started
     ended = running.await_passes(overlays) - running.started
     used = running.cpu_seconds()

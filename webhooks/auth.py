@@ -34,7 +34,7 @@ class Scheme(Protocol):
         """True if the request was made with one of the secrets."""
 
     def is_signed(self, headers: Mapping[str, str]) -> bool:
-        """Before the body is read: True if the headers hold a well-formed signature, right or wrong."""
+        """True if the headers hold a well-formed signature, right or wrong. Called before the body is read."""
 
     def is_bearer(self, secrets: Callable[[], Sequence[bytes]], headers: Mapping[str, str]) -> bool:
         """Before the body is read: True if a header holds one of the secrets. `secrets` reads files, so it is called

@@ -194,7 +194,7 @@ class _Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class _UnknownSecret:
-    """Implements ports.WebhookSecrets: a secret that nobody knows."""
+    """Implements ports.WebhookSecrets: a random secret, which no sender has."""
 
     value: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 

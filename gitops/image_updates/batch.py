@@ -173,7 +173,7 @@ class ImageBatch:
         try:
             if self._is_rejected(target, found.image):
                 return EventOutcome(
-                    f"{target.overlay}: {target.service} {found.image.tag} was rolled back; push another one"
+                    f"{target.overlay}: {target.service} {found.image.tag} was rolled back; push a new image"
                 )
             deployed = self._deployed.get(key) or self._read_deployed(target, found.image.name)
             ignored = changes.decide(found, target, deployed, policy)

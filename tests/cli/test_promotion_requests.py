@@ -120,7 +120,7 @@ def test_rollback_of_the_first_environment_ends_with_resume(place: PromotionWorl
     lockstep(place, "resume", "dev")
     assert place.runs("dev")["order"] == "1.1.0"
     assert place.note("dev", "print") == "new"
-    assert _written(place, 2) == "dev: order 1.2.0 was rolled back; push another one"
+    assert _written(place, 2) == "dev: order 1.2.0 was rolled back; push a new image"
     assert _written(place, 3).startswith("dev: order 1.3.0")
 
 

@@ -191,7 +191,7 @@ def test_sweep_does_not_bring_back_a_rejected_image(world: SweepWorld) -> None:
     rejected = f"rejected: [{{service: print-api, digest: '{abandoned}'}}]\n".encode()
     world.remote.write({"environments/dev/release.yaml": rejected}, "roll back")
     found = {each.service: each.outcome for each in world.sweeper({HOST: shelf}).sweep(HOST)}
-    assert found["print-api"] == "dev: print-api 1.6.0 was rolled back; push another one"
+    assert found["print-api"] == "dev: print-api 1.6.0 was rolled back; push a new image"
     assert "print-api" not in world.deployed()
 
 
