@@ -39,13 +39,13 @@ class OverlayQueue:
         self.recheck_known(frozenset(overlays) & self._desired.overlays().keys())
 
     def recheck_known(self, overlays: Collection[str]) -> None:
-        """In the order of the pipeline; overlays that git no longer has come last."""
+        """Adds overlays in the order of the pipeline; overlays that git no longer has come last."""
         order = {name: place for place, name in enumerate(self._desired.overlays())}
         for name in sorted(overlays, key=lambda each: order.get(each, len(order))):
             self._queue.add(name)
 
     def recheck_all(self) -> None:
-        """Every overlay that git has."""
+        """Adds every overlay that git has."""
         self.recheck_known(self._desired.overlays().keys())
 
 
@@ -79,7 +79,7 @@ class CommittedImages:
         self._metrics.commits.inc(len(changes))
         self._tasks.add(Task.REFRESH)
         if was_blocked:
-            self._tasks.add(Task.SWEEP)  # senders give up after a while: what they had to say is in the registry
+            self._tasks.add(Task.SWEEP)  # some senders gave up; a sweep finds their images
         self._relay.request_pass(*(change.target.overlay for change in changes))
         _log.info("pushed", revision=head, commits=len(changes))
 

@@ -58,7 +58,7 @@ class OverlayPasses:
             parties.tasks.add(Task.PROMOTE)
             parties.passes.recheck_known(
                 parties.reconciler.breached_overlays() - {name}
-            )  # this overlay is what they are compared with
+            )  # they are compared with this overlay
         return again
 
     def _reconcile(self, name: str) -> float | None:

@@ -89,7 +89,7 @@ class SyncObserver(Protocol):
     """Counts the writes and the drift of passes."""
 
     def on_write(self, overlay: str, actions: Mapping[str, int]) -> None:
-        """How many objects a pass created, configured, pruned, failed to write; keys are values of Action."""
+        """Counts the objects that a pass created, configured, pruned or failed to write; keys are values of Action."""
 
     def on_drift(self, overlay: str, drift: Sequence[Drift]) -> None:
         """The drift that a pass saw and that the status before it did not show."""

@@ -108,7 +108,7 @@ class ProofRecorder:
             self._look(overlay)
 
     def observe_again(self) -> None:
-        """Time has passed without a pass: services that looked good still do."""
+        """Adds the time since the last look to services that were Healthy."""
         with self._lock:
             for overlay in list(self._state.applied):
                 self._look(overlay)

@@ -81,7 +81,7 @@ class SweepSchedule:
             self._queue.add(host)
 
     def sweep_soon(self) -> None:
-        """Another replica has news that is not known here: a sweep soon, and one a minute at most."""
+        """Sweeps soon, at most once a minute, because another replica has news that is not known here."""
         self._retention.outdate()
         now = self._terms.clock.monotonic()
         if self._soon > now:
@@ -98,9 +98,7 @@ class SweepSchedule:
                 self._queue.add(state.host)
 
     def check_image(self, image: str, digest: str) -> None:
-        """A sender says that an image was deleted: if an overlay needs the image, its registry is asked now. `image`:
-        as the registry calls it.
-        """
+        """Asks the registry now about a deleted image, if an overlay needs it. `image`: the name in the registry."""
         declared = self._terms.head.pipeline()
         name = changes.canonical(image, declared) if declared else image
         self._queue.add(f"{name}@{digest}")

@@ -110,7 +110,7 @@ class _Round:
                 self.decide_failure()
 
     def decide_failure(self) -> None:
-        """The whole registry fails when it refuses, and answers for no service."""
+        """Marks the sweep as failed if the registry refused and answered for no service."""
         if self.refusals and not self.has_answered:
             self.failure = self.failure or self.refusals[0]
 
