@@ -69,7 +69,7 @@ class Follower:
         return False
 
 
-class Operator:
+class FencedCommand:
     """Implements ports.Leadership for `lockstep down`, whose fence is the parent's compare-and-swap: the overlay left
     git, so no leader works on it.
     """

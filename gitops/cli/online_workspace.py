@@ -39,7 +39,7 @@ class OnlineWorkspace:
 
     def teardown(self) -> Teardown:
         reached, live = self.reached, self.live
-        executor = wiring.executor(self.replica.config, reached, live, wiring.Operator())
+        executor = wiring.executor(self.replica.config, reached, live, wiring.FencedCommand())
         return Teardown(reached.parents, reached.ledger, live.watcher, executor, self.desired.overlays())
 
 

@@ -10,7 +10,7 @@ def pause(failures: int, *, first: float, longest: float) -> float:
 
 
 def longer(waited: float, *, first: float, longest: float) -> float:
-    """Seconds before the next try, after a failure that followed a pause of `waited` seconds (0: the first failure),
-    whoever set that pause: the double, from `first` up to `longest`.
+    """Seconds before the next try, after a failure that followed a pause of `waited` seconds (0: the first failure):
+    the double, from `first` up to `longest`. The other side may have asked for that pause.
     """
     return min(2.0 * waited, longest) if waited else first

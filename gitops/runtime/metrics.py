@@ -6,6 +6,7 @@ process. The series of an overlay are dropped when it leaves git, and when this 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -26,70 +27,34 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.reconcile_seconds = Histogram(
-            "lockstep_reconcile_seconds",
-            "Time of one pass over an overlay",
-            ["overlay", "outcome"],
-            buckets=_FAST,
-            registry=registry,
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        seconds = partial(Histogram, buckets=_FAST, registry=registry)
+        overlay = "overlay"
+        self.reconcile_seconds = seconds(
+            "lockstep_reconcile_seconds", "Time of one pass over an overlay", [overlay, "outcome"]
         )
-        self.sync = Gauge(
-            "lockstep_overlay_sync", "1 for the overlay's current sync", ["overlay", "sync"], registry=registry
+        self.sync = gauge("lockstep_overlay_sync", "1 for the overlay's current sync", [overlay, "sync"])
+        self.health = gauge("lockstep_overlay_health", "1 for the overlay's current health", [overlay, "health"])
+        self.observed_at = gauge("lockstep_overlay_observed_timestamp_seconds", "Unix time of the last pass", [overlay])
+        self.drifts = counter("lockstep_drifts_total", "Drifted fields, once when they appear", [overlay, "kind"])
+        self.writes = counter("lockstep_writes_total", "Objects written to the cluster", [overlay, "action"])
+        self.deliveries = counter("lockstep_deliveries_total", "Webhook deliveries by answer", ["sender", "status"])
+        self.delivery_seconds = seconds("lockstep_delivery_seconds", "Time from first byte to answer", ["sender"])
+        self.commits = counter("lockstep_commits_total", "Commits that were pushed")
+        self.push_seconds = seconds("lockstep_push_seconds", "Time of one push to the trunk", ["outcome"])
+        self.fetch_seconds = seconds("lockstep_fetch_seconds", "Time of one fetch, by outcome", ["outcome"])
+        self.inbox_events = gauge("lockstep_inbox_events", "Events that wait for their commit")
+        self.queue_items = gauge("lockstep_queue_items", "Overlays that wait for a pass")
+        self.watches = gauge("lockstep_watches", "Watches by state", ["state"])
+        self.renders = counter(
+            "lockstep_renders_total", "Renders asked for: hit (from the cache), built or failed", ["result"]
         )
-        self.health = Gauge(
-            "lockstep_overlay_health", "1 for the overlay's current health", ["overlay", "health"], registry=registry
+        self.render_seconds = seconds("lockstep_render_seconds", "Time of one render that is not cached")
+        self.swept_at = gauge(
+            "lockstep_registry_swept_timestamp_seconds", "Unix time of the last sweep that reached it", ["registry"]
         )
-        self.observed_at = Gauge(
-            "lockstep_overlay_observed_timestamp_seconds", "Unix time of the last pass", ["overlay"], registry=registry
-        )
-        self.drifts = Counter(
-            "lockstep_drifts_total",
-            "Drifted fields, once when they appear",
-            ["overlay", "kind"],
-            registry=registry,
-        )
-        self.writes = Counter(
-            "lockstep_writes_total", "Objects written to the cluster", ["overlay", "action"], registry=registry
-        )
-        self.deliveries = Counter(
-            "lockstep_deliveries_total", "Webhook deliveries by answer", ["sender", "status"], registry=registry
-        )
-        self.delivery_seconds = Histogram(
-            "lockstep_delivery_seconds", "Time from first byte to answer", ["sender"], buckets=_FAST, registry=registry
-        )
-        self.commits = Counter("lockstep_commits_total", "Commits that were pushed", registry=registry)
-        self.push_seconds = Histogram(
-            "lockstep_push_seconds",
-            "Time of one push to the trunk",
-            ["outcome"],
-            buckets=_FAST,
-            registry=registry,
-        )
-        self.fetch_seconds = Histogram(
-            "lockstep_fetch_seconds", "Time of one fetch, by outcome", ["outcome"], buckets=_FAST, registry=registry
-        )
-        self.inbox_events = Gauge("lockstep_inbox_events", "Events that wait for their commit", registry=registry)
-        self.queue_items = Gauge("lockstep_queue_items", "Overlays that wait for a pass", registry=registry)
-        self.watches = Gauge("lockstep_watches", "Watches by state", ["state"], registry=registry)
-        self.renders = Counter(
-            "lockstep_renders_total",
-            "Renders asked for: hit (from the cache), built or failed",
-            ["result"],
-            registry=registry,
-        )
-        self.render_seconds = Histogram(
-            "lockstep_render_seconds", "Time of one render that is not cached", buckets=_FAST, registry=registry
-        )
-        self.swept_at = Gauge(
-            "lockstep_registry_swept_timestamp_seconds",
-            "Unix time of the last sweep that reached it",
-            ["registry"],
-            registry=registry,
-        )
-        self.sweep_failing = Gauge(
-            "lockstep_registry_sweep_failing", "1 while sweeps of it fail", ["registry"], registry=registry
-        )
-        self.leader = Gauge("lockstep_leader", "1 while this process holds the Lease", registry=registry)
+        self.sweep_failing = gauge("lockstep_registry_sweep_failing", "1 while sweeps of it fail", ["registry"])
+        self.leader = gauge("lockstep_leader", "1 while this process holds the Lease")
         self._of_overlays = (
             self.reconcile_seconds, self.sync, self.health, self.observed_at, self.drifts, self.writes,
         )  # fmt: skip
