@@ -170,7 +170,7 @@ def test_a20_a22_a30_a33_a36_a37_mistake_stalls_its_own_overlay_only(running: Wo
         assert said.format(**names) in message(found)
     _drawer(running, name)
     assert not _stalled(running.until_status(f"{running.names.split}/till", lambda _: True))
-    if mistake.heals:  # not each time: whoever edits the same object again and again is taken for a fighter
+    if mistake.heals:  # not each time: a manager that edits the same object again and again counts as fighting
         _require_healed(running, overlay)
     assert _uids(running, overlay) == before
     assert not marker.exists()

@@ -1,4 +1,4 @@
-"""What a scrape of a busy controller shows: no metric is registered and then forgotten."""
+"""A scrape of a busy controller: every registered metric is fed."""
 
 import threading
 from collections.abc import Iterator
@@ -86,4 +86,4 @@ def test_metrics_of_a_removed_overlay_are_dropped(busy: World) -> None:
     busy.edit({f"{directory}/kustomization.yaml": None, f"{directory}/till.yaml": None}, "the till is gone")
     eventually(lambda: f'overlay="{gone}"' not in busy.metrics(), seconds=60)
     assert f'overlay="{stays}"' in busy.metrics()
-    assert busy.members(gone), "its objects stay until somebody takes them down"
+    assert busy.members(gone), "its objects stay until `lockstep down`"

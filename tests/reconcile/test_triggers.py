@@ -16,7 +16,7 @@ from gitops.core.image_updates.events import ConfigPushed, ImageDeleted, ImageSc
 from gitops.reconcile.triggers import Triggers
 from gitops.runtime.workqueue import Backoff, Workqueue
 from tests.desired.test_desired_state import Place
-from tests.worlds.ports import Names, ToldLeader
+from tests.worlds.ports import Names, RecordedLeader
 
 URLS = ("https://git.example/platform/config",)
 IMAGE = "registry.example/app"
@@ -25,19 +25,19 @@ DEPLOYED, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 @dataclass
 class World:
-    """One config repo, the woken queue, and the overlays that the leader was told."""
+    """One config repo, the woken queue, and the passes requested from the leader."""
 
     place: Place
     tasks: Names = field(default_factory=Names)
-    relay: ToldLeader = field(default_factory=ToldLeader)
+    relay: RecordedLeader = field(default_factory=RecordedLeader)
 
     @property
     def looked(self) -> list[str]:
         return self.tasks.names
 
     @property
-    def told(self) -> list[tuple[str, ...]]:
-        return self.relay.told
+    def requested(self) -> list[tuple[str, ...]]:
+        return self.relay.requested
 
     def triggers(self) -> Triggers:
         return Triggers(self.place.repo, "main", self.place.desired, self.tasks, self.relay)
@@ -61,15 +61,15 @@ def push(ref: str | None, after: str | None = "f" * 40) -> ConfigPushed:
 def test_trunk_push_is_fetched_here_and_by_the_leader(world: World) -> None:
     assert world.triggers().config_pushed(push("refs/heads/main")) == "looking at the trunk's new head"
     assert world.looked == ["fetch"]
-    assert world.told == [("dev", "prod")]
+    assert world.requested == [("dev", "prod")]
 
 
-def test_trunk_push_of_a_known_head_costs_no_fetch_and_is_told_to_the_leader(world: World) -> None:
+def test_trunk_push_of_a_known_head_costs_no_fetch_and_asks_the_leader(world: World) -> None:
     """A follower may know the head before the leader does."""
     head = world.place.desired.head()
     assert world.triggers().config_pushed(push("refs/heads/main", head)) == f"already at {head[:12]}"
     assert not world.looked
-    assert world.told == [("dev", "prod")]
+    assert world.requested == [("dev", "prod")]
 
 
 def test_trunk_push_back_to_a_known_head_is_fetched_while_another_one_is_due(world: World) -> None:
@@ -93,7 +93,7 @@ def test_trunk_push_that_deletes_or_forces_back_is_fetched(world: World) -> None
 def test_request_tag_push_reads_the_tags(world: World, tag: str, after: str | None) -> None:
     assert world.triggers().config_pushed(push(f"refs/tags/{tag}", after)) == "looking at what was asked for"
     assert world.looked == ["tags"]
-    assert world.told == [("prod",)]
+    assert world.requested == [("prod",)]
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/feature/x", "refs/heads/mainly", "refs/tags/v1.0.0", "refs/tags/promoted"])
@@ -109,14 +109,14 @@ def test_push_without_a_ref_looks_at_everything(world: World) -> None:
 
 def test_request_tag_of_an_unknown_environment_wakes_no_overlay(world: World) -> None:
     world.triggers().config_pushed(push("refs/tags/promote/moon/1"))
-    assert world.told == [()]
+    assert world.requested == [()]
 
 
 def test_scan_wakes_the_promoter(world: World) -> None:
     answer = world.triggers().registry_news(ImageScanned(IMAGE, OTHER))
     assert answer == f"looking at what waits for the scan of {IMAGE} (bbbbbbbbbbbb)"
     assert world.looked == ["promote"]
-    assert world.told == [("dev", "prod")]
+    assert world.requested == [("dev", "prod")]
 
 
 def deploy(place: Place, environment: str, digest: str) -> None:
@@ -205,7 +205,7 @@ def test_pushes_during_a_fetch_cause_exactly_one_more(world: World) -> None:
 
     backoff = Backoff(lambda: 0.0, first=0.01, most=0.05)
     queue = Workqueue(backoff=backoff, clock=time.monotonic, workers=2)
-    triggers = Triggers(place.repo, "main", place.desired, queue, ToldLeader())
+    triggers = Triggers(place.repo, "main", place.desired, queue, RecordedLeader())
     queue.start(work)
     try:
         triggers.config_pushed(push("refs/heads/main"))

@@ -28,7 +28,7 @@ class Place(Asking):
         self.now = datetime(2026, 11, 23, 8, tzinfo=UTC)
         super().__init__(lambda: self.now, ["harbor.example"])
 
-    def told(self) -> ScanAnswer:
+    def answer(self) -> ScanAnswer:
         """Ask for the scan, let the queue work, and return the answer then."""
         self.scans.of(APP)
         self.work()
@@ -74,9 +74,9 @@ def test_scan_query_without_an_answer_says_why(
     place: Place, answer: Rejected | Unavailable, unknown: ScanUnknown, why: str
 ) -> None:
     place.registry.scans[APP.digest or ""] = answer
-    told = place.told()
-    assert (told.scan, told.unknown, told.why) == (None, unknown, why)
-    assert told.again_at is not None
+    answer = place.answer()
+    assert (answer.scan, answer.unknown, answer.why) == (None, unknown, why)
+    assert answer.again_at is not None
 
 
 def test_scan_query_is_not_made_for_unknown_registries_and_unpinned_images(place: Place) -> None:
@@ -88,22 +88,22 @@ def test_scan_query_is_not_made_for_unknown_registries_and_unpinned_images(place
 
 def test_scan_answer_is_refreshed_while_it_is_used_and_expires_after_minutes(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
-    place.told()
+    place.answer()
     place.now += ASKED_EVERY
     place.registry.rated(APP, ScanSeverity.CRITICAL)
     assert place.scans.of(APP).scan == done(ScanSeverity.LOW)
     place.work()
     assert place.scans.of(APP).scan == done(ScanSeverity.CRITICAL)
     place.now += COUNTS_FOR + timedelta(seconds=1)
-    told = place.scans.of(APP)
-    assert (told.scan, told.unknown) == (None, ScanUnknown.UNASKED)
+    answer = place.scans.of(APP)
+    assert (answer.scan, answer.unknown) == (None, ScanUnknown.UNASKED)
     place.work()
     assert (place.scans.of(APP).scan, place.questions()) == (done(ScanSeverity.CRITICAL), 3)
 
 
 def test_scan_answer_does_not_count_longer_if_the_clock_is_set_back(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
-    place.told()
+    place.answer()
     place.now -= timedelta(hours=1)
     assert place.scans.of(APP).scan is None
     assert place.work()
@@ -111,7 +111,7 @@ def test_scan_answer_does_not_count_longer_if_the_clock_is_set_back(place: Place
 
 
 def test_scan_query_is_not_repeated_without_a_caller(place: Place) -> None:
-    place.told()
+    place.answer()
     place.now += timedelta(hours=1)
     assert not place.work()
     assert place.questions() == 1
@@ -119,11 +119,11 @@ def test_scan_query_is_not_repeated_without_a_caller(place: Place) -> None:
 
 def test_scan_event_refreshes_the_answer_under_any_name_of_the_registry(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
-    place.told()
+    place.answer()
     place.registry.rated(APP, ScanSeverity.HIGH)
     place.scans.announced(ImageScanned("192.0.2.7:30002/shop/app", APP.digest or ""))
     assert place.scans.of(APP) == ScanAnswer()
-    assert place.told().scan == done(ScanSeverity.HIGH)
+    assert place.answer().scan == done(ScanSeverity.HIGH)
     place.scans.announced(ImageScanned(APP.name, f"sha256:{'b' * 64}"))
     assert place.scans.of(APP).scan == done(ScanSeverity.HIGH)
 
@@ -137,13 +137,13 @@ def test_scan_event_discards_an_answer_under_way(place: Place) -> None:
         place.scans.announced(ImageScanned(APP.name, APP.digest or ""))
 
     place.registry.meanwhile = rescanned
-    assert place.told().scan == done(ScanSeverity.CRITICAL)
+    assert place.answer().scan == done(ScanSeverity.CRITICAL)
     assert place.questions() == 2
 
 
 def test_scan_answers_are_outdated_by_news_of_another_replica(place: Place) -> None:
     place.registry.rated(APP, ScanSeverity.LOW)
-    assert place.told().scan == done(ScanSeverity.LOW)
+    assert place.answer().scan == done(ScanSeverity.LOW)
     place.registry.rated(APP, ScanSeverity.CRITICAL)
     place.scans.outdate()
     assert place.scans.of(APP) == ScanAnswer()
@@ -159,9 +159,9 @@ def test_scan_answers_are_outdated_by_news_of_another_replica(place: Place) -> N
 
 def test_scan_query_of_a_registry_that_is_down_is_not_hurried_by_news(place: Place) -> None:
     place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
-    assert place.told().unknown is ScanUnknown.UNREACHABLE
+    assert place.answer().unknown is ScanUnknown.UNREACHABLE
     place.scans.outdate()
-    assert place.told().unknown is ScanUnknown.UNREACHABLE
+    assert place.answer().unknown is ScanUnknown.UNREACHABLE
     assert place.questions() == 1
 
 
@@ -176,7 +176,7 @@ def test_scan_query_that_a_bug_ended_can_be_made_again(place: Place) -> None:
     with pytest.raises(OverflowError):
         place.work()
     place.registry.meanwhile = lambda: None
-    assert place.told().scan == done(ScanSeverity.LOW)
+    assert place.answer().scan == done(ScanSeverity.LOW)
 
 
 def test_scan_query_of_a_registry_that_is_down_backs_off(place: Place) -> None:
@@ -191,13 +191,13 @@ def test_scan_query_of_a_registry_that_is_down_backs_off(place: Place) -> None:
     assert max(pauses) == query_cache.LONGEST_PAUSE.total_seconds()
     place.registry.rated(APP, ScanSeverity.NONE)
     place.now += query_cache.LONGEST_PAUSE
-    assert place.told().scan == done(ScanSeverity.NONE)
+    assert place.answer().scan == done(ScanSeverity.NONE)
 
 
 def test_scan_query_respects_retry_after(place: Place) -> None:
     place.registry.scans[APP.digest or ""] = Unavailable("TooManyRequests", "later", retry_after=120)
-    told = place.told()
-    assert told.again_at == place.now + timedelta(seconds=120)
+    answer = place.answer()
+    assert answer.again_at == place.now + timedelta(seconds=120)
 
 
 @pytest.mark.parametrize(
@@ -211,13 +211,13 @@ def test_scan_query_doubles_the_pause_that_the_registry_caused(
     place: Place, first: Rejected | Unavailable, seconds: int
 ) -> None:
     place.registry.scans[APP.digest or ""] = first
-    place.now = place.told().again_at or place.now
+    place.now = place.answer().again_at or place.now
     place.registry.scans[APP.digest or ""] = Unavailable("Timeout", "no answer")
-    assert place.told().again_at == place.now + timedelta(seconds=seconds)
+    assert place.answer().again_at == place.now + timedelta(seconds=seconds)
 
 
 def test_scan_answer_wakes_the_promoter_only_if_it_changed(place: Place) -> None:
-    place.told()
+    place.answer()
     for scan, answers in (
         (Scan(ScanState.ABSENT), 1),
         (Scan(ScanState.RUNNING), 2),
@@ -227,7 +227,7 @@ def test_scan_answer_wakes_the_promoter_only_if_it_changed(place: Place) -> None
     ):
         place.registry.scans[APP.digest or ""] = scan
         place.now += timedelta(minutes=30)
-        place.told()
+        place.answer()
         assert place.answers == answers
 
 
@@ -281,7 +281,7 @@ def test_scan_gate_passes_only_with_a_good_and_fresh_answer(
 
     place.registry.meanwhile = answered
     place.registry.rated(APP, ScanSeverity.NONE)
-    place.told()
+    place.answer()
     for step, value in steps:
         if step == "the registry has" and isinstance(value, (Scan, Rejected, Unavailable)):
             place.registry.scans[APP.digest or ""] = value

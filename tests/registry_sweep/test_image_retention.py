@@ -40,7 +40,7 @@ USED, BEFORE, PROVEN = image("print-api", "1.4.2"), image("print-api", "1.4.1"),
 
 
 class World:
-    """`needs` holds the images that overlays need; `told` holds the overlays that were woken."""
+    """`needs` holds the images that overlays need; `woken` holds the overlays that were woken."""
 
     def __init__(self, others: Mapping[str, Shelf] = MappingProxyType({})) -> None:
         self.shelf = Shelf()
@@ -51,13 +51,13 @@ class World:
         for needed in self.needs.values():
             self.shelf.digests |= {missing_images.pinned_name(each) for each in needed.in_use | needed.in_reach}
         self.elapsed = 0.0
-        self.told: list[frozenset[str]] = []
+        self.woken: list[frozenset[str]] = []
         self.pool = ThreadPoolExecutor(2)
         clock = WorldClock(lambda: NOW, lambda: self.elapsed)
         self.retention = ImageRetention({HOST: self.shelf, **others}, self, self, clock)
 
     def recheck(self, overlays: Collection[str]) -> None:
-        self.told.append(frozenset(overlays))
+        self.woken.append(frozenset(overlays))
 
     def everywhere(self) -> Mapping[str, NeededImages]:
         return self.needs
@@ -83,12 +83,12 @@ def test_missing_images_are_unknown_before_the_first_check(world: World) -> None
     assert world.missing() is None
     world.check()
     assert world.missing() == MissingImages()
-    assert world.told == [frozenset({"prod", "dev"})]
+    assert world.woken == [frozenset({"prod", "dev"})]
 
 
 def test_missing_image_in_use_is_reported_until_it_is_back(world: World) -> None:
     world.check()
-    world.told.clear()
+    world.woken.clear()
     world.shelf.digests.discard(missing_images.pinned_name(USED))
     world.check()
     found = world.missing()
@@ -99,7 +99,7 @@ def test_missing_image_in_use_is_reported_until_it_is_back(world: World) -> None
         "another node cannot pull it; push it again, or roll forward"
     )
     assert world.missing("dev") == MissingImages()
-    assert world.told == [frozenset({"prod"})]
+    assert world.woken == [frozenset({"prod"})]
     world.shelf.digests.add(missing_images.pinned_name(USED))
     world.check()
     assert world.missing() == MissingImages()
@@ -125,9 +125,9 @@ def test_missing_image_is_forgotten_after_a_roll_forward(world: World) -> None:
     assert world.retention.missing(wanting("prod", {new})) == MissingImages()
     world.needs["prod"] = NeededImages(frozenset({new}))
     world.shelf.digests.add(missing_images.pinned_name(new))
-    world.told.clear()
+    world.woken.clear()
     world.check()
-    assert world.told == [frozenset({"prod", "dev"})]
+    assert world.woken == [frozenset({"prod", "dev"})]
 
 
 def test_deletion_event_is_checked_at_once_and_not_believed(world: World) -> None:

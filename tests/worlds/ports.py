@@ -26,14 +26,14 @@ class Names:
         self.names.append(name)
 
 
-class ToldLeader(LeaderRelay):
+class RecordedLeader(LeaderRelay):
     """The leader relay of a follower. It records the named overlays, one tuple for each call."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, ...]] = []
+        self.requested: list[tuple[str, ...]] = []
 
     def request_pass(self, *overlays: str) -> None:
-        self.told.append(overlays)
+        self.requested.append(overlays)
 
 
 class HashKey:

@@ -29,7 +29,7 @@ def test_service_images_need_a_digest_a37() -> None:
 
 
 def test_service_images_outside_of_pods_are_compared_whole() -> None:
-    """An operator's own kinds, and texts: nobody proves what stands there."""
+    """An operator's own kinds, and texts: no proof covers them."""
     rules = contract(services="{app: {image: r.example/app, tags: {semver: '>=1'}}}")
 
     def job(image: str) -> str:

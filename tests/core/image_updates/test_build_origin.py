@@ -1,4 +1,4 @@
-"""What labels and pushes are read as: text of strangers, of which little is believed and nothing can be clicked."""
+"""Labels and pushes as the rule reads them: untrusted text, of which it believes little and links nothing."""
 
 from datetime import UTC, datetime
 

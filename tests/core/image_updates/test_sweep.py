@@ -111,7 +111,7 @@ PUSHES = st.lists(
 
 
 def heard(policy: TagPolicy, pushes: list[TaggedImage]) -> Image | None:
-    """What is deployed once all these webhooks were decided, one after another."""
+    """The deployed image after all these webhooks were decided, one after another."""
     deployed = DeployedImage(None)
     for push in pushes:
         if tag_policy.rank(policy, push.tag) is None or push.pushed_at is None:

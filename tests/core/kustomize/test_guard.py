@@ -1,4 +1,4 @@
-"""What a build reads, and what is refused before kustomize is started (each with file and line)."""
+"""The files that a build reads, and what is refused before kustomize starts (each with file and line)."""
 
 from collections.abc import Mapping
 
@@ -253,8 +253,8 @@ def test_guard_refuses_a_date_without_quotes_in_a_plugin_config(value: str) -> N
 
 
 def test_guard_keys_depend_on_the_format_that_kustomize_gets() -> None:
-    """A render that is remembered from before an upgrade is not what the files render to after it. Whoever changes the
-    first line changes `_FORMAT`, and with it the second.
+    """A render from before an upgrade is not the render of the files after it. A change of the first line must change
+    `_FORMAT`, and so the second line.
     """
     files = {FILE: "transformers: [t]", f"{DEV}/t": plugin("LabelTransformer", "labels: {a: on, b: 0o7, c: 1.0}")}
     trees = Trees()

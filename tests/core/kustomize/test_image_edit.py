@@ -1,4 +1,4 @@
-"""Edits of somebody's kustomization: the two scalars change, and nothing else does."""
+"""Edits of a person's kustomization: the two scalars change, and nothing else does."""
 
 import difflib
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the pods of a workload refer to: literal specs -> keys."""
+"""References of the pods of a workload: literal specs -> keys."""
 
 from typing import Any
 

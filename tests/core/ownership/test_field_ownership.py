@@ -34,7 +34,7 @@ DEPLOYMENT = yaml.safe_load(
           volumes: [{name: tmp, emptyDir: {}}]
     """
 )
-"""What the recorded Deployment was applied from."""
+"""The manifest from which the recorded Deployment was applied."""
 
 
 def fingerprint(name: str) -> str:

@@ -139,7 +139,7 @@ class TestApprovals:
         assert found.obstacles == ("0 of 1 approvals; `lockstep approve` gives one",)
 
     def test_an_unsigned_request_cannot_be_approved(self) -> None:
-        """Whoever pushed it could be the one who approves."""
+        """The person who pushed the request could be the one who approves it."""
         found = decide(request(signer=None), self.ready, self.by("wang@example"), self.by("li@example"), **APPROVED)
         assert found.obstacles == ("0 of 1 approvals; `lockstep approve` gives one", UNSIGNED)
 

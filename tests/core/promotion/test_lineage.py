@@ -1,4 +1,4 @@
-"""What the commits of a week say about where an image came from and went."""
+"""The way of an image through the environments, from the commits of a week."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What moves and what stays behind, by literals."""
+"""Images that move and images that stay behind, by literals."""
 
 from dataclasses import replace
 from datetime import timedelta

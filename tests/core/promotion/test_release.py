@@ -1,4 +1,4 @@
-"""What a promotion writes into one overlay, and the hash that approvals bind to, by literals."""
+"""The content that a promotion writes into one overlay, and the hash that approvals bind to, by literals."""
 
 from dataclasses import replace
 from datetime import timedelta

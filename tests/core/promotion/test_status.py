@@ -1,4 +1,4 @@
-"""What is said of an overlay fits into its status, whatever people wrote."""
+"""Notes about an overlay fit into its status, however long the texts of people are."""
 
 from gitops.core.promotion.status import PendingNotes
 from gitops.core.sync.status import PendingRequest

@@ -1,4 +1,4 @@
-"""What is applied before what."""
+"""The order in which objects are applied."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a pass works towards, as tables: what git wants, the verdict, what was applied last -> the target."""
+"""The target of a pass, as tables: desired state, verdict, applied state -> target."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

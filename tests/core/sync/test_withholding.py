@@ -1,4 +1,4 @@
-"""What is shown and not carried out, as tables: plan, target, what waits -> plan."""
+"""Steps that are shown and not executed, as tables: plan, target, pauses -> plan."""
 
 import pytest
 
