@@ -8,14 +8,14 @@ from lint.report import Finding, Report
 from lint.tree import Module, Tree
 
 RIDDLES = ("What", "Whatever", "Who", "Whoever", "Whose", "Nobody", "Somebody", "Everybody", "Such", "Those", "That")
-_NAMES = ("kustomize", "structlog")
+_NAMES = ("kstatus", "kustomize", "structlog")
 """Names that begin with a small letter; so may file names, addresses and calls."""
 
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def first_words(tree: Tree) -> Report:
-    found = [(module.path, line, text) for module in tree.modules for line, text in _docstrings(module)]
+    found = [(module.path, line, text) for module in tree.sources for line, text in _docstrings(module)]
     findings = (
         Finding(path, line, f'a docstring begins with "{word}". Begin with a verb or with the noun that it is about.')
         for path, line, text in found

@@ -66,6 +66,11 @@ class Tree:
         )
 
     @cached_property
+    def sources(self) -> tuple[Module, ...]:
+        """Every module of the repository, tests and benchmarks too, ordered by path."""
+        return tuple(Module(path, text) for path, text in sorted(self.files.items()) if path.endswith(".py"))
+
+    @cached_property
     def product(self) -> tuple[Module, ...]:
         return tuple(module for module in self.modules if module.path.partition("/")[0] in PRODUCT)
 

@@ -28,7 +28,7 @@ from tests.e2e.harness import SYSTEM, Sent, World, status
 from tests.worlds.git import git
 
 Identity = tuple[str, str, str]
-"""kind, namespace, name"""
+"""The kind, the namespace and the name of an object."""
 
 _TARGET = re.compile(r".*/namespaces/([^/]+)/([^/]+)/([^/]+)")
 _PLURALS = {f"{kind.lower()}s": kind for kind in OURS}

@@ -16,8 +16,9 @@ from lint.tree import Tree
         '"""What: a riddle."""\n',
     ],
 )
-def test_a_docstring_that_begins_with_a_riddle_is_refused(module: str) -> None:
-    found = docstrings.first_words(Tree({"gitops/a.py": module})).findings
+@pytest.mark.parametrize("path", ["gitops/a.py", "tests/test_a.py", "benchmarks/a.py"])
+def test_docstring_that_begins_with_a_riddle_is_refused(module: str, path: str) -> None:
+    found = docstrings.first_words(Tree({path: module})).findings
     assert len(found) == 1
     assert "Begin with a verb or with the noun" in found[0].message
 
